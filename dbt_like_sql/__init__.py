@@ -1,0 +1,1 @@
+"""The SQL models, one table a file, shipped as package data."""

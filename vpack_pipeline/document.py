@@ -1,0 +1,47 @@
+"""The frozen base that the protocol and the site documents share, and their common value types."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Document(BaseModel):
+    """A part of a document: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _zoned(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a time needs its zone, such as 2026-01-05T08:00:00Z")
+    return value
+
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\z")]
+"""A name that is also a path segment and a partition key."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}\z")]
+"""A name that is also a column, a finding or a registry entry."""
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}\z")]
+Zoned = Annotated[datetime, AfterValidator(_zoned)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+
+
+class Window(Document):
+    """A span of index dates, both ends included."""
+
+    start: date
+    """The first index date that counts."""
+    end: date
+    """The last index date that counts."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse a window that ends before it starts."""
+        if self.end < self.start:
+            raise ValueError("the window ends before it starts")

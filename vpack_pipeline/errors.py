@@ -1,0 +1,110 @@
+"""What can go wrong, as one tree. Every message names a file, row or field and the remedy.
+
+::
+
+    VpackError                     exit code 3 unless a branch says otherwise
+    ├── InputError                 exit 2: what the user gave cannot be used; holds every problem found
+    │   ├── DocumentError          a protocol.yaml or site.yaml
+    │   ├── DeliveryError          a delivery that is altered, unclosed or unreadable as a whole
+    │   ├── SecretError            a site secret that is missing, too short or another one than before
+    │   └── UsageError             a command or name that does not exist
+    ├── GateClosedError            exit 1: an expectation failed, or a receipt is missing or does not fit
+    ├── VerificationError          exit 1: a pack is not what it says it is
+    ├── ContractError              exit 3: a contract, model or registry of this package is wrong
+    └── TableError                 exit 3: a foreign exception, reduced to its type and the table
+
+No message of this tree ever carries a value from a data row: Dagster stores messages.
+What does not belong here: how an error is shown (``cli``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend: where it stands, what is wrong, what to do."""
+
+    where: str
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """One line, as the command line prints it."""
+        tail = f" — {self.remedy}" if self.remedy else ""
+        return f"{self.where}: {self.what}{tail}"
+
+
+class VpackError(Exception):
+    """The root: an error that vpack foresaw."""
+
+    exit_code = 3
+
+
+class InputError(VpackError):
+    """What the user gave cannot be used; ``problems`` holds all that was found, at once."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem] | Problem) -> None:
+        found = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        self.problems = found
+        super().__init__("\n".join(str(p) for p in found))
+
+
+class DocumentError(InputError):
+    """A protocol or site document is refused."""
+
+
+class DeliveryError(InputError):
+    """A delivery cannot be counted as it lies there."""
+
+
+class SecretError(InputError):
+    """The site secret is missing, unsafe or not the one that made the earlier tables."""
+
+
+class UsageError(InputError):
+    """A name or option that does not exist."""
+
+
+class GateClosedError(VpackError):
+    """The gate is closed: ``problems`` says which expectation or receipt of which table."""
+
+    exit_code = 1
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(p) for p in problems))
+
+
+class VerificationError(GateClosedError):
+    """A pack differs from its manifest, or is no pack."""
+
+
+class ContractError(VpackError):
+    """A contract, model or registry shipped with this package is wrong."""
+
+
+class TableError(VpackError):
+    """A foreign exception while a table was made: its type and the table, never its text."""
+
+    def __init__(self, table: str, exception: BaseException) -> None:
+        self.table = table
+        self.exception_type = type(exception).__name__
+        where = _innermost_line(exception)
+        super().__init__(f"{table}: {self.exception_type}{where}")
+
+
+def _innermost_line(exception: BaseException) -> str:
+    """Name our own innermost line: position, never a value."""
+    found = ""
+    trace = exception.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        if name.startswith("vpack_pipeline"):
+            found = f" at {name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,156 @@
+"""One site: where its data lie and how its exports are to be read. What is refilled.
+
+What does not belong here: anything that must be the same at every site (``protocol``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text
+
+InputKind = Literal[
+    "cases",
+    "case_studies",
+    "readers",
+    "reads",
+    "reference",
+    "predictions",
+    "development",
+    "operations",
+    "population",
+    "patient_map",
+]
+Kind = Literal["patient", "accession", "study", "series", "instance", "case", "reader", "device"]
+
+
+class FolderSource(Document):
+    """DICOM files in a folder."""
+
+    kind: Literal["folder"] = "folder"
+    path: Text
+    """Relative to the project root, or absolute."""
+
+
+class DicomwebSource(Document):
+    """DICOM metadata behind QIDO-RS and WADO-RS."""
+
+    kind: Literal["dicomweb"]
+    url: Text
+    authorization_variable: Text | None = None
+    """The environment variable that holds the Authorization header."""
+
+
+class WideColumns(Document):
+    """A wide form: one column per finding."""
+
+    findings: dict[Name, Text]
+    """Finding → the header of its column."""
+    into: Literal["rating", "label", "score"]
+    """Which column of the long table those cells fill."""
+
+
+class InputForm(Document):
+    """How one kind of input is written in this site's export."""
+
+    file: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\z")]
+    """The file's name inside a delivery."""
+    mode: Literal["full", "append"] = "full"
+    """``full`` retracts keys that it no longer holds."""
+    columns: dict[Name, Text] = {}
+    """Our column → the site's header; a column not named here has our name."""
+    constants: dict[Name, str | int | float | bool] = {}
+    """Our column → one value for every row, where the export has no such column."""
+    values: dict[Name, dict[str, str | int | float | bool | None]] = {}
+    """Our column → site's code → our value."""
+    wide: WideColumns | None = None
+    ignore: tuple[Text, ...] = ()
+    """Headers that are known and not wanted."""
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
+    decimal: Literal[".", ","] = "."
+    date_format: Text = "%Y-%m-%d"
+    """strptime form of dates."""
+    datetime_format: Text = "iso8601"
+    """``iso8601`` with a zone, or a strptime form."""
+    zone: Text | None = None
+    """IANA zone of times written without one; without it such a time is refused."""
+    nulls: tuple[str, ...] = ("",)
+    """What stands for nothing."""
+
+
+class IdentifierForm(Document):
+    """How a site writes one kind of identifier."""
+
+    zero_pad: Annotated[int, Field(ge=0, le=64)] = 0
+    """Pad digits on the left to this width; 0 leaves them."""
+    case: Literal["keep", "upper", "lower"] = "keep"
+
+
+class Companion(Document):
+    """A pointer to evidence kept elsewhere, such as a HIPAA/GxP workflow pack."""
+
+    title: Text
+    uri: Text
+    sha256: Sha256
+    custodian: Text
+
+
+class Contact(Document):
+    """Who answers for a part of the site's evidence (a role, not a person's data)."""
+
+    role: Text
+    address: Text
+
+
+class Synthetic(Document):
+    """A part of the site's data that was made, not measured."""
+
+    part: Text
+    """``everything``, or such as ``scores``."""
+    note: Text
+
+
+class Site(Document):
+    """One site in one study: the partition."""
+
+    site_id: Identifier
+    title: Text
+    protocol: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}@[0-9.]+\z")]
+    """Exactly one protocol, as ``id@version``."""
+    sources: Annotated[
+        tuple[Annotated[FolderSource | DicomwebSource, Field(discriminator="kind")], ...],
+        Field(min_length=1),
+    ]
+    deliveries: Text
+    """The folder of deliveries, relative to the project root or absolute."""
+    inputs: dict[InputKind, InputForm]
+    identifiers: dict[Kind, IdentifierForm] = {}
+    value_maps: dict[Name, dict[str, Text]] = {}
+    """DICOM column (manufacturer, model, view_position …) → value as written → value to use."""
+    issuer: Text | None = None
+    """The issuer of patient IDs in input files and in headers that name none."""
+    secret: Text = "data/secrets/{site_id}.key"
+    """The file of the site secret; VPACK_SECRET_<SITE_ID> in the environment takes precedence."""
+    published_secret: bool = False
+    """The secret is public (demo data): pseudonyms protect nobody and the pack says so."""
+    reader_names_are_pseudonyms: bool = False
+    companions: tuple[Companion, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    synthetic: tuple[Synthetic, ...] = ()
+    attribution: tuple[Text, ...] = ()
+    """Sources and licences that the pack must print."""
+    notes: tuple[Text, ...] = ()
+    """What a reviewer has to know about this site's data, printed in the report."""
+
+    @model_validator(mode="after")
+    def _needed(self) -> Self:
+        missing = {"reads", "readers", "predictions"} - set(self.inputs)
+        if missing:
+            raise ValueError(f"inputs need {', '.join(sorted(missing))}")
+        files = [form.file for form in self.inputs.values()]
+        if len(set(files)) != len(files):
+            raise ValueError("two inputs name the same file")
+        return self
