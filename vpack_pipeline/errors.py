@@ -3,12 +3,12 @@
 ::
 
     VpackError                     exit code 3 unless a branch says otherwise
-    ├── InputError                 exit 2: what the user gave cannot be used; holds every problem found
+    ├── InputError                 exit 2: what was given cannot be used; holds every problem
     │   ├── DocumentError          a protocol.yaml or site.yaml
     │   ├── DeliveryError          a delivery that is altered, unclosed or unreadable as a whole
-    │   ├── SecretError            a site secret that is missing, too short or another one than before
+    │   ├── SecretError            a site secret that is missing, too short or changed
     │   └── UsageError             a command or name that does not exist
-    ├── GateClosedError            exit 1: an expectation failed, or a receipt is missing or does not fit
+    ├── GateClosedError            exit 1: an expectation failed, or a receipt does not fit
     ├── VerificationError          exit 1: a pack is not what it says it is
     ├── ContractError              exit 3: a contract, model or registry of this package is wrong
     └── TableError                 exit 3: a foreign exception, reduced to its type and the table

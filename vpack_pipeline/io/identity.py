@@ -1,0 +1,125 @@
+"""Identifiers become pseudonyms at the first read; nothing behind this module sees the original.
+
+``HMAC-SHA256(secret, kind ‖ scope ‖ normalised value)``, 128 bits as 32 hex characters. An unkeyed
+digest of a record number is exhausted in a minute; a keyed one is as strong as the secret.
+What does not belong here: where the secret lies (``resources``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Mapping
+
+from vpack_pipeline.errors import Problem, SecretError
+from vpack_pipeline.site import IdentifierForm
+
+NORMALISATION = "nfkc-trim-1"
+"""Version of the normalisation; it stands in receipts."""
+
+MINIMUM_SECRET_BYTES = 32
+_SEPARATOR = b"\x1f"
+
+
+class Pseudonyms:
+    """Turns identifiers of one site into pseudonyms.
+
+    Parameters
+    ----------
+    secret : at least 32 bytes, this site's own
+    forms : kind → zero padding and case rule, as the site declares them
+    issuer : scope of patient identifiers that name no issuer themselves
+
+    Raises
+    ------
+    SecretError
+        The secret is shorter than 32 bytes.
+
+    Examples
+    --------
+    >>> ids = Pseudonyms(b"x" * 32, {}, None)
+    >>> ids.patient(" 123 ") == ids.patient("123") != ids.study("123")
+    True
+    """
+
+    def __init__(
+        self, secret: bytes, forms: Mapping[str, IdentifierForm], issuer: str | None
+    ) -> None:
+        if len(secret) < MINIMUM_SECRET_BYTES:
+            raise SecretError(
+                Problem("site secret", "shorter than 32 bytes", "make one with `vpack init`")
+            )
+        self._secret = secret
+        self._forms = dict(forms)
+        self._issuer = issuer or ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex characters that tell one secret from another and reveal neither."""
+        return self._digest("fingerprint", "", "")[:16]
+
+    def derive(self, purpose: str) -> bytes:
+        """Derive a key for another purpose, such as authenticating receipts."""
+        return hmac.new(self._secret, b"derive\x1f" + purpose.encode(), hashlib.sha256).digest()
+
+    def normalise(self, kind: str, value: str) -> str:
+        """Bring an identifier to the form in which it is compared."""
+        text = unicodedata.normalize("NFKC", value).strip().strip("\x00").strip()
+        form = self._forms.get(kind)
+        if form is None:
+            return text
+        if form.case != "keep":
+            text = text.upper() if form.case == "upper" else text.lower()
+        return text.zfill(form.zero_pad) if form.zero_pad and text.isdigit() else text
+
+    def patient(self, value: str, issuer: str | None = None) -> str:
+        """Pseudonym of a PatientID within its issuer."""
+        return self._of("patient", value, issuer or self._issuer)
+
+    def accession(self, value: str) -> str:
+        """Pseudonym of an AccessionNumber."""
+        return self._of("accession", value)
+
+    def study(self, value: str) -> str:
+        """Pseudonym of a StudyInstanceUID."""
+        return self._of("study", value)
+
+    def series(self, value: str) -> str:
+        """Pseudonym of a SeriesInstanceUID."""
+        return self._of("series", value)
+
+    def instance(self, value: str) -> str:
+        """Pseudonym of a SOPInstanceUID."""
+        return self._of("instance", value)
+
+    def frame(self, value: str) -> str:
+        """Pseudonym of a FrameOfReferenceUID."""
+        return self._of("frame", value)
+
+    def case(self, value: str) -> str:
+        """Pseudonym of a case identifier."""
+        return self._of("case", value)
+
+    def reader(self, value: str) -> str:
+        """Pseudonym of a reader."""
+        return self._of("reader", value)
+
+    def device(self, value: str) -> str:
+        """Pseudonym of a device."""
+        return self._of("device", value)
+
+    def path(self, value: str) -> str:
+        """Pseudonym of a file's path."""
+        return self._digest("path", "", value)
+
+    def content(self, value: bytes) -> str:
+        """Keyed digest of bytes that may identify someone."""
+        return hmac.new(self.derive("content"), value, hashlib.sha256).hexdigest()[:32]
+
+    def _of(self, kind: str, value: str, scope: str = "") -> str:
+        return self._digest(kind, scope, self.normalise(kind, value))
+
+    def _digest(self, kind: str, scope: str, text: str) -> str:
+        message = _SEPARATOR.join(part.encode("utf-8", "surrogatepass") for part in (kind, scope, text))
+        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:32]
