@@ -1,0 +1,32 @@
+"""Proportions: intervals, the figures of a 2×2 table, comparisons and sample sizes.
+
+``clustered_proportion`` is the default wherever a patient may give several units. What does not
+belong here: discrimination over all thresholds (``roc``), agreement between readers.
+"""
+
+from vpack_pipeline.stats.proportions.comparisons import (
+    farrington_manning,
+    mcnemar,
+    newcombe_difference,
+)
+from vpack_pipeline.stats.proportions.diagnostic import diagnostic_table, predictive_values
+from vpack_pipeline.stats.proportions.intervals import (
+    clopper_pearson,
+    clustered_proportion,
+    sample_size_proportion,
+    wilson,
+    wilson_bounds,
+)
+
+__all__ = [
+    "clopper_pearson",
+    "clustered_proportion",
+    "diagnostic_table",
+    "farrington_manning",
+    "mcnemar",
+    "newcombe_difference",
+    "predictive_values",
+    "sample_size_proportion",
+    "wilson",
+    "wilson_bounds",
+]

@@ -1,0 +1,138 @@
+"""Intervals of one proportion, and the sample size that a half-width asks for.
+
+What does not belong here: comparisons of two proportions, figures of a whole 2×2 table.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betaincinv
+
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, normal_quantile, undefined
+from vpack_pipeline.stats.resampling import patient_codes
+
+NO_CASES = "no cases in the denominator"
+
+
+def wilson_bounds(proportion: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a proportion on ``n`` > 0 cases, whole or effective."""
+    z2 = normal_quantile(level) ** 2
+    centre = proportion + z2 / (2 * n)
+    reach = math.sqrt(z2 * (proportion * (1 - proportion) / n + z2 / (4 * n * n)))
+    scale = 1 + z2 / n
+    # At 0 and n the bound is the proportion itself, which rounding would miss by 1e-17.
+    lower = 0.0 if proportion == 0 else max((centre - reach) / scale, 0.0)
+    upper = 1.0 if proportion == 1 else min((centre + reach) / scale, 1.0)
+    return lower, upper
+
+
+def wilson(k: float, n: float, level: float = 0.95) -> Estimate:
+    """Wilson's score interval of k of n, without continuity correction.
+
+    Parameters
+    ----------
+    k, n : 0 <= k <= n; need not be whole, so that weighted counts and effective sizes serve
+
+    Returns
+    -------
+    ``n`` and ``events`` are rounded; n = 0 is undefined with a reason
+
+    >>> estimate = wilson(81, 263)
+    >>> round(estimate.lower, 4), round(estimate.upper, 4)
+    (0.2553, 0.3662)
+    """
+    _check(k, n)
+    method = "Wilson"
+    if n == 0:
+        return undefined(NO_CASES, method=method, n=0, events=0)
+    return Estimate(k / n, *wilson_bounds(k / n, n, level), round(n), round(k), method)
+
+
+def clopper_pearson(k: int, n: int, level: float = 0.95) -> Estimate:
+    """Exact binomial interval of k of n (Clopper & Pearson 1934); n = 0 is undefined."""
+    _check(k, n)
+    normal_quantile(level)
+    method = "Clopper-Pearson"
+    if n == 0:
+        return undefined(NO_CASES, method=method, n=0, events=0)
+    tail = (1 - level) / 2
+    lower = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
+    upper = 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
+    return Estimate(k / n, lower, upper, int(n), int(k), method)
+
+
+def clustered_proportion(
+    success: BoolArray, cluster: npt.NDArray[np.generic], level: float = 0.95
+) -> Estimate:
+    """Proportion of units, with an interval that holds where patients give several units.
+
+    Wilson's interval on the effective sample size M / deff. The design effect is the variance of
+    the ratio estimator over patients (Cochran 1977, section 11; Rao & Scott 1992) divided by the
+    binomial variance; Wilson on the effective size follows Korn & Graubard's idea (1998).
+
+    The design effect is kept between two limits. Not below 1: units of a patient are alike or
+    unrelated, so a smaller value is noise of few patients and would narrow the interval. Not above
+    Σm² / M (m units a patient), what complete dependence within patients gives: the effective size
+    is then the number of patients where all give equally many units, and less where they do not.
+
+    With no success, or nothing else, the variance is 0 and cannot speak: the interval is the exact
+    one on the number of patients, as if each patient's units were one.
+
+    Parameters
+    ----------
+    success : (M,) outcome of each unit
+    cluster : (M,) patient of each unit
+
+    Returns
+    -------
+    n and events count units
+    """
+    outcome = np.asarray(success, dtype=np.bool_)
+    n, events = int(outcome.size), int(outcome.sum())
+    if n == 0:
+        return undefined(NO_CASES, method="Wilson, clustered", n=0, events=0)
+    codes, n_patients = patient_codes(cluster)
+    if codes.size != n:
+        raise ValueError("one patient code is needed for each unit")
+    if events in (0, n):
+        exact = clopper_pearson(n_patients if events else 0, n_patients, level)
+        method = "Clopper-Pearson on patients"
+        return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
+    sizes = np.bincount(codes).astype(np.float64)
+    successes = np.bincount(codes, weights=outcome)
+    proportion = events / n
+    most = float(sizes @ sizes) / n
+    deff = most
+    if n_patients > 1:
+        residual = successes - proportion * sizes
+        variance = n_patients / (n_patients - 1) * float(residual @ residual) / n**2
+        deff = min(max(variance / (proportion * (1 - proportion) / n), 1.0), most)
+    bounds = wilson_bounds(proportion, n / deff, level)
+    return Estimate(proportion, *bounds, n, events, "Wilson on the effective sample size")
+
+
+def sample_size_proportion(
+    p: float, half_width: float, *, share: float = 1.0, level: float = 0.95
+) -> int:
+    """Cases needed to know a proportion to ± half_width (normal approximation).
+
+    Parameters
+    ----------
+    p : the expected proportion, in [0, 1]
+    share : fraction of all cases that enter the denominator: the prevalence for a sensitivity, its
+        complement for a specificity (Buderer 1996)
+
+    >>> sample_size_proportion(0.9, 0.05), sample_size_proportion(0.9, 0.05, share=0.1)
+    (139, 1383)
+    """
+    if not (0 <= p <= 1 and half_width > 0 and 0 < share <= 1):
+        raise ValueError("p and share are fractions and the half-width is positive")
+    return math.ceil(normal_quantile(level) ** 2 * p * (1 - p) / half_width**2 / share)
+
+
+def _check(k: float, n: float) -> None:
+    if not 0 <= k <= n:
+        raise ValueError("a proportion needs 0 <= k <= n")

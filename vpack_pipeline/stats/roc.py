@@ -1,0 +1,281 @@
+"""Discrimination: area under the ROC curve, its variance, tests and fast bootstrap replicates.
+
+All areas are Mann–Whitney probabilities, ties counted one half. ``auc_clustered`` is the default
+wherever a patient may give several units; DeLong's variance assumes that none does. What does not
+belong here: thresholds and what follows from them (``proportions``), calibration.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, stdtr
+
+from vpack_pipeline.stats.estimate import (
+    BoolArray,
+    Estimate,
+    FloatArray,
+    HypothesisTest,
+    normal_quantile,
+    symmetric,
+    undefined,
+)
+from vpack_pipeline.stats.resampling import patient_codes
+
+ONE_CLASS = "only one class is present"
+ONE_IN_CLASS = "a class has a single case: its variance is undefined"
+NO_VARIANCE = "the variance of the difference is 0"
+_UNIT = (0.0, 1.0)
+
+
+def auc(score: FloatArray, positive: BoolArray, weights: FloatArray | None = None) -> float | None:
+    """Area under the ROC curve; None where only one class is present (or carries weight).
+
+    Parameters
+    ----------
+    score : (n,) finite, higher means more suspicious
+    positive : (n,) reference standard
+    weights : (n,) non-negative importance weights; always print ``kish_ess`` beside the result
+
+    Notes
+    -----
+    The Mann–Whitney statistic (Hanley & McNeil 1982); weighted as sklearn's ``sample_weight``.
+    """
+    score, positive = _checked(score, positive)
+    if weights is None:
+        if positive.all() or not positive.any():
+            return None
+        return float(placements(score, positive)[0].mean())
+    row = np.asarray(weights, dtype=np.float64)
+    value = float(auc_replicates(score, positive, row[None, :])[0])
+    return None if math.isnan(value) else value
+
+
+def placements(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Placement values: V10 of each positive among negatives, V01 of each negative among positives.
+
+    Both classes must be present. By midranks (Sun & Xu 2014), in order of the input.
+    """
+    cases, controls = score[positive], score[~positive]
+    among_controls, among_cases = np.sort(controls), np.sort(cases)
+    v10 = _midrank(among_controls, cases) / controls.size
+    v01 = 1 - _midrank(among_cases, controls) / cases.size
+    return v10, v01
+
+
+def auc_delong(score: FloatArray, positive: BoolArray, level: float = 0.95) -> Estimate:
+    """AUC with DeLong's interval, clipped to [0, 1] (DeLong, DeLong & Clarke-Pearson 1988).
+
+    Holds only where each patient gives one case. An AUC of 1 gives the interval [1, 1], flagged in
+    ``reason``; a class with a single case has no variance, so no interval, and says so.
+    """
+    method = "DeLong"
+    score, positive = _checked(score, positive)
+    n, events = int(score.size), int(positive.sum())
+    value = auc(score, positive)
+    if value is None:
+        return undefined(ONE_CLASS, method=method, n=n, events=events)
+    if min(events, n - events) < 2:
+        return undefined(ONE_IN_CLASS, method=method, n=n, events=events, value=value)
+    variance = _covariance(*placements(score, positive))
+    return symmetric(
+        value, math.sqrt(variance), n=n, events=events, method=method, level=level, bounds=_UNIT
+    )
+
+
+def auc_clustered(
+    score: FloatArray,
+    positive: BoolArray,
+    cluster: npt.NDArray[np.generic],
+    level: float = 0.95,
+) -> Estimate:
+    """AUC with an interval that holds where patients give several cases (Obuchowski 1997).
+
+    Parameters
+    ----------
+    score, positive : (n,)
+    cluster : (n,) patient of each case
+
+    Returns
+    -------
+    n and events count cases. The interval is normal and clipped to [0, 1]; None, with a reason,
+    where fewer than two patients hold positives, or negatives. An interval without width is
+    flagged.
+    """
+    method = "Obuchowski clustered"
+    score, positive = _checked(score, positive)
+    n, events = int(score.size), int(positive.sum())
+    value = auc(score, positive)
+    if value is None:
+        return undefined(ONE_CLASS, method=method, n=n, events=events)
+    codes, n_patients = patient_codes(cluster)
+    v10, v01 = placements(score, positive)
+    m = np.bincount(codes[positive], minlength=n_patients)
+    k = np.bincount(codes[~positive], minlength=n_patients)
+    with_cases, with_controls = int((m > 0).sum()), int((k > 0).sum())
+    if min(with_cases, with_controls) < 2:
+        reason = "a class comes from a single patient: its variance is undefined"
+        return undefined(reason, method=method, n=n, events=events, value=value)
+    d10 = np.bincount(codes[positive], weights=v10, minlength=n_patients) - m * value
+    d01 = np.bincount(codes[~positive], weights=v01, minlength=n_patients) - k * value
+    total_m, total_k = float(m.sum()), float(k.sum())
+    s10 = with_cases / ((with_cases - 1) * total_m) * float(d10 @ d10)
+    s01 = with_controls / ((with_controls - 1) * total_k) * float(d01 @ d01)
+    s11 = n_patients / (n_patients - 1) * float(d10 @ d01)
+    variance = s10 / total_m + s01 / total_k + 2 * s11 / (total_m * total_k)
+    # The covariance term can carry a small sample's estimate below zero.
+    se = math.sqrt(max(variance, 0.0))
+    return symmetric(value, se, n=n, events=events, method=method, level=level, bounds=_UNIT)
+
+
+def delong_paired_test(
+    score_a: FloatArray, score_b: FloatArray, positive: BoolArray, level: float = 0.95
+) -> HypothesisTest:
+    """Two-sided z test of AUC(a) − AUC(b) on the same cases (DeLong et al. 1988)."""
+    method = "DeLong paired"
+    score_a, positive = _checked(score_a, positive)
+    score_b, _ = _checked(score_b, positive)
+    reason = _refusal(positive)
+    if reason is not None:
+        return HypothesisTest(None, None, method, reason=reason)
+    a, b = placements(score_a, positive), placements(score_b, positive)
+    difference = float(a[0].mean() - b[0].mean())
+    variance = _covariance(a[0] - b[0], a[1] - b[1])
+    if variance <= 0:
+        return HypothesisTest(None, None, method, difference=difference, reason=NO_VARIANCE)
+    se = math.sqrt(variance)
+    z = difference / se
+    reach = normal_quantile(level) * se
+    return HypothesisTest(
+        z,
+        float(2 * ndtr(-abs(z))),
+        method,
+        difference=difference,
+        lower=max(difference - reach, -1.0),
+        upper=min(difference + reach, 1.0),
+    )
+
+
+def delong_unpaired_test(
+    score_a: FloatArray,
+    positive_a: BoolArray,
+    score_b: FloatArray,
+    positive_b: BoolArray,
+    level: float = 0.95,
+) -> HypothesisTest:
+    """Two-sided test of AUC(a) − AUC(b) on two independent sets of cases.
+
+    Student's t with Satterthwaite's degrees of freedom, as pROC's ``roc.test`` (Robin et al. 2011);
+    the interval of the difference is normal.
+    """
+    method = "DeLong unpaired, t with Satterthwaite df"
+    score_a, positive_a = _checked(score_a, positive_a)
+    score_b, positive_b = _checked(score_b, positive_b)
+    reason = _refusal(positive_a) or _refusal(positive_b)
+    if reason is not None:
+        return HypothesisTest(None, None, method, reason=reason)
+    a, b = placements(score_a, positive_a), placements(score_b, positive_b)
+    difference = float(a[0].mean() - b[0].mean())
+    variance_a, variance_b = _covariance(*a), _covariance(*b)
+    total = variance_a + variance_b
+    if total <= 0:
+        return HypothesisTest(None, None, method, difference=difference, reason=NO_VARIANCE)
+    t = difference / math.sqrt(total)
+    df = total**2 / (variance_a**2 / (score_a.size - 1) + variance_b**2 / (score_b.size - 1))
+    reach = normal_quantile(level) * math.sqrt(total)
+    return HypothesisTest(
+        t,
+        float(2 * stdtr(df, -abs(t))),
+        method,
+        df=float(df),
+        difference=difference,
+        lower=max(difference - reach, -1.0),
+        upper=min(difference + reach, 1.0),
+    )
+
+
+def roc_curve_grid(
+    score: FloatArray, positive: BoolArray, fpr_grid: FloatArray
+) -> FloatArray | None:
+    """Sensitivity at fixed false positive rates; None where only one class is present.
+
+    The highest sensitivity that some threshold reaches at a false positive rate of at most the grid
+    value: a step function without interpolation, so that each point is attainable. A fixed grid,
+    because an empirical curve gives away every case.
+
+    Parameters
+    ----------
+    fpr_grid : (g,) values in [0, 1]
+    """
+    score, positive = _checked(score, positive)
+    if positive.all() or not positive.any():
+        return None
+    thresholds = np.unique(score)[::-1]
+    cases, controls = np.sort(score[positive]), np.sort(score[~positive])
+    above = [0.0, *(1 - np.searchsorted(cases, thresholds) / cases.size)]
+    false = [0.0, *(1 - np.searchsorted(controls, thresholds) / controls.size)]
+    # A grid value computed as 0.30000000000000004 must still find the threshold at 0.3.
+    at = np.searchsorted(np.asarray(false), np.asarray(fpr_grid) + 1e-12, side="right") - 1
+    return np.asarray(above, dtype=np.float64)[at]
+
+
+def auc_replicates(
+    score: FloatArray, positive: BoolArray, weight_matrix: npt.NDArray[Any]
+) -> FloatArray:
+    """AUC under each row of weights, by cumulative sums over the scores sorted once.
+
+    Parameters
+    ----------
+    score, positive : (n,)
+    weight_matrix : (B, n) counts or weights, such as ``cluster_weights`` yields
+
+    Returns
+    -------
+    (B,); NaN where a replicate holds one class only, for ``percentile_interval`` to count
+    """
+    score, positive = _checked(score, positive)
+    case_index, control_index = np.flatnonzero(positive), np.flatnonzero(~positive)
+    control_index = control_index[np.argsort(score[control_index], kind="stable")]
+    controls, cases = score[control_index], score[case_index]
+    below = np.searchsorted(controls, cases, side="left")
+    through = np.searchsorted(controls, cases, side="right")
+    result = np.full(len(weight_matrix), np.nan)
+    cumulative = np.zeros(control_index.size + 1)
+    for b, row in enumerate(weight_matrix):
+        np.cumsum(row[control_index], dtype=np.float64, out=cumulative[1:])
+        case_weights = row[case_index].astype(np.float64)
+        total = case_weights.sum() * cumulative[-1]
+        if total > 0:
+            wins = case_weights @ (cumulative[below] + cumulative[through])
+            result[b] = wins / (2 * total)
+    return result
+
+
+def _checked(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
+    values = np.asarray(score, dtype=np.float64)
+    outcome = np.asarray(positive, dtype=np.bool_)
+    if values.shape != outcome.shape or not np.isfinite(values).all():
+        raise ValueError("scores must be finite and one for each reference label")
+    return values, outcome
+
+
+def _midrank(ordered: FloatArray, values: FloatArray) -> FloatArray:
+    """How many of ``ordered`` lie below each value, ties counted one half."""
+    below = np.searchsorted(ordered, values, side="left")
+    through = np.searchsorted(ordered, values, side="right")
+    return np.asarray((below + through) / 2, dtype=np.float64)
+
+
+def _covariance(v10: FloatArray, v01: FloatArray) -> float:
+    return float(v10.var(ddof=1) / v10.size + v01.var(ddof=1) / v01.size)
+
+
+def _refusal(positive: BoolArray) -> str | None:
+    events = int(positive.sum())
+    smaller = min(events, positive.size - events)
+    if smaller == 0:
+        return ONE_CLASS
+    return ONE_IN_CLASS if smaller == 1 else None
