@@ -62,9 +62,9 @@ def farrington_manning(k1: float, n1: float, k2: float, n2: float, margin: float
 def restricted_proportions(
     p1: float, n1: float, p2: float, n2: float, margin: float
 ) -> tuple[float, float]:
-    """Maximum likelihood of (p1, p2) under p1 − p2 = margin (Farrington & Manning 1990, closed form).
+    """Maximum likelihood of (p1, p2) under p1 − p2 = margin in closed form.
 
-    The middle root of a cubic, by the trigonometric solution.
+    The middle root of a cubic (Farrington & Manning 1990), by the trigonometric solution.
     """
     if not -1 < margin < 1:
         raise ValueError("the margin lies strictly between -1 and 1")
@@ -77,7 +77,7 @@ def restricted_proportions(
     u = math.copysign(math.sqrt(max((b / (3 * a)) ** 2 - c / (3 * a), 0.0)), v)
     cosine = 0.0 if u == 0 else min(max(v / u**3, -1.0), 1.0)
     root = 2 * u * math.cos((math.pi + math.acos(cosine)) / 3) - b / (3 * a)
-    r1 = min(max(root, max(0.0, margin)), min(1.0, 1 + margin))
+    r1 = min(max(root, 0.0, margin), 1.0, 1 + margin)
     return r1, r1 - margin
 
 

@@ -65,6 +65,7 @@ def predictive_values(
     prevalence: float,
     n_pos: float,
     n_neg: float,
+    *,
     level: float = 0.95,
 ) -> tuple[Estimate, Estimate]:
     """PPV and NPV at a known prevalence, standard logit intervals (Mercaldo, Lau & Zhou 2007).

@@ -1,0 +1,289 @@
+"""Calibration of probabilities: slope, intercept, Brier score, reliability, with its null band.
+
+For outputs that are probabilities only. What does not belong here: recalibration of a model (a
+pack reports, it does not repair), smoothed curves.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logit, ndtr
+
+from vpack_pipeline.stats.estimate import (
+    BoolArray,
+    Estimate,
+    FloatArray,
+    HypothesisTest,
+    IntArray,
+    symmetric,
+    undefined,
+)
+from vpack_pipeline.stats.proportions import wilson_bounds
+from vpack_pipeline.stats.resampling import patient_codes
+
+EPSILON = 1e-6
+ONE_CLASS = "only one class is present"
+ONE_VALUE = "all probabilities are equal: the slope is undefined"
+ONE_PATIENT = "a single patient: the variance is undefined"
+SEPARATED = "the classes are perfectly separated: the maximum likelihood is infinite"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Calibration of one set of probabilities.
+
+    ``slope`` and ``intercept`` are the joint logistic fit on the log odds; ``citl`` (calibration in
+    the large) is the intercept with the slope fixed at 1. ``observed_expected`` is the ratio of
+    positives to the sum of probabilities, None where that is 0. ``n_clipped`` counts probabilities
+    that were moved to [EPSILON, 1 - EPSILON], for the log odds only.
+    """
+
+    slope: Estimate
+    intercept: Estimate
+    citl: Estimate
+    brier: Estimate
+    observed_expected: float | None
+    spiegelhalter: HypothesisTest
+    n_clipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBins:
+    """One entry a non-empty bin, in increasing order of probability.
+
+    ``lower`` and ``upper`` bound the bin's probabilities, ``observed_lower`` and ``observed_upper``
+    are Wilson's interval of the observed rate, which takes cases as independent.
+    """
+
+    lower: FloatArray
+    upper: FloatArray
+    n: IntArray
+    events: IntArray
+    mean_prob: FloatArray
+    observed: FloatArray
+    observed_lower: FloatArray
+    observed_upper: FloatArray
+
+    def expected_error(self) -> float:
+        """Expected calibration error: mean distance of observed rate and mean probability.
+
+        Biased upwards: above 0 for a perfectly calibrated model. Print ``calibration_null`` beside
+        it. nan never occurs: there is at least one bin.
+        """
+        return float(self.n @ np.abs(self.observed - self.mean_prob) / self.n.sum())
+
+
+def calibration(
+    prob: FloatArray,
+    positive: BoolArray,
+    cluster: npt.NDArray[np.generic] | None = None,
+    level: float = 0.95,
+) -> Calibration:
+    """Calibration slope, intercepts, Brier score and Spiegelhalter's test (Cox 1958; Steyerberg).
+
+    Parameters
+    ----------
+    prob : (n,) in [0, 1]; 0 and 1 are moved by EPSILON for the log odds, and counted
+    positive : (n,)
+    cluster : (n,) patient of each case; gives standard errors by patient (sandwich with P/(P-1))
+        in place of the model's. Spiegelhalter's test takes cases as independent either way.
+
+    Returns
+    -------
+    Slope and intercepts are undefined, with a reason, with one class, with equal probabilities
+    (slope and joint intercept), and with perfect separation.
+    """
+    p, outcome = _checked(prob, positive)
+    y = outcome.astype(np.float64)
+    n, events = y.size, int(outcome.sum())
+    clipped = np.clip(p, EPSILON, 1 - EPSILON)
+    log_odds = np.asarray(logit(clipped), dtype=np.float64)
+    codes = None if cluster is None else patient_codes(cluster)[0]
+    slope, intercept = _joint_fit(log_odds, y, codes, level)
+    citl = _offset_fit(log_odds, y, codes, level)
+    expected = float(p.sum())
+    return Calibration(
+        slope=slope,
+        intercept=intercept,
+        citl=citl,
+        brier=_brier(p, y, codes, level),
+        observed_expected=events / expected if expected > 0 else None,
+        spiegelhalter=_spiegelhalter(p, y),
+        n_clipped=int(n - ((p >= EPSILON) & (p <= 1 - EPSILON)).sum()),
+    )
+
+
+def reliability_bins(
+    prob: FloatArray,
+    positive: BoolArray,
+    n_bins: int = 10,
+    *,
+    by: str = "mass",
+    level: float = 0.95,
+) -> ReliabilityBins:
+    """Observed rate against mean probability, in bins.
+
+    Parameters
+    ----------
+    by : 'mass' (cases in order of probability, in parts of equal size; equal probabilities stay
+        together, so that the order of rows decides nothing) or 'width' (equal parts of [0, 1])
+    """
+    p, outcome = _checked(prob, positive)
+    if by == "width":
+        codes = np.searchsorted(np.arange(1, n_bins) / n_bins, p, side="left")
+    elif by == "mass":
+        order = np.sort(p)
+        codes = np.searchsorted(order, p, side="left") * n_bins // p.size
+    else:
+        raise ValueError("bins are by 'mass' or by 'width'")
+    used, codes = np.unique(codes, return_inverse=True)
+    n = np.bincount(codes).astype(np.int64)
+    events = np.bincount(codes, weights=outcome).astype(np.int64)
+    mean = np.bincount(codes, weights=p) / n
+    lower, upper = np.full(used.size, np.inf), np.full(used.size, -np.inf)
+    np.minimum.at(lower, codes, p)
+    np.maximum.at(upper, codes, p)
+    bounds = np.array([wilson_bounds(k / m, m, level) for k, m in zip(events, n, strict=True)])
+    return ReliabilityBins(lower, upper, n, events, mean, events / n, bounds[:, 0], bounds[:, 1])
+
+
+def calibration_null(
+    prob: FloatArray,
+    replicates: int,
+    rng: np.random.Generator,
+    n_bins: int = 10,
+    *,
+    quantile: float = 0.95,
+) -> float:
+    """The expected calibration error that perfect calibration would stay below, by simulation.
+
+    Outcomes are drawn from the probabilities themselves (consistency resampling: Bröcker & Smith
+    2007); the quantile of the resulting errors over equal-mass bins is returned.
+    """
+    p, _ = _checked(prob, np.zeros(np.shape(prob), dtype=np.bool_))
+    errors = [
+        reliability_bins(p, rng.random(p.size) < p, n_bins).expected_error()
+        for _ in range(replicates)
+    ]
+    return float(np.quantile(errors, quantile))
+
+
+def _checked(prob: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
+    p, outcome = np.asarray(prob, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
+    if p.shape != outcome.shape or p.size == 0:
+        raise ValueError("calibration needs one probability for each reference label")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("probabilities lie in [0, 1]")
+    return p, outcome
+
+
+def _refusal(y: FloatArray, codes: npt.NDArray[np.intp] | None) -> str | None:
+    if y.min() == y.max():
+        return ONE_CLASS
+    return ONE_PATIENT if codes is not None and codes.max() == 0 else None
+
+
+def _separated(x: FloatArray, y: FloatArray) -> bool:
+    cases, controls = x[y == 1], x[y == 0]
+    return bool(cases.min() >= controls.max() or cases.max() <= controls.min())
+
+
+def _joint_fit(
+    x: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
+) -> tuple[Estimate, Estimate]:
+    method, n, events = "logistic recalibration", y.size, int(y.sum())
+    reason = _refusal(y, codes)
+    if reason is None and np.ptp(x) < 1e-9:
+        reason = ONE_VALUE
+    if reason is None and _separated(x, y):
+        reason = SEPARATED
+    if reason is not None:
+        nothing = undefined(reason, method=method, n=n, events=events)
+        return nothing, nothing
+    design = np.column_stack([np.ones(n), x])
+    beta, covariance = _newton(design, y, np.zeros(n), codes)
+    intercept, slope = (
+        symmetric(
+            float(beta[i]),
+            math.sqrt(covariance[i, i]),
+            n=n,
+            events=events,
+            method=method,
+            level=level,
+        )
+        for i in (0, 1)
+    )
+    return slope, intercept
+
+
+def _offset_fit(
+    x: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
+) -> Estimate:
+    method, n, events = "logistic intercept, slope 1", y.size, int(y.sum())
+    reason = _refusal(y, codes)
+    if reason is not None:
+        return undefined(reason, method=method, n=n, events=events)
+    beta, covariance = _newton(np.ones((n, 1)), y, x, codes)
+    se = math.sqrt(covariance[0, 0])
+    return symmetric(float(beta[0]), se, n=n, events=events, method=method, level=level)
+
+
+def _newton(
+    design: FloatArray, y: FloatArray, offset: FloatArray, codes: npt.NDArray[np.intp] | None
+) -> tuple[FloatArray, FloatArray]:
+    """Maximum likelihood by Newton's method with step halving, and the covariance."""
+    beta = np.zeros(design.shape[1])
+    best = _log_likelihood(design @ beta + offset, y)
+    for _ in range(100):
+        mean = expit(design @ beta + offset)
+        information = (design.T * (mean * (1 - mean))) @ design
+        step = np.linalg.solve(information, design.T @ (y - mean))
+        while _log_likelihood(design @ (beta + step) + offset, y) < best - 1e-9:
+            step = step / 2
+        beta = beta + step
+        best = _log_likelihood(design @ beta + offset, y)
+        if np.abs(step).max() < 1e-10:
+            break
+    mean = expit(design @ beta + offset)
+    bread = np.linalg.inv((design.T * (mean * (1 - mean))) @ design)
+    if codes is None:
+        return beta, bread
+    scores = np.zeros((int(codes.max()) + 1, design.shape[1]))
+    np.add.at(scores, codes, design * (y - mean)[:, None])
+    factor = len(scores) / (len(scores) - 1)
+    return beta, factor * bread @ (scores.T @ scores) @ bread
+
+
+def _log_likelihood(eta: FloatArray, y: FloatArray) -> float:
+    return float(y @ eta - np.logaddexp(0, eta).sum())
+
+
+def _brier(
+    p: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
+) -> Estimate:
+    """Mean squared error with a normal interval over cases, or patients (ratio estimator)."""
+    method, n, events = "Brier score", y.size, int(y.sum())
+    error = (p - y) ** 2
+    value = float(error.mean())
+    deviations = error - value if codes is None else np.bincount(codes, weights=error - value)
+    m = deviations.size
+    if m < 2:
+        reason = "a single case or patient: the variance is undefined"
+        return undefined(reason, method=method, n=n, events=events, value=value)
+    se = math.sqrt(m / (m - 1) * float(deviations @ deviations)) / n
+    return symmetric(value, se, n=n, events=events, method=method, level=level, bounds=(0.0, 1.0))
+
+
+def _spiegelhalter(p: FloatArray, y: FloatArray) -> HypothesisTest:
+    """Spiegelhalter's z test of calibration (1986), two-sided."""
+    method = "Spiegelhalter z"
+    variance = float(((1 - 2 * p) ** 2 * p * (1 - p)).sum())
+    if variance == 0:
+        reason = "every probability is 0, 1 or one half: the variance is 0"
+        return HypothesisTest(None, None, method, reason=reason)
+    z = float(((y - p) * (1 - 2 * p)).sum()) / math.sqrt(variance)
+    return HypothesisTest(z, float(2 * ndtr(-abs(z))), method)

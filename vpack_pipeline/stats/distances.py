@@ -1,0 +1,253 @@
+"""How far two distributions lie apart, and weights that bring one to the other.
+
+A distance between samples is above 0 without any difference: print its null beside it. What does
+not belong here: thresholds, and monitoring over time (``monitoring``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import kolmogorov
+
+from vpack_pipeline.stats.estimate import (
+    Estimate,
+    FloatArray,
+    HypothesisTest,
+    normal_quantile,
+    undefined,
+)
+
+
+def smd(
+    mean_a: float,
+    sd_a: float,
+    n_a: float,
+    mean_b: float,
+    sd_b: float,
+    *,
+    n_b: float,
+    level: float = 0.95,
+) -> Estimate:
+    """Standardised mean difference (a − b) over √((s²a + s²b) / 2) (Austin 2009).
+
+    Parameters
+    ----------
+    sd_a, sd_b : standard deviations with n − 1
+    n_a, n_b : sizes of the samples; the interval is Hedges & Olkin's (1985)
+
+    Returns
+    -------
+    ``n`` is n_a + n_b. Undefined, with a reason, where neither varies or a sample is empty.
+    """
+    method = "SMD, Hedges-Olkin interval"
+    n = round(n_a + n_b)
+    pooled = math.sqrt((sd_a**2 + sd_b**2) / 2)
+    if min(n_a, n_b) <= 0 or not pooled > 0:
+        return undefined("a sample is empty, or neither varies", method=method, n=n)
+    return _hedges_olkin((mean_a - mean_b) / pooled, n_a, n_b, method, level)
+
+
+def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0.95) -> Estimate:
+    """Standardised difference of two categorical distributions (Yang & Dalton 2012).
+
+    The Mahalanobis distance of the shares, under the mean of their multinomial covariances; the
+    interval is Hedges & Olkin's, cut at 0, since a distance has no sign.
+
+    Parameters
+    ----------
+    counts_a, counts_b : (k,) counts over the same categories
+
+    Returns
+    -------
+    ``n`` is the total of both. Undefined, with a reason, where a set is empty, only one category is
+    used, or no category is used by both (the distance is infinite).
+    """
+    method = "SMD, Yang-Dalton, Hedges-Olkin interval"
+    a, b = _pair(counts_a, counts_b)
+    n_a, n_b = float(a.sum()), float(b.sum())
+    n = round(n_a + n_b)
+    reason = None
+    if min(n_a, n_b) <= 0:
+        reason = "a set is empty"
+    elif not ((a > 0) & (b > 0)).any():
+        reason = "no category is used by both: the distance is infinite"
+    elif ((a + b) > 0).sum() == 1:
+        reason = "only one category is used"
+    if reason is not None:
+        return undefined(reason, method=method, n=n)
+    used = (a + b) > 0
+    p, q = (a[used] / n_a)[1:], (b[used] / n_b)[1:]
+    covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
+    squared = float((p - q) @ np.linalg.solve(covariance, p - q))
+    estimate = _hedges_olkin(math.sqrt(max(squared, 0.0)), n_a, n_b, method, level)
+    lower = None if estimate.lower is None else max(estimate.lower, 0.0)
+    return Estimate(estimate.value, lower, estimate.upper, n, None, method)
+
+
+def jensen_shannon(counts_a: FloatArray, counts_b: FloatArray) -> float | None:
+    """Jensen–Shannon divergence in bits, in [0, 1] (Lin 1991); its root is the distance.
+
+    None where a set is empty. Counts or shares over the same categories.
+
+    >>> jensen_shannon(np.array([1, 0]), np.array([0, 1]))
+    1.0
+    """
+    a, b = _pair(counts_a, counts_b)
+    if min(a.sum(), b.sum()) <= 0:
+        return None
+    return float(_jensen_shannon_rows(a[None, :] / a.sum(), b[None, :] / b.sum())[0])
+
+
+def jensen_shannon_null(
+    shares: FloatArray,
+    n: int,
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    quantile: float = 0.95,
+    n_target: int | None = None,
+) -> float:
+    """The divergence that a sample without any difference would stay below, by simulation.
+
+    Parameters
+    ----------
+    shares : (k,) pooled or target distribution, counts or shares
+    n : size of the sample, >= 1
+    n_target : size of the other sample, drawn as well; where not given the target is taken as known
+    """
+    p = np.asarray(shares, dtype=np.float64)
+    p = p / p.sum()
+    sample = rng.multinomial(n, p, size=replicates) / n
+    if n_target is None:
+        target = np.broadcast_to(p, sample.shape)
+    else:
+        target = rng.multinomial(n_target, p, size=replicates) / n_target
+    return float(np.quantile(_jensen_shannon_rows(sample, target), quantile))
+
+
+def psi(counts_a: FloatArray, counts_b: FloatArray, floor: float = 1e-4) -> float | None:
+    """Population stability index Σ (a − b) ln(a / b) over shares, each at least ``floor``.
+
+    None where a set is empty. Its null expectation depends on the sizes (``psi_null_expectation``):
+    fixed cut-offs such as 0.1 mean nothing without them (Yurdakul 2018).
+    """
+    a, b = _pair(counts_a, counts_b)
+    if min(a.sum(), b.sum()) <= 0:
+        return None
+    p, q = np.maximum(a / a.sum(), floor), np.maximum(b / b.sum(), floor)
+    return float((p - q) @ np.log(p / q))
+
+
+def kolmogorov_smirnov(a: FloatArray, b: FloatArray) -> HypothesisTest:
+    """Two-sample Kolmogorov–Smirnov distance with its limiting p value (conservative with ties)."""
+    method = "Kolmogorov-Smirnov"
+    x, y = np.sort(np.asarray(a, dtype=np.float64)), np.sort(np.asarray(b, dtype=np.float64))
+    if min(x.size, y.size) == 0:
+        return HypothesisTest(None, None, method, reason="a sample is empty")
+    at = np.concatenate([x, y])
+    below_x = np.searchsorted(x, at, side="right") / x.size
+    below_y = np.searchsorted(y, at, side="right") / y.size
+    distance = float(np.abs(below_x - below_y).max())
+    root = math.sqrt(x.size * y.size / (x.size + y.size))
+    return HypothesisTest(distance, float(kolmogorov(distance * root)), method)
+
+
+def kish_ess(weights: FloatArray) -> float:
+    """Effective sample size (Σw)² / Σw² (Kish 1965); 0 where there is no weight.
+
+    >>> kish_ess(np.array([1, 1, 2]))
+    2.6666666666666665
+    """
+    w = np.asarray(weights, dtype=np.float64)
+    squares = float(w @ w)
+    return float(w.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Raking:
+    """Weights in the order of the cases; None, with a reason, where no weights can meet targets."""
+
+    weights: FloatArray | None
+    iterations: int
+    reason: str | None = None
+
+
+def raking(
+    margins: Sequence[npt.NDArray[np.integer]],
+    targets: Sequence[FloatArray],
+    total: float | None = None,
+    *,
+    tolerance: float = 1e-10,
+    max_iterations: int = 1000,
+) -> Raking:
+    """Weights under which each margin has its target shares (Deming & Stephan 1940).
+
+    Parameters
+    ----------
+    margins : one (n,) array of codes 0 … k−1 a variable
+    targets : one (k,) array of shares or counts a variable
+    total : sum of the weights; n where not given
+
+    Returns
+    -------
+    Refused where a target category has no case, or where the margins contradict one another. A
+    case in a category of target 0 gets weight 0.
+    """
+    n = len(margins[0])
+    size = float(n) if total is None else total
+    wanted = [np.asarray(t, dtype=np.float64) / np.sum(t) * size for t in targets]
+    for codes, goal in zip(margins, wanted, strict=True):
+        if (np.bincount(codes, minlength=goal.size)[goal > 0] == 0).any():
+            return Raking(None, 0, "a target category has no case")
+    weights = np.full(n, size / n)
+    for iteration in range(1, max_iterations + 1):
+        before = weights
+        for codes, goal in zip(margins, wanted, strict=True):
+            now = np.bincount(codes, weights=weights, minlength=goal.size)
+            factor = np.divide(goal, now, out=np.zeros(goal.size), where=now > 0)
+            weights = weights * factor[codes]
+        if np.abs(weights - before).max() <= tolerance * size / n:
+            return _settled(weights, margins, wanted, iteration, size)
+    return Raking(None, max_iterations, "the margins cannot be met together")
+
+
+def _settled(
+    weights: FloatArray,
+    margins: Sequence[npt.NDArray[np.integer]],
+    wanted: Sequence[FloatArray],
+    iteration: int,
+    size: float,
+) -> Raking:
+    """The weights, if they meet every margin: a contradiction can also come to rest."""
+    for codes, goal in zip(margins, wanted, strict=True):
+        reached = np.bincount(codes, weights=weights, minlength=goal.size)
+        if np.abs(reached - goal).max() > 1e-6 * size:
+            return Raking(None, iteration, "the margins cannot be met together")
+    return Raking(weights, iteration)
+
+
+def _pair(counts_a: FloatArray, counts_b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    a, b = np.asarray(counts_a, dtype=np.float64), np.asarray(counts_b, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1 or not ((a >= 0).all() and (b >= 0).all()):
+        raise ValueError("both sets need counts over the same categories, none negative")
+    return a, b
+
+
+def _hedges_olkin(d: float, n_a: float, n_b: float, method: str, level: float) -> Estimate:
+    se = math.sqrt((n_a + n_b) / (n_a * n_b) + d * d / (2 * (n_a + n_b)))
+    reach = normal_quantile(level) * se
+    return Estimate(d, d - reach, d + reach, round(n_a + n_b), None, method)
+
+
+def _jensen_shannon_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+    middle = (p + q) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(p > 0, p * np.log2(p / middle), 0.0)
+        right = np.where(q > 0, q * np.log2(q / middle), 0.0)
+    # Equal rows come out at ±1e-17.
+    return np.maximum((left + right).sum(axis=1) / 2, 0.0)
