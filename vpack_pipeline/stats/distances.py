@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,33 +24,29 @@ from vpack_pipeline.stats.estimate import (
 )
 
 
-def smd(
-    mean_a: float,
-    sd_a: float,
-    n_a: float,
-    mean_b: float,
-    sd_b: float,
-    *,
-    n_b: float,
-    level: float = 0.95,
-) -> Estimate:
+class Moments(NamedTuple):
+    """Mean, standard deviation (with n − 1) and size of a sample."""
+
+    mean: float
+    sd: float
+    n: float
+
+
+def smd(a: Moments, b: Moments, level: float = 0.95) -> Estimate:
     """Standardised mean difference (a − b) over √((s²a + s²b) / 2) (Austin 2009).
 
-    Parameters
-    ----------
-    sd_a, sd_b : standard deviations with n − 1
-    n_a, n_b : sizes of the samples; the interval is Hedges & Olkin's (1985)
+    The interval is Hedges & Olkin's (1985). ``n`` is that of both samples. Undefined, with a
+    reason, where neither varies or a sample is empty.
 
-    Returns
-    -------
-    ``n`` is n_a + n_b. Undefined, with a reason, where neither varies or a sample is empty.
+    >>> round(smd(Moments(60, 10, 50), Moments(55, 10, 50)).value, 3)
+    0.5
     """
     method = "SMD, Hedges-Olkin interval"
-    n = round(n_a + n_b)
-    pooled = math.sqrt((sd_a**2 + sd_b**2) / 2)
-    if min(n_a, n_b) <= 0 or not pooled > 0:
+    n = round(a.n + b.n)
+    pooled = math.sqrt((a.sd**2 + b.sd**2) / 2)
+    if min(a.n, b.n) <= 0 or not pooled > 0:
         return undefined("a sample is empty, or neither varies", method=method, n=n)
-    return _hedges_olkin((mean_a - mean_b) / pooled, n_a, n_b, method, level)
+    return _hedges_olkin((a.mean - b.mean) / pooled, a.n, b.n, method, level)
 
 
 def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0.95) -> Estimate:
@@ -241,7 +238,7 @@ def _pair(counts_a: FloatArray, counts_b: FloatArray) -> tuple[FloatArray, Float
 def _hedges_olkin(d: float, n_a: float, n_b: float, method: str, level: float) -> Estimate:
     se = math.sqrt((n_a + n_b) / (n_a * n_b) + d * d / (2 * (n_a + n_b)))
     reach = normal_quantile(level) * se
-    return Estimate(d, d - reach, d + reach, round(n_a + n_b), None, method)
+    return Estimate(float(d), float(d - reach), float(d + reach), round(n_a + n_b), None, method)
 
 
 def _jensen_shannon_rows(p: FloatArray, q: FloatArray) -> FloatArray:

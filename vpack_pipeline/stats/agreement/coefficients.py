@@ -16,7 +16,6 @@ import numpy as np
 
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
 from vpack_pipeline.stats.estimate import (
-    BoolArray,
     Estimate,
     FloatArray,
     symmetric,
@@ -50,7 +49,9 @@ def percent_agreement(
     """
     counts = _rated(ratings, categories)
     credit = agreement_weights(categories, weights)
-    return _coefficient(counts, credit, 0.0, np.zeros(len(counts)), "percent agreement", level)
+    return _coefficient(
+        counts, credit, 0.0, np.zeros(len(counts)), method="percent agreement", level=level
+    )
 
 
 def specific_agreement(ratings: FloatArray, level: float = 0.95) -> tuple[Estimate, Estimate]:
@@ -98,7 +99,9 @@ def fleiss_kappa(
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares.mean(axis=0)
     chance = float(mean @ credit @ mean)
-    return _coefficient(counts, credit, chance, shares @ (credit @ mean), method, level)
+    return _coefficient(
+        counts, credit, chance, shares @ (credit @ mean), method=method, level=level
+    )
 
 
 def gwet_ac(
@@ -123,7 +126,9 @@ def gwet_ac(
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares.mean(axis=0)
     chance = factor * float(mean @ (1 - mean))
-    return _coefficient(counts, credit, chance, factor * (shares @ (1 - mean)), method, level)
+    return _coefficient(
+        counts, credit, chance, factor * (shares @ (1 - mean)), method=method, level=level
+    )
 
 
 def brennan_prediger(
@@ -141,7 +146,9 @@ def brennan_prediger(
         return undefined(ONE_DECLARED, method=method, n=_paired(counts))
     credit = agreement_weights(categories, weights)
     chance = float(credit.sum()) / q**2
-    return _coefficient(counts, credit, chance, np.full(len(counts), chance), method, level)
+    return _coefficient(
+        counts, credit, chance, np.full(len(counts), chance), method=method, level=level
+    )
 
 
 def unit_agreement(counts: FloatArray, credit: FloatArray) -> FloatArray:
@@ -149,7 +156,8 @@ def unit_agreement(counts: FloatArray, credit: FloatArray) -> FloatArray:
     raters = counts.sum(axis=1)
     pairs = raters * (raters - 1)
     agreeing = (counts * (counts @ credit.T - 1)).sum(axis=1)
-    return np.divide(agreeing, pairs, out=np.zeros(len(counts)), where=pairs > 0)
+    shares: FloatArray = np.divide(agreeing, pairs, out=np.zeros(len(counts)), where=pairs > 0)
+    return shares
 
 
 def _coefficient(
@@ -157,6 +165,7 @@ def _coefficient(
     credit: FloatArray,
     chance: float,
     unit_chance: FloatArray,
+    *,
     method: str,
     level: float,
 ) -> Estimate:
@@ -201,7 +210,8 @@ def _ratio_over_units(
 
 def _rated(ratings: FloatArray, categories: Sequence[float]) -> FloatArray:
     counts = rating_counts(ratings, categories)
-    return counts[counts.sum(axis=1) > 0]
+    rated: FloatArray = counts[counts.sum(axis=1) > 0]
+    return rated
 
 
 def _paired(counts: FloatArray) -> int:
@@ -209,5 +219,4 @@ def _paired(counts: FloatArray) -> int:
 
 
 def _one_category(counts: FloatArray) -> bool:
-    used: BoolArray = counts.any(axis=0)
-    return int(used.sum()) == 1
+    return int(np.count_nonzero(counts.sum(axis=0))) == 1

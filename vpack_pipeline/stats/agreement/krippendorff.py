@@ -72,7 +72,8 @@ def unit_disagreement(counts: FloatArray, distance: FloatArray) -> FloatArray:
     """Each unit's share of the observed disagreement; 0 where it has fewer than two ratings."""
     others = counts.sum(axis=1) - 1
     apart = ((counts @ distance) * counts).sum(axis=1)
-    return np.divide(apart, others, out=np.zeros(len(counts)), where=others > 0)
+    shares: FloatArray = np.divide(apart, others, out=np.zeros(len(counts)), where=others > 0)
+    return shares
 
 
 def distances(

@@ -1,0 +1,159 @@
+"""A window against its reference: bins, and the null of any statistic by resampling patients.
+
+Both sides are resampled. Resampling only the window takes the reference for the truth, and gave 44%
+false alarms at a nominal 5% with 500 cases against 500. What does not belong here: charts over
+time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtri
+
+from vpack_pipeline.stats.estimate import FloatArray, IntArray
+from vpack_pipeline.stats.resampling import patient_codes, patient_weights
+
+Statistic = Callable[[FloatArray, FloatArray], float | None]
+
+
+def quantile_edges(reference: FloatArray, bins: int) -> FloatArray:
+    """Inner edges that cut the reference into bins of about equal probability.
+
+    Quantiles by linear interpolation (R's type 7), each once: with ties there are fewer bins. The
+    outer bins are open, so that a later value always has one; nan is left out.
+
+    Parameters
+    ----------
+    bins : number of bins asked for, >= 2
+
+    Returns
+    -------
+    at most bins − 1 increasing edges, for ``bin_counts``
+
+    >>> quantile_edges(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 4)
+    array([2., 3., 4.])
+    """
+    values = _finite(reference)
+    if bins < 2 or values.size == 0:
+        raise ValueError("edges need at least two bins and one finite reference value")
+    return np.unique(np.quantile(values, np.arange(1, bins) / bins))
+
+
+def bin_counts(values: FloatArray, edges: FloatArray) -> IntArray:
+    """How many values fall in each bin (a, b], the outer ones open; nan is left out.
+
+    >>> bin_counts(np.array([0.0, 2.0, 2.5, 9.0]), np.array([2.0, 3.0]))
+    array([2, 1, 1])
+    """
+    codes = np.searchsorted(np.asarray(edges), _finite(values), side="left")
+    return np.bincount(codes, minlength=len(edges) + 1).astype(np.int64)
+
+
+def null_by_patient_resampling(
+    reference: FloatArray,
+    cluster: npt.NDArray[np.generic],
+    window_n: int,
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    statistic: Statistic,
+) -> FloatArray:
+    """The statistic when nothing has changed, at the window's size.
+
+    In each replicate the reference, and a window out of it, are drawn by patient with replacement.
+    The window holds as many patients as give about ``window_n`` cases, at least one.
+
+    Parameters
+    ----------
+    reference : (n,) values
+    cluster : (n,) patient of each
+    window_n : cases in a window, >= 1
+    statistic : of (reference values, window values); None marks it undefined
+
+    Returns
+    -------
+    (replicates,); nan where undefined
+    """
+    values = np.asarray(reference, dtype=np.float64)
+    codes, n_patients = _same_length(values.size, cluster)
+    window_patients = _window_patients(values.size, n_patients, window_n)
+    result = np.full(replicates, np.nan)
+    references = patient_weights(n_patients, replicates, rng, chunk=1)
+    windows = patient_weights(n_patients, replicates, rng, draws=window_patients, chunk=1)
+    for b, (first, second) in enumerate(zip(references, windows, strict=True)):
+        drawn = (np.repeat(values, weights[0][codes]) for weights in (first, second))
+        result[b] = _or_nan(statistic(*drawn))
+    return result
+
+
+def binned_null_by_patient_resampling(
+    reference_bins: npt.NDArray[np.integer],
+    n_bins: int,
+    cluster: npt.NDArray[np.generic],
+    window_n: int,
+    replicates: int,
+    *,
+    rng: np.random.Generator,
+    statistic: Statistic,
+) -> FloatArray:
+    """``null_by_patient_resampling`` for binned values, without copying cases.
+
+    Parameters
+    ----------
+    reference_bins : (n,) codes 0 … n_bins − 1
+    statistic : of (reference counts, window counts), each (n_bins,), such as ``psi``
+    """
+    bins = np.asarray(reference_bins)
+    codes, n_patients = _same_length(bins.size, cluster)
+    window_patients = _window_patients(bins.size, n_patients, window_n)
+    table = np.zeros((n_patients, n_bins))
+    np.add.at(table, (codes, bins), 1)
+    references = patient_weights(n_patients, replicates, rng)
+    windows = patient_weights(n_patients, replicates, rng, draws=window_patients)
+    values = [
+        _or_nan(statistic(first, second))
+        for pair in zip(references, windows, strict=True)
+        for first, second in zip(*(w.astype(np.float64) @ table for w in pair), strict=True)
+    ]
+    return np.asarray(values, dtype=np.float64)
+
+
+def psi_null_expectation(bins: int, n: float, m: float) -> float:
+    """Expected PSI without drift, (B − 1)(1/n + 1/m) (Yurdakul 2018), for independent cases.
+
+    Parameters
+    ----------
+    n, m : sizes of window and reference; low by some percent where a bin expects few cases
+    """
+    return (bins - 1) * (1 / n + 1 / m)
+
+
+def psi_null_quantile(bins: int, n: float, m: float, quantile: float = 0.95) -> float:
+    """Quantile of the PSI without drift: χ² on B − 1, times 1/n + 1/m (Yurdakul 2018)."""
+    return float(chdtri(bins - 1, 1 - quantile)) * (1 / n + 1 / m)
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    finite: FloatArray = array[~np.isnan(array)]
+    return finite
+
+
+def _same_length(n: int, cluster: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.intp], int]:
+    codes, n_patients = patient_codes(cluster)
+    if codes.size != n or n == 0:
+        raise ValueError("one patient code is needed for each of one or more values")
+    return codes, n_patients
+
+
+def _window_patients(n: int, n_patients: int, window_n: int) -> int:
+    if window_n < 1:
+        raise ValueError("a window holds at least one case")
+    return max(1, round(window_n * n_patients / n))
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
