@@ -121,5 +121,6 @@ class Pseudonyms:
         return self._digest(kind, scope, self.normalise(kind, value))
 
     def _digest(self, kind: str, scope: str, text: str) -> str:
-        message = _SEPARATOR.join(part.encode("utf-8", "surrogatepass") for part in (kind, scope, text))
+        parts = (part.encode("utf-8", "surrogatepass") for part in (kind, scope, text))
+        message = _SEPARATOR.join(parts)
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,406 @@
+"""Bring one table of one site to one cut: keep it, or compute, write, check and sign for it.
+
+No Dagster here: the asset bodies call :func:`materialize`. What does not belong here: what any
+table decides (``core``, ``dbt_like_sql``, ``io.cohort``) or must satisfy (``contracts``).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from vpack_pipeline import contracts
+from vpack_pipeline.contracts import Contract
+from vpack_pipeline.errors import (
+    ContractError,
+    GateClosedError,
+    Problem,
+    SecretError,
+    TableError,
+    VpackError,
+)
+from vpack_pipeline.gate import check, receipts
+from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.io import models
+from vpack_pipeline.io.edge import Edge, Loaded
+from vpack_pipeline.io.identity import NORMALISATION
+from vpack_pipeline.io.warehouse import TableFile, Warehouse, cut_order, digest_file, digest_table
+from vpack_pipeline.resources import Project
+from vpack_pipeline.study import Study, eligibility_views
+
+FIRST = "cohort/deliveries"
+LAST = "pack/validation_pack"
+GENERATED_INPUTS = frozenset({"eligibility/patients", "eligibility/studies", "eligibility/cases"})
+LIVE_INPUTS = frozenset({"deliveries", "archive"})
+"""Outside inputs that can change without a trace in any table: read on every run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the tables of one run share: the study, the cut, the warehouse, the edge."""
+
+    study: Study
+    edge: Edge
+    warehouse: Warehouse
+    project: Project
+
+    @property
+    def site_id(self) -> str:
+        """The partition."""
+        return self.study.site.site_id
+
+    @property
+    def cut(self) -> str:
+        """The data cut."""
+        if self.edge.cut is None:
+            raise ValueError("the cut is not fixed yet")
+        return self.edge.cut
+
+    def receipt(self, asset: str) -> Receipt | None:
+        """Read a receipt of this site and cut."""
+        data = self.warehouse.read_receipt(asset, self.site_id, self.cut)
+        return None if data is None else receipts.read(data, asset)
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """A table at a cut; ``kept`` if nothing that it is computed from had changed."""
+
+    receipt: Receipt
+    kept: bool
+
+
+@functools.cache
+def dependencies() -> Mapping[str, frozenset[str]]:
+    """Give every table's inputs: from its SQL, or from its contract.
+
+    Raises
+    ------
+    ContractError
+        A table is computed nowhere or twice, an input is missing, or tables form a cycle.
+    """
+    sql = models.load()
+    found: dict[str, frozenset[str]] = {}
+    problems = [f"dbt_like_sql/{a}.sql has no contract" for a in sql if a not in contracts.load()]
+    for asset, contract in contracts.load().items():
+        is_model = contract.computed_by == "sql"
+        if is_model != (asset in sql):
+            problems.append(f"{asset}: computed_by is {contract.computed_by}, which is not so")
+            continue
+        if is_model:
+            found[asset] = sql[asset].inputs
+        elif contract.computed_by == "generated":
+            found[asset] = GENERATED_INPUTS
+        else:
+            found[asset] = frozenset(contract.inputs.values())
+    if problems:
+        raise ContractError("\n".join(problems))
+    contracts.order(found)
+    return found
+
+
+def open_bench(project: Project, site_id: str, cut: str | None) -> Bench:
+    """Load what the tables of one run share.
+
+    Raises
+    ------
+    SecretError
+        Earlier tables of this site were made with another secret.
+    """
+    loaded = project.study(site_id)
+    edge = project.edge(loaded, cut)
+    warehouse = project.warehouse
+    for data in warehouse.receipts(FIRST, site_id).values():
+        if data.get("secret") != edge.pseudonyms.fingerprint:
+            raise SecretError(
+                Problem(
+                    f"site {site_id}",
+                    "this is not the secret that made the earlier tables",
+                    "restore the old secret, or start a new site folder",
+                )
+            )
+    return Bench(loaded, edge, warehouse, project)
+
+
+def newest_cut(project: Project, site_id: str) -> str:
+    """Find the highest cut that the first table has a receipt for.
+
+    Raises
+    ------
+    GateClosedError
+        There is none.
+    """
+    cuts = project.warehouse.receipts(FIRST, site_id)
+    if not cuts:
+        raise GateClosedError([Problem(FIRST, "there is no receipt yet", f"materialize {FIRST}")])
+    return max(cuts, key=cut_order)
+
+
+def materialize(bench: Bench, asset: str) -> Materialized:
+    """Bring one table to the bench's cut.
+
+    Raises
+    ------
+    GateClosedError
+        An input has no passed receipt at this cut, or its files are not those that were checked.
+    TableError
+        Anything unforeseen, reduced to its type: its text could carry values.
+    """
+    try:
+        return _materialize(bench, contracts.load()[asset])
+    except VpackError:
+        raise
+    except Exception as error:  # noqa: BLE001  polars and DuckDB put values in their messages
+        raise TableError(asset, error) from None
+
+
+def _materialize(bench: Bench, contract: Contract) -> Materialized:
+    inputs = {name: upstream(bench, name) for name in sorted(dependencies()[contract.asset])}
+    outside = _outside(bench, contract)
+    fingerprint = _fingerprint(bench, contract, inputs, outside)
+    is_live = bool(LIVE_INPUTS & set(contract.outside))
+    kept = _find_kept(bench, contract, fingerprint)
+    if kept is not None and not is_live:
+        return Materialized(_carry(bench, kept), kept=True)
+    files = _compute(bench, contract, inputs, outside)
+    if kept is not None and digest_table(files) == kept.table_digest:
+        return Materialized(_carry(bench, kept), kept=True)
+    return Materialized(sign(bench, contract, files, inputs, fingerprint), kept=False)
+
+
+def upstream(bench: Bench, asset: str) -> Receipt:
+    """Give the receipt of an input, after its files were compared with it.
+
+    Raises
+    ------
+    GateClosedError
+        No receipt, not passed, or changed files.
+    """
+    receipt = bench.receipt(asset)
+    remedy = f"materialize {asset} first"
+    if receipt is None:
+        what = f"there is no receipt at the cut {bench.cut}"
+        raise GateClosedError([Problem(asset, what, remedy)])
+    if not receipt.passed:
+        raise GateClosedError([Problem(asset, "its check did not pass", remedy)])
+    if not receipt.is_authentic(bench.edge.pseudonyms) or not _is_whole(bench, receipt):
+        what = "its receipt or files were changed after the check"
+        raise GateClosedError([Problem(asset, what, remedy)])
+    return receipt
+
+
+def _is_whole(bench: Bench, receipt: Receipt) -> bool:
+    folder = bench.warehouse.folder(receipt.asset, receipt.site)
+    return digest_table(receipt.files) == receipt.table_digest and all(
+        (folder / f.name).is_file() and digest_file(folder / f.name) == f.sha256
+        for f in receipt.files
+    )
+
+
+def _outside(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
+    found = {}
+    for name in contract.outside:
+        if name in LIVE_INPUTS:
+            continue
+        from vpack_pipeline.io import packs
+
+        reader = getattr(packs, name)
+        found[name] = reader(bench.project.packs, bench.site_id, bench.study.protocol, bench.cut)
+    return found
+
+
+def _fingerprint(
+    bench: Bench,
+    contract: Contract,
+    inputs: Mapping[str, Receipt],
+    outside: Mapping[str, pl.DataFrame],
+) -> str:
+    blocks = bench.study.blocks(contract)
+    at_edge = contract.computed_by == "io"
+    return receipts.fingerprint(
+        {
+            "code": receipts.code_digest(),
+            "contract": contract.digest,
+            "blocks": {name: _plain(value) for name, value in blocks.items()},
+            # Functions at the edge are given the whole site and protocol: so are their fingerprints.
+            "site": bench.study.site.model_dump(mode="json") if at_edge else None,
+            "protocol": bench.study.protocol.digest if at_edge else None,
+            "secret": bench.edge.pseudonyms.fingerprint,
+            "normalisation": NORMALISATION,
+            "inputs": {name: receipt.table_digest for name, receipt in inputs.items()},
+            "outside": {name: frame.write_json() for name, frame in outside.items()},
+            "cut": bench.edge.cut if contract.uses_cut else None,
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _find_kept(bench: Bench, contract: Contract, fingerprint: str) -> Receipt | None:
+    """Find a passed receipt of the same fingerprint, at this cut first, whose files are whole."""
+    if bench.edge.cut is None:
+        return None
+    known = bench.warehouse.receipts(contract.asset, bench.site_id)
+    ordered = sorted(known, key=lambda cut: (cut == bench.cut, cut_order(cut)), reverse=True)
+    for cut in ordered:
+        if known[cut].get("fingerprint") != fingerprint:
+            continue
+        receipt = receipts.read(known[cut], contract.asset)
+        is_sound = receipt.passed and receipt.is_authentic(bench.edge.pseudonyms)
+        if is_sound and _is_whole(bench, receipt):
+            return receipt
+    return None
+
+
+def _carry(bench: Bench, receipt: Receipt) -> Receipt:
+    protocol = bench.study.protocol
+    if receipt.cut == bench.cut and receipt.protocol_digest == protocol.digest:
+        return receipt
+    moved = receipt.at(bench.cut, protocol.digest, bench.edge.pseudonyms)
+    bench.warehouse.write_receipt(receipt.asset, bench.site_id, bench.cut, moved.as_dict())
+    return moved
+
+
+def _compute(
+    bench: Bench,
+    contract: Contract,
+    inputs: Mapping[str, Receipt],
+    outside: Mapping[str, pl.DataFrame],
+) -> list[TableFile]:
+    if contract.computed_by in {"sql", "generated"}:
+        return [_run_model(bench, contract, inputs)]
+    made = _call(bench, contract, inputs, outside)
+    return write(bench, contract, made)
+
+
+def write(bench: Bench, contract: Contract, made: pl.DataFrame | Loaded) -> list[TableFile]:
+    """Hold a computed frame to its contract and write it, with its quarantine."""
+    table = made.table if isinstance(made, Loaded) else made
+    frame = contracts.conform(table, contract)
+    files = [bench.warehouse.write(frame, contract.asset, bench.site_id)]
+    if isinstance(made, Loaded):
+        part = made.quarantine.sort("position")
+        files.append(bench.warehouse.write(part, contract.asset, bench.site_id, "quarantine"))
+    return files
+
+
+def _call(
+    bench: Bench,
+    contract: Contract,
+    inputs: Mapping[str, Receipt],
+    outside: Mapping[str, pl.DataFrame],
+) -> pl.DataFrame | Loaded:
+    place = f"io.{contract.section}" if contract.computed_by == "io" else f"core.{contract.section}"
+    function = getattr(importlib.import_module(f"vpack_pipeline.{place}"), contract.table)
+    frames = {
+        argument: _read(bench, inputs[asset], contract.inputs_part)
+        for argument, asset in contract.inputs.items()
+    }
+    if contract.inputs_part == "quarantine":
+        frames = {"parts": frames}
+    arguments: dict[str, Any] = {**frames, **bench.study.blocks(contract), **outside}
+    if contract.computed_by == "io":
+        arguments["edge"] = bench.edge
+    if contract.uses_cut and contract.computed_by == "core":
+        arguments["cut"] = bench.edge.cut_date
+    made: pl.DataFrame | Loaded = function(**arguments)
+    return made
+
+
+def _read(bench: Bench, receipt: Receipt, part: str) -> Any:
+    contract = contracts.load()[receipt.asset]
+    role = "quarantine" if part == "quarantine" else "table"
+    return bench.warehouse.read(contract, bench.site_id, receipt.files, role)
+
+
+def _run_model(bench: Bench, contract: Contract, inputs: Mapping[str, Receipt]) -> TableFile:
+    destination = bench.warehouse.staging(contract.asset, bench.site_id)
+    files = {
+        asset: bench.warehouse.paths(asset, bench.site_id, receipt.files, "table")
+        for asset, receipt in inputs.items()
+    }
+    try:
+        rows = models.run(
+            sql_of(bench.study, contract),
+            contract,
+            files,
+            _parameters(bench, contract),
+            destination,
+        )
+        return bench.warehouse.adopt(destination, contract.asset, bench.site_id, rows)
+    finally:
+        destination.unlink(missing_ok=True)
+
+
+def sql_of(loaded: Study, contract: Contract) -> str:
+    """Give a model's text: from its file, or compiled from the protocol's rules."""
+    if contract.computed_by == "sql":
+        return models.load()[contract.asset].sql
+    from vpack_pipeline.core.eligibility import compile_flags
+
+    protocol = loaded.protocol
+    return compile_flags(protocol.eligibility, protocol.covariates, eligibility_views())
+
+
+def _parameters(bench: Bench, contract: Contract) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, path in contract.parameters.items():
+        if path == "cut":
+            found[name] = bench.edge.cut_date
+            continue
+        block, _, rest = path.partition(".")
+        is_protocol = block in contract.protocol
+        value: Any = getattr(bench.study.protocol if is_protocol else bench.study.site, block)
+        for part in rest.split(".") if rest else ():
+            value = value[part] if isinstance(value, Mapping) else getattr(value, part)
+        found[name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def sign(
+    bench: Bench,
+    contract: Contract,
+    files: list[TableFile],
+    inputs: Mapping[str, Receipt],
+    fingerprint: str,
+) -> Receipt:
+    """Check the written files and leave the receipt, whatever its outcome."""
+    rows = sum(f.rows for f in files if f.role == "table")
+    paths = bench.warehouse.paths(contract.asset, bench.site_id, files, "table")
+    checks = check.run(contract, paths, rows)
+    protocol = bench.study.protocol
+    receipt = Receipt(
+        format=receipts.FORMAT,
+        asset=contract.asset,
+        site=bench.site_id,
+        protocol=protocol.reference,
+        protocol_digest=protocol.digest,
+        cut=bench.cut,
+        files=tuple(files),
+        rows=rows,
+        quarantined=sum(f.rows for f in files if f.role == "quarantine"),
+        table_digest=digest_table(files),
+        code=receipts.code_digest(),
+        contract=contract.digest,
+        fingerprint=fingerprint,
+        secret=bench.edge.pseudonyms.fingerprint,
+        normalisation=NORMALISATION,
+        inputs={name: r.table_digest for name, r in inputs.items()},
+        outcome="fail" if any(c.closes for c in checks) else "pass",
+        checks=tuple(c.as_dict() for c in checks),
+    ).signed(bench.edge.pseudonyms)
+    bench.warehouse.write_receipt(contract.asset, bench.site_id, bench.cut, receipt.as_dict())
+    return receipt

@@ -1,0 +1,131 @@
+"""Run a contract's suite over a table's files; keep counts and nothing else.
+
+Great Expectations returns raw values in several places and passes in silence on nothing. So only
+whitelisted numbers leave this module, and an expectation that met no row is ``vacuous``: no pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vpack_pipeline.contracts import Contract
+from vpack_pipeline.errors import ContractError
+from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, build, plan
+
+Outcome = Literal["pass", "fail", "error", "vacuous"]
+_RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome of one expectation: counts, never values."""
+
+    id: str
+    type: str
+    severity: str
+    outcome: Outcome
+    closes: bool
+    why: str
+    element_count: int | None
+    unexpected_count: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for a receipt."""
+        return asdict(self)
+
+
+def run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
+    """Check a table.
+
+    Parameters
+    ----------
+    contract : what the table must satisfy
+    files : the parquet files of the table, all of them
+    rows : how many rows were written
+
+    Returns
+    -------
+    one outcome per expectation, in the contract's order
+
+    Raises
+    ------
+    ContractError
+        An expectation is misspelled, or some were lost on the way.
+    """
+    import great_expectations as gx
+
+    from vpack_pipeline.gate.engine import open_validator
+
+    planned = plan(contract)
+    suite = gx.ExpectationSuite(name=contract.asset)
+    for entry in planned:
+        suite.add_expectation(build(entry))
+    if len(suite.expectations) != len(planned):
+        raise ContractError(f"{contract.asset}: expectations were lost while the suite was built")
+    validator = open_validator(files, suite)
+    results = validator.validate(result_format=_RESULT_FORMAT).results
+    by_id = {r.expectation_config.meta["id"]: r for r in results}
+    may_be_empty = contract.may_be_empty is not None
+    return [_judge(entry, by_id.get(entry.id), rows, may_be_empty) for entry in planned]
+
+
+def _judge(planned: Planned, result: Any, rows: int, may_be_empty: bool) -> Checked:
+    found: Mapping[str, Any] = {} if result is None else dict(result.result or {})
+    element_count = _count(found.get("element_count"))
+    unexpected = _count(found.get("unexpected_count"))
+    if planned.type == UNEXPECTED_ROWS:
+        element_count, unexpected = rows, _count(found.get("observed_value"))
+    elif planned.type.startswith("expect_table"):
+        element_count = rows
+    outcome = _outcome(planned, result, found, rows)
+    tolerated = outcome == "vacuous" and (
+        planned.may_be_vacuous is not None or (rows == 0 and may_be_empty)
+    )
+    closes = outcome != "pass" and not tolerated and planned.severity == "critical"
+    return Checked(
+        planned.id,
+        planned.type,
+        planned.severity,
+        outcome,
+        closes,
+        planned.why,
+        element_count,
+        unexpected,
+    )
+
+
+def _outcome(planned: Planned, result: Any, found: Mapping[str, Any], rows: int) -> Outcome:
+    # Comparing column lists gives no counts; anything else without a result has raised.
+    says_nothing = not found and planned.type != "expect_table_columns_to_match_ordered_list"
+    if result is None or says_nothing or _raised(result):
+        return "error"
+    if not result.success:
+        return "fail"
+    return "vacuous" if _is_vacuous(planned, found, rows) else "pass"
+
+
+def _raised(result: Any) -> bool:
+    info = result.exception_info or {}
+    nested = [v for v in info.values() if isinstance(v, Mapping)]
+    return bool(info.get("raised_exception")) or any(v.get("raised_exception") for v in nested)
+
+
+def _is_vacuous(planned: Planned, found: Mapping[str, Any], rows: int) -> bool:
+    """Tell whether an expectation passed because it met nothing."""
+    if planned.type.startswith("expect_table") or planned.id == "table_types":
+        return False
+    if rows == 0:
+        return True
+    if planned.type == UNEXPECTED_ROWS:
+        return False
+    elements, missing = found.get("element_count"), found.get("missing_count")
+    if elements is None:
+        return False
+    return elements == 0 or (missing is not None and elements == missing)
+
+
+def _count(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,127 @@
+"""The lock on the pack: it opens only over one whole, authentic, passed and fitting set of receipts.
+
+However the run was started (the whole job, the pack alone, another machine), the receipts of this
+site and cut must exist, be signed by the site's secret, have passed, match the contracts in force
+and the files on disk, and descend from one another, so that old and new tables cannot be mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vpack_pipeline.contracts import Contract
+from vpack_pipeline.errors import Problem
+from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.io.warehouse import Warehouse, digest_file, digest_table
+
+
+def problems(
+    receipts: Mapping[str, Receipt | None],
+    *,
+    contracts: Mapping[str, Contract],
+    dependencies: Mapping[str, frozenset[str]],
+    site_id: str,
+    cut: str,
+    protocol_digest: str,
+    code: str,
+    warehouse: Warehouse,
+    pseudonyms: Pseudonyms,
+) -> list[Problem]:
+    """List every reason why the lock stays closed; empty opens it."""
+    found: list[Problem] = []
+    for asset in receipts:
+        receipt = receipts[asset]
+        if receipt is None:
+            found.append(_again(asset, f"there is no receipt at the cut {cut}"))
+            continue
+        found += _identity(receipt, asset, site_id, cut, protocol_digest, pseudonyms)
+        found += _currency(receipt, contracts[asset], code)
+        found += _outcome(receipt)
+        found += _files(receipt, warehouse)
+        found += _descent(receipt, receipts, dependencies[asset])
+    return found
+
+
+def _again(asset: str, what: str) -> Problem:
+    return Problem(asset, what, "materialize it and what follows it again")
+
+
+def _identity(
+    receipt: Receipt,
+    asset: str,
+    site_id: str,
+    cut: str,
+    protocol_digest: str,
+    pseudonyms: Pseudonyms,
+) -> list[Problem]:
+    if not receipt.is_authentic(pseudonyms):
+        return [_again(asset, "its receipt was not signed by this site's secret, or was edited")]
+    if (receipt.asset, receipt.site, receipt.cut) != (asset, site_id, cut):
+        return [_again(asset, "its receipt belongs to another table, site or cut")]
+    if receipt.protocol_digest != protocol_digest:
+        return [_again(asset, "its receipt belongs to another protocol")]
+    return []
+
+
+def _currency(receipt: Receipt, contract: Contract, code: str) -> list[Problem]:
+    found = []
+    if receipt.contract != contract.digest:
+        found.append(_again(receipt.asset, "its contract has changed since it was checked"))
+    if receipt.code != code:
+        found.append(_again(receipt.asset, "the code or a library has changed since"))
+    return found
+
+
+def _outcome(receipt: Receipt) -> list[Problem]:
+    if receipt.passed:
+        return []
+    return [
+        Problem(
+            receipt.asset,
+            f"expectation {check['id']} {_verb(check['outcome'])}{_counts(check)}",
+            str(check["why"]),
+        )
+        for check in receipt.checks
+        if check["closes"]
+    ]
+
+
+def _verb(outcome: str) -> str:
+    return {
+        "fail": "failed",
+        "error": "could not be evaluated",
+        "vacuous": "met no value at all",
+    }[outcome]
+
+
+def _counts(check: Mapping[str, object]) -> str:
+    if check["unexpected_count"] is None:
+        return ""
+    return f" for {check['unexpected_count']} of {check['element_count']} rows"
+
+
+def _files(receipt: Receipt, warehouse: Warehouse) -> list[Problem]:
+    folder = warehouse.folder(receipt.asset, receipt.site)
+    for file in receipt.files:
+        path = folder / file.name
+        if not path.is_file():
+            return [_again(receipt.asset, "a file that was checked is missing")]
+        if digest_file(path) != file.sha256:
+            return [_again(receipt.asset, "a file was changed after its check")]
+    if digest_table(receipt.files) != receipt.table_digest:
+        return [_again(receipt.asset, "its files are not those that were checked")]
+    return []
+
+
+def _descent(
+    receipt: Receipt, receipts: Mapping[str, Receipt | None], inputs: frozenset[str]
+) -> list[Problem]:
+    if set(receipt.inputs) != set(inputs):
+        return [_again(receipt.asset, "it was made from other inputs than the pipeline now has")]
+    found = []
+    for name in sorted(inputs):
+        upstream = receipts.get(name)
+        if upstream is not None and upstream.table_digest != receipt.inputs[name]:
+            found.append(_again(receipt.asset, f"it was made from another version of {name}"))
+    return found

@@ -1,0 +1,151 @@
+"""Receipts: what was checked, at which cut, from which inputs, under which contract and code.
+
+A receipt is authenticated with a key derived from the site's secret, so that nobody without the
+secret can write one. What does not belong here: where receipts lie (``io.warehouse``).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata, resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.io.warehouse import TableFile, digest_table
+
+FORMAT = 1
+COMPUTING_LIBRARIES = (
+    "duckdb",
+    "great-expectations",
+    "jinja2",
+    "krippendorff",
+    "matplotlib",
+    "numpy",
+    "polars",
+    "pyarrow",
+    "pydicom",
+    "scikit-learn",
+    "scipy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The checked state of one table of one site at one cut.
+
+    ``inputs`` maps each upstream asset to the digest of the table that was read; ``checks`` holds
+    each expectation's outcome with counts.
+    """
+
+    format: int
+    asset: str
+    site: str
+    protocol: str
+    protocol_digest: str
+    cut: str
+    files: tuple[TableFile, ...]
+    rows: int
+    quarantined: int
+    table_digest: str
+    code: str
+    contract: str
+    fingerprint: str
+    secret: str
+    normalisation: str
+    inputs: dict[str, str]
+    outcome: str
+    checks: tuple[dict[str, Any], ...]
+    mac: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing in the check closes the gate."""
+        return self.outcome == "pass"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        made = asdict(self)
+        made["files"] = [f.as_dict() for f in self.files]
+        made["checks"] = list(self.checks)
+        return made
+
+    def signed(self, pseudonyms: Pseudonyms) -> Receipt:
+        """Add the authentication code."""
+        return replace(self, mac=_mac(self, pseudonyms))
+
+    def is_authentic(self, pseudonyms: Pseudonyms) -> bool:
+        """Tell whether this site's secret signed exactly this receipt."""
+        return hmac.compare_digest(self.mac, _mac(self, pseudonyms))
+
+    def at(self, cut: str, protocol_digest: str, pseudonyms: Pseudonyms) -> Receipt:
+        """Carry the receipt of an unchanged table over to another cut."""
+        moved = replace(self, cut=cut, protocol_digest=protocol_digest)
+        return moved.signed(pseudonyms)
+
+
+def read(data: Mapping[str, Any], asset: str) -> Receipt:
+    """Make a receipt from its JSON.
+
+    Raises
+    ------
+    GateClosedError
+        It is not a receipt of this format.
+    """
+    try:
+        fields = dict(data)
+        fields["files"] = tuple(TableFile(**f) for f in fields["files"])
+        fields["checks"] = tuple(fields["checks"])
+        made = Receipt(**fields)
+    except (KeyError, TypeError):
+        made = None
+    if made is None or made.format != FORMAT:
+        problem = Problem(asset, "its receipt is not of this version", f"materialize {asset} again")
+        raise GateClosedError([problem])
+    return made
+
+
+def table_digest(files: Sequence[TableFile]) -> str:
+    """Digest of a table's files."""
+    return digest_table(files)
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """Digest all that a table is computed from."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def code_digest() -> str:
+    """Digest every source file of the package and the versions of the libraries that compute."""
+    made = hashlib.sha256()
+    for package in ("vpack_pipeline", "dbt_like_sql"):
+        for path, content in sorted(_sources(resources.files(package), package)):
+            made.update(f"{path}\x00{hashlib.sha256(content).hexdigest()}\n".encode())
+    for library in COMPUTING_LIBRARIES:
+        made.update(f"{library}=={metadata.version(library)}\n".encode())
+    return made.hexdigest()
+
+
+def _sources(folder: Traversable, where: str) -> list[tuple[str, bytes]]:
+    found = []
+    for entry in folder.iterdir():
+        name = f"{where}/{entry.name}"
+        if entry.is_dir() and entry.name != "__pycache__":
+            found.extend(_sources(entry, name))
+        elif entry.name.endswith((".py", ".sql", ".yaml", ".j2", ".css")):
+            found.append((name, entry.read_bytes()))
+    return found
+
+
+def _mac(receipt: Receipt, pseudonyms: Pseudonyms) -> str:
+    data = {k: v for k, v in receipt.as_dict().items() if k != "mac"}
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hmac.new(pseudonyms.derive("receipt"), text.encode(), hashlib.sha256).hexdigest()

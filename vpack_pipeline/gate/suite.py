@@ -1,0 +1,147 @@
+"""A contract's suite: the structural expectations derived from it and those of substance.
+
+Great Expectations drops a misspelled entry in silence when a suite is loaded, so this module
+builds each expectation by its class and refuses what it does not know.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vpack_pipeline.contracts import DUCKDB_TYPES, Contract
+from vpack_pipeline.errors import ContractError
+
+Severity = Literal["critical", "warning"]
+UNEXPECTED_ROWS = "unexpected_rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One expectation before it is built: GX type and arguments, how grave, why."""
+
+    id: str
+    type: str
+    kwargs: dict[str, Any]
+    severity: Severity
+    why: str
+    may_be_vacuous: str | None = None
+
+
+def plan(contract: Contract) -> list[Planned]:
+    """List every expectation of a contract, structural ones first."""
+    substance = [
+        Planned(e.id, e.type, e.kwargs, e.severity, e.why, e.may_be_vacuous)
+        for e in contract.expectations
+    ]
+    return [*_structure(contract), *substance]
+
+
+def _structure(contract: Contract) -> list[Planned]:
+    names = [c.name for c in contract.columns]
+    least = 0 if contract.may_be_empty else 1
+    found = [
+        Planned(
+            "table_columns",
+            "expect_table_columns_to_match_ordered_list",
+            {"column_list": names},
+            "critical",
+            "The table has the contract's columns, in order.",
+        ),
+        Planned(
+            "table_types",
+            UNEXPECTED_ROWS,
+            {"query": _types_query(contract)},
+            "critical",
+            "Every column has the contract's type.",
+        ),
+        Planned(
+            "table_rows",
+            "expect_table_row_count_to_be_between",
+            {"min_value": least},
+            "critical",
+            "An empty table passes every other expectation.",
+        ),
+    ]
+    found += [
+        Planned(
+            f"{c.name}_present",
+            "expect_column_values_to_not_be_null",
+            {"column": c.name},
+            "critical",
+            f"{c.name} is never null.",
+            contract.may_be_empty,
+        )
+        for c in contract.columns
+        if not c.null
+    ]
+    return [*found, _unique_key(contract)]
+
+
+def _unique_key(contract: Contract) -> Planned:
+    single = len(contract.key) == 1
+    kind = "expect_column_values_to_be_unique" if single else "expect_compound_columns_to_be_unique"
+    kwargs: dict[str, Any] = (
+        {"column": contract.key[0]} if single else {"column_list": list(contract.key)}
+    )
+    why = f"One row per {', '.join(contract.key)}."
+    return Planned("key_unique", kind, kwargs, "critical", why, contract.may_be_empty)
+
+
+def _types_query(contract: Contract) -> str:
+    allowed = ", ".join(f"'{c.name}:{DUCKDB_TYPES[c.type]}'" for c in contract.columns)
+    return (
+        "select column_name from (describe select * from {batch}) as d"
+        f" where column_name || ':' || column_type not in ({allowed})"
+    )
+
+
+def build(planned: Planned) -> Any:
+    """Make the Great Expectations object.
+
+    Raises
+    ------
+    ContractError
+        The type does not exist, or its arguments do not fit.
+    """
+    import great_expectations.expectations as gxe
+
+    meta = {"id": planned.id}
+    try:
+        if planned.type == UNEXPECTED_ROWS:
+            query = _as_subselect(planned)
+            return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, meta=meta)
+        return _expectation_class(planned)(**planned.kwargs, meta=meta)
+    except (TypeError, ValueError) as error:
+        raise ContractError(
+            f"expectation {planned.id}: arguments do not fit {planned.type}"
+            f" ({type(error).__name__})"
+        ) from None
+
+
+def _as_subselect(planned: Planned) -> str:
+    query = str(planned.kwargs.get("query", "")).strip()
+    if set(planned.kwargs) != {"query"} or "{batch}" not in query or "--" in query:
+        raise ContractError(
+            f"expectation {planned.id}: give one query over {{batch}} without a comment"
+        )
+    # GX replaces {batch} by a name or a sub-select; an alias of our own serves both.
+    return (
+        query.replace("{batch}", "(select * from {batch}) as q") if " as d" not in query else query
+    )
+
+
+def _expectation_class(planned: Planned) -> Any:
+    import great_expectations.expectations as gxe
+
+    known = {_snake(n): n for n in dir(gxe) if n.startswith("Expect")}
+    if planned.type not in known:
+        near = difflib.get_close_matches(planned.type, [*known, UNEXPECTED_ROWS], 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ContractError(f"expectation {planned.id}: no type {planned.type!r}{hint}")
+    return getattr(gxe, known[planned.type])
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

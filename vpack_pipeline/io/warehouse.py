@@ -1,0 +1,202 @@
+"""The warehouse: parquet files named by their digest, never rewritten, and their receipts.
+
+Write, check, publish: a table's files come first, its receipt last, by an atomic rename; the
+receipt is the only pointer, and nothing globs a table's folder. What does not belong here: what a
+receipt means (``gate``), how a table is computed (``core``, ``dbt_like_sql``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from vpack_pipeline.contracts import Contract
+from vpack_pipeline.errors import GateClosedError, Problem
+
+Role = Literal["table", "quarantine"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """One parquet file of a table."""
+
+    sha256: str
+    role: Role
+    rows: int
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return f"{self.sha256}.parquet"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for a receipt."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """All tables of all sites under one root folder."""
+
+    root: Path
+
+    def folder(self, asset: str, site_id: str) -> Path:
+        """Name the folder that holds one table of one site."""
+        return self.root / asset / f"site={site_id}"
+
+    def write(
+        self, frame: pl.DataFrame, asset: str, site_id: str, role: Role = "table"
+    ) -> TableFile:
+        """Write a frame as zstd parquet under the name of its digest."""
+        temporary = self.staging(asset, site_id)
+        try:
+            frame.write_parquet(temporary, compression="zstd", statistics=True)
+            return self.adopt(temporary, asset, site_id, frame.height, role)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def staging(self, asset: str, site_id: str) -> Path:
+        """Name a file that a model may write before :meth:`adopt` takes it in."""
+        handle, temporary = tempfile.mkstemp(
+            prefix=".writing-", suffix=".parquet", dir=self._made(asset, site_id)
+        )
+        os.close(handle)
+        return Path(temporary)
+
+    def adopt(
+        self, temporary: Path, asset: str, site_id: str, rows: int, role: Role = "table"
+    ) -> TableFile:
+        """Rename a finished file to its digest, durably."""
+        size, digest = temporary.stat().st_size, digest_file(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        made = TableFile(digest, role, rows, size)
+        temporary.chmod(0o444)
+        temporary.replace(self.folder(asset, site_id) / made.name)
+        return made
+
+    def paths(self, asset: str, site_id: str, files: Sequence[TableFile], role: Role) -> list[Path]:
+        """List the paths of a table's files of one role.
+
+        Raises
+        ------
+        GateClosedError
+            A file that the receipt names is gone.
+        """
+        folder = self.folder(asset, site_id)
+        found = [folder / f.name for f in files if f.role == role]
+        if any(not path.exists() for path in found):
+            problem = Problem(
+                asset, "a file of this table is missing", f"materialize {asset} again"
+            )
+            raise GateClosedError([problem])
+        return found
+
+    def read(
+        self, contract: Contract, site_id: str, files: Sequence[TableFile], role: Role = "table"
+    ) -> pl.DataFrame:
+        """Read a table, or its quarantined rows, in the order of its key."""
+        paths = self.paths(contract.asset, site_id, files, role)
+        if not paths:
+            return pl.DataFrame(schema=contract.schema)
+        return pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths])
+
+    def read_receipt(self, asset: str, site_id: str, cut: str) -> dict[str, Any] | None:
+        """Read the receipt of one table at one cut; None if there is none."""
+        path = self._receipt_path(asset, site_id, cut)
+        if not path.exists():
+            return None
+        return _read_json(path, asset)
+
+    def receipts(self, asset: str, site_id: str) -> dict[str, dict[str, Any]]:
+        """Read all receipts of one table, by cut, oldest cut first."""
+        folder = self.folder(asset, site_id) / "receipts"
+        if not folder.is_dir():
+            return {}
+        names = sorted(p for p in folder.iterdir() if p.suffix == ".json")
+        return {
+            p.stem: _read_json(p, asset) for p in sorted(names, key=lambda p: cut_order(p.stem))
+        }
+
+    def write_receipt(self, asset: str, site_id: str, cut: str, receipt: Mapping[str, Any]) -> None:
+        """Publish a receipt: the last step, by an atomic rename."""
+        path = self._receipt_path(asset, site_id, cut)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
+
+    def _receipt_path(self, asset: str, site_id: str, cut: str) -> Path:
+        return self.folder(asset, site_id) / "receipts" / f"{cut}.json"
+
+    def _made(self, asset: str, site_id: str) -> Path:
+        folder = self.folder(asset, site_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def cut_order(cut: str) -> tuple[str, int]:
+    """Order cuts: by day, then by the delivery of the day.
+
+    Examples
+    --------
+    >>> sorted(["2026-01-05.10", "2026-01-05", "2026-01-05.2"], key=cut_order)
+    ['2026-01-05', '2026-01-05.2', '2026-01-05.10']
+    """
+    day, _, number = cut.partition(".")
+    return day, int(number or 1)
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_table(files: Sequence[TableFile]) -> str:
+    """Digest a table: its files in order, each with its role."""
+    text = "\n".join(f"{f.role} {f.sha256}" for f in files)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file so that a reader sees the old or the new one, never a part."""
+    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_json(path: Path, asset: str) -> dict[str, Any]:
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        made = None
+    if not isinstance(made, dict):
+        problem = Problem(
+            asset, f"the receipt {path.name} is damaged", f"materialize {asset} again"
+        )
+        raise GateClosedError([problem])
+    return made

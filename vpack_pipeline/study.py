@@ -1,0 +1,246 @@
+"""Load a protocol and a site together: names resolved, every problem at once.
+
+What does not belong here: reading data (``io``), running anything (``assets``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpack_pipeline import contracts
+from vpack_pipeline.errors import DocumentError, InputError, Problem, UsageError
+from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.site import Site
+from vpack_pipeline.strict_yaml import read_model
+
+SITES = Path("data/sites")
+PROTOCOLS = Path("data/protocols")
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One site in one study."""
+
+    root: Path
+    protocol: Protocol
+    site: Site
+
+    def blocks(self, contract: contracts.Contract) -> dict[str, Any]:
+        """Give a table the blocks that its contract declares, and only those."""
+        made = {name: getattr(self.protocol, name) for name in contract.protocol}
+        return made | {name: getattr(self.site, name) for name in contract.site}
+
+
+def site_ids(root: Path) -> list[str]:
+    """List the sites that have a ``site.yaml``, by name."""
+    folder = root / SITES
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if (p / "site.yaml").is_file())
+
+
+def load(root: Path, site_id: str) -> Study:
+    """Load a site and the protocol that it names.
+
+    Raises
+    ------
+    UsageError
+        No such site; the message names the nearest.
+    DocumentError
+        Every problem of both documents, each with file and line.
+    """
+    known = site_ids(root)
+    if site_id not in known:
+        near = difflib.get_close_matches(site_id, known, 1)
+        remedy = f"did you mean {near[0]!r}?" if near else "make it with `vpack init SITE`"
+        raise UsageError(Problem(f"{SITES}", "no such site", remedy))
+    path = root / SITES / site_id / "site.yaml"
+    site = read_model(path, Site)
+    if site.site_id != site_id:
+        raise DocumentError(
+            Problem(f"{site_id}/site.yaml", "site_id is not the folder's name", "make them equal")
+        )
+    protocol = find_protocol(root, site.protocol)
+    found = problems(protocol, site)
+    if found:
+        raise DocumentError(found)
+    return Study(root, protocol, site)
+
+
+def find_protocol(root: Path, reference: str) -> Protocol:
+    """Find ``id@version`` among ``data/protocols/*.yaml``.
+
+    Raises
+    ------
+    DocumentError
+        No protocol has that id and version, two have, or one is refused.
+    """
+    folder = root / PROTOCOLS
+    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    stem = reference.replace("@", "-")
+    # The named file first: a broken protocol of another study must not stop this one.
+    named = folder / f"{stem}.yaml"
+    candidates = [named] if named in files else files
+    found = [p for p in (_read_protocol(f) for f in candidates) if p.reference == reference]
+    if len(found) != 1:
+        what = "no protocol" if not found else "more than one protocol"
+        raise DocumentError(
+            Problem("site.yaml", f"{what} is {reference}", f"look into {PROTOCOLS}/")
+        )
+    return found[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _read_cached(path: Path, _stamp: tuple[int, int]) -> Protocol:
+    return read_model(path, Protocol)
+
+
+def _read_protocol(path: Path) -> Protocol:
+    status = path.stat()
+    return _read_cached(path, (status.st_mtime_ns, status.st_size))
+
+
+def problems(protocol: Protocol, site: Site) -> list[Problem]:
+    """List every name that does not resolve and every rule that does not compile."""
+    return [
+        *_registry_problems(protocol),
+        *_finding_problems(protocol),
+        *_variable_problems(protocol),
+        *_maturity_problems(protocol),
+        *_rule_problems(protocol),
+        *_site_problems(protocol, site),
+    ]
+
+
+def _registry_problems(protocol: Protocol) -> Iterable[Problem]:
+    from vpack_pipeline.core.adjudication import RULES
+    from vpack_pipeline.core.drift import MONITORS
+    from vpack_pipeline.core.representativeness import DISTANCES
+
+    asked: list[tuple[str, str, Mapping[str, Any]]] = []
+    asked += [("adjudication.precedence", n, RULES) for n in protocol.adjudication.precedence]
+    asked += [
+        ("representativeness.distances", n, DISTANCES)
+        for n in protocol.representativeness.distances
+    ]
+    asked += [
+        (f"drift.monitors {m.name}.statistic", m.statistic, MONITORS)
+        for m in protocol.drift.monitors
+    ]
+    return [
+        Problem(f"{protocol.reference} {where}", f"no {name!r}", f"there are {_list(known)}")
+        for where, name, known in asked
+        if name not in known
+    ]
+
+
+def _finding_problems(protocol: Protocol) -> Iterable[Problem]:
+    findings = {f.name for f in protocol.findings}
+    models = {m.id for m in protocol.index_test.models}
+    points = {p.name for p in protocol.evaluation.operating_points}
+    asked: list[tuple[str, str | None, set[str]]] = []
+    for p in protocol.evaluation.operating_points:
+        asked += [(f"operating_points {p.name}.finding", p.finding, findings)]
+        asked += [(f"operating_points {p.name}.model", p.model, models)]
+    for e in protocol.evaluation.endpoints:
+        asked += [(f"endpoints {e.id}.finding", e.finding, findings)]
+        asked += [(f"endpoints {e.id}.operating_point", e.operating_point, points)]
+    asked += [
+        (f"drift.monitors {m.name}.finding", m.finding, findings) for m in protocol.drift.monitors
+    ]
+    return [
+        Problem(f"{protocol.reference} {where}", f"no {name!r}", f"there are {_list(known)}")
+        for where, name, known in asked
+        if name is not None and name not in known
+    ]
+
+
+def _variable_problems(protocol: Protocol) -> Iterable[Problem]:
+    view = {c.name for c in contracts.load()["eligibility/cases"].columns}
+    known = view | {c.name for c in protocol.covariates}
+    profiled = {v.name for v in protocol.representativeness.variables}
+    found = [
+        Problem(
+            f"{protocol.reference} representativeness.variables",
+            f"{v.name!r} is neither a column of the case view nor a covariate",
+            f"there are {_list(known)}",
+        )
+        for v in protocol.representativeness.variables
+        if v.name not in known
+    ]
+    return found + [
+        Problem(
+            f"{protocol.reference} evaluation.subgroups.variables",
+            f"{name!r} is not profiled",
+            f"add it to representativeness.variables, or use one of {_list(profiled)}",
+        )
+        for name in protocol.evaluation.subgroups.variables
+        if name not in profiled
+    ]
+
+
+def _maturity_problems(protocol: Protocol) -> Iterable[Problem]:
+    needed = {"panel", *protocol.adjudication.reference_sources}
+    missing = sorted(needed - set(protocol.evaluation.maturity))
+    return [
+        Problem(f"{protocol.reference} evaluation.maturity", f"{name!r} is missing", "add its days")
+        for name in missing
+    ]
+
+
+def _rule_problems(protocol: Protocol) -> Iterable[Problem]:
+    from vpack_pipeline.core.eligibility import check_rules
+
+    return check_rules(protocol.eligibility, protocol.covariates, eligibility_views())
+
+
+def eligibility_views() -> dict[str, dict[str, str]]:
+    """Give the columns, with their types, that rules of each level may read."""
+    known = contracts.load()
+    tables = {"patient": "patients", "study": "studies", "case": "cases"}
+    return {
+        level: {c.name: c.type for c in known[f"eligibility/{table}"].columns}
+        for level, table in tables.items()
+    }
+
+
+def _site_problems(protocol: Protocol, site: Site) -> Iterable[Problem]:
+    findings = {f.name for f in protocol.findings}
+    found = []
+    for kind, form in site.inputs.items():
+        for name in form.wide.findings if form.wide else ():
+            if name not in findings:
+                remedy = f"there are {_list(findings)}"
+                found.append(
+                    Problem(f"site.yaml inputs.{kind}.wide", f"no finding {name!r}", remedy)
+                )
+    return found
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def find_root(given: Path | None, variable: str | None, start: Path) -> Path:
+    """Find the project root: the one given, else VPACK_ROOT, else the nearest with data/sites.
+
+    Raises
+    ------
+    InputError
+        None of these holds a project.
+    """
+    if given is not None:
+        return given.resolve()
+    if variable:
+        return Path(variable).resolve()
+    for folder in (start, *start.parents):
+        if (folder / SITES).is_dir():
+            return folder.resolve()
+    raise InputError(
+        Problem("project root", f"no {SITES} here or above", "run `vpack init SITE` or give --root")
+    )
