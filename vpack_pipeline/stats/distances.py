@@ -247,4 +247,5 @@ def _jensen_shannon_rows(p: FloatArray, q: FloatArray) -> FloatArray:
         left = np.where(p > 0, p * np.log2(p / middle), 0.0)
         right = np.where(q > 0, q * np.log2(q / middle), 0.0)
     # Equal rows come out at ±1e-17.
-    return np.maximum((left + right).sum(axis=1) / 2, 0.0)
+    divergence: FloatArray = np.maximum((left + right).sum(axis=1) / 2, 0.0)
+    return divergence

@@ -15,8 +15,6 @@ from scipy.special import ndtr
 
 from vpack_pipeline.stats.estimate import FloatArray
 
-_NODES = 80
-
 
 def p_chart_limits(
     p: float, n: float, width: float = 3.0, *, dispersion: float = 1.0
@@ -110,11 +108,11 @@ def ewma_arl(smoothing: float, width: float, shift: float = 0.0) -> float:
     if not (0 < smoothing <= 1 and width > 0):
         raise ValueError("smoothing lies in (0, 1] and the width is positive")
     limit = width * math.sqrt(smoothing / (2 - smoothing))
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _nodes(2 * limit / smoothing)
     nodes, weights = nodes * limit, weights * limit
     start = (1 - smoothing) * np.append(nodes, 0.0)[:, None]
     kernel = weights * _density((nodes - start) / smoothing - shift) / smoothing
-    run = np.linalg.solve(np.eye(_NODES) - kernel[:-1], np.ones(_NODES))
+    run = np.linalg.solve(np.eye(nodes.size) - kernel[:-1], np.ones(nodes.size))
     return float(1 + kernel[-1] @ run)
 
 
@@ -139,15 +137,21 @@ def ewma_width(smoothing: float, arl: float) -> float:
 def _cusum_one_sided(k: float, h: float, shift: float) -> float:
     if not (k >= 0 and h > 0):
         raise ValueError("k is not negative and h is positive")
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _nodes(h)
     nodes, weights = (nodes + 1) * h / 2, weights * h / 2
     # The state is 0 with positive probability, so 0 joins the nodes with an atom of its own.
     state = np.append(nodes, 0.0)
-    kernel = np.empty((_NODES + 1, _NODES + 1))
+    kernel = np.empty((state.size, state.size))
     kernel[:, :-1] = weights * _density(nodes - state[:, None] + k - shift)
     kernel[:, -1] = ndtr(k - state - shift)
-    run = np.linalg.solve(np.eye(_NODES + 1) - kernel, np.ones(_NODES + 1))
+    run = np.linalg.solve(np.eye(state.size) - kernel, np.ones(state.size))
     return float(run[-1])
+
+
+def _nodes(span: float) -> tuple[FloatArray, FloatArray]:
+    """Gauss–Legendre nodes on [-1, 1], several a standard deviation of a span of so many."""
+    nodes, weights = np.polynomial.legendre.leggauss(50 + math.ceil(4 * span))
+    return nodes, weights
 
 
 def _density(x: FloatArray) -> FloatArray:

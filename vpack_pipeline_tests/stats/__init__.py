@@ -1,0 +1,1 @@
+"""Statistics against named outside results (gold/), properties and edge rules."""

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vpack_pipeline.stats.resampling import (
+    cluster_weights,
+    patient_codes,
+    patient_weights,
+    percentile_interval,
+)
+
+
+def test_units_of_a_patient_share_their_weight_and_replicates_keep_the_number_of_patients():
+    cluster = np.array([7, 7, 3, 9, 9, 9])
+    weights = np.concatenate(list(cluster_weights(cluster, 50, np.random.default_rng(1))))
+    assert weights.shape == (50, 6)
+    assert weights.dtype == np.int16
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 3] == weights[:, 5]).all()
+    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
+
+
+def test_the_stream_of_draws_depends_on_the_seed_and_not_on_the_chunk():
+    def draw(seed, chunk):
+        return np.concatenate(
+            list(patient_weights(5, 30, np.random.default_rng(seed), chunk=chunk))
+        )
+
+    np.testing.assert_array_equal(draw(4, 1), draw(4, 16))
+    assert (draw(4, 16) != draw(5, 16)).any()
+
+
+def test_a_window_may_draw_fewer_patients_than_there_are():
+    weights = np.concatenate(list(patient_weights(10, 5, np.random.default_rng(0), draws=3)))
+    assert (weights.sum(axis=1) == 3).all()
+
+
+def test_weights_have_the_mean_and_variance_of_multinomial_counts():
+    weights = np.concatenate(list(patient_weights(20, 4000, np.random.default_rng(2))))
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights.var() == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize(("patients", "replicates"), [(0, 5), (5, 0)])
+def test_resampling_nothing_is_refused(patients, replicates):
+    with pytest.raises(ValueError, match="at least one"):
+        next(patient_weights(patients, replicates, np.random.default_rng(0)))
+
+
+def test_patient_codes_follow_the_order_of_the_given_codes():
+    codes, n = patient_codes(np.array([30, 10, 30]))
+    assert codes.tolist() == [1, 0, 1]
+    assert n == 2
+
+
+def test_undefined_replicates_are_left_out_and_counted():
+    interval = percentile_interval(np.array([0.0, 1.0, np.nan, 2.0, 4.0]), level=0.5)
+    assert interval == (0.75, 2.5, 1)
+
+
+def test_a_majority_of_undefined_replicates_gives_no_interval():
+    assert percentile_interval(np.array([1.0, np.nan, np.nan])) == (None, None, 2)
+    assert percentile_interval(np.array([np.nan])) == (None, None, 1)
