@@ -1,98 +1,23 @@
-"""The project as a Dagster resource: where things lie, and the only reader of a site's secret.
-
-What does not belong here: what is done with them (``assets``).
-"""
+"""The project as a Dagster resource. What does not belong here: where things lie in it."""
 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import dagster as dg
 
 from vpack_pipeline import study
-from vpack_pipeline.errors import Problem, SecretError
-from vpack_pipeline.io.edge import Edge
-from vpack_pipeline.io.identity import Pseudonyms
-from vpack_pipeline.io.warehouse import Warehouse
-
-SECRET_VARIABLE = "VPACK_SECRET_{site}"
+from vpack_pipeline.io.project import ProjectFolder
 
 
 class Project(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """One project root: documents, warehouse, state, packs."""
+    """One project root, found when a run asks for it and never at import."""
 
     root: str = ""
     """Empty: VPACK_ROOT, else the nearest folder above that holds data/sites."""
 
-    @property
-    def path(self) -> Path:
-        """The project root."""
+    def open(self) -> ProjectFolder:
+        """Find the project root."""
         given = Path(self.root) if self.root else None
-        return study.find_root(given, os.environ.get("VPACK_ROOT"), Path.cwd())
-
-    @property
-    def warehouse(self) -> Warehouse:
-        """All tables."""
-        return Warehouse(self.path / "data" / "warehouse")
-
-    @property
-    def packs(self) -> Path:
-        """All published packs."""
-        return self.path / "data" / "packs"
-
-    def study(self, site_id: str) -> study.Study:
-        """Load a site and its protocol."""
-        return study.load(self.path, site_id)
-
-    def state(self, site_id: str) -> Path:
-        """Give the private folder of a site: ledgers and manifests, mode 700."""
-        folder = self.path / "data" / "state" / site_id
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(stat.S_IRWXU)
-        return folder
-
-    def pseudonyms(self, loaded: study.Study) -> Pseudonyms:
-        """Read the site's secret."""
-        site = loaded.site
-        return Pseudonyms(read_secret(loaded), site.identifiers, site.issuer)
-
-    def edge(self, loaded: study.Study, cut: str | None) -> Edge:
-        """Give what functions at the edge need."""
-        return Edge(
-            root=self.path,
-            site=loaded.site,
-            protocol=loaded.protocol,
-            pseudonyms=self.pseudonyms(loaded),
-            state=self.state(loaded.site.site_id),
-            cut=cut,
-        )
-
-
-def secret_path(loaded: study.Study) -> Path:
-    """Name the file of a site's secret."""
-    return loaded.root / loaded.site.secret.format(site_id=loaded.site.site_id)
-
-
-def read_secret(loaded: study.Study) -> bytes:
-    """Read a site's secret from the environment or its file.
-
-    Raises
-    ------
-    SecretError
-        There is none, or others may read the file.
-    """
-    name = SECRET_VARIABLE.format(site=loaded.site.site_id.upper().replace("-", "_"))
-    if os.environ.get(name):
-        return os.environ[name].encode()
-    path = secret_path(loaded)
-    where = loaded.site.secret.format(site_id=loaded.site.site_id)
-    if not path.is_file():
-        raise SecretError(
-            Problem(where, "the site secret is missing", f"restore it, or set {name}")
-        )
-    others = stat.S_IRWXG | stat.S_IRWXO
-    if not loaded.site.published_secret and path.stat().st_mode & others:
-        raise SecretError(Problem(where, "others may read the site secret", "chmod 600 it"))
-    return path.read_bytes().strip()
+        return ProjectFolder(study.find_root(given, os.environ.get("VPACK_ROOT"), Path.cwd()))

@@ -29,8 +29,8 @@ from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
 from vpack_pipeline.io.edge import Edge, Loaded
 from vpack_pipeline.io.identity import NORMALISATION
+from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline.io.warehouse import TableFile, Warehouse, cut_order, digest_file, digest_table
-from vpack_pipeline.resources import Project
 from vpack_pipeline.study import Study, eligibility_views
 
 FIRST = "cohort/deliveries"
@@ -47,7 +47,7 @@ class Bench:
     study: Study
     edge: Edge
     warehouse: Warehouse
-    project: Project
+    project: ProjectFolder
 
     @property
     def site_id(self) -> str:
@@ -104,7 +104,7 @@ def dependencies() -> Mapping[str, frozenset[str]]:
     return found
 
 
-def open_bench(project: Project, site_id: str, cut: str | None) -> Bench:
+def open_bench(project: ProjectFolder, site_id: str, cut: str | None) -> Bench:
     """Load what the tables of one run share.
 
     Raises
@@ -127,7 +127,7 @@ def open_bench(project: Project, site_id: str, cut: str | None) -> Bench:
     return Bench(loaded, edge, warehouse, project)
 
 
-def newest_cut(project: Project, site_id: str) -> str:
+def newest_cut(project: ProjectFolder, site_id: str) -> str:
     """Find the highest cut that the first table has a receipt for.
 
     Raises
@@ -221,15 +221,11 @@ def _fingerprint(
     outside: Mapping[str, pl.DataFrame],
 ) -> str:
     blocks = bench.study.blocks(contract)
-    at_edge = contract.computed_by == "io"
     return receipts.fingerprint(
         {
             "code": receipts.code_digest(),
             "contract": contract.digest,
             "blocks": {name: _plain(value) for name, value in blocks.items()},
-            # Functions at the edge are given the whole site and protocol: so are their fingerprints.
-            "site": bench.study.site.model_dump(mode="json") if at_edge else None,
-            "protocol": bench.study.protocol.digest if at_edge else None,
             "secret": bench.edge.pseudonyms.fingerprint,
             "normalisation": NORMALISATION,
             "inputs": {name: receipt.table_digest for name, receipt in inputs.items()},
@@ -311,11 +307,13 @@ def _call(
     }
     if contract.inputs_part == "quarantine":
         frames = {"parts": frames}
-    arguments: dict[str, Any] = {**frames, **bench.study.blocks(contract), **outside}
+    arguments: dict[str, Any] = {**frames, **outside}
     if contract.computed_by == "io":
-        arguments["edge"] = bench.edge
-    if contract.uses_cut and contract.computed_by == "core":
-        arguments["cut"] = bench.edge.cut_date
+        arguments["edge"] = bench.edge.narrowed(contract.protocol, contract.site)
+    else:
+        arguments |= bench.study.blocks(contract)
+        if contract.uses_cut:
+            arguments["cut"] = bench.edge.cut_date
     made: pl.DataFrame | Loaded = function(**arguments)
     return made
 

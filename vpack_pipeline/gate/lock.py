@@ -1,4 +1,4 @@
-"""The lock on the pack: it opens only over one whole, authentic, passed and fitting set of receipts.
+"""The lock on the pack: it opens only over one whole, authentic and fitting set of receipts.
 
 However the run was started (the whole job, the pack alone, another machine), the receipts of this
 site and cut must exist, be signed by the site's secret, have passed, match the contracts in force

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 
+from vpack_pipeline.document import Document
+from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
+
+
+class Narrowed:
+    """A document of which only the declared blocks may be read."""
+
+    def __init__(self, document: Document, blocks: Iterable[str]) -> None:
+        self._document = document
+        self._blocks = frozenset(blocks)
+
+    def __getattr__(self, name: str) -> Any:
+        """Give a declared block.
+
+        Raises
+        ------
+        ContractError
+            The block is not declared: the table would not be computed again when it changes.
+        """
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._blocks:
+            raise ContractError(f"the block {name!r} is read but not declared in the contract")
+        return getattr(self._document, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +61,14 @@ class Edge:
         if self.cut is None:
             raise ValueError("the cut is not fixed yet")
         return date.fromisoformat(self.cut.partition(".")[0])
+
+    def narrowed(self, protocol: Iterable[str], site: Iterable[str]) -> Edge:
+        """Give the same edge with only the declared blocks of both documents in sight."""
+        return replace(
+            self,
+            protocol=cast(Protocol, Narrowed(self.protocol, protocol)),
+            site=cast(Site, Narrowed(self.site, {*site, "site_id"})),
+        )
 
     def resolve(self, path: str) -> Path:
         """Resolve a path of ``site.yaml`` against the project root."""

@@ -145,3 +145,58 @@ def _view(asset: str, files: Sequence[Path]) -> str:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
+
+
+@functools.cache
+def _schema_of(names: frozenset[str]) -> dict[str, dict[str, dict[str, str]]]:
+    from vpack_pipeline import contracts
+
+    known = contracts.load()
+    made: dict[str, dict[str, dict[str, str]]] = {}
+    for asset in sorted(names):
+        section, _, table = asset.partition("/")
+        columns = {c.name: DUCKDB_TYPES[c.type] for c in known[asset].columns}
+        made.setdefault(section, {})[table] = columns
+    return made
+
+
+@functools.cache
+def column_lineage(asset: str) -> Mapping[str, frozenset[tuple[str, str]]]:
+    """Trace each column of a model to the columns it is made of.
+
+    Returns
+    -------
+    column → {(asset, column)}; a column made of nothing (such as ``count(*)``) has no source
+
+    Raises
+    ------
+    ContractError
+        The model names a column that an input does not have.
+    """
+    from sqlglot.lineage import lineage
+    from sqlglot.optimizer.qualify import qualify
+
+    from vpack_pipeline import contracts
+
+    model = load()[asset]
+    schema = _schema_of(model.inputs)
+    try:
+        qualified = qualify(
+            sqlglot.parse_one(model.sql, read="duckdb"), schema=schema, dialect="duckdb"
+        )
+        found = {}
+        for column in contracts.load()[asset].columns:
+            node = lineage(column.name, qualified, schema=schema, dialect="duckdb")
+            found[column.name] = frozenset(_sources(node))
+    except (sqlglot.errors.SqlglotError, ValueError) as error:
+        raise ContractError(f"dbt_like_sql/{asset}.sql: {error}") from None
+    return found
+
+
+def _sources(node: Any) -> set[tuple[str, str]]:
+    found = set()
+    for step in node.walk():
+        table = step.expression if isinstance(step.expression, exp.Table) else None
+        if table is not None and table.db and not step.downstream:
+            found.add((f"{table.db}/{table.name}", step.name.rpartition(".")[2].strip('"')))
+    return found

@@ -1,0 +1,1 @@
+"""Thin Dagster assets: read, call, return with metadata. One module a section."""

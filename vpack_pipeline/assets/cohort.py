@@ -1,0 +1,46 @@
+"""The assets of section cohort; the first of them fixes the run's cut."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets.factory import (
+    AS_OF_TAG,
+    CUT_TAG,
+    PROTOCOL_TAG,
+    asset_arguments,
+    report,
+    run_tags,
+    section_assets,
+)
+from vpack_pipeline.io.deliveries import choose_cut
+from vpack_pipeline.resources import Project
+
+
+def assets() -> list[dg.AssetsDefinition]:
+    """Make the section's assets."""
+    return [_deliveries(), *section_assets("cohort", {}, frozenset({"deliveries"}))]
+
+
+def _deliveries() -> dg.AssetsDefinition:
+    contract = contracts.load()[steps.FIRST]
+
+    def body(context: dg.AssetExecutionContext, project: Project) -> Iterator[Any]:
+        started = time.monotonic()
+        folder = project.open()
+        asked = steps.open_bench(folder, context.partition_key, None)
+        cut = choose_cut(asked.edge, run_tags(context).get(AS_OF_TAG))
+        tags = {CUT_TAG: cut, PROTOCOL_TAG: asked.study.protocol.reference}
+        if context.instance.get_run_by_id(context.run_id) is not None:
+            context.instance.add_run_tags(context.run_id, tags)
+        bench = steps.open_bench(folder, context.partition_key, cut)
+        made = steps.materialize(bench, contract.asset)
+        yield report(contract, made, bench, None, time.monotonic() - started)
+
+    return dg.asset(**asset_arguments(contract))(body)

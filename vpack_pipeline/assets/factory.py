@@ -1,0 +1,234 @@
+"""One factory: a contract becomes a gated Dagster asset.
+
+What does not belong here: how a table is made (``materialize``) or what a section shows of it
+(the module of that section).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets.materialize import Bench, Materialized
+from vpack_pipeline.contracts import Contract
+from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.io import models
+from vpack_pipeline.partitions import SITES
+from vpack_pipeline.resources import Project
+from vpack_pipeline.sections import SECTIONS
+
+CUT_TAG = "vpack/cut"
+AS_OF_TAG = "vpack/as_of"
+PROTOCOL_TAG = "vpack/protocol"
+CHECK = "contract"
+OWNERS = ("team:validation",)
+
+progress = logging.getLogger("vpack_pipeline.progress")
+
+KeyFigures = Callable[[pl.DataFrame], Mapping[str, Any]]
+"""Turns a table into the scalars that the Dagster UI shows of it: aggregates, never row values."""
+
+
+def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg.AssetsDefinition:
+    """Make the asset of one table: a step that computes or keeps it and checks it, site by site."""
+
+    def body(context: dg.AssetExecutionContext, project: Project) -> Iterator[Any]:
+        bench = bench_of(context, project)
+        started = time.monotonic()
+        made = steps.materialize(bench, contract.asset)
+        yield report(contract, made, bench, key_figures, time.monotonic() - started)
+
+    return dg.asset(**asset_arguments(contract))(body)
+
+
+def asset_arguments(contract: Contract) -> dict[str, Any]:
+    """Give what every asset of the pipeline declares."""
+    key = dg.AssetKey([contract.section, contract.table])
+    inputs = sorted(steps.dependencies()[contract.asset])
+    return {
+        "key": key,
+        "deps": [dg.AssetKey(name.split("/")) for name in inputs],
+        "partitions_def": SITES,
+        "group_name": contract.section,
+        "owners": list(OWNERS),
+        "kinds": _kinds(contract),
+        "description": _description(contract),
+        "metadata": {
+            "dagster/column_schema": _column_schema(contract),
+            "grain": contract.grain,
+            "section": SECTIONS[contract.section],
+        },
+        "check_specs": [
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=key,
+                blocking=True,
+                partitions_def=SITES,
+                description="The contract's expectations; they guard integrity, never a result.",
+            )
+        ],
+        "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+    }
+
+
+def _kinds(contract: Contract) -> set[str]:
+    if contract.computed_by in {"sql", "generated"}:
+        return {"sql", "duckdb"}
+    return {"python", "polars"}
+
+
+def _description(contract: Contract) -> str:
+    lines = [contract.description, "", f"Grain: {contract.grain}."]
+    if contract.computed_by == "sql":
+        lines += ["", "```sql", models.load()[contract.asset].sql.rstrip(), "```"]
+    elif contract.computed_by == "generated":
+        lines += ["", "Compiled from the protocol's eligibility rules."]
+    return "\n".join(lines)
+
+
+def _column_schema(contract: Contract) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=c.name,
+                type=c.type,
+                description=c.description + (f" ({c.unit})" if c.unit else ""),
+                constraints=dg.TableColumnConstraints(
+                    nullable=c.null, unique=contract.key == (c.name,)
+                ),
+            )
+            for c in contract.columns
+        ],
+        constraints=dg.TableConstraints(other=[f"one row per {', '.join(contract.key)}"]),
+    )
+
+
+def bench_of(context: dg.AssetExecutionContext, project: Project) -> Bench:
+    """Open the bench at this run's cut: the tag that the first table set, or the newest cut."""
+    folder = project.open()
+    site_id = context.partition_key
+    cut = run_tags(context).get(CUT_TAG) or steps.newest_cut(folder, site_id)
+    return steps.open_bench(folder, site_id, cut)
+
+
+def run_tags(context: dg.AssetExecutionContext) -> Mapping[str, str]:
+    """Read this run's tags as they are now: an earlier step may have added some."""
+    current = context.instance.get_run_by_id(context.run_id)
+    return current.tags if current else {}
+
+
+def report(
+    contract: Contract,
+    made: Materialized,
+    bench: Bench,
+    key_figures: KeyFigures | None,
+    seconds: float,
+) -> dg.MaterializeResult[Any]:
+    """Tell Dagster and the progress log what was made: counts and digests, never values."""
+    receipt = made.receipt
+    progress.info(
+        contract.asset,
+        extra={
+            "rows": receipt.rows,
+            "seconds": seconds,
+            "kept": made.kept,
+            "outcome": receipt.outcome,
+        },
+    )
+    metadata: dict[str, Any] = {
+        "dagster/row_count": receipt.rows,
+        "quarantined": receipt.quarantined,
+        "cut": receipt.cut,
+        "kept": made.kept,
+        **(_figures(bench, contract, receipt, key_figures)),
+        **_lineage(contract),
+    }
+    return dg.MaterializeResult(
+        metadata=metadata,
+        data_version=dg.DataVersion(receipt.table_digest),
+        check_results=[check_result(receipt)],
+    )
+
+
+def check_result(receipt: Receipt) -> dg.AssetCheckResult:
+    """Turn a receipt into Dagster's words: which expectations failed, with counts."""
+    failed = [c for c in receipt.checks if c["outcome"] not in {"pass"}]
+    rows = [
+        dg.TableRecord(
+            {
+                "expectation": c["id"],
+                "outcome": c["outcome"],
+                "severity": c["severity"],
+                "rows": "" if c["element_count"] is None else str(c["element_count"]),
+                "unexpected": "" if c["unexpected_count"] is None else str(c["unexpected_count"]),
+                "why": c["why"],
+            }
+        )
+        for c in failed
+    ]
+    metadata: dict[str, Any] = {
+        "expectations": len(receipt.checks),
+        "passed": sum(c["outcome"] == "pass" for c in receipt.checks),
+    }
+    if rows:
+        metadata["not passed"] = dg.MetadataValue.table(rows)
+    return dg.AssetCheckResult(
+        passed=receipt.passed,
+        check_name=CHECK,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata=metadata,
+    )
+
+
+def _figures(
+    bench: Bench, contract: Contract, receipt: Receipt, key_figures: KeyFigures | None
+) -> dict[str, Any]:
+    if key_figures is None or not receipt.passed:
+        return {}
+    frame = bench.warehouse.read(contract, bench.site_id, receipt.files)
+    return dict(key_figures(frame))
+
+
+def _lineage(contract: Contract) -> dict[str, Any]:
+    if contract.computed_by != "sql":
+        return {}
+    lineage = models.column_lineage(contract.asset)
+    if not lineage:
+        return {}
+    return {
+        "dagster/column_lineage": dg.TableColumnLineage(
+            deps_by_column={
+                column: [
+                    dg.TableColumnDep(asset_key=dg.AssetKey(asset.split("/")), column_name=name)
+                    for asset, name in sorted(sources)
+                ]
+                for column, sources in lineage.items()
+            }
+        ),
+        "column_sources": dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {"column": c, "comes from": ", ".join(f"{a}.{n}" for a, n in sorted(s))}
+                )
+                for c, s in lineage.items()
+            ]
+        ),
+    }
+
+
+def section_assets(
+    section: str, key_figures: Mapping[str, KeyFigures], exempt: frozenset[str] = frozenset()
+) -> list[dg.AssetsDefinition]:
+    """Make the assets of a section, in the order of their names."""
+    found = [c for c in contracts.load().values() if c.section == section]
+    unknown = set(key_figures) - {c.table for c in found}
+    if unknown:
+        raise contracts.ContractError(f"key figures for no table: {sorted(unknown)}")
+    return [table_asset(c, key_figures.get(c.table)) for c in found if c.table not in exempt]

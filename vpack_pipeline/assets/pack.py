@@ -1,0 +1,62 @@
+"""The assets of section pack; the last of them opens the lock and publishes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets.factory import asset_arguments, bench_of, report, section_assets
+from vpack_pipeline.assets.publish import publish
+from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.resources import Project
+
+VERSION_TAG = "vpack/pack_version"
+NIGHTLY_TAG = "vpack/nightly"
+
+
+def assets() -> list[dg.AssetsDefinition]:
+    """Make the section's assets."""
+    return [*section_assets("pack", {}, frozenset({"validation_pack"})), _validation_pack()]
+
+
+def _validation_pack() -> dg.AssetsDefinition:
+    contract = contracts.load()[steps.LAST]
+    arguments = asset_arguments(contract)
+    arguments["deps"] = [dg.AssetKey(name.split("/")) for name in sorted(leaves())]
+
+    def body(context: dg.AssetExecutionContext, project: Project) -> Iterator[Any]:
+        started = time.monotonic()
+        bench = bench_of(context, project)
+        try:
+            published = publish(bench, nightly=NIGHTLY_TAG in context.run.tags)
+        except GateClosedError as closed:
+            raise dg.Failure(
+                description="The gate is closed: nothing was published.",
+                metadata={"closed by": _table(closed.problems)},
+                allow_retries=False,
+            ) from None
+        if context.instance.get_run_by_id(context.run_id) is not None:
+            context.instance.add_run_tags(context.run_id, {VERSION_TAG: published.version})
+        result = report(contract, published.made, bench, None, time.monotonic() - started)
+        extra = {"pack_version": published.version, "pack": published.note}
+        yield result._replace(metadata={**(result.metadata or {}), **extra})
+
+    return dg.asset(**arguments)(body)
+
+
+def leaves() -> frozenset[str]:
+    """List the tables that no other table reads, but the last: the pack waits for these."""
+    known = steps.dependencies()
+    read = {name for asset, names in known.items() if asset != steps.LAST for name in names}
+    return frozenset(set(known) - read - {steps.LAST}) | known[steps.LAST]
+
+
+def _table(problems: tuple[Problem, ...]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        [dg.TableRecord({"table": p.where, "what": p.what, "remedy": p.remedy}) for p in problems]
+    )

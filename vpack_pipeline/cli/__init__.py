@@ -1,0 +1,109 @@
+"""The command line: words in, exit codes out.
+
+0 done, 1 gate closed or verification failed, 2 input or usage, 3 internal. Heavy libraries are
+imported by the commands that need them, so that ``vpack --help`` answers at once.
+What does not belong here: anything that a Dagster run must do as well (``assets``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from vpack_pipeline import __version__
+from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError
+
+COMMANDS: Final[dict[str, str]] = {
+    "init": "vpack_pipeline.cli.site",
+    "deliver": "vpack_pipeline.cli.site",
+    "check": "vpack_pipeline.cli.site",
+    "build": "vpack_pipeline.cli.build",
+    "status": "vpack_pipeline.cli.build",
+    "clean": "vpack_pipeline.cli.build",
+    "verify": "vpack_pipeline.cli.verify",
+    "ui": "vpack_pipeline.cli.ui",
+}
+SUMMARIES: Final[dict[str, str]] = {
+    "init": "Make a site's folder: site.yaml, header-only input files, a secret.",
+    "deliver": "Put export files into a site's next delivery.",
+    "check": "Say everything that can be said before a build, all problems at once.",
+    "build": "Build a site's validation pack.",
+    "status": "Tell how a site stands: latest pack, newest delivery, gates.",
+    "clean": "Remove warehouse files that no receipt names.",
+    "verify": "Check a pack offline: integrity and completeness.",
+    "ui": "Open the Dagster UI on this project.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is called, not when the list is shown."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Name the commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Import one command."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[name]), name)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vpack")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The project root; else VPACK_ROOT, else the nearest folder with data/sites.",
+)
+@click.pass_context
+def cli(ctx: click.Context, root: Path | None) -> None:
+    """Build and verify clinical imaging validation packs."""
+    ctx.obj = root
+
+
+def project_root(ctx: click.Context) -> Path:
+    """Find the project root of this call."""
+    from vpack_pipeline.study import find_root
+
+    return find_root(ctx.obj, os.environ.get("VPACK_ROOT"), Path.cwd())
+
+
+def show(problems: tuple[Problem, ...], title: str) -> None:
+    """Print problems, one line each, to standard error."""
+    click.echo(title, err=True)
+    for problem in problems:
+        click.echo(f"  {problem}", err=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave with its exit code; a foreseen error never shows a traceback."""
+    try:
+        code = cli.main(args=arguments, prog_name="vpack", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        click.echo("stopped; a later build goes on from what is complete", err=True)
+        sys.exit(130)
+    except GateClosedError as error:
+        show(error.problems, "closed:")
+        sys.exit(error.exit_code)
+    except InputError as error:
+        show(error.problems, f"{len(error.problems)} to mend:")
+        sys.exit(error.exit_code)
+    except VpackError as error:
+        click.echo(f"internal: {error}", err=True)
+        sys.exit(error.exit_code)

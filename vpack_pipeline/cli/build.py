@@ -1,0 +1,225 @@
+"""``vpack build``, ``status`` and ``clean``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vpack_pipeline.cli import project_root, show
+from vpack_pipeline.errors import GateClosedError, Problem
+
+
+class ProgressLines(logging.Handler):
+    """Prints one line per table as it is done."""
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        super().__init__()
+        self.total, self.done, self.quiet = total, 0, quiet
+        self.tables: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a table's rows, seconds, kept or computed, and gate outcome."""
+        fields = record.__dict__
+        self.done += 1
+        self.tables.append(
+            {k: fields[k] for k in ("rows", "seconds", "kept", "outcome")} | {"table": record.msg}
+        )
+        if self.quiet:
+            return
+        how = "kept" if fields["kept"] else "computed"
+        gate = "pass" if fields["outcome"] == "pass" else "FAIL"
+        click.echo(
+            f"  {self.done:>2}/{self.total} {record.msg:<38} {fields['rows']:>9,} rows"
+            f" {fields['seconds']:>6.2f} s  {how:<8}  {gate}"
+        )
+
+
+@click.command()
+@click.argument("site")
+@click.option("--as-of", metavar="DATE", help="Build as the data stood on this date (the cut).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+@click.pass_context
+def build(ctx: click.Context, site: str, as_of: str | None, as_json: bool) -> None:
+    """Build SITE's validation pack: every table, every gate, then the pack."""
+    from vpack_pipeline.assets.publish import looks_to_build
+    from vpack_pipeline.io.deliveries import parse_cut
+    from vpack_pipeline.io.project import ProjectFolder
+
+    root = project_root(ctx)
+    folder = ProjectFolder(root)
+    loaded = folder.study(site)
+    asked = None if as_of is None else parse_cut(as_of)
+    from vpack_pipeline.io.deliveries import choose_cut
+
+    cut = choose_cut(folder.edge(loaded, None), asked)
+    for look in looks_to_build(folder, site, cut):
+        if not as_json:
+            click.echo(f"the look at {look} has no pack yet: building it first")
+        _build_one(root, site, look, as_json, is_last=False)
+    _build_one(root, site, cut, as_json, is_last=True)
+
+
+def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool) -> None:
+    started = time.monotonic()
+    if not as_json:
+        click.echo(f"{site} at the cut {cut}")
+    succeeded, lines = _run(root, site, cut, as_json)
+    seconds = time.monotonic() - started
+    if not succeeded:
+        problems = _closed_by(root, site, cut)
+        if as_json:
+            click.echo(
+                json.dumps({"site": site, "cut": cut, "closed_by": [str(p) for p in problems]})
+            )
+        raise GateClosedError(problems)
+    if is_last:
+        _tell(root, site, cut, seconds, lines, as_json)
+
+
+def _run(root: Path, site: str, cut: str, quiet: bool) -> tuple[bool, ProgressLines]:
+    import dagster as dg
+
+    from vpack_pipeline.assets.factory import AS_OF_TAG, progress
+    from vpack_pipeline.assets.materialize import dependencies
+    from vpack_pipeline.automation import JOB
+    from vpack_pipeline.cli.home import dagster_home
+    from vpack_pipeline.definitions import build_defs
+    from vpack_pipeline.partitions import SITES
+    from vpack_pipeline.resources import Project
+
+    lines = ProgressLines(len(dependencies()), quiet)
+    progress.setLevel(logging.INFO)
+    progress.propagate = False
+    progress.addHandler(lines)
+    try:
+        with dagster_home(root), dg.DagsterInstance.get() as instance:
+            if not instance.has_dynamic_partition(str(SITES.name), site):
+                instance.add_dynamic_partitions(str(SITES.name), [site])
+                if not quiet:
+                    click.echo(f"registered the site {site} with Dagster")
+            job = build_defs({"project": Project(root=str(root))}).resolve_job_def(JOB)
+            result = job.execute_in_process(
+                partition_key=site,
+                instance=instance,
+                tags={AS_OF_TAG: cut},
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        _raise_foreseen(result)
+        return result.success, lines
+    finally:
+        progress.removeHandler(lines)
+
+
+def _raise_foreseen(result: Any) -> None:
+    """Show an input error of a step as the error that it is."""
+    from vpack_pipeline import errors
+
+    for event in result.all_events:
+        failure = getattr(event, "event_specific_data", None)
+        error = getattr(failure, "error", None) if event.is_step_failure else None
+        while error is not None:
+            known = getattr(errors, error.cls_name or "", None)
+            if known is not None and issubclass(known, errors.InputError):
+                message = error.message.partition(": ")[2].strip()
+                problems = [Problem(*_split(line)) for line in message.splitlines() if line]
+                raise known(problems)
+            if known is not None and issubclass(known, errors.TableError | errors.ContractError):
+                raise errors.VpackError(error.message.partition(": ")[2].strip())
+            error = error.cause
+
+
+def _split(line: str) -> tuple[str, str]:
+    where, _, what = line.partition(": ")
+    return where, what
+
+
+def _closed_by(root: Path, site: str, cut: str) -> list[Problem]:
+    from vpack_pipeline.assets.materialize import open_bench
+    from vpack_pipeline.assets.publish import lock_problems
+    from vpack_pipeline.io.project import ProjectFolder
+
+    bench = open_bench(ProjectFolder(root), site, cut)
+    problems = lock_problems(bench)
+    failed = [p for p in problems if "no receipt" not in p.what]
+    return failed or problems
+
+
+def _tell(
+    root: Path, site: str, cut: str, seconds: float, lines: ProgressLines, as_json: bool
+) -> None:
+    from vpack_pipeline.io.packs import latest
+
+    pack = latest(root / "data" / "packs", site)
+    if pack is None:
+        raise GateClosedError([Problem(site, "nothing was published", "see the run in the UI")])
+    headline = first_page(pack)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "site": site,
+                    "cut": cut,
+                    "pack": str(pack),
+                    "seconds": round(seconds, 2),
+                    "tables": lines.tables,
+                    "first_page": headline,
+                }
+            )
+        )
+        return
+    kept = sum(1 for t in lines.tables if t["kept"])
+    click.echo(f"{len(lines.tables)} tables in {seconds:.1f} s, {kept} kept")
+    for name, text in headline.items():
+        click.echo(f"  {name}: {text}")
+    click.echo(f"report: {pack / 'data' / 'report.html'}")
+    click.echo(f"verify: vpack verify {pack}")
+
+
+def first_page(pack: Path) -> dict[str, str]:
+    """Read the figures of a pack's first page."""
+    path = pack / "data" / "first_page.json"
+    made: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return made
+
+
+@click.command()
+@click.argument("site", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def status(ctx: click.Context, site: str | None, as_json: bool) -> None:
+    """Tell how SITE (or every site) stands: latest pack, newest delivery, gates, and why."""
+    from vpack_pipeline import study
+    from vpack_pipeline.assets.publish import standing
+    from vpack_pipeline.io.project import ProjectFolder
+
+    folder = ProjectFolder(project_root(ctx))
+    names = [site] if site else study.site_ids(folder.root)
+    found = [standing(folder, name) for name in names]
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for entry in found:
+        click.echo(f"{entry['site']}: {entry['summary']}")
+        if entry["closed_by"]:
+            show(tuple(Problem(w, t) for w, t in entry["closed_by"]), "  the gate is closed:")
+
+
+@click.command()
+@click.option("--keep", default=3, show_default=True, help="Cuts to keep, newest first.")
+@click.argument("site")
+@click.pass_context
+def clean(ctx: click.Context, site: str, keep: int) -> None:
+    """Remove SITE's receipts beyond the newest KEEP cuts, and files that no receipt names."""
+    from vpack_pipeline import contracts
+    from vpack_pipeline.io.project import ProjectFolder
+
+    folder = ProjectFolder(project_root(ctx))
+    folder.study(site)
+    removed = sum(folder.warehouse.clean(asset, site, keep) for asset in contracts.load())
+    click.echo(f"removed {removed} files")

@@ -1,0 +1,87 @@
+"""One project root: where documents, tables, state and packs lie, and the only reader of secrets.
+
+What does not belong here: how Dagster hands this to an asset (``resources``).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpack_pipeline import study
+from vpack_pipeline.errors import Problem, SecretError
+from vpack_pipeline.io.edge import Edge
+from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.io.warehouse import Warehouse
+
+SECRET_VARIABLE = "VPACK_SECRET_{site}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFolder:
+    """One project root."""
+
+    root: Path
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """All tables."""
+        return Warehouse(self.root / "data" / "warehouse")
+
+    @property
+    def packs(self) -> Path:
+        """All published packs."""
+        return self.root / "data" / "packs"
+
+    def study(self, site_id: str) -> study.Study:
+        """Load a site and its protocol."""
+        return study.load(self.root, site_id)
+
+    def state(self, site_id: str) -> Path:
+        """Give the private folder of a site: ledgers and manifests, mode 700."""
+        folder = self.root / "data" / "state" / site_id
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(stat.S_IRWXU)
+        return folder
+
+    def edge(self, loaded: study.Study, cut: str | None) -> Edge:
+        """Give what functions at the edge need."""
+        site = loaded.site
+        return Edge(
+            root=self.root,
+            site=site,
+            protocol=loaded.protocol,
+            pseudonyms=Pseudonyms(read_secret(loaded), site.identifiers, site.issuer),
+            state=self.state(site.site_id),
+            cut=cut,
+        )
+
+
+def secret_path(loaded: study.Study) -> Path:
+    """Name the file of a site's secret."""
+    return loaded.root / loaded.site.secret.format(site_id=loaded.site.site_id)
+
+
+def read_secret(loaded: study.Study) -> bytes:
+    """Read a site's secret from the environment or its file.
+
+    Raises
+    ------
+    SecretError
+        There is none, or others may read the file.
+    """
+    name = SECRET_VARIABLE.format(site=loaded.site.site_id.upper().replace("-", "_"))
+    if os.environ.get(name):
+        return os.environ[name].encode()
+    path = secret_path(loaded)
+    where = loaded.site.secret.format(site_id=loaded.site.site_id)
+    if not path.is_file():
+        raise SecretError(
+            Problem(where, "the site secret is missing", f"restore it, or set {name}")
+        )
+    others = stat.S_IRWXG | stat.S_IRWXO
+    if not loaded.site.published_secret and path.stat().st_mode & others:
+        raise SecretError(Problem(where, "others may read the site secret", "chmod 600 it"))
+    return path.read_bytes().strip()
