@@ -42,8 +42,7 @@ def look_levels(
     information_fractions : increasing, in (0, 1]
     """
     spent = [obrien_fleming_spend(alpha, t, sides=sides) for t in information_fractions]
-    earlier = [0.0, *spent[:-1]]
-    levels = tuple(now - before for now, before in zip(spent, earlier, strict=True))
+    levels = tuple(now - before for now, before in zip(spent, [0.0, *spent], strict=False))
     if not levels or min(levels) <= 0:
         raise ValueError("information fractions must be given, and increase")
     return levels

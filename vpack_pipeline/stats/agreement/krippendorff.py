@@ -92,7 +92,7 @@ def distances(
 
 
 def _standard_error(counts: FloatArray, distance: FloatArray) -> float:
-    """Gwet's variance of alpha, whose agreement weights are 1 − distance / largest distance."""
+    """Gwet's linearisation of alpha, on agreement weights 1 − distance / largest distance."""
     credit = 1 - distance / distance.max()
     raters = counts.sum(axis=1)
     mean_raters = float(raters.mean())
@@ -103,6 +103,8 @@ def _standard_error(counts: FloatArray, distance: FloatArray) -> float:
     prime = (observed - chance) / (1 - chance)
     excess = (raters - mean_raters) / mean_raters
     unit_chance = counts @ (credit @ shares) / mean_raters - chance * excess
-    value = (agreeing - observed * excess - chance) / (1 - chance)
+    # irrCAC 1.0 takes the small-sample observed agreement here, and not below.
+    corrected = observed + (1 - observed) / float(raters.sum())
+    value = (agreeing - corrected * excess - chance) / (1 - chance)
     influence = value - 2 * (1 - prime) * (unit_chance - chance) / (1 - chance)
     return standard_error(influence - prime)

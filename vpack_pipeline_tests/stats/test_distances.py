@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import jensenshannon
+
+from vpack_pipeline.stats import distances as dist
+from vpack_pipeline.stats.distances import Moments
+from vpack_pipeline.stats.monitoring import bin_counts, quantile_edges
+
+
+@pytest.fixture
+def match(gold):
+    case = gold("distribution_match")
+    ref, new = np.array(case["inputs"]["ref"]), np.array(case["inputs"]["new"])
+    return ref, new, case["expected"], case["tolerance"]
+
+
+def moments(x):
+    return Moments(x.mean(), x.std(ddof=1), x.size)
+
+
+def test_standardised_differences_equal_the_reference(match):
+    ref, new, expected, tolerance = match
+    numeric = dist.smd(moments(ref), moments(new))
+    assert numeric.value == pytest.approx(expected["smd"], abs=tolerance)
+    assert numeric.n == 240
+    categorical = dist.smd_categorical(*expected["table"])
+    assert categorical.value == pytest.approx(expected["smd_categorical"], abs=tolerance)
+    assert categorical.lower < categorical.value < categorical.upper
+
+
+def test_binned_distances_equal_the_reference(match):
+    ref, new, expected, tolerance = match
+    edges = quantile_edges(ref, 10)
+    a, b = bin_counts(ref, edges), bin_counts(new, edges)
+    assert dist.psi(a, b) == pytest.approx(expected["psi_decile_ref"], abs=tolerance)
+    assert dist.jensen_shannon(a, b) == pytest.approx(
+        expected["jsd_bits_decile_ref"], abs=tolerance
+    )
+
+
+def test_kolmogorov_smirnov_equals_the_limiting_distribution(match):
+    ref, new, expected, tolerance = match
+    test = dist.kolmogorov_smirnov(ref, new)
+    assert test.statistic == pytest.approx(expected["ks_D"], abs=tolerance)
+    assert test.p == pytest.approx(expected["ks_p_asymptotic"], abs=tolerance)
+    assert dist.kolmogorov_smirnov(ref, np.array([])).reason == "a sample is empty"
+
+
+def test_the_interval_of_the_smd_covers_without_any_difference():
+    rng = np.random.default_rng(6)
+    covered = large = 0
+    for _ in range(1000):
+        estimate = dist.smd(moments(rng.normal(size=100)), moments(rng.normal(size=100)))
+        covered += estimate.lower <= 0 <= estimate.upper
+        large += abs(estimate.value) > 0.1
+    assert covered / 1000 == pytest.approx(0.95, abs=0.025)
+    # Which is why |SMD| > 0.1 passes and fails nothing.
+    assert large / 1000 > 0.3
+
+
+def test_the_smd_is_undefined_where_nothing_varies_or_a_sample_is_empty():
+    for a, b in (
+        (Moments(1, 0, 5), Moments(2, 0, 5)),
+        (Moments(1, 1, 0), Moments(2, 1, 5)),
+    ):
+        estimate = dist.smd(a, b)
+        assert estimate.value is None
+        assert estimate.reason
+
+
+def test_two_categories_give_the_difference_of_two_proportions():
+    estimate = dist.smd_categorical([30, 70], [50, 50])
+    want = 0.2 / np.sqrt((0.3 * 0.7 + 0.5 * 0.5) / 2)
+    assert estimate.value == pytest.approx(want)
+
+
+def test_the_categorical_smd_does_not_depend_on_order_or_unused_categories():
+    plain = dist.smd_categorical([30, 50, 20], [20, 40, 40]).value
+    assert dist.smd_categorical([20, 0, 30, 50], [40, 0, 20, 40]).value == pytest.approx(plain)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        ([0, 0], [1, 2], "a set is empty"),
+        ([3, 0], [5, 0], "only one category"),
+        ([3, 0, 2], [0, 5, 0], "infinite"),
+    ],
+)
+def test_the_categorical_smd_says_why_it_is_undefined(a, b, reason):
+    estimate = dist.smd_categorical(a, b)
+    assert estimate.value is None
+    assert reason in estimate.reason
+
+
+def test_equal_distributions_have_distance_0():
+    assert dist.smd_categorical([10, 20], [5, 10]).value == pytest.approx(0, abs=1e-12)
+    assert dist.smd_categorical([10, 20], [5, 10]).lower == 0.0
+    assert dist.jensen_shannon([10, 20], [5, 10]) == 0.0
+    assert dist.psi([10, 20], [5, 10]) == 0.0
+
+
+COUNTS = st.lists(st.integers(0, 30), min_size=4, max_size=4)
+
+
+@settings(deadline=None)
+@given(COUNTS, COUNTS)
+def test_the_divergence_is_the_square_of_scipys_distance_and_symmetric(a, b):
+    got = dist.jensen_shannon(a, b)
+    if not (sum(a) and sum(b)):
+        assert got is None
+        assert dist.psi(a, b) is None
+        return
+    assert got == pytest.approx(jensenshannon(a, b, base=2) ** 2, abs=1e-7)
+    assert got == pytest.approx(dist.jensen_shannon(b, a))
+    assert 0 <= got <= 1 + 1e-12
+    assert dist.psi(a, b) == pytest.approx(dist.psi(b, a))
+
+
+def test_the_null_divergence_is_the_chi_squared_limit():
+    # 2 n ln2 · JSD → (1/4)χ² on k - 1 against a known target, so 8 n ln2 · JSD is χ².
+    rng = np.random.default_rng(1)
+    known = dist.jensen_shannon_null(np.full(5, 20), 2000, 4000, rng)
+    assert known == pytest.approx(9.488 / (8 * 2000 * np.log(2)), rel=0.06)
+    both = dist.jensen_shannon_null(np.full(5, 0.2), 2000, 4000, rng, n_target=2000)
+    assert both == pytest.approx(2 * known, rel=0.1)
+
+
+def test_distances_need_the_same_categories_and_no_negative_count():
+    for a, b in (([1, 2], [1, 2, 3]), ([1, -1], [1, 1])):
+        with pytest.raises(ValueError, match="same categories"):
+            dist.psi(a, b)
+
+
+def test_raking_equals_the_survey_package(gold):
+    case = gold("raking_survey")
+    i, expected, tolerance = case["inputs"], case["expected"], case["tolerance"]
+    margins, targets = [], []
+    for variable in ("sex", "age"):
+        names = sorted(i[f"target_{variable}"])
+        margins.append(np.array([names.index(value) for value in i[variable]]))
+        targets.append(np.array([i[f"target_{variable}"][name] for name in names]))
+    result = dist.raking(margins, targets, i["total"])
+    assert result.reason is None
+    np.testing.assert_allclose(result.weights, expected["w"], atol=tolerance)
+    ess = dist.kish_ess(result.weights)
+    assert ess == pytest.approx(expected["ess"], abs=tolerance)
+    assert 60 / ess == pytest.approx(expected["deff"], abs=tolerance)
+
+
+def test_kish_equals_the_reference(gold):
+    case = gold("auc_weighted_aSAH")
+    ess = dist.kish_ess(np.array(case["inputs"]["w"]))
+    assert ess == pytest.approx(case["expected"]["ess_kish"], abs=1e-9)
+    assert dist.kish_ess(np.zeros(3)) == 0.0
+
+
+def test_raking_refuses_a_target_without_cases():
+    result = dist.raking([np.array([0, 0, 1])], [np.array([0.5, 0.3, 0.2])])
+    assert result.weights is None
+    assert result.reason == "a target category has no case"
+
+
+def test_raking_refuses_margins_that_contradict_one_another():
+    # The same variable twice, with different targets.
+    codes = np.array([0, 1, 0, 1])
+    result = dist.raking([codes, codes], [np.array([0.5, 0.5]), np.array([0.2, 0.8])])
+    assert result.weights is None
+    assert result.reason == "the margins cannot be met together"
+
+
+def test_raking_says_when_it_does_not_settle():
+    sex, age = np.array([0, 0, 1]), np.array([0, 1, 1])
+    result = dist.raking([sex, age], [np.array([0.3, 0.7]), np.array([0.7, 0.3])], max_iterations=5)
+    assert (result.weights, result.iterations) == (None, 5)
+
+
+def test_a_target_of_0_gives_weight_0():
+    result = dist.raking([np.array([0, 1, 1])], [np.array([0.0, 1.0])])
+    assert result.weights.tolist() == [0.0, 1.5, 1.5]
