@@ -1,0 +1,33 @@
+"""The pack: what it holds, where it is published, and whether it is whole.
+
+No Dagster, DuckDB or Great Expectations: ``vpack verify`` runs at a reviewer's desk. What does not
+belong here: what the report says (``report``), when a pack may be published (``gate.lock``).
+"""
+
+from __future__ import annotations
+
+from vpack_pipeline.io.packs.store import (
+    LATEST,
+    Published,
+    Version,
+    latest,
+    publish,
+    validation_pack,
+    version_name,
+    versions,
+)
+from vpack_pipeline.io.packs.verification import Summary, summary, verify
+
+__all__ = [
+    "LATEST",
+    "Published",
+    "Summary",
+    "Version",
+    "latest",
+    "publish",
+    "summary",
+    "validation_pack",
+    "verify",
+    "version_name",
+    "versions",
+]

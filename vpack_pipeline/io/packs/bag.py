@@ -1,0 +1,113 @@
+"""The layout of a pack: a BagIt bag whose every byte follows from its payload, site and cut.
+
+Written by hand and not through ``bagit``, which stamps the clock and its own version into the
+bag; a test holds the result against ``bagit``. Manifests have two spaces between digest and path,
+so that stock ``sha256sum -c`` reads them. What does not belong here: where packs lie (``store``),
+what is in them (``payload``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vpack_pipeline.errors import ContractError
+
+DATA: Final = "data/"
+DECLARATION: Final = "bagit.txt"
+INFO: Final = "bag-info.txt"
+MANIFEST: Final = "manifest-sha256.txt"
+TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
+DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+TAGGED: Final = (INFO, DECLARATION, MANIFEST)
+"""The tag files that the tag manifest covers, sorted."""
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+_LINE = re.compile(r"([0-9a-f]{64})  ([^\r\n]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a manifest."""
+
+    sha256: str
+    path: str
+
+
+def is_plain(path: str) -> bool:
+    """Tell whether a path is relative and made of plain names, none of them hidden.
+
+    >>> is_plain("tables/evaluation.performance.csv"), is_plain("../x"), is_plain("a//b")
+    (True, False, False)
+    """
+    return all(_SEGMENT.fullmatch(part) for part in path.split("/"))
+
+
+def manifest_text(files: Mapping[str, bytes]) -> bytes:
+    """List files, sorted by path, as ``sha256sum`` does."""
+    lines = [f"{hashlib.sha256(files[p]).hexdigest()}  {p}\n" for p in sorted(files)]
+    return "".join(lines).encode()
+
+
+def parse_manifest(text: bytes) -> list[Entry] | None:
+    """Read a manifest; None if any line is not exactly of its form or a path repeats."""
+    try:
+        lines = text.decode("ascii").split("\n")
+    except UnicodeDecodeError:
+        return None
+    if lines.pop() != "":
+        return None
+    matches = [_LINE.fullmatch(line) for line in lines]
+    entries = [Entry(m[1], m[2]) for m in matches if m is not None]
+    names = {e.path.casefold() for e in entries}
+    is_exact = len(entries) == len(lines) == len(names) and all(is_plain(e.path) for e in entries)
+    return entries if is_exact else None
+
+
+def payload_digest(payload: Mapping[str, bytes]) -> str:
+    """Digest a payload: the sha256 of its manifest."""
+    return hashlib.sha256(manifest_text(_below_data(payload))).hexdigest()
+
+
+def lay_out(payload: Mapping[str, bytes], *, identifier: str, bagged: str) -> dict[str, bytes]:
+    """Give every file of the bag.
+
+    Parameters
+    ----------
+    payload : file by path below ``data/``
+    identifier : site and version
+    bagged : the date of the data cut; a clock would make two builds differ
+
+    Raises
+    ------
+    ContractError
+        A path is not plain, or two differ only in case.
+    """
+    if not all(is_plain(p) for p in payload) or len({p.casefold() for p in payload}) < len(payload):
+        raise ContractError("pack/validation_pack: a path in the payload is not plain or unique")
+    files = _below_data(payload)
+    size = sum(len(content) for content in files.values())
+    tags = {
+        DECLARATION: DECLARATION_TEXT,
+        INFO: (
+            f"Bag-Software-Agent: vpack-pipeline\n"
+            f"Bagging-Date: {bagged}\n"
+            f"External-Identifier: {identifier}\n"
+            f"Payload-Oxum: {size}.{len(files)}\n"
+        ).encode(),
+        MANIFEST: manifest_text(files),
+    }
+    return {**files, **tags, TAG_MANIFEST: manifest_text(tags)}
+
+
+def parse_info(text: bytes) -> dict[str, str]:
+    """Read ``bag-info.txt``; a line without a colon is left out."""
+    pairs = [line.partition(": ") for line in text.decode("utf-8", "replace").splitlines()]
+    return {label: value for label, colon, value in pairs if colon}
+
+
+def _below_data(payload: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{DATA}{path}": content for path, content in payload.items()}

@@ -1,0 +1,245 @@
+"""The pack store: published versions of a site, never rewritten, and the link to the latest.
+
+A version is built and verified in a staging folder and appears by one rename, so a reader sees it
+whole or not at all; whatever a crash leaves behind is swept by the next publication. For local
+POSIX file systems. What does not belong here: what a pack holds (``payload``), who may publish
+(``gate.lock``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.errors import Problem, UsageError, VerificationError
+from vpack_pipeline.io.packs import bag
+from vpack_pipeline.io.packs.verification import verify
+from vpack_pipeline.io.warehouse import cut_order, write_durably
+
+LATEST: Final = "latest"
+_STAGING: Final = ".staging"
+_SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_VERSION = re.compile(
+    r"(?P<protocol>[0-9]+(?:\.[0-9]+){0,2})-(?P<cut>\d{4}-\d\d-\d\d(?:\.\d+)?)-(?P<digest>[0-9a-f]{12})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version in the store; ``is_new`` is False where the same payload was there already."""
+
+    path: Path
+    version: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published version; ``sequence`` counts a site's publications from 1."""
+
+    path: Path
+    name: str
+    protocol_version: str
+    cut: str
+    sequence: int
+
+
+def validation_pack(payload: Mapping[str, bytes]) -> pl.DataFrame:
+    """List a payload: path, bytes and sha256 of every file, by path."""
+    rows = [(p, len(payload[p]), hashlib.sha256(payload[p]).hexdigest()) for p in sorted(payload)]
+    schema = {"path": pl.String, "bytes": pl.Int64, "sha256": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def version_name(protocol_version: str, cut: str, payload: Mapping[str, bytes]) -> str:
+    """Name the version that a payload is, at a cut."""
+    return f"{protocol_version}-{cut}-{bag.payload_digest(payload)[:12]}"
+
+
+def publish(
+    *,
+    root_packs: Path,
+    site_id: str,
+    protocol_version: str,
+    cut: str,
+    payload: Mapping[str, bytes],
+    inspect: Callable[[Path], None] | None = None,
+    build: Mapping[str, str] | None = None,
+) -> Published:
+    """Publish a payload as a version of the site's pack and let ``latest`` follow.
+
+    Parameters
+    ----------
+    root_packs : the folder of all packs
+    cut : the data cut, such as ``2026-01-05`` or ``2026-01-05.2``
+    payload : file by path; its digest is in the version's name
+    inspect : called with the staged bag before it is renamed; raising keeps it from appearing
+    build : run id, build time and the like, kept beside the version and outside of it
+
+    Returns
+    -------
+    the version; nothing is written where it was published before
+
+    Raises
+    ------
+    UsageError
+        The site id, protocol version or cut cannot be a folder's name.
+    VerificationError
+        The version is there already and has been altered, or the staged bag is not whole.
+    """
+    name = version_name(protocol_version, cut, payload)
+    if not _SITE.fullmatch(site_id) or not _VERSION.fullmatch(name):
+        raise UsageError(Problem("pack", "site, protocol version or cut is no plain name"))
+    site = root_packs / site_id
+    target = site / "versions" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(site):
+        _sweep(site)
+        is_new = not target.exists()
+        if is_new:
+            staged = site / _STAGING / name
+            identifier = f"{site_id}/{name}"
+            _write(staged, bag.lay_out(payload, identifier=identifier, bagged=cut[:10]))
+            _demand_whole(staged)
+            if inspect is not None:
+                inspect(staged)
+            _write_sidecar(site, name, build or {})
+            os.rename(staged, target)
+            _sync(target.parent)
+        else:
+            _demand_whole(target)
+        _point_latest(site)
+    return Published(target, name, is_new)
+
+
+def versions(root_packs: Path, site_id: str) -> list[Version]:
+    """List a site's published versions, in the order of their publication.
+
+    Raises
+    ------
+    VerificationError
+        The record of publication of a version is missing or damaged.
+    """
+    folder = root_packs / site_id / "versions"
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        parts = _VERSION.fullmatch(path.name)
+        if parts is not None and path.is_dir() and not path.is_symlink():
+            sequence = _read_sequence(_sidecar(path.parent, path.name))
+            found.append(Version(path, path.name, parts["protocol"], parts["cut"], sequence))
+    return sorted(found, key=lambda v: v.sequence)
+
+
+def latest(root_packs: Path, site_id: str) -> Version | None:
+    """Find the last published version of the highest cut; None before the first."""
+    known = versions(root_packs, site_id)
+    return max(known, key=lambda v: (cut_order(v.cut), v.sequence)) if known else None
+
+
+@contextlib.contextmanager
+def _locked(site: Path) -> Iterator[None]:
+    handle = os.open(site / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sweep(site: Path) -> None:
+    """Remove what an interrupted publication left behind."""
+    if (site / _STAGING).exists():
+        shutil.rmtree(site / _STAGING)
+    (site / f".{LATEST}.new").unlink(missing_ok=True)
+    for path in [*site.glob("versions/*.build.json"), *site.glob("versions/.writing-*")]:
+        if not path.with_name(path.name.removesuffix(".build.json")).is_dir():
+            path.unlink()
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files with fixed modes and make them durable, folders last."""
+    folders = {folder}
+    folder.mkdir(parents=True)
+    for name in sorted(files):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folders |= {p for p in path.parents if p.is_relative_to(folder)}
+        with path.open("xb") as file:
+            file.write(files[name])
+            file.flush()
+            os.fchmod(file.fileno(), 0o444)
+            os.fsync(file.fileno())
+    for made in sorted(folders, reverse=True):
+        made.chmod(0o755)
+        _sync(made)
+
+
+def _demand_whole(folder: Path) -> None:
+    problems = verify(folder)
+    if problems:
+        raise VerificationError(
+            [Problem(f"{folder.name}/{p.where}", p.what, _remedy(folder)) for p in problems]
+        )
+
+
+def _remedy(folder: Path) -> str:
+    if folder.parent.name == _STAGING:
+        return "build the pack again"
+    return "restore this version from a backup; a published version is never rewritten"
+
+
+def _sidecar(folder: Path, name: str) -> Path:
+    return folder / f"{name}.build.json"
+
+
+def _write_sidecar(site: Path, name: str, build: Mapping[str, str]) -> None:
+    """Record the place in the order of publication, before the version appears."""
+    known = [_read_sequence(path) for path in site.glob("versions/*.build.json")]
+    record = {"sequence": max(known, default=0) + 1, "build": dict(build)}
+    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    write_durably(_sidecar(site / "versions", name), text.encode())
+
+
+def _read_sequence(path: Path) -> int:
+    try:
+        sequence = json.loads(path.read_text(encoding="utf-8"))["sequence"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        sequence = None
+    if not isinstance(sequence, int):
+        remedy = "restore it from a backup: it says which version was published first"
+        raise VerificationError([Problem(path.name, "is missing or damaged", remedy)])
+    return sequence
+
+
+def _point_latest(site: Path) -> None:
+    newest = latest(site.parent, site.name)
+    if newest is None:
+        return
+    target = f"versions/{newest.name}"
+    link, new = site / LATEST, site / f".{LATEST}.new"
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    os.symlink(target, new)
+    os.replace(new, link)
+    _sync(site)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

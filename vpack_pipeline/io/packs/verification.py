@@ -1,0 +1,135 @@
+"""Whether a pack is what it says: every file, no other file, every digest.
+
+It runs where Dagster, DuckDB and Great Expectations are absent, and reads nothing but the pack.
+Digests prove that a pack is whole, not who made it: compare the printed digest with the one that
+the site sent by another way. What does not belong here: repair, or publishing (``store``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vpack_pipeline.errors import Problem
+from vpack_pipeline.io.packs import bag
+
+REQUIRED: Final = ("claim.json", "drift/plan.json", "protocol.yaml", "report.html")
+"""Payload files without which a bag is no pack."""
+
+_ASK = "ask the sender for the pack again"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a pack says of itself.
+
+    ``digest`` is the sha256 of the tag manifest: the one value from which every file follows.
+    """
+
+    identifier: str
+    cut: str
+    files: int
+    bytes: int
+    digest: str
+    payload_digest: str
+
+
+def summary(path: Path) -> Summary:
+    """Describe a pack that :func:`verify` found whole."""
+    info = bag.parse_info((path / bag.INFO).read_bytes())
+    size, _, count = info["Payload-Oxum"].partition(".")
+    return Summary(
+        identifier=info["External-Identifier"],
+        cut=info["Bagging-Date"],
+        files=int(count),
+        bytes=int(size),
+        digest=_digest(path / bag.TAG_MANIFEST),
+        payload_digest=_digest(path / bag.MANIFEST),
+    )
+
+
+def verify(path: Path) -> list[Problem]:
+    """Hold a pack against its manifests.
+
+    Parameters
+    ----------
+    path : the pack's folder (the folder itself may be reached through a link, such as ``latest``)
+
+    Returns
+    -------
+    everything that is wrong; empty means whole and complete
+    """
+    if not path.is_dir():
+        return [Problem(path.name, "is no folder", "give the folder of a pack")]
+    files, found = _walk(path)
+    missing = [t for t in (*bag.TAGGED, bag.TAG_MANIFEST) if t not in files]
+    if missing:
+        return [*found, *(Problem(t, "is missing: this is no whole pack", _ASK) for t in missing)]
+    if (path / bag.DECLARATION).read_bytes() != bag.DECLARATION_TEXT:
+        found.append(Problem(bag.DECLARATION, "does not declare a BagIt 1.0 bag", _ASK))
+    payload = bag.parse_manifest((path / bag.MANIFEST).read_bytes())
+    tags = bag.parse_manifest((path / bag.TAG_MANIFEST).read_bytes())
+    if payload is None or tags is None:
+        broken = bag.MANIFEST if payload is None else bag.TAG_MANIFEST
+        return [*found, Problem(broken, "is not a list of digests and plain paths", _ASK)]
+    if [e.path for e in tags] != list(bag.TAGGED):
+        found.append(Problem(bag.TAG_MANIFEST, "does not cover exactly the tag files", _ASK))
+    listed = {e.path for e in (*payload, *tags)} | {bag.TAG_MANIFEST}
+    found += [Problem(p, "is not part of the pack", "remove it") for p in sorted(files - listed)]
+    found += [Problem(p, "is missing", _ASK) for p in sorted(listed - files)]
+    found += [
+        Problem(e.path, "was changed", _ASK)
+        for e in (*tags, *payload)
+        if e.path in files and _digest(path / e.path) != e.sha256
+    ]
+    return found + _contents(path, payload, files)
+
+
+def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Problem]:
+    """Compare the bag's own description with what is there."""
+    listed = {e.path for e in payload}
+    found = [
+        Problem(e.path, "lies outside the payload", _ASK)
+        for e in payload
+        if not e.path.startswith(bag.DATA)
+    ]
+    found += [
+        Problem(f"{bag.DATA}{name}", "is required and not listed", _ASK)
+        for name in REQUIRED
+        if f"{bag.DATA}{name}" not in listed
+    ]
+    info = bag.parse_info((path / bag.INFO).read_bytes())
+    size = sum((path / p).stat().st_size for p in listed & files)
+    if info.get("Payload-Oxum") != f"{size}.{len(listed)}":
+        found.append(Problem(bag.INFO, "states another size or number of files", _ASK))
+    if not info.get("External-Identifier", "").endswith(f"-{_digest(path / bag.MANIFEST)[:12]}"):
+        found.append(Problem(bag.INFO, "names another version than the payload gives", _ASK))
+    if not info.get("Bagging-Date"):
+        found.append(Problem(bag.INFO, "states no data cut", _ASK))
+    return found
+
+
+def _walk(root: Path) -> tuple[set[str], list[Problem]]:
+    """List regular files by path below ``root``; a link or device is a problem, never followed."""
+    files: set[str] = set()
+    found: list[Problem] = []
+    for folder, names, entries in os.walk(root, followlinks=False):
+        names.sort()
+        for name in sorted([*names, *entries]):
+            path = Path(folder) / name
+            relative = path.relative_to(root).as_posix()
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                files.add(relative)
+            elif not stat.S_ISDIR(mode):
+                found.append(Problem(relative, "is a link or no regular file", "remove it"))
+    return files, found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

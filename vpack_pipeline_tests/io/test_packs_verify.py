@@ -1,0 +1,152 @@
+"""Verification: anything added, changed, removed or re-hashed is named."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vpack_pipeline.io import packs
+
+PAYLOAD = {
+    "report.html": b"<!doctype html>",
+    "protocol.yaml": b"id: a\n",
+    "claim.json": b"{}\n",
+    "drift/plan.json": b"{}\n",
+}
+
+
+@pytest.fixture
+def pack(tmp_path) -> Path:
+    made = packs.publish(
+        root_packs=tmp_path,
+        site_id="site-a",
+        protocol_version="1.0",
+        cut="2026-01-05.2",
+        payload=PAYLOAD,
+    )
+    for path in made.path.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+    return made.path
+
+
+def whats(pack: Path) -> set[str]:
+    return {f"{p.where}: {p.what}" for p in packs.verify(pack)}
+
+
+def rehash(pack: Path) -> None:
+    """Write both manifests anew, as a forger would."""
+    for name, files in (
+        ("manifest-sha256.txt", sorted(p for p in (pack / "data").rglob("*") if p.is_file())),
+        (
+            "tagmanifest-sha256.txt",
+            [pack / n for n in ("bag-info.txt", "bagit.txt", "manifest-sha256.txt")],
+        ),
+    ):
+        lines = [
+            f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(pack).as_posix()}\n"
+            for p in files
+        ]
+        (pack / name).write_text("".join(lines))
+
+
+def test_a_whole_pack_has_no_problem_and_says_what_it_is(pack):
+    assert packs.verify(pack) == []
+    said = packs.summary(pack)
+    assert said.identifier == f"site-a/{pack.name}"
+    assert (said.cut, said.files) == ("2026-01-05", 4)
+    assert said.payload_digest[:12] == pack.name[-12:]
+
+
+def test_a_changed_file_is_named(pack):
+    (pack / "data/report.html").write_bytes(b"<!doctype htmL>")
+    assert whats(pack) == {"data/report.html: was changed"}
+
+
+def test_a_file_that_was_removed_is_named(pack):
+    (pack / "data/claim.json").unlink()
+    assert "data/claim.json: is missing" in whats(pack)
+
+
+@pytest.mark.parametrize("name", ["extra.txt", "data/extra.txt", "data/tables/.hidden"])
+def test_a_file_that_was_added_is_named(pack, name):
+    (pack / name).parent.mkdir(exist_ok=True)
+    (pack / name).write_text("x")
+    assert whats(pack) == {f"{name}: is not part of the pack"}
+
+
+def test_a_link_is_named_even_where_it_leads_to_the_same_bytes(pack, tmp_path):
+    (tmp_path / "copy").write_bytes(PAYLOAD["report.html"])
+    (pack / "data/report.html").unlink()
+    os.symlink(tmp_path / "copy", pack / "data/report.html")
+    assert "data/report.html: is a link or no regular file" in whats(pack)
+
+
+def test_a_linked_folder_is_named(pack, tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.symlink(tmp_path / "folder", pack / "data/tables")
+    assert whats(pack) == {"data/tables: is a link or no regular file"}
+
+
+def test_a_pack_without_its_tag_manifest_is_no_pack(pack):
+    (pack / "tagmanifest-sha256.txt").unlink()
+    assert "tagmanifest-sha256.txt: is missing: this is no whole pack" in whats(pack)
+
+
+def test_a_pack_with_its_payload_forged_and_hashed_anew_still_names_another_version(pack):
+    (pack / "data/report.html").write_bytes(b"forged")
+    rehash(pack)
+    found = whats(pack)
+    assert "bag-info.txt: names another version than the payload gives" in found
+    assert "bag-info.txt: states another size or number of files" in found
+
+
+def test_a_payload_file_left_out_of_both_manifests_is_required(pack):
+    (pack / "data/claim.json").unlink()
+    rehash(pack)
+    assert "data/claim.json: is required and not listed" in whats(pack)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"0" * 64 + b" data/report.html\n",
+        b"0" * 64 + b"  data/../../etc/passwd\n",
+        b"0" * 64 + b"  /etc/passwd\n",
+        b"no digest\n",
+        b"\xff\n",
+        b"0" * 64 + b"  data/a\n" + b"0" * 64 + b"  data/A\n",
+    ],
+)
+def test_a_manifest_of_another_form_is_refused_and_no_path_is_followed(pack, text):
+    (pack / "manifest-sha256.txt").write_bytes(text)
+    assert "manifest-sha256.txt: is not a list of digests and plain paths" in whats(pack)
+
+
+def test_another_declaration_is_named(pack):
+    (pack / "bagit.txt").write_text("BagIt-Version: 0.97\n")
+    assert "bagit.txt: does not declare a BagIt 1.0 bag" in whats(pack)
+
+
+def test_what_is_no_folder_is_no_pack(tmp_path):
+    assert packs.verify(tmp_path / "nothing")
+
+
+def test_verification_imports_neither_dagster_nor_duckdb_nor_great_expectations(pack):
+    code = (
+        "import sys\n"
+        "for name in ('dagster', 'duckdb', 'great_expectations', 'pydicom'): sys.modules[name] = None\n"
+        "from pathlib import Path\n"
+        "from vpack_pipeline.io.packs import verify, summary\n"
+        "assert verify(Path(sys.argv[1])) == []\n"
+        "print(summary(Path(sys.argv[1])).cut)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(pack)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "2026-01-05"
