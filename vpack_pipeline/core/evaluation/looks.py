@@ -1,0 +1,85 @@
+"""When the prospective window may be seen: the looks of the protocol, and what lies between them.
+
+A look is a cut at which a verdict is given. Before the first, whatever needs labels of the
+prospective window, or stands in for them, is withheld; between and after looks it is exploratory.
+What does not belong here: the verdicts (``endpoints``).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.protocol import Evaluation
+
+RETROSPECTIVE: Final = "retrospective"
+PROSPECTIVE: Final = "prospective"
+DIFFERENCE: Final = "prospective_minus_retrospective"
+WINDOWS: Final = (RETROSPECTIVE, PROSPECTIVE)
+_BEHIND_LOOKS: Final = frozenset({PROSPECTIVE, DIFFERENCE})
+
+
+def withheld_reason(evaluation: Evaluation, cut: datetime.date) -> str | None:
+    """Say why figures of the prospective window that need labels are withheld at a cut.
+
+    Returns
+    -------
+    the reason before the first look; None from the first look on
+    """
+    first = evaluation.looks[0].cut
+    if cut >= first:
+        return None
+    return f"no look yet: the first look is the cut {first.isoformat()}"
+
+
+def exploratory_note(evaluation: Evaluation, cut: datetime.date) -> str | None:
+    """Say that a prospective figure at this cut was seen outside a look; None at a look.
+
+    Before the first look there is nothing to note: figures are withheld.
+    """
+    past = [look.cut for look in evaluation.looks if look.cut <= cut]
+    if not past or past[-1] == cut:
+        return None
+    return f"exploratory: seen after the look of {past[-1].isoformat()}"
+
+
+class WindowedFigures(Figures):
+    """Figures that keep the prospective window shut until the first look.
+
+    Withholding is the default: only metrics named in ``open_metrics`` (counts of what was
+    delivered, scored or failed, which need no label) are shown before it.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        evaluation: Evaluation,
+        cut: datetime.date,
+        *,
+        open_metrics: Collection[str] = (),
+        extra: Sequence[str] = (),
+        types: Mapping[str, type[pl.DataType]] | None = None,
+    ) -> None:
+        super().__init__(keys, extra, types)
+        self._withheld = withheld_reason(evaluation, cut)
+        self._note = exploratory_note(evaluation, cut)
+        self._open = frozenset(open_metrics)
+
+    def hides(self, window: str) -> bool:
+        """Whether figures of this window that need labels are withheld."""
+        return self._withheld is not None and window in _BEHIND_LOOKS
+
+    def _add(self, metric: str, status: str, reason: str | None, **rest: object) -> None:
+        is_open = rest.get("window") not in _BEHIND_LOOKS or metric in self._open
+        if is_open:
+            super()._add(metric, status, reason, **rest)
+        elif self._withheld is not None:
+            keys = {name: rest.get(name) for name in self.keys}
+            super()._add(metric, "withheld", self._withheld, **keys)
+        else:
+            found = [text for text in (reason, self._note) if text is not None]
+            super()._add(metric, status, "; ".join(found) or None, **rest)
