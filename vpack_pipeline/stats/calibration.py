@@ -204,12 +204,16 @@ def _joint_fit(
     if reason is not None:
         nothing = undefined(reason, method=method, n=n, events=events)
         return nothing, nothing
-    design = np.column_stack([np.ones(n), x])
+    # Fitted on the standardised log odds, for the sake of the condition number, and carried back.
+    centre, spread = x.mean(), x.std()
+    design = np.column_stack([np.ones(n), (x - centre) / spread])
+    back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
     beta, covariance = _newton(design, y, np.zeros(n), codes)
+    beta, covariance = back @ beta, back @ covariance @ back.T
     intercept, slope = (
         symmetric(
             float(beta[i]),
-            math.sqrt(covariance[i, i]),
+            _root(covariance[i, i]),
             n=n,
             events=events,
             method=method,
@@ -228,34 +232,49 @@ def _offset_fit(
     if reason is not None:
         return undefined(reason, method=method, n=n, events=events)
     beta, covariance = _newton(np.ones((n, 1)), y, x, codes)
-    se = math.sqrt(covariance[0, 0])
+    se = _root(covariance[0, 0])
     return symmetric(float(beta[0]), se, n=n, events=events, method=method, level=level)
 
 
 def _newton(
     design: FloatArray, y: FloatArray, offset: FloatArray, codes: npt.NDArray[np.intp] | None
 ) -> tuple[FloatArray, FloatArray]:
-    """Maximum likelihood by Newton's method with step halving, and the covariance."""
+    """Maximum likelihood by Newton's method with Armijo's step halving, and the covariance."""
     beta = np.zeros(design.shape[1])
-    best = _log_likelihood(design @ beta + offset, y)
-    for _ in range(100):
-        mean = expit(design @ beta + offset)
-        information = (design.T * (mean * (1 - mean))) @ design
-        step = np.linalg.solve(information, design.T @ (y - mean))
-        while _log_likelihood(design @ (beta + step) + offset, y) < best - 1e-9:
-            step = step / 2
-        beta = beta + step
-        best = _log_likelihood(design @ beta + offset, y)
-        if np.abs(step).max() < 1e-10:
+    for _ in range(200):
+        eta = design @ beta + offset
+        gradient = design.T @ (y - expit(eta))
+        step = np.linalg.solve(_information(design, eta), gradient)
+        gain, now = float(gradient @ step), _log_likelihood(eta, y)
+        scale = 1.0
+        # Extreme log odds have next to no information, and a full step would leave the plane.
+        while (
+            _log_likelihood(design @ (beta + scale * step) + offset, y)
+            < now + 1e-4 * scale * gain - 1e-9
+        ):
+            scale /= 2
+        beta = beta + scale * step
+        if np.abs(scale * step).max() < 1e-10 * (1 + np.abs(beta).max()):
             break
-    mean = expit(design @ beta + offset)
-    bread = np.linalg.inv((design.T * (mean * (1 - mean))) @ design)
+    eta = design @ beta + offset
+    bread = np.linalg.inv(_information(design, eta))
     if codes is None:
         return beta, bread
     scores = np.zeros((int(codes.max()) + 1, design.shape[1]))
-    np.add.at(scores, codes, design * (y - mean)[:, None])
+    np.add.at(scores, codes, design * (y - expit(eta))[:, None])
     factor = len(scores) / (len(scores) - 1)
     return beta, factor * bread @ (scores.T @ scores) @ bread
+
+
+def _information(design: FloatArray, eta: FloatArray) -> FloatArray:
+    # expit(-eta) is not 1 - expit(eta): it does not round to 0.
+    information: FloatArray = (design.T * (expit(eta) * expit(-eta))) @ design
+    return information
+
+
+def _root(variance: float) -> float:
+    # Scores that cancel within each patient leave a sandwich of ±1e-20.
+    return math.sqrt(variance) if variance > 1e-18 else 0.0
 
 
 def _log_likelihood(eta: FloatArray, y: FloatArray) -> float:

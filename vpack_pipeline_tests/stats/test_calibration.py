@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from vpack_pipeline.stats import calibration as cal
+from vpack_pipeline.stats.estimate import NO_WIDTH
 
 Z = 1.959963984540054
 
@@ -168,6 +169,15 @@ def test_one_class_equal_probabilities_and_one_patient_are_undefined_with_a_reas
     assert "single" in single.brier.reason
 
 
+def test_residuals_that_cancel_within_patients_give_a_flagged_interval():
+    # Both patients hold the same cases, so that the joint fit leaves each of them a score of 0.
+    prob = np.tile([0.2, 0.2, 0.7, 0.7, 0.7], 2)
+    positive = np.tile([True, False, True, False, True], 2)
+    result = cal.calibration(prob, positive, np.repeat([0, 1], 5))
+    assert result.slope.reason == NO_WIDTH
+    assert result.slope.lower == result.slope.upper == result.slope.value
+
+
 def test_certain_probabilities_have_no_spiegelhalter_test_or_expected_count():
     result = cal.calibration(np.zeros(3), np.array([False, True, False]))
     assert result.spiegelhalter.p is None
@@ -199,3 +209,17 @@ def test_calibration_is_finite_or_undefined_for_any_data(rows):
 def test_values_that_are_no_probabilities_are_refused(prob, message):
     with pytest.raises(ValueError, match=message):
         cal.calibration(np.array(prob), np.array([True, False]))
+
+
+def test_extreme_probabilities_still_reach_the_maximum():
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        prob = rng.choice([0, 1e-7, 0.001, 0.5, 0.50001, 0.999, 1], 12)
+        positive = rng.random(12) < 0.5
+        result = cal.calibration(prob, positive)
+        x = logit(np.clip(prob, cal.EPSILON, 1 - cal.EPSILON))
+        if result.slope.value is not None:
+            residual = positive - expit(result.intercept.value + result.slope.value * x)
+            assert abs(residual.sum()) + abs(residual @ x) < 1e-6
+        if result.citl.value is not None:
+            assert abs((positive - expit(result.citl.value + x)).sum()) < 1e-6
