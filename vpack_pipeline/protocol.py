@@ -132,6 +132,11 @@ class IndexTest(Document):
         """The model whose figures stand on the first page."""
         return next(m for m in self.models if m.primary)
 
+    @property
+    def model_ids(self) -> tuple[str, ...]:
+        """Every model, in the protocol's order, as SQL models take them."""
+        return tuple(m.id for m in self.models)
+
 
 class Category(Document):
     """One value of a rating scale."""
