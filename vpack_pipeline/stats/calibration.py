@@ -240,7 +240,7 @@ def _newton(
     design: FloatArray, y: FloatArray, offset: FloatArray, codes: npt.NDArray[np.intp] | None
 ) -> tuple[FloatArray, FloatArray]:
     """Maximum likelihood by Newton's method with Armijo's step halving, and the covariance."""
-    beta = np.zeros(design.shape[1])
+    beta: FloatArray = np.zeros(design.shape[1])
     for _ in range(200):
         eta = design @ beta + offset
         gradient = design.T @ (y - expit(eta))
@@ -257,7 +257,7 @@ def _newton(
         if np.abs(scale * step).max() < 1e-10 * (1 + np.abs(beta).max()):
             break
     eta = design @ beta + offset
-    bread = np.linalg.inv(_information(design, eta))
+    bread: FloatArray = np.asarray(np.linalg.inv(_information(design, eta)), dtype=np.float64)
     if codes is None:
         return beta, bread
     scores = np.zeros((int(codes.max()) + 1, design.shape[1]))
