@@ -1,0 +1,266 @@
+"""What a monitor computes: values become additive amounts per case, two sums become a statistic.
+
+Because the amounts add up, a resampled reference or window is a weighted sum, and all monitors can
+be resampled together: that is what lets one false-alarm budget cover the whole plan. What does not
+belong here: where the values come from (``signals``), limits (``calibration``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from vpack_pipeline.stats.estimate import FloatArray
+from vpack_pipeline.stats.monitoring import quantile_edges
+
+KS_BINS: Final = 50
+PSI_FLOOR: Final = 1e-4
+UNSEEN: Final = "not seen before"
+MISSING: Final = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How values of one monitor become amounts.
+
+    Attributes
+    ----------
+    labels : name of each column of amounts
+    encode : (values, shift) → (n, k) amounts; shift 0 is the truth, else the change to be detected
+    """
+
+    labels: tuple[str, ...]
+    encode: Callable[[Any, float], FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One entry of the registry.
+
+    Attributes
+    ----------
+    prepare : (reference values, bins) → how to encode values
+    statistic : (reference sums, window sums), each (r, k) → (r,); nan where undefined
+    change : what ``minimum_detectable_change`` means for this kind, in words
+    is_event : any value above zero is an action signal; no limit is calibrated
+    is_volume : reference sums are brought to the length of a window first
+    """
+
+    prepare: Callable[[Any, int], Encoding]
+    statistic: Callable[[FloatArray, FloatArray], FloatArray]
+    change: str
+    is_event: bool = False
+    is_volume: bool = False
+
+
+def _is_numeric(values: Any) -> bool:
+    return np.asarray(values).dtype.kind in "fiub"
+
+
+def _binned(values: Any, bins: int) -> Encoding:
+    return _numeric_bins(values, bins) if _is_numeric(values) else _categories(values)
+
+
+def _numeric_bins(reference: Any, bins: int) -> Encoding:
+    numbers = np.asarray(reference, dtype=np.float64)
+    known = numbers[~np.isnan(numbers)]
+    edges = quantile_edges(known, bins) if known.size else np.empty(0)
+    spread = float(known.std()) if known.size else 0.0
+    cuts = [f"{e:.4g}" for e in edges]
+    bounds = ["", *cuts, ""]
+    labels = tuple(_interval(a, b) for a, b in itertools.pairwise(bounds))
+
+    def encode(values: Any, shift: float) -> FloatArray:
+        moved = np.asarray(values, dtype=np.float64) + shift * spread
+        codes = np.searchsorted(edges, moved, side="left")
+        codes[np.isnan(moved)] = len(labels)
+        return np.eye(len(labels) + 1)[codes]
+
+    return Encoding((*labels, MISSING), encode)
+
+
+def _interval(low: str, high: str) -> str:
+    if not low:
+        return f"≤{high}" if high else "all"
+    return f"{low}–{high}" if high else f">{low}"
+
+
+def _categories(reference: Any) -> Encoding:
+    texts = [str(v) for v in reference if v is not None]
+    found, counts = np.unique(np.asarray(texts, dtype=object).astype(str), return_counts=True)
+    # The most frequent first, so that a shift moves cases from the first to the second.
+    order = np.argsort(-counts, kind="stable")
+    labels = (*(str(found[i]) for i in order), UNSEEN, MISSING)
+    position = {label: i for i, label in enumerate(labels[:-2])}
+    width = len(labels)
+
+    def encode(values: Any, shift: float) -> FloatArray:
+        codes = [width - 1 if v is None else position.get(str(v), width - 2) for v in values]
+        amounts = np.eye(width)[codes]
+        if shift:
+            moved = amounts[:, 0] * (1 - np.exp(-shift))
+            amounts[:, 0] -= moved
+            amounts[:, 1] += moved
+        return amounts
+
+    return Encoding(labels, encode)
+
+
+def _yes_no(_reference: Any, _bins: int) -> Encoding:
+    def encode(values: Any, shift: float) -> FloatArray:
+        numbers = np.asarray([np.nan if v is None else float(v) for v in values])
+        yes = np.nan_to_num(numbers)
+        known = (~np.isnan(numbers)).astype(np.float64)
+        return _raise_odds(np.stack([yes, known - yes], axis=1), shift)
+
+    return Encoding(("yes", "no"), encode)
+
+
+def _missing(_reference: Any, _bins: int) -> Encoding:
+    def encode(values: Any, shift: float) -> FloatArray:
+        missing = np.asarray([_is_missing(v) for v in values], dtype=np.float64)
+        return _raise_odds(np.stack([missing, 1 - missing], axis=1), shift)
+
+    return Encoding((MISSING, "present"), encode)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and bool(np.isnan(value)))
+
+
+def _raise_odds(amounts: FloatArray, shift: float) -> FloatArray:
+    """Move cases from the second column to the first until the odds have grown by exp(shift)."""
+    yes, no = float(amounts[:, 0].sum()), float(amounts[:, 1].sum())
+    if not shift or no == 0:
+        return amounts
+    odds = max(yes, 0.5) / no * np.exp(shift)
+    part = max(0.0, (odds / (1 + odds) * (yes + no) - yes) / no)
+    moved = amounts[:, 1] * part
+    return np.stack([amounts[:, 0] + moved, amounts[:, 1] - moved], axis=1)
+
+
+def _moments(reference: Any, _bins: int) -> Encoding:
+    numbers = np.asarray(reference, dtype=np.float64)
+    known = numbers[~np.isnan(numbers)]
+    spread = float(known.std()) if known.size else 0.0
+
+    def encode(values: Any, shift: float) -> FloatArray:
+        moved = np.asarray(values, dtype=np.float64) + shift * spread
+        known = (~np.isnan(moved)).astype(np.float64)
+        clean = np.nan_to_num(moved)
+        return np.stack([known, clean, clean * clean], axis=1)
+
+    return Encoding(("n", "sum", "sum of squares"), encode)
+
+
+def _expected(reference: Any, _bins: int) -> Encoding:
+    """Expected true and false positives and negatives of (score, call) pairs."""
+
+    def encode(values: Any, shift: float) -> FloatArray:
+        pairs = np.asarray(values, dtype=np.float64).reshape(-1, 2)
+        known = ~np.isnan(pairs).any(axis=1)
+        p = np.clip(np.nan_to_num(pairs[:, 0]), 1e-6, 1 - 1e-6)
+        p = 1 / (1 + (1 - p) / p * np.exp(shift))
+        called = np.nan_to_num(pairs[:, 1])
+        return np.stack([p * called, p * (1 - called)], axis=1) * known[:, None]
+
+    return Encoding(("expected found", "expected missed"), encode)
+
+
+def _cases(_reference: Any, _bins: int) -> Encoding:
+    def encode(values: Any, shift: float) -> FloatArray:
+        return np.full((len(values), 1), float(np.exp(-shift)))
+
+    return Encoding(("cases",), encode)
+
+
+def _shares(sums: FloatArray) -> FloatArray:
+    total = sums.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        made: FloatArray = sums / total
+    return made
+
+
+def _psi(reference: FloatArray, window: FloatArray) -> FloatArray:
+    a, b = (np.maximum(_shares(s), PSI_FLOOR) for s in (reference, window))
+    made: FloatArray = ((b - a) * np.log(b / a)).sum(axis=1)
+    return made
+
+
+def _jensen_shannon(reference: FloatArray, window: FloatArray) -> FloatArray:
+    a, b = _shares(reference), _shares(window)
+    middle = (a + b) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = np.where(a > 0, a * np.log2(a / middle), 0.0)
+        right = np.where(b > 0, b * np.log2(b / middle), 0.0)
+    made: FloatArray = (left + right).sum(axis=1) / 2
+    return np.where(np.isnan(a[:, 0]) | np.isnan(b[:, 0]), np.nan, made)
+
+
+def _ks(reference: FloatArray, window: FloatArray) -> FloatArray:
+    a, b = (np.cumsum(_shares(s[:, :-1]), axis=1) for s in (reference, window))
+    made: FloatArray = np.abs(a - b).max(axis=1)
+    return made
+
+
+def _unseen(_reference: FloatArray, window: FloatArray) -> FloatArray:
+    made: FloatArray = _shares(window)[:, -2]
+    return made
+
+
+def _rate_change(reference: FloatArray, window: FloatArray) -> FloatArray:
+    made: FloatArray = np.abs(_shares(window)[:, 0] - _shares(reference)[:, 0])
+    return made
+
+
+def _mean_shift(reference: FloatArray, window: FloatArray) -> FloatArray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_a, mean_b = reference[:, 1] / reference[:, 0], window[:, 1] / window[:, 0]
+        variance = reference[:, 2] / reference[:, 0] - mean_a**2
+        made: FloatArray = np.abs(mean_b - mean_a) / np.sqrt(np.maximum(variance, 1e-300))
+    return made
+
+
+def _expected_sensitivity(reference: FloatArray, window: FloatArray) -> FloatArray:
+    made: FloatArray = np.abs(_shares(window)[:, 0] - _shares(reference)[:, 0])
+    return made
+
+
+def _volume(reference: FloatArray, window: FloatArray) -> FloatArray:
+    """Absolute log ratio of window volume to the reference's mean volume of a window."""
+    # Half a case on both sides, so that an empty window is far from the reference, not undefined.
+    made: FloatArray = np.abs(np.log((window[:, 0] + 0.5) / (reference[:, 0] + 0.5)))
+    return made
+
+
+def _psi_bins(reference: Any, bins: int) -> Encoding:
+    return _binned(reference, bins)
+
+
+def _ks_bins(reference: Any, _bins: int) -> Encoding:
+    return _numeric_bins(reference, KS_BINS)
+
+
+def _category_bins(reference: Any, _bins: int) -> Encoding:
+    return _categories(reference)
+
+
+_IN_SD = "values move by this many standard deviations; exp(−change) of the first category stays"
+_IN_ODDS = "the odds grow by exp(change)"
+
+MONITORS: Final[Mapping[str, Kind]] = {
+    "psi": Kind(_psi_bins, _psi, _IN_SD),
+    "jensen_shannon": Kind(_psi_bins, _jensen_shannon, _IN_SD),
+    "ks": Kind(_ks_bins, _ks, _IN_SD),
+    "new_category": Kind(_category_bins, _unseen, "one case of a new category", is_event=True),
+    "missing_rate": Kind(_missing, _rate_change, _IN_ODDS),
+    "rate": Kind(_yes_no, _rate_change, _IN_ODDS),
+    "mean_shift": Kind(_moments, _mean_shift, "values move by this many standard deviations"),
+    "volume": Kind(_cases, _volume, "volume falls to exp(−change)", is_volume=True),
+    "cbpe": Kind(_expected, _expected_sensitivity, "the odds of disease fall by exp(change)"),
+}
+"""Statistic → how it is encoded and computed; a protocol names these."""

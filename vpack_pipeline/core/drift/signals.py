@@ -1,0 +1,119 @@
+"""Which values a monitor sees: a column of the case view, a covariate, or the index test's output.
+
+What does not belong here: what is computed of them (``monitors``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.variables import value_of
+from vpack_pipeline.protocol import Covariate, Evaluation, IndexTest, Monitor
+
+OUTPUT_VARIABLES = frozenset({"score", "call", "failure"})
+
+
+def monitored_cases(cases: pl.DataFrame, included: pl.DataFrame) -> pl.DataFrame:
+    """Take the included cases, in the order of their identifiers."""
+    return cases.join(included.select("case_id"), on="case_id", how="semi").sort("case_id")
+
+
+def values_of(
+    monitor: Monitor,
+    cases: pl.DataFrame,
+    index_test: pl.DataFrame,
+    covariates: Sequence[Covariate],
+    evaluation: Evaluation,
+    test: IndexTest,
+) -> Any:
+    """Read one value per case.
+
+    Parameters
+    ----------
+    cases : the monitored cases, one row each
+    index_test : evaluation/index_test
+
+    Returns
+    -------
+    numbers as a float array with nan for missing, or else a list with None for missing; for
+    ``cbpe`` an (n, 2) array of score and call
+    """
+    if monitor.statistic == "volume":
+        return np.ones(cases.height)
+    if monitor.statistic == "cbpe" or monitor.variable in OUTPUT_VARIABLES:
+        return _output_of(monitor, cases, index_test, evaluation, test)
+    if monitor.variable is None:
+        return np.ones(cases.height)
+    series = value_of(cases, monitor.variable, covariates)
+    if series.dtype.is_numeric():
+        return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return series.to_list()
+
+
+def _output_of(
+    monitor: Monitor,
+    cases: pl.DataFrame,
+    index_test: pl.DataFrame,
+    evaluation: Evaluation,
+    test: IndexTest,
+) -> Any:
+    own = index_test.filter(pl.col("model_id") == test.primary.id)
+    if monitor.finding is not None:
+        own = own.filter(pl.col("finding") == monitor.finding)
+    per_case = own.group_by("case_id").agg(
+        pl.col("score").max(),
+        pl.col("call").any(),
+        (pl.col("status") != "ok").any().alias("failure"),
+    )
+    joined = cases.select("case_id").join(per_case, on="case_id", how="left").sort("case_id")
+    if monitor.variable == "failure":
+        return joined["failure"].fill_null(value=True).cast(pl.Float64).to_numpy()
+    score = joined["score"].fill_null(float("nan")).to_numpy()
+    call = _call(joined, score, monitor, evaluation, test)
+    if monitor.statistic == "cbpe":
+        return np.stack([score, call], axis=1)
+    return score if monitor.variable == "score" else call
+
+
+def _call(
+    joined: pl.DataFrame,
+    score: Any,
+    monitor: Monitor,
+    evaluation: Evaluation,
+    test: IndexTest,
+) -> Any:
+    """Give 1 for a positive call at the locked threshold, 0 for a negative one, nan for none."""
+    points = [
+        p
+        for p in evaluation.operating_points
+        if p.model == test.primary.id and monitor.finding in (None, p.finding)
+    ]
+    points.sort(key=lambda p: not p.primary)
+    if test.output.kind == "binary" or not points:
+        return joined["call"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    threshold = points[0].threshold
+    positive = score >= threshold if test.output.higher_is == "positive" else score <= threshold
+    return np.where(np.isnan(score), np.nan, positive.astype(np.float64))
+
+
+def all_values(
+    monitors: Sequence[Monitor],
+    cases: pl.DataFrame,
+    index_test: pl.DataFrame,
+    covariates: Sequence[Covariate],
+    evaluation: Evaluation,
+    test: IndexTest,
+) -> Mapping[str, Any]:
+    """Read the values of every monitor."""
+    return {m.name: values_of(m, cases, index_test, covariates, evaluation, test) for m in monitors}
+
+
+def take(values: Any, mask: Any) -> Any:
+    """Select cases by a boolean mask."""
+    if isinstance(values, np.ndarray):
+        return values[mask]
+    return [v for v, keep in zip(values, mask, strict=True) if keep]

@@ -1,0 +1,310 @@
+"""The tables baseline, limits and status."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.drift.calibration import (
+    Baseline,
+    Calibration,
+    Limit,
+    Reference,
+    baseline_of,
+    calibrate,
+    reference_of,
+)
+from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
+from vpack_pipeline.core.evaluation.looks import withheld_reason
+from vpack_pipeline.protocol import Covariate, Drift, Evaluation, IndexTest, Monitor
+
+WHOLE_PLAN = "(whole plan)"
+
+
+def _prepared(
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    scores: pl.DataFrame,
+    covariates: tuple[Covariate, ...],
+    evaluation: Evaluation,
+    index_test: IndexTest,
+    drift: Drift,
+) -> tuple[pl.DataFrame, dict[str, Any], Reference]:
+    own = monitored_cases(cases, included)
+    values = dict(all_values(drift.monitors, own, scores, covariates, evaluation, index_test))
+    return own, values, reference_of(own, values, drift)
+
+
+def baseline(
+    *,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    scores: pl.DataFrame,
+    covariates: tuple[Covariate, ...],
+    evaluation: Evaluation,
+    index_test: IndexTest,
+    drift: Drift,
+) -> pl.DataFrame:
+    """Give the reference amounts of every monitor.
+
+    Parameters
+    ----------
+    cases : eligibility/cases
+    included : eligibility/included
+    scores : evaluation/index_test
+
+    Returns
+    -------
+    one row per monitor and bin; ``amount`` is a count of cases, a sum of values or an expected
+    count, as ``bin`` says; ``share`` is null where amounts are no parts of a whole
+    """
+    _, _, reference = _prepared(cases, included, scores, covariates, evaluation, index_test, drift)
+    rows = []
+    for monitor in drift.monitors:
+        made = baseline_of(monitor, reference, drift)
+        n = int((~reference.held_out).sum())
+        is_parts = monitor.statistic not in {"mean_shift", "volume"}
+        total = float(made.sums.sum())
+        for number, (label, amount) in enumerate(zip(made.encoding.labels, made.sums, strict=True)):
+            rows.append(
+                {
+                    "monitor": monitor.name,
+                    "bin_order": number,
+                    "bin": label,
+                    "amount": float(amount),
+                    "share": float(amount) / total if is_parts and total else None,
+                    "n": n,
+                    "events": _events(monitor, float(amount)),
+                }
+            )
+    schema = {
+        "monitor": pl.String,
+        "bin_order": pl.Int64,
+        "bin": pl.String,
+        "amount": pl.Float64,
+        "share": pl.Float64,
+        "n": pl.Int64,
+        "events": pl.Int64,
+    }
+    return pl.DataFrame(rows, schema=schema).sort("monitor", "bin_order")
+
+
+def _events(monitor: Monitor, amount: float) -> int | None:
+    """Give the count behind an amount that is one, so that small cells can be suppressed."""
+    return None if monitor.statistic in {"mean_shift", "volume"} else math.floor(amount)
+
+
+def limits(
+    *,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    scores: pl.DataFrame,
+    covariates: tuple[Covariate, ...],
+    evaluation: Evaluation,
+    index_test: IndexTest,
+    drift: Drift,
+) -> pl.DataFrame:
+    """Calibrate warning and action limits under one false-alarm budget.
+
+    Returns
+    -------
+    one row per monitor and one for the whole plan; rates are per window, on held-out patients,
+    with the half-width of their 95% Monte Carlo interval; delays in days to the first action signal
+    """
+    _, _, reference = _prepared(cases, included, scores, covariates, evaluation, index_test, drift)
+    made = calibrate(reference, drift)
+    rows = [_limit_row(m, made.limits[m.name], made, reference, drift) for m in drift.monitors]
+    rows.append(_plan_row(made, reference, drift))
+    return pl.DataFrame(rows, schema=_LIMIT_SCHEMA).sort("monitor")
+
+
+_LIMIT_SCHEMA = {
+    "monitor": pl.String,
+    "warning_limit": pl.Float64,
+    "action_limit": pl.Float64,
+    "warning_rate": pl.Float64,
+    "action_rate": pl.Float64,
+    "monte_carlo_error": pl.Float64,
+    "warning_power": pl.Float64,
+    "action_power": pl.Float64,
+    "median_delay_days": pl.Int64,
+    "p90_delay_days": pl.Int64,
+    "cases_before_signal": pl.Int64,
+    "window_n": pl.Int64,
+    "reference_n": pl.Int64,
+    "status": pl.String,
+    "reason": pl.String,
+}
+
+
+def _limit_row(
+    monitor: Monitor, limit: Limit, made: Calibration, reference: Reference, drift: Drift
+) -> dict[str, Any]:
+    power = limit.action_power
+    median, p90 = _delay(power, 0.5, drift), _delay(power, 0.9, drift)
+    per_day = reference.n / reference.days
+    reason = limit.reason
+    if reason is None and MONITORS[monitor.statistic].is_event:
+        reason = "a new category is an event: its first case is an action signal"
+    elif reason is None and median is None:
+        reason = "a change of this size is not detectable at this volume"
+    return {
+        "monitor": monitor.name,
+        "warning_limit": limit.warning,
+        "action_limit": limit.action,
+        "warning_rate": limit.warning_rate,
+        "action_rate": limit.action_rate,
+        "monte_carlo_error": _half_width(limit.warning_rate, drift.replicates),
+        "warning_power": limit.warning_power,
+        "action_power": power,
+        "median_delay_days": median,
+        "p90_delay_days": p90,
+        "cases_before_signal": None if median is None else round(median * per_day),
+        "window_n": made.window_n,
+        "reference_n": reference.n,
+        "status": "given" if limit.warning is not None else "refused",
+        "reason": reason,
+    }
+
+
+def _plan_row(made: Calibration, reference: Reference, drift: Drift) -> dict[str, Any]:
+    is_given = made.warning_rate is not None
+    return {
+        **dict.fromkeys(_LIMIT_SCHEMA),
+        "monitor": WHOLE_PLAN,
+        "warning_rate": made.warning_rate,
+        "action_rate": made.action_rate,
+        "monte_carlo_error": _half_width(made.warning_rate, drift.replicates),
+        "window_n": made.window_n,
+        "reference_n": reference.n,
+        "status": "given" if is_given else "refused",
+        "reason": (
+            f"budget per window: {made.warning_budget:.3f} warning, {made.action_budget:.3f} action"
+            if is_given
+            else next(iter(made.limits.values())).reason
+        ),
+    }
+
+
+def _half_width(rate: float | None, replicates: int) -> float | None:
+    if rate is None:
+        return None
+    # Add two successes and two failures, so that a rate of 0 does not claim certainty.
+    p = (rate * replicates + 2) / (replicates + 4)
+    return 1.96 * math.sqrt(p * (1 - p) / (replicates + 4))
+
+
+def _delay(power: float | None, quantile: float, drift: Drift) -> int | None:
+    """Days until an action signal has come with this chance; None beyond ten years."""
+    if power is None or power <= 0:
+        return None
+    windows = 1 if power >= 1 else math.ceil(math.log(1 - quantile) / math.log(1 - power))
+    days = windows * drift.cadence_days
+    return days if days <= 3653 else None
+
+
+def status(
+    *,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    scores: pl.DataFrame,
+    limits: pl.DataFrame,
+    covariates: tuple[Covariate, ...],
+    evaluation: Evaluation,
+    index_test: IndexTest,
+    drift: Drift,
+    cut: date,
+) -> pl.DataFrame:
+    """Say what each monitor showed in every window that ended before the cut.
+
+    Parameters
+    ----------
+    limits : drift/limits
+
+    Returns
+    -------
+    one row per monitor and window; ``signal`` is none, warning, action, or null where there is
+    none to give, with the reason
+    """
+    own, values, reference = _prepared(
+        cases, included, scores, covariates, evaluation, index_test, drift
+    )
+    bounds = {r["monitor"]: r for r in limits.iter_rows(named=True)}
+    withheld = withheld_reason(evaluation, cut)
+    dates = own["index_date"]
+    rows: list[dict[str, Any]] = []
+    baselines = [baseline_of(m, reference, drift) for m in drift.monitors if reference.n]
+    for start, end in _windows(drift, cut):
+        mask = dates.is_between(start, end).to_numpy()
+        for made in baselines:
+            window = take(values[made.monitor.name], mask)
+            row = _status_row(made, window, int(mask.sum()), bounds, drift, withheld)
+            span = {"monitor": made.monitor.name, "window_start": start, "window_end": end}
+            rows.append({**span, **row})
+    return pl.DataFrame(rows, schema=_STATUS_SCHEMA).sort("monitor", "window_start")
+
+
+_STATUS_SCHEMA = {
+    "monitor": pl.String,
+    "window_start": pl.Date,
+    "window_end": pl.Date,
+    "n": pl.Int64,
+    "value": pl.Float64,
+    "warning_limit": pl.Float64,
+    "action_limit": pl.Float64,
+    "signal": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+}
+
+
+def _windows(drift: Drift, cut: date) -> list[tuple[date, date]]:
+    found = []
+    start = drift.reference.end + timedelta(days=1)
+    while (end := start + timedelta(days=drift.window_days - 1)) < cut:
+        found.append((start, end))
+        start += timedelta(days=drift.cadence_days)
+    return found
+
+
+def _status_row(
+    made: Baseline,
+    window: Any,
+    n: int,
+    bounds: dict[str, dict[str, Any]],
+    drift: Drift,
+    withheld: str | None,
+) -> dict[str, Any]:
+    limit = bounds[made.monitor.name]
+    row: dict[str, Any] = {
+        "n": n,
+        "value": None,
+        "warning_limit": limit["warning_limit"],
+        "action_limit": limit["action_limit"],
+        "signal": None,
+        "status": "given",
+        "reason": None,
+    }
+    if made.monitor.layer in {"proxy", "truth_audit"} and withheld is not None:
+        return row | {"status": "withheld", "reason": withheld}
+    if limit["warning_limit"] is None:
+        return row | {"status": "refused", "reason": limit["reason"]}
+    if n < drift.minimum_cases and made.monitor.statistic != "volume":
+        reason = f"fewer than the {drift.minimum_cases} cases that the protocol asks for"
+        return row | {"status": "refused", "reason": reason}
+    sums = made.encoding.encode(window, 0.0).sum(axis=0)[None, :]
+    value = float(made.statistic(sums)[0])
+    if not np.isfinite(value):
+        return row | {"status": "refused", "reason": "undefined in this window"}
+    return row | {"value": value, "signal": _signal(value, limit)}
+
+
+def _signal(value: float, limit: dict[str, Any]) -> str:
+    if value > limit["action_limit"]:
+        return "action"
+    return "warning" if value > limit["warning_limit"] else "none"
