@@ -208,6 +208,11 @@ class Eligibility(Document):
             raise ValueError("rule ids repeat")
         return self
 
+    @property
+    def rules_json(self) -> str:
+        """The rules as JSON text: how a SQL model is given a list."""
+        return json.dumps([r.model_dump(mode="json") for r in self.rules], sort_keys=True)
+
 
 class Stratum(Document):
     """A sampling stratum and the share of it that was taken."""

@@ -199,8 +199,9 @@ def smd(comparison: Comparison) -> Outcomes:
     elif min(ours.n, theirs.n) < 2:
         found = undefined("a set has fewer than 2 known values", method="SMD", n=comparison.n)
     else:
-        moments = [_moments(ours.values, ours.effective), _moments(theirs.values, theirs.effective)]
-        found = distances.smd(*moments, level=level)
+        found = distances.smd(
+            _moments(ours.values, ours.effective), _moments(theirs.values, theirs.effective), level
+        )
     method = found.method + _AS_PATIENTS
     return {"smd": dataclasses.replace(found, n=comparison.n, method=method)}
 
