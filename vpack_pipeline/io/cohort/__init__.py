@@ -1,0 +1,36 @@
+"""The section ``cohort`` at its edge: one function per table, from images and input forms.
+
+What does not belong here: any judgement about what was read (``core``).
+"""
+
+from __future__ import annotations
+
+from vpack_pipeline.io.cohort.inputs import (
+    case_studies,
+    cases,
+    deliveries,
+    development,
+    operations,
+    patient_map,
+    population,
+    predictions,
+    quarantine,
+    readers,
+    reads,
+    reference,
+)
+
+__all__ = [
+    "case_studies",
+    "cases",
+    "deliveries",
+    "development",
+    "operations",
+    "patient_map",
+    "population",
+    "predictions",
+    "quarantine",
+    "readers",
+    "reads",
+    "reference",
+]

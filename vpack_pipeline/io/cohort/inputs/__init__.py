@@ -1,0 +1,43 @@
+"""The inputs as typed tables: one function per table of ``cohort`` that a site delivers.
+
+What does not belong here: how a file is read (``forms``), which deliveries there are
+(``deliveries``), and anything about images (``images``).
+"""
+
+from __future__ import annotations
+
+from vpack_pipeline.io.cohort.inputs.cases import case_studies, cases, patient_map
+from vpack_pipeline.io.cohort.inputs.delivered import (
+    cut_of,
+    deliveries,
+    normalisation_hints,
+    quarantine,
+)
+from vpack_pipeline.io.cohort.inputs.facts import (
+    development,
+    operations,
+    population,
+    predictions,
+    readers,
+    reads,
+    reference,
+)
+from vpack_pipeline.io.cohort.inputs.loading import accounted
+
+__all__ = [
+    "accounted",
+    "case_studies",
+    "cases",
+    "cut_of",
+    "deliveries",
+    "development",
+    "normalisation_hints",
+    "operations",
+    "patient_map",
+    "population",
+    "predictions",
+    "quarantine",
+    "readers",
+    "reads",
+    "reference",
+]

@@ -1,0 +1,217 @@
+"""The folder of deliveries as it lies there, held to the ledger of what was closed before.
+
+What does not belong here: which of them a cut counts (``cuts``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from vpack_pipeline.errors import DeliveryError, InputError, Problem
+from vpack_pipeline.io.deliveries.cuts import (
+    DeliveredFile,
+    Delivery,
+    cut_for,
+    is_name,
+    moment,
+    nothing_counts,
+)
+from vpack_pipeline.io.edge import Edge
+from vpack_pipeline.io.forms.headers import nearest
+from vpack_pipeline.site import InputKind, Site
+
+DONE: Final = "DONE"
+LEDGER: Final = "deliveries.json"
+PUBLISHED: Final = "published_cuts.json"
+"""In the site's state: the cuts at which a pack was published, a JSON list of strings."""
+
+_REMEDY_NAME: Final = "name deliveries YYYY-MM-DD, or YYYY-MM-DD.2 for a second on one day"
+
+
+def survey(edge: Edge) -> tuple[Delivery, ...]:
+    """List closed deliveries in order, hold them to the ledger, and note the new ones there.
+
+    Raises
+    ------
+    DeliveryError
+        A closed delivery was altered after it was first seen, or holds a file that no input
+        names; every problem is listed.
+    """
+    root = edge.resolve(edge.site.deliveries)
+    problems: list[Problem] = []
+    found = [
+        Delivery(name, root / name, _files(edge.site, root / name, problems))
+        for name in _folders(root, problems)
+        if is_closed(root / name)
+    ]
+    ledger = _read_json(edge.state / LEDGER, {})
+    problems += _alterations(found, ledger)
+    if problems:
+        raise DeliveryError(problems)
+    return _noted(edge, found, ledger)
+
+
+def closed_deliveries(root: Path, site: Site) -> tuple[str, ...]:
+    """Name the closed deliveries in order, without opening a file.
+
+    Parameters
+    ----------
+    root : the project root
+
+    Raises
+    ------
+    DeliveryError
+        The folder of deliveries is absent, or holds something that is no delivery.
+    """
+    return _named(root, site, closed=True)
+
+
+def open_deliveries(root: Path, site: Site) -> tuple[str, ...]:
+    """Name the deliveries that nobody has closed: they are ignored, and to be shown.
+
+    Parameters
+    ----------
+    root : the project root
+
+    Raises
+    ------
+    DeliveryError
+        The folder of deliveries is absent, or holds something that is no delivery.
+    """
+    return _named(root, site, closed=False)
+
+
+def choose_cut(edge: Edge, as_of: str | None = None) -> str:
+    """Fix the cut of a build from what was delivered; see :func:`cut_for`."""
+    return cut_for(survey(edge), as_of, published_cuts(edge))
+
+
+def published_cuts(edge: Edge) -> tuple[str, ...]:
+    """Read the cuts at which this site's packs were published."""
+    return tuple(str(c) for c in _read_json(edge.state / PUBLISHED, []))
+
+
+def sha256_of(path: Path) -> str:
+    """Digest a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _named(root: Path, site: Site, *, closed: bool) -> tuple[str, ...]:
+    folder = (root / site.deliveries).resolve()
+    problems: list[Problem] = []
+    names = _folders(folder, problems)
+    if problems:
+        raise DeliveryError(problems)
+    return tuple(n for n in names if is_closed(folder / n) == closed)
+
+
+def is_closed(folder: Path) -> bool:
+    """Tell whether a delivery was closed."""
+    return (folder / DONE).is_file()
+
+
+def _folders(root: Path, problems: list[Problem]) -> list[str]:
+    if not root.is_dir():
+        raise nothing_counts(
+            "the folder named in site.yaml is absent", "run `vpack deliver`"
+        )
+    entries = sorted(e for e in root.iterdir() if not e.name.startswith("."))
+    for entry in entries:
+        if not entry.is_dir():
+            problems.append(
+                Problem(f"deliveries/{entry.name}", "is no delivery", "run `vpack deliver` on it")
+            )
+        elif not is_name(entry.name):
+            problems.append(Problem(f"deliveries/{entry.name}", "is no delivery", _REMEDY_NAME))
+    names = [e.name for e in entries if e.is_dir() and is_name(e.name)]
+    return sorted(names, key=moment)
+
+
+def _files(site: Site, folder: Path, problems: list[Problem]) -> tuple[DeliveredFile, ...]:
+    kinds: Mapping[str, InputKind] = {form.file: kind for kind, form in site.inputs.items()}
+    found: list[DeliveredFile] = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name == DONE:
+            continue
+        kind = kinds.get(entry.name)
+        if kind is None or not entry.is_file():
+            problems.append(
+                Problem(
+                    f"deliveries/{folder.name}/{entry.name}",
+                    "no input of site.yaml has this file",
+                    nearest(entry.name, kinds) or f"inputs name {', '.join(sorted(kinds))}",
+                )
+            )
+            continue
+        found.append(DeliveredFile(kind, entry, sha256_of(entry), entry.stat().st_size))
+    return tuple(sorted(found, key=lambda f: f.kind))
+
+
+def _alterations(found: Sequence[Delivery], ledger: Mapping[str, Any]) -> list[Problem]:
+    remedy = "restore it as it was, and send what has changed as a new delivery"
+    there = {d.name: {f.path.name: f.sha256 for f in d.files} for d in found}
+    problems: list[Problem] = []
+    for name, entry in sorted(ledger.items()):
+        where = f"deliveries/{name}"
+        if name not in there:
+            problems.append(Problem(where, "was closed and is gone or open again", remedy))
+            continue
+        before: Mapping[str, str] = entry["files"]
+        for file in sorted(before.keys() | there[name].keys()):
+            was, now = before.get(file), there[name].get(file)
+            if was != now:
+                how = "added" if was is None else "removed" if now is None else "altered"
+                problems.append(Problem(f"{where}/{file}", f"{how} after it was closed", remedy))
+    return problems
+
+
+def _noted(
+    edge: Edge, found: Sequence[Delivery], ledger: Mapping[str, Any]
+) -> tuple[Delivery, ...]:
+    published = published_cuts(edge)
+    entries = dict(ledger)
+    for delivery in found:
+        if delivery.name not in entries:
+            late = [c for c in published if moment(c) >= moment(delivery.name)]
+            entries[delivery.name] = {
+                "files": {f.path.name: f.sha256 for f in delivery.files},
+                "known_after": max(late, key=moment, default=None),
+            }
+    if entries != ledger:
+        _write_json(edge.state / LEDGER, entries)
+    return tuple(Delivery(d.name, d.folder, d.files, entries[d.name]["known_after"]) for d in found)
+
+
+def _read_json(path: Path, default: Any) -> Any:
+    if not path.exists():
+        return default
+    broken = InputError(
+        Problem(f"state/{path.name}", "cannot be read", "restore it from the backup of the state")
+    )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        raise broken from None
+    if not isinstance(found, type(default)):
+        raise broken
+    return found
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1, sort_keys=True)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)

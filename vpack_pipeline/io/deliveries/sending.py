@@ -1,0 +1,101 @@
+"""Puts files into a new delivery, whole or not at all.
+
+What does not belong here: reading them (``forms``).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+from vpack_pipeline.errors import DeliveryError, Problem, UsageError
+from vpack_pipeline.io.deliveries.cuts import is_name, moment, name_of
+from vpack_pipeline.io.deliveries.folder import DONE, is_closed
+from vpack_pipeline.io.forms.headers import nearest
+from vpack_pipeline.site import Site
+
+
+def deliver(
+    site: Site,
+    root: Path,
+    files: Sequence[Path],
+    on: date,
+    close: bool = True,
+    published: Iterable[str] = (),
+) -> str:
+    """Put files into a new delivery, whole or not at all.
+
+    Parameters
+    ----------
+    root : the project root
+    files : each named as an input of ``site.yaml`` names its file
+    on : the day; its next free number is taken where the day already has a delivery
+    close : write ``DONE``; without it the delivery is ignored until someone does
+    published : cuts at which packs were published: the number is chosen above them, so that a
+        delivery on the day of a published cut counts at a cut of its own
+
+    Returns
+    -------
+    the delivery's name
+
+    Raises
+    ------
+    UsageError
+        A file is absent, or no input has its name.
+    DeliveryError
+        That day has a delivery that is still open.
+    """
+    _check_files(site, files)
+    folder = (root / site.deliveries).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    name = _next_name(folder, on, published)
+    staging = Path(tempfile.mkdtemp(prefix=".incoming-", dir=folder))
+    try:
+        staging.chmod(0o750)
+        for file in files:
+            shutil.copyfile(file, staging / file.name)
+        if close:
+            (staging / DONE).touch()
+        staging.rename(folder / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return name
+
+
+def _check_files(site: Site, files: Sequence[Path]) -> None:
+    names = {form.file for form in site.inputs.values()}
+    problems = [] if files else [Problem("vpack deliver", "no file is named", "name one or more")]
+    for file in files:
+        if file.name not in names:
+            remedy = nearest(file.name, names) or f"inputs name {', '.join(sorted(names))}"
+            problems.append(Problem(file.name, "no input of site.yaml has this file", remedy))
+        elif not file.is_file():
+            problems.append(Problem(file.name, "is absent or no file", "check the path"))
+    given = [f.name for f in files]
+    problems += [
+        Problem(name, "is named more than once", "name each file once")
+        for name in sorted(set(given))
+        if given.count(name) > 1
+    ]
+    if problems:
+        raise UsageError(problems)
+
+
+def _next_name(folder: Path, on: date, published: Iterable[str]) -> str:
+    there = [e.name for e in folder.iterdir() if e.is_dir() and is_name(e.name)]
+    of_day = [n for n in there if moment(n)[0] == on]
+    still_open = [n for n in of_day if not is_closed(folder / n)]
+    if still_open:
+        raise DeliveryError(
+            Problem(
+                f"deliveries/{still_open[0]}",
+                "is still open",
+                "close it with an empty file DONE, or remove it",
+            )
+        )
+    taken = [moment(n)[1] for n in of_day]
+    taken += [moment(c)[1] for c in published if moment(c)[0] == on]
+    return name_of(on, max(taken, default=0) + 1)

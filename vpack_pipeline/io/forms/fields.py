@@ -1,0 +1,234 @@
+"""What each kind of input holds: its columns, their types, and which values they can take.
+
+What does not belong here: how a site writes them (``site.InputForm``), how cells are parsed
+(``cells``), and rules that need another table (``cohort.inputs``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+from vpack_pipeline.core.variables import MISSING, bin_labels
+from vpack_pipeline.protocol import Protocol, Variable
+from vpack_pipeline.site import InputKind
+
+FieldType = Literal[
+    "text", "int", "float", "bool", "date", "timestamp", "presence", "identifier", "study"
+]
+"""``presence``: whether anything is written there; ``study``: a study UID or accession number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of an input, under our name."""
+
+    name: str
+    type: FieldType = "text"
+    needed: bool = False
+    """The export must have this column (or a constant for it)."""
+    filled: bool = False
+    """A row without a value is quarantined."""
+    default: str | int | bool | None = None
+    """What an absent column or an empty cell means."""
+    choices: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other spellings of choices that cannot be mistaken."""
+    bad: str = ""
+    """Reason code of a value that cannot be used; empty: that of the type."""
+    minimum: float | None = None
+    maximum: float | None = None
+    out_of_range: str = "OUT_OF_RANGE"
+    identifier: str | None = None
+    """Kind of pseudonym."""
+    issuer: str | None = None
+    """The column that holds the issuer of this patient identifier."""
+    is_event: bool = False
+    """An event that cannot be later than the delivery that tells of it."""
+
+
+def _key(name: str, identifier: str, issuer: str | None = None) -> Field:
+    return Field(name, "identifier", needed=True, filled=True, identifier=identifier, issuer=issuer)
+
+
+def _study() -> Field:
+    return Field("study", "study", needed=True, filled=True)
+
+
+def _choice(name: str, choices: tuple[str, ...], default: str | None = None) -> Field:
+    required = default is None
+    return Field(name, needed=required, filled=required, default=default, choices=choices)
+
+
+def _finding(protocol: Protocol) -> Field:
+    names = tuple(f.name for f in protocol.findings)
+    return Field("finding", needed=True, filled=True, choices=names, bad="UNKNOWN_FINDING")
+
+
+def _cases(protocol: Protocol) -> tuple[Field, ...]:
+    types: dict[str, FieldType] = {"string": "text", "int": "int", "float": "float", "bool": "bool"}
+    strata = tuple(s.name for s in protocol.sampling.strata)
+    return (
+        _key("case_id", "case"),
+        _key("patient_id", "patient", issuer="issuer"),
+        Field("issuer"),
+        Field("index_date", "date", needed=True, filled=True, is_event=True),
+        Field("stratum", default="all", choices=(*strata, "all") if strata else ()),
+        Field("study", "study"),
+        *(Field(c.name, types[c.type]) for c in protocol.covariates),
+    )
+
+
+def _case_studies(_protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        _key("case_id", "case"),
+        _study(),
+        Field("arm", default="standard"),
+        _choice("role", ("index", "prior", "comparator"), "index"),
+    )
+
+
+def _readers(_protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        _key("reader_id", "reader"),
+        Field("qualification"),
+        Field("specialty"),
+        Field("years_experience", "float", minimum=0),
+        Field("training"),
+        Field("conflicts"),
+        Field("in_development", "bool", default=False),
+    )
+
+
+def _reads(protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        _key("reader_id", "reader"),
+        _key("case_id", "case"),
+        _finding(protocol),
+        Field("arm", default="standard"),
+        Field("session", "int", default=1, minimum=1),
+        _choice("purpose", ("reference", "comparator"), "reference"),
+        _choice("role", ("independent", "tiebreak", "consensus"), "independent"),
+        Field("saw_index_test", "bool"),
+        Field("saw_peers", "bool"),
+        Field("rating", "float", needed=True, bad="UNKNOWN_RATING"),
+        Field("is_diagnostic", "bool", default=True),
+        Field("read_at", "timestamp", is_event=True),
+        Field("duration_s", "float", minimum=0),
+        Field("discussion", "presence"),
+    )
+
+
+def _reference(protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        _key("case_id", "case"),
+        _finding(protocol),
+        _choice("source", ("pathology", "follow_up", "registry")),
+        _choice("label", ("positive", "negative", "indeterminate")),
+        Field("ascertained_by"),
+        Field("knew_index_test", "bool"),
+        Field("established_at", "timestamp", is_event=True),
+    )
+
+
+def _predictions(protocol: Protocol) -> tuple[Field, ...]:
+    output = protocol.index_test.output
+    models = tuple(m.id for m in protocol.index_test.models)
+    return (
+        _key("case_id", "case"),
+        _finding(protocol),
+        Field("model_id", needed=True, filled=True, choices=models, bad="UNKNOWN_MODEL"),
+        Field("attempt", "int", default=1, minimum=1),
+        _choice("status", ("ok", "failed", "refused", "not_sent"), "ok"),
+        Field(
+            "score",
+            "float",
+            needed=output.kind != "binary",
+            minimum=output.minimum,
+            maximum=output.maximum,
+            out_of_range="SCORE_RANGE",
+        ),
+        Field("call", "bool"),
+        Field("received_at", "timestamp", is_event=True),
+        Field("produced_at", "timestamp", is_event=True),
+    )
+
+
+def _development(_protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        Field("patient_id", "identifier", identifier="patient", issuer="issuer"),
+        Field("issuer"),
+        Field("study", "study"),
+    )
+
+
+def _operations(_protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        _study(),
+        Field("turnaround_s", "float", minimum=0),
+        Field("failure", "bool"),
+        Field("override", "bool"),
+    )
+
+
+def _cell(variable: Variable) -> Field:
+    labels = tuple(bin_labels(variable))
+    plain = {label.replace("–", "-").replace("≥", ">="): label for label in labels}
+    # A negative edge would make a plain hyphen ambiguous; text levels are never rewritten.
+    safe = variable.kind == "numeric" and min(variable.edges) >= 0
+    aliases = {a: label for a, label in plain.items() if safe and a != label}
+    return Field(variable.name, needed=True, default=MISSING, choices=labels, aliases=aliases)
+
+
+def _population(protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        *(_cell(v) for v in protocol.representativeness.variables),
+        Field("n", "int", needed=True, filled=True, minimum=0),
+    )
+
+
+def _patient_map(_protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        _key("patient_id", "patient", issuer="issuer"),
+        Field("issuer"),
+        _key("same_as", "patient", issuer="same_as_issuer"),
+        Field("same_as_issuer"),
+    )
+
+
+ONE_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "development": ("patient_id", "study"),
+}
+"""Kind → columns of which an export must have at least one."""
+
+FIELDS: Final[Mapping[InputKind, Callable[[Protocol], tuple[Field, ...]]]] = {
+    "cases": _cases,
+    "case_studies": _case_studies,
+    "readers": _readers,
+    "reads": _reads,
+    "reference": _reference,
+    "predictions": _predictions,
+    "development": _development,
+    "operations": _operations,
+    "population": _population,
+    "patient_map": _patient_map,
+}
+
+KINDS: Final[tuple[InputKind, ...]] = get_args(InputKind)
+
+
+def fields_of(kind: InputKind, protocol: Protocol) -> tuple[Field, ...]:
+    """List the columns of one kind of input, in the order in which they are printed."""
+    return FIELDS[kind](protocol)
+
+
+def template_headers(kind: InputKind, protocol: Protocol) -> list[str]:
+    """Headers of an empty input file, in our names: what ``vpack init`` writes.
+
+    Parameters
+    ----------
+    kind : of ``site.InputKind``
+    protocol : gives the covariates of ``cases`` and the variables of ``population``
+    """
+    return [f.name for f in fields_of(kind, protocol)]
