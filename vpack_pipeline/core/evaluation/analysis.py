@@ -1,0 +1,227 @@
+"""The analysis set: included × mature × window, with label, score, call and patient, joined once.
+
+Every figure of the section starts here, so that two tables cannot disagree about who is counted.
+What does not belong here: any figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from vpack_pipeline.core.evaluation.looks import WINDOWS
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
+
+POSITIVE: Final = 1
+NEGATIVE: Final = 0
+INDETERMINATE: Final = 2
+UNLABELLED: Final = -1
+_CODES: Final = {"positive": POSITIVE, "negative": NEGATIVE, "indeterminate": INDETERMINATE}
+
+NO_INFERENCE: Final = "no case has a usable inference"
+NO_AUC: Final = "a binary output has no ROC curve"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSet:
+    """Cases of one finding and model, as arrays of one length, in order of their pseudonyms.
+
+    ``label`` is POSITIVE, NEGATIVE, INDETERMINATE or UNLABELLED. ``score`` rises with suspicion
+    whatever the output's direction and is NaN where there is none; ``call`` is the output's own
+    call, false where there is none. ``is_usable`` marks completed inferences. ``patient`` codes
+    agree between sets of one :class:`AnalysisSet`.
+    """
+
+    case_id: pl.Series
+    patient: IntArray
+    label: npt.NDArray[np.int8]
+    status: pl.Series
+    score: FloatArray
+    call: BoolArray
+    is_usable: BoolArray
+
+    @property
+    def n(self) -> int:
+        """Cases."""
+        return int(self.label.size)
+
+    @property
+    def n_patients(self) -> int:
+        """Patients."""
+        return int(np.unique(self.patient).size)
+
+    @property
+    def is_positive(self) -> BoolArray:
+        """Reference-positive cases."""
+        return np.asarray(self.label == POSITIVE)
+
+    @property
+    def is_decided(self) -> BoolArray:
+        """Cases whose label is positive or negative."""
+        return np.asarray((self.label == POSITIVE) | (self.label == NEGATIVE))
+
+    def take(self, mask: BoolArray) -> CaseSet:
+        """Keep the cases of a mask."""
+        return CaseSet(
+            self.case_id.filter(pl.Series(mask)),
+            self.patient[mask],
+            self.label[mask],
+            self.status.filter(pl.Series(mask)),
+            self.score[mask],
+            self.call[mask],
+            self.is_usable[mask],
+        )
+
+    def joined(self, frame: pl.DataFrame, column: str) -> pl.Series:
+        """Look up a column of a frame keyed by ``case_id``, in the order of the cases."""
+        cases = pl.DataFrame({"case_id": self.case_id})
+        found = frame.select("case_id", column)
+        return cases.join(found, on="case_id", how="left", maintain_order="left")[column]
+
+
+class AnalysisSet:
+    """Every case × finding × model with its window, label and output.
+
+    Parameters
+    ----------
+    time_split, reference_standard : one row per case × finding
+    inferences : ``evaluation/index_test``, one row per case × finding × model
+    """
+
+    def __init__(
+        self,
+        *,
+        time_split: pl.DataFrame,
+        reference_standard: pl.DataFrame,
+        inferences: pl.DataFrame,
+        index_test: IndexTest,
+    ) -> None:
+        self.index_test = index_test
+        keys = ["case_id", "finding"]
+        split = time_split.select(*keys, "patient_id", "window", "is_mature", "is_included")
+        patients = split.select("patient_id").unique().sort("patient_id").with_row_index("patient")
+        self._frame = (
+            split.join(reference_standard.select(*keys, "label"), on=keys)
+            .join(
+                inferences.select(*keys, "model_id", "status", "score", "call"),
+                on=keys,
+            )
+            .join(patients, on="patient_id")
+            .sort("finding", "model_id", "case_id")
+        )
+
+    def cases(
+        self,
+        finding: str,
+        model_id: str,
+        window: str,
+        *,
+        is_mature: bool | None = True,
+        is_included: bool = True,
+    ) -> CaseSet:
+        """Take the cases of one finding, model and window; ``is_mature`` None takes all."""
+        wanted = (
+            (pl.col("finding") == finding)
+            & (pl.col("model_id") == model_id)
+            & (pl.col("window") == window)
+            & (pl.col("is_included") == is_included)
+        )
+        if is_mature is not None:
+            wanted &= pl.col("is_mature") == is_mature
+        return self._case_set(self._frame.filter(wanted))
+
+    def _case_set(self, frame: pl.DataFrame) -> CaseSet:
+        is_binary = self.index_test.output.kind == "binary"
+        output = frame["call" if is_binary else "score"]
+        score = frame["score"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        label = frame["label"].replace_strict(_CODES, default=UNLABELLED, return_dtype=pl.Int8)
+        return CaseSet(
+            case_id=frame["case_id"],
+            patient=frame["patient"].cast(pl.Int64).to_numpy(),
+            label=label.to_numpy(),
+            status=frame["status"],
+            score=oriented(score, self.index_test),
+            call=frame["call"].fill_null(value=False).to_numpy(),
+            is_usable=((frame["status"] == "ok") & output.is_not_null()).to_numpy(),
+        )
+
+
+def oriented(score: FloatArray, index_test: IndexTest) -> FloatArray:
+    """Turn scores so that a higher one is more suspicious."""
+    sign = 1.0 if index_test.output.higher_is == "positive" else -1.0
+    return np.asarray(score, dtype=np.float64) * sign
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A case set at an operating point, failed inferences counted as the protocol says.
+
+    ``is_wrong`` marks failed inferences without a decided label where failures count as incorrect:
+    whatever the label, they are an error.
+    """
+
+    cases: CaseSet
+    is_flagged: BoolArray
+    is_wrong: BoolArray
+
+
+def called(cases: CaseSet, point: OperatingPoint, index_test: IndexTest) -> Called:
+    """Call every case at an operating point; a binary output's own call stands for itself."""
+    if index_test.output.kind == "binary":
+        is_flagged = cases.call.copy()
+    else:
+        threshold = oriented(np.asarray(point.threshold), index_test)
+        # NaN compares false, and is overwritten below.
+        is_flagged = cases.score >= threshold
+    failed = ~cases.is_usable
+    is_wrong = np.zeros(cases.n, dtype=np.bool_)
+    if index_test.failed_counts_as == "incorrect":
+        is_flagged[failed] = (cases.label == NEGATIVE)[failed]
+        is_wrong = failed & ~cases.is_decided
+    else:
+        is_flagged[failed] = index_test.failed_counts_as == "positive"
+    return Called(cases, is_flagged, is_wrong)
+
+
+def intention_to_diagnose_score(cases: CaseSet, index_test: IndexTest) -> FloatArray:
+    """Scores in which a failed inference ranks as the protocol says.
+
+    Counted as negative it has the lowest score that the output allows, as positive the highest; as
+    incorrect, whichever is wrong (the lowest where the label is undecided).
+    """
+    ends = oriented(np.array([index_test.output.minimum, index_test.output.maximum]), index_test)
+    seen = cases.score[cases.is_usable]
+    lowest = min(float(ends.min()), float(seen.min(initial=np.inf)))
+    highest = max(float(ends.max()), float(seen.max(initial=-np.inf)))
+    failed = ~cases.is_usable
+    score = np.where(failed, lowest, cases.score)
+    if index_test.failed_counts_as == "positive":
+        score[failed] = highest
+    elif index_test.failed_counts_as == "incorrect":
+        score[failed & (cases.label == NEGATIVE)] = highest
+    return score
+
+
+def cells(findings: tuple[Finding, ...], index_test: IndexTest) -> Iterator[tuple[str, str, str]]:
+    """Every finding × model × window, in the protocol's order."""
+    for finding in findings:
+        for model in index_test.models:
+            for window in WINDOWS:
+                yield finding.name, model.id, window
+
+
+def primary_point(evaluation: Evaluation, finding: str, model_id: str) -> OperatingPoint | None:
+    """The operating point that speaks for a finding and model: the primary one, else the first."""
+    points = [p for p in evaluation.operating_points if (p.finding, p.model) == (finding, model_id)]
+    return next((p for p in points if p.primary), points[0] if points else None)
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """A generator of its own for each figure, so that no figure depends on another's draws."""
+    return np.random.default_rng([seed, *"/".join(names).encode()])

@@ -1,0 +1,188 @@
+"""Who was counted, and how well the index test ranks them: counts, prevalence and AUC.
+
+What does not belong here: anything that needs a threshold (``operating_points``), but for the
+unaided readers, who have one of their own.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.evaluation.analysis import (
+    INDETERMINATE,
+    NEGATIVE,
+    NO_AUC,
+    NO_INFERENCE,
+    POSITIVE,
+    UNLABELLED,
+    AnalysisSet,
+    CaseSet,
+    cells,
+    intention_to_diagnose_score,
+)
+from vpack_pipeline.core.evaluation.bounds import auc_bounds
+from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
+from vpack_pipeline.stats.estimate import Estimate, undefined
+from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.roc import auc_clustered
+
+READERS: Final = "unaided_readers"
+"""Stands where a model id does; no model can have it, since ids hold no underscore."""
+
+_OPEN: Final = frozenset({"n_cases", "n_patients", "n_immature", "n_failed", "n_reads"})
+_LABELS: Final = {
+    "n_positive": POSITIVE,
+    "n_negative": NEGATIVE,
+    "n_indeterminate": INDETERMINATE,
+    "n_undecided": UNLABELLED,
+}
+
+
+def performance(
+    *,
+    time_split: pl.DataFrame,
+    reference_standard: pl.DataFrame,
+    inferences: pl.DataFrame,
+    reads: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    cut: datetime.date,
+) -> pl.DataFrame:
+    """Count the analysis set and give prevalence and AUC, by finding, model and window.
+
+    ``auc`` counts failed inferences as the protocol says (intention to diagnose);
+    ``auc_worst_case`` and ``auc_best_case`` give cases without a decided label the labels that
+    are worst and best for the model. Unaided readers stand under the model id ``unaided_readers``:
+    their comparator reads pooled, with patients as clusters.
+    """
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "stratum"], evaluation, cut, open_metrics=_OPEN
+    )
+    analysis = AnalysisSet(
+        time_split=time_split,
+        reference_standard=reference_standard,
+        inferences=inferences,
+        index_test=index_test,
+    )
+    for finding, model_id, window in cells(findings, index_test):
+        place = figures.at(finding=finding, model_id=model_id, window=window, stratum="all")
+        mature = analysis.cases(finding, model_id, window)
+        n_immature = analysis.cases(finding, model_id, window, is_mature=False).n
+        _give_counts(place, mature, n_immature)
+        _give_ranking(place, mature, index_test, evaluation.interval.level)
+    for finding_rated in findings:
+        for window in WINDOWS:
+            cases = analysis.cases(finding_rated.name, index_test.primary.id, window)
+            place = figures.at(
+                finding=finding_rated.name, model_id=READERS, window=window, stratum="all"
+            )
+            _give_readers(place, cases, reads, finding_rated, evaluation.interval.level)
+    return figures.frame()
+
+
+def _give_counts(place: Place, mature: CaseSet, n_immature: int) -> None:
+    n_included = mature.n + n_immature
+    counts = [
+        ("n_cases", mature.n, n_included),
+        ("n_patients", mature.n_patients, mature.n),
+        ("n_immature", n_immature, n_included),
+        ("n_failed", int((~mature.is_usable).sum()), mature.n),
+        *((name, int((mature.label == code).sum()), mature.n) for name, code in _LABELS.items()),
+    ]
+    for metric, count, n in counts:
+        place.count(metric, count, n)
+
+
+def _give_ranking(place: Place, mature: CaseSet, index_test: IndexTest, level: float) -> None:
+    decided = mature.take(mature.is_decided)
+    prevalence = clustered_proportion(decided.is_positive, decided.patient, level)
+    place.give("prevalence", prevalence)
+    place.give("auc", itd_auc(decided, index_test, level))
+    completed = decided.take(decided.is_usable)
+    place.give("auc_completed_only", itd_auc(completed, index_test, level))
+    _give_bounds(place, mature, index_test)
+
+
+def itd_auc(decided: CaseSet, index_test: IndexTest, level: float) -> Estimate:
+    """AUC of decided cases by intention to diagnose, with an interval clustered by patient."""
+    method = "Obuchowski clustered"
+    n, events = decided.n, int(decided.is_positive.sum())
+    if index_test.output.kind == "binary":
+        return undefined(NO_AUC, method=method, n=n, events=events)
+    if not decided.is_usable.any():
+        return undefined(NO_INFERENCE, method=method, n=n, events=events)
+    score = intention_to_diagnose_score(decided, index_test)
+    return auc_clustered(score, decided.is_positive, decided.patient, level)
+
+
+def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
+    n, n_undecided = mature.n, int((~mature.is_decided).sum())
+    names = ("auc_worst_case", "auc_best_case")
+    if index_test.output.kind == "binary" or not mature.is_usable.any():
+        reason = NO_AUC if index_test.output.kind == "binary" else NO_INFERENCE
+        for metric in names:
+            place.refuse(metric, reason, n=n, events=n_undecided)
+        return
+    score = intention_to_diagnose_score(mature, index_test)
+    decided = mature.is_decided
+    # A failed inference that counts as incorrect is an error whatever its label turns out to be.
+    is_wrong = ~mature.is_usable & ~decided & (index_test.failed_counts_as == "incorrect")
+    labelled = (score[decided], mature.is_positive[decided])
+    unlabelled = score[~decided & ~is_wrong]
+    values = (
+        auc_bounds(*labelled, unlabelled, int(is_wrong.sum())).worst,
+        auc_bounds(*labelled, unlabelled).best,
+    )
+    for metric, value in zip(names, values, strict=True):
+        place.give(
+            metric,
+            value,
+            n=n,
+            events=n_undecided,
+            method="all assignments of undecided labels",
+            reason="only one class is present" if value is None else None,
+        )
+
+
+def _give_readers(
+    place: Place, cases: CaseSet, reads: pl.DataFrame, finding: Finding, level: float
+) -> None:
+    used = _comparator_reads(reads, finding)
+    decided = cases.take(cases.is_decided)
+    labels = pl.DataFrame(
+        {
+            "case_id": decided.case_id,
+            "is_positive": decided.is_positive,
+            "patient": decided.patient,
+        }
+    )
+    n_reads = used.join(pl.DataFrame({"case_id": cases.case_id}), on="case_id", how="semi").height
+    rated = used.join(labels, on="case_id").sort("case_id", "reader_id")
+    place.count("n_reads", n_reads, n_reads)
+    called = (rated["rating"] >= finding.positive_from).to_numpy()
+    positive, patient = rated["is_positive"].to_numpy(), rated["patient"].to_numpy()
+    for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
+        if not n_reads:
+            place.refuse(metric, "no unaided comparator reads of these cases", n=0)
+            continue
+        right = np.asarray(called == positive)[among]
+        place.give(metric, clustered_proportion(right, patient[among], level))
+
+
+def _comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
+    """Diagnostic, determinate comparator reads made without sight of the index test."""
+    return reads.filter(
+        pl.col("in_force")
+        & (pl.col("finding") == finding.name)
+        & (pl.col("purpose") == "comparator")
+        & ~pl.col("saw_index_test").fill_null(value=False)
+        & pl.col("is_diagnostic").fill_null(value=True)
+        & pl.col("rating").is_not_null()
+        & ~pl.col("rating").is_in(list(finding.indeterminate))
+    ).select("case_id", "reader_id", "rating")
