@@ -1,0 +1,239 @@
+"""Which counts of which table add up to which, so that hiding one alone would hide nothing.
+
+A table's count cells are variables; cells that always hold the same count share one. Sums are only
+candidates: those that do not hold in the data are no help to an attacker and are left out. Totals
+that stand elsewhere in a pack are taken as known. What does not belong here: what is hidden
+(``protect``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from vpack_pipeline.core.pack.disclosure.protect import Equation, Variable
+
+Cell = tuple[int, str]
+"""Row number and column."""
+Row = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class System:
+    """The counts of a table as variables, and the sums between them."""
+
+    cells: dict[Cell, Variable] = field(default_factory=dict)
+    values: dict[Variable, int] = field(default_factory=dict)
+    equations: list[Equation] = field(default_factory=list)
+    dear: set[Variable] = field(default_factory=set)
+
+    def bind(self, cell: Cell, variable: Variable, value: int) -> None:
+        """Say that a cell shows a variable; one that shows another value stays on its own."""
+        if self.values.setdefault(variable, value) != value:
+            variable = ("cell", *cell)
+            self.values[variable] = value
+        self.cells[cell] = variable
+
+    def add(self, terms: Sequence[tuple[int, Variable]], total: int = 0) -> None:
+        """Add a sum that an attacker may know."""
+        self.equations.append(Equation(tuple(terms), total))
+
+
+Relation = Callable[[System, Sequence[Row]], None]
+
+FIGURE_ROLES: Final[Mapping[str, tuple[str, str]]] = {
+    "sensitivity": ("positives", "tp"),
+    "specificity": ("negatives", "tn"),
+    "ppv": ("flagged", "tp"),
+    "npv": ("unflagged", "tn"),
+    "false_negative_rate": ("positives", "fn"),
+    "false_positive_rate": ("negatives", "fp"),
+    "prevalence": ("decided", "positives"),
+    "flagged_share": ("decided", "flagged"),
+    "accuracy": ("decided", "correct"),
+}
+"""Metric of a proportion → what its ``n`` and its ``events`` count."""
+
+COUNT_ROLES: Final[Mapping[str, str]] = {
+    "tp": "tp",
+    "fp": "fp",
+    "fn": "fn",
+    "tn": "tn",
+    "true_positives": "tp",
+    "false_positives": "fp",
+    "false_negatives": "fn",
+    "true_negatives": "tn",
+    "n_true_positive": "tp",
+    "n_false_positive": "fp",
+    "n_false_negative": "fn",
+    "n_true_negative": "tn",
+    "n_positive": "positives",
+    "n_negative": "negatives",
+    "n_flagged": "flagged",
+    "positives": "positives",
+    "negatives": "negatives",
+}
+"""Metric that is a count → what its ``events`` count."""
+
+_TWO_BY_TWO: Final = (
+    ("positives", "tp", "fn"),
+    ("negatives", "tn", "fp"),
+    ("flagged", "tp", "fp"),
+    ("unflagged", "fn", "tn"),
+    ("decided", "positives", "negatives"),
+    ("correct", "tp", "tn"),
+)
+_DEAR: Final = frozenset({"positives", "negatives", "decided"})
+
+
+def build(frame: pl.DataFrame, counts: Sequence[str], asset: str, keys: Sequence[str]) -> System:
+    """Describe a table's counts.
+
+    Parameters
+    ----------
+    counts : the columns that hold counts
+    keys : the table's key
+    """
+    rows = frame.to_dicts()
+    system = System()
+    is_figure = {"metric", "n", "events"} <= set(frame.columns)
+    if is_figure:
+        _figures(system, rows, [k for k in keys if k != "metric"])
+    RELATIONS.get(asset, _nothing)(system, rows)
+    for i, row in enumerate(rows):
+        for column in counts:
+            if (i, column) not in system.cells and row[column] is not None:
+                system.bind((i, column), ("cell", i, column), int(row[column]))
+    if is_figure:
+        _complements(system, rows)
+        _strata(system, rows, [k for k in keys if k != "stratum"])
+    return system
+
+
+def _nothing(system: System, rows: Sequence[Row]) -> None:
+    """No sums of its own."""
+
+
+def _figures(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
+    """Share the counts of a two-by-two table between the metrics that rest on it."""
+    groups: set[Variable] = set()
+    for i, row in enumerate(rows):
+        group: Variable = tuple(str(row[k]) for k in keys)
+        roles = dict(zip(("n", "events"), FIGURE_ROLES.get(row["metric"], ()), strict=False))
+        if row["metric"] in COUNT_ROLES:
+            roles = {"events": COUNT_ROLES[row["metric"]]}
+        for column, role in roles.items():
+            if row[column] is not None:
+                groups.add(group)
+                system.bind((i, column), (*group, role), int(row[column]))
+                if role in _DEAR:
+                    system.dear.add((*group, role))
+    for group in sorted(groups):
+        _infer(system.values, group)
+        for total, one, other in _TWO_BY_TWO:
+            system.add([(1, (*group, one)), (1, (*group, other)), (-1, (*group, total))])
+
+
+def _infer(values: dict[Variable, int], group: Variable) -> None:
+    """Work out the cells that are not printed: a reader can."""
+    for _ in _TWO_BY_TWO:
+        for total, one, other in _TWO_BY_TWO:
+            a, b, c = ((*group, role) for role in (total, one, other))
+            known = [v in values for v in (a, b, c)]
+            if known == [True, True, False]:
+                values[c] = values[a] - values[b]
+            elif known == [True, False, True]:
+                values[b] = values[a] - values[c]
+            elif known == [False, True, True]:
+                values[a] = values[b] + values[c]
+
+
+def _complements(system: System, rows: Sequence[Row]) -> None:
+    """Those without the event: never printed, and there by subtraction."""
+    for i in range(len(rows)):
+        n, events = system.cells.get((i, "n")), system.cells.get((i, "events"))
+        if n is None or events is None or n == events or system.values[n] < system.values[events]:
+            continue
+        rest = rest_of(i)
+        system.values[rest] = system.values[n] - system.values[events]
+        system.add([(1, events), (1, rest), (-1, n)])
+
+
+def rest_of(row: int) -> Variable:
+    """Name those of a row's ``n`` who are not among its ``events``."""
+    return ("rest", row)
+
+
+def _strata(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
+    """The levels of a variable make up a whole that other tables print."""
+    parts: dict[tuple[str, ...], list[Cell]] = {}
+    for i, row in enumerate(rows):
+        variable, is_level, _ = str(row.get("stratum", "")).partition("=")
+        for column in ("n", "events"):
+            if is_level and (i, column) in system.cells:
+                group = (variable, column, *(str(row[k]) for k in keys))
+                parts.setdefault(group, []).append((i, column))
+    _totals(system, parts.values())
+
+
+def _totals(system: System, parts: Iterable[list[Cell]]) -> None:
+    for cells in parts:
+        total = sum(system.values[system.cells[c]] for c in cells)
+        system.add([(1, system.cells[c]) for c in cells], total)
+
+
+def _flow(system: System, rows: Sequence[Row]) -> None:
+    """Entered less removed is remaining, and enters the next rule; the whole is known."""
+    for i, row in enumerate(rows):
+        unit, order = str(row["unit"]), int(row["rule_order"])
+        total: Variable = ("total", unit)
+        before = total if order <= 1 else ("left", unit, order - 1)
+        left = total if order == 0 else ("left", unit, order)
+        system.bind((i, "total"), total, int(row["total"]))
+        system.bind((i, "entered"), before, int(row["entered"]))
+        system.bind((i, "remaining"), left, int(row["remaining"]))
+        system.dear.add(total)
+        if order > 0:  # the start removes nothing, as everyone knows
+            removed = ("removed", unit, order)
+            system.bind((i, "removed"), removed, int(row["removed"]))
+            system.add([(1, before), (-1, removed), (-1, left)])
+    last = max((int(r["rule_order"]) for r in rows), default=0)
+    system.dear |= {("left", str(r["unit"]), last) for r in rows}
+
+
+def _profile(system: System, rows: Sequence[Row]) -> None:
+    """Bins make up a set; included and excluded make up the cohort, bin by bin."""
+    bins: dict[tuple[str, ...], list[Cell]] = {}
+    for i, row in enumerate(rows):
+        of_set, variable = str(row["set"]), str(row["variable"])
+        system.bind((i, "n"), (of_set, variable, int(row["bin_order"])), int(row["n"]))
+        system.bind((i, "n_total"), ("total", of_set), int(row["n_total"]))
+        bins.setdefault((of_set, variable), []).append((i, "n"))
+    _totals(system, bins.values())
+    for variable, order in sorted({(str(r["variable"]), int(r["bin_order"])) for r in rows}):
+        parts = [(of_set, variable, order) for of_set in ("included", "excluded", "cohort")]
+        system.add(list(zip((1, 1, -1), parts, strict=True)))
+    sets = [("total", of_set) for of_set in ("included", "excluded", "cohort")]
+    system.add(list(zip((1, 1, -1), sets, strict=True)))
+    system.dear |= set(sets)
+
+
+def _baseline(system: System, rows: Sequence[Row]) -> None:
+    """The bins of a monitor make up its reference."""
+    parts: dict[str, list[Cell]] = {}
+    for i, row in enumerate(rows):
+        if row["share"] is not None and row["events"] is not None:
+            system.bind((i, "events"), ("bin", i), int(row["events"]))
+            parts.setdefault(str(row["monitor"]), []).append((i, "events"))
+    _totals(system, parts.values())
+
+
+RELATIONS: Final[Mapping[str, Relation]] = {
+    "drift/baseline": _baseline,
+    "eligibility/flow": _flow,
+    "representativeness/profile": _profile,
+}
+"""Asset → its sums, beside those that every figure table has."""

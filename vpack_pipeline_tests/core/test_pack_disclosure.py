@@ -1,0 +1,215 @@
+"""Small cells: none printed, none computable."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vpack_pipeline import contracts
+from vpack_pipeline.contracts import Column, Contract
+from vpack_pipeline.core.pack.disclosure import HIDDEN, SMALL, suppress
+from vpack_pipeline.core.pack.disclosure.protect import Equation, Hidden, determined, protect
+
+FIGURE = Contract(
+    asset="evaluation/performance",
+    description="d",
+    grain="g",
+    key=("stratum", "metric"),
+    may_be_empty=None,
+    export=True,
+    computed_by="core",
+    columns=tuple(
+        Column(name=n, type=t, null=n not in ("stratum", "metric"), description="d", disclosure=d)
+        for n, t, d in [
+            ("stratum", "string", "public"),
+            ("metric", "string", "public"),
+            ("estimate", "float", "figure"),
+            ("n", "int", "count"),
+            ("events", "int", "count"),
+        ]
+    ),
+)
+
+
+def table(rows) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(s, m, e / n, n, e) for s, m, n, e in rows], schema=FIGURE.schema, orient="row"
+    )
+
+
+def shown(made, metric: str, stratum: str = "all") -> dict:
+    here = (pl.col("metric") == metric) & (pl.col("stratum") == stratum)
+    return made.frame.filter(here).to_dicts()[0]
+
+
+def test_a_count_below_the_smallest_cell_is_marked_small_and_its_figure_hidden():
+    made = suppress(table([("all", "failed", 400, 4)]), FIGURE, 11)
+    assert made.frame["events"].to_list() == [None]
+    assert made.frame["estimate"].to_list() == [None]
+    assert made.marks["events"].to_list() == [SMALL]
+    assert made.marks["estimate"].to_list() == [HIDDEN]
+
+
+@pytest.mark.parametrize("events", [0, 11, 389, 400])
+def test_zero_and_the_smallest_cell_itself_are_printed(events):
+    made = suppress(table([("all", "failed", 400, events)]), FIGURE, 11)
+    assert made.frame["events"].to_list() == [events]
+
+
+def test_a_smallest_cell_of_one_hides_nothing():
+    frame = table([("all", "failed", 400, 4)])
+    assert suppress(frame, FIGURE, 1).frame.equals(frame)
+
+
+def test_the_few_without_the_event_are_hidden_too():
+    made = suppress(table([("all", "sensitivity", 100, 97)]), FIGURE, 11)
+    assert shown(made, "sensitivity") | {"n": 0} == {
+        "stratum": "all", "metric": "sensitivity", "estimate": None, "n": 0, "events": None
+    }  # fmt: skip
+
+
+def test_few_missed_cannot_be_had_from_other_metrics():
+    made = suppress(
+        table(
+            [
+                ("all", "sensitivity", 100, 97),
+                ("all", "specificity", 900, 800),
+                ("all", "ppv", 197, 97),
+                ("all", "npv", 803, 800),
+            ]
+        ),
+        FIGURE,
+        11,
+    )
+    assert shown(made, "sensitivity")["events"] is None
+    assert shown(made, "ppv")["events"] is None
+    assert shown(made, "ppv")["n"] is None or shown(made, "specificity")["events"] is None
+    assert shown(made, "npv")["n"] is None or shown(made, "npv")["events"] is None
+
+
+def test_one_small_stratum_hides_a_second():
+    made = suppress(
+        table(
+            [
+                ("sex=F", "cases", 1000, 500),
+                ("sex=M", "cases", 1000, 480),
+                ("sex=O", "cases", 1000, 5),
+            ]
+        ),
+        FIGURE,
+        11,
+    )
+    assert made.frame["events"].null_count() == 2
+
+
+def flow(removed: list[int], start: int) -> pl.DataFrame:
+    rows, left = [], start
+    for order, count in enumerate([0, *removed]):
+        left -= count
+        entered = left + count
+        rows.append(
+            (
+                order,
+                f"r{order}",
+                "t",
+                "exclude",
+                "case",
+                "case",
+                entered,
+                count,
+                left,
+                0,
+                0,
+                0,
+                start,
+            )
+        )
+    return pl.DataFrame(rows, schema=contracts.load()["eligibility/flow"].schema, orient="row")
+
+
+def test_a_small_exclusion_is_merged_with_its_neighbour_and_both_ends_stay():
+    made = suppress(flow([300, 5, 200], 1000), contracts.load()["eligibility/flow"], 11)
+    assert made.frame["remaining"].to_list()[-1] == 495
+    assert made.frame["total"].to_list() == [1000] * 4
+    assert made.marks["removed"].to_list()[2] == SMALL
+    assert made.frame["removed"].null_count() == 2
+
+
+def attack(frame: pl.DataFrame, marks: pl.DataFrame, start: int, end: int | None) -> list[set[int]]:
+    """Every value that each removed count can have, by trying all flows that fit the print."""
+    printed = frame["removed"].to_list()
+    remaining = frame["remaining"].to_list()
+    entered = frame["entered"].to_list()
+    choices = []
+    for value, mark in zip(printed[1:], marks["removed"].to_list()[1:], strict=True):
+        if value is not None:
+            choices.append([value])
+        else:
+            choices.append(range(1, 5) if mark == SMALL else range(start + 1))
+    possible: list[set[int]] = [set() for _ in choices]
+    for guess in itertools.product(*choices):
+        left = start
+        fits = True
+        for k, count in enumerate(guess, start=1):
+            fits &= entered[k] in (None, left)
+            left -= count
+            fits &= remaining[k] in (None, left) and left >= 0
+        if fits and end in (None, left):
+            for values, count in zip(possible, guess, strict=True):
+                values.add(count)
+    return possible
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=4), st.integers(0, 12))
+def test_no_attacker_with_the_flow_in_hand_can_name_a_small_count(removed, rest):
+    start = sum(removed) + rest
+    made = suppress(flow(removed, start), contracts.load()["eligibility/flow"], 5)
+    if made.frame["total"][0] is None:
+        return
+    possible = attack(made.frame, made.marks, start, made.frame["remaining"][-1])
+    small = [i for i, count in enumerate(removed) if 0 < count < 5]
+    for i in small:
+        assert made.frame["removed"][i + 1] is None
+        assert len(possible[i]) > 1
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_no_cell_of_a_table_with_margins_can_be_solved(seed):
+    draw = random.Random(seed)
+    height, width = 4, 3
+    cells = {(i, j): draw.randint(0, 30) for i in range(height) for j in range(width)}
+    equations = [
+        Equation(tuple((1, (i, j)) for j in range(width)), sum(cells[i, j] for j in range(width)))
+        for i in range(height)
+    ] + [
+        Equation(tuple((1, (i, j)) for i in range(height)), sum(cells[i, j] for i in range(height)))
+        for j in range(width)
+    ]
+    small = {v for v, n in cells.items() if 0 < n < 11}
+    naive = determined(cells, equations, Hidden(set(small)), 11)
+    hidden = protect(cells, equations, small, smallest_cell=11)
+    assert small <= hidden.all
+    assert not determined(cells, equations, hidden, 11) & small
+    assert naive or hidden.complement == set()
+
+
+def test_two_that_must_be_one_each_do_not_say_so():
+    a, b = ("a",), ("b",)
+    hidden = protect({a: 1, b: 1}, [Equation(((1, a), (1, b)), 2)], [a, b], smallest_cell=11)
+    assert hidden.small == set()
+    assert hidden.complement == {a, b}
+
+
+def test_a_share_with_few_missed_is_given_as_a_range():
+    made = suppress(table([("all", "sensitivity", 100, 97)]), FIGURE, 11)
+    assert made.ranges == {0: (90, 99)}
+
+
+def test_a_hidden_denominator_gives_no_range():
+    assert suppress(table([("all", "sensitivity", 9, 4)]), FIGURE, 11).ranges == {}
