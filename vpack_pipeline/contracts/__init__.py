@@ -162,7 +162,10 @@ def _column_problems(contract: Contract) -> list[str]:
 def _block_problems(contract: Contract) -> list[str]:
     found = [f"no protocol block {b}" for b in contract.protocol if b not in Protocol.model_fields]
     found += [f"no site block {b}" for b in contract.site if b not in Site.model_fields]
-    arguments = [*contract.inputs, *contract.protocol, *contract.site, *contract.outside]
+    # A function at the edge is given its blocks within ``edge``, not as arguments.
+    blocks = () if contract.computed_by == "io" else (*contract.protocol, *contract.site)
+    outside = () if contract.computed_by == "io" else contract.outside
+    arguments = [*contract.inputs, *blocks, *outside]
     found += [f"argument {a} repeats" for a in set(arguments) if arguments.count(a) > 1]
     if contract.computed_by in {"sql", "generated"} and contract.inputs:
         found.append("a model's inputs come from its SQL")
