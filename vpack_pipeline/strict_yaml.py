@@ -60,7 +60,7 @@ class _Reader:
 
 def _scalar(node: yaml.Node) -> Any:
     text = str(node.value)
-    if getattr(node, "style", None) is not None:
+    if getattr(node, "style", None):  # plain is None or "", by loader
         return text
     if text.lower() in _WORDS and text in {"true", "false", "null", "~", ""}:
         return _WORDS[text]

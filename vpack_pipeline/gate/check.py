@@ -16,7 +16,6 @@ from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, build, plan
 
 Outcome = Literal["pass", "fail", "error", "vacuous"]
-_RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +56,14 @@ def run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
     """
     import great_expectations as gx
 
-    from vpack_pipeline.gate.engine import open_validator
+    from vpack_pipeline.gate.engine import context, validate
 
     planned = plan(contract)
-    suite = gx.ExpectationSuite(name=contract.asset)
-    for entry in planned:
-        suite.add_expectation(build(entry))
+    context()
+    suite = gx.ExpectationSuite(name=contract.asset, expectations=[build(p) for p in planned])
     if len(suite.expectations) != len(planned):
         raise ContractError(f"{contract.asset}: expectations were lost while the suite was built")
-    validator = open_validator(files, suite)
-    results = validator.validate(result_format=_RESULT_FORMAT).results
-    by_id = {r.expectation_config.meta["id"]: r for r in results}
+    by_id = {r.expectation_config.meta["id"]: r for r in validate(files, suite)}
     may_be_empty = contract.may_be_empty is not None
     return [_judge(entry, by_id.get(entry.id), rows, may_be_empty) for entry in planned]
 

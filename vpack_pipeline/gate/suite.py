@@ -7,6 +7,7 @@ builds each expectation by its class and refuses what it does not know.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,7 +77,18 @@ def _structure(contract: Contract) -> list[Planned]:
         for c in contract.columns
         if not c.null
     ]
-    return [*found, _unique_key(contract)]
+    return [*found, _unique_key(contract), *_numbers(contract)]
+
+
+def _numbers(contract: Contract) -> list[Planned]:
+    """Refuse NaN: it passes comparisons where a file's statistics hide it."""
+    floats = [c.name for c in contract.columns if c.type == "float"]
+    if not floats:
+        return []
+    any_nan = " or ".join(f'isnan("{name}")' for name in floats)
+    query = {"query": f'select "{contract.key[0]}" from {{batch}} where {any_nan}'}
+    why = "What is not known is null, never NaN."
+    return [Planned("no_nan", UNEXPECTED_ROWS, query, "critical", why)]
 
 
 def _unique_key(contract: Contract) -> Planned:
@@ -112,12 +124,33 @@ def build(planned: Planned) -> Any:
         if planned.type == UNEXPECTED_ROWS:
             query = _as_subselect(planned)
             return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, meta=meta)
-        return _expectation_class(planned)(**planned.kwargs, meta=meta)
-    except (TypeError, ValueError) as error:
+        kwargs = dict(planned.kwargs)
+        if "row_condition" in kwargs:
+            kwargs["row_condition"] = _condition(kwargs["row_condition"])
+        return _expectation_class(planned)(**kwargs, meta=meta)
+    except (TypeError, ValueError, KeyError) as error:
         raise ContractError(
             f"expectation {planned.id}: arguments do not fit {planned.type}"
             f" ({type(error).__name__})"
         ) from None
+
+
+def _condition(given: Mapping[str, Any]) -> Any:
+    """Make a row condition of ``{column, equals}``, ``{column, is_in}`` or ``{column, is_null}``.
+
+    Great Expectations' own text form is deprecated and drops what it cannot parse.
+    """
+    from great_expectations.expectations.row_conditions import Column
+
+    column = Column(str(given["column"]))
+    (word,) = set(given) - {"column"}
+    if word == "equals":
+        return column == given[word]
+    if word == "is_in":
+        return column.is_in(given[word])
+    if word == "is_null":
+        return column.is_null() if given[word] else column.is_not_null()
+    raise ValueError(word)
 
 
 def _as_subselect(planned: Planned) -> str:

@@ -59,7 +59,8 @@ class Warehouse:
         """Write a frame as zstd parquet under the name of its digest."""
         temporary = self.staging(asset, site_id)
         try:
-            frame.write_parquet(temporary, compression="zstd", statistics=True)
+            # Without statistics: a reader that prunes by them does not see NaN.
+            frame.write_parquet(temporary, compression="zstd", statistics=False)
             return self.adopt(temporary, asset, site_id, frame.height, role)
         finally:
             temporary.unlink(missing_ok=True)

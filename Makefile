@@ -1,0 +1,44 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint browser clean-demo
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+# Make both demo sites, build and verify their packs, and say where the reports are.
+demo: $(STAMP)
+	$(BIN)/python -m examples.demo_sites
+	$(BIN)/vpack build lidc
+	$(BIN)/vpack build lakeside
+	$(BIN)/vpack verify data/packs/lidc/latest
+	$(BIN)/vpack verify data/packs/lakeside/latest
+	@echo
+	@echo "lidc      data/packs/lidc/latest/data/report.html"
+	@echo "lakeside  data/packs/lakeside/latest/data/report.html"
+
+# Formatting, linting, layers and types, then every test with its coverage.
+test: $(STAMP) browser lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term:skip-covered --cov-fail-under 90
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+# The browser tests need a Chromium; install Debian's where we may, say so where we may not.
+browser:
+	@if command -v chromium >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	else echo "No chromium found: the browser tests will be skipped. Install it with: sudo apt-get install chromium"; fi
+
+clean-demo:
+	chmod -R u+w data/warehouse data/packs 2>/dev/null || true
+	rm -rf data/demo data/warehouse data/state data/packs data/dagster
