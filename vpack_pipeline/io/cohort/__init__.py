@@ -5,6 +5,7 @@ What does not belong here: any judgement about what was read (``core``).
 
 from __future__ import annotations
 
+from vpack_pipeline.io.cohort.images import files, instances, series, studies
 from vpack_pipeline.io.cohort.inputs import (
     case_studies,
     cases,
@@ -25,6 +26,8 @@ __all__ = [
     "cases",
     "deliveries",
     "development",
+    "files",
+    "instances",
     "operations",
     "patient_map",
     "population",
@@ -33,4 +36,6 @@ __all__ = [
     "readers",
     "reads",
     "reference",
+    "series",
+    "studies",
 ]
