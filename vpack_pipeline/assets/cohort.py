@@ -43,4 +43,5 @@ def _deliveries() -> dg.AssetsDefinition:
         made = steps.materialize(bench, contract.asset)
         yield report(contract, made, bench, None, time.monotonic() - started)
 
-    return dg.asset(**asset_arguments(contract))(body)
+    asset: dg.AssetsDefinition = dg.asset(**asset_arguments(contract))(body)
+    return asset

@@ -18,6 +18,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.materialize import Bench, Materialized
 from vpack_pipeline.contracts import Contract
+from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
 from vpack_pipeline.partitions import SITES
@@ -45,7 +46,8 @@ def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg
         made = steps.materialize(bench, contract.asset)
         yield report(contract, made, bench, key_figures, time.monotonic() - started)
 
-    return dg.asset(**asset_arguments(contract))(body)
+    made: dg.AssetsDefinition = dg.asset(**asset_arguments(contract))(body)
+    return made
 
 
 def asset_arguments(contract: Contract) -> dict[str, Any]:
@@ -230,5 +232,5 @@ def section_assets(
     found = [c for c in contracts.load().values() if c.section == section]
     unknown = set(key_figures) - {c.table for c in found}
     if unknown:
-        raise contracts.ContractError(f"key figures for no table: {sorted(unknown)}")
+        raise ContractError(f"key figures for no table: {sorted(unknown)}")
     return [table_asset(c, key_figures.get(c.table)) for c in found if c.table not in exempt]

@@ -30,7 +30,14 @@ from vpack_pipeline.io import models
 from vpack_pipeline.io.edge import Edge, Loaded
 from vpack_pipeline.io.identity import NORMALISATION
 from vpack_pipeline.io.project import ProjectFolder
-from vpack_pipeline.io.warehouse import TableFile, Warehouse, cut_order, digest_file, digest_table
+from vpack_pipeline.io.warehouse import (
+    Role,
+    TableFile,
+    Warehouse,
+    cut_order,
+    digest_file,
+    digest_table,
+)
 from vpack_pipeline.study import Study, eligibility_views
 
 FIRST = "cohort/deliveries"
@@ -301,7 +308,7 @@ def _call(
 ) -> pl.DataFrame | Loaded:
     place = f"io.{contract.section}" if contract.computed_by == "io" else f"core.{contract.section}"
     function = getattr(importlib.import_module(f"vpack_pipeline.{place}"), contract.table)
-    frames = {
+    frames: dict[str, Any] = {
         argument: _read(bench, inputs[asset], contract.inputs_part)
         for argument, asset in contract.inputs.items()
     }
@@ -318,10 +325,9 @@ def _call(
     return made
 
 
-def _read(bench: Bench, receipt: Receipt, part: str) -> Any:
+def _read(bench: Bench, receipt: Receipt, part: Role) -> pl.DataFrame:
     contract = contracts.load()[receipt.asset]
-    role = "quarantine" if part == "quarantine" else "table"
-    return bench.warehouse.read(contract, bench.site_id, receipt.files, role)
+    return bench.warehouse.read(contract, bench.site_id, receipt.files, part)
 
 
 def _run_model(bench: Bench, contract: Contract, inputs: Mapping[str, Receipt]) -> TableFile:

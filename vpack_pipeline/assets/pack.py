@@ -46,7 +46,8 @@ def _validation_pack() -> dg.AssetsDefinition:
         extra = {"pack_version": published.version, "pack": published.note}
         yield result._replace(metadata={**(result.metadata or {}), **extra})
 
-    return dg.asset(**arguments)(body)
+    asset: dg.AssetsDefinition = dg.asset(**arguments)(body)
+    return asset
 
 
 def leaves() -> frozenset[str]:

@@ -158,14 +158,14 @@ def _tell(
     pack = latest(root / "data" / "packs", site)
     if pack is None:
         raise GateClosedError([Problem(site, "nothing was published", "see the run in the UI")])
-    headline = first_page(pack)
+    headline = first_page(pack.path)
     if as_json:
         click.echo(
             json.dumps(
                 {
                     "site": site,
                     "cut": cut,
-                    "pack": str(pack),
+                    "pack": str(pack.path),
                     "seconds": round(seconds, 2),
                     "tables": lines.tables,
                     "first_page": headline,
@@ -177,8 +177,8 @@ def _tell(
     click.echo(f"{len(lines.tables)} tables in {seconds:.1f} s, {kept} kept")
     for name, text in headline.items():
         click.echo(f"  {name}: {text}")
-    click.echo(f"report: {pack / 'data' / 'report.html'}")
-    click.echo(f"verify: vpack verify {pack}")
+    click.echo(f"report: {pack.path / 'data' / 'report.html'}")
+    click.echo(f"verify: vpack verify {pack.path}")
 
 
 def first_page(pack: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpack_pipeline import study
+from vpack_pipeline import study as studies
 from vpack_pipeline.errors import Problem, SecretError
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.identity import Pseudonyms
@@ -35,9 +35,9 @@ class ProjectFolder:
         """All published packs."""
         return self.root / "data" / "packs"
 
-    def study(self, site_id: str) -> study.Study:
+    def study(self, site_id: str) -> studies.Study:
         """Load a site and its protocol."""
-        return study.load(self.root, site_id)
+        return studies.load(self.root, site_id)
 
     def state(self, site_id: str) -> Path:
         """Give the private folder of a site: ledgers and manifests, mode 700."""
@@ -46,7 +46,7 @@ class ProjectFolder:
         folder.chmod(stat.S_IRWXU)
         return folder
 
-    def edge(self, loaded: study.Study, cut: str | None) -> Edge:
+    def edge(self, loaded: studies.Study, cut: str | None) -> Edge:
         """Give what functions at the edge need."""
         site = loaded.site
         return Edge(
@@ -59,12 +59,12 @@ class ProjectFolder:
         )
 
 
-def secret_path(loaded: study.Study) -> Path:
+def secret_path(loaded: studies.Study) -> Path:
     """Name the file of a site's secret."""
     return loaded.root / loaded.site.secret.format(site_id=loaded.site.site_id)
 
 
-def read_secret(loaded: study.Study) -> bytes:
+def read_secret(loaded: studies.Study) -> bytes:
     """Read a site's secret from the environment or its file.
 
     Raises

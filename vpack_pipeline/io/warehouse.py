@@ -134,6 +134,25 @@ class Warehouse:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
 
+    def clean(self, asset: str, site_id: str, keep: int) -> int:
+        """Remove receipts beyond the newest ``keep`` cuts, then files that none names.
+
+        Returns
+        -------
+        how many files were removed
+        """
+        known = self.receipts(asset, site_id)
+        stale = list(known)[: max(0, len(known) - max(1, keep))]
+        for cut in stale:
+            self._receipt_path(asset, site_id, cut).unlink()
+        kept = [receipt for cut, receipt in known.items() if cut not in stale]
+        named = {f"{f['sha256']}.parquet" for receipt in kept for f in receipt["files"]}
+        folder = self.folder(asset, site_id)
+        orphans = [p for p in folder.glob("*.parquet") if p.name not in named]
+        for path in [*orphans, *folder.glob(".writing-*")]:
+            path.unlink(missing_ok=True)
+        return len(stale) + len(orphans)
+
     def _receipt_path(self, asset: str, site_id: str, cut: str) -> Path:
         return self.folder(asset, site_id) / "receipts" / f"{cut}.json"
 

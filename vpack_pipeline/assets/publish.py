@@ -1,0 +1,228 @@
+"""Open the lock, assemble the pack, check it in staging and publish it; and tell how a site stands.
+
+No Dagster here. What does not belong here: what the pack shows (``report``), how a version is
+published atomically (``io.packs``), which receipts fit (``gate.lock``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets.materialize import Bench, Materialized
+from vpack_pipeline.errors import GateClosedError, Problem, VpackError
+from vpack_pipeline.gate import lock, receipts
+from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.io import packs
+from vpack_pipeline.io.deliveries import (
+    PUBLISHED,
+    closed_deliveries,
+    moment,
+    open_deliveries,
+    published_cuts,
+)
+from vpack_pipeline.io.project import ProjectFolder
+from vpack_pipeline.io.warehouse import write_durably
+
+UNTRAVELLED = frozenset({"pack/report", steps.LAST})
+"""Tables whose receipts do not travel: the report shows all others'."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackAtCut:
+    """What the last step made: the receipt of its table, the version, and what was done."""
+
+    made: Materialized
+    version: str
+    path: Path
+    note: str
+
+
+def lock_problems(bench: Bench) -> list[Problem]:
+    """List why the lock on this site's pack stays closed at this cut; empty opens it."""
+    return lock.problems(
+        _receipts(bench),
+        contracts=contracts.load(),
+        dependencies=steps.dependencies(),
+        site_id=bench.site_id,
+        cut=bench.cut,
+        protocol_digest=bench.study.protocol.digest,
+        code=receipts.code_digest(),
+        warehouse=bench.warehouse,
+        pseudonyms=bench.edge.pseudonyms,
+    )
+
+
+def _receipts(bench: Bench) -> dict[str, Receipt | None]:
+    return {asset: bench.receipt(asset) for asset in contracts.load() if asset != steps.LAST}
+
+
+def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
+    """Publish the pack of the bench's site and cut, if the lock opens.
+
+    Parameters
+    ----------
+    nightly : a pack that would say nothing new but its date is not published
+
+    Raises
+    ------
+    GateClosedError
+        The lock stays closed; nothing is published and ``latest`` stays where it is.
+    """
+    problems = lock_problems(bench)
+    if problems:
+        raise GateClosedError(problems)
+    found = {a: r for a, r in _receipts(bench).items() if r is not None}
+    fingerprint = _fingerprint(bench, found)
+    known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
+    own = bench.receipt(steps.LAST)
+    if known is not None and own is not None and own.fingerprint == fingerprint:
+        note = "the same inputs: nothing new was published"
+        return PackAtCut(Materialized(own, kept=True), known.name, known.path, note)
+    news = _news(found)
+    before = packs.latest(bench.project.packs, bench.site_id)
+    if nightly and before is not None and own is not None and _same_news(before, news):
+        note = f"no new delivery, file, mature case or due look since {before.name}"
+        return PackAtCut(Materialized(own, kept=True), before.name, before.path, note)
+    return _publish(bench, found, fingerprint, news)
+
+
+def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news: str) -> PackAtCut:
+    payload = _payload(bench, found)
+    contract = contracts.load()[steps.LAST]
+    files = steps.write(bench, contract, packs.validation_pack(payload))
+    inputs = {name: found[name] for name in steps.dependencies()[steps.LAST]}
+    receipt = steps.sign(bench, contract, files, inputs, fingerprint)
+    if not receipt.passed:
+        what = "the manifest did not pass its check"
+        raise GateClosedError([Problem(steps.LAST, what, "nothing was published")])
+    published = packs.publish(
+        root_packs=bench.project.packs,
+        site_id=bench.site_id,
+        protocol_version=bench.study.protocol.version,
+        cut=bench.cut,
+        payload=payload,
+        build={"fingerprint": fingerprint, "news": news},
+    )
+    _close_cut(bench)
+    note = "published" if published.is_new else "the same pack was there: nothing new"
+    return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)
+
+
+def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
+    from vpack_pipeline.report import pack_payload
+
+    known = contracts.load()
+    wanted = [a for a, c in known.items() if c.export or a in {"pack/report", "pack/claim"}]
+    frames: dict[str, pl.DataFrame] = {
+        asset: bench.warehouse.read(known[asset], bench.site_id, found[asset].files)
+        for asset in wanted
+        if asset in found
+    }
+    travelling = {a: r.as_dict() for a, r in found.items() if a not in UNTRAVELLED}
+    return pack_payload(
+        protocol=bench.study.protocol,
+        site=bench.study.site,
+        cut=bench.cut,
+        frames=frames,
+        contracts=known,
+        receipts=travelling,
+    )
+
+
+def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
+    return receipts.fingerprint(
+        {
+            "code": receipts.code_digest(),
+            "cut": bench.cut,
+            "protocol": bench.study.protocol.digest,
+            "site": bench.study.site.model_dump(mode="json"),
+            "tables": {asset: receipt.table_digest for asset, receipt in found.items()},
+            "checks": {asset: list(receipt.checks) for asset, receipt in found.items()},
+        }
+    )
+
+
+def _news(found: Mapping[str, Receipt]) -> str:
+    """Digest what a night can bring: deliveries, image files, mature cases, verdicts."""
+    tables = ("cohort/deliveries", "cohort/files", "evaluation/time_split", "evaluation/endpoints")
+    parts = {name: found[name].table_digest for name in tables}
+    return receipts.fingerprint({"code": receipts.code_digest(), **parts})
+
+
+def _same_news(before: packs.Version, news: str) -> bool:
+    return packs.build_record(before).get("news") == news
+
+
+def _close_cut(bench: Bench) -> None:
+    """Record that a pack exists at this cut: what comes later is known from the next one."""
+    cuts = [*published_cuts(bench.edge)]
+    if bench.cut not in cuts:
+        text = json.dumps([*cuts, bench.cut], indent=1) + "\n"
+        write_durably(bench.edge.state / PUBLISHED, text.encode())
+
+
+def looks_to_build(folder: ProjectFolder, site_id: str, cut: str) -> list[str]:
+    """List the looks before a cut that have data and no published pack yet, oldest first."""
+    loaded = folder.study(site_id)
+    deliveries = closed_deliveries(folder.root, loaded.site)
+    done = {v.cut for v in packs.versions(folder.packs, site_id)}
+    due = [look.cut.isoformat() for look in loaded.protocol.evaluation.looks]
+    return [
+        look
+        for look in due
+        if moment(look) < moment(cut)
+        and look not in done
+        and any(moment(d) <= moment(look) for d in deliveries)
+    ]
+
+
+def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
+    """Tell how a site stands: its latest pack, its newest delivery, what closes its gate."""
+    loaded = folder.study(site_id)
+    newest = packs.latest(folder.packs, site_id)
+    deliveries = closed_deliveries(folder.root, loaded.site)
+    unclosed = open_deliveries(folder.root, loaded.site)
+    closed_by = _closed_by(folder, site_id)
+    last = deliveries[-1] if deliveries else None
+    behind = last is not None and (newest is None or moment(newest.cut) < moment(last))
+    return {
+        "site": site_id,
+        "protocol": loaded.protocol.reference,
+        "latest": None if newest is None else newest.name,
+        "cut": None if newest is None else newest.cut,
+        "newest_delivery": last,
+        "open_deliveries": list(unclosed),
+        "is_behind": behind,
+        "closed_by": [(p.where, p.what) for p in closed_by],
+        "summary": _summary(newest, last, behind, closed_by),
+    }
+
+
+def _closed_by(folder: ProjectFolder, site_id: str) -> list[Problem]:
+    if not folder.warehouse.receipts(steps.FIRST, site_id):
+        return []
+    try:
+        bench = steps.open_bench(folder, site_id, steps.newest_cut(folder, site_id))
+        return lock_problems(bench)
+    except VpackError as error:
+        return [Problem(site_id, str(error))]
+
+
+def _summary(
+    newest: packs.Version | None, last: str | None, behind: bool, closed_by: list[Problem]
+) -> str:
+    start = "no pack yet" if newest is None else f"latest pack {newest.name}"
+    if last is None:
+        return f"{start}; nothing was delivered yet"
+    if not behind:
+        return f"{start}, as new as the newest delivery ({last})"
+    why = "the gate is closed" if closed_by else "it was not built since"
+    return f"{start}, older than the newest delivery ({last}): {why}"
