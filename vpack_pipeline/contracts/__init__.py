@@ -113,7 +113,7 @@ class Contract(Document):
         return digest_of(self.model_dump(mode="json"))
 
     @property
-    def schema(self) -> dict[str, Any]:
+    def polars_schema(self) -> dict[str, Any]:
         """Polars types by column, in order."""
         return {c.name: POLARS_TYPES[c.type] for c in self.columns}
 
@@ -222,17 +222,18 @@ def conform(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     ContractError
         Columns are missing, surplus or of another type.
     """
-    if list(frame.columns) != list(contract.schema):
-        missing = sorted(set(contract.schema) - set(frame.columns))
-        surplus = sorted(set(frame.columns) - set(contract.schema))
+    if list(frame.columns) != list(contract.polars_schema):
+        missing = sorted(set(contract.polars_schema) - set(frame.columns))
+        surplus = sorted(set(frame.columns) - set(contract.polars_schema))
         raise ContractError(
             f"{contract.asset}: columns differ from the contract"
             f" (missing {missing}, surplus {surplus}, or another order)"
         )
-    wrong = [n for n, t in contract.schema.items() if frame.schema[n] not in (t, pl.Null)]
+    wrong = [n for n, t in contract.polars_schema.items() if frame.schema[n] not in (t, pl.Null)]
     if wrong:
         raise ContractError(f"{contract.asset}: columns {wrong} are not of the contract's type")
-    return frame.cast(contract.schema).sort(contract.key, maintain_order=True)
+    types: Any = contract.polars_schema
+    return frame.cast(types).sort(contract.key, maintain_order=True)
 
 
 def order(dependencies: Mapping[str, frozenset[str]]) -> list[str]:

@@ -25,7 +25,7 @@ def context() -> Any:
 
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     made = gx.get_context(mode="ephemeral")
-    made.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[attr-defined]
+    made.variables.progress_bars = {"globally": False, "metric_calculations": False}
     return made
 
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from vpack_pipeline.errors import Problem, SecretError
-from vpack_pipeline.site import IdentifierForm
+from vpack_pipeline.site import IdentifierForm, Kind
 
 NORMALISATION = "nfkc-trim-1"
 """Version of the normalisation; it stands in receipts."""
@@ -44,14 +44,14 @@ class Pseudonyms:
     """
 
     def __init__(
-        self, secret: bytes, forms: Mapping[str, IdentifierForm], issuer: str | None
+        self, secret: bytes, forms: Mapping[Kind, IdentifierForm], issuer: str | None
     ) -> None:
         if len(secret) < MINIMUM_SECRET_BYTES:
             raise SecretError(
                 Problem("site secret", "shorter than 32 bytes", "make one with `vpack init`")
             )
         self._secret = secret
-        self._forms = dict(forms)
+        self._forms: dict[str, IdentifierForm] = {str(k): v for k, v in forms.items()}
         self._issuer = issuer or ""
 
     @property

@@ -108,7 +108,7 @@ class Warehouse:
         """Read a table, or its quarantined rows, in the order of its key."""
         paths = self.paths(contract.asset, site_id, files, role)
         if not paths:
-            return pl.DataFrame(schema=contract.schema)
+            return pl.DataFrame(schema=contract.polars_schema)
         return pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths])
 
     def read_receipt(self, asset: str, site_id: str, cut: str) -> dict[str, Any] | None:

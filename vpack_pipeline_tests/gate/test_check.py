@@ -189,7 +189,7 @@ def test_every_contract_of_the_package_builds_its_whole_suite() -> None:
 def test_every_expectation_type_in_use_runs_through_the_adapter(tmp_path: Path) -> None:
     """The adapter overrides parts of Great Expectations: each type in use must not just error."""
     for made in contracts.load().values():
-        empty = pl.DataFrame(schema=made.schema)
+        empty = pl.DataFrame(schema=made.polars_schema)
         folder = tmp_path / made.section
         folder.mkdir(exist_ok=True)
         errors = [c.id for c in checked(made, empty, folder).values() if c.outcome == "error"]

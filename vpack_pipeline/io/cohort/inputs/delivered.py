@@ -65,7 +65,7 @@ def deliveries(*, edge: Edge) -> pl.DataFrame:
     if problems:
         raise DeliveryError(problems)
     contract = contracts.load()["cohort/deliveries"]
-    return contracts.conform(pl.DataFrame(rows, schema=contract.schema), contract)
+    return contracts.conform(pl.DataFrame(rows, schema=contract.polars_schema), contract)
 
 
 def cut_of(deliveries: pl.DataFrame) -> str:

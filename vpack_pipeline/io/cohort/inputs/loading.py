@@ -120,14 +120,14 @@ def finish(
         Accepted and quarantined rows do not add up to those delivered: a defect of this package.
     """
     contract = contracts.load()[f"cohort/{kind}"]
-    columns = [c for c in contract.schema if c not in {"delivery", "line"}]
+    columns = [c for c in contract.polars_schema if c not in {"delivery", "line"}]
     content = [c for c in columns if c not in {"in_force", "superseded_by"}]
     rows = rows.select(*BOOKKEEPING, *content)
     rows = refuse_duplicates(rows, content, key, revision)
     accepted = rows.filter(pl.col("reason").is_null()).drop("reason", "field", "finding_cell")
     table = supersede(accepted, sequence(deliveries, kind), key, revision)
     loaded = Loaded(
-        contracts.conform(table.select(list(contract.schema)), contract), quarantined(kind, rows)
+        contracts.conform(table.select(list(contract.polars_schema)), contract), quarantined(kind, rows)
     )
     check_balance(kind, deliveries, loaded)
     return loaded
