@@ -185,9 +185,8 @@ class Plan(Document):
     headers: Headers
     integrity: Integrity
     deliveries: Deliveries
-    second_images: Count
-    """Unprocessed twins: files set aside as FOR_PROCESSING."""
     copies: Count
+    """Files that lie in the archive twice."""
     files: dict[Text, Fault]
     """Broken files by kind."""
     set_aside: dict[Text, Fault]
@@ -226,9 +225,7 @@ def shrunk(plan: Plan, site: str, seed: int) -> Plan:
         "failures": {k: few(v) for k, v in plan.failures.items()},
         "verdicts": {},
     }
-    for name in ("repeat_reads", "comparator_cases", "non_diagnostic_cases"):
-        data[name] = max(1, round(data[name] * share))
-    for name in ("second_images", "copies"):
+    for name in ("repeat_reads", "comparator_cases", "non_diagnostic_cases", "copies"):
         data[name] = max(1, round(data[name] * share))
     for name in ("files", "set_aside", "rows"):
         data[name] = {k: v | {"n": min(v["n"], 2)} for k, v in data[name].items()}
