@@ -257,7 +257,7 @@ FLOW = [
 
 
 @given(worlds())
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_sql_agrees_with_the_oracle(drawn: tuple[World, list[Judge]]) -> None:
     world, judges = drawn
     made = world.run()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -122,6 +122,12 @@ def rules_of(rows: Sequence[Mapping[str, Any]]) -> Eligibility:
     )
 
 
+@functools.cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """One connection for all worlds: opening one costs more than running every model."""
+    return duckdb.connect(config={"threads": 1})
+
+
 @dataclass
 class World:
     """A cohort and rules; ``run`` gives every eligibility table, held to its contract."""
@@ -158,15 +164,13 @@ class World:
         return compile_flags(self.rules, self.covariates, views())
 
     def run(self) -> dict[str, pl.DataFrame]:
-        con = duckdb.connect()
-        try:
-            con.execute("set threads=1; create schema cohort; create schema eligibility")
-            for name, frame in self.cohort().items():
-                con.register("given", frame.to_arrow())
-                con.execute(f"create table cohort.{name} as select * from given")
-            return {table: self._make(con, table) for table in MODELS}
-        finally:
-            con.close()
+        con = _engine()
+        for schema in ("cohort", "eligibility"):
+            con.execute(f"drop schema if exists {schema} cascade; create schema {schema}")
+        for name, frame in self.cohort().items():
+            con.register("given", frame.to_arrow())
+            con.execute(f"create table cohort.{name} as select * from given")
+        return {table: self._make(con, table) for table in MODELS}
 
     def _make(self, con: duckdb.DuckDBPyConnection, table: str) -> pl.DataFrame:
         values = {"primary_model": "m1", "rules": self.rules.rules_json}
@@ -193,14 +197,11 @@ def views() -> dict[str, dict[str, str]]:
 
 def broken_expectations(asset: str, frame: pl.DataFrame) -> list[str]:
     """Ids of the contract's row expectations that a frame breaks."""
-    con = duckdb.connect()
-    try:
-        con.register("batch", frame.to_arrow())
-        return [
-            e.id
-            for e in contracts.load()[asset].expectations
-            if e.type == "unexpected_rows"
-            and con.execute(re.sub(r"\{batch\}", "batch", e.kwargs["query"])).fetchall()
-        ]
-    finally:
-        con.close()
+    con = _engine()
+    con.register("batch", frame.to_arrow())
+    return [
+        e.id
+        for e in contracts.load()[asset].expectations
+        if e.type == "unexpected_rows"
+        and con.execute(e.kwargs["query"].replace("{batch}", "batch")).fetchall()
+    ]
