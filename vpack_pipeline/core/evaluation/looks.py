@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Evaluation
+from vpack_pipeline.stats.estimate import Estimate
 
 RETROSPECTIVE: Final = "retrospective"
 PROSPECTIVE: Final = "prospective"
@@ -73,6 +74,10 @@ class WindowedFigures(Figures):
         """Whether figures of this window that need labels are withheld."""
         return self._withheld is not None and window in _BEHIND_LOOKS
 
+    def at(self, **keys: str) -> Place:
+        """Give a writer for one cell of the table."""
+        return Place(self, keys)
+
     def _add(self, metric: str, status: str, reason: str | None, **rest: object) -> None:
         is_open = rest.get("window") not in _BEHIND_LOOKS or metric in self._open
         if is_open:
@@ -83,3 +88,23 @@ class WindowedFigures(Figures):
         else:
             found = [text for text in (reason, self._note) if text is not None]
             super()._add(metric, status, "; ".join(found) or None, **rest)
+
+
+class Place:
+    """One cell of a figure table: its keys are written once, its metrics one by one."""
+
+    def __init__(self, figures: WindowedFigures, keys: Mapping[str, Any]) -> None:
+        self._figures = figures
+        self._keys = dict(keys)
+
+    def give(self, metric: str, value: Estimate | float | None, **rest: Any) -> None:
+        """Add a figure; see :meth:`Figures.give`."""
+        self._figures.give(metric, value, **self._keys, **rest)
+
+    def count(self, metric: str, events: int, n: int) -> None:
+        """Add a count of ``events`` among ``n``."""
+        self.give(metric, events, n=n, events=events, method="count")
+
+    def refuse(self, metric: str, reason: str, **rest: Any) -> None:
+        """Add a figure that cannot be given; see :meth:`Figures.refuse`."""
+        self._figures.refuse(metric, reason, **self._keys, **rest)

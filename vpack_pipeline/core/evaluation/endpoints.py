@@ -1,0 +1,323 @@
+"""Whether each prespecified claim holds: met, not met or inconclusive, given once at its look.
+
+What does not belong here: goals and margins (the protocol's), how packs of past looks are read.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet
+from vpack_pipeline.core.evaluation.comparison import Pair
+from vpack_pipeline.core.evaluation.looks import (
+    PROSPECTIVE,
+    RETROSPECTIVE,
+    exploratory_note,
+    withheld_reason,
+)
+from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
+from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.evaluation.weights import (
+    NO_FRACTION,
+    SamplingWeights,
+    weighted_proportion,
+)
+from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.protocol import (
+    Endpoint,
+    Evaluation,
+    IndexTest,
+    Look,
+    OperatingPoint,
+    Sampling,
+)
+from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate, undefined
+from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.sequential import power_noninferiority
+
+NO_LOOK: Final = "none"
+"""Stands where a look does, for a retrospective endpoint."""
+SINCE: Final = "since"
+"""Stands where a look does, for what has been seen after the last one."""
+
+MET: Final = "met"
+NOT_MET: Final = "not_met"
+INCONCLUSIVE: Final = "inconclusive"
+WITHHELD: Final = "withheld"
+REFUSED: Final = "refused"
+
+_EXTRA: Final[dict[str, type[pl.DataType]]] = {
+    "verdict": pl.String,
+    "goal": pl.Float64,
+    "rank": pl.String,
+    "comparison": pl.String,
+    "finding": pl.String,
+    "model_id": pl.String,
+    "window": pl.String,
+    "operating_point": pl.String,
+    "is_headline": pl.Boolean,
+    "pack_version": pl.String,
+    "pack_digest": pl.String,
+}
+
+
+def endpoints(
+    *,
+    time_split: pl.DataFrame,
+    reference_standard: pl.DataFrame,
+    inferences: pl.DataFrame,
+    cases: pl.DataFrame,
+    published_looks: pl.DataFrame,
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    sampling: Sampling,
+    cut: datetime.date,
+) -> pl.DataFrame:
+    """Give each endpoint's estimate, bound, goal and verdict.
+
+    A prospective verdict is given at the cut of a look, at the confidence level 1 − alpha of that
+    look. At later cuts it is quoted from the pack published there, never computed again; what has
+    been seen since stands in a row of its own, without a verdict. A retrospective endpoint is
+    computed at every cut.
+
+    Parameters
+    ----------
+    published_looks : the verdicts of past looks: endpoint, look, pack_version, pack_digest,
+        estimate, lower, upper, n, events, verdict
+
+    Returns
+    -------
+    ``look`` is a cut, ``none`` (retrospective) or ``since``; ``is_headline`` marks the one row
+    that speaks for the endpoint at this cut: of looks past, the first that met the goal, else the
+    last. For non-inferiority ``goal`` is minus the margin, and a row ``planned_power`` gives the
+    power if the prospective window held as many cases of the class as the retrospective one.
+    """
+    analysis = AnalysisSet(
+        time_split=time_split,
+        reference_standard=reference_standard,
+        inferences=inferences,
+        index_test=index_test,
+    )
+    judge = _Judge(analysis, index_test, evaluation, SamplingWeights(cases, sampling), cut)
+    quoted = {
+        (row["endpoint"], str(row["look"])): row
+        for row in published_looks.with_columns(pl.col("look").cast(pl.String)).to_dicts()
+    }
+    figures = Figures(["endpoint", "look"], list(_EXTRA), _EXTRA)
+    for endpoint in evaluation.endpoints:
+        _give(figures, endpoint, judge, judge.rows(endpoint, quoted))
+        if endpoint.comparison == "non_inferiority":
+            _give_power(figures, endpoint, judge)
+    return figures.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What one look says of an endpoint."""
+
+    look: str
+    estimate: Estimate
+    verdict: str | None
+    pack_version: str | None = None
+    pack_digest: str | None = None
+
+
+def verdict_of(estimate: Estimate, goal: float) -> str:
+    """Judge an estimate by its interval against the goal that the interval must clear.
+
+    An interval that is missing or has no width cannot speak: inconclusive.
+    """
+    if estimate.value is None:
+        return REFUSED
+    if estimate.lower is None or estimate.upper is None or estimate.reason == NO_WIDTH:
+        return INCONCLUSIVE
+    if estimate.lower > goal:
+        return MET
+    return NOT_MET if estimate.upper < goal else INCONCLUSIVE
+
+
+def goal_of(endpoint: Endpoint) -> float:
+    """The value that the lower bound must exceed; for non-inferiority, of the difference."""
+    bound = endpoint.goal if endpoint.comparison == "absolute" else -(endpoint.margin or 0.0)
+    return 0.0 if bound is None else bound
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    analysis: AnalysisSet
+    index_test: IndexTest
+    evaluation: Evaluation
+    weights: SamplingWeights
+    cut: datetime.date
+
+    def rows(
+        self, endpoint: Endpoint, quoted: Mapping[tuple[str, str], Mapping[str, Any]]
+    ) -> list[_Row]:
+        """Give one row a look, and one for what was seen since; or the one retrospective row."""
+        if endpoint.window == RETROSPECTIVE and endpoint.comparison == "absolute":
+            estimate = self.estimate(endpoint, RETROSPECTIVE, self.evaluation.interval.level)
+            return [_Row(NO_LOOK, estimate, verdict_of(estimate, goal_of(endpoint)))]
+        looks = self.evaluation.looks
+        rows = [
+            self._at(endpoint, look, quoted.get((endpoint.id, look.cut.isoformat())))
+            for look in looks
+        ]
+        return [*rows, self._since(endpoint)]
+
+    def _at(self, endpoint: Endpoint, look: Look, published: Mapping[str, Any] | None) -> _Row:
+        name = look.cut.isoformat()
+        if self.cut < look.cut:
+            first = withheld_reason(self.evaluation, self.cut)
+            reason = first or f"the look at {name} has not come"
+            return _Row(name, undefined(reason, method="", n=0), WITHHELD)
+        if self.cut == look.cut:
+            estimate = self.estimate(endpoint, PROSPECTIVE, 1 - look.alpha)
+            verdict = verdict_of(estimate, goal_of(endpoint))
+            # A pack cannot quote itself: the same verdict stays as computed, byte for byte.
+            if published is None or published["verdict"] == verdict:
+                return _Row(name, estimate, verdict)
+        if published is None:
+            reason = f"the look at {name} has no published pack: build --as-of {name} first"
+            return _Row(name, undefined(reason, method="", n=0), REFUSED)
+        return _quote(name, published)
+
+    def _since(self, endpoint: Endpoint) -> _Row:
+        note = exploratory_note(self.evaluation, self.cut)
+        if note is None:
+            reason = withheld_reason(self.evaluation, self.cut)
+            verdict = None if reason is None else WITHHELD
+            reason = reason or "this cut is a look: its own row holds the figure"
+            return _Row(SINCE, undefined(reason, method="", n=0), verdict)
+        found = self.estimate(endpoint, PROSPECTIVE, self.evaluation.interval.level)
+        reason = note if found.reason is None else f"{found.reason}; {note}"
+        values = (found.value, found.lower, found.upper, found.n, found.events, found.method)
+        return _Row(SINCE, Estimate(*values, reason), None)
+
+    def estimate(self, endpoint: Endpoint, window: str, level: float) -> Estimate:
+        """Compute an endpoint's figure at a confidence level."""
+        point = self.point(endpoint)
+        model_id = self.model_id(endpoint)
+        if endpoint.comparison == "non_inferiority":
+            return self._difference(endpoint, point, level)
+        mature = self.analysis.cases(endpoint.finding, model_id, window)
+        if point is None:
+            return itd_auc(mature.take(mature.is_decided), self.index_test, level)
+        if not mature.is_usable.any():
+            return undefined(NO_INFERENCE, method="", n=mature.n)
+        among, right = share(tabulate(mature, point, self.index_test, ITD), endpoint.metric)
+        patient = mature.patient[among]
+        if endpoint.metric not in ("ppv", "npv"):
+            return clustered_proportion(right[among], patient, level)
+        weight = self.weights.of(mature)
+        if weight is None:
+            return undefined(NO_FRACTION, method="", n=mature.n)
+        return weighted_proportion(right[among], weight[among], patient, level)
+
+    def _difference(
+        self, endpoint: Endpoint, point: OperatingPoint | None, level: float
+    ) -> Estimate:
+        pair = Pair(
+            self.analysis,
+            endpoint.finding,
+            self.model_id(endpoint),
+            self.index_test,
+            self.evaluation,
+        )
+        if point is None:
+            return pair.auc(level).difference
+        if endpoint.metric in ("ppv", "npv") and self.weights.is_weighted:
+            reason = "a difference of weighted predictive values is not computed"
+            return undefined(reason, method="", n=0)
+        return pair.share(endpoint.metric, point, level).difference
+
+    def point(self, endpoint: Endpoint) -> OperatingPoint | None:
+        """Find the endpoint's operating point; None for the AUC."""
+        if endpoint.metric == "auc":
+            return None
+        points = {p.name: p for p in self.evaluation.operating_points}
+        return points[str(endpoint.operating_point)]
+
+    def model_id(self, endpoint: Endpoint) -> str:
+        """Name the model that the endpoint is about."""
+        point = self.point(endpoint)
+        return self.index_test.primary.id if point is None else point.model
+
+    def keys(self, endpoint: Endpoint) -> dict[str, Any]:
+        """Give what a row repeats from the protocol."""
+        point = self.point(endpoint)
+        return {
+            "endpoint": endpoint.id,
+            "goal": goal_of(endpoint),
+            "rank": endpoint.rank,
+            "comparison": endpoint.comparison,
+            "finding": endpoint.finding,
+            "model_id": self.model_id(endpoint),
+            "window": endpoint.window,
+            "operating_point": None if point is None else point.name,
+        }
+
+
+def _quote(name: str, published: Mapping[str, Any]) -> _Row:
+    version = published["pack_version"]
+    reason = None if published["estimate"] is not None else f"not shown in the pack {version}"
+    estimate = Estimate(
+        published["estimate"],
+        published["lower"],
+        published["upper"],
+        published["n"],
+        published["events"],
+        f"quoted from the pack {version}",
+        reason,
+    )
+    return _Row(name, estimate, published["verdict"], version, published["pack_digest"])
+
+
+def _give(figures: Figures, endpoint: Endpoint, judge: _Judge, rows: list[_Row]) -> None:
+    is_difference = endpoint.comparison == "non_inferiority"
+    metric = f"{endpoint.metric}_difference" if is_difference else endpoint.metric
+    headline = _headline(rows)
+    for row in rows:
+        keys = {
+            **judge.keys(endpoint),
+            "look": row.look,
+            "verdict": row.verdict,
+            "is_headline": row is headline,
+            "pack_version": row.pack_version,
+            "pack_digest": row.pack_digest,
+        }
+        if row.verdict == WITHHELD:
+            figures.withhold(metric, row.estimate.reason or "", **keys)
+        else:
+            figures.give(metric, row.estimate, **keys)
+
+
+def _headline(rows: list[_Row]) -> _Row:
+    looks = [row for row in rows if row.look != SINCE]
+    past = [row for row in looks if row.verdict != WITHHELD]
+    met = [row for row in past if row.verdict == MET]
+    return (met[:1] or past[-1:] or looks[:1])[0]
+
+
+def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
+    keys = {**judge.keys(endpoint), "look": judge.evaluation.looks[0].cut.isoformat()}
+    keys |= {"verdict": None, "is_headline": False}
+    point = judge.point(endpoint)
+    if point is None:
+        figures.refuse("planned_power", "planned power is computed for proportions only", **keys)
+        return
+    mature = judge.analysis.cases(endpoint.finding, point.model, RETROSPECTIVE)
+    among, right = share(tabulate(mature, point, judge.index_test, ITD), endpoint.metric)
+    n, events = int(among.sum()), int(right[among].sum())
+    if events in (0, n) or not endpoint.margin:
+        reason = "the retrospective proportion is 0, 1 or undefined, or the margin is 0"
+        figures.refuse("planned_power", reason, n=n, events=events, **keys)
+        return
+    alpha = judge.evaluation.looks[0].alpha / 2
+    power = power_noninferiority(events / n, endpoint.margin, n, alpha=alpha)
+    method = "normal approximation, as many cases a window as in the retrospective one"
+    figures.give("planned_power", power, n=n, events=events, method=method, **keys)

@@ -1,0 +1,285 @@
+"""What each eligibility rule does to the figures: the same with its cases back in.
+
+Observed where score and label exist, bounded where they do not. What does not belong here: who is
+excluded by which rule (``eligibility``).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.evaluation.analysis import (
+    NEGATIVE,
+    NO_AUC,
+    NO_INFERENCE,
+    POSITIVE,
+    AnalysisSet,
+    CaseSet,
+    called,
+    intention_to_diagnose_score,
+    primary_point,
+)
+from vpack_pipeline.core.evaluation.bounds import auc_bounds
+from vpack_pipeline.core.evaluation.looks import (
+    PROSPECTIVE,
+    WINDOWS,
+    Place,
+    WindowedFigures,
+)
+from vpack_pipeline.protocol import (
+    Eligibility,
+    Endpoint,
+    Evaluation,
+    Finding,
+    IndexTest,
+    OperatingPoint,
+)
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
+from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.roc import auc_clustered
+
+ALL_RULES: Final = "all rules"
+"""Stands where a rule's id does, for the cases of every rule at once; no id holds a space."""
+NO_POINT: Final = "the protocol states no operating point for this finding and model"
+ONE_CLASS: Final = "only one class is present"
+CLASSES: Final = {"sensitivity": POSITIVE, "specificity": NEGATIVE}
+VARIANTS: Final = ("observed", "worst_case", "best_case")
+_OPEN: Final = frozenset({"n_removed", "n_removed_only"})
+
+
+def exclusion_audit(
+    *,
+    time_split: pl.DataFrame,
+    reference_standard: pl.DataFrame,
+    inferences: pl.DataFrame,
+    excluded: pl.DataFrame,
+    eligibility: Eligibility,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    cut: datetime.date,
+) -> pl.DataFrame:
+    """Give the primary model's figures with each rule's cases back in.
+
+    Without a rule only those cases come back that no other rule removes (``n_removed_only``); the
+    row ``all rules`` brings back every one. Only mature cases are counted. ``*_observed`` adds the
+    cases that have both score and label; ``*_worst_case`` and ``*_best_case`` add the others as
+    well, set against and for the model. ``tipping_point_*`` is the smallest number of added cases
+    that are, or may be, of the class and would have to be called wrongly for an endpoint's goal no
+    longer to be cleared; n is how many those are.
+
+    Parameters
+    ----------
+    excluded : eligibility/excluded; ``first_rule`` and ``all_rules``
+    """
+    figures = WindowedFigures(
+        ["rule", "finding", "model_id", "window"], evaluation, cut, open_metrics=_OPEN
+    )
+    analysis = AnalysisSet(
+        time_split=time_split,
+        reference_standard=reference_standard,
+        inferences=inferences,
+        index_test=index_test,
+    )
+    model_id = index_test.primary.id
+    for finding in findings:
+        point = primary_point(evaluation, finding.name, model_id)
+        for window in WINDOWS:
+            base = analysis.cases(finding.name, model_id, window)
+            out = analysis.cases(finding.name, model_id, window, is_included=False)
+            first, every = out.joined(excluded, "first_rule"), out.joined(excluded, "all_rules")
+            goals = _goals(evaluation, finding.name, window, point, cut)
+            audit = _Audit(base, index_test, point, goals, evaluation.interval.level)
+            for rule in (*(rule.id for rule in eligibility.rules), ALL_RULES):
+                is_all = rule == ALL_RULES
+                n_removed = out.n if is_all else int((first == rule).sum())
+                mask = np.ones(out.n, dtype=np.bool_) if is_all else (every == rule).to_numpy()
+                place = figures.at(
+                    rule=rule, finding=finding.name, model_id=model_id, window=window
+                )
+                place.count("n_removed", n_removed, base.n + out.n)
+                place.count("n_removed_only", int(mask.sum()), base.n + out.n)
+                audit.give(place, out.take(mask))
+    return figures.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What an endpoint asks of a proportion."""
+
+    goal: float
+    level: float
+
+
+def _goals(
+    evaluation: Evaluation,
+    finding: str,
+    window: str,
+    point: OperatingPoint | None,
+    cut: datetime.date,
+) -> dict[str, _Goal]:
+    """The goal of each proportion at the primary operating point; a primary endpoint's first."""
+
+    def applies(endpoint: Endpoint) -> bool:
+        asked = (endpoint.finding, endpoint.window, endpoint.operating_point)
+        name = None if point is None else point.name
+        return asked == (finding, window, name) and endpoint.goal is not None
+
+    past = [look for look in evaluation.looks if look.cut <= cut] or [evaluation.looks[0]]
+    level = 1 - past[-1].alpha if window == PROSPECTIVE else evaluation.interval.level
+    ordered = sorted(evaluation.endpoints, key=lambda e: e.rank == "primary")
+    return {e.metric: _Goal(e.goal or 0.0, level) for e in ordered if applies(e)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Audit:
+    """The included cases of one finding and window, to which a rule's cases are added."""
+
+    base: CaseSet
+    index_test: IndexTest
+    point: OperatingPoint | None
+    goals: Mapping[str, _Goal]
+    level: float
+
+    def give(self, place: Place, back: CaseSet) -> None:
+        place.count("n_positives_lost", int((back.label == POSITIVE).sum()), back.n)
+        place.count("n_negatives_lost", int((back.label == NEGATIVE).sum()), back.n)
+        place.count("n_undecided", int((~back.is_decided).sum()), back.n)
+        place.count("n_without_score", int((~back.is_usable).sum()), back.n)
+        self._give_scores(place, back)
+        self._give_auc(place, back)
+        for metric, code in CLASSES.items():
+            if self.point is None or not self.base.is_usable.any():
+                reason = NO_POINT if self.point is None else NO_INFERENCE
+                for variant in VARIANTS:
+                    place.refuse(f"{metric}_{variant}", reason, n=self.base.n)
+                place.refuse(f"tipping_point_{metric}", reason, n=self.base.n)
+                continue
+            sides = self._sides(back, self.point, code)
+            for variant, (right, patient) in sides.items():
+                estimate = clustered_proportion(right, patient, self.level)
+                place.give(f"{metric}_{variant}", estimate)
+            self._give_tipping_point(place, back, metric, code)
+
+    def _give_scores(self, place: Place, back: CaseSet) -> None:
+        for name, cases in (("excluded", back), ("included", self.base)):
+            scored = cases.score[cases.is_usable & np.isfinite(cases.score)]
+            place.give(
+                f"mean_score_{name}",
+                float(scored.mean()) if scored.size else None,
+                n=int(scored.size),
+                method="mean, higher is more suspicious",
+                reason=None if scored.size else "no score",
+            )
+
+    def _sides(
+        self, back: CaseSet, point: OperatingPoint, code: int
+    ) -> dict[str, tuple[BoolArray, IntArray]]:
+        """Right or wrong, and patient, of the cases of a class, with the rule's cases back in."""
+        base_right = _right(self.base, point, self.index_test, code)
+        in_base = self.base.label == code
+        right = _right(back, point, self.index_test, code)
+        in_class, usable, open_label = back.label == code, back.is_usable, ~back.is_decided
+        against = open_label & ~(usable & right)
+        in_favour = open_label & ~(usable & ~right)
+        parts = {
+            "observed": (in_class & usable, right),
+            "worst_case": (in_class | against, right & usable & in_class),
+            "best_case": (in_class | in_favour, right | ~usable | open_label),
+        }
+        return {
+            name: (
+                np.concatenate([base_right[in_base], values[among]]),
+                np.concatenate([self.base.patient[in_base], back.patient[among]]),
+            )
+            for name, (among, values) in parts.items()
+        }
+
+    def _give_auc(self, place: Place, back: CaseSet) -> None:
+        metrics = [f"auc_{variant}" for variant in VARIANTS]
+        n = self.base.n + back.n
+        if self.index_test.output.kind == "binary" or not self.base.is_usable.any():
+            reason = NO_AUC if self.index_test.output.kind == "binary" else NO_INFERENCE
+            for metric in metrics:
+                place.refuse(metric, reason, n=n)
+            return
+        base = self.base.take(self.base.is_decided)
+        seen = back.take(back.is_decided & back.is_usable)
+        score = np.concatenate([intention_to_diagnose_score(base, self.index_test), seen.score])
+        positive = np.concatenate([base.is_positive, seen.is_positive])
+        patient = np.concatenate([base.patient, seen.patient])
+        place.give("auc_observed", auc_clustered(score, positive, patient, self.level))
+        for metric, value in zip(metrics[1:], _auc_range(score, positive, back), strict=True):
+            place.give(
+                metric,
+                value,
+                n=n,
+                events=back.n - seen.n,
+                method="all assignments of missing labels and scores",
+                reason=ONE_CLASS if value is None else None,
+            )
+
+    def _give_tipping_point(self, place: Place, back: CaseSet, metric: str, code: int) -> None:
+        name = f"tipping_point_{metric}"
+        among = (back.label == code) | ~back.is_decided
+        m = int(among.sum())
+        asked = self.goals.get(metric)
+        if asked is None or self.point is None:
+            place.refuse(name, "no absolute endpoint states a goal for it", n=m)
+            return
+        in_base = self.base.label == code
+        base_right = _right(self.base, self.point, self.index_test, code)[in_base]
+        patient = np.concatenate([self.base.patient[in_base], back.patient[among]])
+
+        def clears(n_wrong: int) -> bool:
+            right = np.concatenate([base_right, np.arange(m) >= n_wrong])
+            lower = clustered_proportion(right, patient, asked.level).lower
+            return lower is not None and lower > asked.goal
+
+        if not clears(0):
+            place.refuse(name, "the goal is not cleared even with none of them wrong", n=m)
+        elif clears(m):
+            place.refuse(name, "the goal is cleared even with all of them wrong", n=m)
+        else:
+            found = _first_failure(clears, m)
+            place.give(name, found, n=m, events=found, method="goal against the lower bound")
+
+
+def _right(cases: CaseSet, point: OperatingPoint, index_test: IndexTest, code: int) -> BoolArray:
+    flagged = called(cases, point, index_test).is_flagged
+    return flagged if code == POSITIVE else ~flagged
+
+
+def _auc_range(
+    score: FloatArray, positive: BoolArray, back: CaseSet
+) -> tuple[float | None, float | None]:
+    """Worst and best AUC: labelled cases without a score go to the end that hurts, or helps."""
+    unscored = back.take(back.is_decided & ~back.is_usable)
+    unlabelled = back.score[~back.is_decided & back.is_usable]
+    n_free = int((~back.is_decided & ~back.is_usable).sum())
+    found = []
+    for sign in (-1.0, 1.0):
+        ends = np.where(unscored.is_positive, sign, -sign) * np.inf
+        bounds = auc_bounds(
+            np.concatenate([score, ends]),
+            np.concatenate([positive, unscored.is_positive]),
+            unlabelled,
+            n_free,
+        )
+        found.append(bounds.worst if sign < 0 else bounds.best)
+    return found[0], found[1]
+
+
+def _first_failure(clears: Callable[[int], bool], m: int) -> int:
+    """Find the smallest number of errors that does not clear, between 0 (clears) and m (not)."""
+    low, high = 0, m
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if clears(middle) else (low, middle)
+    return high

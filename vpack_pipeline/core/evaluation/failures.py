@@ -1,0 +1,78 @@
+"""Where the index test gave no answer: status of every included case, by window and covariate.
+
+What does not belong here: how a missing answer counts (``analysis``).
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, cells
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.variables import bin_labels, binned
+from vpack_pipeline.protocol import (
+    Covariate,
+    Evaluation,
+    Finding,
+    IndexTest,
+    Representativeness,
+)
+from vpack_pipeline.stats.proportions import clustered_proportion
+
+STATUSES: Final = ("ok", "failed", "refused", "not_sent", "missing")
+_OPEN: Final = frozenset({"n_cases", "failure_share", *(f"n_{status}" for status in STATUSES)})
+
+
+def failures(
+    *,
+    time_split: pl.DataFrame,
+    reference_standard: pl.DataFrame,
+    inferences: pl.DataFrame,
+    cases: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    representativeness: Representativeness,
+    covariates: tuple[Covariate, ...],
+    cut: datetime.date,
+) -> pl.DataFrame:
+    """Count the statuses of all included cases, mature or not, by finding, model and window.
+
+    No label is read, so nothing is withheld. ``stratum`` is ``all`` or a bin of a variable of the
+    profile. ``failure_share`` is the share of cases without a usable inference.
+    """
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "stratum"], evaluation, cut, open_metrics=_OPEN
+    )
+    analysis = AnalysisSet(
+        time_split=time_split,
+        reference_standard=reference_standard,
+        inferences=inferences,
+        index_test=index_test,
+    )
+    variables = representativeness.variables
+    levels = {
+        v.name: cases.select("case_id", binned(cases, v, covariates).alias("level"))
+        for v in variables
+    }
+    level = evaluation.interval.level
+    for finding, model_id, window in cells(findings, index_test):
+        included = analysis.cases(finding, model_id, window, is_mature=None)
+        keys = {"finding": finding, "model_id": model_id, "window": window}
+        _give(figures.at(**keys, stratum="all"), included, level)
+        for variable in variables:
+            level_of = included.joined(levels[variable.name], "level")
+            for label in bin_labels(variable):
+                place = figures.at(**keys, stratum=f"{variable.name}={label}")
+                _give(place, included.take((level_of == label).to_numpy()), level)
+    return figures.frame()
+
+
+def _give(place: Place, stratum: CaseSet, level: float) -> None:
+    place.count("n_cases", stratum.n, stratum.n)
+    for status in STATUSES:
+        place.count(f"n_{status}", int((stratum.status == status).sum()), stratum.n)
+    place.give("failure_share", clustered_proportion(~stratum.is_usable, stratum.patient, level))

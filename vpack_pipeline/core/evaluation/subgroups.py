@@ -1,0 +1,210 @@
+"""Does the index test do as well in every part of the cases? Strata fixed by the protocol.
+
+What does not belong here: how a case falls into a stratum (``core.variables``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.evaluation.analysis import (
+    AnalysisSet,
+    CaseSet,
+    primary_point,
+)
+from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
+from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
+from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.variables import bin_labels, binned
+from vpack_pipeline.protocol import (
+    Covariate,
+    Evaluation,
+    Finding,
+    IndexTest,
+    OperatingPoint,
+    Representativeness,
+    Variable,
+)
+from vpack_pipeline.stats.estimate import Estimate, normal_quantile
+from vpack_pipeline.stats.multiplicity import cochran_q, p_adjust
+from vpack_pipeline.stats.proportions import clustered_proportion
+
+METRICS: Final = ("auc", "sensitivity", "specificity")
+NO_POINT: Final = "the protocol states no operating point for this finding and model"
+_OPEN: Final = frozenset({"n_cases", "n_patients"})
+
+
+def subgroups(
+    *,
+    time_split: pl.DataFrame,
+    reference_standard: pl.DataFrame,
+    inferences: pl.DataFrame,
+    cases: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    representativeness: Representativeness,
+    covariates: tuple[Covariate, ...],
+    cut: datetime.date,
+) -> pl.DataFrame:
+    """Give the primary model's AUC, sensitivity and specificity in every stratum.
+
+    A stratum with fewer positives or negatives than the protocol's minimum is counted and its
+    figures are refused as insufficient. Per variable (stratum ``<variable>=*``) Cochran's Q asks
+    whether the strata that have figures differ by more than chance; its p is adjusted by Holm over
+    the variables. A patient may have cases in several strata; Q takes them as independent.
+
+    Parameters
+    ----------
+    cases : the case view, with the header fields and covariates that variables name
+    """
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "stratum"], evaluation, cut, open_metrics=_OPEN
+    )
+    analysis = AnalysisSet(
+        time_split=time_split,
+        reference_standard=reference_standard,
+        inferences=inferences,
+        index_test=index_test,
+    )
+    named = {v.name: v for v in representativeness.variables}
+    variables = [named[name] for name in evaluation.subgroups.variables]
+    levels = {
+        v.name: cases.select("case_id", binned(cases, v, covariates).alias("level"))
+        for v in variables
+    }
+    model_id = index_test.primary.id
+    for finding in findings:
+        for window in WINDOWS:
+            mature = analysis.cases(finding.name, model_id, window)
+            point = primary_point(evaluation, finding.name, model_id)
+            group = _Group(index_test, evaluation, point)
+            keys = {"finding": finding.name, "model_id": model_id, "window": window}
+            found: dict[str, list[dict[str, Estimate]]] = {}
+            for variable in variables:
+                level_of = mature.joined(levels[variable.name], "level")
+                found[variable.name] = [
+                    group.give(
+                        figures.at(**keys, stratum=f"{variable.name}={level}"),
+                        mature.take((level_of == level).to_numpy()),
+                    )
+                    for level in bin_labels(variable)
+                ]
+            _give_heterogeneity(figures, keys, variables, found, evaluation.interval.level)
+    return figures.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Gives the figures of one stratum."""
+
+    index_test: IndexTest
+    evaluation: Evaluation
+    point: OperatingPoint | None
+
+    def give(self, place: Place, stratum: CaseSet) -> dict[str, Estimate]:
+        n_positive = int(stratum.is_positive.sum())
+        n_negative = int(stratum.is_decided.sum()) - n_positive
+        place.count("n_cases", stratum.n, stratum.n)
+        place.count("n_patients", stratum.n_patients, stratum.n)
+        place.count("n_positive", n_positive, stratum.n)
+        place.count("n_negative", n_negative, stratum.n)
+        reason = self._insufficient(n_positive, n_negative)
+        if reason is not None:
+            for metric in METRICS:
+                place.refuse(metric, reason, n=stratum.n, events=n_positive)
+            return {}
+        level = self.evaluation.interval.level
+        decided = stratum.take(stratum.is_decided)
+        estimates = {"auc": itd_auc(decided, self.index_test, level)}
+        if self.point is not None:
+            table = tabulate(stratum, self.point, self.index_test, ITD)
+            for metric in ("sensitivity", "specificity"):
+                among, right = share(table, metric)
+                patient = stratum.patient[among]
+                estimates[metric] = clustered_proportion(right[among], patient, level)
+        for metric in METRICS:
+            if metric in estimates:
+                place.give(metric, estimates[metric])
+            else:
+                place.refuse(metric, NO_POINT, n=stratum.n)
+        return estimates
+
+    def _insufficient(self, n_positive: int, n_negative: int) -> str | None:
+        rule = self.evaluation.subgroups
+        if n_positive >= rule.minimum_positives and n_negative >= rule.minimum_negatives:
+            return None
+        return (
+            f"insufficient: fewer than {rule.minimum_positives} positives"
+            f" or {rule.minimum_negatives} negatives"
+        )
+
+
+def _give_heterogeneity(
+    figures: WindowedFigures,
+    keys: dict[str, str],
+    variables: list[Variable],
+    found: dict[str, list[dict[str, Estimate]]],
+    level: float,
+) -> None:
+    for metric in METRICS:
+        tests = {
+            v.name: _heterogeneity([e[metric] for e in found[v.name] if metric in e], level)
+            for v in variables
+        }
+        adjusted = _holm({name: test.p for name, test in tests.items()})
+        for variable in variables:
+            test = tests[variable.name]
+            place = figures.at(**keys, stratum=f"{variable.name}=*")
+            rows = {
+                f"heterogeneity_q_{metric}": (test.q, "Cochran Q"),
+                f"heterogeneity_p_{metric}": (test.p, "Cochran Q, chi-squared"),
+                f"heterogeneity_p_adjusted_{metric}": (
+                    adjusted.get(variable.name),
+                    "Holm over the subgroup variables",
+                ),
+            }
+            for name, (value, method) in rows.items():
+                place.give(name, value, n=test.n, method=method, reason=test.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heterogeneity:
+    q: float | None
+    p: float | None
+    n: int
+    reason: str | None
+
+
+def _heterogeneity(estimates: list[Estimate], level: float) -> _Heterogeneity:
+    values = np.array([math.nan if e.value is None else e.value for e in estimates])
+    errors = np.array([standard_error(e, level) for e in estimates])
+    test = cochran_q(values, errors)
+    return _Heterogeneity(test.q, test.p, sum(e.n for e in estimates), test.reason)
+
+
+def standard_error(estimate: Estimate, level: float) -> float:
+    """Read the standard error off an interval; NaN where the interval has no width.
+
+    A normal interval that was cut at 0 or 1 is read from its other side. Wilson's interval is not
+    symmetric: half its width stands for the error, as it does at the middle of the scale.
+    """
+    if estimate.value is None or estimate.lower is None or estimate.upper is None:
+        return math.nan
+    z = normal_quantile(level)
+    below, above = estimate.value - estimate.lower, estimate.upper - estimate.value
+    is_cut = estimate.lower <= 0 or estimate.upper >= 1
+    reach = max(below, above) if is_cut else (below + above) / 2
+    return reach / z if reach > 0 else math.nan
+
+
+def _holm(p: dict[str, float | None]) -> dict[str, float]:
+    known = {name: value for name, value in p.items() if value is not None}
+    adjusted = p_adjust(np.array(list(known.values()), dtype=np.float64), "holm")
+    return dict(zip(known, adjusted.tolist(), strict=True))

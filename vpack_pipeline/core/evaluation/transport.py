@@ -1,0 +1,289 @@
+"""What the figures would be in the population that the site stated, or why that cannot be said.
+
+Cases are weighted so that their mix of cells is the target's. That moves the case mix and nothing
+else: it assumes that within a cell the index test does as well there as here. What does not belong
+here: how far the mix differs (``representativeness``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from vpack_pipeline.core.evaluation.analysis import (
+    NO_AUC,
+    NO_INFERENCE,
+    AnalysisSet,
+    CaseSet,
+    cells,
+    generator,
+    intention_to_diagnose_score,
+)
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
+from vpack_pipeline.core.evaluation.weights import (
+    NO_FRACTION,
+    SamplingWeights,
+    per_thousand,
+    weighted_proportion,
+)
+from vpack_pipeline.core.variables import binned
+from vpack_pipeline.errors import InputError, Problem
+from vpack_pipeline.protocol import (
+    Covariate,
+    Evaluation,
+    Finding,
+    IndexTest,
+    OperatingPoint,
+    Representativeness,
+    Sampling,
+)
+from vpack_pipeline.stats.distances import kish_ess
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+from vpack_pipeline.stats.resampling import cluster_weights, percentile_interval
+from vpack_pipeline.stats.roc import auc, auc_replicates
+
+NO_TARGET: Final = "the site delivered no target population"
+NO_CASES: Final = "no mature case in this window"
+NO_POINT: Final = "none"
+"""Stands where an operating point does, for figures that need none."""
+_SUPPORT: Final = ("target_cells", "unsupported_cells", "unsupported_share")
+_AT_POINT: Final = (
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "flagged_per_1000",
+    "missed_per_1000",
+    "false_alarms_per_1000",
+)
+
+
+def transport(
+    *,
+    time_split: pl.DataFrame,
+    reference_standard: pl.DataFrame,
+    inferences: pl.DataFrame,
+    cases: pl.DataFrame,
+    population: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    representativeness: Representativeness,
+    covariates: tuple[Covariate, ...],
+    sampling: Sampling,
+    cut: datetime.date,
+) -> pl.DataFrame:
+    """Weight cases towards the target population and give the figures again.
+
+    A case weighs its cell's share of the target over the cell's share of the mature cases here,
+    times its inverse sampling fraction (which the shares here take in too). Figures are ratios of
+    weight within the reference class, with Kish's effective sample size beside them, and are
+    refused where a cell of the target holds no case.
+
+    Parameters
+    ----------
+    population : cohort/population; ``cell`` is a JSON object variable → bin label
+    """
+    figures = WindowedFigures(["finding", "model_id", "window", "operating_point"], evaluation, cut)
+    analysis = AnalysisSet(
+        time_split=time_split,
+        reference_standard=reference_standard,
+        inferences=inferences,
+        index_test=index_test,
+    )
+    target = _Target.read(population, cases, representativeness, covariates)
+    sampled = SamplingWeights(cases, sampling)
+    for finding, model_id, window in cells(findings, index_test):
+        mature = analysis.cases(finding, model_id, window)
+        keys = {"finding": finding, "model_id": model_id, "window": window}
+        weighting = target.weigh(mature, sampled)
+        place = figures.at(**keys, operating_point=NO_POINT)
+        _give_support(place, weighting, mature)
+        rng = generator(evaluation.seed, "transport", finding, model_id, window)
+        _give_auc(place, weighting, mature, index_test, evaluation, rng)
+        for point in evaluation.operating_points:
+            if (point.finding, point.model) == (finding, model_id):
+                place = figures.at(**keys, operating_point=point.name)
+                _give_point(place, weighting, mature, point, index_test, evaluation)
+    return figures.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighting:
+    """Weights of the cases, or why there are none; and the support that was found."""
+
+    weight: FloatArray | None
+    reason: str | None
+    n_cells: int | None = None
+    n_unsupported: int | None = None
+    unsupported_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The target's share of each cell, and the cell of each case."""
+
+    share: pl.DataFrame
+    cell_of: pl.DataFrame
+
+    @classmethod
+    def read(
+        cls,
+        population: pl.DataFrame,
+        cases: pl.DataFrame,
+        representativeness: Representativeness,
+        covariates: tuple[Covariate, ...],
+    ) -> _Target:
+        counted = population.filter(pl.col("in_force") & (pl.col("n") > 0))
+        parsed = [json.loads(cell) for cell in counted["cell"]]
+        names = sorted({name for cell in parsed for name in cell})
+        keys = [json.dumps([cell.get(name) for name in names]) for cell in parsed]
+        share_of = (
+            pl.DataFrame({"cell": keys, "n": counted["n"]}, schema_overrides={"cell": pl.String})
+            .group_by("cell")
+            .agg(pl.col("n").sum())
+            .sort("cell")
+        )
+        total = share_of["n"].sum()
+        named = {v.name: v for v in representativeness.variables}
+        unknown = [name for name in names if name not in named]
+        if unknown:
+            remedy = f"use {', '.join(sorted(named))}"
+            raise InputError(
+                [Problem(f"population {name}", "is not profiled", remedy) for name in unknown]
+            )
+        columns = [binned(cases, named[name], covariates).to_list() for name in names]
+        rows = zip(*columns, strict=True) if columns else ((),) * cases.height
+        return cls(
+            share_of.select("cell", (pl.col("n") / total).alias("target")),
+            pl.DataFrame(
+                {"case_id": cases["case_id"], "cell": [json.dumps(list(row)) for row in rows]},
+                schema_overrides={"cell": pl.String},
+            ),
+        )
+
+    def weigh(self, mature: CaseSet, sampled: SamplingWeights) -> _Weighting:
+        """Weigh cases by target share over share here, times the inverse sampling fraction."""
+        if self.share.is_empty():
+            return _Weighting(None, NO_TARGET)
+        sampling_weight = sampled.of(mature)
+        if sampling_weight is None:
+            return _Weighting(None, NO_FRACTION)
+        frame = pl.DataFrame(
+            {
+                "cell": mature.joined(self.cell_of, "cell"),
+                "sampling": sampling_weight,
+            }
+        )
+        seen = set(frame["cell"])
+        lacking = self.share.filter(~pl.col("cell").is_in(list(seen)))
+        support = (self.share.height, lacking.height, float(lacking["target"].sum()))
+        if mature.n == 0:
+            return _Weighting(None, NO_CASES, *support)
+        if lacking.height:
+            reason = (
+                f"{support[1]} of {support[0]} cells of the target,"
+                f" {support[2]:.1%} of it, hold no case here"
+            )
+            return _Weighting(None, reason, *support)
+        codes, totals = _cell_totals(frame)
+        target = (
+            frame.join(self.share, on="cell", how="left", maintain_order="left")["target"]
+            .fill_null(0.0)
+            .to_numpy()
+        )
+        here = totals[codes] / totals.sum()
+        return _Weighting(sampling_weight * target / here, None, *support)
+
+
+def _cell_totals(frame: pl.DataFrame) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Code the cells and sum the sampling weight of each, in the order of the cases."""
+    codes = np.unique(frame["cell"].to_numpy(), return_inverse=True)[1].reshape(-1)
+    return codes, np.bincount(codes, weights=frame["sampling"].to_numpy()).astype(np.float64)
+
+
+def _give_support(place: Place, weighting: _Weighting, mature: CaseSet) -> None:
+    values = (weighting.n_cells, weighting.n_unsupported, weighting.unsupported_share)
+    for metric, value in zip(_SUPPORT, values, strict=True):
+        place.give(metric, value, method="cells of the target", reason=weighting.reason)
+    size = None if weighting.weight is None else kish_ess(weighting.weight)
+    place.give(
+        "effective_sample_size",
+        size,
+        n=mature.n,
+        method="Kish",
+        reason=weighting.reason,
+    )
+
+
+def _give_auc(
+    place: Place,
+    weighting: _Weighting,
+    mature: CaseSet,
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    rng: np.random.Generator,
+) -> None:
+    place.give("auc", _auc(weighting, mature, index_test, evaluation, rng))
+
+
+def _auc(
+    weighting: _Weighting,
+    mature: CaseSet,
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    rng: np.random.Generator,
+) -> Estimate:
+    method = "weighted, patient bootstrap with the weights held fixed"
+    decided = mature.take(mature.is_decided)
+    positive, n, events = decided.is_positive, decided.n, int(decided.is_positive.sum())
+    reason = weighting.reason
+    if index_test.output.kind == "binary":
+        reason = NO_AUC
+    elif reason is None and not decided.is_usable.any():
+        reason = NO_INFERENCE
+    if reason is not None or weighting.weight is None:
+        return undefined(reason or "", method=method, n=n, events=events)
+    weight = weighting.weight[mature.is_decided]
+    score = intention_to_diagnose_score(decided, index_test)
+    value = auc(score, positive, weight)
+    if value is None:
+        reason = "only one class carries weight"
+        return undefined(reason, method=method, n=n, events=events)
+    drawn = cluster_weights(decided.patient, evaluation.replicates, rng)
+    replicates = [auc_replicates(score, positive, draw * weight) for draw in drawn]
+    interval = percentile_interval(np.concatenate(replicates), evaluation.interval.level)
+    return Estimate(value, interval.lower, interval.upper, n, events, method)
+
+
+def _give_point(
+    place: Place,
+    weighting: _Weighting,
+    mature: CaseSet,
+    point: OperatingPoint,
+    index_test: IndexTest,
+    evaluation: Evaluation,
+) -> None:
+    reason = weighting.reason
+    if reason is None and not mature.is_usable.any():
+        reason = NO_INFERENCE
+    table = tabulate(mature, point, index_test, ITD)
+    for metric in _AT_POINT:
+        among, right = share(table, metric)
+        if reason is not None or weighting.weight is None:
+            place.refuse(metric, reason or "", n=int(among.sum()))
+            continue
+        estimate = weighted_proportion(
+            right[among],
+            weighting.weight[among],
+            mature.patient[among],
+            evaluation.interval.level,
+        )
+        place.give(metric, per_thousand(estimate) if "_per_" in metric else estimate)
