@@ -323,3 +323,21 @@ def test_order_of_rows_does_not_change_a_figure():
 
 def test_every_distance_says_what_it_is():
     assert all(distance.__doc__ for distance in DISTANCES.values())
+
+
+@pytest.mark.parametrize("cells", [CELLS, ()])
+def test_profile_and_match_pass_their_gate_with_and_without_a_target(cells, tmp_path):
+    from vpack_pipeline.gate import check
+
+    given = {
+        **case_frame(ROWS),
+        "population": population(cells),
+        "representativeness": Representativeness(variables=(AGE, SEX), distances=ALL_DISTANCES),
+        "covariates": (),
+    }
+    tables = {"profile": profile(**given), "match": match(**given, evaluation=evaluation())}
+    for name, frame in tables.items():
+        file = tmp_path / f"{name}.parquet"
+        frame.write_parquet(file)
+        checked = check.run(contracts.load()[f"representativeness/{name}"], [file], frame.height)
+        assert [(c.id, c.outcome) for c in checked if c.closes] == []
