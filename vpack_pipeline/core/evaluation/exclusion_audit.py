@@ -248,7 +248,7 @@ class _Audit:
             place.refuse(name, "the goal is cleared even with all of them wrong", n=m)
         else:
             found = _first_failure(clears, m)
-            place.give(name, found, n=m, events=found, method="goal against the lower bound")
+            place.give(name, found, n=m, method="goal against the lower bound")
 
 
 def _right(cases: CaseSet, point: OperatingPoint, index_test: IndexTest, code: int) -> BoolArray:

@@ -34,6 +34,10 @@ BROKEN: Final = "broken"
 NOT_ASSESSABLE: Final = "not_assessable"
 WITHHELD: Final = "withheld"
 
+_NOT_PEOPLE: Final = frozenset(
+    {"protocols", "models", "operating points", "rules", "weeks", "findings"}
+)
+"""Units of the protocol or the calendar: their numbers are no small cells of patients."""
 _LEAST_WEEKS: Final = 4
 _LEAST_SURPRISE: Final = 0.01
 """An empty week counts as a gap where chance would leave one in less than 1 of 100 studies."""
@@ -118,7 +122,7 @@ def integrity(
     """Check how the study was run, rule by rule; :data:`RULES` says what each asks.
 
     ``n`` is how many units could be checked, ``events`` and ``estimate`` how many broke the rule;
-    ``method`` names the unit. A rule that no unit can be held to is refused as not assessable, and
+    ``method`` names the unit (and holds n where units are no cases or people). A rule that no unit can be held to is refused as not assessable, and
     units without the needed time or answer are counted in ``reason``.
     """
     study = Study(
@@ -159,12 +163,13 @@ def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
         nothing = reason or f"there are no {found.unit} to check"
         figures.refuse("violations", nothing, n=0, rule=rule, title=title, verdict=NOT_ASSESSABLE)
         return
+    is_public = found.unit in _NOT_PEOPLE
     figures.give(
         "violations",
         found.violations,
-        n=found.n,
-        events=found.violations,
-        method=f"count of {found.unit}",
+        n=None if is_public else found.n,
+        events=None if is_public else found.violations,
+        method=f"count of {found.unit}" + (f", of {found.n}" if is_public else ""),
         reason=reason,
         rule=rule,
         title=title,
