@@ -113,9 +113,7 @@ def cut_for(
     """
     if as_of is None:
         if not deliveries:
-            raise nothing_counts(
-                "no delivery is closed", "deliver files and close with DONE"
-            )
+            raise nothing_counts("no delivery is closed", "deliver files and close with DONE")
         return max((d.name for d in deliveries), key=moment)
     day, number = moment(as_of)
     if number > 1:

@@ -119,9 +119,7 @@ def is_closed(folder: Path) -> bool:
 
 def _folders(root: Path, problems: list[Problem]) -> list[str]:
     if not root.is_dir():
-        raise nothing_counts(
-            "the folder named in site.yaml is absent", "run `vpack deliver`"
-        )
+        raise nothing_counts("the folder named in site.yaml is absent", "run `vpack deliver`")
     entries = sorted(e for e in root.iterdir() if not e.name.startswith("."))
     for entry in entries:
         if not entry.is_dir():

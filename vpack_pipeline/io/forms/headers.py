@@ -6,13 +6,16 @@ What does not belong here: what a cell means once its column is known (``cells``
 from __future__ import annotations
 
 import difflib
+import functools
 import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+import polars.exceptions
 
 from vpack_pipeline.errors import DeliveryError, Problem
 from vpack_pipeline.io.forms.fields import ONE_OF, Field, fields_of
@@ -152,7 +155,24 @@ def _convention_problems(where: str, form: InputForm) -> list[Problem]:
         found.append(
             Problem(f"{where}.zone", "is no IANA time zone", "write it like Europe/Zurich")
         )
+    if not _recovers(form.date_format):
+        found.append(Problem(f"{where}.date_format", "gives no date", "write it like %d.%m.%Y"))
+    if form.datetime_format != "iso8601" and not _recovers(form.datetime_format):
+        remedy = "write it like %d.%m.%Y %H:%M, or iso8601"
+        found.append(Problem(f"{where}.datetime_format", "gives no time", remedy))
     return found
+
+
+@functools.cache
+def _recovers(strptime: str) -> bool:
+    """Write a known day in a form and read it back: a form without day or year cannot."""
+    known = pl.Series([datetime(2021, 3, 4, 15, 6, 7, tzinfo=UTC)], dtype=pl.Datetime("us", "UTC"))
+    try:
+        written = known.dt.strftime(strptime)
+        parsed = written.str.to_datetime(strptime, strict=False, time_unit="us")
+    except polars.exceptions.PolarsError:
+        return False
+    return parsed.dt.date().to_list() == known.dt.date().to_list()
 
 
 def _is_zone(name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -24,7 +24,7 @@ MAXIMUM_ROWS: Final = 20_000_000
 MAXIMUM_BYTES: Final = 4 * 2**30
 """Of a CSV file, or of a parquet file once unpacked: a small one can claim to hold far more."""
 
-_CHUNK: Final = 50_000
+_CHUNK: Final = 20_000
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _PYTHON_CODECS: Final = {"utf-8": "utf-8-sig", "utf-16": "utf-16"}
 
@@ -144,17 +144,20 @@ def _collect(records: Iterator[list[str]], headers: tuple[str, ...], where: str)
     schema = dict.fromkeys(names, pl.String)
     frames = [pl.DataFrame(schema={"line": pl.Int64, **schema})]
     ragged: list[int] = []
-    numbered = enumerate((record for record in records if record), start=1)
-    while chunk := list(itertools.islice(numbered, _CHUNK)):
-        if chunk[-1][0] > MAXIMUM_ROWS:
+    rows = filter(None, records)  # a blank line is no row
+    delivered = 0
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        lines: Sequence[int] = range(delivered + 1, delivered + len(chunk) + 1)
+        delivered += len(chunk)
+        if delivered > MAXIMUM_ROWS:
             raise _refuse(where, f"more than {MAXIMUM_ROWS} rows", "deliver it in parts")
-        ragged += [line for line, record in chunk if len(record) != width]
-        whole = [(line, record) for line, record in chunk if len(record) == width]
-        columns = zip(*(record for _, record in whole), strict=True)
-        lines = pl.Series("line", [line for line, _ in whole], dtype=pl.Int64)
-        cells = [pl.Series(n, c, dtype=pl.String) for n, c in zip(names, columns, strict=False)]
-        if whole:
-            frames.append(pl.DataFrame([lines, *cells]))
+        if set(map(len, chunk)) != {width}:
+            ragged += [n for n, r in zip(lines, chunk, strict=True) if len(r) != width]
+            whole = [(n, r) for n, r in zip(lines, chunk, strict=True) if len(r) == width]
+            lines, chunk = [n for n, _ in whole], [r for _, r in whole]
+        columns = zip(*chunk, strict=True) if chunk else [()] * width
+        cells = [pl.Series(n, c, dtype=pl.String) for n, c in zip(names, columns, strict=True)]
+        frames.append(pl.DataFrame([pl.Series("line", lines, dtype=pl.Int64), *cells]))
     return Sheet(where, headers, pl.concat(frames), tuple(ragged))
 
 

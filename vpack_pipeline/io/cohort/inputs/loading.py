@@ -127,7 +127,8 @@ def finish(
     accepted = rows.filter(pl.col("reason").is_null()).drop("reason", "field", "finding_cell")
     table = supersede(accepted, sequence(deliveries, kind), key, revision)
     loaded = Loaded(
-        contracts.conform(table.select(list(contract.polars_schema)), contract), quarantined(kind, rows)
+        contracts.conform(table.select(list(contract.polars_schema)), contract),
+        quarantined(kind, rows),
     )
     check_balance(kind, deliveries, loaded)
     return loaded
