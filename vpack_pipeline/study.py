@@ -16,7 +16,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.errors import DocumentError, InputError, Problem, UsageError
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
-from vpack_pipeline.strict_yaml import read_model
+from vpack_pipeline.strict_yaml import parse, read_model
 
 SITES = Path("data/sites")
 PROTOCOLS = Path("data/protocols")
@@ -60,7 +60,10 @@ def load(root: Path, site_id: str) -> Study:
         remedy = f"did you mean {near[0]!r}?" if near else "make it with `vpack init SITE`"
         raise UsageError(Problem(f"{SITES}", "no such site", remedy))
     path = root / SITES / site_id / "site.yaml"
-    site = read_model(path, Site)
+    try:
+        site = read_model(path, Site)
+    except DocumentError as error:
+        raise DocumentError([*error.problems, *_named_protocol_problems(root, path)]) from None
     if site.site_id != site_id:
         raise DocumentError(
             Problem(f"{site_id}/site.yaml", "site_id is not the folder's name", "make them equal")
@@ -70,6 +73,18 @@ def load(root: Path, site_id: str) -> Study:
     if found:
         raise DocumentError(found)
     return Study(root, protocol, site)
+
+
+def _named_protocol_problems(root: Path, path: Path) -> tuple[Problem, ...]:
+    """Find what is wrong with the protocol of a site that is refused itself."""
+    try:
+        data, _ = parse(path.read_text(encoding="utf-8-sig"), path.name)
+        find_protocol(root, str(data["protocol"]))
+    except DocumentError as error:
+        return tuple(p for p in error.problems if not p.where.startswith("site.yaml"))
+    except (OSError, UnicodeDecodeError, TypeError, KeyError):
+        pass
+    return ()
 
 
 def find_protocol(root: Path, reference: str) -> Protocol:
@@ -111,6 +126,7 @@ def problems(protocol: Protocol, site: Site) -> list[Problem]:
         *_registry_problems(protocol),
         *_finding_problems(protocol),
         *_variable_problems(protocol),
+        *_monitor_problems(protocol),
         *_maturity_problems(protocol),
         *_rule_problems(protocol),
         *_site_problems(protocol, site),
@@ -133,7 +149,7 @@ def _registry_problems(protocol: Protocol) -> Iterable[Problem]:
         for m in protocol.drift.monitors
     ]
     return [
-        Problem(f"{protocol.reference} {where}", f"no {name!r}", f"there are {_list(known)}")
+        Problem(f"{protocol.reference} {where}", f"no {name!r}", _nearest(name, known))
         for where, name, known in asked
         if name not in known
     ]
@@ -154,10 +170,16 @@ def _finding_problems(protocol: Protocol) -> Iterable[Problem]:
         (f"drift.monitors {m.name}.finding", m.finding, findings) for m in protocol.drift.monitors
     ]
     return [
-        Problem(f"{protocol.reference} {where}", f"no {name!r}", f"there are {_list(known)}")
+        Problem(f"{protocol.reference} {where}", f"no {name!r}", _nearest(name, known))
         for where, name, known in asked
         if name is not None and name not in known
     ]
+
+
+def _monitor_problems(protocol: Protocol) -> Iterable[Problem]:
+    from vpack_pipeline.core.drift import check_monitors
+
+    return check_monitors(protocol, eligibility_views()["case"])
 
 
 def _variable_problems(protocol: Protocol) -> Iterable[Problem]:
@@ -215,11 +237,15 @@ def _site_problems(protocol: Protocol, site: Site) -> Iterable[Problem]:
     for kind, form in site.inputs.items():
         for name in form.wide.findings if form.wide else ():
             if name not in findings:
-                remedy = f"there are {_list(findings)}"
-                found.append(
-                    Problem(f"site.yaml inputs.{kind}.wide", f"no finding {name!r}", remedy)
-                )
+                where = f"site.yaml inputs.{kind}.wide"
+                found.append(Problem(where, f"no finding {name!r}", _nearest(name, findings)))
     return found
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    there = f"there are {_list(known)}"
+    return f"did you mean {near[0]!r}? {there}" if near else there
 
 
 def _list(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from vpack_pipeline.stats.estimate import (
     normal_quantile,
     undefined,
 )
+
+PSI_FLOOR: Final = 1e-4
+"""Least share of a bin in the PSI: without it an empty bin would make it infinite."""
 
 
 class Moments(NamedTuple):
@@ -97,7 +100,7 @@ def jensen_shannon(counts_a: FloatArray, counts_b: FloatArray) -> float | None:
     a, b = _pair(counts_a, counts_b)
     if min(a.sum(), b.sum()) <= 0:
         return None
-    return float(_jensen_shannon_rows(a[None, :] / a.sum(), b[None, :] / b.sum())[0])
+    return float(jensen_shannon_rows(a[None, :] / a.sum(), b[None, :] / b.sum())[0])
 
 
 def jensen_shannon_null(
@@ -124,10 +127,10 @@ def jensen_shannon_null(
         target = np.broadcast_to(p, sample.shape)
     else:
         target = rng.multinomial(n_target, p, size=replicates) / n_target
-    return float(np.quantile(_jensen_shannon_rows(sample, target), quantile))
+    return float(np.quantile(jensen_shannon_rows(sample, target), quantile))
 
 
-def psi(counts_a: FloatArray, counts_b: FloatArray, floor: float = 1e-4) -> float | None:
+def psi(counts_a: FloatArray, counts_b: FloatArray, floor: float = PSI_FLOOR) -> float | None:
     """Population stability index Σ (a − b) ln(a / b) over shares, each at least ``floor``.
 
     None where a set is empty. Its null expectation depends on the sizes (``psi_null_expectation``):
@@ -136,8 +139,14 @@ def psi(counts_a: FloatArray, counts_b: FloatArray, floor: float = 1e-4) -> floa
     a, b = _pair(counts_a, counts_b)
     if min(a.sum(), b.sum()) <= 0:
         return None
-    p, q = np.maximum(a / a.sum(), floor), np.maximum(b / b.sum(), floor)
-    return float((p - q) @ np.log(p / q))
+    return float(psi_rows(a[None, :] / a.sum(), b[None, :] / b.sum(), floor)[0])
+
+
+def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArray:
+    """``psi`` of each row of two (r, k) arrays of shares: (r,); nan from nan."""
+    first, second = np.maximum(p, floor), np.maximum(q, floor)
+    index: FloatArray = ((first - second) * np.log(first / second)).sum(axis=1)
+    return index
 
 
 def kolmogorov_smirnov(a: FloatArray, b: FloatArray) -> HypothesisTest:
@@ -241,11 +250,12 @@ def _hedges_olkin(d: float, n_a: float, n_b: float, method: str, level: float) -
     return Estimate(float(d), float(d - reach), float(d + reach), round(n_a + n_b), None, method)
 
 
-def _jensen_shannon_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+def jensen_shannon_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+    """``jensen_shannon`` of each row of two (r, k) arrays of shares: (r,); nan from nan."""
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.where(p > 0, p * np.log2(p / middle), 0.0)
-        right = np.where(q > 0, q * np.log2(q / middle), 0.0)
+        left = np.where(p == 0, 0.0, p * np.log2(p / middle))
+        right = np.where(q == 0, 0.0, q * np.log2(q / middle))
     # Equal rows come out at ±1e-17.
     divergence: FloatArray = np.maximum((left + right).sum(axis=1) / 2, 0.0)
     return divergence

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.drift.monitors import MONITORS, Encoding
+from vpack_pipeline.core.drift.monitors import MONITORS, Encoding, Kind
 from vpack_pipeline.core.drift.signals import take
 from vpack_pipeline.protocol import Drift, Monitor
 from vpack_pipeline.stats.estimate import FloatArray
@@ -23,7 +23,8 @@ from vpack_pipeline.stats.estimate import FloatArray
 HELD_OUT_SHARE: Final = 0.3
 QUARTER_DAYS: Final = 365.25 / 4
 TWO_YEARS_DAYS: Final = 365.25 * 2
-_CHUNK: Final = 100
+_CELLS: Final = 10_000_000
+"""Weights drawn at once: replicates × patients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,22 @@ class Baseline:
 
 
 def baseline_of(monitor: Monitor, reference: Reference, drift: Drift) -> Baseline:
-    """Make a monitor's baseline from the reference patients who are not held out."""
+    """Make a monitor's baseline from the reference patients who are not held out.
+
+    An event looks at all of them: what a held-out patient had was seen before.
+    """
     kind = MONITORS[monitor.statistic]
-    own = take(reference.values[monitor.name], ~reference.held_out)
+    return _baseline(monitor, reference, drift, behind_baseline(kind, reference))
+
+
+def behind_baseline(kind: Kind, reference: Reference) -> Any:
+    """Mark the reference cases that a baseline is made of: (n,) bool."""
+    return np.ones(reference.n, dtype=bool) if kind.is_event else ~reference.held_out
+
+
+def _baseline(monitor: Monitor, reference: Reference, drift: Drift, mask: Any) -> Baseline:
+    kind = MONITORS[monitor.statistic]
+    own = take(reference.values[monitor.name], mask)
     encoding = kind.prepare(own, monitor.bins)
     sums = encoding.encode(own, 0.0).sum(axis=0)
     if kind.is_volume:
@@ -111,7 +125,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """All limits, and the plan-wide chance of a false signal in a window, on held-out patients."""
+    """All limits, and the plan-wide chance of a false signal in a window, on held-out patients.
+
+    ``reason`` says why there are no limits at all, where there are none.
+    """
 
     limits: Mapping[str, Limit]
     window_n: int
@@ -119,6 +136,7 @@ class Calibration:
     action_budget: float
     warning_rate: float | None
     action_rate: float | None
+    reason: str | None = None
 
 
 def calibrate(reference: Reference, drift: Drift) -> Calibration:
@@ -132,17 +150,18 @@ def calibrate(reference: Reference, drift: Drift) -> Calibration:
         min(0.5, drift.false_alarms.warnings_per_quarter * drift.cadence_days / QUARTER_DAYS),
         min(0.5, drift.false_alarms.actions_per_two_years * drift.cadence_days / TWO_YEARS_DAYS),
     )
-    reason = _too_thin(reference, drift, window_n)
+    reason = _too_thin(reference, drift, window_n) or _too_coarse(drift, budgets[1])
     if reason is not None:
         refused = Limit(None, None, None, None, None, None, reason)
         names = [m.name for m in drift.monitors]
-        return Calibration(dict.fromkeys(names, refused), window_n, *budgets, None, None)
-    baselines = [baseline_of(m, reference, drift) for m in drift.monitors]
+        return Calibration(dict.fromkeys(names, refused), window_n, *budgets, None, None, reason)
+    kept = ~reference.held_out
+    baselines = [_baseline(m, reference, drift, kept) for m in drift.monitors]
     rng = np.random.default_rng(drift.seed + 1)
-    null = _statistics(baselines, reference, drift, rng, _Draw(~reference.held_out, True, 0.0))
-    held = _statistics(baselines, reference, drift, rng, _Draw(reference.held_out, False, 0.0))
     shift = drift.minimum_detectable_change
-    moved = _statistics(baselines, reference, drift, rng, _Draw(reference.held_out, False, shift))
+    null = _statistics(baselines, reference, drift, rng, _Draw(kept, is_null=True))
+    held = _statistics(baselines, reference, drift, rng, _Draw(reference.held_out))
+    moved = _statistics(baselines, reference, drift, rng, _Draw(reference.held_out, shift))
     warning = _shared_limits(null, baselines, budgets[0])
     action = _shared_limits(null, baselines, budgets[1])
     limits = {
@@ -166,18 +185,31 @@ def _too_thin(reference: Reference, drift: Drift, window_n: int) -> str | None:
             f"a window holds about {window_n} cases at this site, fewer than the"
             f" {drift.minimum_cases} that the protocol asks for"
         )
-    if not reference.held_out.any() or reference.held_out.all():
+    if not reference.held_out.any():
         return "too few patients to hold some out"
     return None
 
 
+def _too_coarse(drift: Drift, budget: float) -> str | None:
+    """Say so where the rarest signal of the budget is rarer than replicates can show."""
+    if budget * drift.replicates >= len(drift.monitors):
+        return None
+    return (
+        f"{drift.replicates} replicates cannot show a rate of {budget:.2g} per window shared by"
+        f" {len(drift.monitors)} monitors"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Draw:
-    """From whom windows are drawn, whether the reference is drawn again, and what is injected."""
+    """From whom windows are drawn, and what change is injected.
+
+    For the null the reference is drawn again as well: limits allow for its sampling error.
+    """
 
     pool: Any
-    resample_reference: bool
-    shift: float
+    shift: float = 0.0
+    is_null: bool = False
 
 
 def _statistics(
@@ -188,28 +220,39 @@ def _statistics(
     draw: _Draw,
 ) -> FloatArray:
     """Simulate windows: (replicates, monitors), all monitors on the same drawn patients."""
-    kept = ~reference.held_out
-    base_tables = _per_patient(baselines, reference, kept, 0.0)
+    base_tables = _per_patient(baselines, reference, ~reference.held_out, 0.0)
     pool_tables = _per_patient(baselines, reference, draw.pool, draw.shift)
     n_base, n_pool = base_tables[0].shape[0], pool_tables[0].shape[0]
-    # Poisson weights let the volume of a window vary as it does; the rate keeps its mean.
     rate = drift.window_days / reference.days * reference.n / int(draw.pool.sum())
     made = np.empty((drift.replicates, len(baselines)))
-    for start in range(0, drift.replicates, _CHUNK):
-        rows = min(_CHUNK, drift.replicates - start)
-        window_weights = rng.poisson(rate, (rows, n_pool)).astype(np.float64)
-        base_weights = (
-            rng.multinomial(n_base, np.full(n_base, 1 / n_base), rows).astype(np.float64)
-            if draw.resample_reference
-            else np.ones((rows, n_base))
-        )
+    step = max(1, _CELLS // max(n_base, n_pool))
+    for start in range(0, drift.replicates, step):
+        rows = min(step, drift.replicates - start)
+        # Poisson weights, so that the volume of a window and of the reference vary as they do.
+        if draw.is_null:
+            base_weights = rng.poisson(1.0, (rows, n_base)).astype(np.float64)
+            window_weights = rng.poisson(rate, (rows, n_pool)).astype(np.float64)
+        else:
+            base_weights = np.ones((1, n_base))
+            window_weights = _dealt(rng.poisson(rate * n_pool, rows), n_pool, rng)
         for i, baseline in enumerate(baselines):
             kind = MONITORS[baseline.monitor.statistic]
-            sums = base_weights @ base_tables[i]
+            sums = np.broadcast_to(base_weights @ base_tables[i], (rows, baseline.sums.size))
             if kind.is_volume:
                 sums = sums * volume_factor(reference, drift)
             made[start : start + rows, i] = kind.statistic(sums, window_weights @ pool_tables[i])
     return made
+
+
+def _dealt(sizes: Any, n_pool: int, rng: np.random.Generator) -> FloatArray:
+    """Draw so many patients a row: none twice before all were drawn.
+
+    A few held-out patients drawn with replacement would stand for a population of their own, and
+    its distance to the reference would be counted as false alarms.
+    """
+    rank = np.argsort(rng.random((len(sizes), n_pool)), axis=1)
+    whole, rest = np.divmod(sizes, n_pool)
+    return np.asarray(whole[:, None] + (rank < rest[:, None]), dtype=np.float64)
 
 
 def _per_patient(
@@ -229,32 +272,34 @@ def _per_patient(
 def _shared_limits(
     null: FloatArray, baselines: Sequence[Baseline], budget: float
 ) -> list[float | None]:
-    """Give each monitor a limit so that any of them signals with the budget's chance.
+    """Give each monitor a limit so that any of them signals with no more than the budget's chance.
 
-    Each monitor's limit is the same upper quantile of its own null, chosen from the joint null by
-    the distribution of the smallest p value.
+    Each monitor's limit leaves the same number of its own null values above it: the largest number
+    for which the smallest of a replicate's ranks stays within the budget.
     """
-    calibrated = [
-        i
-        for i, b in enumerate(baselines)
-        if not MONITORS[b.monitor.statistic].is_event and np.isfinite(null[:, i]).any()
-    ]
     limits: list[float | None] = [
         0.0 if MONITORS[b.monitor.statistic].is_event else None for b in baselines
+    ]
+    calibrated = [
+        i for i, limit in enumerate(limits) if limit is None and np.isfinite(null[:, i]).any()
     ]
     if not calibrated:
         return limits
     values = np.where(np.isfinite(null[:, calibrated]), null[:, calibrated], -np.inf)
     replicates = values.shape[0]
     ordered = np.sort(values, axis=0)
-    below = np.stack(
-        [np.searchsorted(ordered[:, j], values[:, j], "left") for j in range(len(calibrated))], 1
+    reached = np.stack(
+        [
+            replicates - np.searchsorted(o, v, "left")
+            for o, v in zip(ordered.T, values.T, strict=True)
+        ]
     )
-    smallest_p = (1 - below / replicates).min(axis=1)
-    level = float(np.quantile(smallest_p, budget, method="lower"))
-    rank = min(replicates - 1, max(0, math.ceil((1 - level) * replicates) - 1))
+    smallest = np.sort(reached.min(axis=0))
+    # As many replicates as the budget allows may signal; ties at the edge must not.
+    above = int(smallest[math.floor(budget * replicates)]) - 1
     for j, i in enumerate(calibrated):
-        limits[i] = float(ordered[rank, j])
+        limit = float(ordered[replicates - 1 - above, j])
+        limits[i] = limit if math.isfinite(limit) else None
     return limits
 
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from vpack_pipeline.stats.distances import jensen_shannon_rows, psi_rows
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.monitoring import quantile_edges
 
 KS_BINS: Final = 50
-PSI_FLOOR: Final = 1e-4
+SPREAD_FLOOR: Final = 1e-9
+"""A variance below this part of the mean square is rounding, not spread."""
 UNSEEN: Final = "not seen before"
 MISSING: Final = "missing"
 
@@ -46,19 +49,24 @@ class Kind:
     prepare : (reference values, bins) → how to encode values
     statistic : (reference sums, window sums), each (r, k) → (r,); nan where undefined
     change : what ``minimum_detectable_change`` means for this kind, in words
+    needs : what the variable must be: any, number, yes_no, probability, or none
     is_event : any value above zero is an action signal; no limit is calibrated
     is_volume : reference sums are brought to the length of a window first
+    is_proxy : stands in for labels, so that it is withheld before the first look
     """
 
     prepare: Callable[[Any, int], Encoding]
     statistic: Callable[[FloatArray, FloatArray], FloatArray]
     change: str
+    needs: Literal["any", "number", "yes_no", "probability", "none"] = "any"
     is_event: bool = False
     is_volume: bool = False
+    is_proxy: bool = False
 
 
 def _is_numeric(values: Any) -> bool:
-    return np.asarray(values).dtype.kind in "fiub"
+    # Numbers come as arrays, all else as lists, whatever happens to be missing.
+    return isinstance(values, np.ndarray)
 
 
 def _binned(values: Any, bins: int) -> Encoding:
@@ -90,7 +98,7 @@ def _interval(low: str, high: str) -> str:
 
 
 def _categories(reference: Any) -> Encoding:
-    texts = [str(v) for v in reference if v is not None]
+    texts = [_level(v) for v in reference if not _is_missing(v)]
     found, counts = np.unique(np.asarray(texts, dtype=object).astype(str), return_counts=True)
     # The most frequent first, so that a shift moves cases from the first to the second.
     order = np.argsort(-counts, kind="stable")
@@ -99,15 +107,25 @@ def _categories(reference: Any) -> Encoding:
     width = len(labels)
 
     def encode(values: Any, shift: float) -> FloatArray:
-        codes = [width - 1 if v is None else position.get(str(v), width - 2) for v in values]
-        amounts = np.eye(width)[codes]
-        if shift:
-            moved = amounts[:, 0] * (1 - np.exp(-shift))
-            amounts[:, 0] -= moved
-            amounts[:, 1] += moved
-        return amounts
+        codes = np.asarray(
+            [width - 1 if _is_missing(v) else position.get(_level(v), width - 2) for v in values],
+            dtype=np.intp,
+        )
+        codes[_evenly(codes == 0, 1 - float(np.exp(-shift)))] = 1
+        return np.eye(width)[codes]
 
     return Encoding(labels, encode)
+
+
+def _level(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _evenly(among: npt.NDArray[np.bool_], part: float) -> npt.NDArray[np.bool_]:
+    """Pick a part of the cases marked, spread evenly over them: whole cases, so that they vary."""
+    order = np.cumsum(among)
+    picked: npt.NDArray[np.bool_] = np.floor(order * part) > np.floor((order - 1) * part)
+    return among & picked
 
 
 def _yes_no(_reference: Any, _bins: int) -> Encoding:
@@ -139,7 +157,7 @@ def _raise_odds(amounts: FloatArray, shift: float) -> FloatArray:
         return amounts
     odds = max(yes, 0.5) / no * np.exp(shift)
     part = max(0.0, (odds / (1 + odds) * (yes + no) - yes) / no)
-    moved = amounts[:, 1] * part
+    moved = _evenly(amounts[:, 1] == 1, part).astype(np.float64)
     return np.stack([amounts[:, 0] + moved, amounts[:, 1] - moved], axis=1)
 
 
@@ -162,18 +180,19 @@ def _expected(reference: Any, _bins: int) -> Encoding:
 
     def encode(values: Any, shift: float) -> FloatArray:
         pairs = np.asarray(values, dtype=np.float64).reshape(-1, 2)
-        known = ~np.isnan(pairs).any(axis=1)
+        known = (~np.isnan(pairs[:, 0] + pairs[:, 1])).astype(np.float64)
         p = np.clip(np.nan_to_num(pairs[:, 0]), 1e-6, 1 - 1e-6)
-        p = 1 / (1 + (1 - p) / p * np.exp(shift))
+        p = known / (1 + (1 - p) / p * np.exp(shift))
         called = np.nan_to_num(pairs[:, 1])
-        return np.stack([p * called, p * (1 - called)], axis=1) * known[:, None]
+        return np.stack([p * called, p * (1 - called)], axis=1)
 
     return Encoding(("expected found", "expected missed"), encode)
 
 
 def _cases(_reference: Any, _bins: int) -> Encoding:
     def encode(values: Any, shift: float) -> FloatArray:
-        return np.full((len(values), 1), float(np.exp(-shift)))
+        gone = _evenly(np.ones(len(values), dtype=bool), 1 - float(np.exp(-shift)))
+        return (~gone).astype(np.float64)[:, None]
 
     return Encoding(("cases",), encode)
 
@@ -186,19 +205,11 @@ def _shares(sums: FloatArray) -> FloatArray:
 
 
 def _psi(reference: FloatArray, window: FloatArray) -> FloatArray:
-    a, b = (np.maximum(_shares(s), PSI_FLOOR) for s in (reference, window))
-    made: FloatArray = ((b - a) * np.log(b / a)).sum(axis=1)
-    return made
+    return psi_rows(_shares(reference), _shares(window))
 
 
 def _jensen_shannon(reference: FloatArray, window: FloatArray) -> FloatArray:
-    a, b = _shares(reference), _shares(window)
-    middle = (a + b) / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left = np.where(a > 0, a * np.log2(a / middle), 0.0)
-        right = np.where(b > 0, b * np.log2(b / middle), 0.0)
-    made: FloatArray = (left + right).sum(axis=1) / 2
-    return np.where(np.isnan(a[:, 0]) | np.isnan(b[:, 0]), np.nan, made)
+    return jensen_shannon_rows(_shares(reference), _shares(window))
 
 
 def _ks(reference: FloatArray, window: FloatArray) -> FloatArray:
@@ -220,13 +231,10 @@ def _rate_change(reference: FloatArray, window: FloatArray) -> FloatArray:
 def _mean_shift(reference: FloatArray, window: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean_a, mean_b = reference[:, 1] / reference[:, 0], window[:, 1] / window[:, 0]
-        variance = reference[:, 2] / reference[:, 0] - mean_a**2
-        made: FloatArray = np.abs(mean_b - mean_a) / np.sqrt(np.maximum(variance, 1e-300))
-    return made
-
-
-def _expected_sensitivity(reference: FloatArray, window: FloatArray) -> FloatArray:
-    made: FloatArray = np.abs(_shares(window)[:, 0] - _shares(reference)[:, 0])
+        mean_square = reference[:, 2] / reference[:, 0]
+        variance = mean_square - mean_a**2
+        spread = np.where(variance > SPREAD_FLOOR * mean_square, variance, np.nan)
+        made: FloatArray = np.abs(mean_b - mean_a) / np.sqrt(spread)
     return made
 
 
@@ -251,16 +259,20 @@ def _category_bins(reference: Any, _bins: int) -> Encoding:
 
 _IN_SD = "values move by this many standard deviations; exp(−change) of the first category stays"
 _IN_ODDS = "the odds grow by exp(change)"
+_EVENT = "one case of a new category"
+_MOVED = "values move by this many standard deviations"
+_THINNED = "volume falls to exp(−change)"
+_PROXY = "the odds of disease fall by exp(change)"
 
 MONITORS: Final[Mapping[str, Kind]] = {
     "psi": Kind(_psi_bins, _psi, _IN_SD),
     "jensen_shannon": Kind(_psi_bins, _jensen_shannon, _IN_SD),
-    "ks": Kind(_ks_bins, _ks, _IN_SD),
-    "new_category": Kind(_category_bins, _unseen, "one case of a new category", is_event=True),
+    "ks": Kind(_ks_bins, _ks, _MOVED, needs="number"),
+    "new_category": Kind(_category_bins, _unseen, _EVENT, is_event=True),
     "missing_rate": Kind(_missing, _rate_change, _IN_ODDS),
-    "rate": Kind(_yes_no, _rate_change, _IN_ODDS),
-    "mean_shift": Kind(_moments, _mean_shift, "values move by this many standard deviations"),
-    "volume": Kind(_cases, _volume, "volume falls to exp(−change)", is_volume=True),
-    "cbpe": Kind(_expected, _expected_sensitivity, "the odds of disease fall by exp(change)"),
+    "rate": Kind(_yes_no, _rate_change, _IN_ODDS, needs="yes_no"),
+    "mean_shift": Kind(_moments, _mean_shift, _MOVED, needs="number"),
+    "volume": Kind(_cases, _volume, _THINNED, needs="none", is_volume=True),
+    "cbpe": Kind(_expected, _rate_change, _PROXY, needs="probability", is_proxy=True),
 }
 """Statistic → how it is encoded and computed; a protocol names these."""

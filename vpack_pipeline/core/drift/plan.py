@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.tables import least_cases
 from vpack_pipeline.protocol import Drift
 
 
@@ -37,7 +38,7 @@ def plan(*, limits: pl.DataFrame, drift: Drift) -> pl.DataFrame:
                 "detectable_change": MONITORS[m.statistic].change,
                 "window_days": drift.window_days,
                 "cadence_days": drift.cadence_days,
-                "minimum_cases": drift.minimum_cases,
+                "minimum_cases": least_cases(m, drift),
                 "level": m.level,
                 "owner": escalation.owner if escalation else "nobody named",
                 "response": escalation.response if escalation else "none named",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.drift.monitors import MONITORS
 from vpack_pipeline.core.variables import value_of
 from vpack_pipeline.protocol import Covariate, Evaluation, IndexTest, Monitor
 
@@ -42,13 +43,11 @@ def values_of(
     numbers as a float array with nan for missing, or else a list with None for missing; for
     ``cbpe`` an (n, 2) array of score and call
     """
-    if monitor.statistic == "volume":
+    if MONITORS[monitor.statistic].needs == "none":
         return np.ones(cases.height)
     if monitor.statistic == "cbpe" or monitor.variable in OUTPUT_VARIABLES:
         return _output_of(monitor, cases, index_test, evaluation, test)
-    if monitor.variable is None:
-        return np.ones(cases.height)
-    series = value_of(cases, monitor.variable, covariates)
+    series = value_of(cases, str(monitor.variable), covariates)
     if series.dtype.is_numeric():
         return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return series.to_list()

@@ -15,6 +15,7 @@ from vpack_pipeline.core.drift.calibration import (
     Limit,
     Reference,
     baseline_of,
+    behind_baseline,
     calibrate,
     reference_of,
 )
@@ -67,7 +68,7 @@ def baseline(
     rows = []
     for monitor in drift.monitors:
         made = baseline_of(monitor, reference, drift)
-        n = int((~reference.held_out).sum())
+        n = int(behind_baseline(MONITORS[monitor.statistic], reference).sum())
         is_parts = monitor.statistic not in {"mean_shift", "volume"}
         total = float(made.sums.sum())
         for number, (label, amount) in enumerate(zip(made.encoding.labels, made.sums, strict=True)):
@@ -183,12 +184,22 @@ def _plan_row(made: Calibration, reference: Reference, drift: Drift) -> dict[str
         "window_n": made.window_n,
         "reference_n": reference.n,
         "status": "given" if is_given else "refused",
-        "reason": (
-            f"budget per window: {made.warning_budget:.3f} warning, {made.action_budget:.3f} action"
-            if is_given
-            else next(iter(made.limits.values())).reason
-        ),
+        "reason": _held(made, drift) if is_given else made.reason,
     }
+
+
+def _held(made: Calibration, drift: Drift) -> str:
+    """Print the budget, and whether the plan kept to it on held-out patients."""
+    budgets = {"warning": made.warning_budget, "action": made.action_budget}
+    rates = {"warning": made.warning_rate, "action": made.action_rate}
+    text = ", ".join(f"{budget:.3g} {name}" for name, budget in budgets.items())
+    over = [
+        name
+        for name, rate in rates.items()
+        if rate is not None and rate - (_half_width(rate, drift.replicates) or 0) > budgets[name]
+    ]
+    tail = f"; exceeded on held-out patients: {', '.join(over)}" if over else ""
+    return f"budget per window: {text}{tail}"
 
 
 def _half_width(rate: float | None, replicates: int) -> float | None:
@@ -200,11 +211,14 @@ def _half_width(rate: float | None, replicates: int) -> float | None:
 
 
 def _delay(power: float | None, quantile: float, drift: Drift) -> int | None:
-    """Days until an action signal has come with this chance; None beyond ten years."""
+    """Days until an action signal has come with this chance; None beyond ten years.
+
+    The first window that lies wholly after the change ends after its own length.
+    """
     if power is None or power <= 0:
         return None
     windows = 1 if power >= 1 else math.ceil(math.log(1 - quantile) / math.log(1 - power))
-    days = windows * drift.cadence_days
+    days = drift.window_days + (windows - 1) * drift.cadence_days
     return days if days <= 3653 else None
 
 
@@ -238,7 +252,7 @@ def status(
     withheld = withheld_reason(evaluation, cut)
     dates = own["index_date"]
     rows: list[dict[str, Any]] = []
-    baselines = [baseline_of(m, reference, drift) for m in drift.monitors if reference.n]
+    baselines = [baseline_of(m, reference, drift) for m in drift.monitors]
     for start, end in _windows(drift, cut):
         mask = dates.is_between(start, end).to_numpy()
         for made in baselines:
@@ -290,11 +304,13 @@ def _status_row(
         "status": "given",
         "reason": None,
     }
-    if made.monitor.layer in {"proxy", "truth_audit"} and withheld is not None:
+    kind = MONITORS[made.monitor.statistic]
+    is_behind_looks = kind.is_proxy or made.monitor.layer in {"proxy", "truth_audit"}
+    if is_behind_looks and withheld is not None:
         return row | {"status": "withheld", "reason": withheld}
     if limit["warning_limit"] is None:
         return row | {"status": "refused", "reason": limit["reason"]}
-    if n < drift.minimum_cases and made.monitor.statistic != "volume":
+    if n < least_cases(made.monitor, drift):
         reason = f"fewer than the {drift.minimum_cases} cases that the protocol asks for"
         return row | {"status": "refused", "reason": reason}
     sums = made.encoding.encode(window, 0.0).sum(axis=0)[None, :]
@@ -302,6 +318,12 @@ def _status_row(
     if not np.isfinite(value):
         return row | {"status": "refused", "reason": "undefined in this window"}
     return row | {"value": value, "signal": _signal(value, limit)}
+
+
+def least_cases(monitor: Monitor, drift: Drift) -> int:
+    """Cases that a window needs: an empty one says much of volume, one case can be an event."""
+    kind = MONITORS[monitor.statistic]
+    return 0 if kind.is_volume or kind.is_event else drift.minimum_cases
 
 
 def _signal(value: float, limit: dict[str, Any]) -> str:
