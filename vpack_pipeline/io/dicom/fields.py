@@ -173,7 +173,8 @@ FIELDS: Final[tuple[Field, ...]] = (
           is_tracked=True, unit="years",
           misleads="PatientAge, else StudyDate − PatientBirthDate (computed); where both are there"
           " and differ by more than 1.5 years, neither counts (invalid). 090Y may stand for any"
-          " higher age. A birth date of 1900-01-01 is a placeholder. Computed ages are completed"
+          " higher age. 000Y, and a birth date of 1900-01-01 or of the study date, are"
+          " placeholders. Computed ages are completed"
           " years, or months below two years, so that no date of birth can be reckoned back."),
     Field("sex", "sex", (Source("PatientSex", (0x00100040,)),), "F, M or O", is_tracked=True,
           misleads="Administrative sex as registered."),

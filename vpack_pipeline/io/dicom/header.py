@@ -334,7 +334,8 @@ def _age(entry: Field, view: _View) -> dict[str, Any]:
     study = _day_of(view, Source("StudyDate", (0x00080020,)))
     birth = _day_of(view, Source("PatientBirthDate", (fields.BIRTH_DATE,)))
     reckoned = None
-    if study and birth and birth not in _PLACEHOLDER_BIRTHS:
+    # Anonymisers write the study date, or the start of the century, as the date of birth.
+    if study and birth and birth != study and birth not in _PLACEHOLDER_BIRTHS:
         reckoned = (study - birth).days / 365.25
     written = _first(written)
     value, status = decide_age(written, reckoned, is_broken)

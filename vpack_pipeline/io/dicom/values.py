@@ -20,7 +20,7 @@ MAX_TEXT: Final = 64
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _INTEGER: Final = re.compile(r"[+-]?\d{1,12}")
 _DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})")
-_AGE: Final = re.compile(r"(\d{3})([DWMY])")
+_AGE: Final = re.compile(r"(\d{1,3})([DWMY])")
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 
@@ -66,6 +66,11 @@ def text(value: bytes | None, charset: Sequence[str] | None) -> str | None:
         return value.decode("ascii").strip(" \x00") or None
     if charset is None:
         raise HeaderError("BAD_CHARSET")
+    if b"\x1b" not in value:
+        try:
+            return value.decode(charset[0]).strip(" \x00") or None
+        except UnicodeError:
+            raise HeaderError("BAD_CHARSET") from None
     from pydicom.charset import decode_bytes
     from pydicom.valuerep import TEXT_VR_DELIMS
 
@@ -135,14 +140,18 @@ def day(written: str | None) -> date | None:
 
 
 def age(written: str | None) -> float | None:
-    """Read an AS as years of 365.25 days.
+    """Read an AS as years of 365.25 days; fewer than three digits are forgiven.
+
+    Zero years is a placeholder: an infant's age is written in days, weeks or months.
 
     Examples
     --------
-    >>> age("042Y"), age("018M"), age("64")
-    (42.0, 1.5, None)
+    >>> age("042Y"), age("75Y"), age("018M"), age("64"), age("000Y")
+    (42.0, 75.0, 1.5, None, None)
     """
     found = _AGE.fullmatch(written or "")
+    if found is not None and found[2] == "Y" and not int(found[1]):
+        return None
     return int(found[1]) * _DAYS[found[2]] / 365.25 if found else None
 
 

@@ -1,0 +1,174 @@
+"""The four image tables: the site's names, merged patients, what a series and a study say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from dicom_bench import Bench, put
+
+from vpack_pipeline import contracts
+from vpack_pipeline.errors import InputError
+from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS, columns
+from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
+
+
+def one(frame: pl.DataFrame) -> dict[str, Any]:
+    assert frame.height == 1
+    return frame.row(0, named=True)
+
+
+def test_the_sites_names_replace_what_the_scanner_wrote_and_the_raw_value_stays(
+    tmp_path: Path,
+) -> None:
+    maps = {
+        "manufacturer": {"SIEMENS": "Siemens Healthineers"},
+        "sex": {"0000": "O"},
+        "body_part": {"CHEST": "thorax"},
+    }
+    bench = Bench(tmp_path, value_maps=maps)
+    bench.add("a.dcm", PatientSex="0000")
+    row = one(bench.tables()["instances"])
+    assert (row["manufacturer"], row["manufacturer_raw"]) == ("Siemens Healthineers", "SIEMENS")
+    assert row["manufacturer_status"] == "mapped"
+    assert (row["sex"], row["sex_raw"], row["sex_status"]) == ("O", "0000", "mapped")
+    assert row["body_part"] == "thorax"
+    assert (row["model"], row["model_status"]) == ("Definition AS", "ok")
+    # A map is the site's document, not the scan's: another one needs no second reading.
+    bench.value_maps = {}
+    assert bench.scan().read == 0
+    assert one(bench.tables()["instances"])["manufacturer"] == "SIEMENS"
+
+
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        ({"manufactuer": {"SIEMENS": "x"}}, "value_maps.manufactuer: is no header column"),
+        ({"kvp": {"120": "121"}}, "value_maps.kvp: is no header column"),
+        ({"sex": {"W": "female"}}, "map to one of F, M, O"),
+    ],
+)
+def test_a_value_map_that_cannot_hold_is_refused(
+    tmp_path: Path, maps: dict[str, dict[str, str]], message: str
+) -> None:
+    bench = Bench(tmp_path, value_maps=maps)
+    bench.add("a.dcm")
+    with pytest.raises(InputError) as caught:
+        bench.tables()
+    assert message in str(caught.value)
+
+
+def test_merged_patients_are_one_where_the_map_is_in_force(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.add("a.dcm", 1, PatientID="P1")
+    bench.add("b.dcm", 2, PatientID="OLD", StudyInstanceUID="1.2.2", SeriesInstanceUID="1.2.2.1")
+    bench.add("c.dcm", 3, PatientID="P9", StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.1")
+    ids = bench.ids.patient
+    merged = pl.DataFrame(
+        {
+            "patient_id": [ids("OLD"), ids("P9")],
+            "same_as": [ids("P1"), ids("P1")],
+            "in_force": [True, False],
+        }
+    )
+    tables = bench.tables(patient_map=merged)
+    expected = {
+        bench.ids.instance(f"1.2.3.{n}"): ids(p) for n, p in [(1, "P1"), (2, "P1"), (3, "P9")]
+    }
+    assert dict(tables["instances"].select("instance_id", "patient_id").iter_rows()) == expected
+    assert set(tables["studies"]["patient_id"]) == {ids("P1"), ids("P9")}
+
+
+def test_a_study_says_what_most_of_its_instances_say_and_ties_go_to_the_smallest(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    thick = ["5", "1.25", "1.25", None]
+    kernels = ["B70f", "B30f", None, None]
+    for n, (thickness, kernel) in enumerate(zip(thick, kernels, strict=True), start=1):
+        bench.add(
+            f"{n}.dcm", n, SliceThickness=thickness, ConvolutionKernel=kernel,
+            SeriesInstanceUID=f"1.2.1.{n % 2}", BurnedInAnnotation="NO" if n > 1 else "YES",
+            Manufacturer=None,
+        )  # fmt: skip
+    tables = bench.tables()
+    study = one(tables["studies"])
+    assert (study["slice_thickness_mm"], study["convolution_kernel"]) == (1.25, "B30f")
+    assert study["manufacturer"] is None
+    assert (study["n_series"], study["n_instances"], study["n_conflicts"]) == (2, 4, 0)
+    assert study["burned_in_annotation"] == "yes"
+    assert study["default_case_id"] == bench.ids.case("1.2.1")
+    assert study["accession_id"] == bench.ids.accession("A1")
+    counts = sorted(tables["series"].select("n_instances", "n_distinct_acquisitions").iter_rows())
+    assert counts == [(2, 2), (2, 2)]
+
+
+def test_dose_modulation_makes_no_second_acquisition(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for n in (1, 2, 3):
+        bench.add(f"{n}.dcm", n, Exposure=str(80 + n), BurnedInAnnotation="NO" if n < 3 else None)
+    tables = bench.tables()
+    assert one(tables["series"])["n_distinct_acquisitions"] == 1
+    assert one(tables["series"])["exposure_mas"] == 81.0
+    assert one(tables["studies"])["burned_in_annotation"] == "absent"
+
+
+def test_header_rows_that_the_state_has_lost_are_asked_for(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.add("a.dcm")
+    frames = bench.tables()
+    (tmp_path / "state" / "images" / "headers.parquet").unlink()
+    with pytest.raises(InputError, match="materialize cohort/files again"):
+        bench.call("instances", **frames)
+
+
+def test_the_tables_do_not_depend_on_where_the_archive_lies(tmp_path: Path) -> None:
+    first, second = Bench(tmp_path / "one"), Bench(tmp_path / "two")
+    for bench in (first, second):
+        for n in (1, 2, 3):
+            bench.add(f"{n}.dcm", n)
+        put(bench.archive / "junk", b"junk")
+    one_, two = first.tables(), second.tables()
+    assert all(one_[name].equals(two[name]) for name in one_)
+
+
+def test_the_contract_has_a_column_for_every_field_with_its_type_and_unit() -> None:
+    contract = contracts.load()["cohort/instances"]
+    types = dict(columns())
+    assert {n: contract.polars_schema[n] for n in types} == types
+    for field in FIELDS:
+        column = contract.column(field.column)
+        assert column.unit == field.unit
+        assert column.description.startswith(field.description.rstrip("."))
+        assert field.misleads in column.description
+    for name in ("series", "studies"):
+        shared = [c for c in contracts.load()[f"cohort/{name}"].columns if c.name in BY_COLUMN]
+        assert len(shared) >= 13
+        assert all(c.type == contract.column(c.name).type for c in shared)
+
+
+def test_the_contract_knows_every_outcome() -> None:
+    contract = contracts.load()["cohort/files"]
+    known = next(e for e in contract.expectations if e.id == "outcome_known")
+    assert set(known.kwargs["value_set"]) == {PARSED, COPY, SET_ASIDE, *REASONS}
+
+
+@pytest.mark.parametrize("table", ["files", "instances", "series", "studies"])
+def test_a_real_table_passes_its_own_gate(tmp_path: Path, table: str) -> None:
+    from vpack_pipeline.gate import check
+
+    bench = Bench(tmp_path)
+    for n in (1, 2, 3):
+        bench.add(f"{n}.dcm", n)
+    bench.add("copy.dcm", 1)
+    bench.add("clash.dcm", 3, KVP="90")
+    bench.add("sr.dcm", 4, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")
+    put(bench.archive / "junk", b"junk")
+    frame = bench.tables()[table]
+    path = tmp_path / f"{table}.parquet"
+    frame.write_parquet(path)
+    contract = contracts.load()[f"cohort/{table}"]
+    found = check.run(contract, [path], frame.height)
+    assert [c for c in found if c.closes] == []
