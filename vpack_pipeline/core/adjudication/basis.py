@@ -1,0 +1,141 @@
+"""Which reads speak of readers one by one: independent, and made without sight of peers.
+
+Where a site has none, agreement uses the independent reads there are and says so; what needs
+independence refuses. What does not belong here: any coefficient, any label of the standard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from vpack_pipeline.core.adjudication.evidence import (
+    NEGATIVE,
+    NON_DIAGNOSTIC,
+    POSITIVE,
+    UNIT,
+    classified,
+)
+from vpack_pipeline.protocol import Finding
+from vpack_pipeline.stats.estimate import FloatArray
+
+INDEPENDENT: Final = "basis=independent"
+AFTER_PEERS: Final = "basis=after_sight_of_peers"
+UNRECORDED: Final = "basis=sight_of_peers_not_recorded"
+
+REFUSALS: Final = {
+    AFTER_PEERS: "the reads followed sight of peers; this needs independent reads",
+    UNRECORDED: "sight of peers was not recorded; this needs reads known to be independent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBasis:
+    """Independent reference reads of included cases and one finding, and what they rest on.
+
+    ``reads`` has ``patient_id`` and ``class``, repeats included; ``name`` is the basis that every
+    method text carries; ``refusal`` says why a method that needs independence cannot be given.
+    """
+
+    reads: pl.DataFrame
+    name: str
+
+    @property
+    def refusal(self) -> str | None:
+        """None where the reads are independent."""
+        return REFUSALS.get(self.name)
+
+
+def included_reads(
+    reads: pl.DataFrame, included: pl.DataFrame, findings: Sequence[Finding]
+) -> pl.DataFrame:
+    """Give the reads in force of included cases, classified, with ``patient_id``.
+
+    Parameters
+    ----------
+    reads : cohort/reads
+    included : eligibility/included
+    """
+    return classified(reads, findings).join(
+        included.select("case_id", "patient_id"), on="case_id", maintain_order="left"
+    )
+
+
+def read_basis(reads: pl.DataFrame, finding: str) -> ReadBasis:
+    """Choose the reads that agreement rests on.
+
+    Parameters
+    ----------
+    reads : of :func:`included_reads`
+    """
+    role = reads.filter(
+        (pl.col("finding") == finding)
+        & (pl.col("purpose") == "reference")
+        & (pl.col("role") == "independent")
+    )
+    blind = role.filter(pl.col("saw_peers") == pl.lit(value=False))
+    if blind.height or not role.height:
+        return ReadBasis(blind, INDEPENDENT)
+    seen = role.filter("saw_peers")
+    return ReadBasis(role, AFTER_PEERS if seen.height else UNRECORDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Ratings of shape (units, most reads of a unit), nan = none; ``patient`` of each unit."""
+
+    ratings: FloatArray
+    patient: npt.NDArray[np.str_]
+
+
+def matrix(reads: pl.DataFrame, value: pl.Expr, units: Sequence[str] = ("case_id",)) -> Matrix:
+    """Lay out the diagnostic reads of each unit side by side; which column holds which is nothing.
+
+    Agreement counts the readers of a unit and category and does not ask who they were, so that
+    columns are as many as a unit has reads, not as many as there are readers.
+    """
+    kept = (
+        reads.filter(pl.col("class") != NON_DIAGNOSTIC)
+        .select(*units, "patient_id", "reader_id", "arm", "session", value.alias("value"))
+        .sort(*units, "reader_id", "arm", "session")
+        .with_columns(
+            pl.struct(units).rle_id().cast(pl.Int64).alias("unit"),
+        )
+        .with_columns(pl.int_range(pl.len()).over("unit").alias("slot"))
+    )
+    patients = kept.unique("unit", keep="first", maintain_order=True)["patient_id"]
+    width = int(kept["slot"].max() or 0) + 1 if kept.height else 0  # type: ignore[arg-type]
+    ratings = np.full((len(patients), width), np.nan)
+    ratings[kept["unit"].to_numpy(), kept["slot"].to_numpy()] = kept["value"].cast(pl.Float64)
+    return Matrix(ratings, np.asarray(patients.to_list(), dtype=np.str_))
+
+
+def against_others(reads: pl.DataFrame) -> pl.DataFrame:
+    """Add ``others``: what the other readers of the case say, the read itself left out.
+
+    Parameters
+    ----------
+    reads : one row per case and reader (no repeats), of one finding
+
+    Returns
+    -------
+    ``others`` is positive or negative where two or more others said one or the other, and more
+    than half of them this one; else null. ``n_votes`` counts the case's positive and negative reads
+    """
+    positive, negative = pl.col("class") == POSITIVE, pl.col("class") == NEGATIVE
+    other_positive = positive.sum().over(UNIT).cast(pl.Int64) - positive.cast(pl.Int64)
+    other_negative = negative.sum().over(UNIT).cast(pl.Int64) - negative.cast(pl.Int64)
+    others = other_positive + other_negative
+    return reads.with_columns(
+        pl.when((others >= 2) & (2 * other_positive > others))
+        .then(pl.lit(POSITIVE))
+        .when((others >= 2) & (2 * other_negative > others))
+        .then(pl.lit(NEGATIVE))
+        .alias("others"),
+        (positive | negative).sum().over(UNIT).cast(pl.Int64).alias("n_votes"),
+    )

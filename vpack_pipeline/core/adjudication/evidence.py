@@ -1,0 +1,195 @@
+"""What is known of each case × finding before any rule is applied: reads counted, sources ranked.
+
+One read a reader and role counts; a reader's repeats (further sessions or arms) vote nowhere. What
+does not belong here: which rule decides (``rules``), and how readers agreed (``agreement``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.protocol import Adjudication, Finding
+
+UNIT: Final = ("case_id", "finding")
+POSITIVE: Final = "positive"
+NEGATIVE: Final = "negative"
+INDETERMINATE: Final = "indeterminate"
+NON_DIAGNOSTIC: Final = "non_diagnostic"
+ROLES: Final = ("independent", "tiebreak", "consensus")
+CLASSES: Final = (POSITIVE, NEGATIVE, INDETERMINATE, NON_DIAGNOSTIC)
+
+
+def count_of(role: str, kind: str) -> str:
+    """Name the column that counts a role's reads of a class."""
+    return f"{role}_{kind}"
+
+
+def classified(reads: pl.DataFrame, findings: Sequence[Finding]) -> pl.DataFrame:
+    """Say of each read in force what it is once cut: its ``class``.
+
+    Parameters
+    ----------
+    reads : cohort/reads; ``rating`` lies on the finding's scale or is null
+    findings : the protocol's; a read of any other finding is left out
+
+    Returns
+    -------
+    the reads in force, with ``class``: positive, negative, indeterminate or non_diagnostic (also
+    where no rating was given)
+    """
+    cuts = pl.DataFrame(
+        {"finding": [f.name for f in findings], "cut": [f.positive_from for f in findings]},
+        schema={"finding": pl.String, "cut": pl.Float64},
+    )
+    unsure = pl.DataFrame(
+        [(f.name, value, True) for f in findings for value in f.indeterminate],
+        schema={"finding": pl.String, "rating": pl.Float64, "is_unsure": pl.Boolean},
+        orient="row",
+    )
+    return (
+        reads.filter("in_force")
+        .join(cuts, on="finding", maintain_order="left")
+        .join(unsure, on=["finding", "rating"], how="left", maintain_order="left")
+        .with_columns(
+            pl.when(~pl.col("is_diagnostic") | pl.col("rating").is_null())
+            .then(pl.lit(NON_DIAGNOSTIC))
+            .when(pl.col("is_unsure").is_not_null())
+            .then(pl.lit(INDETERMINATE))
+            .when(pl.col("rating") >= pl.col("cut"))
+            .then(pl.lit(POSITIVE))
+            .otherwise(pl.lit(NEGATIVE))
+            .alias("class")
+        )
+        .drop("cut", "is_unsure")
+    )
+
+
+def first_of_reader(reads: pl.DataFrame) -> pl.DataFrame:
+    """Keep each reader's first read of a case × finding in a role: arm standard, lowest session."""
+    return reads.sort(
+        *UNIT, "role", "reader_id", pl.col("arm") != "standard", "arm", "session"
+    ).unique([*UNIT, "role", "reader_id"], keep="first", maintain_order=True)
+
+
+def evidence(
+    cases: pl.DataFrame,
+    reads: pl.DataFrame,
+    reference: pl.DataFrame,
+    findings: Sequence[Finding],
+    adjudication: Adjudication,
+) -> pl.DataFrame:
+    """Gather what the rules may look at.
+
+    Parameters
+    ----------
+    cases, reads, reference : tables of section cohort; rows not in force do not count
+
+    Returns
+    -------
+    one row per case in force × finding, sorted so: ``patient_id``, ``index_date``; a count of each
+    role and class (``independent_positive`` …); ``n_reads``, ``n_readers`` (distinct, of
+    independent and consensus reads); ``median_low`` and ``median_high`` (class of the two middle
+    ratings of the independent reads, alike where their number is odd); the latest ``read_at`` of
+    each role (``independent_at`` …), null where one of them has none; and the columns of
+    :func:`independent_labels`
+    """
+    units = (
+        cases.filter("in_force")
+        .select("case_id", "patient_id", "index_date")
+        .join(pl.DataFrame({"finding": sorted(f.name for f in findings)}), how="cross")
+    )
+    voting = first_of_reader(classified(reads, findings).filter(pl.col("purpose") == "reference"))
+    counted = voting.group_by(UNIT, maintain_order=True).agg(_aggregates())
+    counts = [count_of(role, kind) for role in ROLES for kind in CLASSES]
+    return (
+        units.join(counted, on=UNIT, how="left")
+        .join(independent_labels(cases, reference, adjudication), on=UNIT, how="left")
+        .with_columns(pl.col("n_reads", "n_readers", *counts).fill_null(0).cast(pl.Int64))
+        .sort(UNIT)
+    )
+
+
+def _aggregates() -> list[pl.Expr]:
+    role, kind, at = pl.col("role"), pl.col("class"), pl.col("read_at")
+    found = [pl.len().alias("n_reads")]
+    found.append(pl.col("reader_id").filter(role != "tiebreak").n_unique().alias("n_readers"))
+    for r in ROLES:
+        found += [((role == r) & (kind == k)).sum().alias(count_of(r, k)) for k in CLASSES]
+        times = at.filter((role == r) & (kind != NON_DIAGNOSTIC))
+        latest = pl.when(times.null_count() == 0).then(times.max())
+        found.append(latest.alias(f"{r}_at"))
+    ranked = kind.sort_by("rating").filter(
+        (role.sort_by("rating") == "independent") & (kind.sort_by("rating") != NON_DIAGNOSTIC)
+    )
+    lower, upper = (ranked.len() - 1) // 2, ranked.len() // 2
+    low = pl.when(ranked.len() > 0).then(ranked.get(lower, null_on_oob=True))
+    high = pl.when(ranked.len() > 0).then(ranked.get(upper, null_on_oob=True))
+    return [*found, low.alias("median_low"), high.alias("median_high")]
+
+
+def independent_labels(
+    cases: pl.DataFrame, reference: pl.DataFrame, adjudication: Adjudication
+) -> pl.DataFrame:
+    """Choose the label of the most trusted independent source that counts.
+
+    A source counts that the protocol lists, and whose rows say one thing, positive or negative. A
+    negative follow-up counts once ``follow_up_minimum_days`` lie between index date and
+    ``established_at`` (its date in UTC); without ``established_at`` it does not count.
+
+    Returns
+    -------
+    one row per case × finding that has a row of a listed source: ``reference_label``,
+    ``reference_source``, ``reference_at`` (all null where none counts) and ``reference_why``
+    (why none counts)
+    """
+    order = {source: rank for rank, source in enumerate(adjudication.reference_sources)}
+    dates = cases.filter("in_force").select("case_id", "index_date")
+    known = (
+        reference.filter(pl.col("in_force") & pl.col("source").is_in(list(order)))
+        .join(dates, on="case_id")
+        .with_columns(_days().alias("days"))
+    )
+    is_short = (
+        (pl.col("source") == "follow_up")
+        & (pl.col("label") == NEGATIVE)
+        & (pl.col("days") < adjudication.follow_up_minimum_days).fill_null(value=True)
+    )
+    by_source = (
+        known.group_by([*UNIT, "source"], maintain_order=True)
+        .agg(
+            pl.col("label").n_unique().alias("n_labels"),
+            pl.col("label").min(),
+            pl.col("established_at").max(),
+            is_short.any().alias("is_short"),
+        )
+        .with_columns(
+            pl.col("source").replace_strict(order, default=None, return_dtype=pl.Int64).alias("at")
+        )
+        .with_columns(_why_not(adjudication.follow_up_minimum_days).alias("why"))
+        .sort(*UNIT, "at")
+    )
+    counts = pl.col("why").is_null()
+    return by_source.group_by(UNIT, maintain_order=True).agg(
+        pl.col("label").filter(counts).first().alias("reference_label"),
+        pl.col("source").filter(counts).first().alias("reference_source"),
+        pl.col("established_at").filter(counts).first().alias("reference_at"),
+        pl.when(~counts.any()).then(pl.col("why").first()).alias("reference_why"),
+    )
+
+
+def _days() -> pl.Expr:
+    return (pl.col("established_at").dt.date() - pl.col("index_date")).dt.total_days()
+
+
+def _why_not(minimum_days: int) -> pl.Expr:
+    return (
+        pl.when(pl.col("n_labels") > 1)
+        .then(pl.lit("rows of one independent source contradict each other"))
+        .when(pl.col("label") == INDETERMINATE)
+        .then(pl.lit("the independent reference is indeterminate"))
+        .when("is_short")
+        .then(pl.lit(f"a negative follow-up does not count before {minimum_days} days"))
+    )

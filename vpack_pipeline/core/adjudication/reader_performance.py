@@ -1,0 +1,155 @@
+"""How each reference reader did, against the other readers and against an independent source.
+
+Other readers err too: agreement with them is a reference line, not a ceiling. What does not belong
+here: agreement of readers as a group (``agreement``), what follows for labels (``label_noise``),
+and comparators, who are held against the reference standard (``evaluation/performance``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.adjudication.basis import against_others, included_reads, read_basis
+from vpack_pipeline.core.adjudication.evidence import (
+    INDETERMINATE,
+    NEGATIVE,
+    NON_DIAGNOSTIC,
+    POSITIVE,
+    UNIT,
+    first_of_reader,
+    independent_labels,
+)
+from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
+from vpack_pipeline.stats.proportions.intervals import clustered_proportion
+
+ALL_READERS: Final = "all"
+ROSTER: Final = ("qualification", "specialty", "training", "conflicts")
+_TARGETS: Final = {"leave_one_out": "others", "independent": "reference_label"}
+_CAUTIONS: Final = {
+    "leave_one_out": "the other readers err too: a reference line, not a ceiling",
+    "independent": "only cases with an independent reference: who has one may depend on the reads",
+}
+
+
+def reader_performance(
+    *,
+    reads: pl.DataFrame,
+    readers: pl.DataFrame,
+    cases: pl.DataFrame,
+    reference: pl.DataFrame,
+    included: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    adjudication: Adjudication,
+    evaluation: Evaluation,
+) -> pl.DataFrame:
+    """Give sensitivity and specificity of reference readers, one by one and together.
+
+    A reader's first independent read of an included case is held against the majority of two or
+    more others (leave one out) and against the independent sources, whether or not these gave the
+    case its label. A read that is indeterminate or not diagnostic is counted, and is right about
+    nothing. Where all reads followed sight of peers every such figure is refused.
+
+    Parameters
+    ----------
+    reads, readers, cases, reference : tables of section cohort
+    included : eligibility/included
+
+    Returns
+    -------
+    figures by finding, reader and metric; reader ``all``, always there, pools the reads. The
+    roster's words on a reader stand beside each of their rows.
+    """
+    figures = Figures(["finding", "reader_id"], extra=ROSTER)
+    known = included_reads(reads, included, findings).join(
+        independent_labels(cases, reference, adjudication),
+        on=UNIT,
+        how="left",
+        maintain_order="left",
+    )
+    roster = readers.filter("in_force").select("reader_id", "years_experience", *ROSTER)
+    for finding in findings:
+        basis = read_basis(known, finding.name)
+        rows = against_others(first_of_reader(basis.reads))
+        group = _Group(finding.name, basis.name, basis.refusal, evaluation.interval.level)
+        _put(figures, group, ALL_READERS, rows)
+        for (name,), own in rows.sort("reader_id").group_by("reader_id", maintain_order=True):
+            _put(figures, group, str(name), own)
+        _put_experience(figures, finding.name, rows, roster)
+    return _with_roster(figures.frame(), roster)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    finding: str
+    note: str
+    refusal: str | None
+    level: float
+
+
+def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> None:
+    keys: dict[str, Any] = {"finding": group.finding, "reader_id": reader}
+    n_cases = rows["case_id"].n_unique()
+    method = f"count; {group.note}"
+    figures.give("n_reads", rows.height, n=n_cases, method=method, **keys)
+    for kind in (INDETERMINATE, NON_DIAGNOSTIC):
+        count = rows.filter(pl.col("class") == kind).height
+        if rows.height:
+            share = count / rows.height
+            figures.give(
+                f"share_{kind}", share, n=rows.height, events=count, method="share", **keys
+            )
+        else:
+            figures.refuse(f"share_{kind}", "no read", n=0, events=0, **keys)
+    for against in _TARGETS:
+        for metric, label in (("sensitivity", POSITIVE), ("specificity", NEGATIVE)):
+            _put_share_right(figures, group, rows, metric, label, against, **keys)
+
+
+def _put_share_right(
+    figures: Figures,
+    group: _Group,
+    rows: pl.DataFrame,
+    metric: str,
+    label: str,
+    against: str,
+    **keys: Any,
+) -> None:
+    if group.refusal is not None:
+        figures.refuse(f"{metric}_{against}", group.refusal, **keys)
+        return
+    met = rows.filter(pl.col(_TARGETS[against]) == label)
+    right = (met["class"] == label).to_numpy().astype(np.bool_)
+    estimate = clustered_proportion(right, np.asarray(met["patient_id"].to_list()), group.level)
+    caution = _CAUTIONS[against] if met.height else f"no read of a case that is {label} by these"
+    method = f"{estimate.method}; {group.note}"
+    figures.give(f"{metric}_{against}", replace(estimate, method=method, reason=caution), **keys)
+
+
+def _put_experience(
+    figures: Figures, finding: str, rows: pl.DataFrame, roster: pl.DataFrame
+) -> None:
+    names = rows.select("reader_id").unique().sort("reader_id")
+    years = names.join(roster, on="reader_id", how="left", maintain_order="left").select(
+        "reader_id", "years_experience"
+    )
+    pooled = years["years_experience"].drop_nulls().median()
+    for reader, value in [(ALL_READERS, pooled), *years.iter_rows()]:
+        figures.give(
+            "years_experience",
+            value,
+            method="median of readers" if reader == ALL_READERS else "as delivered",
+            reason=None if value is not None else "not delivered",
+            finding=finding,
+            reader_id=reader,
+        )
+
+
+def _with_roster(frame: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
+    words = roster.select("reader_id", *ROSTER)
+    joined = frame.drop(ROSTER).join(words, on="reader_id", how="left", maintain_order="left")
+    return joined.select(frame.columns)

@@ -1,0 +1,148 @@
+"""The reference standard: the label of every case × finding, and how it came about.
+
+What does not belong here: the rules themselves (``rules``), the counts they read (``evidence``).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from vpack_pipeline.core.adjudication.evidence import (
+    INDETERMINATE,
+    NEGATIVE,
+    NON_DIAGNOSTIC,
+    POSITIVE,
+    count_of,
+    evidence,
+)
+from vpack_pipeline.core.adjudication.rules import PANEL, RULES, Decision
+from vpack_pipeline.protocol import Adjudication, Finding
+
+_KINDS = (POSITIVE, NEGATIVE, INDETERMINATE, NON_DIAGNOSTIC)
+
+
+def reference_standard(
+    *,
+    cases: pl.DataFrame,
+    reads: pl.DataFrame,
+    reference: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    adjudication: Adjudication,
+) -> pl.DataFrame:
+    """Apply the protocol's rules in their order of precedence; the first that decides does.
+
+    Only what is in force at the cut is seen, and of reads only those whose purpose is reference.
+
+    Parameters
+    ----------
+    cases, reads, reference : tables of section cohort
+
+    Returns
+    -------
+    one row per case in force × finding. ``label`` null = undecided, with a ``reason``.
+    ``days_to_reference`` runs from index date to ``established_at`` (UTC), and may be negative.
+
+    Raises
+    ------
+    KeyError
+        ``precedence`` names no rule; ``study.load`` refuses such a protocol.
+    """
+    known = evidence(cases, reads, reference, findings, adjudication)
+    rules = [RULES[name](adjudication) for name in adjudication.precedence]
+    decided = known.with_columns(
+        _by_first(rules, "label").alias("label"),
+        _by_first(rules, "method").alias("decided_by"),
+        _by_first(rules, "margin").alias("margin"),
+        _by_first(rules, "source").alias("source"),
+        _by_first(rules, "established_at").alias("established_at"),
+        _reasons(rules).alias("reason"),
+        *(pl.col(count_of("independent", kind)).alias(f"n_{kind}") for kind in _KINDS),
+    )
+    return decided.select(
+        "case_id",
+        "finding",
+        "patient_id",
+        "label",
+        _method().alias("method"),
+        "margin",
+        "source",
+        pl.coalesce("source", pl.lit(_expected_source(adjudication))).alias("expected_source"),
+        "n_reads",
+        pl.sum_horizontal(f"n_{kind}" for kind in _KINDS).alias("n_independent"),
+        *(f"n_{kind}" for kind in _KINDS),
+        _panel_state().alias("panel_state"),
+        "established_at",
+        (pl.col("established_at").dt.date() - pl.col("index_date"))
+        .dt.total_days()
+        .alias("days_to_reference"),
+        _unused_tiebreaks().alias("n_unused_tiebreak"),
+        pl.when(pl.col("label").is_null()).then(_stated("reason")).alias("reason"),
+    ).sort("case_id", "finding")
+
+
+def _by_first(rules: list[Decision], part: str) -> pl.Expr:
+    """What the first deciding rule says; a rule decides where it gives a label."""
+    found: pl.Expr = pl.lit(None)
+    for rule in reversed(rules):
+        found = pl.when(rule.label.is_not_null()).then(getattr(rule, part)).otherwise(found)
+    return found
+
+
+def _reasons(rules: list[Decision]) -> pl.Expr:
+    """Why no rule decided, in order of precedence, each reason once."""
+    return (
+        pl.concat_list([rule.why for rule in rules])
+        .list.drop_nulls()
+        .list.unique(maintain_order=True)
+        .list.join("; ")
+    )
+
+
+def _stated(reason: str) -> pl.Expr:
+    return (
+        pl.when(pl.col(reason) != "")
+        .then(pl.col(reason))
+        .when(pl.col("n_reads") > 0)
+        .then(pl.lit("no diagnostic read of a role that a rule uses"))
+        .otherwise(pl.lit("no reference read and no independent reference"))
+    )
+
+
+def _method() -> pl.Expr:
+    return (
+        pl.when(pl.col("label").is_not_null())
+        .then(pl.col("decided_by"))
+        .when(pl.col("n_reads") == 0)
+        .then(pl.lit("no_reads"))
+        .otherwise(pl.lit("unresolved"))
+    )
+
+
+def _panel_state() -> pl.Expr:
+    diagnostic = pl.sum_horizontal("n_positive", "n_negative", "n_indeterminate")
+    concurring = pl.max_horizontal("n_positive", "n_negative", "n_indeterminate")
+    return (
+        pl.when(diagnostic == 0)
+        .then(pl.lit("none"))
+        .when(diagnostic == 1)
+        .then(pl.lit("single"))
+        .when(concurring == diagnostic)
+        .then(pl.lit("unanimous"))
+        .otherwise(pl.lit("split"))
+    )
+
+
+def _unused_tiebreaks() -> pl.Expr:
+    reads = pl.sum_horizontal(count_of("tiebreak", kind) for kind in _KINDS)
+    is_used = (pl.col("decided_by") == "third_reader").fill_null(value=False)
+    return pl.when(is_used).then(pl.lit(0)).otherwise(reads).cast(pl.Int64)
+
+
+def _expected_source(adjudication: Adjudication) -> str:
+    """The source that the protocol trusts first."""
+    for name in adjudication.precedence:
+        if name != "independent_reference":
+            return PANEL
+        if adjudication.reference_sources:
+            return adjudication.reference_sources[0]
+    return PANEL
