@@ -41,7 +41,9 @@ def _changed(kind: str, **changes: Any) -> Maker:
     def make(given: Delivered, n: int) -> list[Line]:
         # Another starting row for each kind of fault, so that two faults never share a key.
         skip = sum(str(sorted(changes.items())).encode()) % 89
-        return [_NEW_KEY[kind](row, i) | changes for i, row in enumerate(given.sound(kind, n, skip))]
+        return [
+            _NEW_KEY[kind](row, i) | changes for i, row in enumerate(given.sound(kind, n, skip))
+        ]
 
     return make
 
@@ -133,15 +135,15 @@ def read_unknown_case(given: Delivered, n: int) -> list[Line]:
     """A read of a case that nobody delivered."""
     prefix = given.world.plan.prefix
     return [
-        row | {"case_id": f"{prefix}-9{i:05d}"}
-        for i, row in enumerate(given.sound("reads", n, 29))
+        row | {"case_id": f"{prefix}-9{i:05d}"} for i, row in enumerate(given.sound("reads", n, 29))
     ]
 
 
 def _unlabelled(given: Delivered, n: int, start: int) -> list[Row]:
     """Sound reference rows, moved to cases that have no outside label."""
     free = [
-        row["case_id"] for row in given.sound("cases", len(given.tables["cases"]) - 1)
+        row["case_id"]
+        for row in given.sound("cases", len(given.tables["cases"]) - 1)
         if row["case_id"] not in given.labelled
     ]
     free = sorted(set(free))[start : start + n]
@@ -229,9 +231,7 @@ def map_to_itself(_given: Delivered, n: int) -> list[Line]:
 def map_chain(given: Delivered, n: int) -> list[Line]:
     """An identifier that is mapped to one which is mapped itself."""
     targets = [row["patient_id"] for row in given.sound("patient_map", n)]
-    return [
-        {"patient_id": f"t98000{i:02d}", "same_as": target} for i, target in enumerate(targets)
-    ]
+    return [{"patient_id": f"t98000{i:02d}", "same_as": target} for i, target in enumerate(targets)]
 
 
 BROKEN: Final[Mapping[str, Maker]] = {

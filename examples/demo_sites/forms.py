@@ -79,15 +79,17 @@ def cell(form: InputForm, column: str, value: Any) -> str:
     for code, meaning in form.values.get(column, {}).items():
         if meaning == value and isinstance(meaning, bool) == isinstance(value, bool):
             return code
+    return _plain(form, value)
+
+
+def _plain(form: InputForm, value: Any) -> str:
     if isinstance(value, datetime):
         return _moment(form, value)
     if isinstance(value, date):
         return value.strftime(form.date_format)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}".replace(".", form.decimal)
-    return str(value)
+    return str(value).replace(".", form.decimal) if isinstance(value, float) else str(value)
 
 
 def _moment(form: InputForm, value: datetime) -> str:

@@ -77,11 +77,6 @@ def write(world: World, site: Site, protocol: Protocol, folder: Path) -> None:
     always = {
         "readers": [_reader_row(r) for r in plan.readers],
         "development": [{"patient_id": _plain(mrn)} for mrn in world.development],
-        "patient_map": [
-            {"patient_id": e.temporary_mrn.lower(), "same_as": _plain(e.patient.mrn)}
-            for e in world.exams
-            if e.temporary_mrn
-        ],
     }
     before = date.min
     for number, day in enumerate(plan.deliveries.closed):
@@ -90,6 +85,11 @@ def write(world: World, site: Site, protocol: Protocol, folder: Path) -> None:
         tables |= {k: list(v) for k, v in always.items()}
         if number == 0:
             tables["population"] = _population(world, protocol)
+            tables["patient_map"] = [
+                {"patient_id": e.temporary_mrn.lower(), "same_as": _plain(e.patient.mrn)}
+                for e in world.exams
+                if e.temporary_mrn
+            ]
             _break(world, tables, labels, rng)
         write_delivery(folder / day.isoformat(), site, _as_tables(tables, protocol))
         before = day
@@ -141,9 +141,7 @@ def _plain(mrn: str) -> str:
 
 def _cases(world: World, day: date, withdrawn: bool) -> list[Line]:
     """List all cases so far; until the last file also some that were registered in error."""
-    found: list[Line] = [
-        _case_row(e) for e in world.exams if e.index_date + _LAG <= day
-    ]
+    found: list[Line] = [_case_row(e) for e in world.exams if e.index_date + _LAG <= day]
     if withdrawn:
         first = sorted(world.exams, key=lambda e: (e.index_date, e.number))
         for i, exam in enumerate(first[: world.plan.deliveries.withdrawn_cases]):

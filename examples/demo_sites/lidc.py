@@ -122,9 +122,7 @@ def study_uid(scan: int) -> str:
     return uid("lidc", "study", scan)
 
 
-def files(
-    scans: pl.DataFrame, days: Mapping[int, date]
-) -> Iterator[tuple[PurePosixPath, bytes]]:
+def files(scans: pl.DataFrame, days: Mapping[int, date]) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Three slices a scan, with the true scan fields and noise for pixels."""
     rng = generator("pixels")
     for row in scans.iter_rows(named=True):
@@ -286,8 +284,8 @@ def _scores(nodules: list[Nodule]) -> list[Dated]:
         pull = 0.9 * (float(np.mean(nodule.ratings)) - 3) + 0.04 * (nodule.diameter_mm - 10)
         latent = 0.1 + pull + float(rng.normal(0, 0.85))
         score = round(float(100 / (1 + np.exp(-latent))), 2)
-        at = max(_LOCKED, datetime(nodule.day.year, nodule.day.month, nodule.day.day, 18, tzinfo=UTC))
-        at += timedelta(seconds=int(rng.integers(0, 3600)))
+        evening = datetime(nodule.day.year, nodule.day.month, nodule.day.day, 18, tzinfo=UTC)
+        at = max(_LOCKED, evening) + timedelta(seconds=int(rng.integers(0, 3600)))
         rows = [_score_row(nodule, 1, at, score)]
         if number in fates:
             rows = [_score_row(nodule, 1, at, None)]
@@ -310,7 +308,7 @@ def _score_row(nodule: Nodule, attempt: int, at: datetime, score: float | None) 
 
 
 def _population(protocol: Protocol, scans: pl.DataFrame, nodules: list[Nodule]) -> Table:
-    """Counts of a made-up target: the cells of the site, tilted to small nodules and thin slices."""
+    """Counts of a made-up target: the cells of the site, tilted to small nodules."""
     rows = {row["scan"]: row for row in scans.iter_rows(named=True)}
     variables = protocol.representativeness.variables
     cells = Counter(

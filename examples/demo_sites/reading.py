@@ -60,7 +60,7 @@ def reads(world: World) -> list[Read]:
             blurred = set(rng.choice(len(own), len(own) - 1, replace=False).tolist())
             own = [replace(r, rating=None) if i in blurred else r for i, r in enumerate(own)]
         found += own
-        if len({r.rating for r in own}) > 1:
+        if len({r.rating for r in own}) > 1 and "non_diagnostic" not in exam.quirks:
             found.append(_adjudicate(plan, judge, exam, own, rng))
     found = _with_breaches(plan, found, rng)
     return found + _repeated(plan, panel[0], found, rng) + _unaided(world, rng)
@@ -119,7 +119,7 @@ def _repeated(
     plan: Plan, reader: Reader, found: list[Read], rng: np.random.Generator
 ) -> list[Read]:
     """The first reader reads some exams again, weeks later."""
-    own = [r for r in found if r.reader == reader.id and r.rating is not None]
+    own = [r for r in found if r.reader == reader.id and "non_diagnostic" not in r.exam.quirks]
     chosen = rng.choice(len(own), plan.repeat_reads, replace=False)
     return [
         replace(

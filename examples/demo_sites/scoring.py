@@ -51,9 +51,7 @@ def _of_model(world: World, model: str) -> list[Prediction]:
     return found
 
 
-def _fates(
-    plan: Plan, model: str, exams: list[Exam], rng: np.random.Generator
-) -> dict[int, str]:
+def _fates(plan: Plan, model: str, exams: list[Exam], rng: np.random.Generator) -> dict[int, str]:
     pool = [e.number for e in exams if e.window in {"retrospective", "prospective"}]
     order = iter(rng.permutation(pool).tolist())
     return {
@@ -69,7 +67,7 @@ def _late(world: World, rng: np.random.Generator) -> set[int]:
 
 
 def _score(plan: Plan, model: str, exam: Exam, rng: np.random.Generator) -> float:
-    """Binormal latent value, turned to a probability at the planted prevalence."""
+    """Binormal latent value, turned to a probability at the prior that it was tuned for."""
     how = plan.model[model]
     change = plan.replacement
     is_primary = model == next(iter(plan.model))
@@ -79,12 +77,12 @@ def _score(plan: Plan, model: str, exam: Exam, rng: np.random.Generator) -> floa
         separation = how.flattered_separation
     shared = plan.model_error_correlation**0.5
     noise = shared * exam.hardness + (1 - shared**2) ** 0.5 * float(rng.normal())
-    is_by_chance = rng.random() < how.chance and exam.window == "prospective"
-    believed = bool(rng.random() < 0.5) if is_by_chance else exam.is_positive
+    is_swapped = rng.random() < how.swapped and exam.window == "prospective"
+    believed = exam.is_positive != is_swapped
     latent = separation - noise if believed else noise
     # Calibrated at the nominal separation: what the model was tuned on.
     nominal = how.separation
-    prior = np.log(plan.prevalence / (1 - plan.prevalence))
+    prior = np.log(how.prior / (1 - how.prior))
     logit = how.slope * (nominal * latent - nominal**2 / 2 + prior)
     logit += change.shift if is_changed else 0.0
     return round(float(1 / (1 + np.exp(-logit))), 6)

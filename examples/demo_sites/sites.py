@@ -123,4 +123,3 @@ def _copy_protocols(root: Path) -> None:
 def _protocol(root: Path, reference: str) -> Protocol:
     name, _, version = reference.partition("@")
     return read_model(root / "data" / "protocols" / f"{name}-{version}.yaml", Protocol)
-

@@ -1,7 +1,7 @@
 """The planted world of a radiograph site: patients, examinations, and what is true of them.
 
-What does not belong here: what readers and the index test make of it (``reading``, ``scoring``), and
-how it is written down (``images``, ``inputs``).
+What does not belong here: what readers and the index test make of it (``reading``,
+``scoring``), and how it is written down (``images``, ``inputs``).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Patient:
 
 @dataclass
 class Exam:
-    """One radiograph of one patient: a case. ``hardness`` is the latent difficulty that all share."""
+    """One radiograph of one patient: a case. ``hardness`` is the difficulty that all share."""
 
     number: int
     patient: Patient
@@ -132,7 +132,7 @@ def window_of(plan: Plan, day: date) -> str:
 
 
 def _days(plan: Plan, rng: np.random.Generator, count: int) -> list[date]:
-    """Draw days of one patient that lie in one window, so that windows share planted patients only."""
+    """Draw days of one patient in one window: windows share only the patients planted so."""
     first = _day(rng, plan.windows.period)
     days = [first]
     for _ in range(count - 1):
@@ -200,7 +200,7 @@ def _deal_quirks(plan: Plan, exams: list[Exam]) -> None:
         and times[e.patient.number] == 1
         and not e.is_flattered
     ]
-    wanted = {name: n for name, n in plan.headers.model_dump().items()} | {
+    wanted: dict[str, int] = plan.headers.model_dump() | {
         "development": plan.integrity.development_overlap,
         "non_diagnostic": plan.non_diagnostic_cases,
         "merged": plan.deliveries.merged_patients,
