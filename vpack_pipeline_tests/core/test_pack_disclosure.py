@@ -16,7 +16,7 @@ from vpack_pipeline.core.pack.disclosure import HIDDEN, SMALL, suppress
 from vpack_pipeline.core.pack.disclosure.protect import Equation, Hidden, determined, protect
 
 FIGURE = Contract(
-    asset="evaluation/performance",
+    asset="evaluation/subgroups",
     description="d",
     grain="g",
     key=("stratum", "metric"),
@@ -38,7 +38,7 @@ FIGURE = Contract(
 
 def table(rows) -> pl.DataFrame:
     return pl.DataFrame(
-        [(s, m, e / n, n, e) for s, m, n, e in rows], schema=FIGURE.schema, orient="row"
+        [(s, m, e / n, n, e) for s, m, n, e in rows], schema=FIGURE.polars_schema, orient="row"
     )
 
 

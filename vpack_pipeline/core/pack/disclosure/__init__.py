@@ -54,7 +54,7 @@ def suppress(frame: pl.DataFrame, contract: Contract, smallest_cell: int) -> Sup
     figures = [c.name for c in contract.columns if c.disclosure == "figure"]
     ranges: Mapping[int, tuple[int, int]] = {}
     if counts and smallest_cell > 1:
-        system = build(frame, counts, contract.asset, contract.key)
+        system = build(frame, counts, contract.asset, contract.key, smallest_cell)
         hidden = _hide(system, smallest_cell)
         _mark_counts(system, hidden, marks)
         ranges = _ranges(system, hidden, smallest_cell)
@@ -88,13 +88,15 @@ def _mark_counts(system: System, hidden: Hidden, marks: dict[str, list[str | Non
             marks[column][i] = SMALL
         elif variable in hidden.complement:
             marks[column][i] = HIDDEN
+    for i, column in system.barred:
+        marks[column][i] = HIDDEN
 
 
 def _ranges(system: System, hidden: Hidden, smallest_cell: int) -> dict[int, tuple[int, int]]:
     found = {}
     for (i, column), variable in system.cells.items():
         n = system.cells.get((i, "n"))
-        if column != "events" or n is None or n in hidden.all:
+        if column != "events" or n is None or n in hidden.all or (i, "n") in system.barred:
             continue
         whole = system.values[n]
         if variable in hidden.small:

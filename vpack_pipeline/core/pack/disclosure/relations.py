@@ -25,10 +25,13 @@ Row = Mapping[str, Any]
 class System:
     """The counts of a table as variables, and the sums between them."""
 
+    smallest_cell: int
     cells: dict[Cell, Variable] = field(default_factory=dict)
     values: dict[Variable, int] = field(default_factory=dict)
     equations: list[Equation] = field(default_factory=list)
     dear: set[Variable] = field(default_factory=set)
+    barred: set[Cell] = field(default_factory=set)
+    """Cells that are hidden whatever their count: a small one follows from them beside others."""
 
     def bind(self, cell: Cell, variable: Variable, value: int) -> None:
         """Say that a cell shows a variable; one that shows another value stays on its own."""
@@ -49,34 +52,23 @@ FIGURE_ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "specificity": ("negatives", "tn"),
     "ppv": ("flagged", "tp"),
     "npv": ("unflagged", "tn"),
-    "false_negative_rate": ("positives", "fn"),
-    "false_positive_rate": ("negatives", "fp"),
     "prevalence": ("decided", "positives"),
-    "flagged_share": ("decided", "flagged"),
-    "accuracy": ("decided", "correct"),
+    "missed_per_1000": ("decided", "fn"),
+    "false_alarms_per_1000": ("decided", "fp"),
+    "auc": ("decided", "positives"),
+    "tp": ("decided", "tp"),
+    "fp": ("decided", "fp"),
+    "fn": ("decided", "fn"),
+    "tn": ("decided", "tn"),
+    "n_positive": ("mature", "positives"),
+    "n_negative": ("mature", "negatives"),
+    "n_indeterminate": ("mature", "indeterminates"),
+    "n_undecided": ("mature", "undecided"),
+    "n_cases": ("included", "mature"),
+    "n_immature": ("included", "immature"),
+    "n_failed": ("mature", "failed"),
 }
-"""Metric of a proportion → what its ``n`` and its ``events`` count."""
-
-COUNT_ROLES: Final[Mapping[str, str]] = {
-    "tp": "tp",
-    "fp": "fp",
-    "fn": "fn",
-    "tn": "tn",
-    "true_positives": "tp",
-    "false_positives": "fp",
-    "false_negatives": "fn",
-    "true_negatives": "tn",
-    "n_true_positive": "tp",
-    "n_false_positive": "fp",
-    "n_false_negative": "fn",
-    "n_true_negative": "tn",
-    "n_positive": "positives",
-    "n_negative": "negatives",
-    "n_flagged": "flagged",
-    "positives": "positives",
-    "negatives": "negatives",
-}
-"""Metric that is a count → what its ``events`` count."""
+"""Metric → what its ``n`` and its ``events`` count; cells that disagree stay on their own."""
 
 _TWO_BY_TWO: Final = (
     ("positives", "tp", "fn"),
@@ -84,12 +76,15 @@ _TWO_BY_TWO: Final = (
     ("flagged", "tp", "fp"),
     ("unflagged", "fn", "tn"),
     ("decided", "positives", "negatives"),
-    ("correct", "tp", "tn"),
+    ("included", "mature", "immature"),
 )
-_DEAR: Final = frozenset({"positives", "negatives", "decided"})
+_LABELS: Final = ("mature", "positives", "negatives", "indeterminates", "undecided")
+_DEAR: Final = frozenset({"positives", "negatives", "decided", "mature"})
 
 
-def build(frame: pl.DataFrame, counts: Sequence[str], asset: str, keys: Sequence[str]) -> System:
+def build(
+    frame: pl.DataFrame, counts: Sequence[str], asset: str, keys: Sequence[str], smallest_cell: int
+) -> System:
     """Describe a table's counts.
 
     Parameters
@@ -98,7 +93,7 @@ def build(frame: pl.DataFrame, counts: Sequence[str], asset: str, keys: Sequence
     keys : the table's key
     """
     rows = frame.to_dicts()
-    system = System()
+    system = System(smallest_cell)
     is_figure = {"metric", "n", "events"} <= set(frame.columns)
     if is_figure:
         _figures(system, rows, [k for k in keys if k != "metric"])
@@ -122,10 +117,8 @@ def _figures(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
     groups: set[Variable] = set()
     for i, row in enumerate(rows):
         group: Variable = tuple(str(row[k]) for k in keys)
-        roles = dict(zip(("n", "events"), FIGURE_ROLES.get(row["metric"], ()), strict=False))
-        if row["metric"] in COUNT_ROLES:
-            roles = {"events": COUNT_ROLES[row["metric"]]}
-        for column, role in roles.items():
+        roles = FIGURE_ROLES.get(row["metric"], ())
+        for column, role in zip(("n", "events"), roles, strict=False):
             if row[column] is not None:
                 groups.add(group)
                 system.bind((i, column), (*group, role), int(row[column]))
@@ -133,8 +126,8 @@ def _figures(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
                     system.dear.add((*group, role))
     for group in sorted(groups):
         _infer(system.values, group)
-        for total, one, other in _TWO_BY_TWO:
-            system.add([(1, (*group, one)), (1, (*group, other)), (-1, (*group, total))])
+        for total, *parts in (*_TWO_BY_TWO, _LABELS):
+            system.add([*((1, (*group, part)) for part in parts), (-1, (*group, total))])
 
 
 def _infer(values: dict[Variable, int], group: Variable) -> None:
@@ -171,9 +164,9 @@ def _strata(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
     """The levels of a variable make up a whole that other tables print."""
     parts: dict[tuple[str, ...], list[Cell]] = {}
     for i, row in enumerate(rows):
-        variable, is_level, _ = str(row.get("stratum", "")).partition("=")
+        variable, _, level = str(row.get("stratum", "")).partition("=")
         for column in ("n", "events"):
-            if is_level and (i, column) in system.cells:
+            if level not in ("", "*") and (i, column) in system.cells:
                 group = (variable, column, *(str(row[k]) for k in keys))
                 parts.setdefault(group, []).append((i, column))
     _totals(system, parts.values())
@@ -231,9 +224,69 @@ def _baseline(system: System, rows: Sequence[Row]) -> None:
     _totals(system, parts.values())
 
 
+def _analyses(system: System, rows: Sequence[Row]) -> None:
+    """Analyses of the same cases differ by cases that failed or lack a label: maybe by few."""
+    names = sorted({str(row["analysis"]) for row in rows} - {PRIMARY_ANALYSIS})
+    for variable in sorted(system.values):
+        *group, analysis, role = variable
+        base = (*group, PRIMARY_ANALYSIS, role)
+        if analysis in names and base in system.values:
+            _difference(system, base, variable)
+
+
+def _completed(system: System, rows: Sequence[Row]) -> None:
+    """The AUC over completed inferences leaves out those that failed: maybe few."""
+    for i, row in enumerate(rows):
+        if row["metric"] != "auc_completed_only":
+            continue
+        group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "stratum"))
+        for column, role in (("n", "decided"), ("events", "positives")):
+            if row[column] is not None and (*group, role) in system.values:
+                system.bind((i, column), (*group, "completed", role), int(row[column]))
+                _difference(system, (*group, role), (*group, "completed", role))
+
+
+def _difference(system: System, one: Variable, other: Variable) -> None:
+    larger, smaller = sorted((one, other), key=lambda v: system.values[v], reverse=True)
+    apart: Variable = ("apart", *larger, *smaller)
+    system.values[apart] = system.values[larger] - system.values[smaller]
+    system.add([(1, smaller), (1, apart), (-1, larger)])
+
+
+def _audit(system: System, rows: Sequence[Row]) -> None:
+    """A figure with a rule's few cases back in gives them away beside the figure without."""
+    few: set[tuple[str, ...]] = set()
+    for row in rows:
+        if row["metric"] in BACK_IN and row["events"] and row["events"] < system.smallest_cell:
+            few.add(_audited(row))
+    for i, row in enumerate(rows):
+        if _audited(row) in few and row["metric"] not in BACK_IN:
+            system.barred |= {(i, "n"), (i, "events")}
+
+
+def _audited(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[k]) for k in ("rule", "finding", "model_id", "window"))
+
+
+PRIMARY_ANALYSIS: Final = "intention_to_diagnose"
+BACK_IN: Final = frozenset(
+    {
+        "n_removed",
+        "n_removed_only",
+        "n_positives_lost",
+        "n_negatives_lost",
+        "n_undecided",
+        "n_without_score",
+    }
+)
+"""Metrics of the exclusion audit that count the cases put back."""
+
 RELATIONS: Final[Mapping[str, Relation]] = {
     "drift/baseline": _baseline,
     "eligibility/flow": _flow,
+    "evaluation/exclusion_audit": _audit,
+    "evaluation/operating_points": _analyses,
+    "evaluation/performance": _completed,
     "representativeness/profile": _profile,
 }
 """Asset → its sums, beside those that every figure table has."""

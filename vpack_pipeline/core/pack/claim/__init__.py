@@ -1,0 +1,74 @@
+"""The CLAIM 2024 items of one study: status, where the report answers, checked or attested.
+
+What does not belong here: the report's layout; a total, which would read as quality.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.pack.claim.ground import Ground
+from vpack_pipeline.core.pack.claim.items import ITEMS
+from vpack_pipeline.protocol import (
+    About,
+    Adjudication,
+    Eligibility,
+    Evaluation,
+    IndexTest,
+    Representativeness,
+    Sampling,
+)
+
+SCHEMA: Final = {
+    "item": pl.Int64,
+    "section": pl.String,
+    "title": pl.String,
+    "status": pl.String,
+    "evidence": pl.String,
+    "basis": pl.String,
+    "reason": pl.String,
+}
+
+
+def claim(
+    *,
+    about: About,
+    index_test: IndexTest,
+    eligibility: Eligibility,
+    sampling: Sampling,
+    representativeness: Representativeness,
+    adjudication: Adjudication,
+    evaluation: Evaluation,
+    **tables: pl.DataFrame,
+) -> pl.DataFrame:
+    """Judge the 44 items.
+
+    Parameters
+    ----------
+    tables : ``section__table`` → the whole table
+
+    Returns
+    -------
+    one row per item, 1 to 44: ``status`` met, partial, not_met or not_applicable; ``evidence`` the
+    id of the place in the report that answers; ``reason`` where the status needs one
+    """
+    ground = Ground(
+        about=about,
+        index_test=index_test,
+        eligibility=eligibility,
+        sampling=sampling,
+        representativeness=representativeness,
+        adjudication=adjudication,
+        evaluation=evaluation,
+        tables={name.replace("__", "/", 1): frame for name, frame in tables.items()},
+    )
+    judged = [(item, item.judge(ground)) for item in ITEMS]
+    rows = [
+        (i.item, i.section, i.title, j.status, i.evidence, i.basis, j.reason) for i, j in judged
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+__all__ = ["ITEMS", "claim"]

@@ -1,0 +1,75 @@
+"""What the judgement of a CLAIM item may look at: the protocol's words and the tables' figures.
+
+What does not belong here: the items (``items``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from vpack_pipeline.protocol import (
+    About,
+    Adjudication,
+    Eligibility,
+    Evaluation,
+    IndexTest,
+    Representativeness,
+    Sampling,
+)
+
+Status = Literal["met", "partial", "not_met", "not_applicable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The status of one item, and why where that is not plain."""
+
+    status: Status
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One study's protocol blocks and whole tables, by ``section/table``."""
+
+    about: About
+    index_test: IndexTest
+    eligibility: Eligibility
+    sampling: Sampling
+    representativeness: Representativeness
+    adjudication: Adjudication
+    evaluation: Evaluation
+    tables: Mapping[str, pl.DataFrame]
+
+    def rows(self, asset: str, **where: Any) -> pl.DataFrame:
+        """Select rows of a table."""
+        frame = self.tables[asset]
+        for column, value in where.items():
+            wanted = value if isinstance(value, list | tuple) else [value]
+            frame = frame.filter(pl.col(column).is_in(list(wanted)))
+        return frame
+
+    def share_given(self, asset: str, **where: Any) -> float | None:
+        """Share of the selected figures that have a value; None where none was asked for."""
+        found = self.rows(asset, **where)
+        if found.height == 0:
+            return None
+        return found.filter(pl.col("status") == "given").height / found.height
+
+    def all_or_some(self, asset: str, missing: str, **where: Any) -> Judged:
+        """Judge by how many of the selected figures have a value."""
+        share = self.share_given(asset, **where)
+        if not share:
+            return Judged("not_met", missing)
+        if share < 1:
+            return Judged("partial", f"given in part: {missing}")
+        return Judged("met")
+
+
+def stated(text: str | None, missing: str) -> Judged:
+    """Judge by whether the author states anything."""
+    return Judged("met") if text else Judged("not_met", missing)

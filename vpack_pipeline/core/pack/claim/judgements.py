@@ -1,0 +1,266 @@
+"""How the status of a CLAIM item follows from one study's tables and fixed fields.
+
+Where nothing but an author's statement decides, it is asked only whether there is one. What does
+not belong here: which item is judged by what (``items``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.pack.claim.ground import Ground, Judged, stated
+
+ACQUISITION: Final = frozenset(
+    {
+        "manufacturer",
+        "model",
+        "software",
+        "kvp",
+        "exposure_mas",
+        "slice_thickness_mm",
+        "pixel_spacing_mm",
+        "convolution_kernel",
+        "contrast_agent",
+        "view_position",
+    }
+)
+_TECHNIQUES: Final = (
+    "artificial intelligence",
+    "machine learning",
+    "deep learning",
+    "neural",
+    "algorithm",
+    "index test",
+    "score",
+    "model",
+)
+_NOT_STATED: Final = "the protocol does not state it"
+
+
+def names_technique(g: Ground) -> Judged:
+    """Whether title or product names the technique."""
+    words = f"{g.about.title} {g.about.product}".lower()
+    if any(t in words for t in _TECHNIQUES):
+        return Judged("met")
+    return Judged("partial", "the title does not name the technique; the model description does")
+
+
+def summary(g: Ground) -> Judged:
+    """Whether the first page has its figures."""
+    return g.all_or_some(
+        "evaluation/operating_points",
+        "the first page has no figure at the threshold in one of the windows",
+        analysis="intention_to_diagnose",
+        metric=("sensitivity", "specificity"),
+        model_id=g.index_test.primary.id,
+    )
+
+
+def design(g: Ground) -> Judged:
+    """Whether a claimed prospective window holds cases."""
+    prospective = g.rows("evaluation/performance", window="prospective", metric="n_cases")
+    claims_it = g.about.evidence_kind != "retrospective"
+    if claims_it and not (prospective["events"].fill_null(0) > 0).any():
+        return Judged("partial", "the prospective window holds no mature case yet")
+    return Judged("met")
+
+
+def goal(g: Ground) -> Judged:
+    """Whether an endpoint is primary."""
+    if any(e.rank == "primary" for e in g.evaluation.endpoints):
+        return Judged("met")
+    return Judged("partial", "no endpoint is primary")
+
+
+def eligibility(g: Ground) -> Judged:
+    """Whether rules were fixed before the lock and blind to scores."""
+    lock = g.index_test.primary.locked_at.date()
+    seen = [r.id for r in g.eligibility.rules if "scores" not in r.blind_to]
+    late = [r.id for r in g.eligibility.rules if r.decided_at > lock]
+    found = [f"set with scores in sight: {', '.join(seen)}"] if seen else []
+    found += [f"set after the lock: {', '.join(late)}"] if late else []
+    return Judged("partial", "; ".join(found)) if found else Judged("met")
+
+
+def subsets(g: Ground) -> Judged:
+    """Whether it is said how cases were drawn."""
+    if g.sampling.method == "convenience" and not g.sampling.note:
+        return Judged("partial", "a convenience sample without a word on how it was drawn")
+    return Judged("met")
+
+
+def missing_data(g: Ground) -> Judged:
+    """Whether missing labels are bounded."""
+    return g.all_or_some(
+        "evaluation/operating_points",
+        "missing labels are counted, and bounded only where figures are given",
+        analysis=("worst_case", "best_case"),
+        metric=("sensitivity", "specificity"),
+    )
+
+
+def acquisition(g: Ground) -> Judged:
+    """How many acquisition fields are profiled."""
+    named = sorted(ACQUISITION & {v.name for v in g.representativeness.variables})
+    if not named:
+        return Judged("not_met", "no acquisition field is among the profile's variables")
+    if len(named) < 3:
+        return Judged("partial", f"profiled: {', '.join(named)} only")
+    return Judged("met")
+
+
+def readers(g: Ground) -> Judged:
+    """How fully the roster describes the readers."""
+    readers = g.rows("cohort/readers", in_force=True)
+    columns = ["qualification", "specialty", "years_experience", "training", "conflicts"]
+    missing = [c for c in columns if readers[c].null_count() > 0]
+    if readers.height == 0 or len(missing) == len(columns):
+        return Judged("not_met", "the roster describes no reader")
+    if missing:
+        return Judged("partial", f"not given for every reader: {', '.join(missing)}")
+    return Judged("met")
+
+
+def variability(g: Ground) -> Judged:
+    """Whether agreement is given, within readers too."""
+    judged = g.all_or_some("adjudication/agreement", "agreement between readers could not be given")
+    repeats = g.rows("adjudication/agreement").filter(pl.col("metric").str.contains("repeat"))
+    if judged.status == "met" and (repeats["status"] == "given").sum() == 0:
+        return Judged("partial", "no repeated reads, so nothing on the same reader's agreement")
+    return judged
+
+
+def partition(g: Ground) -> Judged:
+    """Whether disjointness from development was checked."""
+    if g.rows("cohort/development", in_force=True).height == 0:
+        return Judged(
+            "partial", "no list of development patients was delivered: disjointness is not checked"
+        )
+    return Judged("met")
+
+
+def size(g: Ground) -> Judged:
+    """Whether the size of the set is justified."""
+    planned = [e for e in g.evaluation.endpoints if e.margin_rationale]
+    if planned:
+        return Judged("partial", "power is planned for non-inferiority; no other size is justified")
+    return Judged("not_met", "the protocol justifies no sample size")
+
+
+def training(g: Ground) -> Judged:
+    """What the maker states of training."""
+    if not g.about.training:
+        return Judged("not_met", "the maker does not state it")
+    return Judged("partial", "one statement stands for items 24 to 27, and none is checked")
+
+
+def metrics(g: Ground) -> Judged:
+    """Whether the area under the curve is given."""
+    return g.all_or_some(
+        "evaluation/performance",
+        "the area under the ROC curve is refused or withheld, with the reason",
+        metric="auc",
+        model_id=g.index_test.primary.id,
+    )
+
+
+def uncertainty(g: Ground) -> Judged:
+    """Whether figures have intervals."""
+    given = g.rows(
+        "evaluation/operating_points", metric=("sensitivity", "specificity"), status="given"
+    )
+    if given.height == 0:
+        return Judged("not_met", "no figure at a threshold is given")
+    without = given["lower"].null_count()
+    if without:
+        return Judged("partial", "some figures have no interval, with the reason")
+    return Judged("met")
+
+
+def robustness(g: Ground) -> Judged:
+    """Whether strata have figures."""
+    return g.all_or_some(
+        "evaluation/subgroups",
+        "some strata have too few cases",
+        metric=("sensitivity", "specificity"),
+    )
+
+
+def internal(g: Ground) -> Judged:
+    """Whether the retrospective window has a figure."""
+    return g.all_or_some(
+        "evaluation/performance",
+        "the retrospective window gives no figure",
+        window="retrospective",
+        metric="auc",
+        model_id=g.index_test.primary.id,
+    )
+
+
+def external(g: Ground) -> Judged:
+    """Whether the prospective window has one, apart from development data."""
+    judged = g.all_or_some(
+        "evaluation/performance",
+        "the prospective window gives no figure yet",
+        window="prospective",
+        metric="auc",
+        model_id=g.index_test.primary.id,
+    )
+    if judged.status == "met":
+        return partition(g)
+    return judged
+
+
+def flow(g: Ground) -> Judged:
+    """Whether there is a flow."""
+    return Judged("met") if g.rows("eligibility/flow").height else Judged("not_met", "no flow")
+
+
+def characteristics(g: Ground) -> Judged:
+    """Whose characteristics are shown."""
+    if g.rows("representativeness/profile", set="target")["n_total"].sum() == 0:
+        return Judged("partial", "no target population was delivered, and windows are not parted")
+    return Judged("partial", "by included, excluded and target; the windows are not parted")
+
+
+def results(g: Ground) -> Judged:
+    """Whether figures at the threshold stand with intervals."""
+    given = g.rows(
+        "evaluation/operating_points",
+        metric=("sensitivity", "specificity"),
+        analysis="intention_to_diagnose",
+        model_id=g.index_test.primary.id,
+    )
+    whole = given.filter((pl.col("status") == "given") & pl.col("lower").is_not_null())
+    if whole.height == 0:
+        return Judged("not_met", "no figure at the threshold is given with an interval")
+    if whole.height < given.height:
+        return Judged("partial", "not given in every window, with the reason")
+    return Judged("met")
+
+
+def diagnostic(g: Ground) -> Judged:
+    """Whether calibration and subgroups are given."""
+    calibration = g.share_given("evaluation/calibration", stratum="all")
+    strata = g.share_given("evaluation/subgroups", metric=("sensitivity", "specificity"))
+    if calibration and strata:
+        return Judged("met")
+    if calibration or strata:
+        what = "calibration" if strata else "subgroups"
+        return Judged("partial", f"no figure on {what}, with the reason")
+    return Judged("not_met", "neither calibration nor subgroups could be given")
+
+
+def failures(g: Ground) -> Judged:
+    """Whether failures were counted."""
+    if g.rows("evaluation/failures").height == 0:
+        return Judged("not_met", "failures were not counted")
+    return Judged("met")
+
+
+def said(field: str, missing: str = _NOT_STATED) -> Callable[[Ground], Judged]:
+    """Judge by whether the author states a field of ``about``."""
+    return lambda g: stated(getattr(g.about, field), missing)

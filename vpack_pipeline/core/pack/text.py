@@ -1,0 +1,72 @@
+"""How a value is written in print: one text per cell, the same wherever it stands.
+
+What does not belong here: which values are hidden (``disclosure``), where a text stands
+(``report``).
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Final
+
+NOTHING: Final = ""
+"""The text of a null: there is nothing to print."""
+HIDDEN: Final = "—"
+"""The text of a value that is hidden because a small count could be computed from it."""
+
+
+def number(value: float) -> str:
+    """Write a number: three decimals below 10, fewer above, a true minus, thousands apart.
+
+    >>> number(0.87349), number(-0.02), number(1234.0), number(37.25), number(0.0002)
+    ('0.873', '−0.020', '1,234', '37.2', '0.0002')
+    """
+    size = abs(value)
+    if size >= 1000 or (size >= 10 and float(value).is_integer()):
+        text = f"{value:,.0f}"
+    elif size >= 10:
+        text = f"{value:.1f}"
+    elif 0 < size < 0.0005:
+        text = f"{value:.1g}" if size >= 0.0001 else f"{value:.0e}"
+    else:
+        text = f"{value:.3f}"
+    return text.replace("-", "−")
+
+
+def count(value: float) -> str:
+    """Write a whole number.
+
+    >>> count(12345)
+    '12,345'
+    """
+    return f"{value:,.0f}".replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """Write a share as a percentage.
+
+    >>> percent(0.9124), percent(1.0), percent(-0.012)
+    ('91.2%', '100.0%', '−1.2%')
+    """
+    return f"{100 * value:.1f}%".replace("-", "−")
+
+
+def plain(value: Any) -> str:
+    """Write a value by its type alone.
+
+    >>> plain(True), plain(None), plain(datetime.date(2026, 1, 5)), plain(12), plain("a")
+    ('yes', '', '2026-01-05', '12', 'a')
+    """
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, float):
+        return number(value)
+    return str(value)

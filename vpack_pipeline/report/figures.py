@@ -1,0 +1,211 @@
+"""The report's drawings as inline SVG, made from printed texts alone.
+
+Drawn by hand and not by a plotting library: text stays text, colours follow the reader's scheme,
+and the bytes follow from the figures. Every drawing has a title and stands beside its table. What
+does not belong here: numbers that are not in the book.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from vpack_pipeline.report.book import Cell, Row
+
+_LINE: Final = 17
+_WIDTH: Final = 720
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule of the participant flow, as printed."""
+
+    title: str
+    removed: tuple[tuple[Cell, str], ...]
+    remaining: tuple[tuple[Cell, str], ...]
+
+
+def _open(name: str, title: str, description: str, height: float, width: int = _WIDTH) -> Markup:
+    return Markup(
+        '<svg class="drawing" role="img" aria-labelledby="{0}-title {0}-desc" '
+        'viewBox="0 0 {3} {4:.0f}" width="{3}" height="{4:.0f}">'
+        '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>'
+    ).format(name, title, description, width, height)
+
+
+def _text(x: float, y: float, content: object, style: str = "", anchor: str = "start") -> Markup:
+    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}" text-anchor="{}">{}</text>').format(
+        x, y, style, anchor, content
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:
+    return Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>').format(
+        x1, y1, x2, y2, style
+    )
+
+
+def _box(x: float, y: float, width: float, lines: Sequence[tuple[str, str]]) -> Markup:
+    height = _height(lines)
+    made = Markup(
+        '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="box"/>'
+    ).format(x, y, width, height)
+    for i, (content, style) in enumerate(lines):
+        made += _text(x + 12, y + 21 + i * _LINE, content, style)
+    return made
+
+
+def _height(lines: Sequence[tuple[str, str]]) -> float:
+    return 14 + len(lines) * _LINE
+
+
+def _wrapped(title: str, width: int) -> list[tuple[str, str]]:
+    return [(line, "head") for line in textwrap.wrap(title, width)]
+
+
+def _counted(counts: Sequence[tuple[Cell, str]]) -> str:
+    return ", ".join(f"{cell} {unit}" for cell, unit in counts)
+
+
+def _arrow(x: float, y1: float, y2: float) -> Markup:
+    head = Markup('<path d="M{0:.1f} {1:.1f} l-4 -7 h8 z" class="tip"/>').format(x, y2)
+    return _line(x, y1, x, y2 - 6, "link") + head
+
+
+def flow(
+    start: Sequence[tuple[Cell, str]], steps: Sequence[Step], ends: Sequence[Sequence[str]]
+) -> Markup:
+    """Draw the participant flow: what remains on the left, what each rule removed on the right.
+
+    Parameters
+    ----------
+    start : counts delivered, each with its unit
+    steps : the rules in order
+    ends : one box per window: its heading, then its lines
+    """
+    left, right, x = 300, 320, 390
+    first = [("Delivered", "head"), (_counted(start), "")]
+    body = _box(0.5, 0.5, left, first)
+    y = 0.5 + _height(first)
+    for i, step in enumerate(steps, start=1):
+        removed = [*_wrapped(f"{i}. {step.title}", 42), (f"removed: {_counted(step.removed)}", "")]
+        remaining = [(f"after rule {i}", "quiet"), (_counted(step.remaining), "")]
+        gap = _height(removed) + 16
+        middle = y + gap / 2
+        body += _arrow(left / 2, y, y + gap)
+        body += _line(left / 2, middle, x, middle, "link")
+        body += _box(x, middle - _height(removed) / 2, right, removed)
+        y += gap
+        if i == len(steps):
+            remaining = [("Included", "head"), (_counted(step.remaining), "")]
+        body += _box(0.5, y, left, remaining)
+        y += _height(remaining)
+    body, y = _with_ends(body, ends, y, left)
+    description = "From what was delivered to what was counted; the same counts stand in the table."
+    return _open("drawing-flow", "Participant flow", description, y + 2) + body + Markup("</svg>")
+
+
+def _with_ends(
+    body: Markup, ends: Sequence[Sequence[str]], y: float, left: float
+) -> tuple[Markup, float]:
+    if not ends:
+        return body, y
+    width = (_WIDTH - 10 * (len(ends) - 1) - 1) / len(ends)
+    top = y + 34
+    lowest = top
+    for i, lines in enumerate(ends):
+        x = 0.5 + i * (width + 10)
+        styled = [(line, "head" if k == 0 else "") for k, line in enumerate(lines)]
+        middle = x + width / 2
+        body += _line(middle, y + 16, middle, top - 6, "link")
+        body += Markup('<path d="M{0:.1f} {1:.1f} l-4 -7 h8 z" class="tip"/>').format(middle, top)
+        body += _box(x, top, width, styled)
+        lowest = max(lowest, top + _height(styled))
+    centres = [0.5 + i * (width + 10) + width / 2 for i in range(len(ends))]
+    body += _line(left / 2, y, left / 2, y + 16, "link")
+    body += _line(min(*centres, left / 2), y + 16, max(*centres, left / 2), y + 16, "link")
+    return body, lowest
+
+
+def forest(
+    name: str, title: str, groups: Sequence[tuple[str, Sequence[Row]]], label: str
+) -> Markup:
+    """Draw estimates with their intervals, one line each, on a scale from 0 to 1 or wider.
+
+    Parameters
+    ----------
+    groups : the words for each line, and its rows (one per window, drawn one below the other)
+    label : what the scale shows
+    """
+    left, right, top = 250.0, _WIDTH - 20.0, 30.0
+    numbers = [
+        n
+        for _, rows in groups
+        for row in rows
+        for n in (row["estimate"].number, row["lower"].number, row["upper"].number)
+        if n is not None
+    ]
+    low = min([1.0, *numbers])
+    low = max(0.0, int(low * 10) / 10) if low >= 0 else low
+
+    def place(value: float) -> float:
+        return left + (right - left) * (value - low) / (1.0 - low or 1.0)
+
+    body, y = Markup(""), top
+    for words, rows in groups:
+        height = max(1, len(rows)) * 15 + 9
+        body += _text(0, y + height / 2, words, "")
+        for k, row in enumerate(rows):
+            body += _mark(row, place, y + 11 + k * 15, f"w{k}")
+        y += height
+    ticks = [low + (1 - low) * i / 5 for i in range(6)]
+    for tick in ticks:
+        body += _line(place(tick), top - 8, place(tick), y, "grid")
+        body += _text(place(tick), top - 13, f"{tick:.2f}", "quiet", "middle")
+    description = f"{label}; the same figures stand in the table."
+    return _open(name, title, description, y + 6) + body + Markup("</svg>")
+
+
+def _mark(row: Row, place: Callable[[float], float], y: float, style: str) -> Markup:
+    estimate, lower, upper = (row[c].number for c in ("estimate", "lower", "upper"))
+    if estimate is None:
+        return _text(place(1.0), y + 4, "not given", "quiet", "end")
+    made = Markup("")
+    if lower is not None and upper is not None:
+        made += _line(place(lower), y, place(upper), y, f"bar {style}")
+    shape = '<circle cx="{0:.1f}" cy="{1:.1f}" r="4.5" class="dot {2}"/>'
+    if style == "w1":
+        shape = '<rect x="{3:.1f}" y="{4:.1f}" width="8" height="8" class="dot {2}"/>'
+    x = place(estimate)
+    return made + Markup(shape).format(x, y, style, x - 4, y - 4)
+
+
+def reliability(name: str, title: str, bins: Sequence[tuple[Row, Row]]) -> Markup:
+    """Draw observed shares against mean probabilities, bin by bin, beside the line of identity."""
+    size, edge = 300.0, 46.0
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return edge + x * size, 12 + (1 - y) * size
+
+    body = _line(*at(0, 0), *at(1, 1), "grid")
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        (x, _), (_, y) = at(tick, 0), at(0, tick)
+        body += _text(x, 12 + size + 17, f"{tick:.2f}", "quiet", "middle")
+        body += _text(edge - 8, y + 4, f"{tick:.2f}", "quiet", "end")
+    body += _line(*at(0, 0), *at(1, 0), "link") + _line(*at(0, 0), *at(0, 1), "link")
+    body += _text(edge + size / 2, 12 + size + 36, "mean probability", "quiet", "middle")
+    body += _text(edge, 8, "observed share", "quiet")
+    for probability, observed in bins:
+        x, y = probability["estimate"].number, observed["estimate"].number
+        lower, upper = observed["lower"].number, observed["upper"].number
+        if x is None or y is None:
+            continue
+        if lower is not None and upper is not None:
+            body += _line(*at(x, lower), *at(x, upper), "bar w0")
+        body += Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.5" class="dot w0"/>').format(*at(x, y))
+    description = "Perfect calibration lies on the diagonal; the same figures stand in the table."
+    return _open(name, title, description, size + 56, 380) + body + Markup("</svg>")

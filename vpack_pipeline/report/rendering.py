@@ -1,0 +1,454 @@
+"""From printed figures and documents to one self-contained page of HTML.
+
+No script, no network, no clock: the page follows from what it is given. What does not belong here:
+numbers (the book's), the order of chapters (``chapters``), publication (``io.packs``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jinja2
+import polars as pl
+from markupsafe import Markup
+
+from vpack_pipeline import contracts
+from vpack_pipeline.core.evaluation.analysis import primary_point
+from vpack_pipeline.core.pack.headline import WINDOWS
+from vpack_pipeline.errors import ContractError
+from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
+from vpack_pipeline.report import chapters, figures, palette, wording, words
+from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.site import Site
+
+HIDING_NOTE = (
+    "<{smallest}: fewer than {smallest}, and more than none. A dash where a count belongs: hidden,"
+    " since a smaller one could be computed from it."
+)
+
+
+def render(
+    *,
+    report: pl.DataFrame,
+    claim: pl.DataFrame,
+    protocol: Protocol,
+    site: Site,
+    receipts: Sequence[Mapping[str, Any]],
+    cut: str,
+) -> bytes:
+    """Render the report.
+
+    Parameters
+    ----------
+    report : ``pack/report``: every figure that may be printed
+    claim : ``pack/claim``
+    receipts : the receipts of the tables upstream, in the order to print
+    cut : the data cut
+
+    Returns
+    -------
+    one HTML page, UTF-8
+
+    Raises
+    ------
+    ContractError
+        A template asks for a figure that is not in ``report``.
+    DocumentError
+        The protocol or site would put a forbidden claim into the page.
+    """
+    page = _Page(Book(report), protocol, site, tuple(receipts), cut)
+    try:
+        html = page.html(claim)
+    except jinja2.UndefinedError as error:
+        raise ContractError(f"report: a template names what there is not: {error}") from None
+    wording.check(html)
+    return html.encode()
+
+
+class Notes(list[str]):
+    """The numbered notes below one table: each text once, in the order of mention."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.id = name
+        self._cells: dict[str, int] = {}
+
+    def mark(self, reason: Cell) -> int:
+        """Give the number of a note, adding it where it is new."""
+        if reason.text not in self._cells:
+            self.append(Markup(reason.__html__()))
+            self._cells[reason.text] = len(self)
+        return self._cells[reason.text]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    book: Book
+    protocol: Protocol
+    site: Site
+    receipts: tuple[Mapping[str, Any], ...]
+    cut: str
+    _modules: dict[str, Any] = field(default_factory=dict)
+
+    def html(self, claim: pl.DataFrame) -> str:
+        environment = self._environment()
+        parts = [
+            (part, list(items))
+            for part, items in itertools.groupby(
+                claim.sort("item").to_dicts(), key=lambda i: i["section"]
+            )
+        ]
+        first = environment.get_template("first.html.j2").make_module()
+        style = environment.get_template("style.css.j2").render()
+        return environment.get_template("report.html.j2").render(
+            chapters=chapters.CHAPTERS,
+            claim_parts=parts,
+            style=Markup(style),  # noqa: S704  our own file and palette
+            first_page=first.first_page,  # type: ignore[attr-defined]
+            verdict=environment.get_template("parts.html.j2").make_module().verdict,  # type: ignore[attr-defined]
+            block=functools.partial(_block, environment, self._modules),
+        )
+
+    def _environment(self) -> jinja2.Environment:
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("vpack_pipeline.report", "templates"),
+            undefined=jinja2.StrictUndefined,
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        about, evaluation = self.protocol.about, self.protocol.evaluation
+        smallest = self.protocol.disclosure.smallest_cell
+        environment.globals |= {
+            "about": about,
+            "book": self.book,
+            "boundary": wording.BOUNDARY,
+            "cut": self.cut,
+            "dark": palette.DARK,
+            "due": self._due(),
+            "evaluation": evaluation,
+            "hiding_note": HIDING_NOTE.format(smallest=smallest) if smallest > 1 else "",
+            "light": palette.LIGHT,
+            "listed": words.listed,
+            "model": self.protocol.index_test.primary,
+            "protocol": self.protocol,
+            "questions": chapters.QUESTIONS,
+            "receipts": self.receipts,
+            "reference_line": reference_line(self.protocol),
+            "site": self.site,
+            "synthetic_line": words.listed([s.part for s in self.site.synthetic]),
+            "words": words,
+            **_FUNCTIONS,
+            **{
+                name.removeprefix("at_"): getattr(self, name)
+                for name in dir(type(self))
+                if name.startswith("at_")
+            },
+        }
+        environment.globals["any_table"] = functools.partial(
+            _any_table, environment, self.book
+        )
+        return environment
+
+    def _due(self) -> str:
+        cut = datetime.date.fromisoformat(self.cut.partition(".")[0])
+        return (cut + datetime.timedelta(days=self.protocol.about.cadence_days)).isoformat()
+
+    def at_first(self, name: str) -> Cell:
+        return self.book.first(name)
+
+    def at_point_of(self, finding: Finding) -> OperatingPoint | None:
+        model = self.protocol.index_test.primary.id
+        return primary_point(self.protocol.evaluation, finding.name, model)
+
+    def at_withheld(self, finding: Finding, window: str, metric: str) -> Cell:
+        """Why a count of the first page has no figure: its status, withheld or refused."""
+        model = self.protocol.index_test.primary.id
+        where = {"finding": finding.name, "window": window, "model_id": model, "metric": metric}
+        return self.book.row("evaluation/performance", stratum="all", **where)["status"]
+
+    def at_endpoint_title(self, name: str) -> str:
+        return next(e.title for e in self.protocol.evaluation.endpoints if e.id == name)
+
+    def at_rule_title(self, name: str) -> str:
+        titles = {r.id: r.title for r in self.protocol.eligibility.rules}
+        return titles.get(name, name.capitalize())
+
+    def at_ordered_rules(self, rows: Sequence[Row]) -> list[str]:
+        """Rules of the audit in the protocol's order, all rules at once last."""
+        order = {r.id: i for i, r in enumerate(self.protocol.eligibility.rules)}
+        return sorted(_column_values(rows, "rule"), key=lambda r: order.get(r, len(order)))
+
+    def at_variable_title(self, name: str) -> str:
+        titles = {v.name: v.title for v in self.protocol.representativeness.variables}
+        return titles.get(name, "All variables together" if name.startswith("*") else name)
+
+    def at_stratum_title(self, name: str) -> str:
+        variables = self.protocol.representativeness.variables
+        return words.stratum(name, {v.name: v.title for v in variables})
+
+    def at_monitor_title(self, name: str) -> str:
+        return next((m.title for m in self.protocol.drift.monitors if m.name == name), name)
+
+    def at_sets(self) -> list[str]:
+        """The sets of the profile, in the order of print; the target only where there is one."""
+        rows = self.book.rows("representativeness/profile")
+        has_target = any(r.key["set"] == "target" and r.says("n_total") != "0" for r in rows)
+        return [s for s in words.SETS if s != "target" or has_target]
+
+    def at_profile_bins(self, variable: str) -> list[list[Row]]:
+        rows = self.book.rows("representativeness/profile", variable=variable)
+        order = self.at_sets()
+        bins = [
+            [r for s in order for r in rows if r.key["bin_order"] == b and r.key["set"] == s]
+            for b in _column_values(rows, "bin_order")
+        ]
+        return [b for b in bins if any(r.says("n") != "0" for r in b)]
+
+    def at_largest_exclusion(self) -> Row | None:
+        """The rule that removed most cases, of those whose count is printed."""
+        rows = self.book.rows("eligibility/flow", unit="case")
+        sized = [(n, r) for r in rows if (n := r["removed"].number)]
+        return max(sized, key=lambda pair: pair[0])[1] if sized else None
+
+    def at_noise_rows(self) -> list[Row]:
+        """Disagreements that lie where readers were divided or few, of the primary model."""
+        return [
+            r
+            for f in self.protocol.findings
+            for w in WINDOWS
+            for r in self.book.rows(
+                "evaluation/error_attribution",
+                finding=f.name,
+                window=w,
+                model_id=self.protocol.index_test.primary.id,
+                metric="share_not_separable",
+            )
+        ]
+
+    def at_open_checks(self) -> list[tuple[str, Mapping[str, Any]]]:
+        return [
+            (r["asset"], check)
+            for r in self.receipts
+            for check in r["checks"]
+            if check["outcome"] != "pass"
+        ]
+
+    def at_flow_drawing(self) -> Markup:
+        return _flow_drawing(self.book, self.protocol)
+
+    def at_forest_drawing(self, finding: Finding, metric: str) -> Markup | None:
+        rows = self.book.rows("evaluation/subgroups", finding=finding.name, metric=metric)
+        found = [r for r in rows if not r.key["stratum"].endswith("=*")]
+        if not any(r["estimate"].number is not None for r in found):
+            return None
+        strata = _column_values(found, "stratum")
+        groups = [
+            (
+                self.at_stratum_title(s),
+                [r for w in WINDOWS for r in found if (r.key["stratum"], r.key["window"]) == (s, w)],
+            )
+            for s in strata
+            if any(r["estimate"].number is not None for r in found if r.key["stratum"] == s)
+        ]
+        label = f"{metric.capitalize()} by subgroup"
+        return figures.forest(f"forest-{finding.name}-{metric}", label, groups, label)
+
+    def at_reliability_drawing(self, finding: Finding, window: str) -> Markup | None:
+        rows = self.book.rows(
+            "evaluation/calibration",
+            finding=finding.name,
+            window=window,
+            model_id=self.protocol.index_test.primary.id,
+        )
+        strata = [s for s in _column_values(rows, "stratum") if s != "all"]
+        bins = [
+            (
+                _pick(rows, stratum=s, metric="mean_probability")[0],
+                _pick(rows, stratum=s, metric="observed_rate")[0],
+            )
+            for s in strata
+        ]
+        if not any(p["estimate"].number is not None for p, _ in bins):
+            return None
+        return figures.reliability(f"reliability-{finding.name}-{window}", "Reliability", bins)
+
+
+def reference_line(protocol: Protocol) -> str:
+    """Say in one line who decides what is correct."""
+    rule = protocol.adjudication
+    sources = [words.SOURCES[s] for s in rule.reference_sources]
+    panel = (
+        f"at least {rule.minimum_readers} independent reader(s), of whom {rule.quorum} must concur"
+    )
+    if "third_reader" in rule.precedence:
+        panel += ", else a further reader decides"
+    elif "consensus" in rule.precedence:
+        panel += ", else they settle it in consensus"
+    has_panel = any(name != "independent_reference" for name in rule.precedence)
+    first = " or ".join(sources)
+    if not first:
+        return f"{panel.capitalize()}."
+    text = f"{first.capitalize()} where it has come"
+    if "follow_up" in rule.reference_sources:
+        text += f" (a negative follow-up after {rule.follow_up_minimum_days} days)"
+    return f"{text}; otherwise {panel}." if has_panel else f"{text}."
+
+
+def _flow_drawing(book: Book, protocol: Protocol) -> Markup:
+    units = (("case", "cases"), ("patient", "patients"))
+    rows = {unit: book.rows("eligibility/flow", unit=unit) for unit, _ in units}
+
+    def counts(i: int, column: str) -> tuple[tuple[Cell, str], ...]:
+        return tuple((rows[unit][i][column], name) for unit, name in units)
+
+    steps = [
+        figures.Step(rows["case"][i].says("title"), counts(i, "removed"), counts(i, "remaining"))
+        for i in range(1, len(rows["case"]))
+    ]
+    ends = [
+        _window_end(book, finding, window, protocol.index_test.primary.id)
+        for finding in protocol.findings
+        for window in WINDOWS
+    ]
+    return figures.flow(counts(0, "remaining"), steps, ends)
+
+
+def _window_end(book: Book, finding: Finding, window: str, model: str) -> list[str]:
+    lines = [f"{words.WINDOWS[window]}: {finding.title}"]
+    for metric in ("n_immature", "n_cases", "n_positive", "n_negative", "n_indeterminate",
+                   "n_undecided", "n_failed"):  # fmt: skip
+        row = book.row(
+            "evaluation/performance",
+            finding=finding.name,
+            window=window,
+            model_id=model,
+            stratum="all",
+            metric=metric,
+        )
+        shown = row.says("estimate") or row.says("status")
+        name = "Label due" if metric == "n_cases" else words.title(words.METRICS, metric)
+        lines.append(f"{name}: {shown}")
+    return lines
+
+
+def _block(environment: jinja2.Environment, modules: dict[str, Any], block: chapters.Block) -> str:
+    name = f"{block.template}.html.j2"
+    if name not in modules:
+        modules[name] = environment.get_template(name).make_module()
+    made: str = getattr(modules[name], block.name)()
+    return made
+
+
+def _any_table(
+    environment: jinja2.Environment, book: Book, asset: str, name: str, caption: str, **where: Any
+) -> Markup:
+    """Print a figure table as it stands: its key columns, metric, figure, n, events."""
+    contract = contracts.load()[asset]
+    rows = book.rows(asset, **where)
+    if not rows:
+        return Markup('<p class="quiet">{}</p>').format(_why_empty(asset))
+    names = {"window": words.WINDOWS, "source": words.SOURCES, "model_id": _Own()}
+    keys = [c for c in contract.key if c != "metric" and c not in where]
+    columns = [
+        (c, _heading(c), names.get(c, {}))
+        for c in keys
+        if c not in ("finding", "stratum") or len(_column_values(rows, c)) > 1
+    ]
+    parts: Any = environment.get_template("parts.html.j2").make_module()
+    made: Markup = parts.long(name, caption, rows, columns)
+    return made
+
+
+class _Own(dict[str, str]):
+    """Names that are printed as they are: identifiers."""
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+    def get(self, name: str, _default: str | None = None) -> str:  # type: ignore[override]
+        return name
+
+
+def _heading(column: str) -> str:
+    return {"model_id": "Model", "reader_id": "Reader"}.get(column, words.title({}, column))
+
+
+def _column_values(rows: Sequence[Row], column: str) -> list[Any]:
+    return list(dict.fromkeys(r.key[column] for r in rows))
+
+
+def _metrics_of(rows: Sequence[Row]) -> list[str]:
+    known = {name: i for i, name in enumerate(_ORDER)}
+    found = _column_values(rows, "metric")
+    return sorted(found, key=lambda m: (known.get(m, len(known)), m))
+
+
+def _pick(rows: Sequence[Row], **where: Any) -> list[Row]:
+    return [r for r in rows if all(r.key[name] == value for name, value in where.items())]
+
+
+def _strata_by_variable(rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
+    strata = _column_values(rows, "stratum")
+    for variable in dict.fromkeys(s.partition("=")[0] for s in strata):
+        levels = [s for s in strata if s.partition("=")[0] == variable]
+        yield variable, [s for s in levels if not s.endswith("=*")]
+
+
+def _why_empty(asset: str) -> str:
+    reason = contracts.load()[asset].may_be_empty
+    return f"Nothing to show: {reason}." if reason else "Nothing to show."
+
+
+def _moment(value: datetime.datetime) -> str:
+    return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+_ORDER = (
+    "n_patients",
+    "n_cases",
+    "n_immature",
+    "n_positive",
+    "n_negative",
+    "n_indeterminate",
+    "n_undecided",
+    "n_failed",
+    "prevalence",
+    "auc",
+    "auc_completed_only",
+    "auc_worst_case",
+    "auc_best_case",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "flagged_per_1000",
+    "missed_per_1000",
+    "false_alarms_per_1000",
+    "tp",
+    "fn",
+    "fp",
+    "tn",
+    "smd",
+    "jensen_shannon",
+    "jensen_shannon_null95",
+)
+"""Metrics in the order of print; those that are not here follow by name."""
+
+_FUNCTIONS = {
+    "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
+    "column_values": _column_values,
+    "has": lambda rows, **where: bool(_pick(rows, **where)),
+    "metrics_of": _metrics_of,
+    "moment": _moment,
+    "notebook": Notes,
+    "pick": _pick,
+    "strata_by_variable": _strata_by_variable,
+    "title": words.title,
+    "why_empty": _why_empty,
+}
