@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import materialize as steps
@@ -15,6 +16,7 @@ from vpack_pipeline.assets.factory import (
     CUT_TAG,
     PROTOCOL_TAG,
     asset_arguments,
+    counts_of,
     report,
     run_tags,
     section_assets,
@@ -25,7 +27,16 @@ from vpack_pipeline.resources import Project
 
 def assets() -> list[dg.AssetsDefinition]:
     """Make the section's assets."""
-    return [_deliveries(), *section_assets("cohort", {}, frozenset({"deliveries"}))]
+    key_figures = {"files": _outcomes, "quarantine": _reasons}
+    return [_deliveries(), *section_assets("cohort", key_figures, frozenset({"deliveries"}))]
+
+
+def _outcomes(frame: pl.DataFrame) -> Mapping[str, Any]:
+    return counts_of(frame, "outcome")
+
+
+def _reasons(frame: pl.DataFrame) -> Mapping[str, Any]:
+    return counts_of(frame, "reason")
 
 
 def _deliveries() -> dg.AssetsDefinition:

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-import dagster as dg
+from collections.abc import Mapping
+from typing import Any
 
-from vpack_pipeline.assets.factory import section_assets
+import dagster as dg
+import polars as pl
+
+from vpack_pipeline.assets.factory import counts_of, section_assets
 
 
 def assets() -> list[dg.AssetsDefinition]:
     """Make the section's assets."""
-    return section_assets("evaluation", {})
+    return section_assets(
+        "evaluation", {"operating_points": _points, "endpoints": _endpoints, "index_test": _status}
+    )
+
+
+def _points(frame: pl.DataFrame) -> Mapping[str, Any]:
+    given = frame.filter(
+        pl.col("metric").is_in({"sensitivity", "specificity"}),
+        pl.col("analysis") == "intention_to_diagnose",
+        pl.col("status") == "given",
+    )
+    return {
+        f"{r['model_id']} {r['operating_point']} {r['window']} {r['metric']}": round(
+            r["estimate"], 3
+        )
+        for r in given.iter_rows(named=True)
+    }
+
+
+def _endpoints(frame: pl.DataFrame) -> Mapping[str, Any]:
+    return {r["endpoint"]: r["verdict"] for r in frame.iter_rows(named=True)}
+
+
+def _status(frame: pl.DataFrame) -> Mapping[str, Any]:
+    return counts_of(frame, "status")

@@ -225,6 +225,12 @@ def _lineage(contract: Contract) -> dict[str, Any]:
     }
 
 
+def counts_of(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    """Count the rows of each category of a column."""
+    counted = frame.group_by(column).len().sort(column)
+    return {str(name): n for name, n in counted.iter_rows()}
+
+
 def section_assets(
     section: str, key_figures: Mapping[str, KeyFigures], exempt: frozenset[str] = frozenset()
 ) -> list[dg.AssetsDefinition]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import dagster as dg
+from collections.abc import Mapping
+from typing import Any
 
-from vpack_pipeline.assets.factory import section_assets
+import dagster as dg
+import polars as pl
+
+from vpack_pipeline.assets.factory import counts_of, section_assets
 
 
 def assets() -> list[dg.AssetsDefinition]:
     """Make the section's assets."""
-    return section_assets("representativeness", {})
+    return section_assets("representativeness", {"match": _match})
+
+
+def _match(frame: pl.DataFrame) -> Mapping[str, Any]:
+    return counts_of(frame, "status")
