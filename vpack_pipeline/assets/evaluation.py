@@ -33,7 +33,7 @@ def _points(frame: pl.DataFrame) -> Mapping[str, Any]:
 
 
 def _endpoints(frame: pl.DataFrame) -> Mapping[str, Any]:
-    return {r["endpoint"]: r["verdict"] for r in frame.iter_rows(named=True)}
+    return {f"{r['endpoint']} at {r['look']}": r["verdict"] for r in frame.iter_rows(named=True)}
 
 
 def _status(frame: pl.DataFrame) -> Mapping[str, Any]:
