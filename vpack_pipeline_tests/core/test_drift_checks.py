@@ -1,0 +1,71 @@
+"""A monitor that could not be computed is refused when documents load, all of them at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from drift_bench import COVARIATES, index_test, monitor, plan_of
+
+from vpack_pipeline.core.drift import MONITORS, check_monitors
+from vpack_pipeline.protocol import Monitor, Protocol
+
+VIEW = {"age_years": "float", "model": "string", "n_series": "int", "in_development": "bool"}
+
+
+def told(*monitors: Monitor, output: str = "probability") -> list[str]:
+    given: dict[str, Any] = {
+        "id": "demo",
+        "version": "1",
+        "covariates": COVARIATES,
+        "drift": plan_of(*monitors),
+        "index_test": index_test(output),
+    }
+    return [str(p) for p in check_monitors(Protocol.model_construct(**given), VIEW)]
+
+
+def test_monitors_that_fit_their_variables_pass() -> None:
+    assert told() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (("psi", None), "psi needs a variable — name one under `variable`"),
+        (("psi", "age_year"), "no variable 'age_year' — did you mean 'age_years'?"),
+        (("psi", "zzz"), "use a covariate, a column of the case view, or score, call, failure"),
+        (("ks", "model"), "ks needs numbers, found string — use psi or jensen_shannon"),
+        (("mean_shift", "bedside"), "mean_shift needs numbers, found bool"),
+        (("rate", "age_years"), "rate needs yes or no, found float"),
+    ],
+)
+def test_what_cannot_be_computed_is_named_with_its_remedy(
+    given: tuple[str, str | None], what: str
+) -> None:
+    (found,) = told(monitor("watched", *given))
+    assert found.startswith("demo@1 drift.monitors watched: ")
+    assert what in found
+
+
+def test_a_proxy_needs_a_probability() -> None:
+    (found,) = told(monitor("expected", "cbpe", None), output="ordinal")
+    assert "returns no probability" in found
+
+
+def test_an_action_that_nobody_answers_is_refused() -> None:
+    (found,) = told(monitor("cases", "volume", None, level="L3"))
+    assert "nobody answers at level L3 — describe L3 under drift.escalation" in found
+
+
+def test_every_problem_is_told_at_once_and_unknown_statistics_are_left_to_the_registry() -> None:
+    found = told(
+        monitor("one", "psi", None),
+        monitor("two", "ks", "model", level="L2"),
+        monitor("three", "no_such_statistic", None),
+    )
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("name", sorted(MONITORS))
+def test_every_statistic_says_what_its_detectable_change_means(name: str) -> None:
+    assert len(MONITORS[name].change) > 10
