@@ -3,8 +3,7 @@
 Both are shipped stopped: whoever runs the site starts them.
 """
 
-from __future__ import annotations
-
+# No postponed annotations here: Dagster reads those of a body as types, not as text.
 from collections.abc import Iterator
 from datetime import date
 

@@ -1,7 +1,6 @@
 """The assets of section cohort; the first of them fixes the run's cut."""
 
-from __future__ import annotations
-
+# No postponed annotations here: Dagster reads those of a body as types, not as text.
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -4,8 +4,7 @@ What does not belong here: how a table is made (``materialize``) or what a secti
 (the module of that section).
 """
 
-from __future__ import annotations
-
+# No postponed annotations here: Dagster reads those of a body as types, not as text.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping

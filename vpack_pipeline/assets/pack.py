@@ -1,7 +1,6 @@
 """The assets of section pack; the last of them opens the lock and publishes."""
 
-from __future__ import annotations
-
+# No postponed annotations here: Dagster reads those of a body as types, not as text.
 import time
 from collections.abc import Iterator
 from typing import Any
