@@ -167,6 +167,11 @@ def rule(name: str, **changes: Any) -> Rule:
     )
 
 
+SAMPLING = Sampling(method="consecutive")
+ELIGIBILITY = Eligibility(rules=(rule("blurred"), rule("bedside")))
+PROFILE = Representativeness(
+    variables=(Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M")),)
+)
 ABOUT = About.model_construct(registered_at=at("2025-06-15"))
 
 
@@ -178,14 +183,12 @@ class World:
     cut: datetime.date = LOOK
     evaluation: Evaluation = EVALUATION
     index_test: IndexTest = INDEX_TEST
-    sampling: Sampling = Sampling(method="consecutive")
-    eligibility: Eligibility = Eligibility(rules=(rule("blurred"), rule("bedside")))
+    sampling: Sampling = SAMPLING
+    eligibility: Eligibility = ELIGIBILITY
     adjudication: Adjudication = ADJUDICATION
     about: About = ABOUT
     findings: tuple[Finding, ...] = (FINDING,)
-    representativeness: Representativeness = Representativeness(
-        variables=(Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M")),)
-    )
+    representativeness: Representativeness = PROFILE
     covariates: tuple[Covariate, ...] = ()
     given: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Frames that stand in for those made from the cases."""
@@ -252,15 +255,15 @@ class World:
 
     def _excluded(self) -> pl.DataFrame:
         return self._rows(
-            lambda c, _, x: (c, x.excluded_by[0], "|".join(x.excluded_by))
-            if x.excluded_by
-            else None,
+            lambda c, _, x: (
+                (c, x.excluded_by[0], "|".join(x.excluded_by)) if x.excluded_by else None
+            ),
             {"case_id": pl.String, "first_rule": pl.String, "all_rules": pl.String},
         )
 
     def _reference_standard(self) -> pl.DataFrame:
         stamp = pl.Datetime("us", "UTC")
-        frame = self._rows(
+        return self._rows(
             lambda c, p, x: (
                 c,
                 self.findings[0].name,
@@ -282,7 +285,6 @@ class World:
                 "established_at": stamp,
             },
         )
-        return frame
 
     def _inferences(self) -> pl.DataFrame:
         stamp = pl.Datetime("us", "UTC")

@@ -90,7 +90,7 @@ class Outcome:
     n: int
     violations: int
     unit: str
-    n_unknown: int = 0
+    has_unknown: bool = False
     reason: str | None = None
     """Why nothing could be checked; or a caution."""
     is_withheld: bool = False
@@ -123,7 +123,7 @@ def integrity(
 
     ``n`` is how many units could be checked, ``events`` and ``estimate`` how many broke the rule;
     ``method`` names the unit (and holds n where units are no cases or people). A rule that no unit can be held to is refused as not assessable, and
-    units without the needed time or answer are counted in ``reason``.
+    ``reason`` says where some units lacked the needed time or answer.
     """
     study = Study(
         time_split=time_split,
@@ -157,7 +157,8 @@ def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
     if found.is_withheld:
         figures.withhold("violations", found.reason or "", rule=rule, title=title, verdict=WITHHELD)
         return
-    unknown = f"{found.n_unknown} {found.unit} could not be checked" if found.n_unknown else None
+    # Without the number: a reason is text, which no rule on small cells reaches.
+    unknown = f"some {found.unit} lack what is needed to check them" if found.has_unknown else None
     reason = "; ".join(text for text in (found.reason, unknown) if text) or None
     if found.n == 0:
         nothing = reason or f"there are no {found.unit} to check"
@@ -181,25 +182,25 @@ def _judged(frame: pl.DataFrame, is_violation: pl.Expr, unit: str) -> Outcome:
     """Count rows that break a rule; a null could not be checked."""
     found = frame.select(is_violation.alias("is_violation"))["is_violation"]
     n_unknown = found.null_count()
-    return Outcome(found.len() - n_unknown, int(found.sum()), unit, n_unknown)
+    return Outcome(found.len() - n_unknown, int(found.sum()), unit, n_unknown > 0)
 
 
 def protocol_registered(study: Study) -> Outcome:
     """The protocol was fixed before the prospective window opened."""
-    return Outcome(1, int(study.about.registered_at >= study.start), "protocols")
+    return Outcome(1, int(study.about.registered_at > study.start), "protocols")
 
 
 def model_locked(study: Study) -> Outcome:
     """Every model was locked before the prospective window opened."""
     models = study.index_test.models
-    late = sum(model.locked_at >= study.start for model in models)
+    late = sum(model.locked_at > study.start for model in models)
     return Outcome(len(models), late, "models")
 
 
 def thresholds_fixed(study: Study) -> Outcome:
     """Every operating point was fixed before the prospective window opened."""
     points = study.evaluation.operating_points
-    return Outcome(len(points), sum(p.fixed_at >= study.start for p in points), "operating points")
+    return Outcome(len(points), sum(p.fixed_at > study.start for p in points), "operating points")
 
 
 def rules_before_window(study: Study) -> Outcome:

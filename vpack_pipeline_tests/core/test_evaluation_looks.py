@@ -1,0 +1,320 @@
+"""Looks and endpoints: what is shut before a look, and a verdict that is given once."""
+
+from __future__ import annotations
+
+import datetime
+
+import polars as pl
+import pytest
+from evaluation_world import (
+    AFTER,
+    BEFORE,
+    EVALUATION,
+    LOOK,
+    World,
+    cases_of,
+    endpoint,
+    figure,
+    published_looks,
+    value,
+)
+
+from vpack_pipeline.core.evaluation.endpoints import verdict_of
+from vpack_pipeline.core.evaluation.looks import exploratory_note, withheld_reason
+from vpack_pipeline.protocol import Look, Sampling, Stratum
+from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate
+
+DAY = datetime.timedelta(days=1)
+LATER = LOOK + 30 * DAY
+CASES = [
+    *cases_of(45, "positive", 0.9, date=AFTER),
+    *cases_of(5, "positive", 0.1, date=AFTER),
+    *cases_of(90, "negative", 0.2, date=AFTER),
+    *cases_of(10, "negative", 0.8, date=AFTER),
+    *cases_of(18, "positive", 0.9, date=BEFORE),
+    *cases_of(2, "positive", 0.1, date=BEFORE),
+    *cases_of(20, "negative", 0.2, date=BEFORE),
+]
+TABLES = [
+    "performance",
+    "operating_points",
+    "calibration",
+    "subgroups",
+    "comparison",
+    "exclusion_audit",
+    "transport",
+    "verification",
+]
+OPEN = {
+    "performance": {"n_cases", "n_patients", "n_immature", "n_failed", "n_reads"},
+    "subgroups": {"n_cases", "n_patients"},
+    "exclusion_audit": {"n_removed", "n_removed_only"},
+    "verification": {"eligible"},
+}
+
+
+def test_nothing_is_withheld_from_the_first_look_on():
+    assert withheld_reason(EVALUATION, LOOK) is None
+    assert withheld_reason(EVALUATION, LATER) is None
+
+
+def test_before_the_first_look_the_reason_names_its_cut():
+    assert (
+        withheld_reason(EVALUATION, LOOK - DAY)
+        == "no look yet: the first look is the cut 2026-03-01"
+    )
+
+
+def test_only_what_is_seen_between_and_after_looks_is_exploratory():
+    assert exploratory_note(EVALUATION, LOOK - DAY) is None
+    assert exploratory_note(EVALUATION, LOOK) is None
+    assert exploratory_note(EVALUATION, LATER) == "exploratory: seen after the look of 2026-03-01"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_before_the_look_every_prospective_figure_that_needs_labels_is_withheld(table):
+    frame = World(CASES, cut=LOOK - DAY).run(table)
+    prospective = frame.filter(pl.col("window") != "retrospective")
+    shown = prospective.filter(pl.col("status") != "withheld")
+    assert set(shown["metric"]) == OPEN.get(table, set())
+    withheld = prospective.filter(pl.col("status") == "withheld")
+    assert withheld.height > 0
+    for column in ("estimate", "lower", "upper", "n", "events", "method"):
+        assert withheld[column].null_count() == withheld.height
+    assert frame.filter(pl.col("status") == "withheld")["window"].unique().to_list() == [
+        prospective["window"][0]
+    ]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_rows_of_a_table_do_not_depend_on_the_cut_or_the_data(table):
+    keys = ["finding", "metric"]
+    seen = World(CASES).run(table)
+    for other in (World(CASES, cut=LOOK - DAY), World(cases_of(1, None, None, status="missing"))):
+        found = other.run(table)
+        names = [c for c in found.columns if found[c].dtype == pl.String]
+        names = [n for n in names if n not in ("method", "status", "reason")]
+        assert found.select(names).equals(seen.select(names)), keys
+
+
+def test_after_the_look_prospective_figures_say_that_they_are_exploratory():
+    frame = World(CASES, cut=LATER).run("performance")
+    assert "exploratory" in figure(frame, "auc", window="prospective")["reason"]
+    assert figure(frame, "auc", window="retrospective")["reason"] is None
+    assert figure(World(CASES).run("performance"), "auc", window="prospective")["reason"] is None
+
+
+def test_failures_need_no_label_and_are_shown_before_the_look():
+    frame = World(CASES, cut=LOOK - DAY).run("failures")
+    assert set(frame["status"]) <= {"given", "refused"}
+    assert value(frame, "n_ok", window="prospective", stratum="all") == 150
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "expected"),
+    [
+        (0.81, 0.9, "met"),
+        (0.8, 0.9, "inconclusive"),
+        (0.7, 0.9, "inconclusive"),
+        (0.7, 0.8, "inconclusive"),
+        (0.7, 0.79, "not_met"),
+        (None, None, "inconclusive"),
+    ],
+)
+def test_verdict_follows_the_bound_and_never_the_estimate(lower, upper, expected):
+    assert verdict_of(Estimate(0.85, lower, upper, 9, 8, "m"), 0.8) == expected
+
+
+def test_verdict_of_an_interval_without_width_is_inconclusive_and_of_nothing_refused():
+    assert verdict_of(Estimate(1.0, 1.0, 1.0, 9, 8, "m", NO_WIDTH), 0.8) == "inconclusive"
+    assert verdict_of(Estimate(None, None, None, 0, 0, "m", "why"), 0.8) == "refused"
+
+
+def test_endpoint_is_judged_at_its_look():
+    frame = World(CASES).run("endpoints")
+    row = figure(frame, "sensitivity", look="2026-03-01")
+    assert (row["estimate"], row["n"], row["events"]) == (0.9, 50, 45)
+    assert (row["verdict"], row["goal"], row["is_headline"]) == ("met", 0.5, True)
+    since = figure(frame, "sensitivity", look="since")
+    assert (since["status"], since["verdict"], since["is_headline"]) == ("refused", None, False)
+
+
+def test_endpoint_fails_and_stays_open_as_its_bounds_say():
+    goals = {"not_met": 0.99, "inconclusive": 0.88}
+    for expected, goal in goals.items():
+        frame = World(CASES).evaluated(endpoints=(endpoint(goal=goal),)).run("endpoints")
+        assert figure(frame, "sensitivity", look="2026-03-01")["verdict"] == expected
+
+
+def test_look_spends_its_own_alpha():
+    narrow = figure(World(CASES).run("endpoints"), "sensitivity", look="2026-03-01")
+    world = World(CASES).evaluated(looks=(Look(cut=LOOK, alpha=0.005),))
+    wide = figure(world.run("endpoints"), "sensitivity", look="2026-03-01")
+    assert wide["lower"] < narrow["lower"] < narrow["upper"] < wide["upper"]
+
+
+def test_before_its_look_an_endpoint_is_withheld():
+    frame = World(CASES, cut=LOOK - DAY).run("endpoints")
+    assert set(frame["status"]) == {"withheld"}
+    assert set(frame["verdict"]) == {"withheld"}
+    assert frame["n"].null_count() == frame.height
+    assert figure(frame, "sensitivity", look="2026-03-01")["is_headline"]
+
+
+PUBLISHED = {
+    "endpoint": "sensitivity_after",
+    "look": "2026-03-01",
+    "pack_version": "1.0-2026-03-01-abc",
+    "pack_digest": "abc",
+    "estimate": 0.42,
+    "lower": 0.4,
+    "upper": 0.44,
+    "n": 50,
+    "events": 21,
+    "verdict": "not_met",
+}
+
+
+@pytest.mark.parametrize("look", ["2026-03-01", datetime.date(2026, 3, 1)])
+def test_past_verdict_is_quoted_and_never_computed_again(look):
+    given = published_looks(PUBLISHED).with_columns(pl.lit(look).alias("look"))
+    frame = World(CASES, cut=LATER, given={"published_looks": given}).run("endpoints")
+    row = figure(frame, "sensitivity", look="2026-03-01")
+    assert {k: row[k] for k in PUBLISHED if k != "look"} == {
+        k: v for k, v in PUBLISHED.items() if k != "look"
+    }
+    assert (row["status"], row["is_headline"]) == ("given", True)
+    since = figure(frame, "sensitivity", look="since")
+    assert since["estimate"] == 0.9
+    assert since["verdict"] is None
+    assert "exploratory" in since["reason"]
+
+
+def test_figure_suppressed_in_the_pack_is_not_restored_but_its_verdict_stands():
+    nothing = dict.fromkeys(("estimate", "lower", "upper", "n", "events"))
+    given = published_looks({**PUBLISHED, **nothing})
+    frame = World(CASES, cut=LATER, given={"published_looks": given}).run("endpoints")
+    row = figure(frame, "sensitivity", look="2026-03-01")
+    assert (row["status"], row["verdict"]) == ("refused", "not_met")
+    assert row["reason"] == "not shown in the pack 1.0-2026-03-01-abc"
+
+
+def test_look_without_a_published_pack_is_refused():
+    row = figure(World(CASES, cut=LATER).run("endpoints"), "sensitivity", look="2026-03-01")
+    assert (row["status"], row["verdict"]) == ("refused", "refused")
+    assert row["reason"] == (
+        "the look at 2026-03-01 has no published pack: build --as-of 2026-03-01 first"
+    )
+
+
+def test_rebuilding_the_look_itself_gives_the_same_bytes_as_the_first_build():
+    first = World(CASES).run("endpoints")
+    row = figure(first, "sensitivity", look="2026-03-01")
+    published = published_looks({**PUBLISHED, **{k: row[k] for k in ("estimate", "verdict")}})
+    assert World(CASES, given={"published_looks": published}).run("endpoints").equals(first)
+
+
+def test_rebuilding_the_look_with_another_verdict_quotes_the_published_one():
+    given = {"published_looks": published_looks(PUBLISHED)}
+    row = figure(World(CASES, given=given).run("endpoints"), "sensitivity", look="2026-03-01")
+    assert (row["verdict"], row["pack_digest"]) == ("not_met", "abc")
+
+
+def test_of_two_looks_the_first_that_met_the_goal_speaks():
+    looks = (Look(cut=LOOK, alpha=0.01), Look(cut=LATER, alpha=0.04))
+    later = World(CASES, cut=LATER).evaluated(looks=looks)
+    met = published_looks({**PUBLISHED, "verdict": "met"})
+    frame = later.but(given={"published_looks": met}).run("endpoints")
+    assert figure(frame, "sensitivity", look="2026-03-01")["is_headline"]
+    assert figure(frame, "sensitivity", look=LATER.isoformat())["verdict"] == "met"
+    open_still = published_looks({**PUBLISHED, "verdict": "inconclusive"})
+    frame = later.but(given={"published_looks": open_still}).run("endpoints")
+    assert figure(frame, "sensitivity", look=LATER.isoformat())["is_headline"]
+    between = later.but(cut=LOOK + DAY, given={"published_looks": open_still}).run("endpoints")
+    row = figure(between, "sensitivity", look=LATER.isoformat())
+    assert row["status"] == "withheld"
+    assert row["reason"] == f"the look at {LATER.isoformat()} has not come"
+
+
+def test_retrospective_endpoint_is_computed_at_every_cut():
+    chosen = endpoint(id="before", window="retrospective")
+    frame = World(CASES, cut=LOOK - DAY).evaluated(endpoints=(chosen,)).run("endpoints")
+    assert frame.height == 1
+    row = figure(frame, "sensitivity", look="none")
+    assert (row["estimate"], row["n"], row["is_headline"]) == (0.9, 20, True)
+
+
+NON_INFERIOR = endpoint(
+    comparison="non_inferiority", rank="secondary", goal=None, margin=0.4, margin_rationale="Why."
+)
+
+
+def test_non_inferiority_asks_the_difference_against_minus_the_margin():
+    frame = World(CASES).evaluated(endpoints=(NON_INFERIOR,)).run("endpoints")
+    row = figure(frame, "sensitivity_difference", look="2026-03-01")
+    assert row["estimate"] == pytest.approx(0.0)
+    assert (row["goal"], row["verdict"]) == (-0.4, "met")
+
+
+def test_non_inferiority_prints_its_power_from_the_retrospective_window_alone():
+    smaller = NON_INFERIOR.model_copy(update={"margin": 0.05})
+    for cut in (LOOK - DAY, LOOK):
+        frame = World(CASES, cut=cut).evaluated(endpoints=(smaller,)).run("endpoints")
+        row = figure(frame, "planned_power")
+        assert (row["status"], row["n"], row["events"]) == ("given", 20, 18)
+        assert row["estimate"] == pytest.approx(0.076, abs=0.001)
+
+
+def test_retrospective_non_inferiority_is_no_way_around_the_look():
+    sly = NON_INFERIOR.model_copy(update={"window": "retrospective"})
+    frame = World(CASES, cut=LOOK - DAY).evaluated(endpoints=(sly,)).run("endpoints")
+    assert set(frame.filter(pl.col("metric") != "planned_power")["status"]) == {"withheld"}
+
+
+def test_power_that_cannot_be_computed_is_refused():
+    auc = NON_INFERIOR.model_copy(update={"metric": "auc", "operating_point": None})
+    frame = World(CASES).evaluated(endpoints=(auc,)).run("endpoints")
+    assert (
+        figure(frame, "planned_power")["reason"] == "planned power is computed for proportions only"
+    )
+    assert figure(frame, "auc_difference", look="2026-03-01")["status"] == "given"
+    perfect = World(cases_of(4, "positive", 0.9)).evaluated(endpoints=(NON_INFERIOR,))
+    assert figure(perfect.run("endpoints"), "planned_power")["status"] == "refused"
+
+
+def test_auc_endpoint_is_of_the_primary_model():
+    chosen = endpoint(metric="auc", operating_point=None)
+    row = figure(
+        World(CASES).evaluated(endpoints=(chosen,)).run("endpoints"), "auc", look="2026-03-01"
+    )
+    # 45 of 50 positives above all 90 low negatives, equal parts above, between and below the rest.
+    assert row["estimate"] == pytest.approx((45 * 100 + 5 * 0) / (50 * 100))
+    assert (row["model_id"], row["operating_point"]) == ("m-2", None)
+
+
+def test_predictive_endpoint_is_weighted_where_fractions_are_stated():
+    chosen = endpoint(metric="ppv")
+    flat = World(CASES).evaluated(endpoints=(chosen,))
+    assert value(flat.run("endpoints"), "ppv", look="2026-03-01") == pytest.approx(45 / 55)
+    cases = [
+        *cases_of(45, "positive", 0.9, date=AFTER, stratum="rich"),
+        *cases_of(10, "negative", 0.8, date=AFTER, stratum="thin"),
+        *cases_of(10, "negative", 0.1, date=AFTER, stratum="thin"),
+    ]
+    strata = (Stratum(name="rich", fraction=1.0), Stratum(name="thin", fraction=0.1))
+    drawn = Sampling(method="random", strata=strata)
+    world = World(cases, sampling=drawn).evaluated(endpoints=(chosen,))
+    assert value(world.run("endpoints"), "ppv", look="2026-03-01") == pytest.approx(45 / 145)
+    unknown = drawn.model_copy(update={"strata": strata[:1]})
+    row = figure(world.but(sampling=unknown).run("endpoints"), "ppv", look="2026-03-01")
+    assert (row["verdict"], row["status"]) == ("refused", "refused")
+    difference = NON_INFERIOR.model_copy(update={"metric": "ppv"})
+    refused = world.evaluated(endpoints=(difference,)).run("endpoints")
+    assert figure(refused, "ppv_difference", look="2026-03-01")["verdict"] == "refused"
+
+
+def test_endpoint_without_data_is_refused_not_met():
+    for cases in ([], cases_of(5, "positive", None, status="failed", date=AFTER)):
+        world = World(cases or cases_of(1, "positive", 0.9, date=BEFORE))
+        row = figure(world.run("endpoints"), "sensitivity", look="2026-03-01")
+        assert (row["status"], row["verdict"]) == ("refused", "refused")
