@@ -108,7 +108,7 @@ class _Page:
         return environment.get_template("report.html.j2").render(
             chapters=chapters.CHAPTERS,
             claim_parts=parts,
-            style=Markup(style),  # noqa: S704  our own file and palette
+            style=Markup(style),
             first_page=first.first_page,  # type: ignore[attr-defined]
             verdict=environment.get_template("parts.html.j2").make_module().verdict,  # type: ignore[attr-defined]
             block=functools.partial(_block, environment, self._modules),
@@ -150,9 +150,7 @@ class _Page:
                 if name.startswith("at_")
             },
         }
-        environment.globals["any_table"] = functools.partial(
-            _any_table, environment, self.book
-        )
+        environment.globals["any_table"] = functools.partial(_any_table, environment, self.book)
         return environment
 
     def _due(self) -> str:
@@ -251,7 +249,12 @@ class _Page:
         groups = [
             (
                 self.at_stratum_title(s),
-                [r for w in WINDOWS for r in found if (r.key["stratum"], r.key["window"]) == (s, w)],
+                [
+                    r
+                    for w in WINDOWS
+                    for r in found
+                    if (r.key["stratum"], r.key["window"]) == (s, w)
+                ],
             )
             for s in strata
             if any(r["estimate"].number is not None for r in found if r.key["stratum"] == s)
@@ -393,6 +396,10 @@ def _pick(rows: Sequence[Row], **where: Any) -> list[Row]:
     return [r for r in rows if all(r.key[name] == value for name, value in where.items())]
 
 
+def _but(rows: Sequence[Row], **where: Any) -> list[Row]:
+    return [r for r in rows if all(r.key[name] != value for name, value in where.items())]
+
+
 def _strata_by_variable(rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
     strata = _column_values(rows, "stratum")
     for variable in dict.fromkeys(s.partition("=")[0] for s in strata):
@@ -441,6 +448,7 @@ _ORDER = (
 """Metrics in the order of print; those that are not here follow by name."""
 
 _FUNCTIONS = {
+    "but": _but,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
     "column_values": _column_values,
     "has": lambda rows, **where: bool(_pick(rows, **where)),

@@ -7,6 +7,7 @@ What does not belong here: which values are hidden (``disclosure``), where a tex
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any, Final
 
 NOTHING: Final = ""
@@ -59,14 +60,18 @@ def plain(value: Any) -> str:
     """
     if value is None:
         return NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    if isinstance(value, int):
-        return count(value)
-    if isinstance(value, float):
-        return number(value)
-    return str(value)
+    # A bool is an int and a datetime a date: the narrower type stands first.
+    return next((write(value) for kind, write in _BY_TYPE if isinstance(value, kind)), str(value))
+
+
+def _moment(value: datetime.datetime) -> str:
+    return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+_BY_TYPE: Final[tuple[tuple[type, Callable[[Any], str]], ...]] = (
+    (bool, lambda v: "yes" if v else "no"),
+    (datetime.datetime, _moment),
+    (datetime.date, datetime.date.isoformat),
+    (int, count),
+    (float, number),
+)

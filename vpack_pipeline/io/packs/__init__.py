@@ -6,6 +6,8 @@ belong here: what the report says (``report``), when a pack may be published (``
 
 from __future__ import annotations
 
+from vpack_pipeline.io.packs.looks import published_looks
+from vpack_pipeline.io.packs.payload import pack_payload
 from vpack_pipeline.io.packs.store import (
     LATEST,
     Published,
@@ -24,7 +26,9 @@ __all__ = [
     "Summary",
     "Version",
     "latest",
+    "pack_payload",
     "publish",
+    "published_looks",
     "summary",
     "validation_pack",
     "verify",

@@ -1,0 +1,121 @@
+"""The verdicts of past looks, as the packs published at them state them.
+
+A verdict is that of the first pack published at its look; later packs quote it. So the packs of
+past looks are data to back up. What does not belong here: judging (``core.evaluation``).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import yaml
+
+from vpack_pipeline.errors import Problem, VerificationError
+from vpack_pipeline.io.packs.store import Version, versions
+from vpack_pipeline.io.packs.verification import summary, verify
+from vpack_pipeline.io.warehouse import cut_order
+from vpack_pipeline.protocol import Look, Protocol
+
+SCHEMA: Final = {
+    "endpoint": pl.String,
+    "look": pl.String,
+    "pack_version": pl.String,
+    "pack_digest": pl.String,
+    "estimate": pl.Float64,
+    "lower": pl.Float64,
+    "upper": pl.Float64,
+    "n": pl.Int64,
+    "events": pl.Int64,
+    "verdict": pl.String,
+}
+VOIDING: Final = ("adjudication", "eligibility", "evaluation", "findings", "index_test")
+"""Blocks of the protocol; a look taken under others is void."""
+VOID: Final = "refused"
+"""The verdict of a void look: its figures are null."""
+_TABLE: Final = "data/tables/evaluation.endpoints.csv"
+
+
+def published_looks(
+    root_packs: Path, site_id: str, protocol: Protocol, cut: str | None = None
+) -> pl.DataFrame:
+    """Read what the packs of past looks say of each endpoint.
+
+    Parameters
+    ----------
+    cut : packs of later cuts are left out, so that a cut built again gives the same bytes
+
+    Returns
+    -------
+    one row per endpoint and look with a published pack: ``look`` as ``YYYY-MM-DD``,
+    ``pack_digest`` the sha256 of its tag manifest; a hidden figure is null; the verdict is
+    ``refused`` and its figures null where the protocol has changed since in what it rests on
+
+    Raises
+    ------
+    VerificationError
+        The pack of a look is no longer what was published.
+    """
+    rows: list[dict[str, Any]] = []
+    known = versions(root_packs, site_id)
+    for look in protocol.evaluation.looks:
+        found = _first_at(known, look, cut)
+        if found is not None:
+            rows += _verdicts(found, look, protocol)
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("endpoint", "look")
+
+
+def _first_at(known: list[Version], look: Look, cut: str | None) -> Version | None:
+    at_look = [
+        v
+        for v in known
+        if v.cut.partition(".")[0] == look.cut.isoformat()
+        and (cut is None or cut_order(v.cut) <= cut_order(cut))
+    ]
+    return min(at_look, key=lambda v: v.sequence, default=None)
+
+
+def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str, Any]]:
+    problems = verify(version.path)
+    if problems:
+        remedy = "restore it from a backup: its verdict is quoted in every later pack"
+        raise VerificationError(
+            [Problem(f"{version.name}/{p.where}", p.what, remedy) for p in problems]
+        )
+    is_void = _is_void(version.path, protocol)
+    text = (version.path / _TABLE).read_text(encoding="utf-8")
+    name = look.cut.isoformat()
+    endpoints = {e.id: e for e in protocol.evaluation.endpoints}
+    return [
+        {
+            "endpoint": row["endpoint"],
+            "look": name,
+            "pack_version": version.name,
+            "pack_digest": summary(version.path).digest,
+            **({} if is_void else _figures(row)),
+            "verdict": VOID if is_void else row["verdict"],
+        }
+        for row in csv.DictReader(io.StringIO(text))
+        if row["look"] == name and row["verdict"] and row["endpoint"] in endpoints
+    ]
+
+
+def _figures(row: dict[str, str]) -> dict[str, Any]:
+    numbers: dict[str, Any] = {
+        n: float(row[n]) if row[n] else None for n in ("estimate", "lower", "upper")
+    }
+    return numbers | {n: int(row[n]) if row[n] else None for n in ("n", "events")}
+
+
+def _is_void(path: Path, protocol: Protocol) -> bool:
+    then = yaml.safe_load((path / "data/protocol.yaml").read_text(encoding="utf-8"))
+    now = protocol.model_dump(mode="json")
+    return any(_plain(then.get(block)) != _plain(now[block]) for block in VOIDING)
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,323 @@
+"""A seeded study, small and whole: every exported table by the real functions, over made-up cases.
+
+Its figures are nobody's; it exists so that report, checklist and payload are tested on tables of
+their true shape.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline import contracts
+from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.site import Site
+from vpack_pipeline.strict_yaml import read_model
+
+ROOT = Path(__file__).resolve().parents[2]
+CUT = dt.date(2026, 7, 20)
+MODELS = ("nodule-1-4", "nodule-2")
+FINDING = "nodule_or_mass"
+COMPUTED = (
+    "representativeness/profile",
+    "representativeness/match",
+    "adjudication/reference_standard",
+    "adjudication/agreement",
+    "adjudication/reader_performance",
+    "adjudication/label_noise",
+    "evaluation/time_split",
+    "evaluation/calibration",
+    "evaluation/comparison",
+    "evaluation/endpoints",
+    "evaluation/error_attribution",
+    "evaluation/exclusion_audit",
+    "evaluation/failures",
+    "evaluation/integrity",
+    "evaluation/operating_points",
+    "evaluation/performance",
+    "evaluation/subgroups",
+    "evaluation/transport",
+    "evaluation/verification",
+    "drift/baseline",
+    "drift/limits",
+    "drift/plan",
+    "drift/status",
+)
+
+
+def documents() -> tuple[Protocol, Site]:
+    protocol = read_model(ROOT / "data/protocols/cxr-triage-1.0.yaml", Protocol)
+    site = read_model(ROOT / "data/sites/lakeside/site.yaml", Site)
+    evaluation = protocol.evaluation.model_copy(update={"replicates": 200})
+    drift = protocol.drift.model_copy(update={"replicates": 200})
+    return protocol.model_copy(update={"evaluation": evaluation, "drift": drift}), site
+
+
+def typed(asset: str, rows: list[dict]) -> pl.DataFrame:
+    contract = contracts.load()[asset]
+    filled = []
+    for line, row in enumerate(rows, start=1):
+        made = dict.fromkeys(contract.polars_schema)
+        if "line" in made:
+            made |= {"delivery": "2026-07-01", "line": line, "in_force": True}
+        filled.append(made | row)
+    return pl.DataFrame(filled, schema=contract.polars_schema).sort(contract.key)
+
+
+def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
+    """Make documents and every exported table, with those that they are computed from."""
+    protocol, site = documents()
+    pool = _upstream(protocol, np.random.default_rng(seed), n)
+    known = contracts.load()
+    published = pl.DataFrame(
+        schema={
+            "endpoint": pl.String,
+            "look": pl.String,
+            "pack_version": pl.String,
+            "pack_digest": pl.String,
+            "estimate": pl.Float64,
+            "lower": pl.Float64,
+            "upper": pl.Float64,
+            "n": pl.Int64,
+            "events": pl.Int64,
+            "verdict": pl.String,
+        }
+    )
+    for asset in COMPUTED:
+        contract = known[asset]
+        module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
+        arguments = {name: pool[source] for name, source in contract.inputs.items()}
+        arguments |= {name: getattr(protocol, name) for name in contract.protocol}
+        arguments |= {name: published for name in contract.outside}
+        if contract.uses_cut:
+            arguments["cut"] = cut
+        made = getattr(module, contract.table)(**arguments)
+        pool[asset] = contracts.conform(made, contract)
+    return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
+
+
+def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str, pl.DataFrame]:
+    first = dt.date(2024, 7, 1)
+    cases, reads, reference, predictions, readers = [], [], [], [], []
+    patients = rng.integers(0, int(n * 0.8), n)
+    for i in range(n):
+        day = first + dt.timedelta(days=int(rng.integers(0, 630)))
+        late = day >= dt.date(2025, 7, 1)
+        positive = rng.random() < 0.22
+        setting = str(rng.choice(["emergency", "inpatient", "outpatient"]))
+        portable = bool(setting == "inpatient" and rng.random() < 0.45)
+        case = {
+            "case_id": f"{i:032x}",
+            "patient_id": f"{10**6 + int(patients[i]):032x}",
+            "study_id": f"{2 * 10**6 + i:032x}",
+            "index_date": day,
+            "stratum": "default",
+            "covariates": json.dumps({"portable": portable, "setting": setting}),
+            "study_date": day,
+            "age_years": float(round(rng.normal(61, 14))) if rng.random() > 0.03 else None,
+            "sex": str(rng.choice(["F", "M"])),
+            "modality": str(rng.choice(["CR", "DX"])),
+            "manufacturer": str(
+                rng.choice(["Corvus Medical", "Helion Health"] if late else ["Meridian Imaging", "Corvus Medical"])
+            ),
+            "model": str(rng.choice(["C1", "H2"])),
+            "kvp": float(rng.choice([110.0, 120.0, 125.0])),
+            "burned_in_annotation": "absent",
+            "view_position": "PA",
+            "n_series": 1,
+            "n_instances": 1,
+            "n_conflicts": 0,
+            "study_rank": 1,
+            "case_rank": 1,
+            "in_development": bool(rng.random() < 0.02),
+            "has_prediction": True,
+            "has_reference": False,
+            "n_reads": 3,
+            "is_diagnostic": bool(rng.random() > 0.02),
+        }  # fmt: skip
+        cases.append(case)
+        truth = rng.normal(2.0 if positive else 0.0)
+        for k in range(3):
+            seen = truth + rng.normal(0, 0.7)
+            rating = 2.0 if seen > 1.1 else (1.0 if seen > 0.8 else 0.0)
+            reads.append(_read(case, k, rating, "reference", "independent"))
+        if rng.random() < 0.35:
+            reads.append(_read(case, 3, 2.0 if truth > 1 else 0.0, "comparator", "independent"))
+        reads.append(_read(case, 4, 2.0 if truth > 1 else 0.0, "reference", "tiebreak"))
+        if positive and rng.random() < 0.4:
+            reference.append(
+                {
+                    "case_id": case["case_id"],
+                    "finding": FINDING,
+                    "source": "pathology",
+                    "label": "positive",
+                    "knew_index_test": False,
+                    "established_at": _at(day + dt.timedelta(days=20)),
+                }
+            )
+        for model, noise in zip(MODELS, (1.1, 0.6), strict=True):
+            failed = rng.random() < 0.03
+            logit = 2.4 * (truth + rng.normal(0, noise)) - 4.2
+            predictions.append(
+                {
+                    "case_id": case["case_id"],
+                    "finding": FINDING,
+                    "model_id": model,
+                    "patient_id": case["patient_id"],
+                    "status": "failed" if failed else "ok",
+                    "score": None if failed else float(1 / (1 + np.exp(-logit))),
+                    "attempt": 1,
+                    "n_attempts": 1,
+                    "received_at": _at(day),
+                    "produced_at": _at(day),
+                }
+            )
+    for k in range(5):
+        readers.append(
+            {
+                "reader_id": f"{3 * 10**6 + k:032x}",
+                "qualification": "radiologist",
+                "specialty": "thoracic",
+                "years_experience": 5.0 + k,
+                "training": "study training" if k else None,
+                "conflicts": "none",
+                "in_development": False,
+            }
+        )
+    rules = protocol.eligibility.rules
+    excluded = _excluded(cases, rules)
+    out = {e["case_id"] for e in excluded}
+    included = [c for c in cases if c["case_id"] not in out]
+    population = [
+        {"cell": json.dumps({"sex": s, "setting": t}), "n": int(rng.integers(200, 900))}
+        for s in ("F", "M")
+        for t in ("emergency", "inpatient", "outpatient")
+    ]
+    return {
+        "eligibility/cases": typed("eligibility/cases", cases),
+        "eligibility/included": typed("eligibility/included", [_keep(c, ("case_id", "patient_id", "study_id")) for c in included]),
+        "eligibility/excluded": typed("eligibility/excluded", excluded),
+        "eligibility/flow": _flow(cases, excluded, rules),
+        "eligibility/patients": typed(
+            "eligibility/patients",
+            [
+                {"patient_id": p, "n_studies": 1, "n_cases": 1, "in_development": False}
+                for p in sorted({c["patient_id"] for c in cases})
+            ],
+        ),
+        "eligibility/studies": typed(
+            "eligibility/studies",
+            [_keep(c, contracts.load()["eligibility/studies"].polars_schema) for c in cases],
+        ),
+        "evaluation/index_test": typed("evaluation/index_test", predictions),
+        "cohort/cases": typed("cohort/cases", [_keep(c, ("case_id", "patient_id", "index_date", "stratum", "covariates")) for c in cases]),
+        "cohort/case_studies": typed(
+            "cohort/case_studies",
+            [_keep(c, ("case_id", "study_id")) | {"arm": "standard", "role": "index"} for c in cases],
+        ),
+        "cohort/reads": typed("cohort/reads", reads),
+        "cohort/readers": typed("cohort/readers", readers),
+        "cohort/reference": typed("cohort/reference", reference),
+        "cohort/predictions": typed(
+            "cohort/predictions",
+            [_keep(p, ("case_id", "finding", "model_id", "attempt", "status", "score", "received_at", "produced_at")) for p in predictions],
+        ),
+        "cohort/development": typed("cohort/development", [{"patient_id": cases[0]["patient_id"]}]),
+        "cohort/population": typed("cohort/population", population),
+    }  # fmt: skip
+
+
+def _keep(row: dict, names) -> dict:
+    return {name: row[name] for name in names if name in row}
+
+
+def _at(day: dt.date) -> dt.datetime:
+    return dt.datetime(day.year, day.month, day.day, 9, tzinfo=dt.UTC)
+
+
+def _read(case: dict, reader: int, rating: float, purpose: str, role: str) -> dict:
+    return {
+        "reader_id": f"{3 * 10**6 + reader:032x}",
+        "case_id": case["case_id"],
+        "finding": FINDING,
+        "arm": "standard",
+        "session": 1,
+        "purpose": purpose,
+        "role": role,
+        "saw_index_test": False,
+        "saw_peers": role == "tiebreak",
+        "rating": rating,
+        "is_diagnostic": True,
+        "read_at": _at(case["index_date"] + dt.timedelta(days=5)),
+        "duration_s": 40.0,
+    }
+
+
+def _excluded(cases: list[dict], rules) -> list[dict]:
+    found = []
+    order = {rule.id: i for i, rule in enumerate(rules, start=1)}
+    for case in cases:
+        covariates = json.loads(case["covariates"])
+        reasons = [
+            name
+            for name, applies in (
+                ("not_in_development", case["in_development"]),
+                ("diagnostic", not case["is_diagnostic"]),
+                ("no_bedside_ward", covariates["setting"] == "inpatient" and covariates["portable"]),
+            )
+            if applies
+        ]
+        if reasons:
+            found.append(
+                {
+                    "case_id": case["case_id"],
+                    "patient_id": case["patient_id"],
+                    "first_rule_order": order[reasons[0]],
+                    "first_rule": reasons[0],
+                    "all_rules": "|".join(reasons),
+                    "mask": sum(1 << (order[r] - 1) for r in reasons),
+                }
+            )
+    return found
+
+
+def _flow(cases: list[dict], excluded: list[dict], rules) -> pl.DataFrame:
+    by_case = {e["case_id"]: e for e in excluded}
+    rows = []
+    for unit, field in (("case", "case_id"), ("patient", "patient_id"), ("study", "study_id")):
+        total = len({c[field] for c in cases})
+        left = set(c["case_id"] for c in cases)
+        before = total
+        start = {"rule": "start", "title": "Delivered", "kind": "start", "level": "all"}
+        ordered = [(0, start)] + [
+            (i, {"rule": r.id, "title": r.title, "kind": r.kind, "level": r.level})
+            for i, r in enumerate(rules, start=1)
+        ]
+        for order, words in ordered:
+            gone = {c for c, e in by_case.items() if e["first_rule_order"] == order}
+            left -= gone
+            after = len({c[field] for c in cases if c["case_id"] in left})
+            alone = sum(words["rule"] in e["all_rules"].split("|") for e in excluded)
+            only = sum(words["rule"] == e["all_rules"] for e in excluded)
+            rows.append(
+                {
+                    "rule_order": order,
+                    **words,
+                    "unit": unit,
+                    "entered": before,
+                    "removed": before - after,
+                    "remaining": after,
+                    "marginal": alone,
+                    "unique_to_rule": only,
+                    "unknown": 0,
+                    "total": total,
+                }
+            )
+            before = after
+    return typed("eligibility/flow", rows)
