@@ -7,6 +7,7 @@ who belongs to the set (``eligibility``).
 from vpack_pipeline.core.evaluation.calibration import calibration
 from vpack_pipeline.core.evaluation.comparison import comparison
 from vpack_pipeline.core.evaluation.endpoints import endpoints
+from vpack_pipeline.core.evaluation.error_attribution import error_attribution
 from vpack_pipeline.core.evaluation.exclusion_audit import exclusion_audit
 from vpack_pipeline.core.evaluation.failures import failures
 from vpack_pipeline.core.evaluation.integrity import integrity
@@ -21,6 +22,7 @@ __all__ = [
     "calibration",
     "comparison",
     "endpoints",
+    "error_attribution",
     "exclusion_audit",
     "failures",
     "integrity",
