@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from vpack_pipeline.protocol import Adjudication, Category, Finding
+from vpack_pipeline.protocol import Adjudication, Category, Evaluation, Finding
 
 INDEX_DATE = datetime.date(2025, 1, 1)
 WHEN = datetime.datetime(2025, 1, 2, 8, tzinfo=datetime.UTC)
@@ -173,3 +173,32 @@ def roster(*names: str, **changes: Any) -> pl.DataFrame:
     }
     made = [{"reader_id": name} | row | changes for name in names]
     return pl.DataFrame(made, schema=READERS, orient="row")
+
+
+def evaluation(**changes: Any) -> Evaluation:
+    settings: dict[str, Any] = {
+        "retrospective": {"start": "2024-01-01", "end": "2025-06-30"},
+        "prospective": {"start": "2025-07-01", "end": "2026-03-31"},
+        "maturity": {"panel": 30, "pathology": 60, "follow_up": 90},
+        "operating_points": (),
+        "endpoints": (
+            {
+                "id": "auc",
+                "title": "AUC",
+                "estimand": "any",
+                "metric": "auc",
+                "finding": "nodule",
+                "window": "prospective",
+                "rank": "primary",
+                "goal": 0.8,
+            },
+        ),
+        "looks": ({"cut": "2026-07-20", "alpha": 0.05},),
+        "subgroups": {"variables": ()},
+        "replicates": 300,
+        "seed": 7,
+    }
+    return Evaluation.model_validate(settings | changes)
+
+
+EVALUATION = evaluation()

@@ -26,7 +26,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, Floor
 from vpack_pipeline.stats import agreement as coefficients
 from vpack_pipeline.stats.agreement.bootstrap import Bounds
-from vpack_pipeline.stats.estimate import Estimate, FloatArray
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
 
 STATISTICS: Final = (
     "percent_agreement",
@@ -100,11 +100,16 @@ def _coefficients(
     rated = matrix(first, pl.col("rating"))
     classes = sorted(_CUT.values() if finding.indeterminate else {_CUT[NEGATIVE], _CUT[POSITIVE]})
     scale = [c.value for c in finding.categories]
+    if not (np.count_nonzero(~np.isnan(cut.ratings), axis=1) >= 2).any():
+        nothing = undefined("no case has two diagnostic reads", method=basis.name, n=0)
+        return dict.fromkeys(STATISTICS, nothing)
     positive, negative = (_against_rest(cut, kind) for kind in (POSITIVE, NEGATIVE))
     found = {
         "percent_agreement": coefficients.percent_agreement(cut.ratings, classes, level=level),
         "positive_agreement": coefficients.specific_agreement(positive.ratings, level)[0],
-        "negative_agreement": coefficients.specific_agreement(negative.ratings, level)[0],
+        "negative_agreement": replace(
+            coefficients.specific_agreement(negative.ratings, level)[0], method="negative agreement"
+        ),
         "fleiss_kappa": coefficients.fleiss_kappa(cut.ratings, classes, level=level),
         "gwet_ac1": coefficients.gwet_ac(cut.ratings, classes, level=level),
         "krippendorff_alpha": coefficients.krippendorff_alpha(
@@ -114,8 +119,6 @@ def _coefficients(
             cut.ratings, classes, level=level
         ),
     }
-    if all(e.value is None for e in found.values()):
-        return found
     on_cut = _bounds(cut, classes, evaluation, finding.name)
     bounds = {name: on_cut[name] for name in ("percent_agreement", "fleiss_kappa", "gwet_ac1")}
     bounds["krippendorff_alpha_nominal"] = on_cut["krippendorff_alpha"]
@@ -154,6 +157,8 @@ def _bounds(
 def _resampled(estimate: Estimate, bounds: Bounds, basis: str) -> Estimate:
     """Put the patient-bootstrap interval in place of the one that takes units as independent."""
     method = f"{estimate.method}; patient bootstrap; {basis}"
+    # Specific agreement counts ratings as events, several to a unit; n counts units.
+    estimate = replace(estimate, events=None)
     if estimate.lower is None:
         return replace(estimate, method=method)
     if bounds[0] is None:

@@ -98,13 +98,20 @@ def matrix(reads: pl.DataFrame, value: pl.Expr, units: Sequence[str] = ("case_id
 
     Agreement counts the readers of a unit and category and does not ask who they were, so that
     columns are as many as a unit has reads, not as many as there are readers.
+
+    Parameters
+    ----------
+    reads : of one finding, with ``class`` and ``patient_id``
+    value : what is rated, a number
+    units : ``case_id``, or that followed by ``reader_id`` and ``arm``
     """
     kept = (
         reads.filter(pl.col("class") != NON_DIAGNOSTIC)
-        .select(*units, "patient_id", "reader_id", "arm", "session", value.alias("value"))
-        .sort(*units, "reader_id", "arm", "session")
-        .with_columns(
+        .sort(*UNIT, "reader_id", "arm", "session")
+        .select(
+            "patient_id",
             pl.struct(units).rle_id().cast(pl.Int64).alias("unit"),
+            value.alias("value"),
         )
         .with_columns(pl.int_range(pl.len()).over("unit").alias("slot"))
     )

@@ -1,0 +1,285 @@
+"""Error attribution, and the gate over every table of this section."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from vpack_pipeline import contracts
+from vpack_pipeline.core.adjudication import (
+    agreement,
+    label_noise,
+    reader_performance,
+    reference_standard,
+)
+from vpack_pipeline.core.evaluation.error_attribution import (
+    ALL,
+    METRICS,
+    STATES,
+    error_attribution,
+)
+from vpack_pipeline.core.evaluation.time_split import time_split
+from vpack_pipeline.protocol import Evaluation, IndexTest
+from vpack_pipeline_tests.core import adjudication_cases as made
+
+INDEX_TEST = IndexTest.model_validate(
+    {
+        "models": [
+            {
+                "id": name,
+                "version": "1",
+                "digest": f"sha256:{'0' * 64}",
+                "locked_at": "2025-06-01T00:00:00Z",
+                "primary": name == "new",
+            }
+            for name in ("new", "old")
+        ],
+        "output": {"kind": "probability", "minimum": 0, "maximum": 1},
+        "failed_counts_as": "negative",
+    }
+)
+POINT = {
+    "name": "locked",
+    "title": "Locked",
+    "finding": "nodule",
+    "model": "new",
+    "threshold": 0.5,
+    "fixed_at": "2025-06-01T00:00:00Z",
+}
+EVALUATION = made.evaluation(operating_points=(POINT,))
+AFTER_LOOK = datetime.date(2026, 7, 20)
+BEFORE_LOOK = datetime.date(2026, 1, 10)
+
+# Case: independent, tiebreak, consensus, pathology, score of the model (None: failed).
+CASES: dict[str, tuple[str, str, str, str, float | None]] = {
+    "a": ("+ + +", "", "", "", 0.9),
+    "b": ("- - -", "", "", "", 0.9),
+    "c": ("+ - -", "", "", "", 0.9),
+    "d": ("+ -", "+", "", "", 0.1),
+    "e": ("+ +", "", "", "", None),
+    "f": ("- -", "", "", "", 0.1),
+    "g": ("- - -", "", "", "+", 0.1),
+    "h": ("+ -", "", "", "", 0.9),
+    "i": ("- - -", "", "+ + +", "", 0.1),
+    "j": ("? ? ?", "", "", "", 0.9),
+}
+
+
+def tables(patients: dict[str, str] | None = None) -> dict[str, pl.DataFrame]:
+    cases = made.cases_of(patients or dict.fromkeys(CASES) | {c: f"p-{c}" for c in CASES})
+    reads = [r for c, (own, tie, both, *_) in CASES.items() for r in made.panel(c, own, tie, both)]
+    reference = [(c, "pathology", "positive", 5) for c, row in CASES.items() if row[3]]
+    frames = {"cases": cases, "reads": made.reads_of(reads)}
+    frames["reference"] = made.reference_of(reference)
+    frames["included"] = made.included_of(cases)
+    return frames
+
+
+PROTOCOL = made.adjudication(
+    precedence=("independent_reference", "consensus", "third_reader", "majority"),
+    indeterminate_policy="indeterminate",
+)
+
+
+def standard(frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    return reference_standard(
+        cases=frames["cases"],
+        reads=frames["reads"],
+        reference=frames["reference"],
+        findings=(made.NODULE,),
+        adjudication=PROTOCOL,
+    )
+
+
+def attributed(
+    *,
+    cut: datetime.date = AFTER_LOOK,
+    index_date: datetime.date = made.INDEX_DATE,
+    evaluation: Evaluation = EVALUATION,
+    index_test: IndexTest = INDEX_TEST,
+    patients: dict[str, str] | None = None,
+) -> pl.DataFrame:
+    frames = tables(patients)
+    cases = frames["cases"].with_columns(index_date=pl.lit(index_date))
+    labels = standard(frames)
+    inferences = pl.DataFrame(
+        [
+            {
+                "case_id": case,
+                "finding": "nodule",
+                "model_id": model.id,
+                "status": "failed" if row[4] is None else "ok",
+                "score": row[4],
+                "call": None,
+            }
+            for case, row in CASES.items()
+            for model in index_test.models
+        ],
+        schema_overrides={"call": pl.Boolean},
+    )
+    figures = error_attribution(
+        time_split=time_split(
+            cases=cases,
+            reference_standard=labels,
+            included=frames["included"],
+            evaluation=evaluation,
+            cut=cut,
+        ),
+        reference_standard=labels,
+        inferences=inferences,
+        findings=(made.NODULE,),
+        index_test=index_test,
+        evaluation=evaluation,
+        cut=cut,
+    )
+    return contracts.conform(figures, contracts.load()["evaluation/error_attribution"])
+
+
+def row(
+    figures: pl.DataFrame, metric: str, state: str = ALL, model: str = "new", window: str = ""
+) -> dict[str, Any]:
+    return figures.row(
+        by_predicate=(pl.col("metric") == metric)
+        & (pl.col("panel_state") == state)
+        & (pl.col("model_id") == model)
+        & (pl.col("window") == (window or "retrospective")),
+        named=True,
+    )
+
+
+def test_disagreements_are_sorted_by_how_sure_the_standard_was() -> None:
+    found = attributed()
+    # h is unresolved and j indeterminate: eight cases have a label that can be disagreed with.
+    assert row(found, "n_cases")["estimate"] == 8
+    counted = {
+        s: (row(found, "disagreement", s)["events"], row(found, "n_cases", s)["events"])
+        for s in STATES
+    }
+    assert counted == {
+        "independent_reference": (1, 1),
+        "unanimous": (1, 2),
+        # c and d, and i, whose consensus overrode its readers.
+        "split": (3, 3),
+        "single_or_few": (1, 2),
+    }
+    assert row(found, "disagreement")["events"] == 6
+
+
+def test_errors_are_told_apart_by_direction_and_failures_count_as_the_protocol_says() -> None:
+    found = attributed()
+    assert row(found, "false_positives")["events"] == 2
+    assert row(found, "false_negatives")["events"] == 4
+    assert row(found, "false_negatives", "single_or_few")["events"] == 1
+    positive = INDEX_TEST.model_copy(update={"failed_counts_as": "positive"})
+    kinder = attributed(index_test=positive)
+    assert row(kinder, "false_negatives", "single_or_few")["events"] == 0
+
+
+def test_share_not_separable_is_that_against_split_and_few() -> None:
+    found = row(attributed(), "share_not_separable")
+    assert (found["events"], found["n"]) == (4, 6)
+    assert found["lower"] < found["estimate"] < found["upper"]
+    assert found["method"].endswith("at locked")
+    shares = [row(attributed(), "share_of_disagreements", s)["events"] for s in STATES]
+    assert sum(shares) == 6
+
+
+def test_patients_are_the_clusters() -> None:
+    each = row(attributed(), "disagreement")
+    pairs = {c: f"p{i // 2}" for i, c in enumerate(sorted(CASES))}
+    clustered = row(attributed(patients=pairs), "disagreement")
+    assert clustered["estimate"] == each["estimate"]
+    assert clustered["upper"] - clustered["lower"] >= each["upper"] - each["lower"]
+
+
+def test_a_model_without_an_operating_point_is_refused() -> None:
+    found = attributed()
+    old = row(found, "share_not_separable", model="old")
+    assert old["status"] == "refused"
+    assert "no operating point" in old["reason"]
+
+
+def test_nothing_to_attribute_is_refused_with_its_reason() -> None:
+    found = attributed()
+    later = row(found, "disagreement", window="prospective")
+    assert (later["status"], later["reason"].split(";")[0]) == (
+        "refused",
+        "no mature case with a decided label",
+    )
+    agreeing = made.evaluation(operating_points=(POINT | {"threshold": 2.0},))
+    negative_only = attributed(evaluation=agreeing)
+    assert row(negative_only, "false_positives")["events"] == 0
+    share = row(found, "share_not_separable", window="prospective")
+    assert share["reason"].startswith("index test and reference standard do not disagree")
+
+
+def test_prospective_window_is_withheld_before_the_first_look() -> None:
+    day = datetime.date(2025, 8, 1)
+    found = attributed(cut=BEFORE_LOOK, index_date=day)
+    prospective = found.filter(pl.col("window") == "prospective")
+    assert set(prospective["status"]) == {"withheld"}
+    assert prospective["n"].null_count() == prospective.height
+    after = attributed(cut=AFTER_LOOK, index_date=day)
+    assert row(after, "disagreement", window="prospective")["events"] == 6
+
+
+def test_immature_cases_do_not_enter() -> None:
+    found = attributed(cut=made.INDEX_DATE + datetime.timedelta(days=31))
+    # Panel labels are due after 30 days; those with pathology or without a label after 60.
+    assert row(found, "n_cases")["estimate"] == 7
+    assert row(found, "n_cases", "independent_reference")["estimate"] == 0
+
+
+def test_attribution_rows_are_fixed_by_the_protocol() -> None:
+    per_cell = (len(METRICS) + 1) * (len(STATES) + 1) + 1
+    found = attributed()
+    assert found.height == 2 * 2 * per_cell
+    assert (
+        not found.select("finding", "model_id", "window", "panel_state", "metric")
+        .is_duplicated()
+        .any()
+    )
+
+
+@functools.cache
+def gate_tables() -> dict[str, pl.DataFrame]:
+    frames = tables()
+    shared: dict[str, Any] = {
+        "reads": frames["reads"],
+        "included": frames["included"],
+        "findings": (made.NODULE,),
+        "evaluation": EVALUATION,
+    }
+    labels = standard(frames)
+    return {
+        "adjudication/reference_standard": labels,
+        "adjudication/agreement": agreement(
+            **shared, reference_standard=labels, adjudication=PROTOCOL
+        ),
+        "adjudication/reader_performance": reader_performance(
+            **shared,
+            readers=made.roster("r0", "r1", "r2"),
+            cases=frames["cases"],
+            reference=frames["reference"],
+            adjudication=PROTOCOL,
+        ),
+        "adjudication/label_noise": label_noise(**shared, reference_standard=labels),
+        "evaluation/error_attribution": attributed(),
+    }
+
+
+@pytest.mark.parametrize("asset", sorted(gate_tables()))
+def test_computed_table_passes_its_own_gate(asset: str, tmp_path: Path) -> None:
+    from vpack_pipeline.gate import check
+
+    contract = contracts.load()[asset]
+    frame = contracts.conform(gate_tables()[asset], contract)
+    file = tmp_path / "table.parquet"
+    frame.write_parquet(file)
+    failed = [c for c in check.run(contract, [file], frame.height) if c.closes]
+    assert failed == []

@@ -1,0 +1,272 @@
+"""Reader performance and label noise."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vpack_pipeline import contracts
+from vpack_pipeline.core.adjudication import (
+    label_noise,
+    reader_performance,
+    reference_standard,
+)
+from vpack_pipeline.core.adjudication.panel_error import panel_error, positive_reads
+from vpack_pipeline_tests.core import adjudication_cases as made
+
+FIGURES = {"reader_performance": reader_performance, "label_noise": label_noise}
+
+
+def table(
+    name: str,
+    reads: list[dict[str, Any]],
+    *,
+    reference: list[tuple[str, str, str, int | None]] = (),  # type: ignore[assignment]
+    readers: pl.DataFrame | None = None,
+    cases: list[str] | None = None,
+) -> pl.DataFrame:
+    known = made.cases_of(cases or sorted({r["case_id"] for r in reads}))
+    names = sorted({r["reader_id"] for r in reads})
+    protocol = made.adjudication(follow_up_minimum_days=0)
+    given_ = {
+        "reads": made.reads_of(reads),
+        "readers": made.roster(*names) if readers is None else readers,
+        "cases": known,
+        "reference": made.reference_of(reference),
+        "included": made.included_of(known),
+        "findings": (made.NODULE,),
+        "adjudication": protocol,
+        "evaluation": made.EVALUATION,
+    }
+    rest = {k: given_[k] for k in ("cases", "reads", "reference", "findings", "adjudication")}
+    given_["reference_standard"] = reference_standard(**rest)
+    contract = contracts.load()[f"adjudication/{name}"]
+    asked = {k: given_[k] for k in (*contract.inputs, *contract.protocol)}
+    return contracts.conform(FIGURES[name](**asked), contract)
+
+
+def row(figures: pl.DataFrame, metric: str, **keys: str) -> dict[str, Any]:
+    wanted = [pl.col(name) == value for name, value in ({"metric": metric} | keys).items()]
+    return figures.row(by_predicate=pl.all_horizontal(wanted), named=True)
+
+
+def simulated(n: int, seed: int = 3, readers: int = 3) -> list[dict[str, Any]]:
+    """Independent readers of sensitivity .85 and specificity .95, 10% prevalence."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(n) < 0.1
+    said = rng.random((n, readers)) < np.where(truth, 0.85, 0.05)[:, None]
+    return [
+        made.read(f"c{i:04}", f"r{j}", "+" if said[i, j] else "-")
+        for i in range(n)
+        for j in range(readers)
+    ]
+
+
+def test_a_reader_is_held_against_the_majority_of_the_others() -> None:
+    said = [
+        *made.panel("a", "+ + -"),
+        *made.panel("b", "- - -"),
+        *made.panel("c", "- + -"),
+        *made.panel("d", "? - -"),
+        *made.panel("e", "+ +"),
+    ]
+    found = table("reader_performance", said)
+    third = row(found, "sensitivity_leave_one_out", reader_id="r2")
+    assert (third["estimate"], third["n"]) == (0, 1)
+    first = row(found, "specificity_leave_one_out", reader_id="r0")
+    # b: right, d: indeterminate is right about nothing; c: the others tie; e: one other only.
+    assert (first["events"], first["n"]) == (1, 2)
+    pooled = row(found, "specificity_leave_one_out", reader_id="all")
+    assert (pooled["events"], pooled["n"]) == (4 - 1, 3 + 1 + 1)
+    assert "not a ceiling" in pooled["reason"]
+    assert row(found, "share_indeterminate", reader_id="r0")["events"] == 1
+
+
+def test_a_reader_is_held_against_independent_sources() -> None:
+    said = [*made.panel("a", "+ -"), *made.panel("b", "x -"), *made.panel("c", "+ +")]
+    reference = [
+        ("a", "pathology", "positive", 3),
+        ("b", "follow_up", "negative", 3),
+        ("c", "registry", "negative", 3),
+    ]
+    found = table("reader_performance", said, reference=reference)
+    assert row(found, "sensitivity_independent", reader_id="r0")["estimate"] == 1
+    assert row(found, "sensitivity_independent", reader_id="r1")["estimate"] == 0
+    spoilt = row(found, "specificity_independent", reader_id="r0")
+    assert (spoilt["estimate"], spoilt["n"]) == (0, 1)
+    assert row(found, "share_non_diagnostic", reader_id="r0")["events"] == 1
+    assert row(found, "sensitivity_independent", reader_id="all")["n"] == 2
+
+
+def test_readers_who_saw_peers_are_not_judged_one_by_one() -> None:
+    seen = [r | {"saw_peers": True} for r in made.panel("a", "+ + +")]
+    found = table("reader_performance", seen, reference=[("a", "pathology", "positive", 3)])
+    judged = found.filter(pl.col("metric").str.contains("sens|spec"))
+    assert set(judged["status"]) == {"refused"}
+    assert set(judged["reason"]) == {
+        "the reads followed sight of peers; this needs independent reads"
+    }
+    assert row(found, "n_reads", reader_id="all")["estimate"] == 3
+    unknown = [r | {"saw_peers": None} for r in seen]
+    reason = row(table("label_noise", unknown), "reader_sensitivity")["reason"]
+    assert "not recorded" in reason
+
+
+def test_roster_stands_beside_the_readers_figures() -> None:
+    readers = pl.concat([made.roster("r0"), made.roster("r1", years_experience=None)])
+    found = table("reader_performance", made.panel("a", "+ + -"), readers=readers)
+    assert row(found, "n_reads", reader_id="r0")["specialty"] == "thoracic radiology"
+    assert row(found, "n_reads", reader_id="all")["specialty"] is None
+    assert row(found, "years_experience", reader_id="r0")["estimate"] == 7
+    assert row(found, "years_experience", reader_id="r1")["reason"] == "not delivered"
+    assert row(found, "years_experience", reader_id="all")["estimate"] == 7
+
+
+def test_pooled_row_stands_without_any_read() -> None:
+    comparator = [made.read("a", "r0", "+", purpose="comparator")]
+    found = table("reader_performance", comparator)
+    assert found["reader_id"].unique().to_list() == ["all"]
+    assert set(found.filter(pl.col("metric") != "n_reads")["status"]) == {"refused"}
+
+
+def test_planted_reader_error_is_found() -> None:
+    """Tolerances are three standard errors; the others' own errors shift .85 to .826."""
+    found = table("label_noise", simulated(5000, seed=5))
+    assert row(found, "reader_sensitivity")["estimate"] == pytest.approx(0.826, abs=0.03)
+    assert row(found, "reader_specificity")["estimate"] == pytest.approx(0.948, abs=0.006)
+    at_zero = {"stratum": "error_correlation=0"}
+    assert row(found, "true_prevalence", **at_zero)["estimate"] == pytest.approx(0.1, abs=0.015)
+    perfect = row(found, "perfect_model_sensitivity", **at_zero)
+    assert perfect["estimate"] == pytest.approx(0.935, abs=0.025)
+    assert perfect["lower"] < perfect["estimate"] < perfect["upper"]
+    assert perfect["method"].startswith("majority of 3, common-factor probit")
+    assert "assumed" in perfect["reason"]
+
+
+def test_the_more_readers_err_alike_the_more_a_panel_errs() -> None:
+    found = table("label_noise", simulated(600))
+    strata = [f"error_correlation={rho}" for rho in ("0", "0.3", "0.5")]
+    errors = [row(found, "panel_error", stratum=s)["estimate"] for s in strata]
+    hidden = [row(found, "perfect_model_errors_unanimous", stratum=s)["estimate"] for s in strata]
+    assert errors == sorted(errors)
+    assert hidden == sorted(hidden)
+    assert errors[0] < errors[2]
+
+
+def test_panel_states_are_shares_of_included_cases() -> None:
+    said = [
+        *made.panel("a", "+ + +"),
+        *made.panel("b", "+ - +"),
+        *made.panel("c", "-"),
+        *made.panel("d", "x"),
+    ]
+    found = table("label_noise", said)
+    for state in ("unanimous", "split", "single", "none"):
+        figure = row(found, f"share_{state}")
+        assert (figure["events"], figure["n"]) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ([*made.panel("a", "+ +"), *made.panel("b", "+ - ?")], "three positive or negative"),
+        ([*made.panel("a", "- - -"), *made.panel("b", "- - -")], "every case is positive, or"),
+        (
+            [*made.panel("a", "+ + - -"), *made.panel("b", "+ + - -"), *made.panel("c", "- - + +")],
+            "no better than chance",
+        ),
+        ([*made.panel("a", "- - -"), *made.panel("b", "+ + +")], "never wrong"),
+    ],
+)
+def test_noise_that_cannot_be_known_is_refused_with_its_reason(
+    said: list[dict[str, Any]], why: str
+) -> None:
+    found = table("label_noise", said)
+    figure = row(found, "perfect_model_errors_unanimous", stratum="error_correlation=0.3")
+    assert figure["status"] == "refused"
+    assert why in figure["reason"]
+
+
+def test_noise_rows_are_fixed_by_the_protocol() -> None:
+    keys = ["finding", "stratum", "metric"]
+    empty = table("label_noise", made.panel("a", "+"))
+    assert empty.select(keys).equals(table("label_noise", simulated(40)).select(keys))
+    nobody = label_noise(
+        reads=made.reads_of([]),
+        included=made.included_of(made.cases_of([])),
+        reference_standard=reference_standard(
+            cases=made.cases_of([]),
+            reads=made.reads_of([]),
+            reference=made.reference_of([]),
+            findings=(made.NODULE,),
+            adjudication=made.adjudication(),
+        ),
+        findings=(made.NODULE,),
+        evaluation=made.EVALUATION,
+    )
+    assert nobody.select(keys).equals(empty.select(keys))
+    assert set(nobody["status"]) == {"refused"}
+
+
+def test_of_two_usual_panel_sizes_the_smaller_is_taken() -> None:
+    said = [*made.panel("a", "+ + +"), *made.panel("b", "- - - -"), *made.panel("c", "- -")]
+    assert row(table("label_noise", said), "panel_size")["estimate"] == 3
+
+
+@pytest.mark.parametrize(
+    ("rho", "readers", "sensitivity", "unanimous"),
+    [(0.0, 1, 0.654, None), (0.0, 3, 0.935, None), (0.5, 3, 0.79, 0.22), (0.7, 3, 0.73, 0.35)],
+)
+def test_a_perfect_model_looks_as_simulated_at_ten_per_cent_prevalence(
+    rho: float, readers: int, sensitivity: float, unanimous: float | None
+) -> None:
+    """Reference: the project's own simulation, readers of .85 and .95, prevalence .10."""
+    one = np.ones(1)
+    apparent = np.array([0.1, 0.9]) @ [
+        positive_reads(rate * one, readers, rho)[0, np.arange(readers + 1) * 2 > readers].sum()
+        for rate in (0.85, 0.05)
+    ]
+    found = panel_error(0.85 * one, 0.95 * one, apparent * one, readers, rho)
+    assert found.prevalence[0] == pytest.approx(0.1)
+    assert found.perfect_sensitivity[0] == pytest.approx(sensitivity, abs=0.006)
+    if unanimous is not None:
+        assert found.unanimous_share[0] == pytest.approx(unanimous, abs=0.01)
+
+
+def test_common_factor_model_agrees_with_drawing_readers() -> None:
+    rng = np.random.default_rng(11)
+    rate, rho, k, n = 0.3, 0.4, 4, 200_000
+    shared = rng.standard_normal((n, 1)) * np.sqrt(rho)
+    latent = shared + rng.standard_normal((n, k)) * np.sqrt(1 - rho)
+    counts = np.bincount((latent < -0.5244005127080407).sum(axis=1), minlength=k + 1) / n
+    assert positive_reads(np.array([rate]), k, rho)[0] == pytest.approx(counts, abs=0.004)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rate=st.floats(0, 1), k=st.integers(1, 7), rho=st.floats(0, 0.9))
+def test_positive_reads_are_a_distribution_with_the_readers_mean(
+    rate: float, k: int, rho: float
+) -> None:
+    found = positive_reads(np.array([rate]), k, rho)[0]
+    assert found.sum() == pytest.approx(1)
+    assert (found >= -1e-15).all()
+    assert found @ np.arange(k + 1) == pytest.approx(k * rate, abs=2e-3 * k)
+
+
+def test_an_even_panel_may_tie_and_then_decides_nothing() -> None:
+    one = np.ones(1)
+    found = panel_error(0.8 * one, 0.8 * one, 0.32 * one, 2, 0.0)
+    # Of positives .64 are called so, .32 tie, .04 are missed.
+    assert found.sensitivity[0] == pytest.approx(0.64 / 0.68)
+    assert found.specificity[0] == pytest.approx(0.64 / 0.68)
+
+
+def test_reasons_hold_no_number_of_a_patient() -> None:
+    found = table("label_noise", simulated(40))
+    assert not any(re.search(r"c\d{4}", text) for text in found["reason"].drop_nulls())
