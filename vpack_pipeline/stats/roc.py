@@ -250,7 +250,8 @@ def auc_replicates(
         total = case_weights.sum() * cumulative[-1]
         if total > 0:
             wins = case_weights @ (cumulative[below] + cumulative[through])
-            result[b] = wins / (2 * total)
+            # Sums of weights that are no integers can round to a hair above the whole.
+            result[b] = min(wins / (2 * total), 1.0)
     return result
 
 
