@@ -80,6 +80,23 @@ def project_root(ctx: click.Context) -> Path:
     return find_root(ctx.obj, os.environ.get("VPACK_ROOT"), Path.cwd())
 
 
+def complete_site(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a site."""
+    from vpack_pipeline.study import find_root, site_ids
+
+    # While the shell completes, the group itself is not called: its options lie in its context.
+    given = ctx.find_root().params.get("root")
+    try:
+        root = find_root(given, os.environ.get("VPACK_ROOT"), Path.cwd())
+    except InputError:
+        return []
+    return [name for name in site_ids(root) if name.startswith(incomplete)]
+
+
+SITE: Final = click.argument("site", shell_complete=complete_site)
+"""The argument that names a site, completed by the shell."""
+
+
 def show(problems: tuple[Problem, ...], title: str) -> None:
     """Print problems, one line each, to standard error."""
     click.echo(title, err=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from vpack_pipeline.cli import project_root, show
+from vpack_pipeline.cli import SITE, complete_site, project_root, show
 from vpack_pipeline.errors import GateClosedError, Problem
 
 
@@ -40,7 +40,7 @@ class ProgressLines(logging.Handler):
 
 
 @click.command()
-@click.argument("site")
+@SITE
 @click.option("--as-of", metavar="DATE", help="Build as the data stood on this date (the cut).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @click.pass_context
@@ -153,12 +153,15 @@ def _closed_by(root: Path, site: str, cut: str) -> list[Problem]:
 def _tell(
     root: Path, site: str, cut: str, seconds: float, lines: ProgressLines, as_json: bool
 ) -> None:
+    from vpack_pipeline.assets.materialize import open_bench
+    from vpack_pipeline.assets.publish import first_page
     from vpack_pipeline.io.packs import latest
+    from vpack_pipeline.io.project import ProjectFolder
 
     pack = latest(root / "data" / "packs", site)
     if pack is None:
         raise GateClosedError([Problem(site, "nothing was published", "see the run in the UI")])
-    headline = first_page(pack.path)
+    figures = first_page(open_bench(ProjectFolder(root), site, cut))
     if as_json:
         click.echo(
             json.dumps(
@@ -168,28 +171,38 @@ def _tell(
                     "pack": str(pack.path),
                     "seconds": round(seconds, 2),
                     "tables": lines.tables,
-                    "first_page": headline,
+                    "first_page": figures,
                 }
             )
         )
         return
     kept = sum(1 for t in lines.tables if t["kept"])
     click.echo(f"{len(lines.tables)} tables in {seconds:.1f} s, {kept} kept")
-    for name, text in headline.items():
-        click.echo(f"  {name}: {text}")
+    for line in _headlines(figures):
+        click.echo(f"  {line}")
     click.echo(f"report: {pack.path / 'data' / 'report.html'}")
     click.echo(f"verify: vpack verify {pack.path}")
 
 
-def first_page(pack: Path) -> dict[str, str]:
-    """Read the figures of a pack's first page."""
-    path = pack / "data" / "first_page.json"
-    made: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return made
+def _headlines(figures: dict[str, str]) -> list[str]:
+    """Write sensitivity and specificity at the locked threshold, window by window."""
+    found = []
+    for name, value in figures.items():
+        stem, _, column = name.rpartition(".")
+        if column != "estimate" or not stem.endswith("intention_to_diagnose"):
+            continue
+        finding, window, metric, _ = stem.split(".")
+        status = figures.get(f"{stem}.status")
+        if status == "given":
+            bounds = f"{figures[f'{stem}.lower']} to {figures[f'{stem}.upper']}"
+            found.append(f"{finding}, {window} {metric}: {value} ({bounds})")
+        else:
+            found.append(f"{finding}, {window} {metric}: {status}: {figures[f'{stem}.reason']}")
+    return found
 
 
 @click.command()
-@click.argument("site", required=False)
+@click.argument("site", required=False, shell_complete=complete_site)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def status(ctx: click.Context, site: str | None, as_json: bool) -> None:
@@ -212,7 +225,7 @@ def status(ctx: click.Context, site: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.option("--keep", default=3, show_default=True, help="Cuts to keep, newest first.")
-@click.argument("site")
+@SITE
 @click.pass_context
 def clean(ctx: click.Context, site: str, keep: int) -> None:
     """Remove SITE's receipts beyond the newest KEEP cuts, and files that no receipt names."""

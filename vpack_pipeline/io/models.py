@@ -175,6 +175,7 @@ def column_lineage(asset: str) -> Mapping[str, frozenset[tuple[str, str]]]:
     """
     from sqlglot.lineage import lineage
     from sqlglot.optimizer.qualify import qualify
+    from sqlglot.optimizer.scope import build_scope
 
     from vpack_pipeline import contracts
 
@@ -184,9 +185,10 @@ def column_lineage(asset: str) -> Mapping[str, frozenset[tuple[str, str]]]:
         qualified = qualify(
             sqlglot.parse_one(model.sql, read="duckdb"), schema=schema, dialect="duckdb"
         )
+        scope = build_scope(qualified)  # given, or each column would qualify the model again
         found = {}
         for column in contracts.load()[asset].columns:
-            node = lineage(column.name, qualified, schema=schema, dialect="duckdb")
+            node = lineage(column.name, qualified, schema, None, "duckdb", scope, copy=False)
             found[column.name] = frozenset(_sources(node))
     except (sqlglot.errors.SqlglotError, ValueError) as error:
         raise ContractError(f"dbt_like_sql/{asset}.sql: {error}") from None

@@ -1,0 +1,353 @@
+"""What ``vpack check`` looks at: everything that can be said before a build, nothing written.
+
+It prints counts, names of files and headers, and never a cell of a data row. What does not belong
+here: the checks of finished tables (``gate``), which need a build.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from vpack_pipeline import study
+from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
+from vpack_pipeline.io.deliveries import (
+    LEDGER,
+    PUBLISHED,
+    closed_deliveries,
+    open_deliveries,
+    survey,
+)
+from vpack_pipeline.io.edge import Edge
+from vpack_pipeline.io.forms import (
+    Form,
+    form_problems,
+    normalisation_hint,
+    plain_text,
+    read_form,
+)
+from vpack_pipeline.io.identity import MINIMUM_SECRET_BYTES, Pseudonyms
+from vpack_pipeline.io.project import ProjectFolder, read_secret
+from vpack_pipeline.site import FolderSource, InputForm, InputKind
+from vpack_pipeline.study import Study
+
+TO_BE_FILLED: Final = "TODO"
+_ALWAYS: Final[tuple[InputKind, ...]] = ("readers", "reads", "predictions")
+_OF_CASES: Final[tuple[InputKind, ...]] = ("case_studies", "reads", "reference", "predictions")
+_OF_STUDIES: Final[tuple[InputKind, ...]] = ("cases", "case_studies", "operations")
+
+
+@dataclass
+class Findings:
+    """What was found: what is fine, what a reader should know, what is to be mended."""
+
+    fine: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Turn a foreseen error into problems, so that the checks after it still run."""
+        try:
+            yield
+        except UsageError:
+            raise
+        except InputError as error:
+            self.problems += [p for p in error.problems if p not in self.problems]
+
+    def as_dict(self, site_id: str) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "site": site_id,
+            "clean": not self.problems,
+            "fine": self.fine,
+            "notes": self.notes,
+            "problems": [
+                {"where": p.where, "what": p.what, "remedy": p.remedy} for p in self.problems
+            ],
+        }
+
+
+def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, str]) -> Findings:
+    """Check a site's documents, rules, secret, sources, deliveries, headers, and the SQL models.
+
+    Parameters
+    ----------
+    environment : tells whether a variable that ``site.yaml`` names is set
+
+    Raises
+    ------
+    UsageError
+        There is no such site.
+    """
+    found = Findings()
+    loaded: Study | None = None
+    with found.gathering():
+        loaded = folder.study(site_id)
+    _placeholders(found, folder.root, site_id, loaded)
+    if loaded is not None:
+        _documents(found, loaded)
+        pseudonyms = _secret(found, folder, loaded)
+        _sources(found, loaded, environment)
+        names = _deliveries(found, folder, loaded, pseudonyms)
+        forms = _forms(found, loaded, names)
+        if pseudonyms is not None:
+            _hints(found, folder, loaded, forms, pseudonyms)
+    _models(found)
+    return found
+
+
+def _placeholders(found: Findings, root: Path, site_id: str, loaded: Study | None) -> None:
+    paths = [root / study.SITES / site_id / "site.yaml"]
+    if loaded is not None:
+        name = loaded.protocol.reference.replace("@", "-")
+        paths.append(root / study.PROTOCOLS / f"{name}.yaml")
+    for path in paths:
+        if not path.is_file():
+            continue
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        marked = [str(i) for i, line in enumerate(lines, start=1) if TO_BE_FILLED in line]
+        if marked:
+            what = f"{TO_BE_FILLED} stands in line{'s' * (len(marked) > 1)} {', '.join(marked)}"
+            found.problems.append(
+                Problem(path.name, what, f"write what belongs there, drop {TO_BE_FILLED}")
+            )
+
+
+def _documents(found: Findings, loaded: Study) -> None:
+    from vpack_pipeline.core.eligibility import bounded_rules
+
+    protocol = loaded.protocol
+    rules = protocol.eligibility.rules
+    found.fine.append(f"site.yaml: {len(loaded.site.inputs)} inputs")
+    found.fine.append(
+        f"protocol {protocol.reference}, digest {protocol.digest[:12]}: {len(rules)} rules,"
+        f" {len(protocol.findings)} findings, {len(protocol.drift.monitors)} monitors"
+    )
+    bounded = bounded_rules(protocol.eligibility)
+    if bounded:
+        found.notes.append(
+            f"rules {', '.join(bounded)} ask whether a prediction or reference exists: the pack"
+            " bounds what they leave out"
+        )
+
+
+def _secret(found: Findings, folder: ProjectFolder, loaded: Study) -> Pseudonyms | None:
+    site = loaded.site
+    with found.gathering():
+        pseudonyms = Pseudonyms(read_secret(loaded), site.identifiers, site.issuer)
+        receipts = folder.warehouse.receipts("cohort/deliveries", site.site_id)
+        if any(r.get("secret") != pseudonyms.fingerprint for r in receipts.values()):
+            remedy = "restore the old secret, or start a new site folder"
+            what = "is not the one that made the earlier tables"
+            raise SecretError(Problem("site secret", what, remedy))
+        public = ": published, so that pseudonyms protect nobody" if site.published_secret else ""
+        found.fine.append(f"site secret, fingerprint {pseudonyms.fingerprint}{public}")
+        return pseudonyms
+    return None
+
+
+def _sources(found: Findings, loaded: Study, environment: Mapping[str, str]) -> None:
+    for number, source in enumerate(loaded.site.sources):
+        where = f"site.yaml sources[{number}]"
+        if isinstance(source, FolderSource):
+            problem = _folder_problem(where, (loaded.root / source.path).resolve(), source.path)
+            if problem is None:
+                found.fine.append(f"source {source.path}: a folder with content")
+            else:
+                found.problems.append(problem)
+            continue
+        variable = source.authorization_variable
+        if variable is not None and not environment.get(variable):
+            what = f"the environment variable {variable} is not set"
+            found.problems.append(Problem(where, what, "set it to the Authorization header"))
+        else:
+            found.notes.append(f"{where}: a DICOMweb server, which was not asked")
+
+
+def _folder_problem(where: str, path: Path, written: str) -> Problem | None:
+    if not path.is_dir():
+        return Problem(where, f"no folder {written}", "mend the path, or mount the archive")
+    try:
+        is_empty = next(os.scandir(path), None) is None
+    except OSError:
+        return Problem(where, f"{written} cannot be read", "let this user read it")
+    return Problem(where, f"{written} is empty", "mount the archive") if is_empty else None
+
+
+def _deliveries(
+    found: Findings, folder: ProjectFolder, loaded: Study, pseudonyms: Pseudonyms | None
+) -> tuple[str, ...]:
+    """Say what is closed, open or altered; name the closed deliveries in order."""
+    site = loaded.site
+    names: tuple[str, ...] = ()
+    with found.gathering():
+        names = closed_deliveries(loaded.root, site)
+        still_open = open_deliveries(loaded.root, site)
+        if still_open:
+            found.notes.append(f"open and not counted: {', '.join(still_open)} (no file DONE)")
+        if not names:
+            remedy = f"run `vpack deliver {site.site_id} FILE...`"
+            raise InputError(Problem("deliveries", "none is closed", remedy))
+        _survey_a_copy(folder, loaded, pseudonyms)
+        found.fine.append(f"deliveries: {len(names)} closed, none altered, newest {names[-1]}")
+    return names
+
+
+def _survey_a_copy(folder: ProjectFolder, loaded: Study, pseudonyms: Pseudonyms | None) -> None:
+    """Hold deliveries to a copy of their ledger: a check must not note what it saw."""
+    own = folder.root / "data" / "state" / loaded.site.site_id
+    # A survey asks for no pseudonym; it must run where the secret is missing as well.
+    any_secret = Pseudonyms(secrets.token_bytes(MINIMUM_SECRET_BYTES), {}, None)
+    with tempfile.TemporaryDirectory(prefix="vpack-check-") as temporary:
+        state = Path(temporary)
+        for name in (LEDGER, PUBLISHED):
+            if (own / name).is_file():
+                shutil.copyfile(own / name, state / name)
+        survey(
+            Edge(
+                root=loaded.root,
+                site=loaded.site,
+                protocol=loaded.protocol,
+                pseudonyms=pseudonyms or any_secret,
+                state=state,
+                cut=None,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One kind of input: how it is written, and its files that can be read, oldest first."""
+
+    written: InputForm
+    forms: tuple[Form, ...]
+
+    def cells(self, name: str) -> list[str]:
+        """Values of a column as the site wrote them; to be compared, never printed."""
+        taken = self.forms[-1:] if self.written.mode == "full" else self.forms
+        columns = [plain_text(f, name, self.written).drop_nulls() for f in taken]
+        return [str(v) for column in columns for v in column]
+
+
+def _forms(found: Findings, loaded: Study, names: tuple[str, ...]) -> dict[InputKind, Delivered]:
+    """Hold each kind's newest file, and the older ones that still count, to its form."""
+    made: dict[InputKind, Delivered] = {}
+    base = (loaded.root / loaded.site.deliveries).resolve()
+    for kind, written in loaded.site.inputs.items():
+        problems = form_problems(kind, written, loaded.protocol)
+        found.problems += problems
+        having = [n for n in names if (base / n / written.file).is_file()]
+        if not having and kind in _ALWAYS and names:
+            what = f"no closed delivery holds {written.file}"
+            found.problems.append(Problem(f"inputs.{kind}", what, "deliver it"))
+        elif not having and names:
+            found.notes.append(f"{kind}: no closed delivery holds {written.file}")
+        if problems or not having:
+            continue
+        forms = _read(found, loaded, kind, having)
+        made[kind] = Delivered(written, forms)
+        if forms and forms[-1].where.startswith(f"{having[-1]}/"):
+            newest = forms[-1]
+            ragged = f", {len(newest.ragged)} of them ragged" if newest.ragged else ""
+            found.fine.append(f"{newest.where}: headers fit, {newest.rows} rows{ragged}")
+    return made
+
+
+def _read(found: Findings, loaded: Study, kind: InputKind, having: list[str]) -> tuple[Form, ...]:
+    written = loaded.site.inputs[kind]
+    base = (loaded.root / loaded.site.deliveries).resolve()
+    forms: list[Form] = []
+    for name in having if written.mode == "append" else having[-1:]:
+        with found.gathering():
+            where = f"{name}/{written.file}"
+            forms.append(
+                read_form(base / name / written.file, where, kind, written, loaded.protocol)
+            )
+    return tuple(forms)
+
+
+def _hints(
+    found: Findings,
+    folder: ProjectFolder,
+    loaded: Study,
+    forms: Mapping[InputKind, Delivered],
+    pseudonyms: Pseudonyms,
+) -> None:
+    """Say where identifiers match nothing, and whether padding or case would make them match."""
+    from vpack_pipeline.io.dicom.state import read_headers
+
+    headers = read_headers(folder.root / "data" / "state" / loaded.site.site_id)
+    cases = {pseudonyms.case(v) for v in _cells(forms, "cases", "case_id")}
+    if "cases" not in loaded.site.inputs:
+        cases = set(headers["default_case_id"].drop_nulls())
+    readers = {pseudonyms.reader(v) for v in _cells(forms, "readers", "reader_id")}
+    for kind in _OF_CASES:
+        _hint(found, forms, kind, "case_id", cases, pseudonyms.case)
+    _hint(found, forms, "reads", "reader_id", readers, pseudonyms.reader)
+    if headers.is_empty():
+        found.notes.append("no scan of the images yet: identifiers were not compared with them")
+        return
+    accessions = set(headers["accession_id"].drop_nulls())
+    studies = set(headers["study_id"].drop_nulls())
+
+    def study_or_accession(value: str) -> str:
+        as_study = pseudonyms.study(value)
+        return as_study if as_study in studies else pseudonyms.accession(value)
+
+    for kind in _OF_STUDIES:
+        _hint(found, forms, kind, "study", studies | accessions, study_or_accession)
+    delivered = forms.get("cases")
+    if delivered is not None and not _cells(forms, "cases", "issuer"):
+        patients = set(headers["patient_id"].drop_nulls())
+        _hint(found, forms, "cases", "patient_id", patients, pseudonyms.patient)
+
+
+def _cells(forms: Mapping[InputKind, Delivered], kind: InputKind, name: str) -> list[str]:
+    delivered = forms.get(kind)
+    return [] if delivered is None else delivered.cells(name)
+
+
+def _hint(
+    found: Findings,
+    forms: Mapping[InputKind, Delivered],
+    kind: InputKind,
+    name: str,
+    known: set[str],
+    pseudonym: Callable[[str], str],
+) -> None:
+    if not known:
+        return
+    hint = normalisation_hint(_cells(forms, kind, name), known=known, pseudonym=pseudonym)
+    if hint.by_zero_padding or hint.by_case:
+        remedy = "declare zero_pad or case under `identifiers` in site.yaml"
+        found.problems.append(Problem(f"inputs.{kind}, {name}", str(hint), remedy))
+    elif hint.unmatched:
+        found.notes.append(f"{kind}, {name}: {hint}")
+
+
+def _models(found: Findings) -> None:
+    """Trace every column of every SQL model: one that its inputs do not have is named."""
+    from vpack_pipeline.io import models
+
+    try:
+        assets = sorted(models.load())
+    except VpackError as error:
+        found.problems.append(Problem("SQL models", str(error), "mend the file"))
+        return
+    broken = 0
+    for asset in assets:
+        try:
+            models.column_lineage(asset)
+        except VpackError as error:
+            broken += 1
+            found.problems.append(Problem(f"model {asset}", str(error), "mend the file"))
+    if not broken:
+        found.fine.append(f"SQL models: {len(assets)}, every column known")
