@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.materialize import Bench, Materialized
@@ -117,23 +115,34 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
 
 
 def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
-    from vpack_pipeline.report import pack_payload
+    from vpack_pipeline.report import render
 
     known = contracts.load()
-    wanted = [a for a, c in known.items() if c.export or a in {"pack/report", "pack/claim"}]
-    frames: dict[str, pl.DataFrame] = {
-        asset: bench.warehouse.read(known[asset], bench.site_id, found[asset].files)
-        for asset in wanted
-        if asset in found
+    frames = {
+        asset: bench.warehouse.read(contract, bench.site_id, found[asset].files)
+        for asset, contract in known.items()
+        if contract.export or asset in {"pack/report", "pack/claim"}
     }
-    travelling = {a: r.as_dict() for a, r in found.items() if a not in UNTRAVELLED}
-    return pack_payload(
-        protocol=bench.study.protocol,
+    in_order = contracts.order(steps.dependencies())
+    travelling = [found[a].as_dict() for a in in_order if a in found and a not in UNTRAVELLED]
+    protocol = bench.study.protocol
+    html = render(
+        report=frames["pack/report"],
+        claim=frames["pack/claim"],
+        protocol=protocol,
         site=bench.study.site,
+        receipts=travelling,
         cut=bench.cut,
-        frames=frames,
+    )
+    return packs.pack_payload(
+        html=html,
+        protocol=protocol,
+        claim=frames["pack/claim"],
+        tables={asset: frame for asset, frame in frames.items() if known[asset].export},
         contracts=known,
         receipts=travelling,
+        site_id=bench.site_id,
+        cut=bench.cut,
     )
 
 
@@ -159,6 +168,15 @@ def _news(found: Mapping[str, Receipt]) -> str:
 
 def _same_news(before: packs.Version, news: str) -> bool:
     return packs.build_record(before).get("news") == news
+
+
+def first_page(bench: Bench) -> dict[str, str]:
+    """Give the figures of the first page as text, small cells hidden, by name."""
+    contract = contracts.load()["pack/report"]
+    receipt = steps.upstream(bench, contract.asset)
+    report = bench.warehouse.read(contract, bench.site_id, receipt.files)
+    own = report.filter(report["anchor"].str.starts_with("first.")).sort("anchor")
+    return {r["anchor"].removeprefix("first."): r["text"] for r in own.iter_rows(named=True)}
 
 
 def _close_cut(bench: Bench) -> None:

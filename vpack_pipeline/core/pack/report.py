@@ -117,9 +117,10 @@ def _explain(
 ) -> None:
     """Say in the row why a figure is hidden, or give the range that its counts leave it."""
     note = WITHHELD
-    n, estimate = frame["n"][i], frame["estimate"][i]
     limits = suppressed.ranges.get(i)
-    if limits and n and estimate is not None and abs(estimate - frame["events"][i] / n) < 1e-9:
+    known = frame.row(i, named=True)
+    n, estimate = known.get("n"), known.get("estimate")
+    if limits and n and estimate is not None and abs(estimate - known["events"] / n) < 1e-9:
         texts["estimate"] = f"{text.number(limits[0] / n)}–{text.number(limits[1] / n)}"
         note = RANGE
     if texts.get("status") == "given":

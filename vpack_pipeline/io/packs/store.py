@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -149,6 +149,20 @@ def latest(root_packs: Path, site_id: str) -> Version | None:
     return max(known, key=lambda v: (cut_order(v.cut), v.sequence)) if known else None
 
 
+def build_record(version: Version) -> Mapping[str, str]:
+    """Read what was recorded beside a version when it was published."""
+    record: Mapping[str, str] = _read_sidecar(_sidecar(version.path.parent, version.name))["build"]
+    return record
+
+
+def find_build(root_packs: Path, site_id: str, cut: str, fingerprint: str) -> Version | None:
+    """Find the version that was built at a cut from inputs with this fingerprint."""
+    for version in reversed(versions(root_packs, site_id)):
+        if version.cut == cut and build_record(version).get("fingerprint") == fingerprint:
+            return version
+    return None
+
+
 @contextlib.contextmanager
 def _locked(site: Path) -> Iterator[None]:
     handle = os.open(site / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -214,14 +228,20 @@ def _write_sidecar(site: Path, name: str, build: Mapping[str, str]) -> None:
 
 
 def _read_sequence(path: Path) -> int:
+    return int(_read_sidecar(path)["sequence"])
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
     try:
-        sequence = json.loads(path.read_text(encoding="utf-8"))["sequence"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        is_whole = isinstance(record["sequence"], int) and isinstance(record["build"], dict)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        sequence = None
-    if not isinstance(sequence, int):
+        is_whole = False
+    if not is_whole:
         remedy = "restore it from a backup: it says which version was published first"
         raise VerificationError([Problem(path.name, "is missing or damaged", remedy)])
-    return sequence
+    made: dict[str, Any] = record
+    return made
 
 
 def _point_latest(site: Path) -> None:
