@@ -535,6 +535,8 @@ def test_every_model_has_its_rows_and_only_its_own_operating_points():
         operating_points=(POINT, POINT.model_copy(update={"name": "old", "model": "m-1"}))
     ).run("operating_points")
     assert value(table, "tp", operating_point="old", **ITD) == 0
+    compared = world.run("comparison")
+    assert set(compared.filter(pl.col("operating_point") == "locked")["model_id"]) == {"m-2"}
 
 
 def test_order_of_rows_decides_nothing():

@@ -1,0 +1,129 @@
+"""The contracts of evaluation, held by the gate itself against tables that its functions made."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from evaluation_world import AFTER, BEFORE, LOOK, Case, World, cases_of, endpoint
+
+from vpack_pipeline import contracts
+from vpack_pipeline.core import evaluation as section
+from vpack_pipeline.gate import check
+
+MINE = {
+    "calibration",
+    "comparison",
+    "endpoints",
+    "exclusion_audit",
+    "failures",
+    "integrity",
+    "operating_points",
+    "performance",
+    "subgroups",
+    "time_split",
+    "transport",
+    "verification",
+}
+RICH = [
+    *(
+        Case(c.label, c.score, date=date, sex=sex, patient=f"p{i // 2}")
+        for date in (BEFORE, AFTER)
+        for sex in ("F", "M")
+        for i, c in enumerate(cases_of(6, "positive", 0.8) + cases_of(9, "negative", 0.3))
+    ),
+    Case("positive", 0.2, date=AFTER),
+    Case("negative", None, status="failed", date=AFTER),
+    Case("indeterminate", 0.4, date=AFTER),
+    Case(None, 0.6, date=BEFORE, excluded_by=("blurred",)),
+]
+ENDPOINTS = (
+    endpoint(),
+    endpoint(
+        id="kept",
+        comparison="non_inferiority",
+        rank="secondary",
+        goal=None,
+        margin=0.05,
+        margin_rationale="Why.",
+    ),
+)
+WORLDS = {
+    "rich": World(RICH).evaluated(endpoints=ENDPOINTS),
+    "before the look": World(RICH, cut=LOOK - datetime.timedelta(days=1)),
+    "empty": World([Case(None, None, status="missing", date=datetime.date(2020, 1, 1))]),
+}
+
+
+def outcomes(frame: pl.DataFrame, table: str, folder: Path) -> dict[str, str]:
+    path = folder / f"{table}.parquet"
+    frame.write_parquet(path)
+    checks = check.run(contracts.load()[f"evaluation/{table}"], [path], frame.height)
+    return {c.id: c.outcome for c in checks}
+
+
+def test_every_table_that_core_computes_has_its_function_and_contract():
+    here = {
+        c.table
+        for c in contracts.load().values()
+        if c.section == "evaluation" and c.computed_by == "core"
+    }
+    assert here >= MINE
+    assert set(section.__all__) >= MINE
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("table", sorted(MINE))
+def test_what_the_functions_make_passes_the_gate(table, world, tmp_path):
+    made = WORLDS[world]
+    frame = made.argument("time_split") if table == "time_split" else made.run(table)
+    found = outcomes(frame, table, tmp_path)
+    assert {k: v for k, v in found.items() if v != "pass"} == {}
+
+
+DAMAGE = {
+    "given_has_figure": ("performance", pl.lit(None, pl.Float64).alias("estimate")),
+    "absence_has_reason": ("performance", pl.lit("refused").alias("status")),
+    "withheld_shows_nothing": ("performance", pl.lit("withheld").alias("status")),
+    "bounds_enclose": ("performance", (pl.col("upper") - 2).alias("upper")),
+    "events_within_n": ("performance", (pl.col("n") + 1).alias("events")),
+    "within_unit": ("performance", (pl.col("estimate") + 1).alias("estimate")),
+    "classes_sum": (
+        "performance",
+        pl.when(pl.col("metric") == "n_positive")
+        .then(pl.col("estimate") + 1)
+        .otherwise("estimate")
+        .alias("estimate"),
+    ),
+    "status_known": ("performance", pl.lit("perhaps").alias("status")),
+    "cells_sum": ("operating_points", (pl.col("n") + 1).alias("n")),
+    "analysis_known": ("operating_points", pl.lit("kind").alias("analysis")),
+    "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
+    "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),
+    "verdict_known": ("endpoints", pl.lit("fine").alias("verdict")),
+    "one_headline": ("endpoints", pl.lit(value=True).alias("is_headline")),
+    "headline_has_verdict": ("endpoints", pl.lit(None, pl.String).alias("verdict")),
+    "verdict_fits_bounds": ("endpoints", (pl.col("goal") + 1).alias("goal")),
+    "shares_within_unit": ("verification", (pl.col("estimate") + 1).alias("estimate")),
+    "matures_later": ("time_split", pl.date(2020, 1, 1).alias("mature_on")),
+    "window_known": ("time_split", pl.lit("soon").alias("window")),
+}
+
+
+@pytest.mark.parametrize("expectation", DAMAGE)
+def test_damage_is_caught_by_the_expectation_that_is_for_it(expectation, tmp_path):
+    table, damage = DAMAGE[expectation]
+    made = WORLDS["rich"]
+    frame = made.argument("time_split") if table == "time_split" else made.run(table)
+    assert outcomes(frame.with_columns(damage), table, tmp_path)[expectation] == "fail"
+
+
+def test_case_that_is_included_for_one_finding_only_is_caught(tmp_path):
+    frame = WORLDS["rich"].argument("time_split")
+    other = frame.with_columns(
+        pl.lit("other").alias("finding"), (~pl.col("is_included")).alias("is_included")
+    )
+    found = outcomes(pl.concat([frame, other]), "time_split", tmp_path)
+    assert found["included_whole"] == "fail"

@@ -1,0 +1,294 @@
+"""Exclusions brought back, and figures carried to another population."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluation_world import (
+    AFTER,
+    INDEX_TEST,
+    Case,
+    World,
+    cases_of,
+    endpoint,
+    figure,
+    population,
+    value,
+)
+
+from vpack_pipeline.errors import InputError
+from vpack_pipeline.protocol import Output, Sampling, Stratum
+from vpack_pipeline.stats.distances import kish_ess
+from vpack_pipeline.stats.proportions import clustered_proportion
+
+BLURRED = ("blurred",)
+AUDITED = [
+    *cases_of(18, "positive", 0.9),
+    *cases_of(2, "positive", 0.1),
+    *cases_of(19, "negative", 0.2),
+    *cases_of(1, "negative", 0.8),
+    Case("positive", 0.9, excluded_by=BLURRED),
+    Case("positive", 0.1, excluded_by=BLURRED),
+    Case("positive", None, status="not_sent", excluded_by=BLURRED),
+    Case(None, 0.9, excluded_by=BLURRED),
+    Case(None, 0.1, excluded_by=BLURRED),
+    Case(None, None, status="not_sent", excluded_by=BLURRED),
+    Case("negative", 0.3, excluded_by=BLURRED),
+    Case("positive", 0.1, excluded_by=("blurred", "bedside")),
+    Case("negative", 0.7, excluded_by=("bedside",)),
+]
+
+
+def test_only_cases_that_no_other_rule_removes_come_back():
+    frame = World(AUDITED).run("exclusion_audit")
+    assert value(frame, "n_removed", rule="blurred") == 8
+    assert value(frame, "n_removed_only", rule="blurred") == 7
+    assert value(frame, "n_removed", rule="bedside") == 1
+    assert value(frame, "n_removed_only", rule="all rules") == 9
+    counts = {"n_positives_lost": 3, "n_negatives_lost": 1, "n_undecided": 3, "n_without_score": 2}
+    assert {name: value(frame, name, rule="blurred") for name in counts} == counts
+
+
+def test_observed_figures_add_cases_with_score_and_label():
+    frame = World(AUDITED).run("exclusion_audit")
+    row = figure(frame, "sensitivity_observed", rule="blurred")
+    assert (row["estimate"], row["n"]) == (pytest.approx(19 / 22), 22)
+    assert value(frame, "specificity_observed", rule="bedside") == pytest.approx(19 / 21)
+    assert value(frame, "sensitivity_observed", rule="bedside") == 0.9
+
+
+def test_bounds_set_the_rest_against_and_for_the_model():
+    frame = World(AUDITED).run("exclusion_audit")
+    # Worst: the unscored positive, the unflagged and the unknown case are misses.
+    assert value(frame, "sensitivity_worst_case", rule="blurred") == pytest.approx(19 / 25)
+    # Best: the unscored positive, the flagged and the unknown case are hits.
+    assert value(frame, "sensitivity_best_case", rule="blurred") == pytest.approx(22 / 25)
+    # Worst: the flagged and the unknown case are false alarms; best: the unflagged and unknown not.
+    assert value(frame, "specificity_worst_case", rule="blurred") == pytest.approx(20 / 23)
+    assert value(frame, "specificity_best_case", rule="blurred") == pytest.approx(22 / 23)
+
+
+def test_auc_bounds_enclose_the_observed_auc():
+    frame = World(AUDITED).run("exclusion_audit")
+    for rule in ("blurred", "bedside", "all rules"):
+        low, seen, high = (
+            value(frame, f"auc_{v}", rule=rule) for v in ("worst_case", "observed", "best_case")
+        )
+        assert low <= seen <= high
+    one = World(
+        [
+            *cases_of(2, "positive", 0.9),
+            *cases_of(2, "negative", 0.1),
+            Case("positive", None, status="failed", excluded_by=BLURRED),
+        ]
+    )
+    frame = one.run("exclusion_audit")
+    assert value(frame, "auc_worst_case", rule="blurred") == pytest.approx(4 / 6)
+    assert value(frame, "auc_best_case", rule="blurred") == 1.0
+
+
+def test_scores_of_the_excluded_stand_beside_those_of_the_included():
+    frame = World(AUDITED).run("exclusion_audit")
+    assert value(frame, "mean_score_excluded", rule="blurred") == pytest.approx(2.3 / 5)
+    included = (18 * 0.9 + 2 * 0.1 + 19 * 0.2 + 0.8) / 40
+    assert value(frame, "mean_score_included", rule="blurred") == pytest.approx(included)
+
+
+def tipping(goal, n_excluded, *, k=90, n=100, label="positive"):
+    cases = [
+        *cases_of(k, "positive", 0.9, date=AFTER),
+        *cases_of(n - k, "positive", 0.1, date=AFTER),
+        *cases_of(5, "negative", 0.1, date=AFTER),
+        *cases_of(n_excluded, label, 0.9, date=AFTER, excluded_by=BLURRED),
+    ]
+    world = World(cases).evaluated(endpoints=(endpoint(goal=goal),))
+    return figure(
+        world.run("exclusion_audit"),
+        "tipping_point_sensitivity",
+        rule="blurred",
+        window="prospective",
+    )
+
+
+@pytest.mark.parametrize("label", ["positive", None])
+def test_tipping_point_is_the_first_number_of_misses_that_loses_the_goal(label):
+    row = tipping(0.8, 20, label=label)
+
+    def lower(misses):
+        right = np.concatenate([np.arange(100) < 90, np.arange(20) >= misses])
+        return clustered_proportion(right, np.arange(120)).lower
+
+    x = int(row["estimate"])
+    assert lower(x) <= 0.8 < lower(x - 1)
+    assert row["n"] == 20
+
+
+def test_tipping_point_says_when_there_is_none():
+    assert tipping(0.95, 5)["reason"] == "the goal is not cleared even with none of them wrong"
+    assert tipping(0.6, 5)["reason"] == "the goal is cleared even with all of them wrong"
+    frame = World(AUDITED).run("exclusion_audit")
+    row = figure(frame, "tipping_point_specificity", rule="blurred")
+    assert row["reason"] == "no absolute endpoint states a goal for it"
+
+
+def test_planted_exclusion_that_flatters_is_found():
+    cases = [
+        *cases_of(50, "positive", 0.9),
+        *cases_of(50, "negative", 0.1),
+        *cases_of(20, "positive", 0.1, excluded_by=BLURRED),
+        *cases_of(20, "negative", 0.1, excluded_by=("bedside",)),
+    ]
+    frame = World(cases).run("exclusion_audit")
+    assert value(frame, "sensitivity_observed", rule="blurred") == pytest.approx(50 / 70)
+    assert value(frame, "sensitivity_observed", rule="bedside") == 1.0
+
+
+def test_audit_without_scores_point_or_roc_curve_is_refused_with_its_reason():
+    nothing = World(cases_of(2, "positive", None, status="failed")).run("exclusion_audit")
+    for metric in ("auc_observed", "sensitivity_observed", "tipping_point_sensitivity"):
+        assert figure(nothing, metric, rule="blurred")["reason"] == "no case has a usable inference"
+    assert figure(nothing, "mean_score_included", rule="blurred")["reason"] == "no score"
+    pointless = World(AUDITED).evaluated(operating_points=()).run("exclusion_audit")
+    assert (
+        "no operating point" in figure(pointless, "sensitivity_observed", rule="blurred")["reason"]
+    )
+    binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
+    called = World([Case("positive", None, call=True)], index_test=binary).run("exclusion_audit")
+    assert (
+        figure(called, "auc_observed", rule="blurred")["reason"]
+        == "a binary output has no ROC curve"
+    )
+    assert value(called, "sensitivity_observed", rule="blurred") == 1.0
+    one_class = World(cases_of(2, "positive", 0.9)).run("exclusion_audit")
+    assert (
+        figure(one_class, "auc_worst_case", rule="blurred")["reason"] == "only one class is present"
+    )
+
+
+# --- transport
+
+
+WOMEN_AND_MEN = [
+    *cases_of(9, "positive", 0.9, sex="F"),
+    *cases_of(1, "positive", 0.1, sex="F"),
+    *cases_of(30, "negative", 0.1, sex="F"),
+    *cases_of(5, "positive", 0.9, sex="M"),
+    *cases_of(5, "positive", 0.1, sex="M"),
+    *cases_of(10, "negative", 0.9, sex="M"),
+]
+
+
+def target(**counts):
+    named = {"F": '{"sex": "F"}', "M": '{"sex": "M"}', "other": '{"sex": "other"}'}
+    return {"population": population({named[k]: n for k, n in counts.items()})}
+
+
+def test_transport_weighs_by_target_share_over_share_here():
+    frame = World(WOMEN_AND_MEN, given=target(F=1, M=3)).run("transport")
+    # Women weigh (1/4) / (40/60), men (3/4) / (20/60).
+    women, men = 0.25 / (40 / 60), 0.75 / (20 / 60)
+    hits, misses = 9 * women + 5 * men, 1 * women + 5 * men
+    keys = {"operating_point": "locked"}
+    assert value(frame, "sensitivity", **keys) == pytest.approx(hits / (hits + misses))
+    assert value(frame, "specificity", **keys) == pytest.approx(
+        30 * women / (30 * women + 10 * men)
+    )
+    flagged = 1000 * (9 * women + 15 * men) / 60
+    assert value(frame, "flagged_per_1000", **keys) == pytest.approx(flagged)
+    size = kish_ess(np.array([women] * 40 + [men] * 20))
+    assert value(frame, "effective_sample_size", operating_point="none") == pytest.approx(size)
+
+
+def test_transport_to_the_set_itself_changes_nothing():
+    world = World(WOMEN_AND_MEN, given=target(F=40, M=20))
+    moved, plain = world.run("transport"), world.run("operating_points")
+    for metric in ("sensitivity", "specificity", "ppv", "npv", "missed_per_1000"):
+        here = figure(plain, metric, analysis="intention_to_diagnose")
+        there = figure(moved, metric, operating_point="locked")
+        assert there["estimate"] == pytest.approx(here["estimate"])
+        assert there["lower"] == pytest.approx(here["lower"])
+    assert value(moved, "auc", operating_point="none") == pytest.approx(
+        value(world.run("performance"), "auc")
+    )
+
+
+def test_sampling_fractions_are_undone_before_the_shares_are_compared():
+    cases = [
+        *cases_of(10, "positive", 0.9, sex="F", stratum="full"),
+        *cases_of(1, "positive", 0.1, sex="M", stratum="tenth"),
+        *cases_of(5, "negative", 0.1, sex="F", stratum="full"),
+    ]
+    strata = (Stratum(name="full", fraction=1.0), Stratum(name="tenth", fraction=0.1))
+    sampling = Sampling(method="random", strata=strata)
+    # Undone, there are 15 women and 10 men, which is what the target holds.
+    frame = World(cases, sampling=sampling, given=target(F=15, M=10)).run("transport")
+    assert value(frame, "sensitivity", operating_point="locked") == pytest.approx(0.5)
+    unknown = sampling.model_copy(update={"strata": strata[:1]})
+    row = figure(
+        World(cases, sampling=unknown, given=target(F=15, M=10)).run("transport"),
+        "sensitivity",
+        operating_point="locked",
+    )
+    assert row["reason"] == "a case lies in a sampling stratum without a stated fraction"
+
+
+def test_transport_is_refused_where_a_cell_of_the_target_holds_no_case():
+    frame = World(WOMEN_AND_MEN, given=target(F=60, M=30, other=10)).run("transport")
+    for point in ("none", "locked"):
+        metric = "auc" if point == "none" else "sensitivity"
+        row = figure(frame, metric, operating_point=point)
+        assert row["status"] == "refused"
+        assert row["reason"] == "1 of 3 cells of the target, 10.0% of it, hold no case here"
+    assert value(frame, "unsupported_cells", operating_point="none") == 1
+    assert value(frame, "unsupported_share", operating_point="none") == pytest.approx(0.1)
+
+
+def test_transport_without_a_target_or_cases_is_refused():
+    row = figure(World(WOMEN_AND_MEN).run("transport"), "auc", operating_point="none")
+    assert row["reason"] == "the site delivered no target population"
+    frame = World(WOMEN_AND_MEN, given=target(F=1)).run("transport")
+    row = figure(frame, "auc", operating_point="none", window="prospective")
+    assert row["reason"] == "no mature case in this window"
+
+
+def test_cases_outside_the_target_carry_no_weight():
+    frame = World(WOMEN_AND_MEN, given=target(F=1)).run("transport")
+    row = figure(frame, "sensitivity", operating_point="locked")
+    assert (row["estimate"], row["n"]) == (pytest.approx(0.9), 10)
+    only_men = World(cases_of(3, "positive", 0.9, sex="F") + cases_of(3, "negative", 0.1, sex="M"))
+    row = figure(only_men.but(given=target(F=1)).run("transport"), "auc", operating_point="none")
+    assert row["reason"] == "only one class carries weight"
+
+
+def test_transported_auc_has_an_interval_around_it():
+    rng = np.random.default_rng(2)
+    cases = [
+        Case("positive" if y else "negative", float(rng.random() * 0.7 + 0.3 * y), sex=str(s))
+        for y, s in zip(rng.random(300) < 0.4, rng.choice(["F", "M"], 300), strict=True)
+    ]
+    row = figure(
+        World(cases, given=target(F=1, M=4)).run("transport"), "auc", operating_point="none"
+    )
+    assert row["lower"] < row["estimate"] < row["upper"]
+
+
+def test_transport_names_a_variable_that_is_not_profiled():
+    given = {"population": population({'{"shoe_size": "41"}': 3})}
+    with pytest.raises(InputError, match="population shoe_size: is not profiled"):
+        World(WOMEN_AND_MEN, given=given).run("transport")
+
+
+def test_transport_of_failed_or_binary_output_is_refused():
+    failed = World(cases_of(2, "positive", None, status="failed"), given=target(F=1)).run(
+        "transport"
+    )
+    for metric, point in (("auc", "none"), ("sensitivity", "locked")):
+        row = figure(failed, metric, operating_point=point)
+        assert row["reason"] == "no case has a usable inference"
+    binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
+    world = World([Case("positive", None, call=True)], index_test=binary, given=target(F=1))
+    frame = world.run("transport")
+    assert (
+        figure(frame, "auc", operating_point="none")["reason"] == "a binary output has no ROC curve"
+    )
+    assert value(frame, "sensitivity", operating_point="locked") == 1.0

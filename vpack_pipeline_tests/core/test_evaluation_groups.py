@@ -1,0 +1,244 @@
+"""Subgroups, windows side by side, verification and failures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from evaluation_world import (
+    AFTER,
+    BEFORE,
+    Case,
+    World,
+    cases_of,
+    figure,
+    references,
+    value,
+)
+
+from vpack_pipeline.core.evaluation.subgroups import standard_error
+from vpack_pipeline.protocol import Covariate, Representativeness, Subgroups, Variable
+from vpack_pipeline.stats.estimate import Estimate
+
+# --- comparison
+
+
+def windows(before, after):
+    """Sensitivity k of n in each window, each case a patient, and one negative each."""
+    made = []
+    for (k, n), date in ((before, BEFORE), (after, AFTER)):
+        made += cases_of(k, "positive", 0.9, date=date)
+        made += cases_of(n - k, "positive", 0.1, date=date)
+        made += cases_of(5, "negative", 0.2, date=date)
+    return made
+
+
+def test_difference_is_prospective_minus_retrospective_with_both_beside_it():
+    frame = World(windows((45, 50), (30, 50))).run("comparison")
+    assert value(frame, "sensitivity_retrospective") == 0.9
+    assert value(frame, "sensitivity_prospective") == 0.6
+    row = figure(frame, "sensitivity_difference")
+    assert row["estimate"] == pytest.approx(-0.3)
+    assert row["lower"] < -0.3 < row["upper"] < 0
+    assert (row["n"], row["events"]) == (100, 75)
+    assert value(frame, "specificity_difference") == 0.0
+
+
+def test_bootstrap_interval_is_near_the_normal_one_of_independent_proportions():
+    world = World(windows((180, 200), (160, 200))).evaluated(replicates=4000)
+    row = figure(world.run("comparison"), "sensitivity_difference")
+    reach = 1.96 * math.sqrt(0.9 * 0.1 / 200 + 0.8 * 0.2 / 200)
+    assert row["lower"] == pytest.approx(-0.1 - reach, abs=0.006)
+    assert row["upper"] == pytest.approx(-0.1 + reach, abs=0.006)
+
+
+def test_patients_of_both_windows_are_drawn_together():
+    """With every patient alike in both windows the difference is 0 in every replicate."""
+    cases = [
+        Case(label, score, patient=f"{label}{i}", date=date)
+        for date in (BEFORE, AFTER)
+        for i in range(20)
+        for label, score in (("positive", 0.9 if i % 3 else 0.1), ("negative", 0.2))
+    ]
+    row = figure(World(cases).run("comparison"), "sensitivity_difference")
+    assert (row["lower"], row["estimate"], row["upper"]) == (0.0, 0.0, 0.0)
+
+
+def test_auc_difference_agrees_with_its_parts_and_covers_no_change():
+    rng = np.random.default_rng(5)
+    cases = [
+        Case("positive" if y else "negative", float(rng.random() * 0.6 + 0.4 * y), date=date)
+        for date in (BEFORE, AFTER)
+        for y in (rng.random(150) < 0.3)
+    ]
+    frame = World(cases).run("comparison")
+    row = figure(frame, "auc_difference")
+    parts = [value(frame, f"auc_{w}") for w in ("prospective", "retrospective")]
+    assert row["estimate"] == pytest.approx(parts[0] - parts[1])
+    assert row["lower"] < 0 < row["upper"]
+
+
+def test_without_prospective_data_the_difference_is_refused_and_the_rest_stands():
+    frame = World(windows((9, 10), (0, 0))[:15]).run("comparison")
+    assert value(frame, "sensitivity_retrospective") == 0.9
+    row = figure(frame, "sensitivity_difference")
+    assert (row["status"], row["reason"]) == (
+        "refused",
+        "prospective: no case has a usable inference",
+    )
+    assert figure(frame, "auc_difference")["reason"].startswith("prospective: ")
+
+
+def test_without_retrospective_data_it_is_the_retrospective_window_that_is_named():
+    cases = [c for c in windows((9, 10), (9, 10)) if c.date == AFTER]
+    row = figure(World(cases).run("comparison"), "sensitivity_difference")
+    assert row["reason"].startswith("retrospective: ")
+
+
+def test_replicates_that_miss_a_class_are_left_out_and_said():
+    cases = [
+        *cases_of(30, "negative", 0.2, date=BEFORE),
+        *cases_of(2, "positive", 0.9, date=BEFORE),
+        *cases_of(30, "negative", 0.2, date=AFTER),
+        *cases_of(2, "positive", 0.9, date=AFTER),
+    ]
+    row = figure(World(cases).run("comparison"), "auc_difference")
+    assert "replicates held too few cases" in row["reason"]
+
+
+# --- subgroups
+
+MIXED = [
+    *cases_of(9, "positive", 0.9, sex="F"),
+    *cases_of(1, "positive", 0.1, sex="F"),
+    *cases_of(10, "negative", 0.2, sex="F"),
+    *cases_of(2, "positive", 0.9, sex="M"),
+    *cases_of(8, "positive", 0.1, sex="M"),
+    *cases_of(10, "negative", 0.2, sex="M"),
+    *cases_of(3, "positive", 0.9, sex=None),
+    *cases_of(1, "negative", 0.2, sex=None),
+]
+
+
+def test_each_stratum_has_its_own_figures():
+    frame = World(MIXED).run("subgroups")
+    assert value(frame, "sensitivity", stratum="sex=F") == 0.9
+    assert value(frame, "sensitivity", stratum="sex=M") == 0.2
+    assert value(frame, "specificity", stratum="sex=M") == 1.0
+    assert value(frame, "n_cases", stratum="sex=missing") == 4
+    assert value(frame, "auc", stratum="sex=F") == pytest.approx(0.9)
+
+
+def test_stratum_below_the_minimum_is_counted_and_refused():
+    row = figure(World(MIXED).run("subgroups"), "sensitivity", stratum="sex=missing")
+    assert row["reason"] == "insufficient: fewer than 2 positives or 2 negatives"
+    strict = Subgroups(variables=("sex",), minimum_positives=11, minimum_negatives=2)
+    frame = World(MIXED).evaluated(subgroups=strict).run("subgroups")
+    assert figure(frame, "auc", stratum="sex=F")["status"] == "refused"
+    row = figure(frame, "heterogeneity_p_auc", stratum="sex=*")
+    assert row["reason"] == "fewer than two subgroups with a standard error above 0"
+
+
+def test_planted_difference_between_strata_is_found_and_none_where_there_is_none():
+    frame = World(MIXED).run("subgroups")
+    assert value(frame, "heterogeneity_p_sensitivity", stratum="sex=*") < 0.01
+    alike = [
+        Case(c.label, c.score, sex="F" if i % 2 else "M")
+        for i, c in enumerate(cases_of(40, "positive", 0.9) + cases_of(40, "negative", 0.2))
+    ]
+    frame = World(alike).run("subgroups")
+    assert value(frame, "heterogeneity_p_sensitivity", stratum="sex=*") > 0.9
+
+
+def test_p_values_are_adjusted_over_the_variables():
+    profile = Representativeness(
+        variables=(
+            Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M")),
+            Variable(name="site", title="Site", kind="categorical", levels=("a", "b")),
+        )
+    )
+    cases = [
+        Case(c.label, c.score, sex=c.sex, covariates={"site": "ab"[i % 2]})
+        for i, c in enumerate(MIXED)
+    ]
+    rules = Subgroups(variables=("sex", "site"), minimum_positives=2, minimum_negatives=2)
+    covariate = Covariate(name="site", title="Site", type="string")
+    world = World(cases, representativeness=profile, covariates=(covariate,))
+    frame = world.evaluated(subgroups=rules).run("subgroups")
+    raw = value(frame, "heterogeneity_p_sensitivity", stratum="sex=*")
+    adjusted = value(frame, "heterogeneity_p_adjusted_sensitivity", stratum="sex=*")
+    assert adjusted == pytest.approx(2 * raw)
+
+
+def test_without_an_operating_point_only_the_auc_is_given():
+    frame = World(MIXED).evaluated(operating_points=()).run("subgroups")
+    assert figure(frame, "sensitivity", stratum="sex=F")["status"] == "refused"
+    assert figure(frame, "auc", stratum="sex=F")["status"] == "given"
+
+
+def test_standard_error_is_read_from_the_interval():
+    z = 1.959963984540054
+    assert standard_error(Estimate(0.5, 0.5 - z, 0.5 + z, 9, 4, "m"), 0.95) == pytest.approx(1.0)
+    cut = Estimate(0.98, 0.98 - 0.1 * z, 1.0, 9, 4, "m")
+    assert standard_error(cut, 0.95) == pytest.approx(0.1)
+    assert math.isnan(standard_error(Estimate(0.5, None, None, 9, 4, "m"), 0.95))
+    assert math.isnan(standard_error(Estimate(1.0, 1.0, 1.0, 9, 4, "m"), 0.95))
+
+
+# --- verification
+
+
+SOUGHT = [
+    *cases_of(6, "positive", 0.9, source="pathology"),
+    *cases_of(2, "positive", 0.9),
+    *cases_of(2, None, 0.9, n_independent=1),
+    *cases_of(5, "negative", 0.1),
+    *cases_of(15, None, 0.1, n_independent=0),
+    *cases_of(1, "negative", None, status="failed"),
+]
+
+
+def test_verification_is_counted_by_call_and_source():
+    rows = [{"case_id": f"c{i:05d}"} for i in range(6)]
+    stale = {"case_id": "c00008", "in_force": False}
+    other = {"case_id": "c00008", "finding": "other"}
+    given = {"reference": references(*rows, *rows[:1], stale, other)}
+    frame = World(SOUGHT, given=given).run("verification")
+    flagged = {"call": "positive"}
+    assert value(frame, "eligible", source="any", **flagged) == 10
+    assert value(frame, "verified", source="pathology", **flagged) == 6
+    assert value(frame, "verified", source="panel", **flagged) == 8
+    assert value(frame, "verified", source="any", **flagged) == 8
+    assert value(frame, "labelled", source="pathology", **flagged) == 6
+    assert value(frame, "labelled", source="panel", **flagged) == 2
+    assert value(frame, "labelled", source="any", **flagged) == 8
+    assert value(frame, "share_labelled", source="any", **flagged) == 0.8
+    assert value(frame, "share_labelled", source="any", call="negative") == 0.25
+    assert value(frame, "eligible", source="any", call="none") == 1
+
+
+def test_without_an_operating_point_every_case_has_no_call():
+    frame = World(SOUGHT).evaluated(operating_points=()).run("verification")
+    assert value(frame, "eligible", source="any", call="none") == 31
+    row = figure(frame, "share_verified", source="any", call="positive")
+    assert row["reason"] == "no cases in the denominator"
+
+
+# --- failures
+
+
+def test_statuses_are_counted_in_every_stratum_mature_or_not():
+    statuses = ("ok", "failed", "refused", "not_sent", "missing", "missing")
+    cases = [
+        Case("positive", 0.9 if s == "ok" else None, s, sex="F" if i < 3 else None)
+        for i, s in enumerate(statuses)
+    ]
+    frame = World([*cases, Case(None, 0.5, excluded_by=("blurred",))]).run("failures")
+    counts = [value(frame, f"n_{s}", stratum="all") for s in dict.fromkeys(statuses)]
+    assert counts == [1, 1, 1, 1, 2]
+    assert value(frame, "failure_share", stratum="all") == pytest.approx(5 / 6)
+    assert value(frame, "n_missing", stratum="sex=missing") == 2
+    assert value(frame, "n_cases", stratum="sex=F") == 3
+    early = World(cases, cut=BEFORE).run("failures")
+    assert value(early, "n_cases", stratum="all") == 6

@@ -1,0 +1,230 @@
+"""How a study was run: each rule held by a clean study and broken by a planted fault."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from evaluation_world import (
+    ABOUT,
+    ADJUDICATION,
+    AFTER,
+    BEFORE,
+    INDEX_TEST,
+    LOOK,
+    MODEL,
+    POINT,
+    Case,
+    World,
+    at,
+    figure,
+    predictions,
+    readers,
+    reads,
+    references,
+    rule,
+)
+
+from vpack_pipeline.core.evaluation.integrity import RULES
+from vpack_pipeline.protocol import Eligibility, Sampling
+
+START = at("2025-07-01")
+TIMES = {
+    "received_at": at("2025-09-01T10:00"),
+    "produced_at": at("2025-09-01T10:05"),
+    "established_at": at("2025-09-20"),
+}
+FLAGGED = Case("positive", 0.9, date=AFTER, **TIMES)
+CLEARED = Case("negative", 0.1, date=AFTER, **TIMES)
+GIVEN = {
+    "reads": reads(
+        {"case_id": "c00000", "saw_index_test": False, "saw_peers": False},
+        {"case_id": "c00001", "saw_index_test": False, "saw_peers": False},
+        {"case_id": "c00001", "role": "tiebreak", "saw_index_test": False, "saw_peers": True},
+    ),
+    "readers": readers({"reader_id": "r1", "in_development": False}),
+    "reference": references({"case_id": "c00000", "knew_index_test": False}),
+    "predictions": predictions({"case_id": "c00000", "delivery": "2025-06-30"}),
+}
+CLEAN = World([FLAGGED, CLEARED], given=GIVEN)
+
+
+def verdicts(world):
+    frame = world.run("integrity")
+    return dict(zip(frame["rule"], frame["verdict"], strict=True))
+
+
+def judged(world, name):
+    return figure(world.run("integrity"), "violations", rule=name)
+
+
+def test_every_rule_has_one_row_and_says_what_it_asks():
+    frame = CLEAN.run("integrity")
+    assert set(frame["rule"]) == set(RULES)
+    assert frame.height == len(RULES)
+    assert frame["title"].str.ends_with(".").all()
+
+
+def test_clean_study_holds_every_rule_that_can_be_checked():
+    found = verdicts(CLEAN)
+    assert found.pop("consecutive") == "not_assessable"
+    assert set(found.values()) == {"held"}
+
+
+def locked(moment):
+    return INDEX_TEST.model_copy(
+        update={"models": (MODEL.model_copy(update={"locked_at": moment}),)}
+    )
+
+
+SECOND = datetime.timedelta(seconds=1)
+FAULTS = {
+    "protocol_registered": CLEAN.but(
+        about=ABOUT.model_copy(update={"registered_at": START + SECOND})
+    ),
+    "model_locked": CLEAN.but(index_test=locked(START + SECOND)),
+    "thresholds_fixed": CLEAN.evaluated(
+        operating_points=(POINT.model_copy(update={"fixed_at": START + SECOND}),)
+    ),
+    "rules_before_window": CLEAN.but(
+        eligibility=Eligibility(rules=(rule("late", decided_at="2025-07-01"), rule("early")))
+    ),
+    "rules_blind": CLEAN.but(
+        eligibility=Eligibility(rules=(rule("seeing", blind_to=["labels"]), rule("blind")))
+    ),
+    "scored_by_locked_model": CLEAN.but(
+        cases=[replace(FLAGGED, produced_at=at("2025-05-31")), CLEARED]
+    ),
+    "received_before_scored": CLEAN.but(
+        cases=[replace(FLAGGED, received_at=TIMES["produced_at"] + SECOND), CLEARED]
+    ),
+    "scored_before_labelled": CLEAN.but(
+        cases=[replace(FLAGGED, established_at=TIMES["produced_at"]), CLEARED]
+    ),
+    "delivered_before_labels": CLEAN.but(
+        given={
+            **GIVEN,
+            "predictions": predictions({"case_id": "c00000", "delivery": "2025-07-02.2"}),
+        }
+    ),
+    "no_development_patient": CLEAN.but(cases=[replace(FLAGGED, in_development=True), CLEARED]),
+    "disjoint_patients": CLEAN.but(
+        cases=[
+            replace(FLAGGED, patient="a"),
+            CLEARED,
+            replace(FLAGGED, patient="a", date=BEFORE),
+        ]
+    ),
+    "every_study_has_case": CLEAN.but(
+        given={
+            **GIVEN,
+            "studies": pl.DataFrame(
+                {"study_id": ["sc00000", "lost"], "study_date": [AFTER, AFTER]}
+            ),
+        }
+    ),
+    "every_case_accounted": CLEAN.but(
+        cases=[replace(FLAGGED, status="missing", score=None), CLEARED]
+    ),
+    "verification_alike": CLEAN.but(cases=[FLAGGED, replace(CLEARED, label=None)]),
+    "readers_blind_to_index_test": CLEAN.but(
+        given={**GIVEN, "reads": reads({"case_id": "c00000", "saw_index_test": True})}
+    ),
+    "readers_blind_to_peers": CLEAN.but(
+        given={**GIVEN, "reads": reads({"case_id": "c00000", "saw_peers": True})}
+    ),
+    "reference_blind_to_index_test": CLEAN.but(
+        given={**GIVEN, "reference": references({"case_id": "c00000", "knew_index_test": True})}
+    ),
+    "readers_not_in_development": CLEAN.but(
+        given={**GIVEN, "readers": readers({"reader_id": "r1", "in_development": True})}
+    ),
+}
+
+
+def test_every_rule_has_a_planted_fault():
+    assert set(FAULTS) | {"consecutive"} == set(RULES)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_fault_breaks_its_rule(name):
+    row = judged(FAULTS[name], name)
+    assert (row["verdict"], row["estimate"]) == ("broken", 1.0)
+
+
+def test_counts_of_people_and_cases_stand_in_n_and_events_those_of_the_protocol_in_words():
+    row = judged(FAULTS["no_development_patient"], "no_development_patient")
+    assert (row["n"], row["events"], row["method"]) == (2, 1, "count of patients")
+    row = judged(FAULTS["rules_blind"], "rules_blind")
+    assert (row["n"], row["events"], row["method"]) == (None, None, "count of rules, of 2")
+
+
+def test_model_locked_at_the_first_moment_of_the_window_is_locked_before_it():
+    assert judged(CLEAN.but(index_test=locked(START)), "model_locked")["verdict"] == "held"
+
+
+def test_unknown_times_are_no_evidence_either_way():
+    silent = replace(FLAGGED, produced_at=None)
+    row = judged(CLEAN.but(cases=[silent, CLEARED]), "scored_before_labelled")
+    assert (row["verdict"], row["n"]) == ("held", 1)
+    assert row["reason"] == "some labelled scores lack what is needed to check them"
+    row = judged(CLEAN.but(cases=[silent]), "scored_before_labelled")
+    assert (row["verdict"], row["status"]) == ("not_assessable", "refused")
+
+
+def test_cases_that_are_excluded_or_outside_the_window_break_nothing():
+    late = replace(FLAGGED, established_at=TIMES["produced_at"])
+    for harmless in (replace(late, excluded_by=("blurred",)), replace(late, date=BEFORE)):
+        row = judged(CLEAN.but(cases=[harmless, CLEARED]), "scored_before_labelled")
+        assert row["verdict"] == "held"
+
+
+def test_blinding_that_the_protocol_does_not_claim_is_not_judged():
+    open_study = ADJUDICATION.model_copy(
+        update={"blind_to_index_test": False, "blind_to_peers": False}
+    )
+    frame = CLEAN.but(adjudication=open_study).run("integrity")
+    for name in ("readers_blind_to_index_test", "readers_blind_to_peers"):
+        row = figure(frame, "violations", rule=name)
+        assert (row["verdict"], row["reason"]) == (
+            "not_assessable",
+            "the protocol does not claim it",
+        )
+
+
+def test_verification_is_withheld_before_the_look_and_needs_both_calls():
+    early = judged(CLEAN.but(cut=LOOK - datetime.timedelta(days=1)), "verification_alike")
+    assert (early["verdict"], early["status"]) == ("withheld", "withheld")
+    row = judged(CLEAN.but(cases=[FLAGGED]), "verification_alike")
+    assert row["reason"] == "no finding has both flagged and unflagged mature cases"
+
+
+def weekly(weeks, a_week):
+    start = datetime.date(2025, 7, 1)
+    return [
+        replace(FLAGGED, date=start + datetime.timedelta(days=7 * w + d % 7))
+        for w in weeks
+        for d in range(a_week)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weeks", "a_week", "verdict"),
+    [
+        (range(9), 10, "held"),
+        ([w for w in range(9) if w != 4], 10, "broken"),
+        ([w for w in range(9) if w != 4], 2, "not_assessable"),
+        (range(3), 10, "not_assessable"),
+        ([], 0, "not_assessable"),
+    ],
+)
+def test_empty_week_is_a_gap_where_cases_come_often_enough(weeks, a_week, verdict):
+    cases = weekly(weeks, a_week) or [replace(FLAGGED, date=BEFORE)]
+    assert judged(CLEAN.but(cases=cases), "consecutive")["verdict"] == verdict
+
+
+def test_sampling_that_claims_no_sequence_is_not_judged_by_one():
+    row = judged(CLEAN.but(sampling=Sampling(method="random")), "consecutive")
+    assert row["reason"] == "the protocol claims random sampling"
