@@ -122,8 +122,9 @@ def integrity(
     """Check how the study was run, rule by rule; :data:`RULES` says what each asks.
 
     ``n`` is how many units could be checked, ``events`` and ``estimate`` how many broke the rule;
-    ``method`` names the unit (and holds n where units are no cases or people). A rule that no unit can be held to is refused as not assessable, and
-    ``reason`` says where some units lacked the needed time or answer.
+    ``method`` names the unit, and holds n where units are no cases or people. A rule that no unit
+    can be held to is refused as not assessable, and ``reason`` says where some units lacked the
+    needed time or answer.
     """
     study = Study(
         time_split=time_split,
