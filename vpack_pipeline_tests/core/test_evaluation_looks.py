@@ -197,6 +197,9 @@ def test_figure_suppressed_in_the_pack_is_not_restored_but_its_verdict_stands():
     row = figure(frame, "sensitivity", look="2026-03-01")
     assert (row["status"], row["verdict"]) == ("refused", "not_met")
     assert row["reason"] == "not shown in the pack 1.0-2026-03-01-abc"
+    void = published_looks({**PUBLISHED, **nothing, "verdict": "refused"})
+    frame = World(CASES, cut=LATER, given={"published_looks": void}).run("endpoints")
+    assert "void" in figure(frame, "sensitivity", look="2026-03-01")["reason"]
 
 
 def test_look_without_a_published_pack_is_refused():

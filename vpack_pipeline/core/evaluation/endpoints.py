@@ -264,7 +264,11 @@ class _Judge:
 
 def _quote(name: str, published: Mapping[str, Any]) -> _Row:
     version = published["pack_version"]
-    reason = None if published["estimate"] is not None else f"not shown in the pack {version}"
+    reason = None
+    if published["estimate"] is None:
+        reason = f"not shown in the pack {version}"
+        if published["verdict"] == REFUSED:
+            reason = f"refused in the pack {version}, or void: the protocol changed since the look"
     estimate = Estimate(
         published["estimate"],
         published["lower"],
