@@ -54,17 +54,26 @@ def run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
     ContractError
         An expectation is misspelled, or some were lost on the way.
     """
+    may_be_empty = contract.may_be_empty is not None
+    try:
+        return evaluate(plan(contract), files, rows, may_be_empty=may_be_empty)
+    except ContractError as error:
+        raise ContractError(f"{contract.asset}: {error}") from None
+
+
+def evaluate(
+    planned: Sequence[Planned], files: Sequence[Path], rows: int, *, may_be_empty: bool
+) -> list[Checked]:
+    """Evaluate expectations over a table's files; see :func:`run`."""
     import great_expectations as gx
 
     from vpack_pipeline.gate.engine import context, validate
 
-    planned = plan(contract)
     context()
-    suite = gx.ExpectationSuite(name=contract.asset, expectations=[build(p) for p in planned])
+    suite = gx.ExpectationSuite(name="contract", expectations=[build(p) for p in planned])
     if len(suite.expectations) != len(planned):
-        raise ContractError(f"{contract.asset}: expectations were lost while the suite was built")
+        raise ContractError("expectations were lost while the suite was built")
     by_id = {r.expectation_config.meta["id"]: r for r in validate(files, suite)}
-    may_be_empty = contract.may_be_empty is not None
     return [_judge(entry, by_id.get(entry.id), rows, may_be_empty) for entry in planned]
 
 

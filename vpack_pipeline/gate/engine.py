@@ -73,7 +73,9 @@ def validate(files: Sequence[Path], suite: Any) -> list[Any]:
     try:
         connection.execute("SET threads=1; SET TimeZone='UTC'")
         names = ", ".join(_quoted(f) for f in files)
-        connection.execute(f"create view {VIEW} as select * from read_parquet([{names}])")
+        connection.execute(
+            f"create view {VIEW} as select * from read_parquet([{names}], hive_partitioning=false)"
+        )
         folders = ", ".join(sorted({_quoted(f.parent) for f in files}))
         connection.execute(f"SET allowed_directories=[{folders}]")
         connection.execute("SET enable_external_access=false; SET lock_configuration=true")

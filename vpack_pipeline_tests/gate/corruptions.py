@@ -1,0 +1,312 @@
+"""For each expectation of substance: rows that it passes, and the fewest rows that trip it.
+
+A row is written as what differs from a plain row of its contract. What follows from an
+expectation's type or from an identifier that many contracts share is derived; the rest stands in
+``SOUND`` and ``CORRUPT``, by table and expectation.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+
+from vpack_pipeline.contracts import Contract, Expectation
+
+Rows = list[dict[str, Any]]
+
+PLAIN = {
+    "string": "x",
+    "int": 1,
+    "float": 0.5,
+    "bool": True,
+    "date": date(2026, 1, 5),
+    "timestamp": datetime(2026, 1, 5, 12, tzinfo=UTC),
+}
+BY_NAME: dict[str, Any] = {
+    "superseded_by": None,
+    "reason": None,
+    "lower": 0.4,
+    "upper": 0.6,
+    "n": 10,
+    "events": 5,
+    "sha256": "a" * 64,
+}
+
+FIRST_DAY, LATER = date(2026, 1, 5), date(2026, 2, 5)
+UNITS = ("patient", "study", "case")
+
+
+def counted(**parts: tuple[int, int]) -> Rows:
+    """Rows of a figure table that say counts: metric → (estimate, n)."""
+    return [
+        {
+            "metric": metric,
+            "estimate": float(count),
+            "lower": None,
+            "upper": None,
+            "events": count,
+            "n": n,
+        }
+        for metric, (count, n) in parts.items()
+    ]
+
+
+def shared(**parts: tuple[int, int]) -> Rows:
+    """Rows of a figure table that say shares: metric → (events, n)."""
+    return [{**row, "estimate": row["events"] / row["n"]} for row in counted(**parts)]
+
+
+def flow(*places: dict[str, int]) -> Rows:
+    """Rows of the flow: the start and each rule, for all three units alike."""
+    plain = {"removed": 0, "marginal": 0, "unique_to_rule": 0, "unknown": 0, "total": 5}
+    return [
+        {**plain, "rule_order": order, "rule": f"r{order}", "unit": unit, **place}
+        for order, place in enumerate(places)
+        for unit in UNITS
+    ]
+
+
+START = {"entered": 5, "remaining": 5}
+
+SOUND: dict[str, Rows] = {
+    "cohort/deliveries": [{"mode": "full"}],
+    "cohort/patient_map": [{"same_as": "y"}],
+    "cohort/quarantine": [{"reason": "UNMATCHED_KEY"}],
+    "eligibility/excluded": [{"first_rule": "r1", "all_rules": "r1"}],
+    "eligibility/flags": [{"stops": False}],
+    "eligibility/flow": flow(
+        START,
+        {"entered": 5, "removed": 1, "remaining": 4, "marginal": 2, "unique_to_rule": 1},
+    ),
+    "representativeness/profile": [
+        {"set": "cohort", "n": 3, "n_total": 3, "share": 1.0},
+        {"set": "included", "n": 2, "n_total": 2, "share": 1.0},
+        {"set": "excluded", "n": 1, "n_total": 1, "share": 1.0},
+    ],
+    "adjudication/agreement": shared(path_majority=(6, 10), path_none=(4, 10)),
+    "adjudication/label_noise": shared(share_unanimous=(6, 10), share_split=(4, 10)),
+    "adjudication/reference_standard": [
+        {
+            "n_reads": 3,
+            "n_independent": 3,
+            "n_positive": 3,
+            "n_negative": 0,
+            "n_indeterminate": 0,
+            "n_non_diagnostic": 0,
+            "n_unused_tiebreak": 0,
+            "panel_state": "unanimous",
+        }
+    ],
+    "evaluation/endpoints": [{"verdict": "inconclusive"}],
+    "evaluation/error_attribution": [
+        {**row, "panel_state": state}
+        for state, n in (("all", 10), ("unanimous", 6), ("split", 4))
+        for row in counted(n_cases=(n, n))
+    ],
+    "evaluation/failures": counted(n_cases=(10, 10), n_ok=(9, 10), n_failed=(1, 10)),
+    "evaluation/integrity": [{"verdict": "held", "estimate": 0.0, "lower": None, "upper": None}],
+    "evaluation/operating_points": counted(tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(4, 10)),
+    "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
+    "drift/baseline": [{"share": 1.0}],
+    "drift/status": [{"signal": "quiet"}],
+    "pack/claim": [{"item": item} for item in range(1, 45)],
+    "pack/report": [{"chapter": "first"}],
+    "pack/validation_pack": [
+        {"path": path} for path in ("report.html", "protocol.yaml", "claim.json", "drift/plan.json")
+    ],
+}
+
+ANY_TABLE: dict[str, Rows] = {
+    # input tables
+    "one_in_force": [{}, {"line": 2}],
+    "superseded_by_another": [{"in_force": True, "superseded_by": "2026-02-05"}],
+    # figures
+    "given_has_figure": [{"status": "given", "estimate": None}],
+    "absence_has_reason": [
+        {"status": "refused", "estimate": None, "lower": None, "upper": None, "reason": None}
+    ],
+    "withheld_shows_nothing": [
+        {"status": "withheld", "estimate": None, "lower": None, "upper": None, "reason": "no look"}
+    ],
+    "bounds_enclose": [{"lower": 0.7, "upper": 0.6}],
+    "bounds_in_order": [{"lower": 0.7, "upper": 0.6}],
+    "events_within_n": [{"events": 11, "n": 10}],
+    "refusal_has_reason": [{"status": "refused", "reason": None}],
+}
+
+OUT_OF_UNIT = {"estimate": 1.2, "lower": 1.1, "upper": 1.3}
+
+CORRUPT: dict[tuple[str, str], Rows] = {
+    ("cohort/deliveries", "one_cut"): [{"cut": FIRST_DAY}, {"kind": "y", "cut": LATER}],
+    ("cohort/deliveries", "known_at_the_cut"): [{"delivered_on": LATER, "cut": FIRST_DAY}],
+    ("cohort/development", "names_something"): [{"patient_id": None, "study_id": None}],
+    ("cohort/files", "image_placed"): [{"outcome": "COPY", "instance_id": None}],
+    ("cohort/files", "image_has_study"): [{"outcome": "PARSED", "study_id": None}],
+    ("cohort/files", "instance_once"): [{}, {"file_id": "y"}],
+    ("cohort/files", "copy_has_original"): [{"outcome": "COPY"}],
+    ("cohort/files", "conflict_has_two_sides"): [{"outcome": "DUP_SOP_CONFLICT"}],
+    ("cohort/files", "set_aside_has_kind"): [{"outcome": "SET_ASIDE", "detail": None}],
+    ("cohort/instances", "study_of_one_patient"): [{}, {"instance_id": "y", "patient_id": "y"}],
+    ("cohort/instances", "series_of_one_study"): [{}, {"instance_id": "y", "study_id": "y"}],
+    ("cohort/operations", "turnaround_not_negative"): [{"turnaround_s": -1.0}],
+    ("cohort/patient_map", "no_chain"): [
+        {"patient_id": "x", "same_as": "y"},
+        {"line": 2, "patient_id": "y", "same_as": "z"},
+    ],
+    ("cohort/predictions", "score_finite"): [{"score": float("inf")}],
+    ("cohort/predictions", "ok_has_output"): [{"status": "ok", "score": None, "call": None}],
+    ("cohort/reads", "rated_or_not_diagnostic"): [{"rating": None, "is_diagnostic": True}],
+    ("cohort/reads", "duration_not_negative"): [{"duration_s": -1.0}],
+    ("cohort/series", "acquisitions_within_instances"): [
+        {"n_distinct_acquisitions": 2, "n_instances": 1}
+    ],
+    ("cohort/studies", "counts_agree"): [{"n_series": 2, "n_instances": 1}],
+    ("cohort/studies", "case_of_one_study"): [{}, {"study_id": "y"}],
+    ("eligibility/cases", "ranks_run"): [{"case_rank": 2}],
+    ("eligibility/cases", "header_needs_study"): [{"study_id": None}],
+    ("eligibility/excluded", "mask_has_first"): [{"mask": 3, "first_rule_order": 2}],
+    ("eligibility/excluded", "mask_fits_rules"): [{"mask": 3, "all_rules": "x"}],
+    ("eligibility/flags", "no_rule_stops"): [{"stops": True}],
+    ("eligibility/flags", "stop_is_unknown"): [{"stops": True, "value": "true"}],
+    ("eligibility/flow", "start_is_cohort"): flow({"entered": 4, "remaining": 4}),
+    ("eligibility/flow", "rows_balance"): flow({"entered": 5, "remaining": 4}),
+    ("eligibility/flow", "rows_chain"): flow(START, {"entered": 4, "remaining": 4}),
+    ("eligibility/flow", "sums_to_total"): flow(START, {"entered": 5, "remaining": 4}),
+    ("eligibility/flow", "unique_is_part"): flow({**START, "unique_to_rule": 1}),
+    ("eligibility/flow", "case_falls_alone"): flow(
+        START, {"entered": 5, "removed": 1, "remaining": 4}
+    ),
+    ("eligibility/flow", "three_units"): flow(START)[:2],
+    ("eligibility/patients", "patient_has_something"): [{"n_studies": 0, "n_cases": 0}],
+    ("eligibility/studies", "ranks_run"): [{"study_rank": 2}],
+    ("representativeness/match", "given_has_estimate"): [{"method": None}],
+    ("representativeness/match", "divergence_in_range"): [
+        {"metric": "jensen_shannon", **OUT_OF_UNIT}
+    ],
+    ("representativeness/profile", "bins_sum"): [{"n": 2, "n_total": 3, "share": 2 / 3}],
+    ("representativeness/profile", "sets_add_up"): [
+        {"set": "cohort", "n": 3, "n_total": 3},
+        {"set": "included", "n": 2, "n_total": 2},
+    ],
+    ("representativeness/profile", "share_fits"): [{"n": 1, "n_total": 2, "share": 0.6}],
+    ("adjudication/agreement", "within_scale"): [{"metric": "fleiss_kappa", **OUT_OF_UNIT}],
+    ("adjudication/agreement", "paths_sum"): shared(path_majority=(6, 10), path_none=(3, 10)),
+    ("adjudication/label_noise", "within_unit"): [{"metric": "share_split", **OUT_OF_UNIT}],
+    ("adjudication/label_noise", "states_sum"): shared(
+        share_unanimous=(6, 10), share_split=(3, 10)
+    ),
+    ("adjudication/reader_performance", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
+    ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],
+    ("adjudication/reference_standard", "reads_add_up"): [
+        {"n_reads": 3, "n_independent": 3, "n_positive": 2, "n_negative": 0}
+    ],
+    ("adjudication/reference_standard", "panel_state_follows_reads"): [
+        {"n_positive": 2, "n_negative": 1, "panel_state": "unanimous"}
+    ],
+    ("adjudication/reference_standard", "source_is_expected"): [
+        {"source": "panel", "expected_source": "pathology"}
+    ],
+    ("evaluation/calibration", "within_unit"): [{"metric": "brier", **OUT_OF_UNIT}],
+    ("evaluation/endpoints", "verdict_known"): [{"verdict": "splendid"}],
+    ("evaluation/endpoints", "one_headline"): [{}, {"look": "y"}],
+    ("evaluation/endpoints", "headline_has_verdict"): [{"verdict": None}],
+    ("evaluation/endpoints", "verdict_fits_bounds"): [{"verdict": "met", "lower": 0.4}],
+    ("evaluation/error_attribution", "within_unit"): [{"metric": "share", **OUT_OF_UNIT}],
+    ("evaluation/error_attribution", "states_sum"): [
+        {**counted(n_cases=(10, 10))[0], "panel_state": "all"},
+        {**counted(n_cases=(9, 9))[0], "panel_state": "split"},
+    ],
+    ("evaluation/exclusion_audit", "within_unit"): [{"metric": "auc_observed", **OUT_OF_UNIT}],
+    ("evaluation/failures", "statuses_sum"): counted(n_cases=(10, 10), n_ok=(9, 10)),
+    ("evaluation/index_test", "only_ok_has_output"): [{"status": "failed"}],
+    ("evaluation/index_test", "missing_has_no_attempt"): [{"status": "ok", "n_attempts": 0}],
+    ("evaluation/index_test", "every_model"): [
+        {"model_id": "a"},
+        {"model_id": "b"},
+        {"case_id": "y", "model_id": "a"},
+    ],
+    ("evaluation/integrity", "verdict_fits"): [{"verdict": "held", "estimate": 2.0}],
+    ("evaluation/operating_points", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
+    ("evaluation/operating_points", "cells_sum"): counted(
+        tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(3, 10)
+    ),
+    ("evaluation/performance", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
+    ("evaluation/performance", "classes_sum"): counted(
+        n_cases=(10, 10), n_positive=(3, 10), n_negative=(6, 10)
+    ),
+    ("evaluation/subgroups", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
+    ("evaluation/time_split", "matures_later"): [{"index_date": LATER, "mature_on": FIRST_DAY}],
+    ("evaluation/time_split", "included_whole"): [
+        {"is_included": True},
+        {"finding": "y", "is_included": False},
+    ],
+    ("evaluation/transport", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
+    ("evaluation/verification", "shares_within_unit"): [
+        {"metric": "share_labelled", **OUT_OF_UNIT}
+    ],
+    ("drift/baseline", "shares_add_up"): [{"share": 0.5}, {"bin_order": 2, "share": 0.4}],
+    ("drift/limits", "action_not_below_warning"): [{"warning_limit": 0.5, "action_limit": 0.4}],
+    ("drift/status", "signal_only_if_given"): [{"status": "given", "signal": None}],
+    ("drift/status", "reason_if_not_given"): [{"status": "refused", "reason": None}],
+    ("pack/claim", "not_met_has_reason"): [{"status": "partial", "reason": None}],
+    ("pack/report", "first_page_present"): [{"chapter": "second"}],
+    ("pack/report", "origin_one_text"): [
+        {"chapter": "second"},
+        {"chapter": "second", "anchor": "y"},
+    ],
+    ("pack/report", "no_bare_nan"): [{"text": "NaN"}],
+    ("pack/validation_pack", "required_files"): [{"path": "report.html"}],
+    ("pack/validation_pack", "small_enough"): [{"path": "report.html", "bytes": 1_000_000}],
+}
+
+
+def sound(contract: Contract) -> pl.DataFrame:
+    """A small table that meets its contract."""
+    return _table(contract, SOUND.get(contract.asset, [{}]))
+
+
+def corrupted(contract: Contract, expectation: Expectation) -> pl.DataFrame | None:
+    """The smallest table that an expectation refuses; None if nobody wrote one."""
+    rows = CORRUPT.get((contract.asset, expectation.id)) or _derived(expectation)
+    return None if rows is None else _table(contract, rows)
+
+
+def _derived(expectation: Expectation) -> Rows | None:
+    kwargs = expectation.kwargs
+    column = kwargs.get("column", "")
+    by_type: dict[str, Rows] = {
+        "expect_column_values_to_be_in_set": [{column: "no such thing"}],
+        "expect_column_values_to_match_regex": [{column: "no such form"}],
+        "expect_table_row_count_to_equal": [{}],
+    }
+    if expectation.type in by_type:
+        return by_type[expectation.type]
+    if expectation.type == "expect_column_values_to_be_between":
+        return [{column: kwargs["min_value"] - 1}]
+    name = expectation.id.removesuffix("_agrees")
+    if name != expectation.id:
+        return [{name: None, f"{name}_status": "ok"}]
+    name = expectation.id.removesuffix("_positive")
+    if name != expectation.id:
+        return [{name: 0.0}]
+    return ANY_TABLE.get(expectation.id)
+
+
+def _table(contract: Contract, rows: Rows) -> pl.DataFrame:
+    plain = _plain(contract)
+    for row in rows:
+        unknown = set(row) - set(plain)
+        assert not unknown, f"{contract.asset} has no column {sorted(unknown)}"
+    made = [{**plain, **row} for row in rows]
+    return pl.DataFrame(made, schema=contract.polars_schema, orient="row")
+
+
+def _plain(contract: Contract) -> dict[str, Any]:
+    made = {c.name: BY_NAME.get(c.name, PLAIN[c.type]) for c in contract.columns}
+    for expectation in contract.expectations:
+        allowed = expectation.kwargs.get("value_set")
+        if allowed:
+            made[expectation.kwargs["column"]] = allowed[0]
+    return made
