@@ -137,14 +137,14 @@ def validate(text: str, name: str, model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise DocumentError([_problem(e, lines, name, model) for e in error.errors()]) from None
+        found = [_problem(e, lines, name, model) for e in error.errors()]
+        # Alternatives that fail alike say it once.
+        raise DocumentError(list(dict.fromkeys(found))) from None
 
 
 def _problem(error: Any, lines: dict[Where, int], name: str, model: type[BaseModel]) -> Problem:
-    where: Where = tuple(error["loc"])
-    at = where
-    while at and at not in lines:
-        at = at[:-1]
+    at = _written(tuple(error["loc"]), lines)
+    where = (*at, error["loc"][-1]) if error["type"] == "missing" else at
     field = ".".join(str(part) for part in where) or "document"
     place = f"{name}:{lines[at]}"
     if error["type"] == "extra_forbidden":
@@ -154,6 +154,15 @@ def _problem(error: Any, lines: dict[Where, int], name: str, model: type[BaseMod
     if error["type"] == "missing":
         return Problem(place, f"{field!r} is missing", "add it")
     return Problem(place, f"{field!r}: {error['msg']}")
+
+
+def _written(where: Where, lines: dict[Where, int]) -> Where:
+    """Leave out what pydantic adds to a path, such as the alternative that it tried."""
+    at: Where = ()
+    for part in where:
+        if (*at, part) in lines:
+            at = (*at, part)
+    return at
 
 
 def _known_keys(model: type[BaseModel], where: Where) -> list[str]:

@@ -97,14 +97,13 @@ def _protocol(root: Path, reference: str | None, made: list[str]) -> Protocol:
     files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
     if not files:
         return _starter(root, reference or STARTER, made)
-    if reference is not None:
-        return study.find_protocol(root, reference)
-    if len(files) > 1:
-        names = ", ".join(sorted(read_model(f, Protocol).reference for f in files))
-        raise UsageError(
-            Problem(str(study.PROTOCOLS), "holds several protocols", f"give --protocol: {names}")
-        )
-    return read_model(files[0], Protocol)
+    found = {p.reference: p for p in (read_model(f, Protocol) for f in files)}
+    there = f"{study.PROTOCOLS} holds {', '.join(sorted(found))}"
+    if reference is None and len(found) > 1:
+        raise UsageError(Problem("--protocol", "several could be meant", there))
+    if reference is not None and reference not in found:
+        raise UsageError(Problem("--protocol", "is not there", there))
+    return found[reference or next(iter(found))]
 
 
 def _starter(root: Path, reference: str, made: list[str]) -> Protocol:

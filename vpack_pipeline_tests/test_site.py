@@ -1,0 +1,82 @@
+"""A site document says where data lie, and refuses what could not be a site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from documents import data_of, put, site
+from pydantic import ValidationError
+
+from vpack_pipeline.site import DicomwebSource, FolderSource, InputForm, Site
+from vpack_pipeline.strict_yaml import read_model
+
+SHIPPED = sorted((Path(__file__).parents[1] / "data/sites").glob("*/site.yaml"))
+
+
+def test_the_starter_site_is_valid_and_explains_every_field() -> None:
+    made = site()
+    assert made.site_id == "harbour"
+    written = set(data_of("site.yaml"))
+    assert written == set(Site.model_fields)
+
+
+def test_the_starter_site_explains_every_field_of_a_form() -> None:
+    from documents import text_of
+
+    text = text_of("site.yaml")
+    assert [name for name in InputForm.model_fields if f"#   {name}" not in text] == []
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.parent.name)
+def test_shipped_sites_are_valid_and_named_as_their_folder(path: Path) -> None:
+    assert read_model(path, Site).site_id == path.parent.name
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "what"),
+    [
+        ("site_id", "../harbour", "pattern"),
+        ("site_id", "harbour\n", "pattern"),
+        ("site_id", "a" * 33, "pattern"),
+        ("protocol", "starter", "pattern"),
+        ("protocol", "starter@0.1, other@1", "pattern"),
+        ("sources", [], "at least 1"),
+        ("sources.0.kind", "ftp", "folder"),
+        ("inputs.reads", ..., "inputs need reads"),
+        ("inputs.reads.file", "predictions.csv", "two inputs name the same file"),
+        ("inputs.reads.file", "../reads.csv", "pattern"),
+        ("inputs.reads.file", ".hidden", "pattern"),
+        ("inputs.reads.mode", "replace", "full"),
+        ("inputs.reads.separator", ";;", "at most 1"),
+        ("inputs.reads.encoding", "ebcdic", "utf-8"),
+        ("inputs.unknown", {"file": "x.csv"}, "cases"),
+        ("identifiers", {"patient": {"zero_pad": -1}}, "greater than or equal to 0"),
+        ("identifiers", {"patient": {"case": "title"}}, "keep"),
+        (
+            "companions",
+            [{"title": "a", "uri": "b", "sha256": "zz", "custodian": "c"}],
+            "pattern",
+        ),
+        ("surplus", 1, "Extra inputs are not permitted"),
+    ],
+)
+def test_what_cannot_be_a_site_is_refused(path: str, value: Any, what: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Site.model_validate(put(data_of("site.yaml"), path, value))
+    assert what in str(caught.value)
+
+
+def test_a_source_is_a_folder_or_a_server() -> None:
+    given = [{"path": "a"}, {"kind": "folder", "path": "b"}, {"kind": "dicomweb", "url": "c"}]
+    with pytest.raises(ValidationError, match="kind"):
+        site(sources=given)
+    made = site(sources=given[1:])
+    assert [type(s) for s in made.sources] == [FolderSource, DicomwebSource]
+
+
+def test_codes_map_to_text_numbers_truth_and_nothing() -> None:
+    values = {"rating": {"a": 0, "b": 1.5, "c": True, "d": None, "e": "x"}}
+    made = site(inputs__reads__values=values)
+    assert made.inputs["reads"].values == values

@@ -1,0 +1,169 @@
+"""Loading a study resolves every name: all problems at once, each with the nearest right one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from documents import data_of, project, put
+
+from vpack_pipeline import contracts, study
+from vpack_pipeline.errors import DocumentError, InputError, UsageError
+
+ROOT = Path(__file__).parents[1]
+
+
+def told(root: Path) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        study.load(root, "harbour")
+    return [str(p) for p in caught.value.problems]
+
+
+def changed(**changes: Any) -> Any:
+    data = data_of("protocol.yaml")
+    for path, value in changes.items():
+        put(data, path.replace("__", "."), value)
+    return data
+
+
+@pytest.mark.parametrize("name", study.site_ids(ROOT))
+def test_every_shipped_site_loads(name: str) -> None:
+    assert study.load(ROOT, name).site.site_id == name
+
+
+def test_the_starter_documents_load_together(tmp_path: Path) -> None:
+    loaded = study.load(project(tmp_path), "harbour")
+    assert loaded.protocol.reference == loaded.site.protocol
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "what"),
+    [
+        ("adjudication__precedence", ["majorty"], "no 'majorty' — did you mean 'majority'?"),
+        ("representativeness__distances", ["smdd"], "no 'smdd' — did you mean 'smd'?"),
+        ("drift__monitors__0__statistic", "volum", "no 'volum' — did you mean 'volume'?"),
+        ("drift__monitors__1__variable", "manufacturr", "did you mean 'manufacturer'?"),
+        ("drift__monitors__2__finding", "findin", "no 'findin' — did you mean 'finding'?"),
+        ("drift__monitors__2__level", "L3", "nobody answers at level L3"),
+        ("evaluation__endpoints__0__finding", "findin", "endpoints sensitivity.finding"),
+        ("evaluation__endpoints__0__operating_point", "loked", "did you mean 'locked'?"),
+        ("evaluation__operating_points__0__model", "model-2", "did you mean 'model-1'?"),
+        ("evaluation__subgroups__variables", ["kvp"], "'kvp' is not profiled"),
+        ("representativeness__variables__0__name", "age", "neither a column of the case view"),
+        ("adjudication__reference_sources", ["pathology"], "'pathology' is missing"),
+        ("evaluation__maturity", {}, "'panel' is missing — add its days"),
+        ("eligibility__rules__0__when", "age_yers >= 18", "age_years"),
+        ("eligibility__rules__0__when", "random() < 0.5", "function"),
+        ("covariates", [{"name": "sex", "title": "x", "type": "string"}], "rename the covariate"),
+    ],
+)
+def test_a_name_that_does_not_resolve_is_told_with_the_nearest(
+    tmp_path: Path, path: str, value: Any, what: str
+) -> None:
+    found = told(project(tmp_path, changed(**{path: value})))
+    assert any(what in f for f in found), found
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    data = changed(
+        adjudication__precedence=["majorty"],
+        drift__monitors__0__statistic="volum",
+        evaluation__endpoints__0__finding="findin",
+        evaluation__maturity={},
+        eligibility__rules__0__when="age_yers >= 18",
+    )
+    assert len(told(project(tmp_path, data))) == 5
+
+
+def test_both_documents_are_told_at_once(tmp_path: Path) -> None:
+    site = put(data_of("site.yaml"), "inputs.reads.mode", "replace")
+    found = told(project(tmp_path, changed(index_test__attempt="third"), site))
+    assert any(f.startswith("site.yaml:") and "inputs.reads.mode" in f for f in found)
+    assert any(f.startswith("starter-0.1.yaml:") and "index_test.attempt" in f for f in found)
+
+
+@pytest.mark.parametrize("protocol", [..., "no reference", ["a"]])
+def test_a_site_that_names_no_protocol_is_told_alone(tmp_path: Path, protocol: Any) -> None:
+    found = told(project(tmp_path, site_data=put(data_of("site.yaml"), "protocol", protocol)))
+    assert len(found) == 1
+    assert "'protocol'" in found[0]
+
+
+def test_a_site_that_is_no_yaml_is_told(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "data/sites/harbour/site.yaml").write_text("a: [", encoding="utf-8")
+    assert told(root)[0].startswith("site.yaml:")
+
+
+def test_a_wide_form_names_findings_of_the_protocol(tmp_path: Path) -> None:
+    wide = {"findings": {"findin": "Finding"}, "into": "rating"}
+    site = put(data_of("site.yaml"), "inputs.reads.wide", wide)
+    (found,) = told(project(tmp_path, site_data=site))
+    assert "site.yaml inputs.reads.wide: no finding 'findin' — did you mean 'finding'?" in found
+
+
+def test_an_unknown_site_is_told_with_the_nearest_and_no_echo(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'harbour'"):
+        study.load(project(tmp_path), "harbor")
+    with pytest.raises(UsageError, match="vpack init SITE"):
+        study.load(project(tmp_path), "zzz")
+
+
+def test_a_site_folder_of_another_name_is_refused(tmp_path: Path) -> None:
+    site = put(data_of("site.yaml"), "site_id", "port")
+    assert "site_id is not the folder's name" in told(project(tmp_path, site_data=site))[0]
+
+
+def test_a_protocol_that_is_absent_or_there_twice_is_refused(tmp_path: Path) -> None:
+    site = put(data_of("site.yaml"), "protocol", "starter@9")
+    root = project(tmp_path, site_data=site)
+    assert "no protocol is starter@9" in told(root)[0]
+    own = project(tmp_path / "twice")
+    protocols = own / "data/protocols"
+    text = (protocols / "starter-0.1.yaml").read_text(encoding="utf-8")
+    (protocols / "starter-0.1.yaml").rename(protocols / "a.yaml")
+    (protocols / "b.yaml").write_text(text, encoding="utf-8")
+    assert "more than one protocol is starter@0.1" in told(own)[0]
+
+
+def test_a_broken_protocol_of_another_study_does_not_stop_this_one(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "data/protocols/other-1.yaml").write_text("id: [", encoding="utf-8")
+    assert study.load(root, "harbour").site.site_id == "harbour"
+
+
+def test_a_protocol_that_changed_on_disk_is_read_again(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    before = study.load(root, "harbour").protocol.digest
+    project(root, changed(about__title="A longer title than it was before"))
+    assert study.load(root, "harbour").protocol.digest != before
+
+
+def test_a_table_is_given_only_the_blocks_that_its_contract_declares(tmp_path: Path) -> None:
+    loaded = study.load(project(tmp_path), "harbour")
+    contract = contracts.load()["drift/plan"]
+    assert set(loaded.blocks(contract)) == {*contract.protocol, *contract.site}
+
+
+def test_sites_are_folders_with_a_site_document(tmp_path: Path) -> None:
+    assert study.site_ids(tmp_path) == []
+    root = project(tmp_path)
+    (root / "data/sites/empty").mkdir()
+    assert study.site_ids(root) == ["harbour"]
+
+
+def test_the_root_is_the_given_one_then_the_variable_then_the_nearest_above(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    deep = root / "a/b"
+    deep.mkdir(parents=True)
+    elsewhere = tmp_path / "elsewhere"
+    assert study.find_root(elsewhere, "x", deep) == elsewhere
+    assert study.find_root(None, str(elsewhere), deep) == elsewhere
+    assert study.find_root(None, None, deep) == root
+    assert study.find_root(None, "", deep) == root
+
+
+def test_without_a_project_the_error_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="vpack init SITE"):
+        study.find_root(None, None, tmp_path)
