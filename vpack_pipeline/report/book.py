@@ -26,10 +26,10 @@ class Cell:
     anchor: str
     text: str
 
-    def __html__(self) -> str:
+    def __html__(self) -> Markup:
         """Print the text under its anchor, a dash where there is nothing."""
         shown = self.text if self.text != NOTHING else "–"
-        return str(Markup('<span data-anchor="{}">{}</span>').format(self.anchor, shown))
+        return Markup('<span data-anchor="{}">{}</span>').format(self.anchor, shown)
 
     def __str__(self) -> str:
         """The text alone."""

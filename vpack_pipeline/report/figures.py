@@ -85,7 +85,7 @@ def flow(
     ----------
     start : counts delivered, each with its unit
     steps : the rules in order
-    ends : one box per window: its heading, then its lines
+    ends : one box per window, two in a row: window, finding, then its lines
     """
     left, right, x = 300, 320, 390
     first = [("Delivered", "head"), (_counted(start), "")]
@@ -114,21 +114,25 @@ def _with_ends(
 ) -> tuple[Markup, float]:
     if not ends:
         return body, y
-    width = (_WIDTH - 10 * (len(ends) - 1) - 1) / len(ends)
-    top = y + 34
-    lowest = top
-    for i, lines in enumerate(ends):
-        x = 0.5 + i * (width + 10)
-        styled = [(line, "head" if k == 0 else "") for k, line in enumerate(lines)]
-        middle = x + width / 2
-        body += _line(middle, y + 16, middle, top - 6, "link")
-        body += Markup('<path d="M{0:.1f} {1:.1f} l-4 -7 h8 z" class="tip"/>').format(middle, top)
-        body += _box(x, top, width, styled)
-        lowest = max(lowest, top + _height(styled))
-    centres = [0.5 + i * (width + 10) + width / 2 for i in range(len(ends))]
+    width = (_WIDTH - 11) / 2
+    middles = [0.5 + width / 2, 0.5 + width + 10 + width / 2][: len(ends)]
     body += _line(left / 2, y, left / 2, y + 16, "link")
-    body += _line(min(*centres, left / 2), y + 16, max(*centres, left / 2), y + 16, "link")
-    return body, lowest
+    body += _line(min(*middles, left / 2), y + 16, max(*middles, left / 2), y + 16, "link")
+    for middle in middles:
+        body += _arrow(middle, y + 16, y + 34)
+    y += 34
+    for k in range(0, len(ends), 2):
+        boxes = [_end_lines(lines) for lines in ends[k : k + 2]]
+        for lines, middle in zip(boxes, middles, strict=False):
+            body += _box(middle - width / 2, y, width, lines)
+        y += max(_height(lines) for lines in boxes) + 10
+    return body, y - 10
+
+
+def _end_lines(lines: Sequence[str]) -> list[tuple[str, str]]:
+    window, finding, *counts = lines
+    titles = [(part, "quiet") for part in textwrap.wrap(finding, 48)]
+    return [(window, "head"), *titles, *((line, "") for line in counts)]
 
 
 def forest(
@@ -200,12 +204,12 @@ def reliability(name: str, title: str, bins: Sequence[tuple[Row, Row]]) -> Marku
     body += _text(edge + size / 2, 12 + size + 36, "mean probability", "quiet", "middle")
     body += _text(edge, 8, "observed share", "quiet")
     for probability, observed in bins:
-        x, y = probability["estimate"].number, observed["estimate"].number
+        mean, share = probability["estimate"].number, observed["estimate"].number
         lower, upper = observed["lower"].number, observed["upper"].number
-        if x is None or y is None:
+        if mean is None or share is None:
             continue
         if lower is not None and upper is not None:
-            body += _line(*at(x, lower), *at(x, upper), "bar w0")
-        body += Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.5" class="dot w0"/>').format(*at(x, y))
+            body += _line(*at(mean, lower), *at(mean, upper), "bar w0")
+        body += Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.5" class="dot w0"/>').format(*at(mean, share))
     description = "Perfect calibration lies on the diagonal; the same figures stand in the table."
     return _open(name, title, description, size + 56, 380) + body + Markup("</svg>")

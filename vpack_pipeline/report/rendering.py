@@ -81,7 +81,7 @@ class Notes(list[str]):
     def mark(self, reason: Cell) -> int:
         """Give the number of a note, adding it where it is new."""
         if reason.text not in self._cells:
-            self.append(Markup(reason.__html__()))
+            self.append(reason.__html__())
             self._cells[reason.text] = len(self)
         return self._cells[reason.text]
 
@@ -178,9 +178,12 @@ class _Page:
         return titles.get(name, name.capitalize())
 
     def at_ordered_rules(self, rows: Sequence[Row]) -> list[str]:
-        """Rules of the audit in the protocol's order, all rules at once last."""
+        """Rules that removed a case, in the protocol's order, all rules at once last."""
         order = {r.id: i for i, r in enumerate(self.protocol.eligibility.rules)}
-        return sorted(_column_values(rows, "rule"), key=lambda r: order.get(r, len(order)))
+        found = [
+            r.key["rule"] for r in _pick(rows, metric="n_removed") if r.says("estimate") != "0"
+        ]
+        return sorted(found, key=lambda r: order.get(r, len(order)))
 
     def at_variable_title(self, name: str) -> str:
         titles = {v.name: v.title for v in self.protocol.representativeness.variables}
@@ -213,6 +216,14 @@ class _Page:
         rows = self.book.rows("eligibility/flow", unit="case")
         sized = [(n, r) for r in rows if (n := r["removed"].number)]
         return max(sized, key=lambda pair: pair[0])[1] if sized else None
+
+    def at_idle_rules(self, rows: Sequence[Row]) -> list[str]:
+        """Rules of the audit that removed no mature case."""
+        return [
+            self.at_rule_title(r.key["rule"])
+            for r in _pick(rows, metric="n_removed")
+            if r.says("estimate") == "0"
+        ]
 
     def at_noise_rows(self) -> list[Row]:
         """Disagreements that lie where readers were divided or few, of the primary model."""
@@ -323,7 +334,7 @@ def _flow_drawing(book: Book, protocol: Protocol) -> Markup:
 
 
 def _window_end(book: Book, finding: Finding, window: str, model: str) -> list[str]:
-    lines = [f"{words.WINDOWS[window]}: {finding.title}"]
+    lines = [words.WINDOWS[window], finding.title]
     for metric in ("n_immature", "n_cases", "n_positive", "n_negative", "n_indeterminate",
                    "n_undecided", "n_failed"):  # fmt: skip
         row = book.row(
@@ -356,13 +367,14 @@ def _any_table(
     rows = book.rows(asset, **where)
     if not rows:
         return Markup('<p class="quiet">{}</p>').format(_why_empty(asset))
-    names = {"window": words.WINDOWS, "source": words.SOURCES, "model_id": _Own()}
+    names: dict[str, Mapping[str, str]] = {
+        "window": words.WINDOWS,
+        "panel_state": words.STATES,
+        "model_id": _Own(),
+        "operating_point": _Own(),
+    }
     keys = [c for c in contract.key if c != "metric" and c not in where]
-    columns = [
-        (c, _heading(c), names.get(c, {}))
-        for c in keys
-        if c not in ("finding", "stratum") or len(_column_values(rows, c)) > 1
-    ]
+    columns = [(c, _heading(c), names.get(c, {})) for c in keys if len(_column_values(rows, c)) > 1]
     parts: Any = environment.get_template("parts.html.j2").make_module()
     made: Markup = parts.long(name, caption, rows, columns)
     return made
@@ -383,7 +395,8 @@ def _heading(column: str) -> str:
 
 
 def _column_values(rows: Sequence[Row], column: str) -> list[Any]:
-    return list(dict.fromkeys(r.key[column] for r in rows))
+    found = list(dict.fromkeys(r.key[column] for r in rows))
+    return sorted(found, key=_WINDOW_ORDER.index) if column == "window" else found
 
 
 def _metrics_of(rows: Sequence[Row]) -> list[str]:
@@ -415,6 +428,8 @@ def _why_empty(asset: str) -> str:
 def _moment(value: datetime.datetime) -> str:
     return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
+
+_WINDOW_ORDER = (*WINDOWS, "prospective_minus_retrospective")
 
 _ORDER = (
     "n_patients",

@@ -107,7 +107,9 @@ def _row_texts(
             texts[name] = text.count(value)
         else:
             texts[name] = text.plain(value)
-    if has_hidden and "reason" in texts:
+    if is_count and suppressed.marks["events"][i] == SMALL:
+        texts["estimate"] = texts["events"]
+    elif has_hidden and "reason" in texts:
         _explain(texts, i, suppressed, frame, smallest)
     return texts
 
@@ -130,7 +132,10 @@ def _explain(
 
 def is_count_row(row: Mapping[str, Any]) -> bool:
     """Tell whether a figure is a count: its method or its metric's name says so."""
-    return row.get("method") == "count" or str(row.get("metric")).startswith("n_")
+    if not {"metric", "events"} <= row.keys():
+        return False
+    metric = str(row["metric"])
+    return row.get("method") == "count" or metric.startswith("n_") or metric == "violations"
 
 
 def row_key(values: Mapping[str, Any]) -> str:

@@ -17,13 +17,15 @@ HIDDEN: Final = "—"
 
 
 def number(value: float) -> str:
-    """Write a number: three decimals below 10, fewer above, a true minus, thousands apart.
+    """Write a number: three decimals below 10, fewer above, whole ones from 2 on without any.
+
+    With a true minus, and thousands apart.
 
     >>> number(0.87349), number(-0.02), number(1234.0), number(37.25), number(0.0002)
     ('0.873', '−0.020', '1,234', '37.2', '0.0002')
     """
     size = abs(value)
-    if size >= 1000 or (size >= 10 and float(value).is_integer()):
+    if size >= 1000 or (size >= 2 and float(value).is_integer()):
         text = f"{value:,.0f}"
     elif size >= 10:
         text = f"{value:.1f}"

@@ -66,7 +66,7 @@ class Ground:
         if not share:
             return Judged("not_met", missing)
         if share < 1:
-            return Judged("partial", f"given in part: {missing}")
+            return Judged("partial", f"in part: {missing}")
         return Judged("met")
 
 

@@ -82,7 +82,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "How the reference standard is obtained",
         "reference",
         "checked",
-        lambda _g: Judged("met"),
+        by.reference,
     ),
     Item(
         15,
@@ -149,7 +149,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Whether and how outputs are explained",
         "study-model",
         "attested",
-        by.said("explainability"),
+        by.explainability,
     ),
     Item(32, METHODS, "Testing on data of the same source", "performance", "checked", by.internal),
     Item(
@@ -166,7 +166,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Registration of the study",
         "availability",
         "attested",
-        by.said("registration"),
+        by.registration,
     ),
     Item(
         35, RESULTS, "Who was included and excluded, with a flow chart", "flow", "checked", by.flow

@@ -37,7 +37,7 @@ _TECHNIQUES: Final = (
     "score",
     "model",
 )
-_NOT_STATED: Final = "the protocol does not state it"
+NOT_STATED: Final = "the protocol does not state it"
 
 
 def names_technique(g: Ground) -> Judged:
@@ -126,7 +126,7 @@ def readers(g: Ground) -> Judged:
 
 def variability(g: Ground) -> Judged:
     """Whether agreement is given, within readers too."""
-    judged = g.all_or_some("adjudication/agreement", "agreement between readers could not be given")
+    judged = g.all_or_some("adjudication/agreement", "refused for some statistics, with the reason")
     repeats = g.rows("adjudication/agreement").filter(pl.col("metric").str.contains("repeat"))
     if judged.status == "met" and (repeats["status"] == "given").sum() == 0:
         return Judged("partial", "no repeated reads, so nothing on the same reader's agreement")
@@ -184,7 +184,7 @@ def robustness(g: Ground) -> Judged:
     """Whether strata have figures."""
     return g.all_or_some(
         "evaluation/subgroups",
-        "some strata have too few cases",
+        "refused in strata with too few cases",
         metric=("sensitivity", "specificity"),
     )
 
@@ -261,6 +261,30 @@ def failures(g: Ground) -> Judged:
     return Judged("met")
 
 
-def said(field: str, missing: str = _NOT_STATED) -> Callable[[Ground], Judged]:
+def registration(g: Ground) -> Judged:
+    """Whether the study is registered, and not only said to be nowhere."""
+    text = g.about.registration
+    if not text or text.lower().startswith(("not registered", "none", "no ")):
+        return Judged("not_met", text or NOT_STATED)
+    return Judged("met")
+
+
+def explainability(g: Ground) -> Judged:
+    """Whether outputs are explained; nothing offered needs no check."""
+    text = g.about.explainability
+    if text and text.lower().startswith(("none", "no ")):
+        return Judged("not_applicable", text)
+    return stated(text, NOT_STATED)
+
+
+def reference(g: Ground) -> Judged:
+    """Whether the rule gave every mature, included case a label."""
+    open_cases = g.rows("evaluation/performance", metric="n_undecided")
+    if (open_cases["events"].fill_null(0) > 0).any():
+        return Judged("partial", "some cases have no label; they are counted and bounded")
+    return Judged("met")
+
+
+def said(field: str, missing: str = NOT_STATED) -> Callable[[Ground], Judged]:
     """Judge by whether the author states a field of ``about``."""
     return lambda g: stated(getattr(g.about, field), missing)

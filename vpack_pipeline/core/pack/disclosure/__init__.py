@@ -58,7 +58,7 @@ def suppress(frame: pl.DataFrame, contract: Contract, smallest_cell: int) -> Sup
         hidden = _hide(system, smallest_cell)
         _mark_counts(system, hidden, marks)
         ranges = _ranges(system, hidden, smallest_cell)
-        _mark_figures(counts, figures, marks)
+        _mark_figures(frame, counts, figures, marks)
     marked = pl.DataFrame(marks, schema=dict.fromkeys(frame.columns, pl.String))
     shown = [
         pl.when(marked[name].is_null()).then(frame[name]).otherwise(None).alias(name)
@@ -78,7 +78,7 @@ def _hide(system: System, smallest_cell: int) -> Hidden:
         small,
         smallest_cell=smallest_cell,
         unprinted=set(system.values) - printed - ranged,
-        dear=frozenset(system.dear),
+        ranks=system.ranks,
     )
 
 
@@ -107,12 +107,21 @@ def _ranges(system: System, hidden: Hidden, smallest_cell: int) -> dict[int, tup
 
 
 def _mark_figures(
-    counts: Sequence[str], figures: Iterable[str], marks: dict[str, list[str | None]]
+    frame: pl.DataFrame,
+    counts: Sequence[str],
+    figures: Iterable[str],
+    marks: dict[str, list[str | None]],
 ) -> None:
-    """Hide a row's figures where a count of the row is hidden: they could give it away."""
-    for name in figures:
-        for i in range(len(marks[name])):
-            if any(marks[c][i] is not None for c in counts):
+    """Hide a row's figures where a count of the row is hidden: they could give it away.
+
+    A count that stands as a figure is its row's ``events`` and hidden with those alone.
+    """
+    has_events = {"estimate", "events"} <= set(frame.columns)
+    for i in range(frame.height):
+        is_count = has_events and frame["estimate"][i] == frame["events"][i]
+        rests_on = ("events",) if is_count else counts
+        for name in figures:
+            if any(marks[c][i] is not None for c in rests_on):
                 marks[name][i] = HIDDEN
 
 

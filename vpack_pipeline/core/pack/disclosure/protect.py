@@ -16,6 +16,7 @@ import numpy as np
 
 Variable = tuple[str | int, ...]
 
+DEAR: Final = 2
 _TOLERANCE: Final = 1e-9
 _UNBOUNDED: Final = 10**12
 
@@ -47,6 +48,14 @@ class Hidden:
         return self.small | self.complement
 
 
+@dataclass(frozen=True, slots=True)
+class Determined:
+    """Hidden counts of a single value: by the equations alone, or by what else is known of them."""
+
+    solved: set[Variable]
+    narrowed: set[Variable]
+
+
 def protect(
     values: Mapping[Variable, int],
     equations: Iterable[Equation],
@@ -54,7 +63,7 @@ def protect(
     *,
     smallest_cell: int,
     unprinted: Iterable[Variable] = (),
-    dear: frozenset[Variable] = frozenset(),
+    ranks: Mapping[Variable, int] | None = None,
 ) -> Hidden:
     """Hide counts until no small one can be computed.
 
@@ -64,7 +73,8 @@ def protect(
     equations : candidate sums; only those that hold in ``values`` are known to an attacker
     small : counts of 1 to ``smallest_cell`` - 1
     unprinted : counts that stand in no cell, such as those without the event
-    dear : counts that are hidden last, since a reader needs them most
+    ranks : how much a reader needs a count: lower ranks are hidden first, :data:`DEAR` and above
+        only where nothing else helps; 1 where it is not said
 
     Returns
     -------
@@ -82,7 +92,7 @@ def protect(
     secret, absent = set(small), set(unprinted)
     hidden = Hidden(secret - absent, absent)
     for part in _components(known):
-        _protect_part(values, part, hidden, secret, smallest_cell, dear)
+        _protect_part(values, part, hidden, secret, smallest_cell, ranks or {})
     return hidden
 
 
@@ -92,17 +102,18 @@ def _protect_part(
     hidden: Hidden,
     secret: set[Variable],
     smallest_cell: int,
-    dear: frozenset[Variable],
+    ranks: Mapping[Variable, int],
 ) -> None:
     members = {v for e in equations for _, v in e.terms}
-    while True:
+    while not secret.isdisjoint(members):
         # A small count stays secret even where its printed range was given up.
-        found = determined(values, equations, hidden, smallest_cell) & secret
+        known = determined(values, equations, hidden, smallest_cell)
+        found = (known.solved | known.narrowed) & secret
         if not found:
             return
         target = min(found)
         near = {v for e in equations if any(v == target for _, v in e.terms) for _, v in e.terms}
-        if not _hide_one(values, (near, members), hidden, dear):
+        if not _hide_one(values, (near, members), hidden, ranks, is_solved=target in known.solved):
             return
 
 
@@ -110,24 +121,34 @@ def _hide_one(
     values: Mapping[Variable, int],
     reach: Sequence[set[Variable]],
     hidden: Hidden,
-    dear: frozenset[Variable],
+    ranks: Mapping[Variable, int],
+    *,
+    is_solved: bool,
 ) -> bool:
-    """Hide one count more: the smallest in reach, else a printed range, else a dear count."""
+    """Hide one count more: the least needed in reach, then a printed range, then a dear count.
+
+    Giving up a range does not help where the equations alone have one solution.
+    """
+
+    def need(variable: Variable) -> tuple[int, bool, int, Variable]:
+        # Of equal rank a zero is hidden last: it is often known to be none.
+        return ranks.get(variable, 1), values[variable] == 0, values[variable], variable
+
     for members in reach:
-        visible = members - hidden.all - dear
+        visible = [v for v in members - hidden.all if ranks.get(v, 1) < DEAR]
         if visible:
-            # A zero is hidden last: it is often known to be none.
-            hidden.complement.add(min(visible, key=lambda v: (values[v] == 0, values[v], v)))
+            hidden.complement.add(min(visible, key=need))
             return True
-    for members in reach:
+    for members in () if is_solved else reach:
         ranges = members & hidden.small
         if ranges:
             hidden.small -= ranges
             hidden.complement |= ranges
             return True
-    left = sorted(reach[-1] & dear - hidden.all)
-    hidden.complement |= set(left[:1])
-    return bool(left)
+    left = [sorted(members - hidden.all, key=need) for members in reach]
+    last = [v for members in left for v in members][:1]
+    hidden.complement |= set(last)
+    return bool(last)
 
 
 def determined(
@@ -135,11 +156,12 @@ def determined(
     equations: Sequence[Equation],
     hidden: Hidden,
     smallest_cell: int,
-) -> set[Variable]:
+) -> Determined:
     """Find the hidden counts that the printed ones leave a single value."""
+    equations = [e for e in equations if any(v in hidden.all for _, v in e.terms)]
     unknown = sorted({v for e in equations for _, v in e.terms} & hidden.all)
     if not unknown:
-        return set()
+        return Determined(set(), set())
     position = {v: i for i, v in enumerate(unknown)}
     matrix = np.zeros((len(equations), len(unknown)))
     rest = np.zeros(len(equations))
@@ -155,8 +177,10 @@ def determined(
         [smallest_cell - 1.0 if v in hidden.small else _UNBOUNDED for v in unknown], dtype=float
     )
     _narrow(matrix, rest, low, high)
-    solved = _solved(matrix) | (high - low < 0.5)
-    return {v for v, is_solved in zip(unknown, solved, strict=True) if is_solved}
+    return Determined(
+        {v for v, is_solved in zip(unknown, _solved(matrix), strict=True) if is_solved},
+        {v for v, width in zip(unknown, high - low, strict=True) if width < 0.5},
+    )
 
 
 def _solved(matrix: np.ndarray) -> np.ndarray:
@@ -170,17 +194,17 @@ def _solved(matrix: np.ndarray) -> np.ndarray:
 
 def _narrow(matrix: np.ndarray, rest: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
     """Tighten bounds, equation by equation, until nothing moves (at most 50 rounds)."""
+    rows = [(np.flatnonzero(row), row[np.flatnonzero(row)]) for row in matrix]
     for _ in range(50):
         before = (low.copy(), high.copy())
-        for row, total in zip(matrix, rest, strict=True):
-            for j in np.flatnonzero(row):
-                others = row.copy()
-                others[j] = 0.0
-                least = np.where(others > 0, others * low, others * high).sum()
-                most = np.where(others > 0, others * high, others * low).sum()
-                bounds = sorted(((total - most) / row[j], (total - least) / row[j]))
-                low[j] = max(low[j], np.ceil(bounds[0] - 1e-6))
-                high[j] = min(high[j], np.floor(bounds[1] + 1e-6))
+        for (where, factors), total in zip(rows, rest, strict=True):
+            ends = np.sort(np.stack([factors * low[where], factors * high[where]]), axis=0)
+            least, most = ends[0].sum() - ends[0], ends[1].sum() - ends[1]
+            bounds = np.sort(
+                np.stack([(total - most) / factors, (total - least) / factors]), axis=0
+            )
+            low[where] = np.maximum(low[where], np.ceil(bounds[0] - 1e-6))
+            high[where] = np.minimum(high[where], np.floor(bounds[1] + 1e-6))
         if np.array_equal(before[0], low) and np.array_equal(before[1], high):
             return
 

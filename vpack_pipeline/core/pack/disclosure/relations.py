@@ -29,7 +29,7 @@ class System:
     cells: dict[Cell, Variable] = field(default_factory=dict)
     values: dict[Variable, int] = field(default_factory=dict)
     equations: list[Equation] = field(default_factory=list)
-    dear: set[Variable] = field(default_factory=set)
+    ranks: dict[Variable, int] = field(default_factory=dict)
     barred: set[Cell] = field(default_factory=set)
     """Cells that are hidden whatever their count: a small one follows from them beside others."""
 
@@ -79,7 +79,20 @@ _TWO_BY_TWO: Final = (
     ("included", "mature", "immature"),
 )
 _LABELS: Final = ("mature", "positives", "negatives", "indeterminates", "undecided")
-_DEAR: Final = frozenset({"positives", "negatives", "decided", "mature"})
+_RANKS: Final = {
+    "positives": 4,
+    "negatives": 4,
+    "decided": 4,
+    "mature": 3,
+    "tp": 2,
+    "tn": 2,
+    "fn": 2,
+    "fp": 2,
+    "immature": 0,
+    "undecided": 0,
+    "indeterminates": 0,
+}
+"""How much a reader needs a count; see ``protect``."""
 
 
 def build(
@@ -95,7 +108,7 @@ def build(
     rows = frame.to_dicts()
     system = System(smallest_cell)
     is_figure = {"metric", "n", "events"} <= set(frame.columns)
-    if is_figure:
+    if is_figure and asset not in OWN_VARIABLES:
         _figures(system, rows, [k for k in keys if k != "metric"])
     RELATIONS.get(asset, _nothing)(system, rows)
     for i, row in enumerate(rows):
@@ -122,8 +135,7 @@ def _figures(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
             if row[column] is not None:
                 groups.add(group)
                 system.bind((i, column), (*group, role), int(row[column]))
-                if role in _DEAR:
-                    system.dear.add((*group, role))
+                system.ranks[(*group, role)] = _RANKS.get(role, 1)
     for group in sorted(groups):
         _infer(system.values, group)
         for total, *parts in (*_TWO_BY_TWO, _LABELS):
@@ -188,13 +200,13 @@ def _flow(system: System, rows: Sequence[Row]) -> None:
         system.bind((i, "total"), total, int(row["total"]))
         system.bind((i, "entered"), before, int(row["entered"]))
         system.bind((i, "remaining"), left, int(row["remaining"]))
-        system.dear.add(total)
+        system.ranks[total] = 3
         if order > 0:  # the start removes nothing, as everyone knows
             removed = ("removed", unit, order)
             system.bind((i, "removed"), removed, int(row["removed"]))
             system.add([(1, before), (-1, removed), (-1, left)])
     last = max((int(r["rule_order"]) for r in rows), default=0)
-    system.dear |= {("left", str(r["unit"]), last) for r in rows}
+    system.ranks |= {("left", str(r["unit"]), last): 3 for r in rows}
 
 
 def _profile(system: System, rows: Sequence[Row]) -> None:
@@ -211,7 +223,7 @@ def _profile(system: System, rows: Sequence[Row]) -> None:
         system.add(list(zip((1, 1, -1), parts, strict=True)))
     sets = [("total", of_set) for of_set in ("included", "excluded", "cohort")]
     system.add(list(zip((1, 1, -1), sets, strict=True)))
-    system.dear |= set(sets)
+    system.ranks |= dict.fromkeys(sets, 3)
 
 
 def _baseline(system: System, rows: Sequence[Row]) -> None:
@@ -231,6 +243,7 @@ def _analyses(system: System, rows: Sequence[Row]) -> None:
         *group, analysis, role = variable
         base = (*group, PRIMARY_ANALYSIS, role)
         if analysis in names and base in system.values:
+            system.ranks[variable] = 0
             _difference(system, base, variable)
 
 
@@ -255,12 +268,12 @@ def _difference(system: System, one: Variable, other: Variable) -> None:
 
 def _audit(system: System, rows: Sequence[Row]) -> None:
     """A figure with a rule's few cases back in gives them away beside the figure without."""
-    few: set[tuple[str, ...]] = set()
+    few: dict[tuple[str, ...], set[str]] = {}
     for row in rows:
-        if row["metric"] in BACK_IN and row["events"] and row["events"] < system.smallest_cell:
-            few.add(_audited(row))
+        if row["metric"] in BARS and row["events"] and row["events"] < system.smallest_cell:
+            few.setdefault(_audited(row), set()).update(BARS[row["metric"]])
     for i, row in enumerate(rows):
-        if _audited(row) in few and row["metric"] not in BACK_IN:
+        if any(part in row["metric"] for part in few.get(_audited(row), ())):
             system.barred |= {(i, "n"), (i, "events")}
 
 
@@ -268,20 +281,107 @@ def _audited(row: Row) -> tuple[str, ...]:
     return tuple(str(row[k]) for k in ("rule", "finding", "model_id", "window"))
 
 
+def _verification(system: System, rows: Sequence[Row]) -> None:
+    """Calls part the mature cases; sources part the labels."""
+    for i, row in enumerate(rows):
+        here: Variable = (str(row["finding"]), str(row["window"]))
+        call: Variable = (*here, str(row["call"]))
+        name = str(row["metric"]).removeprefix("share_")
+        whole, part = (*here, "mature"), (*call, "eligible")
+        if name != "eligible":
+            whole, part = part, (*call, name, str(row["source"]))
+        for column, variable in (("n", whole), ("events", part)):
+            if row[column] is not None:
+                system.bind((i, column), variable, int(row[column]))
+        system.ranks[(*here, "mature")] = 3
+    here_and_calls = sorted({v[:3] for v in system.values if v[-1] == "eligible"})
+    for here in sorted({v[:2] for v in here_and_calls}):
+        parts = [(1, (*v, "eligible")) for v in here_and_calls if v[:2] == here]
+        system.add([*parts, (-1, (*here, "mature"))])
+    for call in here_and_calls:
+        sources = [v for v in system.values if v[:3] == call and v[3:4] == ("labelled",)]
+        parts = [(1, v) for v in sources if v[-1] != "any"]
+        system.add([*parts, (-1, (*call, "labelled", "any"))])
+
+
+def _parted(over: str, whole: str) -> Relation:
+    """Make the relation of a table whose rows part, level by level, what one row holds whole."""
+
+    def relation(system: System, rows: Sequence[Row]) -> None:
+        groups: dict[tuple[str, ...], list[Cell]] = {}
+        for i, row in enumerate(rows):
+            group = tuple(str(row[k]) for k in _PARTED_KEYS if k in row and k != over)
+            for column in ("n", "events"):
+                if row[column] is not None:
+                    variable = ("parted", *group, column, str(row[over]))
+                    system.bind((i, column), variable, int(row[column]))
+                    groups.setdefault((*group, column), []).append((i, column))
+        for cells in groups.values():
+            terms = [
+                (-1 if str(rows[i][over]) == whole else 1, system.cells[i, c]) for i, c in cells
+            ]
+            system.add(terms)
+
+    return relation
+
+
+def _statuses(system: System, rows: Sequence[Row]) -> None:
+    """Every case has one status of inference."""
+    groups: dict[tuple[str, ...], dict[str, Cell]] = {}
+    for i, row in enumerate(rows):
+        if str(row["metric"]).startswith("n_") and row["events"] is not None:
+            group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "stratum"))
+            system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
+            groups.setdefault(group, {})[str(row["metric"])] = (i, "events")
+            if row["n"] is not None:
+                system.bind((i, "n"), (*group, "n_cases"), int(row["n"]))
+    for group, cells in groups.items():
+        whole = (*group, "n_cases")
+        system.ranks[whole] = 3
+        parts = [(1, system.cells[c]) for m, c in cells.items() if m != "n_cases"]
+        system.add([*parts, (-1, whole)])
+
+
+def _paths(system: System, rows: Sequence[Row]) -> None:
+    """Every case took one path to its label."""
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for i, row in enumerate(rows):
+        if str(row["metric"]).startswith("path_") and row["events"] is not None:
+            group = (str(row["finding"]), str(row["stratum"]))
+            system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
+            groups.setdefault(group, []).append((i, "events"))
+    _totals(system, groups.values())
+
+
+_PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
+OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
+"""Tables whose relation names all their counts."""
 PRIMARY_ANALYSIS: Final = "intention_to_diagnose"
-BACK_IN: Final = frozenset(
-    {
-        "n_removed",
-        "n_removed_only",
-        "n_positives_lost",
-        "n_negatives_lost",
-        "n_undecided",
-        "n_without_score",
-    }
+_OPEN_CASES: Final = (
+    "_worst_case",
+    "_best_case",
+    "tipping_point",
+    "mean_score_excluded",
+    "s_lost",
+    "n_removed_only",
 )
-"""Metrics of the exclusion audit that count the cases put back."""
+BARS: Final[Mapping[str, tuple[str, ...]]] = {
+    "n_removed": ("_observed", "_case", "tipping_point", "mean_score_excluded"),
+    "n_removed_only": ("_observed", "_case", "tipping_point", "mean_score_excluded"),
+    "n_positives_lost": ("sensitivity", "auc"),
+    "n_negatives_lost": ("specificity", "auc"),
+    "n_undecided": _OPEN_CASES,
+    "n_without_score": _OPEN_CASES,
+}
+"""Count of cases put back by the exclusion audit → parts of the names of metrics that would give a
+small one away."""
 
 RELATIONS: Final[Mapping[str, Relation]] = {
+    "adjudication/agreement": _paths,
+    "adjudication/reader_performance": _parted("reader_id", "all"),
+    "evaluation/error_attribution": _parted("panel_state", "all"),
+    "evaluation/failures": _statuses,
+    "evaluation/verification": _verification,
     "drift/baseline": _baseline,
     "eligibility/flow": _flow,
     "evaluation/exclusion_audit": _audit,
