@@ -38,8 +38,12 @@ def job() -> Any:
 
 def requests_of_night(folder: ProjectFolder, site_id: str, day: date) -> Iterator[dg.RunRequest]:
     """Ask for one site's runs of one night: a look that was missed first, then the day."""
-    base = {NIGHTLY_TAG: "true"}
-    for look in looks_to_build(folder, site_id, day.isoformat()):
+    try:
+        looks = looks_to_build(folder, site_id, day.isoformat())
+    except VpackError:
+        # Its own run will fail and say why; the other sites' runs must not wait for that.
+        looks = []
+    for look in looks:
         yield dg.RunRequest(
             run_key=f"{day}-{site_id}-look-{look}",
             partition_key=site_id,
@@ -48,7 +52,7 @@ def requests_of_night(folder: ProjectFolder, site_id: str, day: date) -> Iterato
     yield dg.RunRequest(
         run_key=f"{day}-{site_id}",
         partition_key=site_id,
-        tags={**base, AS_OF_TAG: day.isoformat()},
+        tags={NIGHTLY_TAG: "true", AS_OF_TAG: day.isoformat()},
     )
 
 

@@ -43,13 +43,14 @@ def _deliveries() -> dg.AssetsDefinition:
 
     def body(context: dg.AssetExecutionContext, project: Project) -> Iterator[Any]:
         started = time.monotonic()
-        folder = project.open()
-        asked = steps.open_bench(folder, context.partition_key, None)
-        cut = choose_cut(asked.edge, run_tags(context).get(AS_OF_TAG))
+        with steps.only_foreseen(contract.asset):
+            folder = project.open()
+            asked = steps.open_bench(folder, context.partition_key, None)
+            cut = choose_cut(asked.edge, run_tags(context).get(AS_OF_TAG))
+            bench = steps.open_bench(folder, context.partition_key, cut)
         tags = {CUT_TAG: cut, PROTOCOL_TAG: asked.study.protocol.reference}
         if context.instance.get_run_by_id(context.run_id) is not None:
             context.instance.add_run_tags(context.run_id, tags)
-        bench = steps.open_bench(folder, context.partition_key, cut)
         made = steps.materialize(bench, contract.asset)
         yield report(contract, made, bench, None, time.monotonic() - started)
 

@@ -20,6 +20,7 @@ from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
+from vpack_pipeline.io.deliveries import parse_cut
 from vpack_pipeline.partitions import SITES
 from vpack_pipeline.resources import Project
 from vpack_pipeline.sections import SECTIONS
@@ -40,10 +41,13 @@ def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg
     """Make the asset of one table: a step that computes or keeps it and checks it, site by site."""
 
     def body(context: dg.AssetExecutionContext, project: Project) -> Iterator[Any]:
-        bench = bench_of(context, project)
         started = time.monotonic()
-        made = steps.materialize(bench, contract.asset)
-        yield report(contract, made, bench, key_figures, time.monotonic() - started)
+        with steps.only_foreseen(contract.asset):
+            bench = bench_of(context, project)
+            made = steps.materialize(bench, contract.asset)
+            seconds = time.monotonic() - started
+            result = report(contract, made, bench, key_figures, seconds)
+        yield result
 
     made: dg.AssetsDefinition = dg.asset(**asset_arguments(contract))(body)
     return made
@@ -115,7 +119,9 @@ def bench_of(context: dg.AssetExecutionContext, project: Project) -> Bench:
     """Open the bench at this run's cut: the tag that the first table set, or the newest cut."""
     folder = project.open()
     site_id = context.partition_key
-    cut = run_tags(context).get(CUT_TAG) or steps.newest_cut(folder, site_id)
+    tagged = run_tags(context).get(CUT_TAG)
+    # Anyone who starts a run can give it tags, and a cut names a file.
+    cut = parse_cut(tagged) if tagged else steps.newest_cut(folder, site_id)
     return steps.open_bench(folder, site_id, cut)
 
 

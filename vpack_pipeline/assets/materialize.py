@@ -6,9 +6,12 @@ table decides (``core``, ``dbt_like_sql``, ``io.cohort``) or must satisfy (``con
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import importlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +48,7 @@ LAST = "pack/validation_pack"
 GENERATED_INPUTS = frozenset({"eligibility/patients", "eligibility/studies", "eligibility/cases"})
 LIVE_INPUTS = frozenset({"deliveries", "archive"})
 """Outside inputs that can change without a trace in any table: read on every run."""
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,8 @@ def open_bench(project: ProjectFolder, site_id: str, cut: str | None) -> Bench:
     edge = project.edge(loaded, cut)
     warehouse = project.warehouse
     for data in warehouse.receipts(FIRST, site_id).values():
-        if data.get("secret") != edge.pseudonyms.fingerprint:
+        is_own = data.get("site") == site_id
+        if is_own and data.get("secret") != edge.pseudonyms.fingerprint:
             raise SecretError(
                 Problem(
                     f"site {site_id}",
@@ -158,11 +163,32 @@ def materialize(bench: Bench, asset: str) -> Materialized:
     TableError
         Anything unforeseen, reduced to its type: its text could carry values.
     """
-    try:
+    with only_foreseen(asset):
         return _materialize(bench, contracts.load()[asset])
+
+
+@contextlib.contextmanager
+def only_foreseen(asset: str) -> Iterator[None]:
+    """Reduce what nobody foresaw to its type and place.
+
+    Raises
+    ------
+    VpackError
+        The disk is full or refuses; its message is the system's own and holds no value.
+    TableError
+        Any other foreign exception: polars and DuckDB put values in their messages.
+    """
+    try:
+        yield
     except VpackError:
         raise
-    except Exception as error:  # noqa: BLE001  polars and DuckDB put values in their messages
+    except OSError as error:
+        if error.errno not in DISK:
+            raise TableError(asset, error) from None
+        why = os.strerror(error.errno)
+        remedy = "mend that and build again; what was published before stays"
+        raise VpackError(str(Problem(asset, why, remedy))) from None
+    except Exception as error:  # noqa: BLE001
         raise TableError(asset, error) from None
 
 
@@ -195,10 +221,17 @@ def upstream(bench: Bench, asset: str) -> Receipt:
         raise GateClosedError([Problem(asset, what, remedy)])
     if not receipt.passed:
         raise GateClosedError([Problem(asset, "its check did not pass", remedy)])
-    if not receipt.is_authentic(bench.edge.pseudonyms) or not _is_whole(bench, receipt):
-        what = "its receipt or files were changed after the check"
+    if not _is_own(bench, receipt, asset) or receipt.cut != bench.cut:
+        what = "its receipt belongs to another table, site or cut, or was edited"
         raise GateClosedError([Problem(asset, what, remedy)])
+    if not _is_whole(bench, receipt):
+        raise GateClosedError([Problem(asset, "its files were changed after the check", remedy)])
     return receipt
+
+
+def _is_own(bench: Bench, receipt: Receipt, asset: str) -> bool:
+    is_named = (receipt.asset, receipt.site) == (asset, bench.site_id)
+    return is_named and receipt.is_authentic(bench.edge.pseudonyms)
 
 
 def _is_whole(bench: Bench, receipt: Receipt) -> bool:
@@ -261,18 +294,27 @@ def _find_kept(bench: Bench, contract: Contract, fingerprint: str) -> Receipt | 
     for cut in ordered:
         if known[cut].get("fingerprint") != fingerprint:
             continue
-        receipt = receipts.read(known[cut], contract.asset)
-        is_sound = receipt.passed and receipt.is_authentic(bench.edge.pseudonyms)
-        if is_sound and _is_whole(bench, receipt):
+        receipt = _readable(known[cut], contract.asset)
+        if receipt is None or not receipt.passed:
+            continue
+        if _is_own(bench, receipt, contract.asset) and _is_whole(bench, receipt):
             return receipt
     return None
+
+
+def _readable(data: dict[str, Any], asset: str) -> Receipt | None:
+    """Read a receipt; one of another version only means that the table is computed again."""
+    try:
+        return receipts.read(data, asset)
+    except GateClosedError:
+        return None
 
 
 def _carry(bench: Bench, receipt: Receipt) -> Receipt:
     protocol = bench.study.protocol
     if receipt.cut == bench.cut and receipt.protocol_digest == protocol.digest:
         return receipt
-    moved = receipt.at(bench.cut, protocol.digest, bench.edge.pseudonyms)
+    moved = receipt.at(bench.cut, protocol, bench.edge.pseudonyms)
     bench.warehouse.write_receipt(receipt.asset, bench.site_id, bench.cut, moved.as_dict())
     return moved
 

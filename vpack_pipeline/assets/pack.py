@@ -9,7 +9,13 @@ import dagster as dg
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.factory import asset_arguments, bench_of, report, section_assets
+from vpack_pipeline.assets.factory import (
+    asset_arguments,
+    bench_of,
+    report,
+    run_tags,
+    section_assets,
+)
 from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.errors import GateClosedError, Problem
 from vpack_pipeline.resources import Project
@@ -30,9 +36,10 @@ def _validation_pack() -> dg.AssetsDefinition:
 
     def body(context: dg.AssetExecutionContext, project: Project) -> Iterator[Any]:
         started = time.monotonic()
-        bench = bench_of(context, project)
         try:
-            published = publish(bench, nightly=NIGHTLY_TAG in context.run.tags)
+            with steps.only_foreseen(contract.asset):
+                bench = bench_of(context, project)
+                published = publish(bench, nightly=NIGHTLY_TAG in run_tags(context))
         except GateClosedError as closed:
             raise dg.Failure(
                 description="The gate is closed: nothing was published.",

@@ -81,15 +81,33 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
     own = bench.receipt(steps.LAST)
-    if known is not None and own is not None and own.fingerprint == fingerprint:
+    is_same = own is not None and own.fingerprint == fingerprint
+    if known is not None and own is not None and is_same and _is_linked(bench):
         note = "the same inputs: nothing new was published"
         return PackAtCut(Materialized(own, kept=True), known.name, known.path, note)
-    news = _news(found)
+    news = _news(bench, found)
+    skipped = _skipped(bench, news) if nightly else None
+    return skipped or _publish(bench, found, fingerprint, news)
+
+
+def _is_linked(bench: Bench) -> bool:
+    """Tell whether ``latest`` points where it should: a crash may come between the renames."""
+    newest = packs.latest(bench.project.packs, bench.site_id)
+    link = bench.project.packs / bench.site_id / packs.LATEST
+    return newest is not None and link.resolve() == newest.path.resolve()
+
+
+def _skipped(bench: Bench, news: str) -> PackAtCut | None:
+    """Keep the latest pack where a night brought nothing; its table stays the one it was."""
     before = packs.latest(bench.project.packs, bench.site_id)
-    if nightly and before is not None and own is not None and _same_news(before, news):
-        note = f"no new delivery, file, mature case or due look since {before.name}"
-        return PackAtCut(Materialized(own, kept=True), before.name, before.path, note)
-    return _publish(bench, found, fingerprint, news)
+    if before is None or packs.build_record(before).get("news") != news:
+        return None
+    data = bench.warehouse.read_receipt(steps.LAST, bench.site_id, before.cut)
+    if data is None or not _is_linked(bench):
+        return None
+    kept = Materialized(receipts.read(data, steps.LAST), kept=True)
+    note = f"no new delivery, file, mature case or due look since {before.name}"
+    return PackAtCut(kept, before.name, before.path, note)
 
 
 def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news: str) -> PackAtCut:
@@ -101,6 +119,8 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
     if not receipt.passed:
         what = "the manifest did not pass its check"
         raise GateClosedError([Problem(steps.LAST, what, "nothing was published")])
+    # Before the rename: a crash between the two must not let a late delivery into this cut.
+    _close_cut(bench)
     published = packs.publish(
         root_packs=bench.project.packs,
         site_id=bench.site_id,
@@ -109,7 +129,6 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         payload=payload,
         build={"fingerprint": fingerprint, "news": news},
     )
-    _close_cut(bench)
     note = "published" if published.is_new else "the same pack was there: nothing new"
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)
 
@@ -159,15 +178,22 @@ def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
     )
 
 
-def _news(found: Mapping[str, Receipt]) -> str:
-    """Digest what a night can bring: deliveries, image files, mature cases, verdicts."""
-    tables = ("cohort/deliveries", "cohort/files", "evaluation/time_split", "evaluation/endpoints")
-    parts = {name: found[name].table_digest for name in tables}
-    return receipts.fingerprint({"code": receipts.code_digest(), **parts})
-
-
-def _same_news(before: packs.Version, news: str) -> bool:
-    return packs.build_record(before).get("news") == news
+def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
+    """Digest what a night can bring: deliveries, image files, mature cases, verdicts, documents."""
+    tables = ("cohort/files", "evaluation/time_split", "evaluation/endpoints")
+    delivered = bench.warehouse.read(
+        contracts.load()[steps.FIRST], bench.site_id, found[steps.FIRST].files
+    )
+    return receipts.fingerprint(
+        {
+            "code": receipts.code_digest(),
+            "protocol": bench.study.protocol.digest,
+            "site": bench.study.site.model_dump(mode="json"),
+            # The cut itself is no news.
+            "deliveries": delivered.drop("cut").write_json(),
+            **{name: found[name].table_digest for name in tables},
+        }
+    )
 
 
 def first_page(bench: Bench) -> dict[str, str]:
@@ -191,15 +217,17 @@ def looks_to_build(folder: ProjectFolder, site_id: str, cut: str) -> list[str]:
     """List the looks before a cut that have data and no published pack yet, oldest first."""
     loaded = folder.study(site_id)
     deliveries = closed_deliveries(folder.root, loaded.site)
-    done = {v.cut for v in packs.versions(folder.packs, site_id)}
+    done = {_day(v.cut) for v in packs.versions(folder.packs, site_id)}
     due = [look.cut.isoformat() for look in loaded.protocol.evaluation.looks]
     return [
         look
-        for look in due
-        if moment(look) < moment(cut)
-        and look not in done
-        and any(moment(d) <= moment(look) for d in deliveries)
+        for look in sorted(due)
+        if look < _day(cut) and look not in done and any(_day(d) <= look for d in deliveries)
     ]
+
+
+def _day(cut: str) -> str:
+    return moment(cut)[0].isoformat()
 
 
 def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:

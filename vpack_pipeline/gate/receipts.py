@@ -19,6 +19,7 @@ from typing import Any
 from vpack_pipeline.errors import GateClosedError, Problem
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.warehouse import TableFile, digest_table
+from vpack_pipeline.protocol import Protocol
 
 FORMAT = 1
 COMPUTING_LIBRARIES = (
@@ -84,9 +85,9 @@ class Receipt:
         """Tell whether this site's secret signed exactly this receipt."""
         return hmac.compare_digest(self.mac, _mac(self, pseudonyms))
 
-    def at(self, cut: str, protocol_digest: str, pseudonyms: Pseudonyms) -> Receipt:
-        """Carry the receipt of an unchanged table over to another cut."""
-        moved = replace(self, cut=cut, protocol_digest=protocol_digest)
+    def at(self, cut: str, protocol: Protocol, pseudonyms: Pseudonyms) -> Receipt:
+        """Carry the receipt of an unchanged table over to another cut or protocol."""
+        moved = replace(self, cut=cut, protocol=protocol.reference, protocol_digest=protocol.digest)
         return moved.signed(pseudonyms)
 
 

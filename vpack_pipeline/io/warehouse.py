@@ -116,17 +116,20 @@ class Warehouse:
         path = self._receipt_path(asset, site_id, cut)
         if not path.exists():
             return None
-        return _read_json(path, asset)
+        made = _parsed(path)
+        if made is None:
+            what = f"the receipt {path.name} is damaged"
+            raise GateClosedError([Problem(asset, what, f"materialize {asset} again")])
+        return made
 
     def receipts(self, asset: str, site_id: str) -> dict[str, dict[str, Any]]:
-        """Read all receipts of one table, by cut, oldest cut first."""
+        """Read all receipts of one table, by cut, oldest cut first; damaged ones are left out."""
         folder = self.folder(asset, site_id) / "receipts"
         if not folder.is_dir():
             return {}
         names = sorted(p for p in folder.iterdir() if p.suffix == ".json")
-        return {
-            p.stem: _read_json(p, asset) for p in sorted(names, key=lambda p: cut_order(p.stem))
-        }
+        read = {p.stem: _parsed(p) for p in sorted(names, key=lambda p: cut_order(p.stem))}
+        return {cut: receipt for cut, receipt in read.items() if receipt is not None}
 
     def write_receipt(self, asset: str, site_id: str, cut: str, receipt: Mapping[str, Any]) -> None:
         """Publish a receipt: the last step, by an atomic rename."""
@@ -209,14 +212,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _read_json(path: Path, asset: str) -> dict[str, Any]:
+def _parsed(path: Path) -> dict[str, Any] | None:
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        made = None
-    if not isinstance(made, dict):
-        problem = Problem(
-            asset, f"the receipt {path.name} is damaged", f"materialize {asset} again"
-        )
-        raise GateClosedError([problem])
-    return made
+        return None
+    return made if isinstance(made, dict) else None
