@@ -1,0 +1,65 @@
+"""The demonstration sites, generated and built once for all acceptance tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from examples.demo_sites import world
+from examples.demo_sites.plan import Plan
+from examples.demo_sites.sites import generate, plan_of
+from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, build, copy_site
+
+BEFORE_THE_LOOK = "2026-04-10"
+LOOK = "2026-07-20"
+
+
+@dataclass(frozen=True)
+class Lakeside:
+    """The large site: what was planted, and its tables before the look and at it."""
+
+    plan: Plan
+    world: world.World
+    before: Built
+    at_look: Built
+
+
+@pytest.fixture(scope="session")
+def lakeside(tmp_path_factory: pytest.TempPathFactory) -> Lakeside:
+    root = tmp_path_factory.mktemp("lakeside")
+    generate("lakeside", root)
+    # In the order of time: an image is known from the cut that first saw it.
+    before = build(root, "lakeside", as_of=BEFORE_THE_LOOK)
+    at_look = build(root, "lakeside")
+    plan = plan_of("lakeside")
+    return Lakeside(plan, world.build(plan), before, at_look)
+
+
+@pytest.fixture(scope="session")
+def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small sites as generated; nothing is ever built here."""
+    root = tmp_path_factory.mktemp("small")
+    for site in ("riverside", "hillcrest", "lidc"):
+        generate(site, root, tiny=True)
+    return root
+
+
+@pytest.fixture
+def riverside(small_root: Path, tmp_path: Path) -> Copied:
+    """A small site of its own to alter, without the files that cannot be read."""
+    copied = copy_site(small_root, "riverside", tmp_path)
+    for path in (copied.data / "dicom" / "inbox").iterdir():
+        path.unlink()
+    return copied
+
+
+Copier = Callable[[str], Copied]
+
+
+@pytest.fixture(scope="module")
+def copier(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Copier:
+    """Copies a small site for a test module that builds it once."""
+    return lambda site: copy_site(small_root, site, tmp_path_factory.mktemp(site))

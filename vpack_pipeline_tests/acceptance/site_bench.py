@@ -1,0 +1,189 @@
+"""Builds a site below a root without Dagster, table by table, and reads what came of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets.publish import PackAtCut, publish
+from vpack_pipeline.errors import InputError
+from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.io.deliveries import choose_cut
+from vpack_pipeline.io.project import ProjectFolder
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Built:
+    """The tables of one site at one cut."""
+
+    bench: steps.Bench
+
+    @property
+    def root(self) -> Path:
+        return self.bench.project.root
+
+    @property
+    def site_id(self) -> str:
+        return self.bench.site_id
+
+    def receipt(self, asset: str) -> Receipt:
+        found = self.bench.receipt(asset)
+        assert found is not None, asset
+        return found
+
+    def table(self, asset: str) -> pl.DataFrame:
+        receipt, contract = self.receipt(asset), contracts.load()[asset]
+        return self.bench.warehouse.read(contract, self.site_id, receipt.files)
+
+    def quarantine(self, kind: str) -> pl.DataFrame:
+        """Read the rows that one input's loader could not take."""
+        asset = "cohort/files" if kind == "image" else f"cohort/{kind}"
+        receipt, contract = self.receipt(asset), contracts.load()[asset]
+        return self.bench.warehouse.read(contract, self.site_id, receipt.files, "quarantine")
+
+    def figure(self, asset: str, **keys: object) -> dict[str, object]:
+        """Read the one row that has these values."""
+        found = self.table(asset).filter(**keys)
+        assert found.height == 1, f"{asset} has {found.height} rows {keys}"
+        return found.row(0, named=True)
+
+
+def folder(root: Path) -> ProjectFolder:
+    return ProjectFolder(root)
+
+
+def at_cut(root: Path, site: str, as_of: str | None = None) -> Built:
+    """Open a site's bench at a cut; nothing is computed."""
+    project = folder(root)
+    cut = choose_cut(steps.open_bench(project, site, None).edge, as_of)
+    return Built(steps.open_bench(project, site, cut))
+
+
+def build(
+    root: Path, site: str, *until: str, as_of: str | None = None, with_pack: bool = False
+) -> Built:
+    """Bring all tables, or those that lead to ``until``, to a cut; every gate must be passed."""
+    built = at_cut(root, site, as_of)
+    wanted = needed(until) if until else set(steps.dependencies()) - {steps.LAST}
+    for asset in contracts.order(steps.dependencies()):
+        is_pack = asset.startswith("pack/")
+        if asset in wanted and (with_pack or not is_pack):
+            receipt = steps.materialize(built.bench, asset).receipt
+            failed = [c["id"] for c in receipt.checks if c["outcome"] != "pass"]
+            assert receipt.passed, f"{asset}: {failed}"
+    return built
+
+
+def needed(assets: tuple[str, ...]) -> set[str]:
+    """List tables with everything that they are computed from."""
+    known, found, left = steps.dependencies(), set(), list(assets)
+    while left:
+        asset = left.pop()
+        if asset not in found:
+            found.add(asset)
+            left += known[asset]
+    return found
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A published pack."""
+
+    built: Built
+    pack: PackAtCut
+
+    @property
+    def data(self) -> Path:
+        return self.pack.path / "data"
+
+    @property
+    def first_page(self) -> dict[str, str]:
+        made: dict[str, str] = json.loads((self.data / "first_page.json").read_text("utf-8"))
+        return made
+
+    @property
+    def html(self) -> str:
+        return (self.data / "report.html").read_text(encoding="utf-8")
+
+
+def build_pack(root: Path, site: str, as_of: str | None = None) -> Packed:
+    """Build the whole chain and publish."""
+    built = build(root, site, as_of=as_of, with_pack=True)
+    return Packed(built, publish(built.bench))
+
+
+def refused(act: Callable[[], object]) -> InputError:
+    """Run what must end in an input error, and give that error; any other exception passes on."""
+    try:
+        act()
+    except InputError as error:
+        return error
+    raise AssertionError("nothing was refused")
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A copy of a small site, to be altered before anything is computed."""
+
+    root: Path
+    site: str
+
+    @property
+    def site_yaml(self) -> Path:
+        return self.root / "data" / "sites" / self.site / "site.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data" / "demo" / self.site
+
+    def delivery(self, name: str) -> Path:
+        return self.data / "deliveries" / name
+
+    def edit(self, path: Path, old: str, new: str) -> None:
+        """Replace a text that must be there."""
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{path.name} does not hold {old!r}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def rows(self, path: Path, change: Callable[[list[Row]], list[Row]], form: str = ",") -> None:
+        """Rewrite a CSV file as ``change`` says; cells are texts under the site's own headers."""
+        encoding = "cp1252" if form == ";" else "utf-8"
+        text = path.read_text(encoding=encoding)
+        found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=form))
+        header = text.split("\n", 1)[0]
+        made = io.StringIO(newline="")
+        names = next(csv.reader([header], delimiter=form))
+        writer = csv.DictWriter(made, names, delimiter=form, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(change(found))
+        path.write_bytes(made.getvalue().encode(encoding))
+
+    def deliver(self, name: str, **files: bytes) -> Path:
+        """Add a closed delivery; ``.`` in a file's name is written ``__``."""
+        target = self.delivery(name)
+        target.mkdir()
+        for file, content in files.items():
+            (target / file.replace("__", ".")).write_bytes(content)
+        (target / "DONE").touch()
+        return target
+
+    def built(self, *until: str, as_of: str | None = None) -> Built:
+        return build(self.root, self.site, *until, as_of=as_of)
+
+
+def copy_site(source: Path, site: str, target: Path) -> Copied:
+    """Copy the documents and data of a site, and nothing that was computed."""
+    for part in (f"sites/{site}", "protocols", f"demo/{site}"):
+        shutil.copytree(source / "data" / part, target / "data" / part, symlinks=True)
+    return Copied(target, site)
