@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vpack_pipeline.cli import SITE, complete_site, project_root, show
-from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.errors import GateClosedError, Problem, VpackError
 
 
 class ProgressLines(logging.Handler):
@@ -47,41 +49,49 @@ class ProgressLines(logging.Handler):
 def build(ctx: click.Context, site: str, as_of: str | None, as_json: bool) -> None:
     """Build SITE's validation pack: every table, every gate, then the pack."""
     from vpack_pipeline.assets.publish import looks_to_build
-    from vpack_pipeline.io.deliveries import parse_cut
+    from vpack_pipeline.io.deliveries import choose_cut, parse_cut
     from vpack_pipeline.io.project import ProjectFolder
 
     root = project_root(ctx)
     folder = ProjectFolder(root)
-    loaded = folder.study(site)
-    asked = None if as_of is None else parse_cut(as_of)
-    from vpack_pipeline.io.deliveries import choose_cut
-
-    cut = choose_cut(folder.edge(loaded, None), asked)
+    edge = folder.edge(folder.study(site), None)
+    cut = choose_cut(edge, None if as_of is None else parse_cut(as_of))
     for look in looks_to_build(folder, site, cut):
         if not as_json:
             click.echo(f"the look at {look} has no pack yet: building it first")
-        _build_one(root, site, look, as_json, is_last=False)
+        _build_one(root, site, choose_cut(edge, look), as_json, is_last=False)
     _build_one(root, site, cut, as_json, is_last=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a run left: whether it succeeded, which version it stands for, and its progress."""
+
+    succeeded: bool
+    version: str | None
+    note: str
+    lines: ProgressLines
 
 
 def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool) -> None:
     started = time.monotonic()
     if not as_json:
         click.echo(f"{site} at the cut {cut}")
-    succeeded, lines = _run(root, site, cut, as_json)
+    ran = _run(root, site, cut, as_json)
     seconds = time.monotonic() - started
-    if not succeeded:
+    if not ran.succeeded:
         problems = _closed_by(root, site, cut)
+        if not problems:
+            raise VpackError("the run failed outside of any table; see it with `vpack ui`")
         if as_json:
-            click.echo(
-                json.dumps({"site": site, "cut": cut, "closed_by": [str(p) for p in problems]})
-            )
+            closed = [str(p) for p in problems]
+            click.echo(json.dumps({"site": site, "cut": cut, "closed_by": closed}))
         raise GateClosedError(problems)
     if is_last:
-        _tell(root, site, cut, seconds, lines, as_json)
+        _tell(root, site, cut, seconds, ran, as_json)
 
 
-def _run(root: Path, site: str, cut: str, quiet: bool) -> tuple[bool, ProgressLines]:
+def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     import dagster as dg
 
     from vpack_pipeline.assets.factory import AS_OF_TAG, progress
@@ -111,26 +121,44 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> tuple[bool, ProgressLi
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
         _raise_foreseen(result)
-        return result.success, lines
+        return Ran(result.success, *_pack_of(result), lines)
     finally:
         progress.removeHandler(lines)
 
 
+def _pack_of(result: Any) -> tuple[str | None, str]:
+    """Read from the last step which version this run stands for, and what was done."""
+    from vpack_pipeline.assets.materialize import LAST
+
+    for event in result.get_asset_materialization_events():
+        if event.asset_key.to_user_string() == LAST:
+            told = event.step_materialization_data.materialization.metadata
+            return str(told["pack_version"].value), str(told["pack"].value)
+    return None, ""
+
+
 def _raise_foreseen(result: Any) -> None:
-    """Show an input error of a step as the error that it is."""
+    """Show a step's error as what it is; why a gate is closed is read from the receipts."""
     from vpack_pipeline import errors
 
+    for error in _step_errors(result):
+        known = getattr(errors, error.cls_name or "", None)
+        if error.cls_name == "DagsterExecutionInterruptedError":
+            raise click.Abort
+        if known in {None, errors.GateClosedError} or not issubclass(known, errors.VpackError):
+            continue
+        text = error.message.partition(": ")[2].strip()
+        if issubclass(known, errors.InputError | errors.VerificationError):
+            raise known([Problem(*_split(line)) for line in text.splitlines() if line])
+        raise errors.VpackError(text)
+
+
+def _step_errors(result: Any) -> Iterator[Any]:
     for event in result.all_events:
         failure = getattr(event, "event_specific_data", None)
         error = getattr(failure, "error", None) if event.is_step_failure else None
         while error is not None:
-            known = getattr(errors, error.cls_name or "", None)
-            if known is not None and issubclass(known, errors.InputError):
-                message = error.message.partition(": ")[2].strip()
-                problems = [Problem(*_split(line)) for line in message.splitlines() if line]
-                raise known(problems)
-            if known is not None and issubclass(known, errors.TableError | errors.ContractError):
-                raise errors.VpackError(error.message.partition(": ")[2].strip())
+            yield error
             error = error.cause
 
 
@@ -150,38 +178,33 @@ def _closed_by(root: Path, site: str, cut: str) -> list[Problem]:
     return failed or problems
 
 
-def _tell(
-    root: Path, site: str, cut: str, seconds: float, lines: ProgressLines, as_json: bool
-) -> None:
+def _tell(root: Path, site: str, cut: str, seconds: float, ran: Ran, as_json: bool) -> None:
     from vpack_pipeline.assets.materialize import open_bench
     from vpack_pipeline.assets.publish import first_page
-    from vpack_pipeline.io.packs import latest
     from vpack_pipeline.io.project import ProjectFolder
 
-    pack = latest(root / "data" / "packs", site)
-    if pack is None:
-        raise GateClosedError([Problem(site, "nothing was published", "see the run in the UI")])
-    figures = first_page(open_bench(ProjectFolder(root), site, cut))
+    folder = ProjectFolder(root)
+    pack = folder.packs / site / "versions" / str(ran.version)
+    figures = first_page(open_bench(folder, site, cut))
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "site": site,
-                    "cut": cut,
-                    "pack": str(pack.path),
-                    "seconds": round(seconds, 2),
-                    "tables": lines.tables,
-                    "first_page": figures,
-                }
-            )
-        )
+        told = {
+            "site": site,
+            "cut": cut,
+            "pack": str(pack),
+            "version": ran.version,
+            "note": ran.note,
+            "seconds": round(seconds, 2),
+            "tables": ran.lines.tables,
+            "first_page": figures,
+        }
+        click.echo(json.dumps(told))
         return
-    kept = sum(1 for t in lines.tables if t["kept"])
-    click.echo(f"{len(lines.tables)} tables in {seconds:.1f} s, {kept} kept")
+    kept = sum(1 for t in ran.lines.tables if t["kept"])
+    click.echo(f"{len(ran.lines.tables)} tables in {seconds:.1f} s, {kept} kept; {ran.note}")
     for line in _headlines(figures):
         click.echo(f"  {line}")
-    click.echo(f"report: {pack.path / 'data' / 'report.html'}")
-    click.echo(f"verify: vpack verify {pack.path}")
+    click.echo(f"report: {pack / 'data' / 'report.html'}")
+    click.echo(f"verify: vpack verify {pack}")
 
 
 def _headlines(figures: dict[str, str]) -> list[str]:
