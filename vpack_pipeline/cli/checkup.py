@@ -176,7 +176,8 @@ def _folder_problem(where: str, path: Path, written: str) -> Problem | None:
     if not path.is_dir():
         return Problem(where, f"no folder {written}", "mend the path, or mount the archive")
     try:
-        is_empty = next(os.scandir(path), None) is None
+        with os.scandir(path) as entries:
+            is_empty = next(entries, None) is None
     except OSError:
         return Problem(where, f"{written} cannot be read", "let this user read it")
     return Problem(where, f"{written} is empty", "mount the archive") if is_empty else None

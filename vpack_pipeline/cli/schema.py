@@ -38,11 +38,15 @@ def _text(model: type[BaseModel]) -> str:
 def _for_editors(node: Any) -> Any:
     r"""Write patterns as editors read them: they know no ``\z``, and ``$`` is the end there."""
     if isinstance(node, dict):
-        return {
-            k: v.replace(r"\z", "$") if k == "pattern" and isinstance(v, str) else _for_editors(v)
-            for k, v in node.items()
-        }
-    return [_for_editors(v) for v in node] if isinstance(node, list) else node
+        # A pattern stands as a value, or as the key of patternProperties.
+        return {_pattern(k): _for_editors(v) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_for_editors(v) for v in node]
+    return _pattern(node) if isinstance(node, str) else node
+
+
+def _pattern(text: str) -> str:
+    return text.removesuffix(r"\z") + "$" if text.endswith(r"\z") else text
 
 
 def write(folder: Path) -> None:

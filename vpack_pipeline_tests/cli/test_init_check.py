@@ -1,0 +1,618 @@
+"""``vpack init``, ``deliver`` and ``check``: from an empty folder to a site with nothing to mend."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import polars as pl
+import pytest
+
+from vpack_pipeline import cli, study
+from vpack_pipeline.cli import schema
+from vpack_pipeline.errors import ContractError
+from vpack_pipeline.io.deliveries import LEDGER
+from vpack_pipeline.io.forms import KINDS, template_headers
+from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.io.models import Model
+from vpack_pipeline.site import Site
+from vpack_pipeline.strict_yaml import parse, read_model
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("data/protocols/*.yaml"), *ROOT.glob("data/sites/*/site.yaml")])
+DAY = "2026-01-05"
+FILES = {
+    "cases.csv": "case_id,patient_id,index_date\nC1,P1,2025-12-01\nC2,P2,2025-12-02\n",
+    "readers.csv": "reader_id\nR1\nR2\n",
+    "reads.csv": "reader_id,case_id,finding,rating\nR1,C1,finding,1\nR2,C2,finding,0\n",
+    "predictions.csv": "case_id,finding,model_id,score\nC1,finding,model-1,0.9\n",
+}
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+class Shell:
+    """A folder in which ``vpack`` is called."""
+
+    def __init__(
+        self, root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.root, self.capsys, self.monkeypatch = root, capsys, monkeypatch
+        monkeypatch.chdir(root)
+        monkeypatch.delenv("VPACK_ROOT", raising=False)
+
+    def __call__(self, *words: str) -> Said:
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main(list(words))
+        said = self.capsys.readouterr()
+        code = caught.value.code
+        assert isinstance(code, int)
+        return Said(code, said.out, said.err)
+
+    def put(self, path: str, text: str) -> Path:
+        made = self.root / path
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_text(text, encoding="utf-8")
+        return made
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = (self.root / path).read_text(encoding="utf-8")
+        assert old in text
+        self.put(path, text.replace(old, new))
+
+    def filled(self) -> None:
+        """Fill in each TODO, mount an archive."""
+        for path in ("data/sites/harbour/site.yaml", "data/protocols/starter-0.1.yaml"):
+            self.edit(path, "TODO", "Done")
+        self.put("data/dicom/harbour/one.dcm", "x")
+
+    def delivered(self, day: str = DAY, *more: str, **files: str) -> Said:
+        given = {**FILES, **{f"{k}.csv": v for k, v in files.items()}}
+        paths = [str(self.put(f"export/{name}", text)) for name, text in given.items()]
+        return self("deliver", "harbour", *paths, "--on", day, *more)
+
+
+@pytest.fixture
+def vpack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Shell:
+    return Shell(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def ready(vpack: Shell) -> Shell:
+    """A site that has nothing to mend."""
+    assert vpack("init", "harbour").code == 0
+    vpack.filled()
+    assert vpack.delivered().code == 0
+    return vpack
+
+
+def test_init_makes_a_project_of_an_empty_folder(vpack: Shell) -> None:
+    said = vpack("init", "harbour")
+    assert said.code == 0
+    assert "next:" in said.out
+    loaded = study.load(vpack.root, "harbour")
+    assert loaded.protocol.reference == "starter@0.1"
+    assert loaded.site == read_model(vpack.root / "data/sites/harbour/site.yaml", Site)
+    assert (vpack.root / "data/sites/harbour/deliveries").is_dir()
+
+
+def test_init_writes_a_file_with_our_headers_for_each_kind(vpack: Shell) -> None:
+    vpack("init", "harbour")
+    protocol = study.load(vpack.root, "harbour").protocol
+    forms = vpack.root / "data/sites/harbour/forms"
+    assert sorted(p.stem for p in forms.iterdir()) == sorted(KINDS)
+    for kind in KINDS:
+        text = (forms / f"{kind}.csv").read_text(encoding="utf-8")
+        assert text == ",".join(template_headers(kind, protocol)) + "\n"
+
+
+def test_init_makes_a_secret_that_only_its_owner_can_read(vpack: Shell) -> None:
+    vpack("init", "harbour")
+    vpack("init", "port")
+    secrets = vpack.root / "data/secrets"
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    keys = [(secrets / f"{name}.key") for name in ("harbour", "port")]
+    assert all(stat.S_IMODE(k.stat().st_mode) == 0o600 for k in keys)
+    values = {k.read_text(encoding="ascii").strip() for k in keys}
+    assert len(values) == 2
+    assert all(len(bytes.fromhex(v)) >= 32 for v in values)
+
+
+def test_init_keeps_rows_of_patients_and_secrets_out_of_a_repository(vpack: Shell) -> None:
+    vpack("init", "harbour")
+    subprocess.run(["git", "init", "-q", "."], check=True, cwd=vpack.root)
+    for path in (
+        "data/secrets/harbour.key",
+        "data/sites/harbour/deliveries/2026-01-05/cases.csv",
+        "data/warehouse/x",
+        "data/state/x",
+    ):
+        found = subprocess.run(["git", "check-ignore", "-q", path], check=False, cwd=vpack.root)
+        assert found.returncode == 0, path
+    kept = ["git", "check-ignore", "-q", "data/sites/harbour/site.yaml"]
+    assert subprocess.run(kept, check=False, cwd=vpack.root).returncode == 1
+
+
+def test_init_overwrites_nothing(vpack: Shell) -> None:
+    key = vpack.put("data/secrets/harbour.key", "k" * 64)
+    form = vpack.put("data/sites/harbour/forms/reads.csv", "mine\n")
+    said = vpack("init", "harbour")
+    assert said.code == 0
+    assert "data/secrets/harbour.key: kept, it was there" in said.out
+    assert key.read_text() == "k" * 64
+    assert form.read_text() == "mine\n"
+    before = {p: p.read_bytes() for p in vpack.root.rglob("*") if p.is_file()}
+    again = vpack("init", "harbour")
+    assert again.code == 2
+    assert "exists already" in again.err
+    assert before == {p: p.read_bytes() for p in vpack.root.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "a\\b", ".", "..", ".hidden", "/abs"])
+def test_a_site_name_that_holds_a_path_is_refused(vpack: Shell, name: str) -> None:
+    said = vpack("init", name)
+    assert said.code == 2
+    assert "site name: holds a path — use 1 to 32 of a-z, 0-9 and -" in said.err
+    assert list(vpack.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["Harbour", "", "a" * 33, "häfen", "a b", "a_b", "a\n"])
+def test_a_site_name_that_is_no_identifier_is_refused(vpack: Shell, name: str) -> None:
+    said = vpack("init", name)
+    assert said.code == 2
+    assert "cannot be a folder's name" in said.err
+    assert list(vpack.root.iterdir()) == []
+
+
+def test_init_takes_the_only_protocol_and_asks_where_there_are_several(vpack: Shell) -> None:
+    vpack("init", "harbour", "--protocol", "lung@2.1")
+    assert study.load(vpack.root, "harbour").site.protocol == "lung@2.1"
+    vpack("init", "port")
+    assert study.load(vpack.root, "port").site.protocol == "lung@2.1"
+    text = (vpack.root / "data/protocols/lung-2.1.yaml").read_text(encoding="utf-8")
+    vpack.put("data/protocols/lung-3.yaml", text.replace('version: "2.1"', 'version: "3"'))
+    said = vpack("init", "quay")
+    assert said.code == 2
+    assert "data/protocols holds lung@2.1, lung@3" in said.err
+    assert not (vpack.root / "data/sites/quay").exists()
+    assert vpack("init", "quay", "--protocol", "lung@3").code == 0
+    absent = vpack("init", "pier", "--protocol", "lung@4")
+    assert absent.code == 2
+    assert "is not there — data/protocols holds" in absent.err
+
+
+@pytest.mark.parametrize("reference", ["lung", "lung@", "@1", "Lung@1", "../x@1", "lung@one"])
+def test_a_protocol_to_start_from_needs_id_and_version(vpack: Shell, reference: str) -> None:
+    said = vpack("init", "harbour", "--protocol", reference)
+    assert said.code == 2
+    assert "is no id@version" in said.err
+    assert not (vpack.root / "data/sites/harbour").exists()
+
+
+def test_documents_name_a_schema_that_is_there(vpack: Shell) -> None:
+    vpack("init", "harbour")
+    for path in ("data/sites/harbour/site.yaml", "data/protocols/starter-0.1.yaml"):
+        first = (vpack.root / path).read_text(encoding="utf-8").splitlines()[0]
+        _, _, where = first.partition("$schema=")
+        target = (vpack.root / path).parent / where
+        assert json.loads(target.read_text(encoding="utf-8"))["type"] == "object"
+
+
+def test_a_project_with_schemas_of_its_own_is_pointed_to_them(vpack: Shell) -> None:
+    schema.write(vpack.root / "docs/schema")
+    vpack("init", "harbour")
+    text = (vpack.root / "data/sites/harbour/site.yaml").read_text(encoding="utf-8")
+    assert "$schema=../../../docs/schema/site.schema.json" in text
+    assert not (vpack.root / "data/schema").exists()
+
+
+def test_the_root_may_be_given(vpack: Shell, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert vpack("--root", str(other), "init", "harbour").code == 0
+    assert study.site_ids(other) == ["harbour"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_shipped_documents_fit_the_schemas_that_editors_use(path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    name = "site.schema.json" if path.name == "site.yaml" else "protocol.schema.json"
+    data, _ = parse(path.read_text(encoding="utf-8"), path.name)
+    validator = jsonschema.Draft202012Validator(json.loads(schema.schemas()[name]))
+    assert [e.message for e in validator.iter_errors(data)] == []
+
+
+@pytest.mark.parametrize("name", sorted(schema.schemas()))
+def test_committed_schemas_are_those_of_the_models(name: str) -> None:
+    committed = (ROOT / "docs/schema" / name).read_text(encoding="utf-8")
+    assert committed == schema.schemas()[name], "run: python -m vpack_pipeline.cli.schema"
+
+
+def test_schemas_describe_their_fields_and_hold_patterns_that_editors_know() -> None:
+    text = schema.schemas()["site.schema.json"]
+    assert "\\z" not in text
+    assert "The folder of deliveries" in json.loads(text)["properties"]["deliveries"]["description"]
+
+
+def test_a_new_site_is_told_what_to_fill_in(vpack: Shell) -> None:
+    vpack("init", "harbour")
+    said = vpack("check", "harbour")
+    assert said.code == 2
+    assert "site.yaml: TODO stands in lines" in said.err
+    assert "starter-0.1.yaml: TODO stands in lines" in said.err
+    assert "site.yaml sources[0]: no folder data/dicom/harbour" in said.err
+    assert "deliveries: none is closed — run `vpack deliver harbour FILE...`" in said.err
+
+
+def test_a_sound_site_has_nothing_to_mend(ready: Shell) -> None:
+    said = ready("check", "harbour")
+    assert said.code == 0, said.err
+    assert "nothing to mend" in said.out
+    assert "2026-01-05/reads.csv: headers fit, 2 rows" in said.out
+    assert "deliveries: 1 closed, none altered" in said.out
+    assert said.err == ""
+
+
+def test_check_writes_nothing(ready: Shell) -> None:
+    before = {p: p.read_bytes() for p in ready.root.rglob("*") if p.is_file()}
+    ready("check", "harbour")
+    assert before == {p: p.read_bytes() for p in ready.root.rglob("*") if p.is_file()}
+
+
+def test_check_prints_json(ready: Shell) -> None:
+    said = ready("check", "harbour", "--json")
+    found = json.loads(said.out)
+    assert said.code == 0
+    assert found["site"] == "harbour"
+    assert found["clean"] is True
+    assert found["problems"] == []
+    shutil.rmtree(ready.root / "data/dicom")
+    said = ready("check", "harbour", "--json")
+    assert said.code == 2
+    assert json.loads(said.out)["problems"][0]["where"] == "site.yaml sources[0]"
+
+
+def test_every_problem_is_told_at_once_and_no_cell(ready: Shell) -> None:
+    ready.edit("data/sites/harbour/site.yaml", "data/dicom/harbour", "data/dicom/nowhere")
+    ready.edit("data/protocols/starter-0.1.yaml", "precedence: [majority]", "precedence: [majorty]")
+    (ready.root / "data/secrets/harbour.key").chmod(0o644)
+    first = ready("check", "harbour")
+    assert first.code == 2
+    assert "did you mean 'majority'?" in first.err
+    ready.edit("data/protocols/starter-0.1.yaml", "precedence: [majorty]", "precedence: [majority]")
+    folder = ready.root / "data/sites/harbour/deliveries"
+    bad = FILES["reads.csv"].replace("rating", "raeting")
+    (folder / DAY / "reads.csv").write_text(bad, encoding="utf-8")
+    (folder / DAY / "surprise.csv").write_text("x\n", encoding="utf-8")
+    said = ready("check", "harbour")
+    for what in (
+        "no folder data/dicom/nowhere",
+        "others may read the site secret",
+        "2026-01-05/surprise.csv: no input of site.yaml has this file",
+        "no column 'rating' for rating",
+        "did you mean 'raeting'?",
+    ):
+        assert what in said.err, what
+    assert "P1" not in said.out + said.err
+
+
+def test_a_delivery_that_was_altered_is_told(ready: Shell) -> None:
+    folder = study.load(ready.root, "harbour")
+    from vpack_pipeline.io.deliveries import survey
+    from vpack_pipeline.io.project import ProjectFolder
+
+    survey(ProjectFolder(ready.root).edge(folder, None))
+    assert (ready.root / "data/state/harbour" / LEDGER).is_file()
+    changed = ready.root / "data/sites/harbour/deliveries" / DAY / "reads.csv"
+    changed.write_text(FILES["reads.csv"] + "R1,C2,finding,1\n", encoding="utf-8")
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert "deliveries/2026-01-05/reads.csv: altered after it was closed" in said.err
+
+
+def test_an_open_delivery_is_named_and_does_not_count(ready: Shell) -> None:
+    said = ready.delivered("2026-02-01", "--open", reads=FILES["reads.csv"] + "R1,C2,finding,1\n")
+    assert "open: close it with an empty file DONE" in said.out
+    said = ready("check", "harbour")
+    assert said.code == 0
+    assert "note: open and not counted: 2026-02-01 (no file DONE)" in said.out
+    assert "2026-01-05/reads.csv: headers fit, 2 rows" in said.out
+
+
+def test_a_file_with_wrong_headers_is_not_delivered(ready: Shell) -> None:
+    bad = "reader_id,case_id,finding,rateing,comment\nR1,C1,finding,1,x\n"
+    said = ready.delivered("2026-02-01", reads=bad)
+    assert said.code == 2
+    assert "reads.csv: no column 'rating' for rating" in said.err
+    assert "reads.csv: unknown column 'comment'" in said.err
+    assert not (ready.root / "data/sites/harbour/deliveries/2026-02-01").exists()
+
+
+def test_deliver_refuses_names_that_no_input_has_and_absent_files(ready: Shell) -> None:
+    path = str(ready.put("export/raeds.csv", "x\n"))
+    said = ready("deliver", "harbour", path, "export/readers.csv", "export/none/cases.csv")
+    assert said.code == 2
+    assert "raeds.csv: no input of site.yaml has this file — did you mean 'reads.csv'?" in said.err
+    assert "cases.csv: is absent or no file" in said.err
+
+
+def test_a_second_delivery_of_a_day_is_numbered_and_a_bad_date_refused(ready: Shell) -> None:
+    assert "delivered 4 files as 2026-01-05.2 (closed)" in ready.delivered().out
+    assert ready.delivered("yesterday").code == 2
+    assert ready("deliver", "harbour").code == 2
+
+
+def test_without_a_date_a_delivery_is_of_today(ready: Shell, monkeypatch: Any) -> None:
+    from datetime import date
+
+    from vpack_pipeline.cli import site as module
+
+    monkeypatch.setattr(module, "_today", lambda: date(2031, 5, 17))
+    said = ready("deliver", "harbour", "export/reads.csv")
+    assert "as 2031-05-17" in said.out
+
+
+def test_a_needed_file_that_never_came_is_told_and_an_optional_one_noted(vpack: Shell) -> None:
+    vpack("init", "harbour")
+    vpack.filled()
+    path = str(vpack.put("export/readers.csv", FILES["readers.csv"]))
+    vpack("deliver", "harbour", path, "--on", DAY)
+    said = vpack("check", "harbour")
+    assert said.code == 2
+    assert "inputs.reads: no closed delivery holds reads.csv — deliver it" in said.err
+    assert "inputs.predictions: no closed delivery holds predictions.csv" in said.err
+    assert "note: cases: no closed delivery holds cases.csv" in said.out
+
+
+def test_zero_padding_and_case_that_would_match_are_counted_not_printed(ready: Shell) -> None:
+    reads = "reader_id,case_id,finding,rating\nr1,007,finding,1\nR2,7,finding,0\nR2,zz,finding,0\n"
+    ready.delivered(
+        "2026-02-01", cases="case_id,patient_id,index_date\n7,P1,2025-12-01\n", reads=reads
+    )
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert (
+        "inputs.reads, case_id: 4 identifiers match nothing; zero padding would match 1" in said.err
+    )
+    assert "inputs.reads, reader_id: 1 identifiers match nothing" in said.err
+    assert "upper or lower case 1" in said.err
+    assert "zz" not in said.out + said.err
+
+
+def test_identifiers_that_no_spelling_would_match_are_only_noted(ready: Shell) -> None:
+    ready.delivered(
+        "2026-02-01", predictions="case_id,finding,model_id,score\nC9,finding,model-1,0.9\n"
+    )
+    said = ready("check", "harbour")
+    assert said.code == 0
+    assert "note: predictions, case_id: 1 identifiers match nothing" in said.out
+
+
+def test_a_form_that_does_not_fit_is_told_before_anything_is_delivered(vpack: Shell) -> None:
+    vpack("init", "harbour")
+    vpack.edit(
+        "data/sites/harbour/site.yaml",
+        "    file: readers.csv\n",
+        "    file: readers.csv\n    columns: {readr_id: Reader}\n    zone: Mars/Base\n",
+    )
+    said = vpack("check", "harbour")
+    assert "readr_id is no column of readers — did you mean 'reader_id'?" in said.err
+    assert "site.yaml, inputs.readers.zone: is no IANA time zone" in said.err
+
+
+def test_bounded_rules_are_named(ready: Shell) -> None:
+    ready.edit("data/protocols/starter-0.1.yaml", "when: age_years >= 18", "when: has_reference")
+    ready.edit("data/protocols/starter-0.1.yaml", "level: study", "level: case")
+    said = ready("check", "harbour")
+    assert said.code == 0, said.err
+    assert "note: rules adult ask whether a prediction or reference exists" in said.out
+
+
+def test_a_secret_that_did_not_make_the_earlier_tables_is_told(ready: Shell) -> None:
+    from vpack_pipeline.io.project import ProjectFolder
+
+    store = ProjectFolder(ready.root).warehouse
+    store.write_receipt("cohort/deliveries", "harbour", DAY, {"secret": "0" * 16})
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert "site secret: is not the one that made the earlier tables" in said.err
+
+
+def test_a_missing_secret_does_not_hide_the_rest(ready: Shell) -> None:
+    (ready.root / "data/secrets/harbour.key").unlink()
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert "the site secret is missing" in said.err
+    assert "2026-01-05/reads.csv: headers fit" in said.out
+
+
+def test_an_empty_source_and_an_unset_variable_are_told(
+    ready: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = (
+        "sources:\n"
+        "  - {kind: dicomweb, url: https://pacs.example, authorization_variable: PACS_AUTH}"
+    )
+    ready.edit("data/sites/harbour/site.yaml", "sources:", server)
+    (ready.root / "data/dicom/harbour/one.dcm").unlink()
+    said = ready("check", "harbour")
+    assert "sources[0]: the environment variable PACS_AUTH is not set" in said.err
+    assert "sources[1]: data/dicom/harbour is empty" in said.err
+    monkeypatch.setenv("PACS_AUTH", "Bearer hush")
+    said = ready("check", "harbour")
+    assert "sources[0]: a DICOMweb server, which was not asked" in said.out
+    assert "hush" not in said.out + said.err
+
+
+def test_a_broken_model_is_named(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpack_pipeline.io import models
+
+    sql = "select case_id, patient_id, studdy_id as study_id from eligibility.cases"
+    broken = Model("eligibility/included", sql, frozenset({"eligibility/cases"}))
+    monkeypatch.setattr(models, "load", lambda: {"eligibility/included": broken})
+    models.column_lineage.cache_clear()
+    said = ready("check", "harbour")
+    models.column_lineage.cache_clear()
+    assert said.code == 2
+    assert "model eligibility/included" in said.err
+    assert "studdy_id" in said.err
+
+
+def test_a_path_pseudonym_is_resolved_for_the_operator(ready: Shell) -> None:
+    said = ready("check", "harbour", "--file", "0" * 32)
+    assert said.code == 2
+    assert "no scan knows this pseudonym" in said.err
+
+
+def scanned(vpack: Shell, **identifiers: str) -> Pseudonyms:
+    """Leave the state of a scan that saw one image."""
+    from vpack_pipeline.io.dicom import state
+    from vpack_pipeline.io.project import ProjectFolder
+
+    edge = ProjectFolder(vpack.root).edge(study.load(vpack.root, "harbour"), None)
+    ids = edge.pseudonyms
+    row = {
+        "study_id": ids.study(identifiers["study"]),
+        "accession_id": ids.accession(identifiers["accession"]),
+        "patient_id": ids.patient(identifiers["patient"]),
+        "default_case_id": ids.case(identifiers["study"]),
+    }
+    folder = edge.state / state.FOLDER
+    folder.mkdir()
+    headers = {name: [row.get(name)] for name in state.HEADERS}
+    pl.DataFrame(headers, schema=state.HEADERS).write_parquet(folder / "headers.parquet")
+    path = os.fsencode(vpack.root / "data/dicom/harbour/one.dcm")
+    entry = {"file_id": ids.path("one.dcm"), "path": path}
+    manifest = {name: [entry.get(name)] for name in state.MANIFEST}
+    pl.DataFrame(manifest, schema=state.MANIFEST).write_parquet(folder / "manifest.parquet")
+    return ids
+
+
+CASES_OF_STUDIES = (
+    "case_id,patient_id,index_date,study\n"
+    "C1,7,2025-12-01,1.2.3\nC2,007,2025-12-02,0099\nC3,P9,2025-12-02,99\n"
+)
+
+
+def test_studies_and_patients_are_held_to_the_last_scan(ready: Shell) -> None:
+    scanned(ready, study="1.2.3", accession="99", patient="007")
+    ready.delivered("2026-02-01", cases=CASES_OF_STUDIES)
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert (
+        "inputs.cases, study: 1 identifiers match nothing; zero padding would match 1" in said.err
+    )
+    assert (
+        "inputs.cases, patient_id: 2 identifiers match nothing; zero padding would match 1"
+        in said.err
+    )
+
+
+def test_without_cases_every_study_of_the_scan_is_a_case(ready: Shell) -> None:
+    scanned(ready, study="1.2.3", accession="99", patient="007")
+    text = (ready.root / "data/sites/harbour/site.yaml").read_text(encoding="utf-8")
+    ready.put("data/sites/harbour/site.yaml", text.replace("file: cases.csv", "file: unused.csv"))
+    ready.edit(
+        "data/sites/harbour/site.yaml", "  cases:\n    file: unused.csv\n    mode: full\n", ""
+    )
+    shutil.rmtree(ready.root / "data/sites/harbour/deliveries" / DAY)
+    del (given := dict(FILES))["cases.csv"]
+    given["reads.csv"] = "reader_id,case_id,finding,rating\nR1,1.2.3,finding,1\nR1,9.9,finding,1\n"
+    paths = [str(ready.put(f"export/{name}", text)) for name, text in given.items()]
+    assert ready("deliver", "harbour", *paths, "--on", DAY).code == 0
+    said = ready("check", "harbour")
+    assert said.code == 0, said.err
+    assert "note: reads, case_id: 1 identifiers match nothing" in said.out
+
+
+def test_the_pseudonym_of_an_image_file_leads_to_it(ready: Shell) -> None:
+    ids = scanned(ready, study="1.2.3", accession="99", patient="007")
+    said = ready("check", "harbour", "--file", ids.path("one.dcm"))
+    assert said.code == 0
+    assert said.out.strip() == str(ready.root / "data/dicom/harbour/one.dcm")
+
+
+def test_models_that_do_not_parse_are_told(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpack_pipeline.io import models
+
+    def broken() -> None:
+        raise ContractError("dbt_like_sql/x/y.sql:3: not DuckDB SQL")
+
+    monkeypatch.setattr(models, "load", broken)
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert "dbt_like_sql/x/y.sql:3: not DuckDB SQL" in said.err
+
+
+def test_a_source_that_may_not_be_read_is_told(
+    ready: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def denied(path: Any = ".") -> Any:
+        if "dicom" in str(path):
+            raise PermissionError
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert "sources[0]: data/dicom/harbour cannot be read" in ready("check", "harbour").err
+
+
+def test_an_unknown_site_is_told_with_the_nearest(ready: Shell) -> None:
+    said = ready("check", "harbor")
+    assert said.code == 2
+    assert "did you mean 'harbour'?" in said.err
+
+
+def test_the_shell_completes_sites(ready: Shell) -> None:
+    ready("init", "harvest")
+    command = cli.cli.get_command(click.Context(cli.cli), "check")
+    assert command is not None
+    context = click.Context(command, parent=click.Context(cli.cli))
+    (site,) = [p for p in command.params if p.name == "site"]
+    found = [item.value for item in site.shell_complete(context, "harb")]
+    assert found == ["harbour"]
+    ready.monkeypatch.chdir("/")
+    assert site.shell_complete(context, "") == []
+
+
+def seconds_of(*words: str) -> tuple[float, str]:
+    """Processor seconds of a call in its own process, and what it printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "vpack_pipeline", *words],
+        check=False, capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode in (0, 2)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent, done.stderr
+
+
+def test_help_answers_at_once() -> None:
+    assert seconds_of("--help")[0] < 0.5
+    assert seconds_of("check", "--help")[0] < 0.5
+
+
+def test_check_is_quick_and_starts_no_engine() -> None:
+    spent, imported = seconds_of("check", study.site_ids(ROOT)[0])
+    assert spent < 3
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
+    assert names.isdisjoint({"dagster", "duckdb", "great_expectations", "sklearn"})
