@@ -293,6 +293,13 @@ class Adjudication(Document):
     verification_tolerance: Share
     """Largest tolerated difference of verified shares between index-test results."""
 
+    @property
+    def label_sources(self) -> tuple[str, ...]:
+        """Where a label may come from, by this rule: independent sources and the panel."""
+        is_independent = "independent_reference" in self.precedence
+        found: tuple[str, ...] = self.reference_sources if is_independent else ()
+        return found if set(self.precedence) == {"independent_reference"} else (*found, "panel")
+
 
 class OperatingPoint(Document):
     """A threshold on the index test's output, fixed before evaluation."""

@@ -126,7 +126,7 @@ EVALUATION = Evaluation.model_validate(
     {
         "retrospective": {"start": "2025-01-01", "end": "2025-06-30"},
         "prospective": {"start": "2025-07-01", "end": "2025-12-31"},
-        "maturity": {"panel": 30, "pathology": 90},
+        "maturity": {"panel": 30, "pathology": 30},
         "operating_points": [POINT],
         "endpoints": [endpoint()],
         "looks": [Look(cut=LOOK, alpha=0.05)],
@@ -324,6 +324,7 @@ class World:
             cases=self._cases(),
             reference_standard=self.argument("reference_standard"),
             included=self._included(),
+            adjudication=self.adjudication,
             evaluation=self.evaluation,
             cut=self.cut,
         )

@@ -127,6 +127,7 @@ def attributed(
             cases=cases,
             reference_standard=labels,
             included=frames["included"],
+            adjudication=PROTOCOL,
             evaluation=evaluation,
             cut=cut,
         ),
@@ -229,10 +230,11 @@ def test_prospective_window_is_withheld_before_the_first_look() -> None:
 
 
 def test_immature_cases_do_not_enter() -> None:
-    found = attributed(cut=made.INDEX_DATE + datetime.timedelta(days=31))
-    # Panel labels are due after 30 days; those with pathology or without a label after 60.
-    assert row(found, "n_cases")["estimate"] == 7
-    assert row(found, "n_cases", "independent_reference")["estimate"] == 0
+    # Labels of the panel are due after 30 days, of pathology after 60: all cases wait for both.
+    early = attributed(cut=made.INDEX_DATE + datetime.timedelta(days=31))
+    assert row(early, "n_cases")["estimate"] == 0
+    due = attributed(cut=made.INDEX_DATE + datetime.timedelta(days=91))
+    assert row(due, "n_cases")["estimate"] == row(attributed(), "n_cases")["estimate"] > 7
 
 
 def test_attribution_rows_are_fixed_by_the_protocol() -> None:

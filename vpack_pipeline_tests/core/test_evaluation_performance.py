@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from evaluation_world import (
     AFTER,
+    EVALUATION,
     INDEX_TEST,
     LOOK,
     MODEL,
@@ -64,13 +65,20 @@ def test_a_case_is_mature_when_its_source_was_due_before_the_cut():
         split = World([Case(None, date=AFTER)], cut=cut).argument("time_split")
         assert split["is_mature"].to_list() == [is_mature]
         assert split["mature_on"].to_list() == [due]
-    slow = World([Case(None, date=AFTER, expected_source="pathology")], cut=due)
-    assert slow.argument("time_split")["mature_on"][0] == AFTER + datetime.timedelta(days=90)
+
+
+@pytest.mark.parametrize("source", ["panel", "pathology"])
+def test_every_case_matures_with_the_slowest_source_whichever_labels_it(source):
+    slow = EVALUATION.model_copy(update={"maturity": {"panel": 30, "pathology": 90}})
+    case = Case("positive", 0.9, date=AFTER, expected_source=source)
+    split = World([case], cut=AFTER, evaluation=slow).argument("time_split")
+    assert split["mature_on"][0] == AFTER + datetime.timedelta(days=90)
 
 
 def test_a_source_without_maturity_is_an_error_that_names_it():
-    with pytest.raises(InputError, match=r"evaluation.maturity: 'registry' is missing"):
-        World([Case(None, expected_source="registry")]).argument("time_split")
+    incomplete = EVALUATION.model_copy(update={"maturity": {"panel": 30}})
+    with pytest.raises(InputError, match=r"evaluation.maturity: 'pathology' is missing"):
+        World([Case(None)], evaluation=incomplete).argument("time_split")
 
 
 def test_an_early_label_does_not_make_a_case_mature():
@@ -79,7 +87,8 @@ def test_an_early_label_does_not_make_a_case_mature():
         *cases_of(3, "positive", 0.9, date=LOOK - datetime.timedelta(days=61)),
     ]
     late = [Case("positive", 0.9, date=datetime.date(2025, 12, 31), expected_source="pathology")]
-    frame = World([*cases, *late]).run("performance")
+    slow = EVALUATION.model_copy(update={"maturity": {"panel": 30, "pathology": 60}})
+    frame = World([*cases, *late], evaluation=slow).run("performance")
     assert value(frame, "n_cases", window="prospective") == 5
     assert value(frame, "n_immature", window="prospective") == 1
     assert value(frame, "n_positive", window="prospective") == 5

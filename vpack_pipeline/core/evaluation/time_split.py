@@ -12,7 +12,7 @@ import polars as pl
 from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, RETROSPECTIVE
 from vpack_pipeline.document import Window
 from vpack_pipeline.errors import InputError, Problem
-from vpack_pipeline.protocol import Evaluation
+from vpack_pipeline.protocol import Adjudication, Evaluation
 
 OUTSIDE = "outside"
 
@@ -22,13 +22,15 @@ def time_split(
     cases: pl.DataFrame,
     reference_standard: pl.DataFrame,
     included: pl.DataFrame,
+    adjudication: Adjudication,
     evaluation: Evaluation,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Place every case × finding in its window, and say whether it is mature.
 
-    A case is mature when its index date plus the days of its expected source lies before the cut,
-    whether or not a label has come: else early labels, which are mostly positive, would decide.
+    A case is mature when its index date plus the days of the slowest source that may label it lies
+    before the cut, whether or not a label has come: else early labels, which are not like the rest,
+    would decide.
 
     Parameters
     ----------
@@ -43,15 +45,13 @@ def time_split(
     Raises
     ------
     InputError
-        An expected source has no maturity in the protocol.
+        A source of labels has no maturity in the protocol.
     """
-    days = _days(reference_standard, evaluation)
     date = pl.col("index_date")
-    mature_on = date + pl.duration(days=pl.col("maturity_days"))
+    mature_on = date + pl.duration(days=_longest(adjudication, evaluation))
     return (
         reference_standard.select("case_id", "finding", "expected_source")
         .join(cases.select("case_id", "patient_id", "index_date"), on="case_id")
-        .join(days, on="expected_source")
         .join(
             included.select("case_id", pl.lit(True).alias("is_included")), on="case_id", how="left"
         )
@@ -79,10 +79,14 @@ def _within(date: pl.Expr, window: Window) -> pl.Expr:
     return date.is_between(window.start, window.end)
 
 
-def _days(reference_standard: pl.DataFrame, evaluation: Evaluation) -> pl.DataFrame:
-    expected = sorted(set(reference_standard["expected_source"]))
+def _longest(adjudication: Adjudication, evaluation: Evaluation) -> int:
+    """Days until every source that may label a case is due.
+
+    One span for all cases: by the source that labelled it, a case would mature early because a
+    quick label came, and quick labels are not those of the rest.
+    """
     maturity = {str(source): days for source, days in evaluation.maturity.items()}
-    missing = [source for source in expected if source not in maturity]
+    missing = [source for source in adjudication.label_sources if source not in maturity]
     if missing:
         raise InputError(
             [
@@ -90,7 +94,4 @@ def _days(reference_standard: pl.DataFrame, evaluation: Evaluation) -> pl.DataFr
                 for source in missing
             ]
         )
-    return pl.DataFrame(
-        {"expected_source": expected, "maturity_days": [maturity[s] for s in expected]},
-        schema={"expected_source": pl.String, "maturity_days": pl.Int64},
-    )
+    return max(maturity[source] for source in adjudication.label_sources)
