@@ -210,6 +210,8 @@ def reliability(name: str, title: str, bins: Sequence[tuple[Row, Row]]) -> Marku
             continue
         if lower is not None and upper is not None:
             body += _line(*at(mean, lower), *at(mean, upper), "bar w0")
-        body += Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.5" class="dot w0"/>').format(*at(mean, share))
+        body += Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.5" class="dot w0"/>').format(
+            *at(mean, share)
+        )
     description = "Perfect calibration lies on the diagonal; the same figures stand in the table."
     return _open(name, title, description, size + 56, 380) + body + Markup("</svg>")

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from vpack_pipeline import contracts
 from vpack_pipeline.core.evaluation.analysis import primary_point
 from vpack_pipeline.core.pack.headline import WINDOWS
+from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import chapters, figures, palette, wording, words
@@ -173,6 +174,17 @@ class _Page:
     def at_endpoint_title(self, name: str) -> str:
         return next(e.title for e in self.protocol.evaluation.endpoints if e.id == name)
 
+    def at_point_title(self, name: str) -> str:
+        return next(p.title for p in self.protocol.evaluation.operating_points if p.name == name)
+
+    def at_strata_by_variable(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
+        """Variables and their strata, in the order of the bins."""
+        found = set(_column_values(rows, "stratum"))
+        for variable in self.protocol.representativeness.variables:
+            strata = [f"{variable.name}={label}" for label in bin_labels(variable)]
+            if found & set(strata):
+                yield variable.name, [s for s in strata if s in found]
+
     def at_rule_title(self, name: str) -> str:
         titles = {r.id: r.title for r in self.protocol.eligibility.rules}
         return titles.get(name, name.capitalize())
@@ -256,7 +268,7 @@ class _Page:
         found = [r for r in rows if not r.key["stratum"].endswith("=*")]
         if not any(r["estimate"].number is not None for r in found):
             return None
-        strata = _column_values(found, "stratum")
+        strata = [s for _, levels in self.at_strata_by_variable(rows) for s in levels]
         groups = [
             (
                 self.at_stratum_title(s),
@@ -367,12 +379,7 @@ def _any_table(
     rows = book.rows(asset, **where)
     if not rows:
         return Markup('<p class="quiet">{}</p>').format(_why_empty(asset))
-    names: dict[str, Mapping[str, str]] = {
-        "window": words.WINDOWS,
-        "panel_state": words.STATES,
-        "model_id": _Own(),
-        "operating_point": _Own(),
-    }
+    names: dict[str, Mapping[str, str]] = {"window": words.WINDOWS, "model_id": _Own()}
     keys = [c for c in contract.key if c != "metric" and c not in where]
     columns = [(c, _heading(c), names.get(c, {})) for c in keys if len(_column_values(rows, c)) > 1]
     parts: Any = environment.get_template("parts.html.j2").make_module()
@@ -411,13 +418,6 @@ def _pick(rows: Sequence[Row], **where: Any) -> list[Row]:
 
 def _but(rows: Sequence[Row], **where: Any) -> list[Row]:
     return [r for r in rows if all(r.key[name] != value for name, value in where.items())]
-
-
-def _strata_by_variable(rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
-    strata = _column_values(rows, "stratum")
-    for variable in dict.fromkeys(s.partition("=")[0] for s in strata):
-        levels = [s for s in strata if s.partition("=")[0] == variable]
-        yield variable, [s for s in levels if not s.endswith("=*")]
 
 
 def _why_empty(asset: str) -> str:
@@ -471,7 +471,6 @@ _FUNCTIONS = {
     "moment": _moment,
     "notebook": Notes,
     "pick": _pick,
-    "strata_by_variable": _strata_by_variable,
     "title": words.title,
     "why_empty": _why_empty,
 }

@@ -21,8 +21,8 @@ def number(value: float) -> str:
 
     With a true minus, and thousands apart.
 
-    >>> number(0.87349), number(-0.02), number(1234.0), number(37.25), number(0.0002)
-    ('0.873', '−0.020', '1,234', '37.2', '0.0002')
+    >>> number(0.87349), number(-0.02), number(1234.0), number(37.25), number(2e-9)
+    ('0.873', '−0.020', '1,234', '37.2', '<0.0005')
     """
     size = abs(value)
     if size >= 1000 or (size >= 2 and float(value).is_integer()):
@@ -30,7 +30,8 @@ def number(value: float) -> str:
     elif size >= 10:
         text = f"{value:.1f}"
     elif 0 < size < 0.0005:
-        text = f"{value:.1g}" if size >= 0.0001 else f"{value:.0e}"
+        # Too small to be told apart: only that it is no zero.
+        text = "<0.0005" if value > 0 else ">-0.0005"
     else:
         text = f"{value:.3f}"
     return text.replace("-", "−")
