@@ -39,6 +39,14 @@ def lakeside(tmp_path_factory: pytest.TempPathFactory) -> Lakeside:
 
 
 @pytest.fixture(scope="session")
+def lidc(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The other demonstration site, whole."""
+    root = tmp_path_factory.mktemp("lidc")
+    generate("lidc", root)
+    return build(root, "lidc")
+
+
+@pytest.fixture(scope="session")
 def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small sites as generated; nothing is ever built here."""
     root = tmp_path_factory.mktemp("small")
