@@ -1,0 +1,120 @@
+"""The study as prespecified: identical at every site, versioned, its digest in every pack.
+
+What does not belong here: anything that a site refills (``site``), and what a name in a registry
+does (``core``); ``study.load`` resolves those names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from vpack_pipeline.document import Document, Identifier
+from vpack_pipeline.protocol.claims import (
+    Adjudication,
+    Endpoint,
+    Evaluation,
+    Floor,
+    Interval,
+    Look,
+    OperatingPoint,
+    ReferenceSource,
+    Subgroups,
+)
+from vpack_pipeline.protocol.monitoring import (
+    Disclosure,
+    Drift,
+    Escalation,
+    FalseAlarms,
+    Monitor,
+)
+from vpack_pipeline.protocol.population import (
+    Eligibility,
+    Representativeness,
+    Rule,
+    Sampling,
+    Stratum,
+    Variable,
+)
+from vpack_pipeline.protocol.subject import (
+    About,
+    Category,
+    Covariate,
+    EvidenceKind,
+    Finding,
+    IndexTest,
+    IndexTestModel,
+    Output,
+)
+
+__all__ = [
+    "About",
+    "Adjudication",
+    "Category",
+    "Covariate",
+    "Disclosure",
+    "Drift",
+    "Eligibility",
+    "Endpoint",
+    "Escalation",
+    "Evaluation",
+    "EvidenceKind",
+    "FalseAlarms",
+    "Finding",
+    "Floor",
+    "IndexTest",
+    "IndexTestModel",
+    "Interval",
+    "Look",
+    "Monitor",
+    "OperatingPoint",
+    "Output",
+    "Protocol",
+    "ReferenceSource",
+    "Representativeness",
+    "Rule",
+    "Sampling",
+    "Stratum",
+    "Subgroups",
+    "Variable",
+    "digest_of",
+]
+
+
+class Protocol(Document):
+    """The whole study; its top-level keys are the blocks that contracts name."""
+
+    id: Identifier
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}\z")]
+    about: About
+    index_test: IndexTest
+    findings: Annotated[tuple[Finding, ...], Field(min_length=1)]
+    unit_of_analysis: Literal["patient", "study", "breast", "lesion"]
+    """What a case is; the patient is the cluster, always."""
+    covariates: tuple[Covariate, ...] = ()
+    eligibility: Eligibility
+    sampling: Sampling
+    representativeness: Representativeness
+    adjudication: Adjudication
+    evaluation: Evaluation
+    drift: Drift
+    disclosure: Disclosure = Disclosure()
+
+    @property
+    def reference(self) -> str:
+        """``id@version``, as a site names it."""
+        return f"{self.id}@{self.version}"
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the canonical form."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+def digest_of(value: Any) -> str:
+    """Digest plain data by its canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,165 @@
+"""What is taken as correct and what is claimed: adjudication, windows, endpoints, looks.
+
+What does not belong here: how a figure is computed (``core``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from vpack_pipeline.document import (
+    Days,
+    Document,
+    Identifier,
+    Name,
+    Share,
+    Text,
+    Window,
+    Zoned,
+)
+
+ReferenceSource = Literal["pathology", "follow_up", "registry"]
+
+
+class Floor(Document):
+    """An agreement that was asked for beforehand; missing it is printed and closes nothing."""
+
+    statistic: Name
+    value: float
+
+
+class Adjudication(Document):
+    """How reads become a reference standard."""
+
+    precedence: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Rules in order; the first that decides a case gives its label."""
+    reference_sources: tuple[ReferenceSource, ...] = ()
+    """Independent sources in order of trust."""
+    minimum_readers: Annotated[int, Field(ge=1)]
+    """Independent reads that a case needs before a panel rule may decide it."""
+    quorum: Annotated[int, Field(ge=1)]
+    """Concurring reads that a majority needs."""
+    vote: Literal["cut_then_vote", "median_then_cut"] = "cut_then_vote"
+    indeterminate_counts_to_quorum: bool
+    indeterminate_policy: Literal["undecided", "indeterminate"]
+    """What a case is whose deciding reads are indeterminate."""
+    non_diagnostic_policy: Literal["drop_read", "undecided"]
+    """A non-diagnostic read is left out, or leaves the case undecided."""
+    blind_to_index_test: bool
+    blind_to_peers: bool
+    blinding_note: Text | None = None
+    floor: Floor | None = None
+    follow_up_minimum_days: Days
+    """A negative follow-up counts after this many days."""
+    verification_tolerance: Share
+    """Largest tolerated difference of verified shares between index-test results."""
+
+    @property
+    def label_sources(self) -> tuple[str, ...]:
+        """Where a label may come from, by this rule: independent sources and the panel."""
+        is_independent = "independent_reference" in self.precedence
+        found: tuple[str, ...] = self.reference_sources if is_independent else ()
+        return found if set(self.precedence) == {"independent_reference"} else (*found, "panel")
+
+
+class OperatingPoint(Document):
+    """A threshold on the index test's output, fixed before evaluation."""
+
+    name: Name
+    title: Text
+    finding: Name
+    model: Identifier
+    threshold: float
+    """Positive at or beyond this score, in the direction of ``output.higher_is``."""
+    fixed_at: Zoned
+    primary: bool = False
+
+
+class Endpoint(Document):
+    """A claim with a goal that its confidence bound must clear."""
+
+    id: Name
+    title: Text
+    estimand: Text
+    """In words: population, unit, index test, reference standard, how failures count."""
+    metric: Literal["auc", "sensitivity", "specificity", "ppv", "npv"]
+    finding: Name
+    window: Literal["retrospective", "prospective"]
+    operating_point: Name | None = None
+    rank: Literal["primary", "secondary"]
+    comparison: Literal["absolute", "non_inferiority"] = "absolute"
+    goal: Share | None = None
+    """Absolute: the lower confidence bound must lie above."""
+    margin: Share | None = None
+    """Non-inferiority of prospective to retrospective: largest loss; it has no default."""
+    margin_rationale: Text | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.comparison == "absolute" and self.goal is None:
+            raise ValueError("an absolute endpoint needs a goal")
+        if self.comparison == "non_inferiority":
+            if self.margin is None or self.margin_rationale is None:
+                raise ValueError("non-inferiority needs margin and margin_rationale")
+            if self.rank == "primary":
+                raise ValueError("the primary claim is against an absolute goal")
+        if self.metric != "auc" and self.operating_point is None:
+            raise ValueError(f"{self.metric} needs an operating_point")
+        return self
+
+
+class Look(Document):
+    """A data cut at which a prospective verdict is given."""
+
+    cut: date
+    alpha: Annotated[float, Field(gt=0.0, lt=1.0)]
+    """Share of the two-sided alpha spent here."""
+
+
+class Subgroups(Document):
+    """Strata of a subgroup analysis."""
+
+    variables: tuple[Name, ...]
+    """Names of representativeness variables."""
+    minimum_positives: Annotated[int, Field(ge=2)] = 10
+    minimum_negatives: Annotated[int, Field(ge=2)] = 10
+
+
+class Interval(Document):
+    """How confidence intervals are made."""
+
+    level: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    cluster: Literal["patient"] = "patient"
+
+
+class Evaluation(Document):
+    """Windows, operating points, endpoints and looks."""
+
+    retrospective: Window
+    prospective: Window
+    maturity: dict[Literal["panel", "pathology", "follow_up", "registry"], Days]
+    """Days after the index date by which a label of this source is to be had."""
+    operating_points: tuple[OperatingPoint, ...]
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    looks: Annotated[tuple[Look, ...], Field(min_length=1)]
+    subgroups: Subgroups
+    interval: Interval = Interval()
+    replicates: Annotated[int, Field(ge=200, le=20_000)] = 2000
+    seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.prospective.start <= self.retrospective.end:
+            raise ValueError("the prospective window must start after the retrospective one ends")
+        if sum(look.alpha for look in self.looks) > 1 - self.interval.level + 1e-9:
+            raise ValueError("looks spend more alpha than the interval level leaves")
+        cuts = [look.cut for look in self.looks]
+        if cuts != sorted(set(cuts)):
+            raise ValueError("looks must rise without repeats")
+        names = [p.name for p in self.operating_points]
+        if len(set(names)) != len(names):
+            raise ValueError("operating point names repeat")
+        return self

@@ -1,0 +1,101 @@
+"""Whom the set holds: eligibility rules, sampling, the profile that is compared.
+
+What does not belong here: how a rule is compiled (``core.eligibility``).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from vpack_pipeline.document import (
+    Document,
+    Name,
+    Text,
+)
+
+
+class Rule(Document):
+    """One eligibility rule, applied in order."""
+
+    id: Name
+    title: Text
+    kind: Literal["include", "exclude"]
+    """``include`` keeps units for which ``when`` is true, ``exclude`` removes them."""
+    level: Literal["patient", "study", "case"]
+    when: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    """A SQL boolean over the columns of the level's view."""
+    if_unknown: Literal["include", "exclude", "stop"]
+    """What happens to a unit for which ``when`` is null. There is no default."""
+    partition: Literal["before", "after"] = "before"
+    """Applied before or after the set was partitioned."""
+    decided_at: date
+    blind_to: tuple[Literal["scores", "labels", "reads"], ...] = ()
+    """What those who set the rule had not seen."""
+    rationale: Text
+
+
+class Eligibility(Document):
+    """Ordered inclusion and exclusion rules."""
+
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        if len({r.id for r in self.rules}) != len(self.rules):
+            raise ValueError("rule ids repeat")
+        return self
+
+    @property
+    def rules_json(self) -> str:
+        """The rules as JSON text: how a SQL model is given a list."""
+        return json.dumps([r.model_dump(mode="json") for r in self.rules], sort_keys=True)
+
+
+class Stratum(Document):
+    """A sampling stratum and the share of it that was taken."""
+
+    name: Text
+    fraction: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class Sampling(Document):
+    """How cases were drawn from those that occurred."""
+
+    method: Literal["consecutive", "random", "convenience"]
+    strata: tuple[Stratum, ...] = ()
+    """Empty: everything was taken."""
+    depends_on: tuple[Literal["label", "score", "covariates"], ...] = ()
+    note: Text | None = None
+
+
+class Variable(Document):
+    """A variable of the profile: a column of the case view or a covariate."""
+
+    name: Name
+    title: Text
+    kind: Literal["categorical", "numeric"]
+    edges: tuple[float, ...] = ()
+    """Numeric: rising inner bin edges; a bin holds its lower edge."""
+    levels: tuple[Text, ...] = ()
+    """Categorical: the levels printed; all others are ``other``."""
+
+    @model_validator(mode="after")
+    def _binned(self) -> Self:
+        if self.kind == "numeric" and not self.edges:
+            raise ValueError("a numeric variable needs edges")
+        if self.kind == "categorical" and not self.levels:
+            raise ValueError("a categorical variable needs levels")
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges must rise without repeats")
+        return self
+
+
+class Representativeness(Document):
+    """What is profiled, and how distance to the target is measured."""
+
+    variables: Annotated[tuple[Variable, ...], Field(min_length=1)]
+    distances: Annotated[tuple[Name, ...], Field(min_length=1)] = ("smd", "jensen_shannon")
