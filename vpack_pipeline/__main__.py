@@ -1,6 +1,6 @@
 """``python -m vpack_pipeline`` is ``vpack``."""
 
-from vpack_pipeline.cli import main
+from vpack_pipeline.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

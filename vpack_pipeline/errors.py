@@ -19,6 +19,7 @@ What does not belong here: how an error is shown (``cli``).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,8 +95,18 @@ class TableError(VpackError):
     def __init__(self, table: str, exception: BaseException) -> None:
         self.table = table
         self.exception_type = type(exception).__name__
-        where = _innermost_line(exception)
-        super().__init__(f"{table}: {self.exception_type}{where}")
+        super().__init__(f"{table}: {described(exception)}")
+
+
+def described(exception: BaseException) -> str:
+    """Name a foreign exception by type and place; its text could carry values.
+
+    Of an operating-system error the system's own words are safe: they name no file.
+    """
+    words = ""
+    if isinstance(exception, OSError) and exception.errno is not None:
+        words = f" ({os.strerror(exception.errno)})"
+    return f"{type(exception).__name__}{words}{_innermost_line(exception)}"
 
 
 def _innermost_line(exception: BaseException) -> str:

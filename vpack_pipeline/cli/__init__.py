@@ -16,7 +16,7 @@ from typing import Final
 import click
 
 from vpack_pipeline import __version__
-from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError
+from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError, described
 
 COMMANDS: Final[dict[str, str]] = {
     "init": "vpack_pipeline.cli.site",
@@ -97,11 +97,22 @@ SITE: Final = click.argument("site", shell_complete=complete_site)
 """The argument that names a site, completed by the shell."""
 
 
+SAME: Final = 5
+"""More problems than this that differ only in their place share one line."""
+
+
 def show(problems: tuple[Problem, ...], title: str) -> None:
-    """Print problems, one line each, to standard error."""
+    """Print problems to standard error, one line each; many of one kind share a line."""
     click.echo(title, err=True)
+    kinds: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
-        click.echo(f"  {problem}", err=True)
+        kinds.setdefault((problem.what, problem.remedy), []).append(problem)
+    for alike in kinds.values():
+        if len(alike) > SAME:
+            where = f"{alike[0].where} and {len(alike) - 1} more"
+            alike = [Problem(where, alike[0].what, alike[0].remedy)]
+        for problem in alike:
+            click.echo(f"  {problem}", err=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -124,3 +135,22 @@ def main(arguments: list[str] | None = None) -> None:
     except VpackError as error:
         click.echo(f"internal: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001  the text of a foreign exception may carry values
+        click.echo(f"internal: {described(error)}", err=True)
+        sys.exit(3)
+
+
+def run() -> None:
+    """Be the program ``vpack``: leave without the libraries' own farewell.
+
+    SQLAlchemy's dialect and Great Expectations keep DuckDB's types alive until the end, which
+    DuckDB's bindings report on standard error as a leak.
+    """
+    code: int | str | None = 0
+    try:
+        main()
+    except SystemExit as left:
+        code = left.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0)
