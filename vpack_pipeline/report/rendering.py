@@ -25,6 +25,17 @@ from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import chapters, figures, palette, wording, words
 from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.rows import (
+    Notes,
+    but,
+    column_values,
+    heading,
+    metrics_of,
+    moment,
+    pick,
+    why_empty,
+)
+from vpack_pipeline.report.study import flow_drawing, reference_line
 from vpack_pipeline.site import Site
 
 HIDING_NOTE = (
@@ -69,22 +80,6 @@ def render(
         raise ContractError(f"report: a template names what there is not: {error}") from None
     wording.check(html)
     return html.encode()
-
-
-class Notes(list[str]):
-    """The numbered notes below one table: each text once, in the order of mention."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.id = name
-        self._cells: dict[str, int] = {}
-
-    def mark(self, reason: Cell) -> int:
-        """Give the number of a note, adding it where it is new."""
-        if reason.text not in self._cells:
-            self.append(reason.__html__())
-            self._cells[reason.text] = len(self)
-        return self._cells[reason.text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +174,7 @@ class _Page:
 
     def at_strata_by_variable(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
         """Variables and their strata, in the order of the bins."""
-        found = set(_column_values(rows, "stratum"))
+        found = set(column_values(rows, "stratum"))
         for variable in self.protocol.representativeness.variables:
             strata = [f"{variable.name}={label}" for label in bin_labels(variable)]
             if found & set(strata):
@@ -192,9 +187,7 @@ class _Page:
     def at_ordered_rules(self, rows: Sequence[Row]) -> list[str]:
         """Rules that removed a case, in the protocol's order, all rules at once last."""
         order = {r.id: i for i, r in enumerate(self.protocol.eligibility.rules)}
-        found = [
-            r.key["rule"] for r in _pick(rows, metric="n_removed") if r.says("estimate") != "0"
-        ]
+        found = [r.key["rule"] for r in pick(rows, metric="n_removed") if r.says("estimate") != "0"]
         return sorted(found, key=lambda r: order.get(r, len(order)))
 
     def at_variable_title(self, name: str) -> str:
@@ -219,7 +212,7 @@ class _Page:
         order = self.at_sets()
         bins = [
             [r for s in order for r in rows if r.key["bin_order"] == b and r.key["set"] == s]
-            for b in _column_values(rows, "bin_order")
+            for b in column_values(rows, "bin_order")
         ]
         return [b for b in bins if any(r.says("n") != "0" for r in b)]
 
@@ -233,7 +226,7 @@ class _Page:
         """Rules of the audit that removed no mature case."""
         return [
             self.at_rule_title(r.key["rule"])
-            for r in _pick(rows, metric="n_removed")
+            for r in pick(rows, metric="n_removed")
             if r.says("estimate") == "0"
         ]
 
@@ -261,7 +254,7 @@ class _Page:
         ]
 
     def at_flow_drawing(self) -> Markup:
-        return _flow_drawing(self.book, self.protocol)
+        return flow_drawing(self.book, self.protocol)
 
     def at_forest_drawing(self, finding: Finding, metric: str) -> Markup | None:
         rows = self.book.rows("evaluation/subgroups", finding=finding.name, metric=metric)
@@ -292,75 +285,17 @@ class _Page:
             window=window,
             model_id=self.protocol.index_test.primary.id,
         )
-        strata = [s for s in _column_values(rows, "stratum") if s != "all"]
+        strata = [s for s in column_values(rows, "stratum") if s != "all"]
         bins = [
             (
-                _pick(rows, stratum=s, metric="mean_probability")[0],
-                _pick(rows, stratum=s, metric="observed_rate")[0],
+                pick(rows, stratum=s, metric="mean_probability")[0],
+                pick(rows, stratum=s, metric="observed_rate")[0],
             )
             for s in strata
         ]
         if not any(p["estimate"].number is not None for p, _ in bins):
             return None
         return figures.reliability(f"reliability-{finding.name}-{window}", "Reliability", bins)
-
-
-def reference_line(protocol: Protocol) -> str:
-    """Say in one line who decides what is correct."""
-    rule = protocol.adjudication
-    sources = [words.SOURCES[s] for s in rule.reference_sources]
-    panel = (
-        f"at least {rule.minimum_readers} independent reader(s), of whom {rule.quorum} must concur"
-    )
-    if "third_reader" in rule.precedence:
-        panel += ", else a further reader decides"
-    elif "consensus" in rule.precedence:
-        panel += ", else they settle it in consensus"
-    has_panel = any(name != "independent_reference" for name in rule.precedence)
-    first = " or ".join(sources)
-    if not first:
-        return f"{panel.capitalize()}."
-    text = f"{first.capitalize()} where it has come"
-    if "follow_up" in rule.reference_sources:
-        text += f" (a negative follow-up after {rule.follow_up_minimum_days} days)"
-    return f"{text}; otherwise {panel}." if has_panel else f"{text}."
-
-
-def _flow_drawing(book: Book, protocol: Protocol) -> Markup:
-    units = (("case", "cases"), ("patient", "patients"))
-    rows = {unit: book.rows("eligibility/flow", unit=unit) for unit, _ in units}
-
-    def counts(i: int, column: str) -> tuple[tuple[Cell, str], ...]:
-        return tuple((rows[unit][i][column], name) for unit, name in units)
-
-    steps = [
-        figures.Step(rows["case"][i].says("title"), counts(i, "removed"), counts(i, "remaining"))
-        for i in range(1, len(rows["case"]))
-    ]
-    ends = [
-        _window_end(book, finding, window, protocol.index_test.primary.id)
-        for finding in protocol.findings
-        for window in WINDOWS
-    ]
-    return figures.flow(counts(0, "remaining"), steps, ends)
-
-
-def _window_end(book: Book, finding: Finding, window: str, model: str) -> list[str]:
-    lines = [words.WINDOWS[window], finding.title]
-    for metric in ("n_immature", "n_cases", "n_positive", "n_negative", "n_indeterminate",
-                   "n_undecided", "n_failed"):  # fmt: skip
-        row = book.row(
-            "evaluation/performance",
-            finding=finding.name,
-            window=window,
-            model_id=model,
-            stratum="all",
-            metric=metric,
-        )
-        shown = row.says("estimate") or row.says("status")
-        name = "Label due" if metric == "n_cases" else words.title(words.METRICS, metric)
-        lines.append(f"{name}: {shown}")
-    return lines
 
 
 def _block(environment: jinja2.Environment, modules: dict[str, Any], block: chapters.Block) -> str:
@@ -378,10 +313,10 @@ def _any_table(
     contract = contracts.load()[asset]
     rows = book.rows(asset, **where)
     if not rows:
-        return Markup('<p class="quiet">{}</p>').format(_why_empty(asset))
+        return Markup('<p class="quiet">{}</p>').format(why_empty(asset))
     names: dict[str, Mapping[str, str]] = {"window": words.WINDOWS, "model_id": _Own()}
     keys = [c for c in contract.key if c != "metric" and c not in where]
-    columns = [(c, _heading(c), names.get(c, {})) for c in keys if len(_column_values(rows, c)) > 1]
+    columns = [(c, heading(c), names.get(c, {})) for c in keys if len(column_values(rows, c)) > 1]
     parts: Any = environment.get_template("parts.html.j2").make_module()
     made: Markup = parts.long(name, caption, rows, columns)
     return made
@@ -397,80 +332,15 @@ class _Own(dict[str, str]):
         return name
 
 
-def _heading(column: str) -> str:
-    return {"model_id": "Model", "reader_id": "Reader"}.get(column, words.title({}, column))
-
-
-def _column_values(rows: Sequence[Row], column: str) -> list[Any]:
-    found = list(dict.fromkeys(r.key[column] for r in rows))
-    return sorted(found, key=_WINDOW_ORDER.index) if column == "window" else found
-
-
-def _metrics_of(rows: Sequence[Row]) -> list[str]:
-    known = {name: i for i, name in enumerate(_ORDER)}
-    found = _column_values(rows, "metric")
-    return sorted(found, key=lambda m: (known.get(m, len(known)), m))
-
-
-def _pick(rows: Sequence[Row], **where: Any) -> list[Row]:
-    return [r for r in rows if all(r.key[name] == value for name, value in where.items())]
-
-
-def _but(rows: Sequence[Row], **where: Any) -> list[Row]:
-    return [r for r in rows if all(r.key[name] != value for name, value in where.items())]
-
-
-def _why_empty(asset: str) -> str:
-    reason = contracts.load()[asset].may_be_empty
-    return f"Nothing to show: {reason}." if reason else "Nothing to show."
-
-
-def _moment(value: datetime.datetime) -> str:
-    return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-_WINDOW_ORDER = (*WINDOWS, "prospective_minus_retrospective")
-
-_ORDER = (
-    "n_patients",
-    "n_cases",
-    "n_immature",
-    "n_positive",
-    "n_negative",
-    "n_indeterminate",
-    "n_undecided",
-    "n_failed",
-    "prevalence",
-    "auc",
-    "auc_completed_only",
-    "auc_worst_case",
-    "auc_best_case",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "flagged_per_1000",
-    "missed_per_1000",
-    "false_alarms_per_1000",
-    "tp",
-    "fn",
-    "fp",
-    "tn",
-    "smd",
-    "jensen_shannon",
-    "jensen_shannon_null95",
-)
-"""Metrics in the order of print; those that are not here follow by name."""
-
 _FUNCTIONS = {
-    "but": _but,
+    "but": but,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
-    "column_values": _column_values,
-    "has": lambda rows, **where: bool(_pick(rows, **where)),
-    "metrics_of": _metrics_of,
-    "moment": _moment,
+    "column_values": column_values,
+    "has": lambda rows, **where: bool(pick(rows, **where)),
+    "metrics_of": metrics_of,
+    "moment": moment,
     "notebook": Notes,
-    "pick": _pick,
+    "pick": pick,
     "title": words.title,
-    "why_empty": _why_empty,
+    "why_empty": why_empty,
 }

@@ -76,7 +76,7 @@ METRICS: Final[Mapping[str, str]] = {
     "path_unresolved": "Cases left undecided",
     "percent_agreement": "Agreement of pairs of readers",
     "perfect_model_accuracy": "Apparent accuracy of a perfect model",
-    "perfect_model_errors_unanimous": "Share of a perfect model's disagreements that are with unanimous panels",
+    "perfect_model_errors_unanimous": "A perfect model's disagreements with unanimous panels",
     "perfect_model_sensitivity": "Apparent sensitivity of a perfect model",
     "perfect_model_specificity": "Apparent specificity of a perfect model",
     "planned_power": "Planned power",

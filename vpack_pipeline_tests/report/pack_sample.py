@@ -94,7 +94,7 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
         module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
         arguments = {name: pool[source] for name, source in contract.inputs.items()}
         arguments |= {name: getattr(protocol, name) for name in contract.protocol}
-        arguments |= {name: published for name in contract.outside}
+        arguments |= dict.fromkeys(contract.outside, published)
         if contract.uses_cut:
             arguments["cut"] = cut
         made = getattr(module, contract.table)(**arguments)
@@ -269,7 +269,10 @@ def _excluded(cases: list[dict], rules) -> list[dict]:
             for name, applies in (
                 ("not_in_development", case["in_development"]),
                 ("diagnostic", not case["is_diagnostic"]),
-                ("no_bedside_ward", covariates["setting"] == "inpatient" and covariates["portable"]),
+                (
+                    "no_bedside_ward",
+                    covariates["setting"] == "inpatient" and covariates["portable"],
+                ),
             )
             if applies
         ]
@@ -292,7 +295,7 @@ def _flow(cases: list[dict], excluded: list[dict], rules) -> pl.DataFrame:
     rows = []
     for unit, field in (("case", "case_id"), ("patient", "patient_id"), ("study", "study_id")):
         total = len({c[field] for c in cases})
-        left = set(c["case_id"] for c in cases)
+        left = {c["case_id"] for c in cases}
         before = total
         start = {"rule": "start", "title": "Delivered", "kind": "start", "level": "all"}
         ordered = [(0, start)] + [

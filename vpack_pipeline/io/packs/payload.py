@@ -116,7 +116,9 @@ def _csv_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+        shown = f"'{value}" if value.startswith(FORMULA_STARTS) else value
+        # The csv module leaves a lone CR unquoted, which readers take for a new line.
+        return shown.replace("\r", " ")
     # repr of a float is the shortest text that reads back as the same number.
     return repr(value) if isinstance(value, float) else str(value)
 

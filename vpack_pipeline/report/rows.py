@@ -1,0 +1,101 @@
+"""Selecting and ordering rows of printed tables for the templates. No words and no numbers here."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from vpack_pipeline import contracts
+from vpack_pipeline.core.pack.headline import WINDOWS
+from vpack_pipeline.report import words
+from vpack_pipeline.report.book import Cell, Row
+
+
+class Notes(list[str]):
+    """The numbered notes below one table: each text once, in the order of mention."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.id = name
+        self._cells: dict[str, int] = {}
+
+    def mark(self, reason: Cell) -> int:
+        """Give the number of a note, adding it where it is new."""
+        if reason.text not in self._cells:
+            self.append(reason.__html__())
+            self._cells[reason.text] = len(self)
+        return self._cells[reason.text]
+
+
+def heading(column: str) -> str:
+    """Name a key column in a table's head."""
+    return {"model_id": "Model", "reader_id": "Reader"}.get(column, words.title({}, column))
+
+
+def column_values(rows: Sequence[Row], column: str) -> list[Any]:
+    """List the distinct values of a key column, windows in the order of time."""
+    found = list(dict.fromkeys(r.key[column] for r in rows))
+    return sorted(found, key=_WINDOW_ORDER.index) if column == "window" else found
+
+
+def metrics_of(rows: Sequence[Row]) -> list[str]:
+    """List the metrics of rows in the order of print."""
+    known = {name: i for i, name in enumerate(_ORDER)}
+    found = column_values(rows, "metric")
+    return sorted(found, key=lambda m: (known.get(m, len(known)), m))
+
+
+def pick(rows: Sequence[Row], **where: Any) -> list[Row]:
+    """Select rows by their key."""
+    return [r for r in rows if all(r.key[name] == value for name, value in where.items())]
+
+
+def but(rows: Sequence[Row], **where: Any) -> list[Row]:
+    """Leave out rows by their key."""
+    return [r for r in rows if all(r.key[name] != value for name, value in where.items())]
+
+
+def why_empty(asset: str) -> str:
+    """Say why a table has no row."""
+    reason = contracts.load()[asset].may_be_empty
+    return f"Nothing to show: {reason}." if reason else "Nothing to show."
+
+
+def moment(value: datetime.datetime) -> str:
+    """Write a time to the minute, in UTC."""
+    return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+_WINDOW_ORDER = (*WINDOWS, "prospective_minus_retrospective")
+
+_ORDER = (
+    "n_patients",
+    "n_cases",
+    "n_immature",
+    "n_positive",
+    "n_negative",
+    "n_indeterminate",
+    "n_undecided",
+    "n_failed",
+    "prevalence",
+    "auc",
+    "auc_completed_only",
+    "auc_worst_case",
+    "auc_best_case",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "flagged_per_1000",
+    "missed_per_1000",
+    "false_alarms_per_1000",
+    "tp",
+    "fn",
+    "fp",
+    "tn",
+    "smd",
+    "jensen_shannon",
+    "jensen_shannon_null95",
+)
+"""Metrics in the order of print; those that are not here follow by name."""

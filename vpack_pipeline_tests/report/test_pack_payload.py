@@ -1,0 +1,167 @@
+"""What a pack holds: aggregates only, disarmed, described, the same for the same inputs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import polars as pl
+import pytest
+import yaml
+
+from vpack_pipeline import contracts
+from vpack_pipeline.io import packs
+from vpack_pipeline.io.packs.payload import to_csv
+from vpack_pipeline.protocol import Protocol
+
+
+def payload(study, **changed) -> dict[str, bytes]:
+    given = {
+        "html": b"<!doctype html>",
+        "protocol": study.protocol,
+        "claim": study.claim,
+        "tables": study.tables,
+        "contracts": contracts.load(),
+        "receipts": study.receipts,
+        "site_id": "lakeside",
+        "cut": study.cut,
+    }
+    return packs.pack_payload(**(given | changed))
+
+
+@pytest.fixture(scope="module")
+def made(study) -> dict[str, bytes]:
+    return payload(study)
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+def test_exported_tables_travel_with_a_schema_and_row_level_tables_do_not(made):
+    tables = {p.removeprefix("tables/").removesuffix(".csv") for p in made if p.endswith(".csv") and p.startswith("tables/")}  # fmt: skip
+    expected = {
+        a.replace("/", ".") for a, c in contracts.load().items() if c.export and c.section != "pack"
+    }
+    assert tables == expected
+    assert all(f"tables/{t}.schema.json" in made for t in tables)
+    assert not any("cohort" in p for p in made if p.startswith("tables/"))
+
+
+def test_no_pseudonym_of_a_patient_or_case_travels(made, study):
+    everything = b"".join(made.values())
+    for table, column in (("eligibility/cases", "case_id"), ("eligibility/cases", "patient_id")):
+        assert not any(v.encode() in everything for v in study.tables[table][column].unique())
+
+
+def test_no_small_count_travels(made):
+    for path, content in made.items():
+        if path.startswith("tables/") and path.endswith(".csv"):
+            contract = contracts.load()[
+                path.removeprefix("tables/").removesuffix(".csv").replace(".", "/", 1)
+            ]
+            counts = [c.name for c in contract.columns if c.disclosure == "count"]
+            for row in rows(content):
+                assert not any(row[c] and 0 < int(row[c]) < 11 for c in counts)  # fmt: skip
+
+
+def test_the_protocol_travels_whole_and_canonical(made, study):
+    assert (
+        Protocol.model_validate(yaml.safe_load(made["protocol.yaml"])).digest
+        == study.protocol.digest
+    )
+
+
+def test_the_checklist_travels_as_json(made):
+    items = json.loads(made["claim.json"])["items"]
+    assert [i["item"] for i in items] == list(range(1, 45))
+    assert set(items[0]) == {"item", "status", "evidence", "basis", "reason", "title", "section"}
+
+
+def test_receipts_travel_without_secret_authentication_or_counts_of_row_level_tables(made):
+    row_level = json.loads(made["gates/cohort.reads.receipt.json"])
+    aggregate = json.loads(made["gates/evaluation.performance.receipt.json"])
+    for receipt in (row_level, aggregate):
+        assert not receipt.keys() & {"secret", "mac", "fingerprint", "quarantined"}
+        assert receipt["outcome"] == "pass"
+        assert receipt["table_digest"]
+    assert "rows" not in row_level
+    assert not row_level["checks"][0].keys() & {"element_count", "unexpected_count"}
+    assert aggregate["checks"][0]["element_count"] == 7
+    assert "gates/cohort.reads.contract.json" in made
+
+
+def test_the_plan_travels_as_data(made):
+    plan = json.loads(made["drift/plan.json"])
+    assert len(plan["monitors"]) == len(plan["prespecified"]["monitors"])
+    assert made["drift/baseline.csv"] == made["tables/drift.baseline.csv"]
+
+
+def test_the_same_inputs_give_the_same_bytes(made, study):
+    tables = dict(reversed(study.tables.items()))
+    assert payload(study, tables=tables) == made
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_a_text_that_a_spreadsheet_would_run_is_disarmed(text):
+    assert rows(to_csv(pl.DataFrame({"a": [text]})))[0]["a"] == f"'{text}".replace("\r", " ")
+
+
+def test_numbers_keep_their_sign_and_every_digit():
+    value = -0.1 + 1e-17
+    assert float(rows(to_csv(pl.DataFrame({"a": [value]})))[0]["a"]) == value
+
+
+def test_a_pack_of_this_payload_is_published_whole(made, tmp_path, study):
+    published = packs.publish(
+        root_packs=tmp_path, site_id="lakeside", protocol_version="1.0", cut=study.cut, payload=made
+    )
+    assert packs.verify(published.path) == []
+
+
+def publish_look(tmp_path, study, **changed):
+    return packs.publish(
+        root_packs=tmp_path,
+        site_id="lakeside",
+        protocol_version="1.0",
+        cut=study.cut,
+        payload=payload(study, **changed),
+    )
+
+
+def test_the_verdict_of_a_look_is_read_from_the_first_pack_published_at_it(tmp_path, study):
+    first = publish_look(tmp_path, study)
+    publish_look(tmp_path, study, html=b"another")
+    looks = packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-09-01")
+    shown = study.tables["evaluation/endpoints"].filter(
+        (pl.col("look") == "2026-07-20") & pl.col("verdict").is_not_null()
+    )
+    assert set(looks["pack_version"]) == {first.version}
+    assert dict(looks.select("endpoint", "verdict").iter_rows()) == dict(
+        shown.select("endpoint", "verdict").iter_rows()
+    )
+    assert looks["estimate"].drop_nulls().is_in(shown["estimate"].to_list()).all()
+
+
+def test_before_the_look_there_is_nothing_to_quote(tmp_path, study):
+    assert packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-07-20").height == 0
+    publish_look(tmp_path, study)
+    assert packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-07-19").height == 0
+
+
+def test_a_protocol_changed_since_voids_the_look(tmp_path, study):
+    publish_look(tmp_path, study)
+    evaluation = study.protocol.evaluation.model_copy(update={"seed": 1})
+    other = study.protocol.model_copy(update={"evaluation": evaluation})
+    looks = packs.published_looks(tmp_path, "lakeside", other)
+    assert set(looks["verdict"]) == {"refused"}
+    assert looks["estimate"].null_count() == looks.height
+
+
+def test_an_altered_pack_of_a_look_is_refused(tmp_path, study):
+    path = publish_look(tmp_path, study).path / "data/tables/evaluation.endpoints.csv"
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace("not_met", "met"))
+    with pytest.raises(Exception, match="was changed"):
+        packs.published_looks(tmp_path, "lakeside", study.protocol)

@@ -1,0 +1,234 @@
+"""The page: its numbers come from the table, its order from the design, and nothing runs in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import pickle
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+from conftest import complete, rendered
+from pack_sample import sample
+
+from vpack_pipeline.errors import ContractError, DocumentError
+from vpack_pipeline.report import chapters, palette, wording
+
+VOID = {"meta", "line", "rect", "circle", "path", "br"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask about."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.ids, self.links, self.tags, self.headings = [], [], Counter(), []
+        self.anchors, self.regions, self.attributes, self.open = [], [], [], []
+        self._anchor = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags[tag] += 1
+        self.attributes.append((tag, given))
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "a":
+            self.links.append(given["href"])
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.open.append(tag)
+        if "data-anchor" in given:
+            self._anchor = given["data-anchor"]
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self._anchor is not None:
+            self.anchors.append((self._anchor, data))
+            self._anchor = None
+
+
+@pytest.fixture(scope="module")
+def parsed(page) -> Page:
+    return Page(page)
+
+
+def test_every_printed_figure_has_the_text_that_the_table_gives_its_anchor(parsed, study):
+    texts = dict(study.report.select("anchor", "text").iter_rows())
+    assert len(parsed.anchors) > 1000
+    for anchor, shown in parsed.anchors:
+        assert texts[anchor] == shown or (texts[anchor] == "" and shown == "–")
+
+
+def test_every_anchor_is_traced_to_a_cell_of_an_exported_table(study):
+    assert study.report["anchor"].is_unique().all()
+    first = study.report.filter(pl.col("anchor").str.starts_with("first."))
+    assert first.height > 50
+    assert set(first["asset"]) == {"evaluation/performance", "evaluation/operating_points"}
+
+
+def test_a_figure_that_is_not_in_the_table_is_an_error_and_no_blank(study):
+    gone = "first.nodule_or_mass.prospective.sensitivity.intention_to_diagnose.estimate"
+    less = study.report.filter(pl.col("anchor") != gone)
+    assert less.height == study.report.height - 1
+    with pytest.raises(ContractError, match="no printed figure"):
+        rendered(study, report=less)
+
+
+def test_a_missing_table_row_is_an_error(study):
+    less = study.report.filter(
+        ~((pl.col("asset") == "evaluation/verification") & pl.col("row_key").str.contains('"share_verified"'))
+    )  # fmt: skip
+    with pytest.raises((ContractError, IndexError)):
+        rendered(study, report=less)
+
+
+def test_the_first_page_keeps_its_order(page):
+    first = page[page.index('<section id="first"') : page.index('<section id="claim"')]
+    order = [
+        "Product", "Intended use", "Built, funded, held", "Data cut", "Kind of evidence",
+        "Reference standard", "Included cases whose label is due", "Sensitivity", "Specificity",
+        "Of 1,000 examinations", "Unaided readers", "Match to the target", "Largest exclusion",
+        "Error or label noise?", "Biggest limitation", "What this does not show", "How was the set built?",
+    ]  # fmt: skip
+    places = [first.index(words) for words in order]
+    assert places == sorted(places)
+    for question, chapter in chapters.QUESTIONS:
+        assert f'<a href="#{chapter}">{question}</a>' in first
+
+
+def test_the_windows_stand_side_by_side_with_interval_and_verdict(page):
+    table = page[page.index('id="first-figures-nodule_or_mass-caption"') :]
+    table = re.sub("<[^>]*>", " ", table[: table.index("</table>")])
+    assert re.search(r"Retrospective\s+Prospective", table)
+    assert (
+        len(re.findall(r"\d+\.\d% to \d+\.\d%", re.sub(r"\s+", " ", table).replace(" to ", " to ")))
+        >= 4
+    )
+    assert re.search("not met|inconclusive|met", table)
+
+
+def test_every_claim_item_points_to_a_place_in_the_page(parsed, study):
+    assert study.claim["item"].to_list() == list(range(1, 45))
+    assert set(study.claim["evidence"]) <= set(parsed.ids)
+
+
+def test_blocks_and_links_lead_somewhere_and_ids_are_unique(parsed):
+    assert [i for i, n in Counter(parsed.ids).items() if n > 1] == []
+    assert {link.removeprefix("#") for link in parsed.links} <= set(parsed.ids)
+    assert all(link.startswith("#") for link in parsed.links)
+    assert {b.id for b in chapters.blocks()} <= set(parsed.ids)
+
+
+def test_the_page_is_self_contained_small_and_runs_nothing(page, parsed):
+    assert len(page.encode()) < 1_000_000
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
+    assert not parsed.tags.keys() & {"script", "img", "link", "iframe", "object", "form", "input"}
+    for _, given in parsed.attributes:
+        assert not any(name.startswith("on") or name == "src" for name in given)
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_a_screen_reader_finds_its_way(page, parsed):
+    assert '<html lang="en">' in page
+    assert parsed.tags["main"] == parsed.tags["header"] == parsed.tags["footer"] == 1
+    assert parsed.headings[0] == 1
+    assert parsed.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(parsed.headings, parsed.headings[1:], strict=False))
+    assert parsed.tags["caption"] == parsed.tags["table"]
+    assert parsed.tags["title"] == parsed.tags["svg"] + 1
+    cells = [given for tag, given in parsed.attributes if tag == "th"]
+    assert all(given.get("scope") in ("col", "row", "rowgroup") for given in cells)
+    labelled = [given for tag, given in parsed.attributes if "aria-labelledby" in given]
+    assert all(set(g["aria-labelledby"].split()) <= set(parsed.ids) for g in labelled)
+
+
+def test_synthetic_data_is_labelled_and_the_boundary_is_stated_once(page, study):
+    assert '<div class="banner"' in page
+    assert page.count(wording.BOUNDARY) == 1
+    real = study.site.model_copy(update={"synthetic": ()})
+    assert '<div class="banner"' not in rendered(study, site=real)
+
+
+def test_documents_are_printed_as_text_and_never_as_markup(study):
+    site = study.site.model_copy(update={"title": '<script>alert("x")</script>'})
+    made = rendered(study, site=site)
+    assert "<script" not in made
+    assert "&lt;script&gt;" in made
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "FDA-cleared", "FDA approved", "CE marked", "ce-MARKED", "HIPAA-compliant", "GxP compliant",
+        "clinically proven", "regulatory-grade", "guaranteed", "FDA\ncleared", "C<b>E</b> marked",
+    ],
+)  # fmt: skip
+def test_a_status_that_a_pack_cannot_claim_fails_the_page(claim):
+    with pytest.raises(DocumentError, match="it would say"):
+        wording.check(f"<p>The product is {claim}.</p>")
+
+
+@pytest.mark.parametrize("fine", ["the FDA was not asked", wording.BOUNDARY, "face marked", "CEO"])
+def test_other_words_pass(fine):
+    wording.check(f"<p>{fine}</p>")
+
+
+def test_forbidden_words_of_a_site_reach_no_page(study):
+    site = study.site.model_copy(update={"notes": ("Our archive is HIPAA-compliant.",)})
+    with pytest.raises(DocumentError):
+        rendered(study, site=site)
+
+
+@pytest.mark.parametrize("scheme", [palette.LIGHT, palette.DARK])
+def test_text_stands_out_from_its_ground(scheme):
+    for ink, ground in palette.TEXT_ON:
+        assert palette.contrast(scheme[ink], scheme[ground]) >= 4.5, (ink, ground)
+
+
+def test_the_same_inputs_give_the_same_bytes_under_another_hash_seed_zone_and_locale(
+    tmp_path, study, page
+):
+    names = ("report", "claim", "protocol", "site", "receipts", "cut")
+    (tmp_path / "in.pkl").write_bytes(pickle.dumps({n: getattr(study, n) for n in names}))
+    code = (
+        "import pickle, sys\n"
+        "from vpack_pipeline.report import render\n"
+        "sys.stdout.buffer.write(render(**pickle.load(open(sys.argv[1], 'rb'))))\n"
+    )
+    env = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "in.pkl")],
+        env=env,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == page.encode()
+
+
+def test_before_the_first_look_the_prospective_window_is_withheld_and_says_why():
+    early = complete(sample(cut=dt.date(2026, 7, 19), n=400))
+    made = rendered(early)
+    assert "no look yet: the first look is the cut 2026-07-20" in made
+    texts = dict(early.report.select("anchor", "text").iter_rows())
+    at = "first.nodule_or_mass.prospective.sensitivity.intention_to_diagnose."
+    assert texts[f"{at}estimate"] == ""
+    assert texts[f"{at}status"] == "withheld"
+
+
+def test_no_hidden_count_is_printed_anywhere_in_its_cell(study):
+    small = study.report.filter(
+        pl.col("column").is_in(["n", "events", "removed", "entered", "remaining"])
+    )
+    numbers = small["text"].cast(pl.Int64, strict=False).drop_nulls()
+    assert numbers.filter((numbers > 0) & (numbers < 11)).len() == 0
