@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,19 @@ def survey(edge: Edge) -> tuple[Delivery, ...]:
         A closed delivery was altered after it was first seen, or holds a file that no input
         names; every problem is listed.
     """
+    found = look(edge)
+    note(edge, found)
+    return found
+
+
+def look(edge: Edge) -> tuple[Delivery, ...]:
+    """As :func:`survey`, but new deliveries are not noted: they can still be mended in place.
+
+    Raises
+    ------
+    DeliveryError
+        As :func:`survey`.
+    """
     root = edge.resolve(edge.site.deliveries)
     problems: list[Problem] = []
     found = [
@@ -54,7 +68,37 @@ def survey(edge: Edge) -> tuple[Delivery, ...]:
     problems += _alterations(found, ledger)
     if problems:
         raise DeliveryError(problems)
-    return _noted(edge, found, ledger)
+    published = published_cuts(edge)
+    return tuple(replace(d, known_after=_known_after(d, ledger, published)) for d in found)
+
+
+def note(edge: Edge, deliveries: Sequence[Delivery]) -> None:
+    """Note new deliveries in the ledger: from here on they may not be altered.
+
+    Not before every file could be read as a whole: nobody could mend such a delivery, and no later
+    one could make up for it.
+    """
+    ledger = _read_json(edge.state / LEDGER, {})
+    new = {
+        d.name: {
+            "files": {f.path.name: f.sha256 for f in d.files},
+            "known_after": d.known_after,
+        }
+        for d in deliveries
+        if d.name not in ledger
+    }
+    if new:
+        _write_json(edge.state / LEDGER, {**ledger, **new})
+
+
+def _known_after(
+    delivery: Delivery, ledger: Mapping[str, Any], published: Sequence[str]
+) -> str | None:
+    if delivery.name in ledger:
+        noted: str | None = ledger[delivery.name]["known_after"]
+        return noted
+    late = [c for c in published if moment(c) >= moment(delivery.name)]
+    return max(late, key=moment, default=None)
 
 
 def closed_deliveries(root: Path, site: Site) -> tuple[str, ...]:
@@ -89,7 +133,7 @@ def open_deliveries(root: Path, site: Site) -> tuple[str, ...]:
 
 def choose_cut(edge: Edge, as_of: str | None = None) -> str:
     """Fix the cut of a build from what was delivered; see :func:`cut_for`."""
-    return cut_for(survey(edge), as_of, published_cuts(edge))
+    return cut_for(look(edge), as_of, published_cuts(edge))
 
 
 def published_cuts(edge: Edge) -> tuple[str, ...]:
@@ -168,23 +212,6 @@ def _alterations(found: Sequence[Delivery], ledger: Mapping[str, Any]) -> list[P
                 how = "added" if was is None else "removed" if now is None else "altered"
                 problems.append(Problem(f"{where}/{file}", f"{how} after it was closed", remedy))
     return problems
-
-
-def _noted(
-    edge: Edge, found: Sequence[Delivery], ledger: Mapping[str, Any]
-) -> tuple[Delivery, ...]:
-    published = published_cuts(edge)
-    entries = dict(ledger)
-    for delivery in found:
-        if delivery.name not in entries:
-            late = [c for c in published if moment(c) >= moment(delivery.name)]
-            entries[delivery.name] = {
-                "files": {f.path.name: f.sha256 for f in delivery.files},
-                "known_after": max(late, key=moment, default=None),
-            }
-    if entries != ledger:
-        _write_json(edge.state / LEDGER, entries)
-    return tuple(Delivery(d.name, d.folder, d.files, entries[d.name]["known_after"]) for d in found)
 
 
 def _read_json(path: Path, default: Any) -> Any:

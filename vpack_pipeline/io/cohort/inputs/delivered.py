@@ -37,11 +37,12 @@ def deliveries(*, edge: Edge) -> pl.DataFrame:
         A closed delivery was altered, holds an unknown file, or a file cannot be read; or no
         delivery counts.
     """
-    closed = folder.survey(edge)
+    closed = folder.look(edge)
     cut = edge.cut or folder.cut_for(closed, None)
     problems: list[Problem] = []
     rows: list[dict[str, object]] = []
-    for delivery in folder.counted(closed, cut):
+    counted = folder.counted(closed, cut)
+    for delivery in counted:
         for file in delivery.files:
             written = edge.site.inputs[file.kind]
             where = f"{delivery.name}/{written.file}"
@@ -64,6 +65,7 @@ def deliveries(*, edge: Edge) -> pl.DataFrame:
             )
     if problems:
         raise DeliveryError(problems)
+    folder.note(edge, counted)
     contract = contracts.load()["cohort/deliveries"]
     return contracts.conform(pl.DataFrame(rows, schema=contract.polars_schema), contract)
 
