@@ -30,7 +30,6 @@ def job() -> Any:
     return dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.all(),
-        partitions_def=SITES,
         executor_def=dg.in_process_executor,
         description="Build one site's validation pack: every table, every gate, then the pack.",
     )

@@ -19,6 +19,7 @@ from vpack_pipeline.assets.factory import (
     report,
     run_tags,
     section_assets,
+    tag_run,
 )
 from vpack_pipeline.io.deliveries import choose_cut
 from vpack_pipeline.resources import Project
@@ -48,9 +49,7 @@ def _deliveries() -> dg.AssetsDefinition:
             asked = steps.open_bench(folder, context.partition_key, None)
             cut = choose_cut(asked.edge, run_tags(context).get(AS_OF_TAG))
             bench = steps.open_bench(folder, context.partition_key, cut)
-        tags = {CUT_TAG: cut, PROTOCOL_TAG: asked.study.protocol.reference}
-        if context.instance.get_run_by_id(context.run_id) is not None:
-            context.instance.add_run_tags(context.run_id, tags)
+        tag_run(context, {CUT_TAG: cut, PROTOCOL_TAG: asked.study.protocol.reference})
         made = steps.materialize(bench, contract.asset)
         yield report(contract, made, bench, None, time.monotonic() - started)
 

@@ -127,8 +127,15 @@ def bench_of(context: dg.AssetExecutionContext, project: Project) -> Bench:
 
 def run_tags(context: dg.AssetExecutionContext) -> Mapping[str, str]:
     """Read this run's tags as they are now: an earlier step may have added some."""
-    current = context.instance.get_run_by_id(context.run_id)
+    current = context.instance.get_run_by_id(context.op_execution_context.run_id)
     return current.tags if current else {}
+
+
+def tag_run(context: dg.AssetExecutionContext, tags: Mapping[str, str]) -> None:
+    """Add tags to this run; a body that is called outside of a run has none."""
+    run_id = context.op_execution_context.run_id
+    if context.instance.get_run_by_id(run_id) is not None:
+        context.instance.add_run_tags(run_id, tags)
 
 
 def report(

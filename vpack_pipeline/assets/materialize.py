@@ -250,7 +250,9 @@ def _outside(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
         from vpack_pipeline.io import packs
 
         reader = getattr(packs, name)
-        found[name] = reader(bench.project.packs, bench.site_id, bench.study.protocol, bench.cut)
+        looks = reader(bench.project.packs, bench.site_id, bench.study.protocol, bench.cut)
+        # A pack at a look gives that look's verdict; quoted, it would change its own input.
+        found[name] = looks.filter(looks["look"] < bench.edge.cut_date.isoformat())
     return found
 
 

@@ -15,6 +15,7 @@ from vpack_pipeline.assets.factory import (
     report,
     run_tags,
     section_assets,
+    tag_run,
 )
 from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.errors import GateClosedError, Problem
@@ -46,8 +47,7 @@ def _validation_pack() -> dg.AssetsDefinition:
                 metadata={"closed by": _table(closed.problems)},
                 allow_retries=False,
             ) from None
-        if context.instance.get_run_by_id(context.run_id) is not None:
-            context.instance.add_run_tags(context.run_id, {VERSION_TAG: published.version})
+        tag_run(context, {VERSION_TAG: published.version})
         result = report(contract, published.made, bench, None, time.monotonic() - started)
         extra = {"pack_version": published.version, "pack": published.note}
         yield result._replace(metadata={**(result.metadata or {}), **extra})

@@ -1,0 +1,63 @@
+"""One tiny site, built through the real job once for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vpack_pipeline.gate import check
+from vpack_pipeline_tests.pipeline import bench
+
+
+@pytest.fixture(scope="session")
+def _early(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = bench.make_root(tmp_path_factory.mktemp("early") / "root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check, "run", bench.assumed())
+        ran = bench.run(root, as_of=bench.EARLY)
+    assert ran.result.success, ran.errors
+    return root
+
+
+@pytest.fixture(scope="session")
+def _built(_early: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = bench.copy(_early, tmp_path_factory.mktemp("built") / "root")
+    ran = bench.run(root, as_of=bench.LOOK)
+    assert ran.result.success, ran.errors
+    return root
+
+
+@pytest.fixture(scope="session")
+def early(_early: Path) -> Path:
+    """A root built at a cut before the look, with checks assumed: read it, never change it."""
+    return _early
+
+
+@pytest.fixture(scope="session")
+def built(_built: Path) -> Path:
+    """The same root built at the look as well, every check run: read it, never change it."""
+    return _built
+
+
+@pytest.fixture
+def own_early(_early: Path, tmp_path: Path) -> Path:
+    """A copy of the early root, for a test that changes it."""
+    return bench.copy(_early, tmp_path / "root")
+
+
+@pytest.fixture
+def own(_built: Path, tmp_path: Path) -> Path:
+    """A copy of the built root, for a test that changes it."""
+    return bench.copy(_built, tmp_path / "root")
+
+
+@pytest.fixture
+def assume(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let every check pass without running it, but for the tables that are named."""
+
+    def assume_checks(*failing: str) -> None:
+        monkeypatch.setattr(check, "run", bench.assumed(frozenset(failing)))
+
+    return assume_checks

@@ -1,0 +1,358 @@
+"""Every way around the gate that somebody could try, one test each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets.publish import lock_problems, publish
+from vpack_pipeline.contracts import Expectation
+from vpack_pipeline.errors import GateClosedError
+from vpack_pipeline_tests.pipeline import bench
+from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
+
+LATER = "2026-08-01"
+FAILING = "evaluation/time_split"
+OTHER, BAD = "hillcrest", "brookside"
+
+
+def problems(root: Path, cut: str = LOOK) -> list[tuple[str, str]]:
+    return [(p.where, p.what) for p in lock_problems(bench.bench(root, cut=cut))]
+
+
+def descendants(asset: str) -> set[str]:
+    known = steps.dependencies()
+    found: set[str] = set()
+    queue = [asset]
+    while queue:
+        name = queue.pop()
+        following = {a for a, inputs in known.items() if name in inputs} - found
+        found |= following
+        queue += following
+    return found
+
+
+@pytest.fixture(scope="module")
+def failed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bench.Ran]:
+    """The built root, with a table that failed its check at a later cut."""
+    root = bench.copy(built, tmp_path_factory.mktemp("failed") / "root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(frozenset({FAILING})))
+        return root, bench.run(root, as_of=LATER)
+
+
+def test_a_failing_check_stops_what_follows_in_its_run_and_publishes_nothing(
+    built: Path, failed: tuple[Path, bench.Ran]
+) -> None:
+    root, ran = failed
+    assert not ran.result.success
+    assert ran.checks[FAILING] is False
+    made = ran.recomputed | ran.kept
+    assert FAILING in made
+    assert not made & (descendants(FAILING) | {steps.LAST})
+    assert bench.versions(root) == bench.versions(built)
+    assert bench.latest(root) == bench.latest(built)
+
+
+def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
+    built: Path, failed: tuple[Path, bench.Ran]
+) -> None:
+    root, _ = failed
+    ran = bench.run(root, only=[steps.LAST])
+    assert not ran.result.success
+    assert bench.versions(root) == bench.versions(built)
+    (failure,) = [e for e in ran.result.all_events if e.is_step_failure]
+    told = failure.event_specific_data.user_failure_data
+    rows = [r.data for r in told.metadata["closed by"].records]
+    assert {
+        "table": FAILING,
+        "what": "expectation table_columns failed for 1 of 188 rows",
+    }.items() <= next(r for r in rows if r["table"] == FAILING).items()
+    assert all(r["remedy"] for r in rows)
+
+
+@pytest.fixture(scope="module")
+def three(
+    built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, bench.Ran]]:
+    """Three sites of one backfill: one run each on one instance; the second fails its check."""
+    from examples.demo_sites.sites import generate
+
+    root = bench.copy(built, tmp_path_factory.mktemp("three") / "root")
+    for site in (BAD, OTHER):
+        generate(site, root, tiny=True)
+    failing = frozenset({f"cohort/cases@{BAD}"})
+    ran: dict[str, bench.Ran] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(failing))
+        for site in (SITE, BAD, OTHER):
+            instance = ran[SITE].instance if ran else None
+            ran[site] = bench.run(root, site, instance=instance, as_of=LOOK)
+    return root, ran
+
+
+def test_one_bad_site_of_three_keeps_the_other_two_from_nothing(
+    three: tuple[Path, dict[str, bench.Ran]],
+) -> None:
+    root, ran = three
+    assert {site: r.result.success for site, r in ran.items()} == {
+        SITE: True,
+        BAD: False,
+        OTHER: True,
+    }
+    assert bench.latest(root, BAD) is None
+    assert bench.latest(root, OTHER) is not None
+
+
+def test_another_sites_pass_does_not_open_this_sites_gate(
+    three: tuple[Path, dict[str, bench.Ran]],
+) -> None:
+    """Dagster's own record shows the asset's last check, whichever site it was of."""
+    root, ran = three
+    assert ran[OTHER].checks["cohort/cases"]
+    again = bench.run(root, BAD, only=[steps.LAST], instance=ran[OTHER].instance)
+    assert not again.result.success
+    assert bench.latest(root, BAD) is None
+
+
+def test_a_file_changed_after_its_check_closes_and_a_build_heals(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    path = bench.table_path(own, "adjudication/agreement", LOOK)
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert problems(own) == [("adjudication/agreement", "a file was changed after its check")]
+    with pytest.raises(GateClosedError, match="changed after the check"):
+        steps.upstream(bench.bench(own), "adjudication/agreement")
+    assume()
+    steps.materialize(bench.bench(own), "adjudication/agreement")
+    assert problems(own) == []
+
+
+def test_a_missing_file_closes(own: Path) -> None:
+    bench.table_path(own, "drift/plan", LOOK).unlink()
+    assert problems(own) == [("drift/plan", "a file that was checked is missing")]
+
+
+def test_a_contract_changed_after_the_check_closes(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = dict(contracts.load())
+    changed = known["drift/plan"].model_copy(update={"grain": "one row per month"})
+    monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
+    assert problems(built) == [("drift/plan", "its contract has changed since it was checked")]
+
+
+def test_changed_code_closes_the_pack_alone(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpack_pipeline.gate.receipts.code_digest", lambda: "another")
+    found = problems(built)
+    assert {what for _, what in found} == {"the code or a library has changed since"}
+    assert len(found) == len(contracts.load()) - 1
+
+
+def test_a_changed_protocol_closes_the_pack_alone(own: Path) -> None:
+    bench.edit(own / bench.PROTOCOL, lambda p: p["about"].update(funded_by="Somebody else"))
+    assert {what for _, what in problems(own)} == {"its receipt belongs to another protocol"}
+
+
+def test_old_and_new_tables_cannot_be_mixed(own: Path, assume: Callable[..., None]) -> None:
+    """A table made again from other rows, all checks passed, under what was made from the old."""
+    at = bench.bench(own, cut=LOOK)
+    contract = contracts.load()["eligibility/included"]
+    old = at.receipt(contract.asset)
+    assert old is not None
+    table = at.warehouse.read(contract, SITE, old.files)
+    assume()
+    files = steps.write(at, contract, table.head(table.height - 1))
+    inputs = {name: steps.upstream(at, name) for name in old.inputs}
+    steps.sign(at, contract, files, inputs, old.fingerprint)
+    readers = {a for a, inputs in steps.dependencies().items() if contract.asset in inputs}
+    what = "it was made from another version of eligibility/included"
+    assert set(problems(own)) == {(asset, what) for asset in readers}
+    assert len(readers) > 3
+
+
+def test_a_deleted_receipt_closes(own: Path) -> None:
+    bench.receipt_path(own, "cohort/reads", LOOK).unlink()
+    assert problems(own) == [("cohort/reads", f"there is no receipt at the cut {LOOK}")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outcome": "pass", "checks": []},
+        {"rows": 1_000_000},
+        {"inputs": {}},
+        {"mac": "0" * 64},
+        {"contract": "0" * 64},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_edited_receipt_closes(own: Path, change: dict[str, object]) -> None:
+    path = bench.receipt_path(own, "cohort/reads", LOOK)
+    path.write_text(json.dumps(bench.receipt(own, "cohort/reads", LOOK) | change))
+    what = "its receipt was not signed by this site's secret, or was edited"
+    assert ("cohort/reads", what) in problems(own)
+    with pytest.raises(GateClosedError, match="was edited"):
+        steps.upstream(bench.bench(own), "cohort/reads")
+
+
+def test_a_receipt_of_another_cut_closes(own: Path) -> None:
+    """It is authentic: only its own words say that it is of another cut."""
+    shutil.copy(
+        bench.receipt_path(own, "cohort/reads", EARLY),
+        bench.receipt_path(own, "cohort/reads", LOOK),
+    )
+    what = "its receipt belongs to another table, site or cut"
+    assert ("cohort/reads", what) in problems(own)
+    with pytest.raises(GateClosedError, match="another table, site or cut"):
+        steps.upstream(bench.bench(own, cut=LOOK), "cohort/reads")
+
+
+def test_a_receipt_of_another_site_closes(
+    three: tuple[Path, dict[str, bench.Ran]], tmp_path: Path
+) -> None:
+    root = bench.copy(three[0], tmp_path / "root")
+    for asset in ("cohort/cases", "cohort/deliveries"):
+        shutil.copy(
+            bench.receipt_path(root, asset, LOOK, OTHER),
+            bench.receipt_path(root, asset, LOOK, SITE),
+        )
+    what = "its receipt was not signed by this site's secret, or was edited"
+    assert {("cohort/cases", what), ("cohort/deliveries", what)} <= set(problems(root))
+
+
+def test_a_receipt_of_a_site_with_the_same_secret_closes(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    """Two studies of one hospital may share a secret, so that each other's receipts are authentic."""
+    at = bench.bench(own, cut=LOOK)
+    found = at.receipt("cohort/reads")
+    assert found is not None
+    from dataclasses import replace
+
+    forged = replace(found, site="another-study").signed(at.edge.pseudonyms)
+    at.warehouse.write_receipt("cohort/reads", SITE, LOOK, forged.as_dict())
+    what = "its receipt belongs to another table, site or cut"
+    assert ("cohort/reads", what) in problems(own)
+    assume()
+    assert not steps.materialize(at, "cohort/reads").kept
+    assert problems(own) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 0}'])
+def test_a_damaged_receipt_only_means_that_the_table_is_made_again(
+    own: Path, assume: Callable[..., None], text: str
+) -> None:
+    bench.receipt_path(own, "cohort/readers", LOOK).write_text(text)
+    with pytest.raises(GateClosedError, match="cohort/readers"):
+        publish(bench.bench(own, cut=LOOK))
+    assume()
+    steps.materialize(bench.bench(own, cut=LOOK), "cohort/readers")
+    assert problems(own) == []
+
+
+def test_the_gate_needs_nothing_of_a_lost_dagster_home(own: Path) -> None:
+    """An instance that knows no run at all: the receipts open the lock, and closed they stay."""
+    ran = bench.run(own, only=[steps.LAST])
+    assert ran.result.success
+    assert ran.metadata(steps.LAST)["pack_version"] == bench.latest(own)
+    bench.receipt_path(own, "drift/status", LOOK).unlink()
+    assert not bench.run(own, only=[steps.LAST]).result.success
+
+
+@pytest.mark.parametrize(
+    "where", ["Warehouse.write_receipt", "Warehouse.adopt"], ids=["before_receipt", "before_rename"]
+)
+def test_kill_9_between_table_and_receipt_is_recovered(
+    own: Path, assume: Callable[..., None], where: str
+) -> None:
+    asset = "cohort/readers"
+    folder = bench.receipt_path(own, asset, LOOK).parents[1]
+    before = {p.name for p in folder.glob("*.parquet")}
+    for path in folder.glob("receipts/*.json"):
+        path.unlink()
+    code = f"""
+        import os, signal
+        from pathlib import Path
+        from vpack_pipeline.assets import materialize as steps
+        from vpack_pipeline.gate import check
+        from vpack_pipeline.io.project import ProjectFolder
+        from vpack_pipeline.io.warehouse import Warehouse
+        check.run = lambda *_: []
+        def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+        {where} = die
+        at = steps.open_bench(ProjectFolder(Path({str(own)!r})), {SITE!r}, {LOOK!r})
+        steps.materialize(at, {asset!r})
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert problems(own) == [(asset, f"there is no receipt at the cut {LOOK}")]
+    assume()
+    assert not steps.materialize(bench.bench(own, cut=LOOK), asset).kept
+    assert problems(own) == []
+    bench.bench(own).warehouse.clean(asset, SITE, 3)
+    left = {p.name for p in folder.iterdir() if p.is_file()}
+    assert left == {f"{f['sha256']}.parquet" for f in bench.receipt(own, asset, LOOK)["files"]}
+    assert left <= before
+
+
+def test_an_expectation_that_raises_closes_the_lock_and_says_so(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = dict(contracts.load())
+    raising = Expectation(
+        id="odd",
+        type="unexpected_rows",
+        kwargs={"query": "select no_such_column from {batch}"},
+        severity="critical",
+        why="It raises.",
+    )
+    changed = known["drift/plan"].model_copy(update={"expectations": (raising,)})
+    monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
+    receipt = steps.materialize(bench.bench(own, cut=LOOK), "drift/plan").receipt
+    assert receipt.outcome == "fail"
+    assert problems(own)[-1] == ("drift/plan", "expectation odd could not be evaluated")
+
+
+def test_a_warning_is_shown_and_closes_nothing(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpack_pipeline.assets.factory import check_result
+
+    known = dict(contracts.load())
+    warning = Expectation(
+        id="few_monitors",
+        type="expect_table_row_count_to_equal",
+        kwargs={"value": 99},
+        severity="warning",
+        why="It never holds.",
+    )
+    changed = known["drift/plan"].model_copy(update={"expectations": (warning,)})
+    monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
+    receipt = steps.materialize(bench.bench(own, cut=LOOK), "drift/plan").receipt
+    assert receipt.passed
+    (found,) = [c for c in receipt.checks if c["id"] == "few_monitors"]
+    assert (found["outcome"], found["closes"]) == ("fail", False)
+    told = check_result(receipt)
+    assert told.passed
+    (row,) = told.metadata["not passed"].records
+    assert (row.data["expectation"], row.data["severity"]) == ("few_monitors", "warning")
+    assert problems(own) == []
+
+
+def test_the_root_user_of_these_tests_could_have_written_the_files(own: Path) -> None:
+    """Table files are read-only: what changes them does so on purpose."""
+    path = bench.table_path(own, "cohort/reads", LOOK)
+    assert os.stat(path).st_mode & 0o222 == 0
