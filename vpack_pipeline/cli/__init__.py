@@ -107,12 +107,12 @@ def show(problems: tuple[Problem, ...], title: str) -> None:
     kinds: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         kinds.setdefault((problem.what, problem.remedy), []).append(problem)
-    for alike in kinds.values():
+    for (what, remedy), alike in kinds.items():
         if len(alike) > SAME:
             where = f"{alike[0].where} and {len(alike) - 1} more"
-            alike = [Problem(where, alike[0].what, alike[0].remedy)]
-        for problem in alike:
-            click.echo(f"  {problem}", err=True)
+            click.echo(f"  {Problem(where, what, remedy)}", err=True)
+        else:
+            click.echo("\n".join(f"  {problem}" for problem in alike), err=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -20,9 +20,12 @@ def verify(pack: Path, as_json: bool) -> None:
 
     problems = find_problems(pack.resolve())
     if as_json:
-        found = [{"where": p.where, "what": p.what} for p in problems]
-        click.echo(json.dumps({"pack": str(pack), "is_whole": not problems, "problems": found}))
+        told = [{"where": p.where, "what": p.what} for p in problems]
+        click.echo(json.dumps({"pack": str(pack), "is_whole": not problems, "problems": told}))
     if problems:
         raise VerificationError(problems)
     if not as_json:
-        click.echo(str(summary(pack.resolve())))
+        found = summary(pack.resolve())
+        click.echo(f"whole: {found.identifier}, data cut {found.cut}, {found.files} files")
+        click.echo(f"digest: {found.digest}")
+        click.echo("compare this digest with the one that the site sent by another way")
