@@ -155,9 +155,12 @@ def test_a_screen_reader_finds_its_way(page, parsed):
 
 def test_synthetic_data_is_labelled_and_the_boundary_is_stated_once(page, study):
     assert '<div class="banner"' in page
+    assert '@top-center { content: "Synthetic data' in page
     assert page.count(wording.BOUNDARY) == 1
     real = study.site.model_copy(update={"synthetic": ()})
-    assert '<div class="banner"' not in rendered(study, site=real)
+    made = rendered(study, site=real)
+    assert '<div class="banner"' not in made
+    assert "Synthetic data" not in made
 
 
 def test_documents_are_printed_as_text_and_never_as_markup(study):
