@@ -13,7 +13,7 @@ import pytest
 import dbt_like_sql
 import vpack_pipeline
 from vpack_pipeline import contracts
-from vpack_pipeline.assets import materialize
+from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.io import models
 from vpack_pipeline.sections import SECTIONS, UPSTREAM
 
@@ -64,7 +64,7 @@ def test_every_table_has_one_contract_and_is_computed_in_one_place() -> None:
         except ModuleNotFoundError:
             module = None
         is_function = callable(getattr(module, contract.table, None))
-        if asset == materialize.LAST:
+        if asset == benches.LAST:
             from vpack_pipeline.io import packs
 
             is_function = callable(packs.validation_pack)
@@ -77,7 +77,7 @@ def test_every_model_has_a_contract() -> None:
 
 
 def test_tables_form_a_graph_without_cycles_along_the_sections() -> None:
-    known = contracts.order(materialize.dependencies())
+    known = contracts.order(benches.dependencies())
     assert set(known) == set(contracts.load())
 
 
@@ -154,7 +154,7 @@ def no_network(*a, **k):
 
 root = sys.argv[1]
 os.chdir(root)
-import dagster, polars, pydicom, click, jinja2, matplotlib  # their own import is not ours
+import dagster, polars, pydicom, click, jinja2  # their own import is not ours
 socket.socket.connect = no_network
 builtins.open = guarded
 for module in pkgutil.walk_packages(vpack_pipeline.__path__, "vpack_pipeline."):

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.factory import (
     AS_OF_TAG,
@@ -40,15 +41,15 @@ def _reasons(frame: pl.DataFrame) -> Mapping[str, Any]:
 
 
 def _deliveries() -> dg.AssetsDefinition:
-    contract = contracts.load()[steps.FIRST]
+    contract = contracts.load()[benches.FIRST]
 
     def body(context: dg.AssetExecutionContext, project: Project) -> Iterator[Any]:
         started = time.monotonic()
         with steps.only_foreseen(contract.asset):
             folder = project.open()
-            asked = steps.open_bench(folder, context.partition_key, None)
+            asked = benches.open_bench(folder, context.partition_key, None)
             cut = choose_cut(asked.edge, run_tags(context).get(AS_OF_TAG))
-            bench = steps.open_bench(folder, context.partition_key, cut)
+            bench = benches.open_bench(folder, context.partition_key, cut)
         tag_run(context, {CUT_TAG: cut, PROTOCOL_TAG: asked.study.protocol.reference})
         made = steps.materialize(bench, contract.asset)
         yield report(contract, made, bench, None, time.monotonic() - started)

@@ -14,8 +14,10 @@ import dagster as dg
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.materialize import Bench, Materialized
+from vpack_pipeline.assets.bench import Bench
+from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.receipts import Receipt
@@ -56,7 +58,7 @@ def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg
 def asset_arguments(contract: Contract) -> dict[str, Any]:
     """Give what every asset of the pipeline declares."""
     key = dg.AssetKey([contract.section, contract.table])
-    inputs = sorted(steps.dependencies()[contract.asset])
+    inputs = sorted(benches.dependencies()[contract.asset])
     return {
         "key": key,
         "deps": [dg.AssetKey(name.split("/")) for name in inputs],
@@ -121,8 +123,8 @@ def bench_of(context: dg.AssetExecutionContext, project: Project) -> Bench:
     site_id = context.partition_key
     tagged = run_tags(context).get(CUT_TAG)
     # Anyone who starts a run can give it tags, and a cut names a file.
-    cut = parse_cut(tagged) if tagged else steps.newest_cut(folder, site_id)
-    return steps.open_bench(folder, site_id, cut)
+    cut = parse_cut(tagged) if tagged else benches.newest_cut(folder, site_id)
+    return benches.open_bench(folder, site_id, cut)
 
 
 def run_tags(context: dg.AssetExecutionContext) -> Mapping[str, str]:

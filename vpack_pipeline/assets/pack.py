@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.factory import (
     asset_arguments,
@@ -31,7 +32,7 @@ def assets() -> list[dg.AssetsDefinition]:
 
 
 def _validation_pack() -> dg.AssetsDefinition:
-    contract = contracts.load()[steps.LAST]
+    contract = contracts.load()[benches.LAST]
     arguments = asset_arguments(contract)
     arguments["deps"] = [dg.AssetKey(name.split("/")) for name in sorted(leaves())]
 
@@ -58,9 +59,9 @@ def _validation_pack() -> dg.AssetsDefinition:
 
 def leaves() -> frozenset[str]:
     """List the tables that no other table reads, but the last: the pack waits for these."""
-    known = steps.dependencies()
-    read = {name for asset, names in known.items() if asset != steps.LAST for name in names}
-    return frozenset(set(known) - read - {steps.LAST}) | known[steps.LAST]
+    known = benches.dependencies()
+    read = {name for asset, names in known.items() if asset != benches.LAST for name in names}
+    return frozenset(set(known) - read - {benches.LAST}) | known[benches.LAST]
 
 
 def _table(problems: tuple[Problem, ...]) -> dg.TableMetadataValue:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.materialize import Bench, Materialized
+from vpack_pipeline.assets.bench import Bench
+from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.errors import GateClosedError, Problem, VpackError
 from vpack_pipeline.gate import lock, receipts
 from vpack_pipeline.gate.receipts import Receipt
@@ -29,7 +31,7 @@ from vpack_pipeline.io.deliveries import (
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline.io.warehouse import write_durably
 
-UNTRAVELLED = frozenset({"pack/report", steps.LAST})
+UNTRAVELLED = frozenset({"pack/report", benches.LAST})
 """Tables whose receipts do not travel: the report shows all others'."""
 
 
@@ -48,7 +50,7 @@ def lock_problems(bench: Bench) -> list[Problem]:
     return lock.problems(
         _receipts(bench),
         contracts=contracts.load(),
-        dependencies=steps.dependencies(),
+        dependencies=benches.dependencies(),
         site_id=bench.site_id,
         cut=bench.cut,
         protocol_digest=bench.study.protocol.digest,
@@ -59,7 +61,7 @@ def lock_problems(bench: Bench) -> list[Problem]:
 
 
 def _receipts(bench: Bench) -> dict[str, Receipt | None]:
-    return {asset: bench.receipt(asset) for asset in contracts.load() if asset != steps.LAST}
+    return {asset: bench.receipt(asset) for asset in contracts.load() if asset != benches.LAST}
 
 
 def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
@@ -80,7 +82,7 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     found = {a: r for a, r in _receipts(bench).items() if r is not None}
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
-    own = bench.receipt(steps.LAST)
+    own = bench.receipt(benches.LAST)
     is_same = own is not None and own.fingerprint == fingerprint
     if known is not None and own is not None and is_same and _is_linked(bench):
         note = "the same inputs: nothing new was published"
@@ -102,23 +104,23 @@ def _skipped(bench: Bench, news: str) -> PackAtCut | None:
     before = packs.latest(bench.project.packs, bench.site_id)
     if before is None or packs.build_record(before).get("news") != news:
         return None
-    data = bench.warehouse.read_receipt(steps.LAST, bench.site_id, before.cut)
+    data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, before.cut)
     if data is None or not _is_linked(bench):
         return None
-    kept = Materialized(receipts.read(data, steps.LAST), kept=True)
+    kept = Materialized(receipts.read(data, benches.LAST), kept=True)
     note = f"no new delivery, file, mature case or due look since {before.name}"
     return PackAtCut(kept, before.name, before.path, note)
 
 
 def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news: str) -> PackAtCut:
     payload = _payload(bench, found)
-    contract = contracts.load()[steps.LAST]
+    contract = contracts.load()[benches.LAST]
     files = steps.write(bench, contract, packs.validation_pack(payload))
-    inputs = {name: found[name] for name in steps.dependencies()[steps.LAST]}
+    inputs = {name: found[name] for name in benches.dependencies()[benches.LAST]}
     receipt = steps.sign(bench, contract, files, inputs, fingerprint)
     if not receipt.passed:
         what = "the manifest did not pass its check"
-        raise GateClosedError([Problem(steps.LAST, what, "nothing was published")])
+        raise GateClosedError([Problem(benches.LAST, what, "nothing was published")])
     # Before the rename: a crash between the two must not let a late delivery into this cut.
     _close_cut(bench)
     published = packs.publish(
@@ -142,7 +144,7 @@ def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
         for asset, contract in known.items()
         if contract.export or asset in {"pack/report", "pack/claim"}
     }
-    in_order = contracts.order(steps.dependencies())
+    in_order = contracts.order(benches.dependencies())
     travelling = [found[a].as_dict() for a in in_order if a in found and a not in UNTRAVELLED]
     protocol = bench.study.protocol
     html = render(
@@ -182,7 +184,7 @@ def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
     """Digest what a night can bring: deliveries, image files, mature cases, verdicts, documents."""
     tables = ("cohort/files", "evaluation/time_split", "evaluation/endpoints")
     delivered = bench.warehouse.read(
-        contracts.load()[steps.FIRST], bench.site_id, found[steps.FIRST].files
+        contracts.load()[benches.FIRST], bench.site_id, found[benches.FIRST].files
     )
     return receipts.fingerprint(
         {
@@ -199,7 +201,7 @@ def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
 def first_page(bench: Bench) -> dict[str, str]:
     """Give the figures of the first page as text, small cells hidden, by name."""
     contract = contracts.load()["pack/report"]
-    receipt = steps.upstream(bench, contract.asset)
+    receipt = benches.upstream(bench, contract.asset)
     report = bench.warehouse.read(contract, bench.site_id, receipt.files)
     own = report.filter(report["anchor"].str.starts_with("first.")).sort("anchor")
     return {r["anchor"].removeprefix("first."): r["text"] for r in own.iter_rows(named=True)}
@@ -253,10 +255,10 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
 
 
 def _closed_by(folder: ProjectFolder, site_id: str) -> list[Problem]:
-    if not folder.warehouse.receipts(steps.FIRST, site_id):
+    if not folder.warehouse.receipts(benches.FIRST, site_id):
         return []
     try:
-        bench = steps.open_bench(folder, site_id, steps.newest_cut(folder, site_id))
+        bench = benches.open_bench(folder, site_id, benches.newest_cut(folder, site_id))
         return lock_problems(bench)
     except VpackError as error:
         return [Problem(site_id, str(error))]

@@ -94,8 +94,8 @@ def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool)
 def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     import dagster as dg
 
+    from vpack_pipeline.assets.bench import dependencies
     from vpack_pipeline.assets.factory import AS_OF_TAG, progress
-    from vpack_pipeline.assets.materialize import dependencies
     from vpack_pipeline.automation import JOB
     from vpack_pipeline.cli.home import dagster_home
     from vpack_pipeline.definitions import build_defs
@@ -128,7 +128,7 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
 
 def _pack_of(result: Any) -> tuple[str | None, str]:
     """Read from the last step which version this run stands for, and what was done."""
-    from vpack_pipeline.assets.materialize import LAST
+    from vpack_pipeline.assets.bench import LAST
 
     for event in result.get_asset_materialization_events():
         if event.asset_key.to_user_string() == LAST:
@@ -168,7 +168,7 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def _closed_by(root: Path, site: str, cut: str) -> list[Problem]:
-    from vpack_pipeline.assets.materialize import open_bench
+    from vpack_pipeline.assets.bench import open_bench
     from vpack_pipeline.assets.publish import lock_problems
     from vpack_pipeline.io.project import ProjectFolder
 
@@ -179,7 +179,7 @@ def _closed_by(root: Path, site: str, cut: str) -> list[Problem]:
 
 
 def _tell(root: Path, site: str, cut: str, seconds: float, ran: Ran, as_json: bool) -> None:
-    from vpack_pipeline.assets.materialize import open_bench
+    from vpack_pipeline.assets.bench import open_bench
     from vpack_pipeline.assets.publish import first_page
     from vpack_pipeline.io.project import ProjectFolder
 

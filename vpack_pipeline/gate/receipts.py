@@ -26,13 +26,10 @@ COMPUTING_LIBRARIES = (
     "duckdb",
     "great-expectations",
     "jinja2",
-    "krippendorff",
-    "matplotlib",
     "numpy",
     "polars",
     "pyarrow",
     "pydicom",
-    "scikit-learn",
     "scipy",
 )
 

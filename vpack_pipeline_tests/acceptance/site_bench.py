@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.publish import PackAtCut, publish
 from vpack_pipeline.errors import InputError
@@ -66,8 +67,8 @@ def folder(root: Path) -> ProjectFolder:
 def at_cut(root: Path, site: str, as_of: str | None = None) -> Built:
     """Open a site's bench at a cut; nothing is computed."""
     project = folder(root)
-    cut = choose_cut(steps.open_bench(project, site, None).edge, as_of)
-    return Built(steps.open_bench(project, site, cut))
+    cut = choose_cut(benches.open_bench(project, site, None).edge, as_of)
+    return Built(benches.open_bench(project, site, cut))
 
 
 def build(
@@ -75,8 +76,8 @@ def build(
 ) -> Built:
     """Bring all tables, or those that lead to ``until``, to a cut; every gate must be passed."""
     built = at_cut(root, site, as_of)
-    wanted = needed(until) if until else set(steps.dependencies()) - {steps.LAST}
-    for asset in contracts.order(steps.dependencies()):
+    wanted = needed(until) if until else set(benches.dependencies()) - {benches.LAST}
+    for asset in contracts.order(benches.dependencies()):
         is_pack = asset.startswith("pack/")
         if asset in wanted and (with_pack or not is_pack):
             receipt = steps.materialize(built.bench, asset).receipt
@@ -87,7 +88,7 @@ def build(
 
 def needed(assets: tuple[str, ...]) -> set[str]:
     """List tables with everything that they are computed from."""
-    known, found, left = steps.dependencies(), set(), list(assets)
+    known, found, left = benches.dependencies(), set(), list(assets)
     while left:
         asset = left.pop()
         if asset not in found:

@@ -129,7 +129,9 @@ def flow(removed: list[int], start: int) -> pl.DataFrame:
                 start,
             )
         )
-    return pl.DataFrame(rows, schema=contracts.load()["eligibility/flow"].polars_schema, orient="row")
+    return pl.DataFrame(
+        rows, schema=contracts.load()["eligibility/flow"].polars_schema, orient="row"
+    )
 
 
 def test_a_small_exclusion_is_merged_with_its_neighbour_and_both_ends_stay():

@@ -14,9 +14,9 @@ import dagster as dg
 import yaml
 
 from examples.demo_sites.sites import REPOSITORY, generate
-from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.factory import AS_OF_TAG, CHECK
-from vpack_pipeline.assets.materialize import Bench
 from vpack_pipeline.assets.pack import NIGHTLY_TAG
 from vpack_pipeline.automation import JOB
 from vpack_pipeline.contracts import Contract
@@ -170,7 +170,7 @@ def bench(root: Path, site: str = SITE, cut: str | None = None) -> Bench:
     """Open a bench at a cut, or at the newest closed delivery."""
     folder = ProjectFolder(root)
     chosen = cut or choose_cut(folder.edge(folder.study(site), None))
-    return steps.open_bench(folder, site, chosen)
+    return benches.open_bench(folder, site, chosen)
 
 
 def latest(root: Path, site: str = SITE) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.publish import lock_problems, publish
 from vpack_pipeline.contracts import Expectation
@@ -32,7 +33,7 @@ def problems(root: Path, cut: str = LOOK) -> list[tuple[str, str]]:
 
 
 def descendants(asset: str) -> set[str]:
-    known = steps.dependencies()
+    known = benches.dependencies()
     found: set[str] = set()
     queue = [asset]
     while queue:
@@ -60,7 +61,7 @@ def test_a_failing_check_stops_what_follows_in_its_run_and_publishes_nothing(
     assert ran.checks[FAILING] is False
     made = ran.recomputed | ran.kept
     assert FAILING in made
-    assert not made & (descendants(FAILING) | {steps.LAST})
+    assert not made & (descendants(FAILING) | {benches.LAST})
     assert bench.versions(root) == bench.versions(built)
     assert bench.latest(root) == bench.latest(built)
 
@@ -69,7 +70,7 @@ def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
     built: Path, failed: tuple[Path, bench.Ran]
 ) -> None:
     root, _ = failed
-    ran = bench.run(root, only=[steps.LAST])
+    ran = bench.run(root, only=[benches.LAST])
     assert not ran.result.success
     assert bench.versions(root) == bench.versions(built)
     (failure,) = [e for e in ran.result.all_events if e.is_step_failure]
@@ -121,7 +122,7 @@ def test_another_sites_pass_does_not_open_this_sites_gate(
     """Dagster's own record shows the asset's last check, whichever site it was of."""
     root, ran = three
     assert ran[OTHER].checks["cohort/cases"]
-    again = bench.run(root, BAD, only=[steps.LAST], instance=ran[OTHER].instance)
+    again = bench.run(root, BAD, only=[benches.LAST], instance=ran[OTHER].instance)
     assert not again.result.success
     assert bench.latest(root, BAD) is None
 
@@ -136,7 +137,7 @@ def test_a_file_changed_after_its_check_closes_and_a_build_heals(
     path.write_bytes(data)
     assert problems(own) == [("adjudication/agreement", "a file was changed after its check")]
     with pytest.raises(GateClosedError, match="changed after the check"):
-        steps.upstream(bench.bench(own), "adjudication/agreement")
+        benches.upstream(bench.bench(own), "adjudication/agreement")
     assume()
     steps.materialize(bench.bench(own), "adjudication/agreement")
     assert problems(own) == []
@@ -177,9 +178,9 @@ def test_old_and_new_tables_cannot_be_mixed(own: Path, assume: Callable[..., Non
     table = at.warehouse.read(contract, SITE, old.files)
     assume()
     files = steps.write(at, contract, table.head(table.height - 1))
-    inputs = {name: steps.upstream(at, name) for name in old.inputs}
+    inputs = {name: benches.upstream(at, name) for name in old.inputs}
     steps.sign(at, contract, files, inputs, old.fingerprint)
-    readers = {a for a, inputs in steps.dependencies().items() if contract.asset in inputs}
+    readers = {a for a, inputs in benches.dependencies().items() if contract.asset in inputs}
     what = "it was made from another version of eligibility/included"
     assert set(problems(own)) == {(asset, what) for asset in readers}
     assert len(readers) > 3
@@ -207,7 +208,7 @@ def test_an_edited_receipt_closes(own: Path, change: dict[str, object]) -> None:
     what = "its receipt was not signed by this site's secret, or was edited"
     assert ("cohort/reads", what) in problems(own)
     with pytest.raises(GateClosedError, match="was edited"):
-        steps.upstream(bench.bench(own), "cohort/reads")
+        benches.upstream(bench.bench(own), "cohort/reads")
 
 
 def test_a_receipt_of_another_cut_closes(own: Path) -> None:
@@ -219,7 +220,7 @@ def test_a_receipt_of_another_cut_closes(own: Path) -> None:
     what = "its receipt belongs to another table, site or cut"
     assert ("cohort/reads", what) in problems(own)
     with pytest.raises(GateClosedError, match="another table, site or cut"):
-        steps.upstream(bench.bench(own, cut=LOOK), "cohort/reads")
+        benches.upstream(bench.bench(own, cut=LOOK), "cohort/reads")
 
 
 def test_a_receipt_of_another_site_closes(
@@ -267,11 +268,11 @@ def test_a_damaged_receipt_only_means_that_the_table_is_made_again(
 
 def test_the_gate_needs_nothing_of_a_lost_dagster_home(own: Path) -> None:
     """An instance that knows no run at all: the receipts open the lock, and closed they stay."""
-    ran = bench.run(own, only=[steps.LAST])
+    ran = bench.run(own, only=[benches.LAST])
     assert ran.result.success
-    assert ran.metadata(steps.LAST)["pack_version"] == bench.latest(own)
+    assert ran.metadata(benches.LAST)["pack_version"] == bench.latest(own)
     bench.receipt_path(own, "drift/status", LOOK).unlink()
-    assert not bench.run(own, only=[steps.LAST]).result.success
+    assert not bench.run(own, only=[benches.LAST]).result.success
 
 
 @pytest.mark.parametrize(
@@ -288,6 +289,7 @@ def test_kill_9_between_table_and_receipt_is_recovered(
     code = f"""
         import os, signal
         from pathlib import Path
+        from vpack_pipeline.assets import bench as benches
         from vpack_pipeline.assets import materialize as steps
         from vpack_pipeline.gate import check
         from vpack_pipeline.io.project import ProjectFolder
@@ -295,7 +297,7 @@ def test_kill_9_between_table_and_receipt_is_recovered(
         check.run = lambda *_: []
         def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
         {where} = die
-        at = steps.open_bench(ProjectFolder(Path({str(own)!r})), {SITE!r}, {LOOK!r})
+        at = benches.open_bench(ProjectFolder(Path({str(own)!r})), {SITE!r}, {LOOK!r})
         steps.materialize(at, {asset!r})
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
