@@ -1,0 +1,20 @@
+"""Statistics against a second implementation, on random data with ties and weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vpack_pipeline.stats.roc import auc
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weighted_auc_agrees_with_scikit_learn(seed: int) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(seed)
+    score = rng.integers(0, 20, 300) / 20
+    positive = rng.random(300) < 0.3
+    weights = rng.random(300)
+    expected = roc_auc_score(positive, score, sample_weight=weights)
+    assert auc(score, positive, weights=weights) == pytest.approx(expected, abs=1e-12)
