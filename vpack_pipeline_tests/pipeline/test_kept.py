@@ -1,0 +1,166 @@
+"""A table is computed again exactly when something that it is computed from has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.gate import receipts
+from vpack_pipeline_tests.pipeline import bench
+from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
+
+TABLES = contracts.order(benches.dependencies())
+BEFORE_PACK = [asset for asset in TABLES if not asset.startswith("pack/")]
+
+
+def rebuilt(root: Path) -> set[str]:
+    """Bring every table but the pack's to the cut; name those that were computed again."""
+    at = bench.bench(root, cut=LOOK)
+    return {asset for asset in BEFORE_PACK if not steps.materialize(at, asset).kept}
+
+
+def digests(root: Path) -> dict[str, str]:
+    return {a: bench.receipt(root, a, LOOK)["table_digest"] for a in BEFORE_PACK}
+
+
+def declaring(block: str, *, of: str) -> set[str]:
+    """The tables that are given a block, or a parameter out of it."""
+    return {a for a in BEFORE_PACK if block in getattr(contracts.load()[a], of)}
+
+
+def test_an_unchanged_rebuild_keeps_every_table_and_still_reports_each(
+    built: Path, own: Path
+) -> None:
+    ran = bench.run(own, as_of=LOOK)
+    assert ran.result.success, ran.errors
+    assert ran.recomputed == set()
+    assert ran.kept == set(ran.checks) == set(TABLES)
+    assert all(ran.checks.values())
+    versions = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.tags
+        for event in ran.result.get_asset_materialization_events()
+    }
+    assert {a: tags["dagster/data_version"] for a, tags in versions.items()} == {
+        a: bench.receipt(own, a, LOOK)["table_digest"] for a in TABLES
+    }
+    assert bench.versions(own) == bench.versions(built)
+    assert "nothing new was published" in ran.metadata(benches.LAST)["pack"]
+
+
+def set_operating_point(protocol: dict[str, Any]) -> None:
+    protocol["evaluation"]["operating_points"][0]["threshold"] = 0.2
+
+
+def set_seed(protocol: dict[str, Any]) -> None:
+    protocol["evaluation"]["seed"] = 7
+
+
+def set_drift_budget(protocol: dict[str, Any]) -> None:
+    protocol["drift"]["false_alarms"]["warnings_per_quarter"] = 2.0
+
+
+def set_title(protocol: dict[str, Any]) -> None:
+    protocol["about"]["title"] = "Another title"
+
+
+@pytest.mark.parametrize(
+    ("change", "block"),
+    [
+        (set_operating_point, "evaluation"),
+        (set_seed, "evaluation"),
+        (set_drift_budget, "drift"),
+        (set_title, "about"),
+    ],
+)
+def test_a_changed_protocol_recomputes_what_is_given_the_block_and_what_follows(
+    own: Path, assume: Callable[..., None], change: Callable[..., None], block: str
+) -> None:
+    assume()
+    before = digests(own)
+    bench.edit(own / bench.PROTOCOL, change)
+    recomputed = rebuilt(own)
+    changed = {a for a, digest in digests(own).items() if before[a] != digest}
+    following = {a for a in BEFORE_PACK if benches.dependencies()[a] & changed}
+    assert recomputed == declaring(block, of="protocol") | following
+    assert changed <= recomputed < set(BEFORE_PACK)
+    assert not {a for a in recomputed if a.startswith("cohort/")}
+
+
+def test_a_changed_threshold_changes_figures_and_leaves_eligibility_and_labels(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    assume()
+    before = digests(own)
+    bench.edit(own / bench.PROTOCOL, set_operating_point)
+    recomputed = rebuilt(own)
+    assert "evaluation/operating_points" in {a for a, d in digests(own).items() if d != before[a]}
+    assert not {a for a in recomputed if a.startswith(("cohort/", "eligibility/"))}
+    assert not recomputed & {"adjudication/reference_standard", "evaluation/index_test"}
+
+
+def test_a_changed_column_map_recomputes_inputs_and_only_what_follows_from_a_change(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    assume()
+    before = digests(own)
+
+    def ignore_seconds(site: dict[str, Any]) -> None:
+        del site["inputs"]["reads"]["columns"]["duration_s"]
+        site["inputs"]["reads"]["ignore"] = ["Seconds"]
+
+    bench.edit(own / "data" / "sites" / SITE / "site.yaml", ignore_seconds)
+    recomputed = rebuilt(own)
+    changed = {a for a, digest in digests(own).items() if before[a] != digest}
+    following = {a for a in BEFORE_PACK if benches.dependencies()[a] & changed}
+    assert "cohort/reads" in changed
+    assert recomputed == declaring("inputs", of="site") | following
+    spared = {"cohort/instances", "cohort/studies", "drift/plan"}
+    assert recomputed & spared == set()
+
+
+def test_a_changed_line_of_code_or_library_recomputes_everything(
+    own: Path, assume: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assume()
+    before = digests(own)
+    monkeypatch.setattr(receipts, "code_digest", lambda: "another line")
+    assert rebuilt(own) == set(BEFORE_PACK)
+    assert digests(own) == before
+
+
+def test_the_code_digest_follows_every_source_file_and_library_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest = receipts.code_digest.__wrapped__
+    before = digest()
+    assert digest() == before
+    names = [name for name, _ in receipts._sources(receipts.resources.files("vpack_pipeline"), "")]
+    assert {name.rpartition(".")[2] for name in names} >= {"py", "yaml", "j2"}
+    version = receipts.metadata.version
+    monkeypatch.setattr(receipts.metadata, "version", lambda n: version(n) + ".1")
+    assert digest() != before
+
+
+def test_a_table_is_kept_across_cuts_where_the_cut_is_no_input(own: Path) -> None:
+    """The receipt is carried over: signed for its new cut, with the same files and checks."""
+    early, late = (bench.receipt(own, "cohort/instances", cut) for cut in (bench.EARLY, LOOK))
+    assert early["fingerprint"] == late["fingerprint"]
+    assert early["files"] == late["files"]
+    assert early["mac"] != late["mac"]
+
+
+def test_every_parameter_of_a_model_is_declared() -> None:
+    """An undeclared block would not be in the fingerprint: the table would be kept wrongly."""
+    for contract in contracts.load().values():
+        for path in contract.parameters.values():
+            block = path.partition(".")[0]
+            if block == "cut":
+                assert contract.uses_cut, contract.asset
+            else:
+                assert block in {*contract.protocol, *contract.site}, contract.asset
