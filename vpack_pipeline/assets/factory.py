@@ -106,7 +106,7 @@ def _column_schema(contract: Contract) -> dg.TableSchema:
             dg.TableColumn(
                 name=c.name,
                 type=c.type,
-                description=c.description + (f" ({c.unit})" if c.unit else ""),
+                description=_as_markdown(c.description) + (f" ({c.unit})" if c.unit else ""),
                 constraints=dg.TableColumnConstraints(
                     nullable=c.null, unique=contract.key == (c.name,)
                 ),
@@ -115,6 +115,11 @@ def _column_schema(contract: Contract) -> dg.TableSchema:
         ],
         constraints=dg.TableConstraints(other=[f"one row per {', '.join(contract.key)}"]),
     )
+
+
+def _as_markdown(text: str) -> str:
+    """Keep what the UI would take for a tag or for emphasis: ``<variable>``, ``*all cells*``."""
+    return text.replace("<", r"\<").replace("*", r"\*")
 
 
 def bench_of(context: dg.AssetExecutionContext, project: Project) -> Bench:
