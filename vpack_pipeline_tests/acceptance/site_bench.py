@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
-import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -109,13 +110,26 @@ class Packed:
         return self.pack.path / "data"
 
     @property
-    def first_page(self) -> dict[str, str]:
-        made: dict[str, str] = json.loads((self.data / "first_page.json").read_text("utf-8"))
-        return made
-
-    @property
     def html(self) -> str:
         return (self.data / "report.html").read_text(encoding="utf-8")
+
+    @property
+    def words(self) -> str:
+        """The report's text as a reader sees it, without drawings."""
+        bare = re.sub(r"<(style|svg|script)\b.*?</\1>", " ", self.html, flags=re.DOTALL)
+        return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", bare)))
+
+    @property
+    def first_page(self) -> str:
+        """The words of the first page."""
+        whole = self.words
+        start, end = whole.index("On one page"), whole.index("Five questions of a reviewer")
+        return whole[start:end]
+
+    def exported(self, asset: str) -> list[Row]:
+        """Read a table as it travels in the pack."""
+        path = self.data / "tables" / f"{asset.replace('/', '.')}.csv"
+        return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
 
 
 def build_pack(root: Path, site: str, as_of: str | None = None) -> Packed:
@@ -158,10 +172,11 @@ class Copied:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     def rows(self, path: Path, change: Callable[[list[Row]], list[Row]], form: str = ",") -> None:
-        """Rewrite a CSV file as ``change`` says; cells are texts under the site's own headers."""
+        """Rewrite a CSV file as ``change`` says, without its ragged lines; cells are texts."""
         encoding = "cp1252" if form == ";" else "utf-8"
         text = path.read_text(encoding=encoding)
-        found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=form))
+        read = csv.DictReader(io.StringIO(text, newline=""), delimiter=form)
+        found = [row for row in read if None not in row and None not in row.values()]
         header = text.split("\n", 1)[0]
         made = io.StringIO(newline="")
         names = next(csv.reader([header], delimiter=form))

@@ -1,0 +1,125 @@
+"""A failing model is published as failing, and two sites of one protocol compare line by line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vpack_pipeline import contracts
+from vpack_pipeline.io.packs import verify
+from vpack_pipeline_tests.acceptance.conftest import Copier, Lakeside
+from vpack_pipeline_tests.acceptance.site_bench import Packed, build_pack
+
+FIXED_BY_PROTOCOL = [
+    asset
+    for asset, contract in contracts.load().items()
+    if contract.export
+    and asset.partition("/")[0] in {"adjudication", "evaluation", "drift"}
+    # One row a reader; bins and windows as the site's own data fall.
+    and asset not in {"adjudication/reader_performance", "drift/baseline"}
+]
+
+
+@pytest.fixture(scope="module")
+def hillcrest(copier: Copier) -> Packed:
+    return build_pack(copier("hillcrest").root, "hillcrest")
+
+
+@pytest.fixture(scope="module")
+def riverside_pack(copier: Copier) -> Packed:
+    return build_pack(copier("riverside").root, "riverside")
+
+
+def test_a_model_that_fails_every_endpoint_is_published_as_the_latest(hillcrest: Packed) -> None:
+    endpoints = hillcrest.built.table("evaluation/endpoints").filter("is_headline")
+    assert set(endpoints["verdict"]) == {"not_met"}
+    assert endpoints.height == 4
+    assert hillcrest.pack.note == "published"
+    verify(hillcrest.pack.path)
+
+
+def test_its_first_page_says_so_at_each_endpoint(hillcrest: Packed) -> None:
+    page = hillcrest.first_page
+    table = page[page.index("Every endpoint fixed beforehand") :]
+    table = table[: table.index("Unaided readers")]
+    assert table.count("not met") == 4
+    assert " met " not in table.replace("not met", "")
+    for endpoint in hillcrest.built.bench.study.protocol.evaluation.endpoints:
+        assert endpoint.title in table
+
+
+def test_both_sites_carry_the_same_protocol(
+    lakeside: Lakeside, riverside_pack: Packed, hillcrest: Packed
+) -> None:
+    digests = {
+        built.bench.study.protocol.digest
+        for built in (lakeside.at_look, riverside_pack.built, hillcrest.built)
+    }
+    assert len(digests) == 1
+    protocols = {(p.data / "protocol.yaml").read_bytes() for p in (riverside_pack, hillcrest)}
+    assert len(protocols) == 1
+
+
+def test_two_packs_of_one_protocol_hold_the_same_files(
+    riverside_pack: Packed, hillcrest: Packed
+) -> None:
+    names = [
+        sorted(str(p.relative_to(pack.data)) for p in pack.data.rglob("*") if p.is_file())
+        for pack in (riverside_pack, hillcrest)
+    ]
+    assert names[0] == names[1]
+
+
+def test_two_packs_of_one_protocol_have_the_same_tables_and_columns(
+    riverside_pack: Packed, hillcrest: Packed
+) -> None:
+    tables = sorted(p.name for p in (riverside_pack.data / "tables").glob("*.csv"))
+    assert len(tables) >= 18
+    for name in tables:
+        headers = {
+            (pack.data / "tables" / name).read_text("utf-8").split("\n", 1)[0]
+            for pack in (riverside_pack, hillcrest)
+        }
+        assert len(headers) == 1, name
+
+
+@pytest.mark.parametrize("asset", FIXED_BY_PROTOCOL)
+def test_rows_of_a_protocol_fixed_table_are_the_same_at_every_site(
+    lakeside: Lakeside, riverside_pack: Packed, hillcrest: Packed, asset: str
+) -> None:
+    key = contracts.load()[asset].key
+    rows = [
+        built.table(asset).select(key).rows()
+        for built in (lakeside.at_look, riverside_pack.built, hillcrest.built)
+    ]
+    assert rows[0] == rows[1] == rows[2]
+    assert rows[0]
+
+
+def test_only_the_numbers_differ(riverside_pack: Packed, hillcrest: Packed) -> None:
+    one, other = (p.built.table("evaluation/operating_points") for p in (riverside_pack, hillcrest))
+    assert not one.equals(other)
+    keys = list(contracts.load()["evaluation/operating_points"].key)
+    assert one.select(keys).equals(other.select(keys))
+
+
+def test_both_packs_answer_the_same_items_of_the_checklist(
+    riverside_pack: Packed, hillcrest: Packed
+) -> None:
+    items = [
+        [i["item"] for i in json.loads((p.data / "claim.json").read_text("utf-8"))["items"]]
+        for p in (riverside_pack, hillcrest)
+    ]
+    assert items[0] == items[1] == list(range(1, 45))
+
+
+def test_the_two_models_are_told_apart(riverside_pack: Packed, hillcrest: Packed) -> None:
+    def auc(pack: Packed) -> float:
+        row = pack.built.figure(
+            "evaluation/performance", model_id="nodule-2", window="prospective", metric="auc"
+        )
+        return float(str(row["estimate"]))
+
+    assert auc(hillcrest) < 0.5
+    assert auc(riverside_pack) > 0.8
