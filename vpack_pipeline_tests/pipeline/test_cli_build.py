@@ -1,0 +1,243 @@
+"""``vpack build`` as a user meets it: lines, exit codes, JSON, interruption, a full disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.cli import main
+from vpack_pipeline_tests.pipeline import bench
+from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
+
+LINE = re.compile(
+    r" +(\d+)/(\d+) ([a-z_]+/[a-z_]+) +([\d,]+) rows +[\d.]+ s +(kept|computed) +(pass|FAIL)"
+)
+NEW = "2026-07-25"
+
+
+@pytest.fixture
+def vpack_at_home(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command: its exit code, standard output and standard error."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+    def run(root: Path, *arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main(["--root", str(root), *arguments])
+        out, err = capsys.readouterr()
+        return int(str(left.value.code)), out, err
+
+    return run
+
+
+@pytest.fixture
+def vpack(
+    vpack_at_home: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Callable[..., tuple[int, str, str]]:
+    """The same, with Dagster's history in memory: making a home takes seconds."""
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: bench.memory(tmp_path / "root"))
+    return vpack_at_home
+
+
+def test_a_build_prints_a_line_a_table_and_where_the_report_is(
+    own: Path, vpack_at_home: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, err = vpack_at_home(own, "build", SITE)
+    assert (code, err) == (0, "")
+    tables = LINE.findall(out)
+    assert [int(number) for number, *_ in tables] == list(range(1, len(contracts.load()) + 1))
+    assert {name for _, _, name, *_ in tables} == set(contracts.load())
+    assert {(how, gate) for *_, how, gate in tables} == {("kept", "pass")}
+    assert f"{SITE} at the cut {LOOK}" in out
+    assert "nothing new was published" in out
+    (report,) = re.findall(r"^report: (.+)$", out, re.M)
+    assert Path(report).is_file()
+    assert "\nverify: vpack verify " in out
+    assert (own / "data" / "dagster" / "dagster.yaml").is_file()
+
+
+def test_json_is_one_object_and_nothing_else(
+    own: Path, vpack: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, _ = vpack(own, "build", SITE, "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert (told["site"], told["cut"], told["version"]) == (SITE, LOOK, bench.latest(own))
+    assert {t["table"] for t in told["tables"]} == set(contracts.load())
+    assert set(told["tables"][0]) == {"table", "rows", "seconds", "kept", "outcome"}
+    assert told["first_page"]
+
+
+def test_a_build_of_an_earlier_cut_tells_of_that_pack_and_not_of_the_latest(
+    own: Path, vpack: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, _ = vpack(own, "build", SITE, "--as-of", "2026-04-10", "--json")
+    assert code == 0
+    assert "-2026-04-10.2-" in json.loads(out)["version"]
+    assert json.loads(out)["version"] != bench.latest(own)
+
+
+def test_a_missed_look_is_built_first_and_the_later_pack_quotes_its_verdict(
+    own_early: Path, vpack: Callable[..., tuple[int, str, str]], assume: Callable[..., None]
+) -> None:
+    readers = own_early / "data" / "demo" / SITE / "deliveries" / "2026-01-15" / "readers.csv"
+    bench.deliver(own_early, NEW, readers__csv=readers.read_bytes())
+    assume()
+    code, out, err = vpack(own_early, "build", SITE)
+    assert (code, err) == (0, "")
+    assert f"the look at {LOOK} has no pack yet: building it first" in out
+    look, last = bench.versions(own_early)[1:]
+    assert f"-{LOOK}-" in look
+    assert f"-{NEW}-" in last
+    assert bench.latest(own_early) == last
+    at = bench.bench(own_early, cut=NEW)
+    table = at.warehouse.read(
+        contracts.load()["evaluation/endpoints"],
+        SITE,
+        steps.upstream(at, "evaluation/endpoints").files,
+    )
+    quoted = table.filter(look=LOOK)
+    assert set(quoted["pack_version"].drop_nulls()) == {look}
+    assert quoted.filter(endpoint="auc_after_lock")["verdict"].is_not_null().all()
+
+
+def test_a_closed_gate_exits_1_and_names_the_expectation(
+    own: Path, vpack: Callable[..., tuple[int, str, str]], assume: Callable[..., None]
+) -> None:
+    assume("drift/plan")
+    for path in bench.receipt_path(own, "drift/plan", LOOK).parent.glob("*.json"):
+        path.unlink()
+    known = bench.versions(own)
+    code, out, err = vpack(own, "build", SITE)
+    assert code == 1
+    assert re.search(r"drift/plan .* computed +FAIL", out)
+    assert "closed:\n  drift/plan: expectation table_columns failed for 1 of 2 rows — " in err
+    assert "Traceback" not in out + err
+    assert bench.versions(own) == known
+    code, out, _ = vpack(own, "build", SITE, "--json")
+    assert code == 1
+    (reason,) = json.loads(out)["closed_by"]
+    assert reason.startswith("drift/plan: expectation table_columns failed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["riversde"], "did you mean 'riverside'?"),
+        ([SITE, "--as-of", "yesterday"], "is no date"),
+        ([SITE, "--as-of", "2026-04-10.7"], "no such delivery is closed"),
+        ([SITE, "--as-of", "2020-01-01"], "no delivery counts at the cut 2020-01-01"),
+    ],
+)
+def test_what_was_given_wrongly_exits_2_and_says_what_to_do(
+    own: Path, vpack: Callable[..., tuple[int, str, str]], arguments: list[str], told: str
+) -> None:
+    code, out, err = vpack(own, "build", *arguments)
+    assert code == 2
+    assert told in err
+    assert "Traceback" not in out + err
+
+
+def test_an_altered_delivery_exits_2_and_names_the_file(
+    own: Path, vpack: Callable[..., tuple[int, str, str]]
+) -> None:
+    path = own / "data" / "demo" / SITE / "deliveries" / LOOK / "reads.csv"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    code, _, err = vpack(own, "build", SITE)
+    assert code == 2
+    assert f"deliveries/{LOOK}/reads.csv: altered after it was closed" in err
+
+
+def test_an_input_error_inside_a_step_exits_2_as_well(
+    own: Path, vpack: Callable[..., tuple[int, str, str]]
+) -> None:
+    (own / "data" / "demo" / SITE / "dicom").rename(own / "data" / "demo" / SITE / "elsewhere")
+    code, out, err = vpack(own, "build", SITE)
+    assert code == 2
+    assert "sources[1]" in err
+    assert "Traceback" not in out + err
+
+
+def test_what_nobody_foresaw_exits_3_with_type_and_table(
+    own: Path, vpack: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(**_: object) -> None:
+        raise ValueError("CANARY-51aa")
+
+    monkeypatch.setattr("vpack_pipeline.core.drift.plan", raises)
+    for path in bench.receipt_path(own, "drift/plan", LOOK).parent.glob("*.json"):
+        path.unlink()
+    code, out, err = vpack(own, "build", SITE)
+    assert code == 3
+    assert err.startswith("internal: drift/plan: ValueError")
+    assert "CANARY" not in out + err
+
+
+def test_a_full_disk_while_publishing_leaves_latest_whole_and_says_so(
+    own: Path, vpack: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = own / "data" / "packs" / SITE
+    before = bench.versions(own)
+    newest = site / "versions" / before[-1]
+    for path in (newest, newest.with_name(f"{newest.name}.build.json")):
+        path.rename(own / path.name)
+    (site / "latest").unlink()
+    (site / "latest").symlink_to(f"versions/{before[0]}")
+    real = os.fsync
+
+    def full(handle: int) -> None:
+        if ".staging" in os.readlink(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        code, out, err = vpack(own, "build", SITE)
+    assert code == 3
+    assert err.startswith("internal: pack/validation_pack: No space left on device")
+    assert "Traceback" not in out + err
+    assert bench.versions(own) == before[:1]
+    assert bench.latest(own) == before[0]
+    code, _, _ = vpack(own, "verify", str(site / "latest"))
+    assert code == 0
+    code, _, _ = vpack(own, "build", SITE)
+    assert code == 0
+    assert bench.latest(own) == before[-1]
+
+
+def test_ctrl_c_in_the_middle_of_a_build_and_the_next_build_goes_on(own: Path) -> None:
+    """A real process: stopped at its first tables, then started again."""
+    for path in (own / "data" / "warehouse" / "drift").rglob("receipts/*.json"):
+        path.unlink()
+    command = [sys.executable, "-u", "-m", "vpack_pipeline", "--root", str(own), "build", SITE]
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=own
+    )
+    assert started.stdout is not None
+    for line in started.stdout:
+        if LINE.match(line):
+            started.send_signal(signal.SIGINT)
+            break
+    out, err = started.communicate(timeout=60)
+    assert started.returncode == 130, err
+    assert "stopped; a later build goes on from what is complete" in err
+    assert "Traceback" not in out + err
+    ran = bench.run(own, as_of=LOOK)
+    assert ran.result.success, ran.errors
+    assert ran.kept
