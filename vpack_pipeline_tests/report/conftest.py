@@ -6,71 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from pack_sample import sample
-
-from vpack_pipeline import contracts
-from vpack_pipeline.core.pack import claim, report
-from vpack_pipeline.report import render
-
-
-def arguments(made: SimpleNamespace, asset: str) -> dict:
-    contract = contracts.load()[asset]
-    blocks = {name: getattr(made.protocol, name) for name in contract.protocol}
-    return {name: made.tables[source] for name, source in contract.inputs.items()} | blocks
-
-
-def complete(made: SimpleNamespace) -> SimpleNamespace:
-    known = contracts.load()
-    for name, function in (("report", report), ("claim", claim)):
-        asset = f"pack/{name}"
-        setattr(made, name, contracts.conform(function(**arguments(made, asset)), known[asset]))
-    made.receipts = [receipt(asset) for asset in known if not asset.startswith("pack/")]
-    return made
-
-
-def receipt(asset: str) -> dict:
-    check = {
-        "id": "row_count",
-        "type": "expect_table_row_count_to_be_between",
-        "severity": "critical",
-        "outcome": "pass",
-        "closes": False,
-        "why": "A table is not empty by accident.",
-        "element_count": 7,
-        "unexpected_count": 0,
-    }
-    return {
-        "format": 1,
-        "asset": asset,
-        "site": "lakeside",
-        "protocol": "cxr-triage@1.0",
-        "protocol_digest": "d" * 64,
-        "cut": "2026-07-20",
-        "files": [{"sha256": "a" * 64, "role": "table", "rows": 7, "bytes": 9}],
-        "rows": 7,
-        "quarantined": 0,
-        "table_digest": "b" * 64,
-        "code": "c" * 64,
-        "contract": "e" * 64,
-        "fingerprint": "f" * 64,
-        "secret": "s",
-        "normalisation": "1",
-        "inputs": {},
-        "outcome": "pass",
-        "checks": [check, {**check, "id": "odd", "severity": "warning", "outcome": "fail"}],
-        "mac": "m",
-    }
-
-
-def rendered(made: SimpleNamespace, **other) -> str:
-    given = {
-        "report": made.report,
-        "claim": made.claim,
-        "protocol": made.protocol,
-        "site": made.site,
-        "receipts": made.receipts,
-        "cut": made.cut,
-    }
-    return render(**(given | other)).decode()
+from report_bench import complete, rendered
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
-from conftest import arguments
+from report_bench import arguments
 
 from vpack_pipeline.core.pack import claim
 from vpack_pipeline.core.pack.claim import ITEMS

@@ -13,8 +13,8 @@ from html.parser import HTMLParser
 
 import polars as pl
 import pytest
-from conftest import complete, rendered
 from pack_sample import sample
+from report_bench import complete, rendered
 
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.report import chapters, palette, wording

@@ -8,6 +8,8 @@ guarded only as far as totals go (see ``relations``). What does not belong here:
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -49,6 +51,31 @@ def suppress(frame: pl.DataFrame, contract: Contract, smallest_cell: int) -> Sup
     -------
     the table with hidden cells null, in the same order, and its marks
     """
+    return _suppress(_Whole(frame, contract, smallest_cell))
+
+
+class _Whole:
+    """A table to be suppressed, equal to another of the same content.
+
+    The report and the exported tables ask for the same table in one run; what takes seconds is
+    done once.
+    """
+
+    def __init__(self, frame: pl.DataFrame, contract: Contract, smallest_cell: int) -> None:
+        self.frame, self.contract, self.smallest_cell = frame, contract, smallest_cell
+        content = hashlib.sha256(frame.write_ipc(None).getvalue()).hexdigest()
+        self._identity = (contract.digest, smallest_cell, content)
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Whole) and self._identity == other._identity
+
+
+@functools.lru_cache(maxsize=128)
+def _suppress(whole: _Whole) -> Suppressed:
+    frame, contract, smallest_cell = whole.frame, whole.contract, whole.smallest_cell
     marks: dict[str, list[str | None]] = {c: [None] * frame.height for c in frame.columns}
     counts = [c.name for c in contract.columns if c.disclosure == "count"]
     figures = [c.name for c in contract.columns if c.disclosure == "figure"]
