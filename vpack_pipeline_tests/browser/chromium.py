@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 import urllib.request
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+
+from vpack_pipeline_tests.browser.processes import end_group
 
 SECONDS = 60.0
 QUIET_SECONDS = 0.5
@@ -150,20 +151,6 @@ def opened(profile: Path) -> Iterator[Page]:
                 yield Page(socket)
         finally:
             end_group(process)
-
-
-def end_group(process: subprocess.Popen[Any], seconds: float = 20) -> None:
-    """Ask a process group to end, and end it if it does not."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait(seconds)
 
 
 def _port(file: Path, process: subprocess.Popen[Any]) -> int:
