@@ -72,7 +72,7 @@ def cases(
         pl.col("study_patient_id") != pl.col("patient_id"),
     )
     names = [c.name for c in edge.protocol.covariates]
-    packed = pl.Series("covariates", _json(rows.select(names)), dtype=pl.String)
+    packed = pl.Series("covariates", _json(rows, names), dtype=pl.String)
     return finish("cases", rows.drop(names).with_columns(packed), deliveries, ["case_id"])
 
 
@@ -125,15 +125,13 @@ def _tangle(start: str, target: dict[str, str]) -> str:
     return "CYCLE" if step == start else "CHAIN_IN_PATIENT_MAP"
 
 
-def _json(covariates: pl.DataFrame) -> list[str]:
-    return (
-        [
-            json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-            for row in covariates.iter_rows(named=True)
-        ]
-        if covariates.width
-        else ["{}"] * covariates.height
-    )
+def _json(rows: pl.DataFrame, names: list[str]) -> list[str]:
+    if not names:
+        return ["{}"] * rows.height  # a selection of no columns has no rows
+    return [
+        json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        for row in rows.select(names).iter_rows(named=True)
+    ]
 
 
 def _index_studies(rows: pl.DataFrame, studies: pl.DataFrame) -> pl.DataFrame:
