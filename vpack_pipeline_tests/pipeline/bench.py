@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from examples.demo_sites.sites import REPOSITORY, generate
 from vpack_pipeline.assets import bench as benches
@@ -147,7 +148,9 @@ def run(
     if not instance.has_dynamic_partition(str(SITES.name), site):
         instance.add_dynamic_partitions(str(SITES.name), [site])
     tags = ({AS_OF_TAG: as_of} if as_of else {}) | ({NIGHTLY_TAG: "true"} if nightly else {})
-    job = build_defs({"project": Project(root=str(root))}).resolve_job_def(JOB)
+    # Dagster keeps the last instance's storage as a global, after that instance is gone.
+    with set_defs_state_storage(None):
+        job = build_defs({"project": Project(root=str(root))}).resolve_job_def(JOB)
     result = job.execute_in_process(
         partition_key=site,
         instance=instance,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from vpack_pipeline.gate import check
 from vpack_pipeline_tests.pipeline import bench
+
+
+@pytest.fixture(autouse=True)
+def _no_global_of_a_past_instance() -> Iterator[None]:
+    with set_defs_state_storage(None):
+        yield
 
 
 @pytest.fixture(scope="session")
