@@ -11,7 +11,7 @@ import errno
 import importlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -222,7 +222,9 @@ def _call(
         frames = {"parts": frames}
     arguments: dict[str, Any] = {**frames, **outside}
     if contract.computed_by == "io":
-        arguments["edge"] = bench.edge.narrowed(contract.protocol, contract.site)
+        edge = bench.edge.narrowed(contract.protocol, contract.site)
+        # As with the blocks: what is not declared is not seen, or the table would be kept wrongly.
+        arguments["edge"] = edge if contract.uses_cut else replace(edge, cut=None)
     else:
         arguments |= bench.study.blocks(contract)
         if contract.uses_cut:

@@ -274,14 +274,15 @@ def test_the_daemon_runs_what_sensor_and_schedule_ask_for(early: Path, tmp_path:
             check=True,
             capture_output=True,
         )
-    daemon = subprocess.Popen(
-        [*command.copy()[:1], "-m", "dagster._daemon", "run", *target],
-        env=environment,
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=(tmp_path / "daemon.log").open("w"),
-        start_new_session=True,
-    )
+    with (tmp_path / "daemon.log").open("w") as log_file:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "dagster._daemon", "run", *target],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=log_file,
+            start_new_session=True,
+        )
     try:
         keys, statuses = _wait(home, lambda k, s: len(k) >= 2 and "SUCCESS" in s, 240)
     finally:
