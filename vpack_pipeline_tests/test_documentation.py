@@ -1,0 +1,120 @@
+"""The documents say what there is: every name, every command, every path, and nothing that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from vpack_pipeline import cli, contracts
+from vpack_pipeline.core.adjudication.rules import RULES as READER_RULES
+from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.evaluation.integrity import RULES as INTEGRITY_RULES
+from vpack_pipeline.core.representativeness import DISTANCES
+from vpack_pipeline.sections import SECTIONS
+
+ROOT = Path(__file__).parents[1]
+README, CONTRIBUTING, OPERATING = "README.md", "CONTRIBUTING.md", "docs/operating.md"
+CHAPTERS = {
+    "Reader rules": set(READER_RULES),
+    "Monitors": set(MONITORS),
+    "Distances": set(DISTANCES),
+    "Rules of integrity": set(INTEGRITY_RULES),
+}
+# What a build or the user makes, and the shape of an asset key.
+MADE = (
+    "data/dagster",
+    "data/packs",
+    "data/secrets",
+    "data/state",
+    "data/warehouse",
+    "data/sites/SITE",
+    "section/table",
+)
+IN_A_PACK = re.compile(r"data/(report\.html|protocol\.yaml|claim\.json|tables|gates|drift)\b")
+
+
+def text(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def chapter(title: str) -> str:
+    _, _, rest = text("GLOSSARY.md").partition(f"## {title}\n")
+    return rest.partition("\n## ")[0]
+
+
+def defined(part: str) -> set[str]:
+    entries = re.findall(r"^- \*\*([a-z0-9_, ]+)\.\*\*", part, re.MULTILINE)
+    return {name for entry in entries for name in entry.split(", ")}
+
+
+@pytest.mark.parametrize("title", CHAPTERS)
+def test_the_glossary_defines_what_a_protocol_may_name_and_no_more(title: str) -> None:
+    assert defined(chapter(title)) == CHAPTERS[title]
+
+
+def test_the_glossary_states_each_rule_of_integrity_in_the_words_of_the_report() -> None:
+    words = " ".join(chapter("Rules of integrity").split())
+    for name, (asked, _) in INTEGRITY_RULES.items():
+        assert f"**{name}.** {asked}" in words
+
+
+def test_every_command_is_shown_in_the_documents() -> None:
+    said = "".join(map(text, (README, CONTRIBUTING, OPERATING)))
+    assert [name for name in cli.COMMANDS if f"vpack {name}" not in said] == []
+    assert set(cli.SUMMARIES) == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("document", [README, CONTRIBUTING, OPERATING])
+def test_documents_name_only_commands_and_options_that_exist(document: str) -> None:
+    calls = re.findall(r"(?:`|\$ )vpack (.+?)(?:`|  |$)", text(document), re.MULTILINE)
+    assert calls
+    for call in calls:
+        name, *words = call.split()
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert command is not None, call
+        known = {o for p in command.params for o in p.opts}
+        assert {w for w in words if w.startswith("--")} <= known, call
+
+
+@pytest.mark.parametrize("document", [README, CONTRIBUTING, OPERATING])
+def test_documents_name_only_places_that_exist(document: str) -> None:
+    named = re.findall(r"[(`]((?:[\w.-]+/)+[\w.-]*)[)`]", text(document))
+    assert named
+    for place in named:
+        if place.startswith(MADE) or IN_A_PACK.match(place):
+            continue
+        assert any((base / place).exists() for base in (ROOT, ROOT / "vpack_pipeline")), place
+
+
+def test_every_command_has_help() -> None:
+    for name in cli.COMMANDS:
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert command is not None
+        assert command.help, name
+
+
+def test_a_recipe_is_short_and_says_which_files_it_touches() -> None:
+    recipes = text(CONTRIBUTING).partition("## Recipes\n")[2].partition("\n## ")[0]
+    found = re.split(r"\n\n(?=\*\*)", recipes.strip())
+    assert [r.partition(".**")[0].lstrip("*") for r in found] == [
+        "A site", "A table", "An expectation", "A reader rule", "A metric", "A monitor", "A distance", "A section",
+    ]  # fmt: skip
+    for recipe in found:
+        assert len(recipe.splitlines()) < 10, recipe
+        assert re.search(r"`[\w./<>-]+`", recipe), recipe
+
+
+def test_every_section_is_named_where_the_grid_is_explained() -> None:
+    assert set(SECTIONS) == {c.section for c in contracts.load().values()}
+    assert "vpack_pipeline/sections.py" in text(CONTRIBUTING)
+
+
+@pytest.mark.parametrize("picture", ["docs/first-page.png", "docs/lineage.png"])
+def test_pictures_are_there_and_light(picture: str) -> None:
+    content = (ROOT / picture).read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) < 400_000
+    assert f"]({picture})" in text(README)
