@@ -197,9 +197,27 @@ def test_figure_suppressed_in_the_pack_is_not_restored_but_its_verdict_stands():
     row = figure(frame, "sensitivity", look="2026-03-01")
     assert (row["status"], row["verdict"]) == ("refused", "not_met")
     assert row["reason"] == "not shown in the pack 1.0-2026-03-01-abc"
-    void = published_looks({**PUBLISHED, **nothing, "verdict": "refused"})
-    frame = World(CASES, cut=LATER, given={"published_looks": void}).run("endpoints")
-    assert "void" in figure(frame, "sensitivity", look="2026-03-01")["reason"]
+    refused = published_looks({**PUBLISHED, **nothing, "verdict": "refused"})
+    frame = World(CASES, cut=LATER, given={"published_looks": refused}).run("endpoints")
+    row = figure(frame, "sensitivity", look="2026-03-01")
+    assert (row["verdict"], row["reason"]) == ("refused", "refused in the pack 1.0-2026-03-01-abc")
+
+
+def test_a_void_look_says_so_and_which_blocks_of_the_protocol_changed():
+    nothing = dict.fromkeys(("estimate", "lower", "upper", "n", "events"))
+    void = {**PUBLISHED, **nothing, "verdict": "void", "changed": "adjudication, evaluation"}
+    for cut in (LOOK, LATER):
+        given = {"published_looks": published_looks(void)}
+        frame = World(CASES, cut=cut, given=given).run("endpoints")
+        row = figure(frame, "sensitivity", look="2026-03-01")
+        assert (row["status"], row["verdict"], row["estimate"]) == ("refused", "void", None)
+        assert row["reason"] == (
+            "void: the protocol changed since the look was taken in the pack"
+            " 1.0-2026-03-01-abc (adjudication, evaluation)"
+        )
+        since = figure(frame, "sensitivity", look="since")
+        assert (since["status"], since["verdict"]) == ("given", None)
+        assert "exploratory" in since["reason"]
 
 
 def test_look_without_a_published_pack_is_refused():

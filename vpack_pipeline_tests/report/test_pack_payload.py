@@ -134,6 +134,7 @@ def test_the_verdict_of_a_look_is_read_from_the_first_pack_published_at_it(tmp_p
     first = publish_look(tmp_path, study)
     publish_look(tmp_path, study, html=b"another")
     looks = packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-09-01")
+    assert looks["changed"].null_count() == looks.height
     shown = study.tables["evaluation/endpoints"].filter(
         (pl.col("look") == "2026-07-20") & pl.col("verdict").is_not_null()
     )
@@ -155,7 +156,8 @@ def test_a_protocol_changed_since_voids_the_look(tmp_path, study):
     evaluation = study.protocol.evaluation.model_copy(update={"seed": 1})
     other = study.protocol.model_copy(update={"evaluation": evaluation})
     looks = packs.published_looks(tmp_path, "lakeside", other)
-    assert set(looks["verdict"]) == {"refused"}
+    assert set(looks["verdict"]) == {"void"}
+    assert set(looks["changed"]) == {"evaluation"}
     assert looks["estimate"].null_count() == looks.height
 
 

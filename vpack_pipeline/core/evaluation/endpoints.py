@@ -50,6 +50,8 @@ NOT_MET: Final = "not_met"
 INCONCLUSIVE: Final = "inconclusive"
 WITHHELD: Final = "withheld"
 REFUSED: Final = "refused"
+VOID: Final = "void"
+"""Of a look taken under a protocol that has changed since."""
 
 _EXTRA: Final[dict[str, type[pl.DataType]]] = {
     "verdict": pl.String,
@@ -88,7 +90,8 @@ def endpoints(
     Parameters
     ----------
     published_looks : the verdicts of past looks: endpoint, look, pack_version, pack_digest,
-        estimate, lower, upper, n, events, verdict
+        estimate, lower, upper, n, events, verdict, changed (blocks of the protocol that differ
+        from those of the pack, where its verdict is ``void``)
 
     Returns
     -------
@@ -167,7 +170,8 @@ class _Judge:
             self._at(endpoint, look, quoted.get((endpoint.id, look.cut.isoformat())))
             for look in looks
         ]
-        return [*rows, self._since(endpoint)]
+        is_void = any(r.verdict == VOID and r.look == self.cut.isoformat() for r in rows)
+        return [*rows, self._since(endpoint, is_void=is_void)]
 
     def _at(self, endpoint: Endpoint, look: Look, published: Mapping[str, Any] | None) -> _Row:
         name = look.cut.isoformat()
@@ -186,8 +190,10 @@ class _Judge:
             return _Row(name, undefined(reason, method="", n=0), REFUSED)
         return _quote(name, published)
 
-    def _since(self, endpoint: Endpoint) -> _Row:
+    def _since(self, endpoint: Endpoint, *, is_void: bool) -> _Row:
         note = exploratory_note(self.evaluation, self.cut)
+        if is_void:
+            note = f"exploratory: the look of {self.cut.isoformat()} is void"
         if note is None:
             reason = withheld_reason(self.evaluation, self.cut)
             verdict = None if reason is None else WITHHELD
@@ -265,10 +271,13 @@ class _Judge:
 def _quote(name: str, published: Mapping[str, Any]) -> _Row:
     version = published["pack_version"]
     reason = None
-    if published["estimate"] is None:
-        reason = f"not shown in the pack {version}"
-        if published["verdict"] == REFUSED:
-            reason = f"refused in the pack {version}, or void: the protocol changed since the look"
+    if published["verdict"] == VOID:
+        changed = published["changed"]
+        reason = f"void: the protocol changed since the look was taken in the pack {version}"
+        reason += f" ({changed})" if changed else ""
+    elif published["estimate"] is None:
+        is_refused = published["verdict"] == REFUSED
+        reason = f"{'refused' if is_refused else 'not shown'} in the pack {version}"
     estimate = Estimate(
         published["estimate"],
         published["lower"],

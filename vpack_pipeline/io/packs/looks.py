@@ -32,10 +32,11 @@ SCHEMA: Final = {
     "n": pl.Int64,
     "events": pl.Int64,
     "verdict": pl.String,
+    "changed": pl.String,
 }
 VOIDING: Final = ("adjudication", "eligibility", "evaluation", "findings", "index_test")
 """Blocks of the protocol; a look taken under others is void."""
-VOID: Final = "refused"
+VOID: Final = "void"
 """The verdict of a void look: its figures are null."""
 _TABLE: Final = "data/tables/evaluation.endpoints.csv"
 
@@ -52,8 +53,9 @@ def published_looks(
     Returns
     -------
     one row per endpoint and look with a published pack: ``look`` as ``YYYY-MM-DD``,
-    ``pack_digest`` the sha256 of its tag manifest; a hidden figure is null; the verdict is
-    ``refused`` and its figures null where the protocol has changed since in what it rests on
+    ``pack_digest`` the sha256 of its tag manifest; a hidden figure is null. Where the protocol has
+    changed since in what a verdict rests on, that is ``void``, its figures are null and
+    ``changed`` names the blocks; else ``changed`` is null
 
     Raises
     ------
@@ -86,7 +88,7 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
         raise VerificationError(
             [Problem(f"{version.name}/{p.where}", p.what, remedy) for p in problems]
         )
-    is_void = _is_void(version.path, protocol)
+    changed = ", ".join(_changed(version.path, protocol))
     text = (version.path / _TABLE).read_text(encoding="utf-8")
     name = look.cut.isoformat()
     endpoints = {e.id: e for e in protocol.evaluation.endpoints}
@@ -96,8 +98,9 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
             "look": name,
             "pack_version": version.name,
             "pack_digest": summary(version.path).digest,
-            **({} if is_void else _figures(row)),
-            "verdict": VOID if is_void else row["verdict"],
+            **({} if changed else _figures(row)),
+            "verdict": VOID if changed else row["verdict"],
+            "changed": changed or None,
         }
         for row in csv.DictReader(io.StringIO(text))
         if row["look"] == name and row["verdict"] and row["endpoint"] in endpoints
@@ -111,10 +114,11 @@ def _figures(row: dict[str, str]) -> dict[str, Any]:
     return numbers | {n: int(row[n]) if row[n] else None for n in ("n", "events")}
 
 
-def _is_void(path: Path, protocol: Protocol) -> bool:
+def _changed(path: Path, protocol: Protocol) -> list[str]:
+    """Name the voiding blocks that differ from those of a pack."""
     then = yaml.safe_load((path / "data/protocol.yaml").read_text(encoding="utf-8"))
     now = protocol.model_dump(mode="json")
-    return any(_plain(then.get(block)) != _plain(now[block]) for block in VOIDING)
+    return [block for block in VOIDING if _plain(then.get(block)) != _plain(now[block])]
 
 
 def _plain(value: Any) -> str:
