@@ -16,6 +16,10 @@ from vpack_pipeline.cli import SITE, complete_site, project_root, show
 from vpack_pipeline.errors import GateClosedError, Problem, VpackError
 
 
+HIDDEN = "—"
+"""How the report prints a bound from which a small count could be computed."""
+
+
 class ProgressLines(logging.Handler):
     """Prints one line per table as it is done."""
 
@@ -56,11 +60,18 @@ def build(ctx: click.Context, site: str, as_of: str | None, as_json: bool) -> No
     folder = ProjectFolder(root)
     edge = folder.edge(folder.study(site), None)
     cut = choose_cut(edge, None if as_of is None else parse_cut(as_of))
+    closed: list[Problem] = []
     for look in looks_to_build(folder, site, cut):
         if not as_json:
             click.echo(f"the look at {look} has no pack yet: building it first")
-        _build_one(root, site, choose_cut(edge, look), as_json, is_last=False)
+        try:
+            _build_one(root, site, choose_cut(edge, look), as_json, is_last=False)
+        except GateClosedError as error:
+            # Its verdict stays refused; the pack of this cut says so and is built all the same.
+            closed += [Problem(f"look {look}, {p.where}", p.what, p.remedy) for p in error.problems]
     _build_one(root, site, cut, as_json, is_last=True)
+    if closed:
+        raise GateClosedError(closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +229,8 @@ def _headlines(figures: dict[str, str]) -> list[str]:
         status = figures.get(f"{stem}.status")
         if status == "given":
             bounds = f"{figures[f'{stem}.lower']} to {figures[f'{stem}.upper']}"
-            found.append(f"{finding}, {window} {metric}: {value} ({bounds})")
+            shown = "" if HIDDEN in bounds else f" ({bounds})"
+            found.append(f"{finding}, {window} {metric}: {value}{shown}")
         else:
             found.append(f"{finding}, {window} {metric}: {status}: {figures[f'{stem}.reason']}")
     return found
