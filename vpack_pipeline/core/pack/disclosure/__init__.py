@@ -95,7 +95,11 @@ def _suppress(whole: _Whole) -> Suppressed:
 
 
 def _hide(system: System, smallest_cell: int) -> Hidden:
-    small = {v for v, count in system.values.items() if 0 < count < smallest_cell}
+    small = {
+        v
+        for v, count in system.values.items()
+        if 0 < count < smallest_cell and v[0] != "slack"
+    }
     printed = set(system.cells.values())
     # That few are without the event is said by the range of the share.
     ranged = {v for v in small if v[0] == "rest"}

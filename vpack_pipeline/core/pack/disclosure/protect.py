@@ -91,64 +91,97 @@ def protect(
     known = [e for e in equations if e.holds(values)]
     secret, absent = set(small), set(unprinted)
     hidden = Hidden(secret - absent, absent)
-    for part in _components(known):
-        _protect_part(values, part, hidden, secret, smallest_cell, ranks or {})
+    search = _Search(values, known, hidden, smallest_cell, ranks or {})
+    queue = sorted(secret, key=_order, reverse=True)
+    done: set[Variable] = set()
+    while queue:
+        start = queue.pop()
+        if start in done:
+            continue
+        members = search.reach(start)
+        found = search.single_valued(members) & secret
+        # Each step hides one count or gives up one range, so that the search ends.
+        if found and search.hide_one(min(found, key=_order), members):
+            done -= members
+            queue.append(start)
+        else:
+            done |= members
     return hidden
 
 
-def _protect_part(
-    values: Mapping[Variable, int],
-    equations: Sequence[Equation],
-    hidden: Hidden,
-    secret: set[Variable],
-    smallest_cell: int,
-    ranks: Mapping[Variable, int],
-) -> None:
-    members = {v for e in equations for _, v in e.terms}
-    while not secret.isdisjoint(members):
-        # A small count stays secret even where its printed range was given up.
-        known = determined(values, equations, hidden, smallest_cell)
-        found = (known.solved | known.narrowed) & secret
-        if not found:
-            return
-        target = min(found)
-        near = {v for e in equations if any(v == target for _, v in e.terms) for _, v in e.terms}
-        if not _hide_one(values, (near, members), hidden, ranks, is_solved=target in known.solved):
-            return
+class _Search:
+    """Hidden counts that hang together, and the printed ones around them."""
 
+    def __init__(
+        self,
+        values: Mapping[Variable, int],
+        equations: Sequence[Equation],
+        hidden: Hidden,
+        smallest_cell: int,
+        ranks: Mapping[Variable, int],
+    ) -> None:
+        self.values, self.equations, self.hidden = values, equations, hidden
+        self.smallest_cell, self.ranks = smallest_cell, ranks
+        self._uses: dict[Variable, list[int]] = {}
+        for i, equation in enumerate(equations):
+            for _, variable in equation.terms:
+                self._uses.setdefault(variable, []).append(i)
 
-def _hide_one(
-    values: Mapping[Variable, int],
-    reach: Sequence[set[Variable]],
-    hidden: Hidden,
-    ranks: Mapping[Variable, int],
-    *,
-    is_solved: bool,
-) -> bool:
-    """Hide one count more: the least needed in reach, then a printed range, then a dear count.
+    def reach(self, start: Variable) -> set[Variable]:
+        """Find the hidden counts that share equations with this one, directly or not.
 
-    Giving up a range does not help where the equations alone have one solution.
-    """
+        Equations whose other counts are printed say nothing of anything else.
+        """
+        everything = self.hidden.all
+        found, queue = {start}, [start]
+        while queue:
+            for i in self._uses.get(queue.pop(), ()):
+                for _, variable in self.equations[i].terms:
+                    if variable in everything and variable not in found:
+                        found.add(variable)
+                        queue.append(variable)
+        return found
 
-    def need(variable: Variable) -> tuple[int, bool, int, Variable]:
+    def single_valued(self, members: set[Variable]) -> set[Variable]:
+        """Find those of the hidden counts that the printed ones leave a single value."""
+        known = determined(self.values, self._around(members), self.hidden, self.smallest_cell)
+        self._solved = known.solved
+        return known.solved | known.narrowed
+
+    def _around(self, members: Iterable[Variable]) -> list[Equation]:
+        uses = sorted({i for v in members for i in self._uses.get(v, ())})
+        return [self.equations[i] for i in uses]
+
+    def hide_one(self, target: Variable, members: set[Variable]) -> bool:
+        """Hide one count more: the least needed in reach, then a printed range, then a dear count.
+
+        Giving up a range does not help where the equations alone have one solution.
+        """
+        hidden = self.hidden
+        everything = hidden.all
+        reach = [
+            {v for e in self._around(start) for _, v in e.terms} for start in ([target], members)
+        ]
+        for near in reach:
+            visible = [v for v in near - everything if self.ranks.get(v, 1) < DEAR]
+            if visible:
+                hidden.complement.add(min(visible, key=self._need))
+                return True
+        for near in () if target in self._solved else reach:
+            ranges = near & hidden.small
+            if ranges:
+                hidden.small -= ranges
+                hidden.complement |= ranges
+                return True
+        left = [sorted(near - everything, key=self._need) for near in reach]
+        last = [v for near in left for v in near][:1]
+        hidden.complement |= set(last)
+        return bool(last)
+
+    def _need(self, variable: Variable) -> tuple[int, bool, int, tuple[str, ...]]:
         # Of equal rank a zero is hidden last: it is often known to be none.
-        return ranks.get(variable, 1), values[variable] == 0, values[variable], variable
-
-    for members in reach:
-        visible = [v for v in members - hidden.all if ranks.get(v, 1) < DEAR]
-        if visible:
-            hidden.complement.add(min(visible, key=need))
-            return True
-    for members in () if is_solved else reach:
-        ranges = members & hidden.small
-        if ranges:
-            hidden.small -= ranges
-            hidden.complement |= ranges
-            return True
-    left = [sorted(members - hidden.all, key=need) for members in reach]
-    last = [v for members in left for v in members][:1]
-    hidden.complement |= set(last)
-    return bool(last)
+        value = self.values[variable]
+        return self.ranks.get(variable, 1), value == 0, value, _order(variable)
 
 
 def determined(
@@ -158,8 +191,9 @@ def determined(
     smallest_cell: int,
 ) -> Determined:
     """Find the hidden counts that the printed ones leave a single value."""
-    equations = [e for e in equations if any(v in hidden.all for _, v in e.terms)]
-    unknown = sorted({v for e in equations for _, v in e.terms} & hidden.all)
+    everything = hidden.all
+    equations = [e for e in equations if any(v in everything for _, v in e.terms)]
+    unknown = sorted({v for e in equations for _, v in e.terms} & everything, key=_order)
     if not unknown:
         return Determined(set(), set())
     position = {v: i for i, v in enumerate(unknown)}
@@ -181,6 +215,10 @@ def determined(
         {v for v, is_solved in zip(unknown, _solved(matrix), strict=True) if is_solved},
         {v for v, width in zip(unknown, high - low, strict=True) if width < 0.5},
     )
+
+
+def _order(variable: Variable) -> tuple[str, ...]:
+    return tuple(map(str, variable))
 
 
 def _solved(matrix: np.ndarray) -> np.ndarray:
@@ -207,16 +245,3 @@ def _narrow(matrix: np.ndarray, rest: np.ndarray, low: np.ndarray, high: np.ndar
             high[where] = np.minimum(high[where], np.floor(bounds[1] + 1e-6))
         if np.array_equal(before[0], low) and np.array_equal(before[1], high):
             return
-
-
-def _components(equations: Sequence[Equation]) -> list[list[Equation]]:
-    """Split a system into parts that share no variable."""
-    group: dict[Variable, int] = {}
-    parts: dict[int, list[Equation]] = {}
-    for i, equation in enumerate(equations):
-        met = sorted({group[v] for _, v in equation.terms if v in group})
-        parts[i] = [e for g in met for e in parts.pop(g)] + [equation]
-        for member in parts[i]:
-            for _, variable in member.terms:
-                group[variable] = i
-    return list(parts.values())

@@ -205,8 +205,23 @@ def _flow(system: System, rows: Sequence[Row]) -> None:
             removed = ("removed", unit, order)
             system.bind((i, "removed"), removed, int(row["removed"]))
             system.add([(1, before), (-1, removed), (-1, left)])
+            _flow_limits(system, i, row, removed)
     last = max((int(r["rule_order"]) for r in rows), default=0)
     system.ranks |= {("left", str(r["unit"]), last): 3 for r in rows}
+
+
+def _flow_limits(system: System, i: int, row: Row, removed: Variable) -> None:
+    """Those of this rule alone are among the removed, and they among all whom it touches."""
+    unit, order = removed[1:]
+    for column, sign in (("marginal", 1), ("unique_to_rule", -1)):
+        limit: Variable = (column, unit, order)
+        system.bind((i, column), limit, int(row[column]))
+        system.ranks[limit] = 0
+        gap = sign * (int(row[column]) - int(row["removed"]))
+        if gap >= 0:
+            slack: Variable = ("slack", column, unit, order)
+            system.values[slack] = gap
+            system.add([(sign, limit), (-sign, removed), (-1, slack)])
 
 
 def _profile(system: System, rows: Sequence[Row]) -> None:
@@ -353,6 +368,26 @@ def _paths(system: System, rows: Sequence[Row]) -> None:
     _totals(system, groups.values())
 
 
+def _transport(system: System, rows: Sequence[Row]) -> None:
+    """Mature cases have a weight or none, and those without it lack a value or a cell."""
+    part = "share_weight_zero_"
+    for i, row in enumerate(rows):
+        group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "operating_point"))
+        metric = str(row["metric"])
+        if metric == "effective_sample_size" and row["status"] == "given":
+            system.bind((i, "n"), (*group, "weighed"), int(row["n"]))
+        elif metric == "n_weight_zero" and row["events"] is not None:
+            system.bind((i, "n"), (*group, "mature"), int(row["n"]))
+            system.bind((i, "events"), (*group, "zero"), int(row["events"]))
+            system.ranks[(*group, "mature")] = 3
+            system.add([(1, (*group, v)) for v in ("weighed", "zero")] + [(-1, (*group, "mature"))])
+            parts = [(1, (*group, part + v)) for v in ("missing_value", "not_in_target")]
+            system.add([*parts, (-1, (*group, "zero"))])
+        elif metric.startswith(part) and row["events"] is not None:
+            system.bind((i, "n"), (*group, "mature"), int(row["n"]))
+            system.bind((i, "events"), (*group, metric), int(row["events"]))
+
+
 _PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
 OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
 """Tables whose relation names all their counts."""
@@ -381,6 +416,7 @@ RELATIONS: Final[Mapping[str, Relation]] = {
     "adjudication/reader_performance": _parted("reader_id", "all"),
     "evaluation/error_attribution": _parted("panel_state", "all"),
     "evaluation/failures": _statuses,
+    "evaluation/transport": _transport,
     "evaluation/verification": _verification,
     "drift/baseline": _baseline,
     "eligibility/flow": _flow,
