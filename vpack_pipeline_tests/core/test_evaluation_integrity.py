@@ -45,7 +45,10 @@ GIVEN = {
         {"case_id": "c00001", "role": "tiebreak", "saw_index_test": False, "saw_peers": True},
     ),
     "readers": readers({"reader_id": "r1", "in_development": False}),
-    "reference": references({"case_id": "c00000", "knew_index_test": False}),
+    "reference": references(
+        {"case_id": "c00000", "knew_index_test": False},
+        {"case_id": "c00001", "knew_index_test": False},
+    ),
     "predictions": predictions({"case_id": "c00000", "delivery": "2025-06-30"}),
 }
 CLEAN = World([FLAGGED, CLEARED], given=GIVEN)
@@ -199,6 +202,25 @@ def test_verification_is_withheld_before_the_look_and_needs_both_calls():
     assert (early["verdict"], early["status"]) == ("withheld", "withheld")
     row = judged(CLEAN.but(cases=[FLAGGED]), "verification_alike")
     assert row["reason"] == "no finding has both flagged and unflagged mature cases"
+
+
+def test_a_source_that_was_sought_unlike_breaks_the_rule_though_every_case_has_a_label():
+    cases = [FLAGGED] * 10 + [CLEARED] * 10
+    everyone = [f"c{i:05d}" for i in range(20)]
+    for verified, verdict in (
+        (everyone[:3], "broken"),
+        (everyone[:3] + everyone[10:13], "held"),
+        (everyone[:3] + everyone[10:12], "held"),
+        ([], "held"),
+    ):
+        come = references(*({"case_id": case} for case in verified))
+        row = judged(World(cases, given={**GIVEN, "reference": come}), "verification_alike")
+        assert row["verdict"] == verdict
+        n = 2 if verified else 1
+        assert row["method"] == f"count of findings and sources, of {n}"
+    only = references(*({"case_id": case} for case in everyone[:3]))
+    row = judged(World(cases, given={**GIVEN, "reference": only}), "verification_alike")
+    assert (row["estimate"], row["reason"]) == (1.0, "not sought alike: nodule by pathology")
 
 
 def weekly(weeks, a_week):

@@ -210,6 +210,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ],
     ("evaluation/calibration", "within_unit"): [{"metric": "brier", **OUT_OF_UNIT}],
     ("evaluation/endpoints", "verdict_known"): [{"verdict": "splendid"}],
+    ("evaluation/endpoints", "void_shows_nothing"): [{"verdict": "void", "status": "given"}],
     ("evaluation/endpoints", "one_headline"): [{}, {"look": "y"}],
     ("evaluation/endpoints", "headline_has_verdict"): [{"verdict": None}],
     ("evaluation/endpoints", "verdict_fits_bounds"): [{"verdict": "met", "lower": 0.4}],

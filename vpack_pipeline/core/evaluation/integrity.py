@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import AnalysisSet
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, RETROSPECTIVE, withheld_reason
-from vpack_pipeline.core.evaluation.verification import primary_calls
+from vpack_pipeline.core.evaluation.verification import ANY, evidence, primary_calls
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import (
@@ -28,6 +28,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
+from vpack_pipeline.stats.estimate import BoolArray
 
 HELD: Final = "held"
 BROKEN: Final = "broken"
@@ -35,7 +36,7 @@ NOT_ASSESSABLE: Final = "not_assessable"
 WITHHELD: Final = "withheld"
 
 _NOT_PEOPLE: Final = frozenset(
-    {"protocols", "models", "operating points", "rules", "weeks", "findings"}
+    {"protocols", "models", "operating points", "rules", "weeks", "findings and sources"}
 )
 """Units of the protocol or the calendar: their numbers are no small cells of patients."""
 _LEAST_WEEKS: Final = 4
@@ -322,8 +323,12 @@ def every_case_accounted(study: Study) -> Outcome:
 
 
 def verification_alike(study: Study) -> Outcome:
-    """Labels were sought alike whatever the index test said, within the protocol's tolerance."""
-    unit = "findings"
+    """Labels were sought alike, of any source and of each, whatever the index test said.
+
+    Of any source by the share labelled, of each independent source by the share that it verified;
+    alike means within the protocol's tolerance. A source that verified nobody is not judged.
+    """
+    unit = "findings and sources"
     reason = withheld_reason(study.evaluation, study.cut)
     if reason is not None:
         return Outcome(0, 0, unit, reason=reason, is_withheld=True)
@@ -333,19 +338,33 @@ def verification_alike(study: Study) -> Outcome:
         inferences=study.inferences,
         index_test=study.index_test,
     )
-    n, violations = 0, 0
+    n, unlike = 0, []
     for finding in study.findings:
         mature = analysis.cases(finding.name, study.index_test.primary.id, PROSPECTIVE)
         calls = primary_calls(mature, finding.name, study.index_test, study.evaluation)
         flagged, cleared = calls == "positive", calls == "negative"
         if not (flagged.any() and cleared.any()):
             continue
-        labelled = mature.is_decided
-        difference = float(labelled[flagged].mean() - labelled[cleared].mean())
-        n += 1
-        violations += abs(difference) > study.adjudication.verification_tolerance
-    lacking = None if n else "no finding has both flagged and unflagged mature cases"
-    return Outcome(n, violations, unit, reason=lacking)
+        for source, sought in _sought(study, mature, finding.name):
+            difference = float(sought[flagged].mean() - sought[cleared].mean())
+            n += 1
+            if abs(difference) > study.adjudication.verification_tolerance:
+                unlike.append(f"{finding.name} by {source}")
+    if n == 0:
+        lacking = "no finding has both flagged and unflagged mature cases"
+        return Outcome(0, 0, unit, reason=lacking)
+    reason = f"not sought alike: {', '.join(unlike)}" if unlike else None
+    return Outcome(n, len(unlike), unit, reason=reason)
+
+
+def _sought(study: Study, mature: CaseSet, finding: str) -> Iterator[tuple[str, BoolArray]]:
+    """Give of each source the cases whose label it sought; of any, those that have one."""
+    yield f"{ANY} source", mature.is_decided
+    come = evidence(finding, study.reference_standard, study.reference, study.adjudication)
+    for source in study.adjudication.reference_sources:
+        verified = mature.joined(come, f"verified_{source}").fill_null(value=False).to_numpy()
+        if verified.any():
+            yield source, verified
 
 
 def readers_blind_to_index_test(study: Study) -> Outcome:

@@ -68,7 +68,7 @@ def verification(
     model_id = index_test.primary.id
     level = evaluation.interval.level
     for finding in findings:
-        evidence = _evidence(finding.name, reference_standard, reference, adjudication)
+        come = evidence(finding.name, reference_standard, reference, adjudication)
         for window in WINDOWS:
             mature = analysis.cases(finding.name, model_id, window)
             calls = primary_calls(mature, finding.name, index_test, evaluation)
@@ -84,7 +84,7 @@ def verification(
                     )
                     place.count("eligible", among.n, mature.n)
                     for name in ("verified", "labelled"):
-                        column = among.joined(evidence, f"{name}_{source}")
+                        column = among.joined(come, f"{name}_{source}")
                         mask = column.fill_null(value=False).to_numpy()
                         place.count(name, int(mask.sum()), among.n)
                         rate = clustered_proportion(mask, among.patient, level)
@@ -103,7 +103,7 @@ def primary_calls(
     return np.where(cases.is_usable, np.where(flagged, "positive", "negative"), "none")
 
 
-def _evidence(
+def evidence(
     finding: str,
     reference_standard: pl.DataFrame,
     reference: pl.DataFrame,
