@@ -260,6 +260,27 @@ def test_cases_outside_the_target_carry_no_weight():
     assert row["reason"] == "only one class carries weight"
 
 
+def test_cases_of_weight_zero_are_counted_by_why_and_enter_no_n():
+    cases = [*WOMEN_AND_MEN, *cases_of(4, "positive", 0.9, sex=None)]
+    frame = World(cases, given=target(F=1)).run("transport")
+    none = {"operating_point": "none"}
+    row = figure(frame, "n_weight_zero", **none)
+    assert (row["estimate"], row["n"], row["events"]) == (24, 64, 24)
+    for why, events in (("missing_value", 4), ("not_in_target", 20)):
+        row = figure(frame, f"share_weight_zero_{why}", **none)
+        assert (row["estimate"], row["n"], row["events"]) == (events / 64, 64, events)
+    assert figure(frame, "effective_sample_size", **none)["n"] == 40
+    area = figure(frame, "auc", **none)
+    assert (area["n"], area["events"]) == (40, 10)
+    for row in (area, figure(frame, "sensitivity", operating_point="locked")):
+        assert row["reason"] == "cases of weight zero are left out; n_weight_zero counts them"
+    whole = World(WOMEN_AND_MEN, given=target(F=1, M=1)).run("transport")
+    assert value(whole, "n_weight_zero", **none) == 0
+    assert figure(whole, "auc", **none)["reason"] is None
+    refused = World(cases, given=target(other=1)).run("transport")
+    assert figure(refused, "n_weight_zero", **none)["status"] == "refused"
+
+
 def test_transported_auc_has_an_interval_around_it():
     rng = np.random.default_rng(2)
     cases = [

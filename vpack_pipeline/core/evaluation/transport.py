@@ -33,7 +33,7 @@ from vpack_pipeline.core.evaluation.weights import (
     per_thousand,
     weighted_proportion,
 )
-from vpack_pipeline.core.variables import binned
+from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.protocol import (
     Covariate,
@@ -45,7 +45,7 @@ from vpack_pipeline.protocol import (
     Sampling,
 )
 from vpack_pipeline.stats.distances import kish_ess
-from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
 from vpack_pipeline.stats.resampling import cluster_weights, percentile_interval
 from vpack_pipeline.stats.roc import auc, auc_replicates
 
@@ -53,7 +53,13 @@ NO_TARGET: Final = "the site delivered no target population"
 NO_CASES: Final = "no mature case in this window"
 NO_POINT: Final = "none"
 """Stands where an operating point does, for figures that need none."""
+LEFT_OUT: Final = "cases of weight zero are left out; n_weight_zero counts them"
 _SUPPORT: Final = ("target_cells", "unsupported_cells", "unsupported_share")
+_ZERO: Final = (
+    "n_weight_zero",
+    "share_weight_zero_missing_value",
+    "share_weight_zero_not_in_target",
+)
 _AT_POINT: Final = (
     "sensitivity",
     "specificity",
@@ -85,7 +91,10 @@ def transport(
     A case weighs its cell's share of the target over the cell's share of the mature cases here,
     times its inverse sampling fraction (which the shares here take in too). Figures are ratios of
     weight within the reference class, with Kish's effective sample size beside them, and are
-    refused where a cell of the target holds no case.
+    refused where a cell of the target holds no case. ``n`` counts cases of positive weight. Those
+    of weight zero stand in ``n_weight_zero`` and, of the mature cases, in
+    ``share_weight_zero_missing_value`` (a value is missing, and the target has no such cell) and
+    ``share_weight_zero_not_in_target``.
 
     Parameters
     ----------
@@ -121,9 +130,20 @@ class _Weighting:
 
     weight: FloatArray | None
     reason: str | None
+    lacks_value: BoolArray | None = None
+    """Cases in whose cell a value is missing."""
     n_cells: int | None = None
     n_unsupported: int | None = None
     unsupported_share: float | None = None
+
+    def is_weighed(self, n: int) -> BoolArray:
+        """Mark cases of positive weight; all ``n`` where there are no weights."""
+        return np.ones(n, dtype=np.bool_) if self.weight is None else self.weight > 0
+
+    @property
+    def caution(self) -> str | None:
+        """Say that some cases carry no weight."""
+        return None if self.weight is None or (self.weight > 0).all() else LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +204,14 @@ class _Target:
         )
         seen = set(frame["cell"])
         lacking = self.share.filter(~pl.col("cell").is_in(list(seen)))
-        support = (self.share.height, lacking.height, float(lacking["target"].sum()))
+        lacks_value = np.array([MISSING in json.loads(c) for c in frame["cell"]], dtype=np.bool_)
+        support = (lacks_value, self.share.height, lacking.height, float(lacking["target"].sum()))
         if mature.n == 0:
             return _Weighting(None, NO_CASES, *support)
         if lacking.height:
             reason = (
-                f"{support[1]} of {support[0]} cells of the target,"
-                f" {support[2]:.1%} of it, hold no case here"
+                f"{lacking.height} of {self.share.height} cells of the target,"
+                f" {support[-1]:.1%} of it, hold no case here"
             )
             return _Weighting(None, reason, *support)
         codes, totals = _cell_totals(frame)
@@ -213,14 +234,18 @@ def _give_support(place: Place, weighting: _Weighting, mature: CaseSet) -> None:
     values = (weighting.n_cells, weighting.n_unsupported, weighting.unsupported_share)
     for metric, value in zip(_SUPPORT, values, strict=True):
         place.give(metric, value, method="cells of the target", reason=weighting.reason)
-    size = None if weighting.weight is None else kish_ess(weighting.weight)
-    place.give(
-        "effective_sample_size",
-        size,
-        n=mature.n,
-        method="Kish",
-        reason=weighting.reason,
-    )
+    if weighting.weight is None or weighting.lacks_value is None:
+        for metric in ("effective_sample_size", *_ZERO):
+            place.refuse(metric, weighting.reason or "", n=mature.n)
+        return
+    is_zero = weighting.weight == 0
+    size = kish_ess(weighting.weight)
+    place.give("effective_sample_size", size, n=mature.n - int(is_zero.sum()), method="Kish")
+    place.count("n_weight_zero", int(is_zero.sum()), mature.n)
+    without = (weighting.lacks_value, ~weighting.lacks_value)
+    for metric, why in zip(_ZERO[1:], without, strict=True):
+        events = int((is_zero & why).sum())
+        place.give(metric, events / mature.n, n=mature.n, events=events, method="share of cases")
 
 
 def _give_auc(
@@ -242,7 +267,8 @@ def _auc(
     rng: np.random.Generator,
 ) -> Estimate:
     method = "weighted, patient bootstrap with the weights held fixed"
-    decided = mature.take(mature.is_decided)
+    among = mature.is_decided & weighting.is_weighed(mature.n)
+    decided = mature.take(among)
     positive, n, events = decided.is_positive, decided.n, int(decided.is_positive.sum())
     reason = weighting.reason
     if index_test.output.kind == "binary":
@@ -251,7 +277,7 @@ def _auc(
         reason = NO_INFERENCE
     if reason is not None or weighting.weight is None:
         return undefined(reason or "", method=method, n=n, events=events)
-    weight = weighting.weight[mature.is_decided]
+    weight = weighting.weight[among]
     score = intention_to_diagnose_score(decided, index_test)
     value = auc(score, positive, weight)
     if value is None:
@@ -260,7 +286,8 @@ def _auc(
     drawn = cluster_weights(decided.patient, evaluation.replicates, rng)
     replicates = [auc_replicates(score, positive, draw * weight) for draw in drawn]
     interval = percentile_interval(np.concatenate(replicates), evaluation.interval.level)
-    return Estimate(value, interval.lower, interval.upper, n, events, method)
+    caution = weighting.caution
+    return Estimate(value, interval.lower, interval.upper, n, events, method, caution)
 
 
 def _give_point(
@@ -278,7 +305,8 @@ def _give_point(
     for metric in _AT_POINT:
         among, right = share(table, metric)
         if reason is not None or weighting.weight is None:
-            place.refuse(metric, reason or "", n=int(among.sum()))
+            n = int((among & weighting.is_weighed(mature.n)).sum())
+            place.refuse(metric, reason or "", n=n)
             continue
         estimate = weighted_proportion(
             right[among],
@@ -286,4 +314,6 @@ def _give_point(
             mature.patient[among],
             evaluation.interval.level,
         )
-        place.give(metric, per_thousand(estimate) if "_per_" in metric else estimate)
+        found = per_thousand(estimate) if "_per_" in metric else estimate
+        texts = [text for text in (found.reason, weighting.caution) if text is not None]
+        place.give(metric, found, reason="; ".join(texts) or None)
