@@ -15,7 +15,6 @@ import click
 from vpack_pipeline.cli import SITE, complete_site, project_root, show
 from vpack_pipeline.errors import GateClosedError, Problem, VpackError
 
-
 HIDDEN = "—"
 """How the report prints a bound from which a small count could be computed."""
 
