@@ -34,6 +34,12 @@ REFUSALS: Final = {
 }
 
 
+CAUTIONS: Final = {
+    AFTER_PEERS: "the reads followed sight of peers, so that their agreement says less",
+    UNRECORDED: "sight of peers was not recorded: agreement may say less",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ReadBasis:
     """Independent reference reads of included cases and one finding, and what they rest on.
@@ -49,6 +55,11 @@ class ReadBasis:
     def refusal(self) -> str | None:
         """None where the reads are independent."""
         return REFUSALS.get(self.name)
+
+    @property
+    def caution(self) -> str | None:
+        """Say where agreement of the reads says less than that of independent ones."""
+        return CAUTIONS.get(self.name)
 
 
 def included_reads(

@@ -1,8 +1,8 @@
 """Where index test and reference standard disagree, and how sure the standard was there.
 
 A disagreement against a split panel, or against one or two readers, may be the model's error or the
-label's: nobody can tell. What does not belong here: how often panels err (``adjudication/
-label_noise``).
+label's: nobody can tell. A failed inference is neither. What does not belong here: how often panels
+err (``adjudication/label_noise``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.evaluation.analysis import (
     AnalysisSet,
     Called,
@@ -37,7 +38,10 @@ or none (consensus alone)."""
 
 NOT_SEPARABLE: Final = (SPLIT, FEW)
 NO_POINT: Final = "the protocol fixes no operating point for this model and finding"
-NO_CASES: Final = "no mature case with a decided label"
+NO_CASES: Final = "no mature case with a decided label and a completed inference"
+AT_LEAST: Final = (
+    "at least: readers' errors are taken as independent; with correlated errors it is more"
+)
 NO_DISAGREEMENT: Final = "index test and reference standard do not disagree"
 METRICS: Final = ("disagreement", "false_positives", "false_negatives", "share_of_disagreements")
 
@@ -47,6 +51,8 @@ def error_attribution(
     time_split: pl.DataFrame,
     reference_standard: pl.DataFrame,
     inferences: pl.DataFrame,
+    reads: pl.DataFrame,
+    included: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
@@ -54,20 +60,23 @@ def error_attribution(
 ) -> pl.DataFrame:
     """Sort disagreements of index test and reference standard by the state of the panel.
 
-    Of included, mature cases with a positive or negative label, at the operating point that
-    speaks for the model (the primary one, else its first); a failed inference counts as the
-    protocol says.
+    Of included, mature cases with a positive or negative label and a completed inference, at the
+    operating point that speaks for the model (the primary one, else its first). Failed inferences
+    are no disagreement, whatever the protocol counts them as: ``n_failed`` has them.
 
     Parameters
     ----------
     time_split, reference_standard, inferences : one row per case × finding (× model)
+    reads : cohort/reads; says whether readers saw what their peers had said
+    included : eligibility/included
 
     Returns
     -------
     figures by finding, model, window and panel_state (``all`` and each of :data:`STATES`).
     ``disagreement`` is the share of the state's cases; ``share_of_disagreements`` the state's part
     of all disagreements; ``share_not_separable`` (state ``all`` only) the part against split
-    panels and fewer than three reads. The prospective window is withheld before the first look.
+    panels and fewer than three reads, a lower bound. The prospective window is withheld before the
+    first look.
     """
     figures = WindowedFigures(["finding", "model_id", "window", "panel_state"], evaluation, cut)
     analysis = AnalysisSet(
@@ -76,6 +85,8 @@ def error_attribution(
         inferences=inferences,
         index_test=index_test,
     )
+    known = included_reads(reads, included, findings)
+    basis = {f.name: read_basis(known, f.name).caution for f in findings}
     for finding, model_id, window in cells(findings, index_test):
         place = {"finding": finding, "model_id": model_id, "window": window}
         point = primary_point(evaluation, finding, model_id)
@@ -93,6 +104,7 @@ def error_attribution(
             state.filter(pl.Series(decided)).to_numpy(),
             f"at {point.name}",
             evaluation.interval.level,
+            "; ".join(text for text in (AT_LEAST, basis[finding]) if text),
         )
     return figures.frame()
 
@@ -116,7 +128,12 @@ def _states(reference_standard: pl.DataFrame, finding: str) -> pl.DataFrame:
 def _refuse(figures: WindowedFigures, place: dict[str, str]) -> None:
     for state in (ALL, *STATES):
         at = figures.at(**place, panel_state=state)
-        for metric in ("n_cases", *METRICS, *(["share_not_separable"] if state == ALL else [])):
+        for metric in (
+            "n_cases",
+            "n_failed",
+            *METRICS,
+            *(["share_not_separable"] if state == ALL else []),
+        ):
             at.refuse(metric, NO_POINT)
 
 
@@ -127,13 +144,20 @@ def _give(
     state: np.ndarray[tuple[int], np.dtype[np.object_]],
     note: str,
     level: float,
+    caution: str,
 ) -> None:
     cases = verdicts.cases
-    is_wrong = verdicts.is_flagged != cases.is_positive
+    completed = cases.is_usable
+    n_completed = int(completed.sum())
+    is_wrong = completed & (verdicts.is_flagged != cases.is_positive)
     for name in (ALL, *STATES):
         at = figures.at(**place, panel_state=name)
         within = np.ones(cases.n, dtype=np.bool_) if name == ALL else np.asarray(state == name)
-        at.count("n_cases", int(within.sum()), cases.n)
+        n_failed = int((within & ~completed).sum())
+        # Without its denominator: beside n_cases that would give a small number away.
+        at.give("n_failed", n_failed, events=n_failed, method="count; failed or missing inferences")
+        within &= completed
+        at.count("n_cases", int(within.sum()), n_completed)
         sides = {
             "disagreement": is_wrong,
             "false_positives": is_wrong & ~cases.is_positive,
@@ -145,7 +169,7 @@ def _give(
         _share(at, "share_of_disagreements", within, *arguments)
         if name == ALL:
             doubtful = np.isin(state.astype(str), NOT_SEPARABLE)
-            _share(at, "share_not_separable", doubtful, *arguments)
+            _share(at, "share_not_separable", doubtful, *arguments, caution)
 
 
 def _share(
@@ -157,9 +181,11 @@ def _share(
     note: str,
     level: float,
     empty: str,
+    caution: str | None = None,
 ) -> None:
     if not among.any():
         at.refuse(metric, empty, n=0, events=0)
         return
     estimate = clustered_proportion(success[among], patient[among], level)
-    at.give(metric, estimate, method=f"{estimate.method}; {note}")
+    reason = "; ".join(text for text in (estimate.reason, caution) if text) or None
+    at.give(metric, estimate, method=f"{estimate.method}; {note}", reason=reason)
