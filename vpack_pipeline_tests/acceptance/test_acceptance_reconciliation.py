@@ -183,7 +183,12 @@ def test_the_analysed_are_the_included_mature_cases_of_the_window(site: Built) -
     split = site.table("evaluation/time_split").filter("is_included")
     frame = site.table("evaluation/performance").filter(pl.col("model_id") != "unaided_readers")
     seen = 0
-    for keys, part in groups(frame, "finding", "model_id", "window"):
+    outside = frame.filter(window="outside", metric="n_cases")
+    for row in outside.iter_rows(named=True):
+        assert row["events"] == split.filter(finding=row["finding"], window="outside").height
+    for keys, part in groups(
+        frame.filter(pl.col("window") != "outside"), "finding", "model_id", "window"
+    ):
         found = counts(part)
         own = split.filter(finding=keys["finding"], window=keys["window"])
         assert found["n_cases"] == own.filter("is_mature").height
@@ -274,7 +279,7 @@ def test_bins_of_calibration_sum_to_the_scored_and_decided(site: Built) -> None:
 
 
 def test_errors_by_state_of_the_panel_sum_to_the_errors_of_the_table(site: Built) -> None:
-    points = site.table("evaluation/operating_points").filter(analysis="intention_to_diagnose")
+    points = site.table("evaluation/operating_points").filter(analysis="completed_only")
     primary = next(p for p in site.bench.study.protocol.evaluation.operating_points if p.primary)
     attribution = site.table("evaluation/error_attribution").filter(model_id=primary.model)
     for keys, part in groups(attribution, "finding", "window"):

@@ -68,6 +68,31 @@ def test_bounds_set_the_rest_against_and_for_the_model():
     assert value(frame, "specificity_best_case", rule="blurred") == pytest.approx(22 / 23)
 
 
+@pytest.mark.parametrize("counts_as", ["negative", "positive", "incorrect"])
+def test_without_a_case_to_bring_back_the_bounds_are_those_of_the_included(counts_as):
+    cases = [
+        *cases_of(6, "positive", 0.9),
+        *cases_of(2, "positive", 0.1),
+        *cases_of(7, "negative", 0.1),
+        Case("negative", 0.9),
+        Case(None, 0.7),
+        Case("indeterminate", 0.2),
+        Case(None, None, status="failed"),
+    ]
+    world = World(cases, index_test=INDEX_TEST.model_copy(update={"failed_counts_as": counts_as}))
+    audit, ranking = world.run("exclusion_audit"), world.run("performance")
+    points = world.run("operating_points")
+    for side in ("worst_case", "best_case"):
+        for metric in ("sensitivity", "specificity"):
+            expected = value(points, metric, analysis=side)
+            found = value(audit, f"{metric}_{side}", rule="all rules")
+            assert found == pytest.approx(expected), (metric, side)
+        expected = value(ranking, f"auc_{side}", model_id="m-2")
+        assert value(audit, f"auc_{side}", rule="all rules") == pytest.approx(expected), side
+    plain = value(points, "sensitivity", analysis="intention_to_diagnose")
+    assert value(audit, "sensitivity_worst_case", rule="all rules") < plain
+
+
 def test_auc_bounds_enclose_the_observed_auc():
     frame = World(AUDITED).run("exclusion_audit")
     for rule in ("blurred", "bedside", "all rules"):

@@ -195,10 +195,7 @@ def intention_to_diagnose_score(cases: CaseSet, index_test: IndexTest) -> FloatA
     Counted as negative it has the lowest score that the output allows, as positive the highest; as
     incorrect, whichever is wrong (the lowest where the label is undecided).
     """
-    ends = oriented(np.array([index_test.output.minimum, index_test.output.maximum]), index_test)
-    seen = cases.score[cases.is_usable]
-    lowest = min(float(ends.min()), float(seen.min(initial=np.inf)))
-    highest = max(float(ends.max()), float(seen.max(initial=-np.inf)))
+    lowest, highest = score_ends(cases, index_test)
     failed = ~cases.is_usable
     score = np.where(failed, lowest, cases.score)
     if index_test.failed_counts_as == "positive":
@@ -206,6 +203,14 @@ def intention_to_diagnose_score(cases: CaseSet, index_test: IndexTest) -> FloatA
     elif index_test.failed_counts_as == "incorrect":
         score[failed & (cases.label == NEGATIVE)] = highest
     return score
+
+
+def score_ends(cases: CaseSet, index_test: IndexTest) -> tuple[float, float]:
+    """Give the lowest and highest score: those that the output allows, or that were seen beyond."""
+    ends = oriented(np.array([index_test.output.minimum, index_test.output.maximum]), index_test)
+    seen = cases.score[cases.is_usable]
+    lowest = min(float(ends.min()), float(seen.min(initial=np.inf)))
+    return lowest, max(float(ends.max()), float(seen.max(initial=-np.inf)))
 
 
 def cells(findings: tuple[Finding, ...], index_test: IndexTest) -> Iterator[tuple[str, str, str]]:

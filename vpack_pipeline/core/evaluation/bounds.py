@@ -41,6 +41,36 @@ def auc_bounds(
     return AucBounds(worst, None if flipped is None else 1 - flipped)
 
 
+def best_with_errors(
+    score: FloatArray,
+    positive: BoolArray,
+    unlabelled: FloatArray,
+    n_errors: int,
+    ends: tuple[float, float],
+) -> float | None:
+    """Largest AUC where some cases without a label are errors whatever it is.
+
+    Such a case is a positive of the lowest score or a negative of the highest, so that every
+    number of positives among them is tried.
+
+    Parameters
+    ----------
+    score, positive, unlabelled : see :func:`auc_bounds`
+    n_errors : cases that are errors either way
+    ends : the lowest and the highest score
+    """
+    found = []
+    for k in range(n_errors + 1):
+        classes = np.arange(n_errors) < k
+        made = auc_bounds(
+            np.concatenate([score, np.where(classes, *ends)]),
+            np.concatenate([positive, classes]),
+            unlabelled,
+        )
+        found += [] if made.best is None else [made.best]
+    return max(found, default=None)
+
+
 def _fewest_wins(
     score: FloatArray, positive: BoolArray, unlabelled: FloatArray, n_free: int
 ) -> float | None:

@@ -24,8 +24,9 @@ from vpack_pipeline.core.evaluation.analysis import (
     called,
     intention_to_diagnose_score,
     primary_point,
+    score_ends,
 )
-from vpack_pipeline.core.evaluation.bounds import auc_bounds
+from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import (
     PROSPECTIVE,
     WINDOWS,
@@ -70,8 +71,8 @@ def exclusion_audit(
     Without a rule only those cases come back that no other rule removes (``n_removed_only``); the
     row ``all rules`` brings back every one. Only mature cases are counted. ``*_observed`` adds the
     cases that have both score and label; ``*_worst_case`` and ``*_best_case`` add the others as
-    well, set against and for the model. ``tipping_point_*`` is the smallest number of added cases
-    that are, or may be, of the class and would have to be called wrongly for an endpoint's goal no
+    well, set against and for the model, and so set the included cases without a decided label.
+    ``tipping_point_*`` is the smallest number of added cases that are, or may be, of the class and would have to be called wrongly for an endpoint's goal no
     longer to be cleared; n is how many those are.
 
     Parameters
@@ -183,7 +184,12 @@ class _Audit:
     ) -> dict[str, tuple[BoolArray, IntArray]]:
         """Right or wrong, and patient, of the cases of a class, with the rule's cases back in."""
         base_right = _right(self.base, point, self.index_test, code)
-        in_base = self.base.label == code
+        in_base, base_open = self.base.label == code, ~self.base.is_decided
+        base_parts = {
+            "observed": (in_base, base_right),
+            "worst_case": (in_base | (base_open & ~base_right), base_right),
+            "best_case": (in_base | (base_open & base_right), base_right),
+        }
         right = _right(back, point, self.index_test, code)
         in_class, usable, open_label = back.label == code, back.is_usable, ~back.is_decided
         against = open_label & ~(usable & right)
@@ -195,10 +201,12 @@ class _Audit:
         }
         return {
             name: (
-                np.concatenate([base_right[in_base], values[among]]),
-                np.concatenate([self.base.patient[in_base], back.patient[among]]),
+                np.concatenate([base_values[base_among], values[among]]),
+                np.concatenate([self.base.patient[base_among], back.patient[among]]),
             )
-            for name, (among, values) in parts.items()
+            for (name, (among, values)), (base_among, base_values) in zip(
+                parts.items(), base_parts.values(), strict=True
+            )
         }
 
     def _give_auc(self, place: Place, back: CaseSet) -> None:
@@ -209,18 +217,29 @@ class _Audit:
             for metric in metrics:
                 place.refuse(metric, reason, n=n)
             return
-        base = self.base.take(self.base.is_decided)
+        decided = self.base.is_decided
+        base = self.base.take(decided)
+        base_score = intention_to_diagnose_score(self.base, self.index_test)
+        is_wrong = ~decided & ~self.base.is_usable
+        is_wrong &= self.index_test.failed_counts_as == "incorrect"
         seen = back.take(back.is_decided & back.is_usable)
         score = np.concatenate([intention_to_diagnose_score(base, self.index_test), seen.score])
+        known = np.concatenate([base_score[decided], seen.score])
         positive = np.concatenate([base.is_positive, seen.is_positive])
         patient = np.concatenate([base.patient, seen.patient])
         place.give("auc_observed", auc_clustered(score, positive, patient, self.level))
-        for metric, value in zip(metrics[1:], _auc_range(score, positive, back), strict=True):
+        still_open = _Open(
+            base_score[~decided & ~is_wrong],
+            int(is_wrong.sum()),
+            score_ends(self.base, self.index_test),
+        )
+        found = _auc_range(known, positive, back, still_open)
+        for metric, value in zip(metrics[1:], found, strict=True):
             place.give(
                 metric,
                 value,
                 n=n,
-                events=back.n - seen.n,
+                events=back.n - seen.n + int((~decided).sum()),
                 method="all assignments of missing labels and scores",
                 reason=ONE_CLASS if value is None else None,
             )
@@ -252,28 +271,50 @@ class _Audit:
 
 
 def _right(cases: CaseSet, point: OperatingPoint, index_test: IndexTest, code: int) -> BoolArray:
-    flagged = called(cases, point, index_test).is_flagged
-    return flagged if code == POSITIVE else ~flagged
+    made = called(cases, point, index_test)
+    return (made.is_flagged if code == POSITIVE else ~made.is_flagged) & ~made.is_wrong
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Included cases without a decided label: their scores, how many are errors whatever it is, and
+    the ends of the scale."""
+
+    score: FloatArray
+    n_errors: int
+    ends: tuple[float, float]
 
 
 def _auc_range(
-    score: FloatArray, positive: BoolArray, back: CaseSet
+    score: FloatArray, positive: BoolArray, back: CaseSet, base: _Open
 ) -> tuple[float | None, float | None]:
     """Worst and best AUC: labelled cases without a score go to the end that hurts, or helps."""
     unscored = back.take(back.is_decided & ~back.is_usable)
-    unlabelled = back.score[~back.is_decided & back.is_usable]
+    unlabelled = np.concatenate([base.score, back.score[~back.is_decided & back.is_usable]])
     n_free = int((~back.is_decided & ~back.is_usable).sum())
-    found = []
-    for sign in (-1.0, 1.0):
+
+    def with_ends(sign: float) -> tuple[FloatArray, BoolArray]:
         ends = np.where(unscored.is_positive, sign, -sign) * np.inf
-        bounds = auc_bounds(
-            np.concatenate([score, ends]),
-            np.concatenate([positive, unscored.is_positive]),
+        labels = np.concatenate([positive, unscored.is_positive])
+        return np.concatenate([score, ends]), labels
+
+    worst = auc_bounds(*with_ends(-1.0), unlabelled, n_free + base.n_errors).worst
+    if base.n_errors == 0:
+        return worst, auc_bounds(*with_ends(1.0), unlabelled, n_free).best
+    # A free case that helps lies at the end that its label asks for: every number is tried.
+    best = []
+    for k in range(n_free + 1):
+        classes = np.arange(n_free) < k
+        scores, labels = with_ends(1.0)
+        made = best_with_errors(
+            np.concatenate([scores, np.where(classes, np.inf, -np.inf)]),
+            np.concatenate([labels, classes]),
             unlabelled,
-            n_free,
+            base.n_errors,
+            base.ends,
         )
-        found.append(bounds.worst if sign < 0 else bounds.best)
-    return found[0], found[1]
+        best += [] if made is None else [made]
+    return worst, max(best, default=None)
 
 
 def _first_failure(clears: Callable[[int], bool], m: int) -> int:

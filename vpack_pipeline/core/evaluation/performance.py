@@ -23,9 +23,11 @@ from vpack_pipeline.core.evaluation.analysis import (
     CaseSet,
     cells,
     intention_to_diagnose_score,
+    score_ends,
 )
-from vpack_pipeline.core.evaluation.bounds import auc_bounds
+from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
+from vpack_pipeline.core.evaluation.time_split import OUTSIDE
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -58,7 +60,9 @@ def performance(
 
     ``auc`` counts failed inferences as the protocol says (intention to diagnose);
     ``auc_worst_case`` and ``auc_best_case`` give cases without a decided label the labels that
-    are worst and best for the model. Unaided readers stand under the model id ``unaided_readers``:
+    are worst and best for the model. Under the window ``outside`` stand the cases and patients
+    that were included and whose index date lies in neither window: no figure counts them.
+    Unaided readers stand under the model id ``unaided_readers``:
     their comparator reads pooled, with patients as clusters.
     """
     figures = WindowedFigures(
@@ -77,6 +81,8 @@ def performance(
         _give_counts(place, mature, n_immature)
         _give_ranking(place, mature, index_test, evaluation.interval.level)
     for finding_rated in findings:
+        for model in index_test.models:
+            _give_outside(figures, analysis, finding_rated.name, model.id)
         for window in WINDOWS:
             cases = analysis.cases(finding_rated.name, index_test.primary.id, window)
             place = figures.at(
@@ -97,6 +103,18 @@ def _give_counts(place: Place, mature: CaseSet, n_immature: int) -> None:
     ]
     for metric, count, n in counts:
         place.count(metric, count, n)
+
+
+def _give_outside(
+    figures: WindowedFigures, analysis: AnalysisSet, finding: str, model_id: str
+) -> None:
+    """Count those whom no window holds, so that the included can be followed to the analysed."""
+    outside, *inside = (
+        analysis.cases(finding, model_id, window, is_mature=None) for window in (OUTSIDE, *WINDOWS)
+    )
+    place = figures.at(finding=finding, model_id=model_id, window=OUTSIDE, stratum="all")
+    place.count("n_cases", outside.n, outside.n + sum(cases.n for cases in inside))
+    place.count("n_patients", outside.n_patients, outside.n)
 
 
 def _give_ranking(place: Place, mature: CaseSet, index_test: IndexTest, level: float) -> None:
@@ -137,7 +155,9 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
     unlabelled = score[~decided & ~is_wrong]
     values = (
         auc_bounds(*labelled, unlabelled, int(is_wrong.sum())).worst,
-        auc_bounds(*labelled, unlabelled).best,
+        best_with_errors(
+            *labelled, unlabelled, int(is_wrong.sum()), score_ends(mature, index_test)
+        ),
     )
     for metric, value in zip(names, values, strict=True):
         place.give(
