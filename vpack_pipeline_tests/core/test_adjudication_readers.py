@@ -139,6 +139,7 @@ def test_planted_reader_error_is_found() -> None:
     """Tolerances are three standard errors; the others' own errors shift .85 to .826."""
     found = table("label_noise", simulated(5000, seed=5))
     assert row(found, "reader_sensitivity")["estimate"] == pytest.approx(0.826, abs=0.03)
+    assert "lower bound on reader error" in row(found, "reader_sensitivity")["reason"]
     assert row(found, "reader_specificity")["estimate"] == pytest.approx(0.948, abs=0.006)
     at_zero = {"stratum": "error_correlation=0"}
     assert row(found, "true_prevalence", **at_zero)["estimate"] == pytest.approx(0.1, abs=0.015)

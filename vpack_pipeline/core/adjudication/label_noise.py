@@ -33,6 +33,10 @@ PANEL_STATES: Final = ("unanimous", "split", "single", "none")
 TOO_FEW: Final = "no included case has three positive or negative independent reads"
 ONE_SIDED: Final = "by the majority of the other readers every case is positive, or every negative"
 CHANCE: Final = "against one another the readers do no better than chance"
+APPARENT: Final = (
+    "apparent: a lower bound on reader error where readers err together, since it is taken against"
+    " co-erring readers"
+)
 _METRICS: Final = {
     "prevalence": "true_prevalence",
     "sensitivity": "panel_sensitivity",
@@ -44,8 +48,8 @@ _METRICS: Final = {
     "unanimous_share": "perfect_model_errors_unanimous",
 }
 _CAUTION: Final = (
-    "takes each reader's error against the majority of the others as the true one;"
-    " the correlation is assumed, not measured"
+    "takes each reader's error against the majority of the others as the true one, which is too"
+    " small where readers err together; the correlation is assumed, not measured"
 )
 
 
@@ -198,7 +202,7 @@ def _put_readers(
         right = (met["class"] == label).to_numpy().astype(np.bool_)
         estimate = clustered_proportion(right, np.asarray(met["patient_id"].to_list()), level)
         method = f"leave one out; {estimate.method}; {basis.name}"
-        reason = estimate.reason or "apparent: the other readers err too"
+        reason = estimate.reason or APPARENT
         figures.give(metric, replace(estimate, method=method, reason=reason), **keys)
 
 
