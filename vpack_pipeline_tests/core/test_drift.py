@@ -132,6 +132,7 @@ def test_power_and_delay_say_that_a_large_change_is_found_and_a_small_one_is_not
     large = row(Site(drift=plan_of(minimum_detectable_change=2.0)).limits(), "ages")
     small = row(Site(drift=plan_of(minimum_detectable_change=0.001)).limits(), "ages")
     assert large["action_power"] == 1
+    assert large["reason"] is None
     assert large["median_delay_days"] == large["p90_delay_days"] == 60
     assert small["action_power"] < 0.2
     assert small["median_delay_days"] is None or small["median_delay_days"] > 60
@@ -158,6 +159,7 @@ def test_a_change_seen_in_few_windows_has_a_delay_of_several_cadences() -> None:
     windows = int(np.ceil(np.log(0.5) / np.log(1 - power)))
     assert found["median_delay_days"] == 60 + (windows - 1) * 30
     assert found["p90_delay_days"] > found["median_delay_days"]
+    assert found["reason"].startswith("not detectable at this volume within one window")
 
 
 def test_a_delay_beyond_ten_years_is_not_printed() -> None:
@@ -217,6 +219,7 @@ def test_a_plan_that_breaks_its_budget_on_held_out_patients_says_so() -> None:
         pl.when(own).then(pl.col("age_years") + 30).otherwise("age_years").alias("age_years")
     )
     whole = row(site.limits(), WHOLE_PLAN)
+    assert "with few held out the rates are too low" in whole["reason"]
     assert whole["reason"].endswith("exceeded on held-out patients: warning, action")
     assert whole["warning_rate"] > 0.9
 

@@ -143,6 +143,13 @@ _LIMIT_SCHEMA = {
 }
 
 
+_HALF = 0.5
+FINITE_POOL = (
+    "held-out windows draw nobody twice before everyone was drawn, so that they vary less than"
+    " windows of new patients: with few held out the rates are too low"
+)
+
+
 def _limit_row(
     monitor: Monitor, limit: Limit, made: Calibration, reference: Reference, drift: Drift
 ) -> dict[str, Any]:
@@ -154,6 +161,11 @@ def _limit_row(
         reason = "a new category is an event: its first case is an action signal"
     elif reason is None and median is None:
         reason = "a change of this size is not detectable at this volume"
+    elif reason is None and power is not None and power < _HALF:
+        reason = (
+            "not detectable at this volume within one window (power under 0.5);"
+            " the delay counts the windows that it takes"
+        )
     return {
         "monitor": monitor.name,
         "warning_limit": limit.warning,
@@ -199,7 +211,7 @@ def _held(made: Calibration, drift: Drift) -> str:
         if rate is not None and rate - (_half_width(rate, drift.replicates) or 0) > budgets[name]
     ]
     tail = f"; exceeded on held-out patients: {', '.join(over)}" if over else ""
-    return f"budget per window: {text}{tail}"
+    return f"budget per window: {text}; {FINITE_POOL}{tail}"
 
 
 def _half_width(rate: float | None, replicates: int) -> float | None:
