@@ -151,6 +151,15 @@ def test_planted_difference_between_strata_is_found_and_none_where_there_is_none
     assert value(frame, "heterogeneity_p_sensitivity", stratum="sex=*") > 0.9
 
 
+def test_where_strata_share_patients_the_test_of_heterogeneity_says_so():
+    alone = figure(World(MIXED).run("subgroups"), "heterogeneity_q_sensitivity", stratum="sex=*")
+    assert alone["reason"] is None
+    shared = [Case(c.label, c.score, sex=c.sex, patient=f"p{i % 12}") for i, c in enumerate(MIXED)]
+    row = figure(World(shared).run("subgroups"), "heterogeneity_q_sensitivity", stratum="sex=*")
+    assert row["status"] == "given"
+    assert row["reason"] == "strata share patients; Cochran's Q takes them as independent"
+
+
 def test_p_values_are_adjusted_over_the_variables():
     profile = Representativeness(
         variables=(

@@ -146,6 +146,22 @@ def test_endpoint_fails_and_stays_open_as_its_bounds_say():
         assert figure(frame, "sensitivity", look="2026-03-01")["verdict"] == expected
 
 
+def test_a_verdict_names_its_two_sided_level_and_that_it_stands_on_its_own():
+    alone = "each endpoint is judged on its own: the protocol declares no multiplicity rule"
+    world = World(CASES).evaluated(
+        endpoints=(endpoint(), endpoint(id="before", window="retrospective")),
+        looks=(Look(cut=LOOK, alpha=0.02),),
+    )
+    frame = world.run("endpoints")
+    at_look = figure(frame, "sensitivity", look="2026-03-01", window="prospective")
+    assert at_look["method"].endswith(f"; two-sided level 0.98; {alone}")
+    before = figure(frame, "sensitivity", look="none")
+    assert before["method"].endswith(f"; two-sided level 0.95; {alone}")
+    later = world.but(cut=LATER).run("endpoints")
+    since = figure(later, "sensitivity", look="since", window="prospective")
+    assert alone not in since["method"]
+
+
 def test_look_spends_its_own_alpha():
     narrow = figure(World(CASES).run("endpoints"), "sensitivity", look="2026-03-01")
     world = World(CASES).evaluated(looks=(Look(cut=LOOK, alpha=0.005),))
@@ -180,6 +196,7 @@ def test_past_verdict_is_quoted_and_never_computed_again(look):
     given = published_looks(PUBLISHED).with_columns(pl.lit(look).alias("look"))
     frame = World(CASES, cut=LATER, given={"published_looks": given}).run("endpoints")
     row = figure(frame, "sensitivity", look="2026-03-01")
+    assert row["method"].startswith("quoted from the pack 1.0-2026-03-01-abc; two-sided level 0.95")
     assert {k: row[k] for k in PUBLISHED if k != "look"} == {
         k: v for k, v in PUBLISHED.items() if k != "look"
     }
@@ -284,6 +301,7 @@ def test_non_inferiority_prints_its_power_from_the_retrospective_window_alone():
         row = figure(frame, "planned_power")
         assert (row["status"], row["n"], row["events"]) == ("given", 20, 18)
         assert row["estimate"] == pytest.approx(0.076, abs=0.001)
+        assert "computed from number and rate of the retrospective window" in row["method"]
 
 
 def test_retrospective_non_inferiority_is_no_way_around_the_look():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
@@ -48,6 +48,7 @@ SINCE: Final = "since"
 MET: Final = "met"
 NOT_MET: Final = "not_met"
 INCONCLUSIVE: Final = "inconclusive"
+ON_ITS_OWN: Final = "each endpoint is judged on its own: the protocol declares no multiplicity rule"
 WITHHELD: Final = "withheld"
 REFUSED: Final = "refused"
 VOID: Final = "void"
@@ -85,7 +86,8 @@ def endpoints(
     A prospective verdict is given at the cut of a look, at the confidence level 1 − alpha of that
     look. At later cuts it is quoted from the pack published there, never computed again; what has
     been seen since stands in a row of its own, without a verdict. A retrospective endpoint is
-    computed at every cut.
+    computed at every cut. ``method`` names the two-sided level of a verdict; endpoints are judged
+    one by one, with no rule for multiplicity, since the protocol declares none.
 
     Parameters
     ----------
@@ -253,6 +255,14 @@ class _Judge:
         point = self.point(endpoint)
         return self.index_test.primary.id if point is None else point.model
 
+    def said_of(self, row: _Row) -> str | None:
+        """Say at what level a verdict was given, and that no other endpoint entered it."""
+        if row.verdict not in (MET, NOT_MET, INCONCLUSIVE):
+            return None
+        alpha = {look.cut.isoformat(): look.alpha for look in self.evaluation.looks}
+        level = 1 - alpha[row.look] if row.look in alpha else self.evaluation.interval.level
+        return f"two-sided level {level:g}; {ON_ITS_OWN}"
+
     def keys(self, endpoint: Endpoint) -> dict[str, Any]:
         """Give what a row repeats from the protocol."""
         point = self.point(endpoint)
@@ -303,10 +313,13 @@ def _give(figures: Figures, endpoint: Endpoint, judge: _Judge, rows: list[_Row])
             "pack_version": row.pack_version,
             "pack_digest": row.pack_digest,
         }
+        note = judge.said_of(row)
         if row.verdict == WITHHELD:
             figures.withhold(metric, row.estimate.reason or "", **keys)
         else:
-            figures.give(metric, row.estimate, **keys)
+            found = row.estimate
+            method = found.method if note is None else f"{found.method}; {note}"
+            figures.give(metric, replace(found, method=method), **keys)
 
 
 def _headline(rows: list[_Row]) -> _Row:
@@ -332,5 +345,5 @@ def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
         return
     alpha = judge.evaluation.looks[0].alpha / 2
     power = power_noninferiority(events / n, endpoint.margin, n, alpha=alpha)
-    method = "normal approximation, as many cases a window as in the retrospective one"
+    method = "computed from number and rate of the retrospective window; normal approximation"
     figures.give("planned_power", power, n=n, events=events, method=method, **keys)

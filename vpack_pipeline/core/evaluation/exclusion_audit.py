@@ -72,8 +72,9 @@ def exclusion_audit(
     row ``all rules`` brings back every one. Only mature cases are counted. ``*_observed`` adds the
     cases that have both score and label; ``*_worst_case`` and ``*_best_case`` add the others as
     well, set against and for the model, and so set the included cases without a decided label.
-    ``tipping_point_*`` is the smallest number of added cases that are, or may be, of the class and would have to be called wrongly for an endpoint's goal no
-    longer to be cleared; n is how many those are.
+    ``tipping_point_*`` is the smallest number of added cases that are, or may be, of the class and
+    would have to be called wrongly for an endpoint's goal no longer to be cleared; n is how many
+    those are.
 
     Parameters
     ----------

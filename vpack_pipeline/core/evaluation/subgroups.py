@@ -87,8 +87,10 @@ def subgroups(
             group = _Group(index_test, evaluation, point)
             keys = {"finding": finding.name, "model_id": model_id, "window": window}
             found: dict[str, list[dict[str, Estimate]]] = {}
+            shared: dict[str, bool] = {}
             for variable in variables:
                 level_of = mature.joined(levels[variable.name], "level")
+                shared[variable.name] = _share_patients(mature, level_of)
                 found[variable.name] = [
                     group.give(
                         figures.at(**keys, stratum=f"{variable.name}={level}"),
@@ -96,8 +98,11 @@ def subgroups(
                     )
                     for level in bin_labels(variable)
                 ]
-            _give_heterogeneity(figures, keys, variables, found, evaluation.interval.level)
+            _give_heterogeneity(figures, keys, variables, found, shared, evaluation.interval.level)
     return figures.frame()
+
+
+SHARED: Final = "strata share patients; Cochran's Q takes them as independent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,7 @@ def _give_heterogeneity(
     keys: dict[str, str],
     variables: list[Variable],
     found: dict[str, list[dict[str, Estimate]]],
+    shared: dict[str, bool],
     level: float,
 ) -> None:
     for metric in METRICS:
@@ -170,8 +176,15 @@ def _give_heterogeneity(
                     "Holm over the subgroup variables",
                 ),
             }
+            reason = test.reason or (SHARED if shared[variable.name] else None)
             for name, (value, method) in rows.items():
-                place.give(name, value, n=test.n, method=method, reason=test.reason)
+                place.give(name, value, n=test.n, method=method, reason=reason)
+
+
+def _share_patients(cases: CaseSet, level_of: pl.Series) -> bool:
+    """Whether a patient has cases in more than one stratum."""
+    placed = pl.DataFrame({"patient": cases.patient, "level": level_of}).unique()
+    return bool(placed["patient"].is_duplicated().any())
 
 
 @dataclass(frozen=True, slots=True)
