@@ -22,6 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from vpack_pipeline_tests.browser.processes import end_group
 
+ABSENT = "no Chromium on PATH; install it with: sudo apt-get install chromium"
 SECONDS = 60.0
 QUIET_SECONDS = 0.5
 LARGEST_MESSAGE = 64 * 2**20
@@ -147,7 +148,10 @@ def opened(profile: Path) -> Iterator[Page]:
         )
         try:
             port = _port(profile / "DevToolsActivePort", process)
-            with connect(_address(port), max_size=LARGEST_MESSAGE) as socket:
+            # Nobody listens between two tests: neither a full queue nor an unheard ping must end it.
+            with connect(
+                _address(port), max_size=LARGEST_MESSAGE, max_queue=None, ping_interval=None
+            ) as socket:
                 yield Page(socket)
         finally:
             end_group(process)

@@ -1,4 +1,4 @@
-"""One small site, its pack and one browser for all tests of this folder."""
+"""One small site and its pack for all tests of this folder, and a browser for each module."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def pack(site_root: Path) -> Path:
     return build_pack(site_root, SITE).data
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
     if chromium.program() is None:
-        pytest.skip("no Chromium on PATH; install it with: sudo apt-get install chromium")
+        pytest.skip(chromium.ABSENT)
     with chromium.opened(tmp_path_factory.mktemp("profile")) as page:
         yield page

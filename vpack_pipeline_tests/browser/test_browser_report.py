@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from vpack_pipeline.report.palette import contrast
-from vpack_pipeline_tests.browser.chromium import Page
+from vpack_pipeline_tests.browser.chromium import ABSENT, Page, program
 from vpack_pipeline_tests.browser.pdf_text import pages
 
-pytestmark = pytest.mark.browser
+# Before any fixture: a pack that nothing could open need not be built.
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(program() is None, reason=ABSENT)]
 
 DESK, PHONE = (1280, 900), (390, 844)
 PAPER = (673, 1000)
