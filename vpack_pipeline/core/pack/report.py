@@ -17,7 +17,13 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.core.pack import text
-from vpack_pipeline.core.pack.disclosure import SMALL, Suppressed, suppress
+from vpack_pipeline.core.pack.disclosure import (
+    SMALL,
+    STATUS,
+    Suppressed,
+    is_count_row,
+    suppress_all,
+)
 from vpack_pipeline.core.pack.headline import Printed, headline
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Disclosure, Evaluation, Finding, IndexTest
@@ -46,7 +52,6 @@ SECTION_CHAPTERS: Final[Mapping[str, str]] = {
     "evaluation": "performance",
     "drift": "drift",
 }
-WITHHELD: Final = "hidden: a count below {smallest} could be computed from it"
 RANGE: Final = "given as a range: a count below {smallest} is hidden"
 
 
@@ -71,8 +76,10 @@ def report(
     """
     known = contracts.load()
     frames = {name.replace("__", "/", 1): frame for name, frame in tables.items()}
+    smallest = disclosure.smallest_cell
+    suppressed = suppress_all(frames, known, smallest)
     printed = {
-        asset: print_table(frame, known[asset], disclosure.smallest_cell)
+        asset: print_table(frame, known[asset], suppressed[asset], smallest)
         for asset, frame in sorted(frames.items())
     }
     rows = [cell for table in printed.values() for cell in _cells(table)]
@@ -83,9 +90,10 @@ def report(
     return frame
 
 
-def print_table(frame: pl.DataFrame, contract: Contract, smallest_cell: int) -> Printed:
-    """Hide small cells of a table and write the rest as text."""
-    suppressed = suppress(frame, contract, smallest_cell)
+def print_table(
+    frame: pl.DataFrame, contract: Contract, suppressed: Suppressed, smallest_cell: int
+) -> Printed:
+    """Write what small cells leave of a table as text."""
     raw = suppressed.frame.to_dicts()
     texts = [_row_texts(row, i, suppressed, frame, smallest_cell) for i, row in enumerate(raw)]
     keys = [row_key({name: row[name] for name in contract.key}) for row in raw]
@@ -117,25 +125,15 @@ def _row_texts(
 def _explain(
     texts: dict[str, str], i: int, suppressed: Suppressed, frame: pl.DataFrame, smallest: int
 ) -> None:
-    """Say in the row why a figure is hidden, or give the range that its counts leave it."""
-    note = WITHHELD
+    """Give the range that its counts leave a hidden share, and say so."""
     limits = suppressed.ranges.get(i)
     known = frame.row(i, named=True)
     n, estimate = known.get("n"), known.get("estimate")
     if limits and n and estimate is not None and abs(estimate - known["events"] / n) < 1e-9:
         texts["estimate"] = f"{text.number(limits[0] / n)}–{text.number(limits[1] / n)}"
-        note = RANGE
-    if texts.get("status") == "given":
-        parts = [texts["reason"], note.format(smallest=smallest)]
-        texts["reason"] = "; ".join(p for p in parts if p)
-
-
-def is_count_row(row: Mapping[str, Any]) -> bool:
-    """Tell whether a figure is a count: its method or its metric's name says so."""
-    if not {"metric", "events"} <= row.keys():
-        return False
-    metric = str(row["metric"])
-    return row.get("method") == "count" or metric.startswith("n_") or metric == "violations"
+        if texts.get("status") == STATUS:
+            parts = [text.plain(known["reason"]), RANGE.format(smallest=smallest)]
+            texts["reason"] = "; ".join(p for p in parts if p)
 
 
 def row_key(values: Mapping[str, Any]) -> str:

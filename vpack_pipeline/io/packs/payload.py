@@ -17,7 +17,7 @@ import polars as pl
 import yaml
 
 from vpack_pipeline.contracts import Contract
-from vpack_pipeline.core.pack.disclosure import suppress
+from vpack_pipeline.core.pack.disclosure import STATUS, suppress_all
 from vpack_pipeline.protocol import Protocol
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -66,10 +66,10 @@ def pack_payload(
     file by path
     """
     smallest = protocol.disclosure.smallest_cell
+    # The same tables as the report has: other company would hide other cells.
+    exported = {asset: frame for asset, frame in tables.items() if contracts[asset].export}
     shown = {
-        asset: suppress(frame, contracts[asset], smallest).frame
-        for asset, frame in sorted(tables.items())
-        if contracts[asset].export
+        asset: made.frame for asset, made in suppress_all(exported, contracts, smallest).items()
     }
     files = {
         "report.html": html,
@@ -168,6 +168,13 @@ def _schema(contract: Contract) -> dict[str, Any]:
         entry = made["properties"][column.name]
         if column.disclosure in ("count", "figure") and not isinstance(entry["type"], list):
             entry["type"] = [entry["type"], "null"]
+    status = made["properties"].get("status")
+    if status is not None and "estimate" in made["properties"]:
+        status["enum"] = ["given", "refused", "withheld", STATUS]
+        status["description"] = (
+            f"{status['description']} {STATUS}: given at the site, but a count below the smallest"
+            " cell is hidden or could be computed; reason says so."
+        )
     return made
 
 

@@ -8,16 +8,15 @@ not belong here: which equations hold in which table (``relations``).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 Variable = tuple[str | int, ...]
 
 DEAR: Final = 2
-_TOLERANCE: Final = 1e-9
+_PRIME: Final = 2**61 - 1
 _UNBOUNDED: Final = 10**12
 
 
@@ -100,8 +99,8 @@ def protect(
             continue
         members = search.reach(start)
         found = search.single_valued(members) & secret
-        # Each step hides one count or gives up one range, so that the search ends.
-        if found and search.hide_one(min(found, key=_order), members):
+        # Each step hides a count or gives up a range, so that the search ends.
+        if found and search.hide_more(found, members):
             done -= members
             queue.append(start)
         else:
@@ -152,6 +151,18 @@ class _Search:
         uses = sorted({i for v in members for i in self._uses.get(v, ())})
         return [self.equations[i] for i in uses]
 
+    def hide_more(self, found: set[Variable], members: set[Variable]) -> bool:
+        """Hide one count more for each that is found, but one only for those side by side."""
+        touched: set[Variable] = set()
+        helped = False
+        for target in sorted(found, key=_order):
+            near = {v for e in self._around([target]) for _, v in e.terms}
+            if near.isdisjoint(touched):
+                before = set(self.hidden.complement)
+                helped |= self.hide_one(target, members)
+                touched |= (self.hidden.complement - before) | {target}
+        return helped
+
     def hide_one(self, target: Variable, members: set[Variable]) -> bool:
         """Hide one count more: the least needed in reach, then a printed range, then a dear count.
 
@@ -196,52 +207,104 @@ def determined(
     unknown = sorted({v for e in equations for _, v in e.terms} & everything, key=_order)
     if not unknown:
         return Determined(set(), set())
-    position = {v: i for i, v in enumerate(unknown)}
-    matrix = np.zeros((len(equations), len(unknown)))
-    rest = np.zeros(len(equations))
-    for i, equation in enumerate(equations):
-        rest[i] = equation.total
+    rows, rest = [], []
+    for equation in equations:
+        row: dict[Variable, int] = {}
+        total = equation.total
         for coefficient, variable in equation.terms:
-            if variable in position:
-                matrix[i, position[variable]] += coefficient
+            if variable in everything:
+                row[variable] = row.get(variable, 0) + coefficient
             else:
-                rest[i] -= coefficient * values[variable]
-    low = np.array([1.0 if v in hidden.small else 0.0 for v in unknown])
-    high = np.array(
-        [smallest_cell - 1.0 if v in hidden.small else _UNBOUNDED for v in unknown], dtype=float
-    )
-    _narrow(matrix, rest, low, high)
-    return Determined(
-        {v for v, is_solved in zip(unknown, _solved(matrix), strict=True) if is_solved},
-        {v for v, width in zip(unknown, high - low, strict=True) if width < 0.5},
-    )
+                total -= coefficient * values[variable]
+        rows.append({v: c for v, c in row.items() if c})
+        rest.append(total)
+    low = {v: 1 if v in hidden.small else 0 for v in unknown}
+    high = {v: smallest_cell - 1 if v in hidden.small else _UNBOUNDED for v in unknown}
+    _narrow(rows, rest, low, high)
+    return Determined(_solved(rows), {v for v in unknown if high[v] <= low[v]})
 
 
 def _order(variable: Variable) -> tuple[str, ...]:
     return tuple(map(str, variable))
 
 
-def _solved(matrix: np.ndarray) -> np.ndarray:
-    """Tell which unknowns have no freedom: their row of the null space is zero."""
-    _, singular, right = np.linalg.svd(matrix, full_matrices=True)
-    rank = int((singular > _TOLERANCE * max(matrix.shape)).sum())
-    freedom = right[rank:].T
-    solved: np.ndarray = (np.abs(freedom) < 1e-7).all(axis=1)
-    return solved
+def _solved(rows: Sequence[Mapping[Variable, int]]) -> set[Variable]:
+    """Find the unknowns of one solution: Gauss-Jordan on sparse rows, modulo a large prime.
+
+    A rank is lost only where a minor is a multiple of the prime, which then hides too little by
+    a chance of the order of 1 in 10^18.
+    """
+    pivots: dict[Variable, dict[Variable, int]] = {}
+    uses: dict[Variable, set[Variable]] = {}
+    for given in rows:
+        row = {v: c % _PRIME for v, c in given.items()}
+        for variable in [v for v in row if v in pivots]:
+            _subtract(row, pivots[variable], row[variable])
+        if not row:
+            continue
+        pivot = min(row, key=lambda v: len(uses.get(v, ())))
+        scale = pow(row[pivot], -1, _PRIME)
+        row = {v: c * scale % _PRIME for v, c in row.items()}
+        for other in list(uses.get(pivot, ())):
+            before = set(pivots[other])
+            _subtract(pivots[other], row, pivots[other][pivot])
+            for variable in before - pivots[other].keys():
+                uses[variable].discard(other)
+            for variable in pivots[other].keys() - before:
+                uses.setdefault(variable, set()).add(other)
+        pivots[pivot] = row
+        for variable in row:
+            uses.setdefault(variable, set()).add(pivot)
+    return {v for v, row in pivots.items() if len(row) == 1}
 
 
-def _narrow(matrix: np.ndarray, rest: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """Tighten bounds, equation by equation, until nothing moves (at most 50 rounds)."""
-    rows = [(np.flatnonzero(row), row[np.flatnonzero(row)]) for row in matrix]
-    for _ in range(50):
-        before = (low.copy(), high.copy())
-        for (where, factors), total in zip(rows, rest, strict=True):
-            ends = np.sort(np.stack([factors * low[where], factors * high[where]]), axis=0)
-            least, most = ends[0].sum() - ends[0], ends[1].sum() - ends[1]
-            bounds = np.sort(
-                np.stack([(total - most) / factors, (total - least) / factors]), axis=0
-            )
-            low[where] = np.maximum(low[where], np.ceil(bounds[0] - 1e-6))
-            high[where] = np.minimum(high[where], np.floor(bounds[1] + 1e-6))
-        if np.array_equal(before[0], low) and np.array_equal(before[1], high):
-            return
+def _subtract(row: dict[Variable, int], other: Mapping[Variable, int], factor: int) -> None:
+    for variable, coefficient in other.items():
+        left = (row.get(variable, 0) - factor * coefficient) % _PRIME
+        if left:
+            row[variable] = left
+        else:
+            row.pop(variable, None)
+
+
+def _narrow(
+    rows: Sequence[Mapping[Variable, int]],
+    rest: Sequence[int],
+    low: dict[Variable, int],
+    high: dict[Variable, int],
+) -> None:
+    """Tighten bounds, equation by equation, until nothing moves (at most 50 visits to each)."""
+    uses: dict[Variable, list[int]] = {}
+    for i, row in enumerate(rows):
+        for variable in row:
+            uses.setdefault(variable, []).append(i)
+    queue, visits = deque(range(len(rows))), [0] * len(rows)
+    waiting = set(queue)
+    while queue:
+        i = queue.popleft()
+        waiting.discard(i)
+        visits[i] += 1
+        for variable in _tighten(rows[i], rest[i], low, high):
+            for j in uses[variable]:
+                if j not in waiting and visits[j] < 50:
+                    waiting.add(j)
+                    queue.append(j)
+
+
+def _tighten(
+    row: Mapping[Variable, int], total: int, low: dict[Variable, int], high: dict[Variable, int]
+) -> list[Variable]:
+    """Give the unknowns of an equation whose bounds it moves."""
+    ends = {v: (c * low[v], c * high[v]) if c > 0 else (c * high[v], c * low[v]) for v, c in row.items()}
+    least, most = sum(e[0] for e in ends.values()), sum(e[1] for e in ends.values())
+    moved = []
+    for variable, factor in row.items():
+        one, other = total - (most - ends[variable][1]), total - (least - ends[variable][0])
+        if factor < 0:
+            one, other, factor = -other, -one, -factor
+        bottom, top = -(-one // factor), other // factor
+        if bottom > low[variable] or top < high[variable]:
+            low[variable] = max(low[variable], bottom)
+            high[variable] = min(high[variable], top)
+            moved.append(variable)
+    return moved
