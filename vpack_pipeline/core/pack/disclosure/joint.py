@@ -72,8 +72,12 @@ class Joint:
 
     def copies(self, hidden: set[Variable]) -> set[Variable]:
         """Find the counts that show in another table what is hidden in one."""
-        known = {self.find(v) for v in hidden}
-        return {v for v in self.values if v not in hidden and self.find(v) in known}
+        known = {self.find(v) for v in hidden if v[0] in BASES}
+        return {
+            v
+            for v in self.values
+            if v not in hidden and v[0] not in BASES and self.find(v) in known
+        }
 
     def close(self) -> None:
         """Write every sum in the variables that stand for the others."""

@@ -295,14 +295,17 @@ def _tighten(
     row: Mapping[Variable, int], total: int, low: dict[Variable, int], high: dict[Variable, int]
 ) -> list[Variable]:
     """Give the unknowns of an equation whose bounds it moves."""
-    ends = {v: (c * low[v], c * high[v]) if c > 0 else (c * high[v], c * low[v]) for v, c in row.items()}
+    ends = {
+        v: (c * low[v], c * high[v]) if c > 0 else (c * high[v], c * low[v]) for v, c in row.items()
+    }
     least, most = sum(e[0] for e in ends.values()), sum(e[1] for e in ends.values())
     moved = []
     for variable, factor in row.items():
         one, other = total - (most - ends[variable][1]), total - (least - ends[variable][0])
         if factor < 0:
-            one, other, factor = -other, -one, -factor
-        bottom, top = -(-one // factor), other // factor
+            one, other = -other, -one
+        size = abs(factor)
+        bottom, top = -(-one // size), other // size
         if bottom > low[variable] or top < high[variable]:
             low[variable] = max(low[variable], bottom)
             high[variable] = min(high[variable], top)
