@@ -274,7 +274,7 @@ def _link_integrity(joint: Joint) -> None:
     own = {
         joint.cells[_INTEGRITY, i, "n"]
         for i, r in enumerate(joint.rows.get(_INTEGRITY, ()))
-        if r["n"] is not None
+        if (_INTEGRITY, i, "n") in joint.cells
     }
     others = {
         joint.cells[asset, i, column]
@@ -305,7 +305,7 @@ def _link_patients(joint: Joint) -> None:
         ),
         None,
     )
-    if both is None or (_INTEGRITY, both, "events") not in joint.cells:
+    if both is None or any((_INTEGRITY, both, c) not in joint.cells for c in ("n", "events")):
         return
     by_window: dict[str, Variable] = {}
     for asset, i, row in figure_rows(joint):

@@ -292,6 +292,13 @@ def _audit(system: System, rows: Sequence[Row]) -> None:
             system.barred |= {(i, "n"), (i, "events")}
 
 
+def _integrity(system: System, rows: Sequence[Row]) -> None:
+    """Beside totals of other tables, the units of a rule would give away its few violations."""
+    for i, row in enumerate(rows):
+        if row["n"] is not None and row["events"] and row["events"] < system.smallest_cell:
+            system.barred |= {(i, "n"), (i, "events")}
+
+
 def _audited(row: Row) -> tuple[str, ...]:
     return tuple(str(row[k]) for k in ("rule", "finding", "model_id", "window"))
 
@@ -421,6 +428,7 @@ RELATIONS: Final[Mapping[str, Relation]] = {
     "drift/baseline": _baseline,
     "eligibility/flow": _flow,
     "evaluation/exclusion_audit": _audit,
+    "evaluation/integrity": _integrity,
     "evaluation/operating_points": _analyses,
     "evaluation/performance": _completed,
     "representativeness/profile": _profile,
