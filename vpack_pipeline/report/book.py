@@ -42,7 +42,9 @@ class Cell:
     @property
     def number(self) -> float | None:
         """What the text says as a number; None where it is none (hidden, a range, nothing)."""
-        plain = self.text.replace("−", "-").replace(",", "").removesuffix("%")
+        plain = (
+            self.text.replace("−", "-").replace(",", "").removesuffix("%").removesuffix(" points")
+        )
         try:
             return float(plain)
         except ValueError:
@@ -52,7 +54,7 @@ class Cell:
 class Row:
     """A row of a table: its key, and its cells by column."""
 
-    def __init__(self, asset: str, key: Mapping[str, Any], cells: dict[str, Cell]) -> None:
+    def __init__(self, asset: str, key: Mapping[str, Any], cells: Mapping[str, Cell]) -> None:
         self.asset = asset
         self.key = key
         self.cells = cells
@@ -86,6 +88,18 @@ class Row:
         """Whether the row has a figure in print."""
         return bool(self["estimate"]) and self["estimate"].text != HIDDEN
 
+    @property
+    def note(self) -> Cell | None:
+        """The reason, unless it explains only what is hidden and the figure itself is not."""
+        reason = self["reason"]
+        is_plain = self["estimate"].number is not None
+        return None if not reason or (is_plain and reason.text.startswith("hidden:")) else reason
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether a count or figure of the row is hidden or given as fewer than some number."""
+        return any(c.text == HIDDEN or c.text.startswith("<") for c in self.cells.values())
+
 
 class Book:
     """All printed figures of one pack."""
@@ -93,14 +107,19 @@ class Book:
     def __init__(self, report: pl.DataFrame) -> None:
         found: dict[str, dict[str, dict[str, Cell]]] = {}
         self._first: dict[str, Cell] = {}
+        first_rows: dict[tuple[str, str], dict[str, Cell]] = {}
         for row in report.iter_rows(named=True):
             cell = Cell(row["anchor"], row["text"])
             if row["anchor"].startswith("first."):
                 self._first[row["anchor"]] = cell
+                first_rows.setdefault((row["asset"], row["row_key"]), {})[row["column"]] = cell
             else:
                 table = found.setdefault(row["asset"], {})
                 table.setdefault(row["row_key"], {})[row["column"]] = cell
         self._tables = {asset: _ordered(asset, rows) for asset, rows in found.items()}
+        self._first_rows = {
+            (asset, _key(json.loads(key))): cells for (asset, key), cells in first_rows.items()
+        }
 
     def first(self, name: str) -> Cell:
         """Find a figure of the first page.
@@ -114,6 +133,11 @@ class Book:
         if anchor not in self._first:
             raise ContractError(f"report: there is no printed figure {anchor}")
         return self._first[anchor]
+
+    def on_first_page(self, row: Row) -> Row:
+        """The row as the first page writes it: shares in percent, small counts in words."""
+        cells = self._first_rows.get((row.asset, _key(row.key)), {})
+        return Row(row.asset, row.key, {**row.cells, **cells})
 
     def rows(self, asset: str, /, **where: Any) -> list[Row]:
         """List a table's rows in the order of its key; ``where`` holds values of key or text.
@@ -160,6 +184,10 @@ class Book:
     def __iter__(self) -> Iterator[str]:
         """Name the tables that have rows."""
         return iter(sorted(self._tables))
+
+
+def _key(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)
 
 
 def _ordered(asset: str, rows: Mapping[str, dict[str, Cell]]) -> list[Row]:

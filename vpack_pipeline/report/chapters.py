@@ -41,7 +41,7 @@ def _blocks(*names: str) -> tuple[Block, ...]:
 CHAPTERS: Final[tuple[Chapter, ...]] = (
     Chapter(
         "study",
-        "The study as prespecified",
+        "The study as planned",
         "3 to 7, 9 to 11, 19 to 27, 31",
         _blocks(
             "study.study_design",

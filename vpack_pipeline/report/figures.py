@@ -77,7 +77,10 @@ def _arrow(x: float, y1: float, y2: float) -> Markup:
 
 
 def flow(
-    start: Sequence[tuple[Cell, str]], steps: Sequence[Step], ends: Sequence[Sequence[str]]
+    start: Sequence[tuple[Cell, str]],
+    steps: Sequence[Step],
+    ends: Sequence[Sequence[str]],
+    outside: Sequence[str] = (),
 ) -> Markup:
     """Draw the participant flow: what remains on the left, what each rule removed on the right.
 
@@ -86,6 +89,7 @@ def flow(
     start : counts delivered, each with its unit
     steps : the rules in order
     ends : one box per window, two in a row: window, finding, then its lines
+    outside : what is included and stands in no window, beside the last box; empty: no box
     """
     left, right, x = 300, 320, 390
     first = [("Delivered", "head"), (_counted(start), "")]
@@ -103,6 +107,11 @@ def flow(
         if i == len(steps):
             remaining = [("Included", "head"), (_counted(step.remaining), "")]
         body += _box(0.5, y, left, remaining)
+        if i == len(steps) and outside:
+            aside = [(line, "head" if k == 0 else "") for k, line in enumerate(outside)]
+            middle = y + _height(remaining) / 2
+            body += _line(left, middle, x, middle, "link")
+            body += _box(x, middle - _height(aside) / 2, right, aside)
         y += _height(remaining)
     body, y = _with_ends(body, ends, y, left)
     description = "From what was delivered to what was counted; the same counts stand in the table."
@@ -177,7 +186,7 @@ def forest(
 def _mark(row: Row, place: Callable[[float], float], y: float, style: str) -> Markup:
     estimate, lower, upper = (row[c].number for c in ("estimate", "lower", "upper"))
     if estimate is None:
-        return _text(place(1.0), y + 4, "not given", "quiet", "end")
+        return _text(place(1.0), y + 4, _why_not(row), "quiet", "end")
     made = Markup("")
     if lower is not None and upper is not None:
         made += _line(place(lower), y, place(upper), y, f"bar {style}")
@@ -186,6 +195,12 @@ def _mark(row: Row, place: Callable[[float], float], y: float, style: str) -> Ma
         shape = '<rect x="{3:.1f}" y="{4:.1f}" width="8" height="8" class="dot {2}"/>'
     x = place(estimate)
     return made + Markup(shape).format(x, y, style, x - 4, y - 4)
+
+
+def _why_not(row: Row) -> str:
+    if row.is_given or row.says("status") == "given":
+        return "hidden"
+    return "withheld" if row.says("status") == "withheld" else "insufficient"
 
 
 def reliability(name: str, title: str, bins: Sequence[tuple[Row, Row]]) -> Markup:

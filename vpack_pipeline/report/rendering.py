@@ -38,6 +38,8 @@ from vpack_pipeline.report.rows import (
 from vpack_pipeline.report.study import flow_drawing, reference_line
 from vpack_pipeline.site import Site
 
+_LEAST_STRATA = 2
+"""A drawing that compares strata needs as many."""
 HIDING_NOTE = (
     "<{smallest}: fewer than {smallest}, and more than none. A dash where a count belongs: hidden,"
     " since a smaller one could be computed from it."
@@ -118,6 +120,7 @@ class _Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.filters["on_first_page"] = self.book.on_first_page
         about, evaluation = self.protocol.about, self.protocol.evaluation
         smallest = self.protocol.disclosure.smallest_cell
         environment.globals |= {
@@ -138,6 +141,7 @@ class _Page:
             "reference_line": reference_line(self.protocol),
             "site": self.site,
             "synthetic_line": words.listed([s.part for s in self.site.synthetic]),
+            "windows": words.windows(about.evidence_kind),
             "words": words,
             **_FUNCTIONS,
             **{
@@ -155,6 +159,32 @@ class _Page:
 
     def at_first(self, name: str) -> Cell:
         return self.book.first(name)
+
+    def at_rows_of_counts(self, finding: Finding, metrics: Sequence[str]) -> list[Row]:
+        """The rows behind the counts of the first page."""
+        model = self.protocol.index_test.primary.id
+        where = {"finding": finding.name, "model_id": model, "stratum": "all"}
+        return self.book.rows(
+            "evaluation/performance", **where, metric=tuple(metrics), window=WINDOWS
+        )
+
+    def at_breaches(self, rules: Sequence[str]) -> list[Row]:
+        """The rows of those rules of conduct that are broken."""
+        return self.book.rows("evaluation/integrity", rule=tuple(rules), verdict="broken")
+
+    def at_hidden_words(self) -> str:
+        """Why a figure of the first page is not printed."""
+        return f"hidden (a count below {self.protocol.disclosure.smallest_cell})"
+
+    def at_misses_label(self, finding: Finding, window: str) -> bool:
+        """Whether any case of a window lacks a label, or may."""
+        at = f"{finding.name}.{window}"
+        counts = [self.book.first(f"{at}.{m}.estimate") for m in ("n_undecided", "n_indeterminate")]
+        return any(c.text != "0" for c in counts)
+
+    def at_detects_lost_sensitivity(self) -> bool:
+        """Whether any monitor looks at labels that are drawn and read for it."""
+        return any(m.layer == "truth_audit" for m in self.protocol.drift.monitors)
 
     def at_point_of(self, finding: Finding) -> OperatingPoint | None:
         model = self.protocol.index_test.primary.id
@@ -259,7 +289,8 @@ class _Page:
     def at_forest_drawing(self, finding: Finding, metric: str) -> Markup | None:
         rows = self.book.rows("evaluation/subgroups", finding=finding.name, metric=metric)
         found = [r for r in rows if not r.key["stratum"].endswith("=*")]
-        if not any(r["estimate"].number is not None for r in found):
+        drawable = {r.key["stratum"] for r in found if r["estimate"].number is not None}
+        if len(drawable) < _LEAST_STRATA:
             return None
         strata = [s for _, levels in self.at_strata_by_variable(rows) for s in levels]
         groups = [
@@ -273,7 +304,6 @@ class _Page:
                 ],
             )
             for s in strata
-            if any(r["estimate"].number is not None for r in found if r.key["stratum"] == s)
         ]
         label = f"{metric.capitalize()} by subgroup"
         return figures.forest(f"forest-{finding.name}-{metric}", label, groups, label)

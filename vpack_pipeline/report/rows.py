@@ -67,7 +67,7 @@ def moment(value: datetime.datetime) -> str:
     return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-_WINDOW_ORDER = (*WINDOWS, "prospective_minus_retrospective")
+_WINDOW_ORDER = (*WINDOWS, "prospective_minus_retrospective", "outside")
 
 _ORDER = (
     "n_patients",

@@ -114,12 +114,22 @@ METRICS: Final[Mapping[str, str]] = {
 }
 """Metric → its name in print; a name that is not here is printed without its underscores."""
 
+STATUS_METRICS: Final[Mapping[str, str]] = {**METRICS, "n_failed": "Failed"}
+"""The same where failures are told apart by status, so that one status is not the total."""
+
 WINDOWS: Final[Mapping[str, str]] = {
     "retrospective": "Retrospective",
     "prospective": "Prospective",
     "prospective_minus_retrospective": "Prospective minus retrospective",
     "all": "Both windows",
+    "outside": "Outside both windows",
 }
+LATER: Final[Mapping[str, str]] = {
+    "retrospective": "Before the lock",
+    "prospective": "After the lock (later period)",
+    "prospective_minus_retrospective": "After the lock minus before it",
+}
+"""Windows of a study whose cases existed before the model was run on them."""
 ANALYSES: Final[Mapping[str, str]] = {
     "intention_to_diagnose": "Intention to diagnose (primary)",
     "completed_only": "Completed inferences only",
@@ -127,16 +137,62 @@ ANALYSES: Final[Mapping[str, str]] = {
     "best_case": "Best case for missing labels",
 }
 EVIDENCE: Final[Mapping[str, str]] = {
-    "retrospective": "Retrospective: cases and labels existed before the model was run on them.",
-    "temporal": "Temporal: cases of a later period than those the model was made from.",
+    "retrospective": (
+        "Retrospective, as planned: cases and labels existed before the model was run on them"
+    ),
+    "temporal": "Temporal, as planned: cases of a later period than those the model was made from",
     "silent_prospective": (
-        "Silent prospective: the model ran on cases as they came, and its output reached nobody."
+        "Silent prospective, as planned: the model runs on cases as they come, and its output"
+        " reaches nobody"
     ),
     "live_observational": (
-        "Live observational: the output was in use. Labels may be influenced by the model."
+        "Live observational, as planned: the output is in use, and labels may be influenced by it"
     ),
-    "comparative": "Comparative: reading with the model beside reading without it.",
+    "comparative": "Comparative, as planned: reading with the model beside reading without it",
 }
+BEFORE_LABELS: Final = (
+    "scored_by_locked_model",
+    "received_before_scored",
+    "scored_before_labelled",
+    "delivered_before_labels",
+)
+"""Rules of conduct that cases scored as they come keep."""
+BLINDING: Final = (
+    "readers_blind_to_index_test",
+    "readers_blind_to_peers",
+    "reference_blind_to_index_test",
+)
+RULE_SETTING: Final = ("rules_before_window", "rules_blind")
+LOCK: Final = ("protocol_registered", "model_locked", "thresholds_fixed")
+DRAW: Final = ("consecutive", "every_study_has_case", "every_case_accounted")
+PLANNED: Final[Mapping[str, tuple[str, ...]]] = {
+    "retrospective": ("scored_by_locked_model",),
+    "temporal": ("scored_by_locked_model", "no_development_patient", "disjoint_patients"),
+    "silent_prospective": (*BEFORE_LABELS, "readers_blind_to_index_test"),
+    "live_observational": BEFORE_LABELS,
+    "comparative": BEFORE_LABELS,
+}
+"""Kind of evidence → the rules of conduct that it rests on."""
+BREACHES: Final[Mapping[str, str]] = {
+    "consecutive": "without a case",
+    "delivered_before_labels": "delivered after evidence for the label",
+    "disjoint_patients": "in both windows",
+    "every_case_accounted": "not accounted for",
+    "every_study_has_case": "of the archive that belong to no case",
+    "model_locked": "locked after the window opened",
+    "no_development_patient": "used to train or tune",
+    "protocol_registered": "fixed after the window opened",
+    "readers_blind_to_index_test": "made with sight of the model",
+    "readers_blind_to_peers": "made with sight of another",
+    "received_before_scored": "made before the case was received",
+    "reference_blind_to_index_test": "given with knowledge of the model",
+    "rules_before_window": "set after the window opened",
+    "rules_blind": "set with sight of scores or labels",
+    "scored_before_labelled": "made after the label",
+    "scored_by_locked_model": "made before the lock",
+    "thresholds_fixed": "fixed after the window opened",
+}
+"""Rule of conduct → what is wrong with the units that break it."""
 FAILED: Final[Mapping[str, str]] = {
     "negative": "counts as not flagged",
     "positive": "counts as flagged",
@@ -179,6 +235,15 @@ STATUSES: Final[Mapping[str, str]] = {
     "not_assessable": "cannot be assessed",
     "inconclusive": "inconclusive",
 }
+
+
+def windows(evidence: str) -> Mapping[str, str]:
+    """Name the windows by the kind of evidence.
+
+    >>> windows("temporal")["prospective"], windows("silent_prospective")["prospective"]
+    ('After the lock (later period)', 'Prospective')
+    """
+    return {**WINDOWS, **LATER} if evidence in ("retrospective", "temporal") else WINDOWS
 
 
 def title(words: Mapping[str, str], name: str) -> str:

@@ -1,12 +1,15 @@
 """The figures of the first page: which cell of which table opens the report, and how it is written.
 
-Shares are written as percentages here; everything else has the text of its own table. What does
+Shares are written as percentages here, and a figure whose small count is hidden in words and not as
+a range, which would look like an interval; everything else has the text of its own table. What does
 not belong here: the page's layout, or any figure that stands in no table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +32,21 @@ COUNTS: Final = (
 SHARES: Final = ("sensitivity", "specificity")
 BURDEN: Final = ("flagged_per_1000", "missed_per_1000", "false_alarms_per_1000")
 FIGURE: Final = ("estimate", "lower", "upper", "n", "status", "reason")
+HIDDEN_FIGURE: Final = "hidden (small count)"
+LACKING: Final[Mapping[str, str]] = {
+    "sensitivity": "missed",
+    "specificity": "falsely flagged",
+    "ppv": "flagged without the finding",
+    "npv": "not flagged with the finding",
+}
+"""Share → what those are that it leaves out."""
+IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "evaluation/endpoints": lambda row: row["is_headline"] and not row["metric"].startswith("auc"),
+    "evaluation/error_attribution": lambda row: row["metric"] == "share_not_separable",
+    "evaluation/exclusion_audit": lambda row: row["metric"].startswith(SHARES),
+    "representativeness/match": lambda row: row["metric"] == "unsupported_share",
+}
+"""Rows of other tables that the first page shows as percentages."""
 
 Line = tuple[str, str, str, str, str, str]
 
@@ -72,6 +90,50 @@ def headline(
             if point is not None:
                 at |= {"model_id": model, "operating_point": point.name}
                 yield from _at_threshold(printed, name, at)
+    yield from _in_percent(printed)
+    yield from _conduct(printed)
+    yield from _drift(printed)
+
+
+def _in_percent(printed: Mapping[str, Printed]) -> Iterator[Line]:
+    for asset, is_shown in IN_PERCENT.items():
+        table = printed[asset]
+        for i, row in enumerate(table.values):
+            if is_shown(row):
+                name = f"{asset.replace('/', '.')}.{_digest(table.keys[i])}"
+                columns = [c for c in (*FIGURE, "goal") if c in row]
+                yield from _lines(table, i, name, tuple(columns), is_share=True)
+
+
+def _conduct(printed: Mapping[str, Printed]) -> Iterator[Line]:
+    """How many rules of conduct are broken, of how many."""
+    asset = "evaluation/integrity"
+    verdicts = [row["verdict"] for row in printed[asset].values]
+    broken = sum(v == "broken" for v in verdicts)
+    yield _tally("conduct.broken", asset, {"verdict": "broken"}, text.count(broken))
+    yield _tally("conduct.rules", asset, {}, text.count(len(verdicts)))
+
+
+def _drift(printed: Mapping[str, Printed]) -> Iterator[Line]:
+    """How many monitors ever gave an action signal, of how many, and since when."""
+    asset = "drift/status"
+    rows = printed[asset].values
+    acting = [row for row in rows if row["signal"] == "action"]
+    n_acting = len({row["monitor"] for row in acting})
+    n_monitors = len({row["monitor"] for row in printed["drift/plan"].values})
+    since = min((row["window_start"] for row in acting), default=None)
+    yield _tally("drift.action", asset, {"signal": "action"}, text.count(n_acting))
+    yield _tally("drift.since", asset, {"signal": "action"}, text.plain(since))
+    yield _tally("drift.monitors", "drift/plan", {}, text.count(n_monitors))
+
+
+def _tally(name: str, asset: str, where: Mapping[str, str], written: str) -> Line:
+    key = json.dumps(where, sort_keys=True, separators=(",", ":"))
+    return (f"first.{name}", "first", asset, key, "count of rows", written)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def _counts(
@@ -81,6 +143,8 @@ def _counts(
     for metric in COUNTS:
         found = table.find(**at, model_id=model, metric=metric, stratum="all")
         yield from _lines(table, found, f"{name}.{metric}", ("estimate",))
+    found = table.find(**at, model_id=model, metric="auc", stratum="all")
+    yield from _lines(table, found, f"{name}.decided", ("n",))
 
 
 def _readers(printed: Mapping[str, Printed], name: str, at: Mapping[str, str]) -> Iterator[Line]:
@@ -115,17 +179,38 @@ def _lines(
         return
     for column in columns:
         written = table.texts[row][column]
-        if is_share and column in ("estimate", "lower", "upper"):
+        if is_share and column in ("estimate", "lower", "upper", "goal"):
             written = _as_percent(table, row, column)
+        elif is_share and column == "reason" and _is_range(table, row):
+            # The words say it already, and there is no range left to explain.
+            parts = written.split("; ")
+            written = "; ".join(p for p in parts if not p.startswith("given as a range"))
         yield (f"first.{name}.{column}", "first", table.asset, table.keys[row], column, written)
 
 
 def _as_percent(table: Printed, row: int, column: str) -> str:
     value = table.values[row][column]
     if value is not None:
-        return text.percent(value)
-    written = table.texts[row][column]
-    low, dash, high = written.partition("–")
-    if dash:
-        return f"{text.percent(float(low))}–{text.percent(float(high))}"
-    return written
+        metric = str(table.values[row].get("metric", ""))
+        is_difference = table.values[row].get("comparison") == "non_inferiority"
+        written = text.percent(value)
+        has_points = is_difference or metric.endswith("_difference")
+        return f"{written.removesuffix('%')} points" if has_points else written
+    if column == "estimate" and _is_range(table, row):
+        return _in_words(table, row)
+    return table.texts[row][column]
+
+
+def _is_range(table: Printed, row: int) -> bool:
+    return "–" in table.texts[row]["estimate"] and table.values[row]["estimate"] is None
+
+
+def _in_words(table: Printed, row: int) -> str:
+    """Say which small count is hidden, where the range that is left shows which it is."""
+    low, high = table.ranges.get(row, (0, 0))
+    n = table.values[row].get("n")
+    metric = str(table.values[row].get("metric", "")).partition("_")[0]
+    lacking = LACKING.get(metric)
+    if n and lacking and high == n - 1:
+        return f"fewer than {n - low + 1} {lacking} of {text.count(n)}"
+    return HIDDEN_FIGURE
