@@ -77,9 +77,10 @@ IN_ROWS = {
     "map": "CANARYOLDMRN",
     "band": "CANARYBAND",
     "ward": "CANARYWARD",
+    "ascertained_by": "CANARYBOARD",
 }
-ASKED_FOR = {"setting": "CANARYSETTING", "ascertained_by": "CANARYBOARD"}
-"""Text that a declared column asks for: a covariate, and by what means a label was established."""
+ASKED_FOR = {"setting": "CANARYSETTING"}
+"""Text that a declared column asks for: a covariate."""
 IN_PATHS = ("CANARYFOLDER", "CANARYFILE")
 IN_BROKEN_FILES = "CANARYTRUNCATED"
 
@@ -172,7 +173,7 @@ def plant(copied: Copied) -> None:
     everywhere(copied, "readers.csv", replaced("Reader", "R-ALDER", READER))
     everywhere(copied, "befunde.csv", replaced("Fallnummer", victim.case, CASE), ";")
     everywhere(
-        copied, "befunde.csv", lambda r: r | {"Erhoben durch": ASKED_FOR["ascertained_by"]}, ";"
+        copied, "befunde.csv", lambda r: r | {"Erhoben durch": IN_ROWS["ascertained_by"]}, ";"
     )
     everywhere(
         copied, "ris_laufzeiten.csv", replaced("Auftragsnummer", victim.accession, ACCESSION), ";"
@@ -307,7 +308,7 @@ def test_text_that_a_declared_column_asks_for_stays_in_row_level_tables(
     del tables
     found = canary_scan.find(built.written, ASKED_FOR.values())
     parts = {Path(path).relative_to(built.root / "data/warehouse").parts[:2] for path, _ in found}
-    assert parts == {("cohort", "cases"), ("cohort", "reference")}
+    assert parts == {("cohort", "cases")}
 
 
 def test_the_check_and_the_status_print_no_canary(

@@ -126,7 +126,7 @@ def _reference(protocol: Protocol) -> tuple[Field, ...]:
         _finding(protocol),
         _choice("source", ("pathology", "follow_up", "registry")),
         _choice("label", ("positive", "negative", "indeterminate")),
-        Field("ascertained_by"),
+        Field("ascertained_by", "identifier", identifier="reader"),
         Field("knew_index_test", "bool"),
         Field("established_at", "timestamp", is_event=True),
     )
