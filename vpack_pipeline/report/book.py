@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from markupsafe import Markup
@@ -49,6 +49,10 @@ class Cell:
             return float(plain)
         except ValueError:
             return None
+
+
+HIDING: Final = "a count below"
+"""How a reason begins that says no more than that something is hidden."""
 
 
 class Row:
@@ -93,7 +97,7 @@ class Row:
         """The reason, unless it explains only what is hidden and the figure itself is not."""
         reason = self["reason"]
         is_plain = self["estimate"].number is not None
-        return None if not reason or (is_plain and reason.text.startswith("hidden:")) else reason
+        return None if not reason or (is_plain and reason.text.startswith(HIDING)) else reason
 
     @property
     def is_hidden(self) -> bool:

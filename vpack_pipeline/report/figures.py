@@ -198,7 +198,7 @@ def _mark(row: Row, place: Callable[[float], float], y: float, style: str) -> Ma
 
 
 def _why_not(row: Row) -> str:
-    if row.is_given or row.says("status") == "given":
+    if row.is_given or row.says("status") in {"given", "hidden"}:
         return "hidden"
     return "withheld" if row.says("status") == "withheld" else "insufficient"
 

@@ -366,6 +366,7 @@ _FUNCTIONS = {
     "but": but,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
     "column_values": column_values,
+    "any_hidden": lambda rows: any(row.is_hidden for row in rows),
     "has": lambda rows, **where: bool(pick(rows, **where)),
     "metrics_of": metrics_of,
     "moment": moment,
