@@ -214,7 +214,6 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/endpoints", "one_headline"): [{}, {"look": "y"}],
     ("evaluation/endpoints", "headline_has_verdict"): [{"verdict": None}],
     ("evaluation/endpoints", "verdict_fits_bounds"): [{"verdict": "met", "lower": 0.4}],
-    ("evaluation/endpoints", "void_shows_nothing"): [{"verdict": "void"}],
     ("evaluation/error_attribution", "within_unit"): [{"metric": "share", **OUT_OF_UNIT}],
     ("evaluation/error_attribution", "states_sum"): [
         {**counted(n_cases=(10, 10))[0], "panel_state": "all"},
