@@ -49,10 +49,24 @@ def test_rules_set_with_scores_in_sight_or_after_the_lock_make_eligibility_parti
     assert statuses(study, eligibility=fixed)[8] == "met"
 
 
-def test_without_a_development_list_disjointness_is_not_checked(study):
+def test_disjointness_is_met_only_where_it_was_checked_and_holds(study):
+    integrity = study.tables["evaluation/integrity"]
+    held = integrity.with_columns(pl.lit("held").alias("verdict"))
+    broken = integrity.with_columns(pl.lit("broken").alias("verdict"))
     empty = study.tables["cohort/development"].clear()
-    assert statuses(study)[20] == "met"
-    assert statuses(study, cohort__development=empty)[20] == "partial"
+    assert statuses(study, evaluation__integrity=held)[20] == "met"
+    assert statuses(study, evaluation__integrity=broken)[20] == "partial"
+    assert statuses(study, evaluation__integrity=held, cohort__development=empty)[20] == "partial"
+
+
+def test_a_title_that_names_no_technique_is_only_partly_met(study):
+    named = about(study, title="Deep learning for chest radiographs")
+    assert statuses(study, about=named)[1] == "met"
+    assert statuses(study, about=about(study, title="A scoring model"))[1] == "partial"
+
+
+def test_one_site_is_never_testing_on_data_of_another(study):
+    assert statuses(study)[33] != "met"
 
 
 def test_readers_who_are_not_described_are_said_so(study):

@@ -33,17 +33,15 @@ _TECHNIQUES: Final = (
     "deep learning",
     "neural",
     "algorithm",
-    "index test",
-    "score",
-    "model",
 )
+_DISJOINT: Final = ("disjoint_patients", "no_development_patient", "readers_not_in_development")
+"""Rules of conduct that say how far the sets are apart."""
 NOT_STATED: Final = "the protocol does not state it"
 
 
 def names_technique(g: Ground) -> Judged:
-    """Whether title or product names the technique."""
-    words = f"{g.about.title} {g.about.product}".lower()
-    if any(t in words for t in _TECHNIQUES):
+    """Whether the title names the technique."""
+    if any(t in g.about.title.lower() for t in _TECHNIQUES):
         return Judged("met")
     return Judged("partial", "the title does not name the technique; the model description does")
 
@@ -121,6 +119,10 @@ def readers(g: Ground) -> Judged:
         return Judged("not_met", "the roster describes no reader")
     if missing:
         return Judged("partial", f"not given for every reader: {', '.join(missing)}")
+    if "third_reader" in g.adjudication.precedence:
+        return Judged(
+            "partial", "the reader who decided between others has no figures of their own"
+        )
     return Judged("met")
 
 
@@ -139,6 +141,9 @@ def partition(g: Ground) -> Judged:
         return Judged(
             "partial", "no list of development patients was delivered: disjointness is not checked"
         )
+    broken = g.rows("evaluation/integrity", rule=_DISJOINT, verdict="broken")["rule"].to_list()
+    if broken:
+        return Judged("partial", f"checked, and broken: {', '.join(sorted(broken))}")
     return Judged("met")
 
 
@@ -210,7 +215,7 @@ def external(g: Ground) -> Judged:
         model_id=g.index_test.primary.id,
     )
     if judged.status == "met":
-        return partition(g)
+        return Judged("partial", "a later period of the same site; no other site is in this pack")
     return judged
 
 
@@ -247,7 +252,7 @@ def diagnostic(g: Ground) -> Judged:
     calibration = g.share_given("evaluation/calibration", stratum="all")
     strata = g.share_given("evaluation/subgroups", metric=("sensitivity", "specificity"))
     if calibration and strata:
-        return Judged("met")
+        return Judged("partial", "best and worst subgroups are not singled out")
     if calibration or strata:
         what = "calibration" if strata else "subgroups"
         return Judged("partial", f"no figure on {what}, with the reason")
@@ -258,7 +263,7 @@ def failures(g: Ground) -> Judged:
     """Whether failures were counted."""
     if g.rows("evaluation/failures").height == 0:
         return Judged("not_met", "failures were not counted")
-    return Judged("met")
+    return Judged("partial", "failed inferences are counted; wrong results are not reviewed")
 
 
 def registration(g: Ground) -> Judged:
