@@ -164,6 +164,7 @@ def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
         receipts=travelling,
         site_id=bench.site_id,
         cut=bench.cut,
+        synthetic=[f"{s.part}: {s.note}" for s in bench.study.site.synthetic],
     )
 
 

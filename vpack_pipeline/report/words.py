@@ -276,3 +276,14 @@ def listed(items: list[str]) -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+NOT_HELD: Final = (
+    "A table of characteristics per window, and a trend by month.",
+    "A report of leaks between studies that are near duplicates of one another.",
+    "A justification of the sample size by the width of an interval.",
+    "A random sample read again after deployment, which alone could see a fall in sensitivity.",
+    "A signature: digests detect change and prove no origin.",
+    "The page on which a reviewer enters their own population; counts can be delivered instead.",
+)
+"""What a reviewer may look for and will not find."""

@@ -167,3 +167,11 @@ def test_an_altered_pack_of_a_look_is_refused(tmp_path, study):
     path.write_text(path.read_text().replace("not_met", "met"))
     with pytest.raises(Exception, match="was changed"):
         packs.published_looks(tmp_path, "lakeside", study.protocol)
+
+
+def test_what_is_synthetic_is_said_beside_the_report_too(study, made):
+    said = ["scores: made by a seed"]
+    labelled = payload(study, synthetic=said)
+    for name in ("claim.json", "drift/plan.json"):
+        assert json.loads(labelled[name])["synthetic"] == said
+        assert "synthetic" not in json.loads(made[name])

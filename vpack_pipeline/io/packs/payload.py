@@ -51,6 +51,7 @@ def pack_payload(
     receipts: Sequence[Mapping[str, Any]],
     site_id: str,
     cut: str,
+    synthetic: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """Give every file of a pack.
 
@@ -60,6 +61,7 @@ def pack_payload(
     tables : whole exported tables, by ``section/table``
     contracts : those of the tables and of the receipts, by ``section/table``
     receipts : of every table upstream, as plain data
+    synthetic : parts of the site's data that were made, not measured
 
     Returns
     -------
@@ -71,11 +73,13 @@ def pack_payload(
     shown = {
         asset: made.frame for asset, made in suppress_all(exported, contracts, smallest).items()
     }
+    label = {"synthetic": list(synthetic)} if synthetic else {}
+    items = _claim_items(claim)
     files = {
         "report.html": html,
         "protocol.yaml": canonical_protocol(protocol),
-        "claim.json": _json({"checklist": "CLAIM 2024", "items": _claim_items(claim)}),
-        "drift/plan.json": _json(_plan(shown, protocol, site_id, cut)),
+        "claim.json": _json({"checklist": "CLAIM 2024", "items": items, **label}),
+        "drift/plan.json": _json({**_plan(shown, protocol, site_id, cut), **label}),
     }
     for asset, frame in shown.items():
         name = asset.replace("/", ".")
