@@ -73,6 +73,9 @@ class Joint:
     def copies(self, hidden: set[Variable]) -> set[Variable]:
         """Find the counts that show in another table what is hidden in one."""
         known = {self.find(v) for v in hidden if v[0] in BASES}
+        # What a base table prints of the same count is no secret in another table.
+        printed = {v for v in self.cells.values() if v[0] in BASES and v not in hidden}
+        known -= {self.find(v) for v in printed}
         return {
             v
             for v in self.values
