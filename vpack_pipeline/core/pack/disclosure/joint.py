@@ -73,8 +73,12 @@ class Joint:
     def copies(self, hidden: set[Variable]) -> set[Variable]:
         """Find the counts that show in another table what is hidden in one."""
         known = {self.find(v) for v in hidden if v[0] in BASES}
-        # What a base table prints of the same count is no secret in another table.
-        printed = {v for v in self.cells.values() if v[0] in BASES and v not in hidden}
+        # Other tables copy the primary analysis: what that prints is no secret in them.
+        printed = {
+            v
+            for (asset, i, _), v in self.cells.items()
+            if asset in BASES and v not in hidden and _is_primary(self.rows[asset][i])
+        }
         known -= {self.find(v) for v in printed}
         return {
             v
@@ -92,6 +96,11 @@ class Joint:
         self.equations = list(written)
         self.values = {v: n for v, n in self.values.items() if v not in self._same}
         self._same = {}
+
+
+def _is_primary(row: Row) -> bool:
+    is_whole = str(row.get("stratum", "all")) == "all"
+    return is_whole and row.get("analysis", "intention_to_diagnose") == "intention_to_diagnose"
 
 
 def join(systems: Mapping[str, System], rows: Mapping[str, Sequence[Row]], smallest: int) -> Joint:
