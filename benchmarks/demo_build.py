@@ -22,7 +22,7 @@ import time
 import dagster, polars, sqlglot, pydantic, yaml
 import vpack_pipeline.automation, vpack_pipeline.definitions
 started = time.perf_counter()
-vpack_pipeline.definitions.build_defs().get_all_job_defs()
+vpack_pipeline.definitions.build_defs().resolve_job_def(vpack_pipeline.automation.JOB)
 print(time.perf_counter() - started)
 """
 SHARE = """
