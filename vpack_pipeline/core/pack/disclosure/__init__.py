@@ -53,7 +53,9 @@ def suppress(frame: pl.DataFrame, contract: Contract, smallest_cell: int) -> Sup
 def suppress_all(
     tables: Mapping[str, pl.DataFrame], contracts: Mapping[str, Contract], smallest_cell: int
 ) -> Mapping[str, Suppressed]:
-    """Hide small cells of a pack's tables, and what they could be computed from, over all tables.
+    """Hide small cells of a pack's tables, and what they could be computed from.
+
+    Within each table, and where one quantity stands in two; sums over several tables are not closed.
 
     Parameters
     ----------
