@@ -55,7 +55,7 @@ def suppress_all(
 ) -> Mapping[str, Suppressed]:
     """Hide small cells of a pack's tables, and what they could be computed from.
 
-    Within each table, and where one quantity stands in two; sums over several tables are not closed.
+    Within each table, and where one quantity stands in two; sums over several tables stay open.
 
     Parameters
     ----------
