@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from report_bench import arguments
 
 from vpack_pipeline.core.pack import claim
@@ -85,3 +86,160 @@ def test_figures_that_are_withheld_leave_results_unmet(study):
     )
     said = statuses(study, evaluation__operating_points=shut)
     assert (said[2], said[29], said[37]) == ("not_met", "not_met", "not_met")
+
+
+def judged(study, item: int, **changed) -> tuple[str, str]:
+    made = claim(**(arguments(study, "pack/claim") | changed))
+    status, reason = made.filter(pl.col("item") == item).select("status", "reason").row(0)
+    return status, reason or ""
+
+
+def refused(table: pl.DataFrame) -> pl.DataFrame:
+    figures = (pl.lit(None, pl.Float64).alias(c) for c in ("estimate", "lower", "upper"))
+    return table.with_columns(pl.lit("refused").alias("status"), *figures)
+
+
+def test_a_prospective_study_without_a_mature_case_is_only_said_to_be_prospective(study):
+    is_after = pl.col("window") == "prospective"
+    waiting = study.tables["evaluation/performance"].with_columns(
+        pl.when(is_after).then(0).otherwise("events").alias("events")
+    )
+    status, why = judged(study, 5, evaluation__performance=waiting)
+    assert (status, "no mature case" in why) == ("partial", True)
+    assert statuses(study)[5] == "met"
+    looking_back = about(study, evidence_kind="retrospective")
+    assert statuses(study, evaluation__performance=waiting, about=looking_back)[5] == "met"
+
+
+def test_endpoints_of_which_none_is_primary_set_out_to_decide_only_in_part(study):
+    evaluation = study.protocol.evaluation
+    second = [e.model_copy(update={"rank": "secondary"}) for e in evaluation.endpoints]
+    ranked = evaluation.model_copy(update={"endpoints": tuple(second)})
+    assert statuses(study)[6] == "met"
+    assert judged(study, 6, evaluation=ranked) == ("partial", "no endpoint is primary")
+
+
+@pytest.mark.parametrize(
+    ("method", "note", "status"),
+    [
+        ("convenience", None, "partial"),
+        ("convenience", "Tuesdays", "met"),
+        ("consecutive", None, "met"),
+    ],
+)
+def test_a_convenience_sample_must_say_how_it_was_drawn(study, method, note, status):
+    sampling = study.protocol.sampling.model_copy(update={"method": method, "note": note})
+    assert statuses(study, sampling=sampling)[10] == status
+
+
+@pytest.mark.parametrize(
+    ("names", "status", "why"),
+    [
+        (["age_years", "sex"], "not_met", "no acquisition field"),
+        (["kvp", "manufacturer", "sex"], "partial", "kvp, manufacturer only"),
+        (["kvp", "manufacturer", "view_position"], "met", ""),
+    ],
+)
+def test_acquisition_is_as_well_described_as_it_is_profiled(study, names, status, why):
+    profile = study.protocol.representativeness
+    one = profile.variables[0]
+    variables = tuple(one.model_copy(update={"name": name}) for name in names)
+    given = profile.model_copy(update={"variables": variables})
+    found = judged(study, 13, representativeness=given)
+    assert (found[0], why in found[1]) == (status, True)
+
+
+def test_cases_without_a_label_leave_the_reference_standard_partly_met(study):
+    performance = study.tables["evaluation/performance"]
+    decided = performance.with_columns(
+        pl.when(pl.col("metric") == "n_undecided").then(0).otherwise("events").alias("events")
+    )
+    assert statuses(study)[14] == "partial"
+    assert statuses(study, evaluation__performance=decided)[14] == "met"
+
+
+def test_whoever_decides_between_readers_is_a_reader_without_figures(study):
+    described = study.tables["cohort/readers"].with_columns(pl.col("training").fill_null("none"))
+    adjudication = study.protocol.adjudication
+    panel = adjudication.model_copy(update={"precedence": ("majority",)})
+    third = adjudication.model_copy(update={"precedence": ("majority", "third_reader")})
+    assert statuses(study, cohort__readers=described, adjudication=panel)[16] == "met"
+    status, why = judged(study, 16, cohort__readers=described, adjudication=third)
+    assert (status, "decided between others" in why) == ("partial", True)
+
+
+def test_a_reader_who_left_the_roster_describes_nobody(study):
+    left = study.tables["cohort/readers"].with_columns(pl.lit(False).alias("in_force"))
+    assert statuses(study, cohort__readers=left)[16] == "not_met"
+
+
+def test_agreement_is_met_only_where_no_statistic_was_refused(study):
+    table = study.tables["adjudication/agreement"]
+    whole = table.with_columns(pl.lit("given").alias("status"))
+    is_one = pl.col("metric") == "repeat_agreement"
+    but_one = pl.concat([whole.filter(~is_one), refused(whole.filter(is_one))])
+    assert statuses(study, adjudication__agreement=whole)[18] == "met"
+    assert statuses(study, adjudication__agreement=but_one)[18] == "partial"
+    assert statuses(study, adjudication__agreement=refused(table))[18] == "not_met"
+
+
+def test_power_planned_for_a_margin_is_some_reason_for_the_size_and_else_there_is_none(study):
+    evaluation = study.protocol.evaluation
+    absolute = tuple(e for e in evaluation.endpoints if e.comparison == "absolute")
+    unplanned = evaluation.model_copy(update={"endpoints": absolute})
+    assert statuses(study)[21] == "partial"
+    assert statuses(study, evaluation=unplanned)[21] == "not_met"
+
+
+def test_one_figure_without_an_interval_is_not_passed_over(study):
+    points = study.tables["evaluation/operating_points"]
+    is_one = (
+        (pl.col("metric") == "specificity")
+        & (pl.col("analysis") == "intention_to_diagnose")
+        & (pl.col("operating_point") == "triage")
+        & (pl.col("window") == "prospective")
+    )
+    bare = points.with_columns(pl.when(is_one).then(None).otherwise("lower").alias("lower"))
+    before, after = statuses(study), statuses(study, evaluation__operating_points=bare)
+    assert (before[29], before[37]) == ("met", "met")
+    assert (after[29], after[37]) == ("partial", "partial")
+
+
+def test_a_threshold_of_another_model_only_is_none_of_the_primary(study):
+    primary = study.protocol.index_test.primary.id
+    others = study.tables["evaluation/operating_points"].filter(pl.col("model_id") != primary)
+    said = statuses(study, evaluation__operating_points=others)
+    assert (said[2], said[37]) == ("not_met", "not_met")
+
+
+def test_without_a_target_it_is_said_that_there_was_none(study):
+    profile = study.tables["representativeness/profile"]
+    is_target = pl.col("set") == "target"
+    absent = profile.with_columns(
+        pl.when(is_target).then(0).otherwise(c).alias(c) for c in ("n", "n_total")
+    )
+    assert "no target population" not in judged(study, 36)[1]
+    assert "no target population" in judged(study, 36, representativeness__profile=absent)[1]
+
+
+def test_what_is_lacking_of_calibration_and_subgroups_is_named(study):
+    calibration = refused(study.tables["evaluation/calibration"])
+    subgroups = refused(study.tables["evaluation/subgroups"])
+    neither = {"evaluation__calibration": calibration, "evaluation__subgroups": subgroups}
+    status, why = judged(study, 38, evaluation__calibration=calibration)
+    assert (status, "calibration" in why, "subgroups" in why) == ("partial", True, False)
+    status, why = judged(study, 38, evaluation__subgroups=subgroups)
+    assert (status, "calibration" in why, "subgroups" in why) == ("partial", False, True)
+    assert judged(study, 38, **neither)[0] == "not_met"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("Heat maps, held against a reader's marks.", "met"),
+        ("None is offered.", "not_applicable"),
+        (None, "not_met"),
+    ],
+)
+def test_outputs_are_explained_or_said_not_to_be(study, text, status):
+    assert statuses(study, about=about(study, explainability=text))[31] == status

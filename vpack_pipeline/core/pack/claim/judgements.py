@@ -128,11 +128,7 @@ def readers(g: Ground) -> Judged:
 
 def variability(g: Ground) -> Judged:
     """Whether agreement is given, within readers too."""
-    judged = g.all_or_some("adjudication/agreement", "refused for some statistics, with the reason")
-    repeats = g.rows("adjudication/agreement").filter(pl.col("metric").str.contains("repeat"))
-    if judged.status == "met" and (repeats["status"] == "given").sum() == 0:
-        return Judged("partial", "no repeated reads, so nothing on the same reader's agreement")
-    return judged
+    return g.all_or_some("adjudication/agreement", "refused for some statistics, with the reason")
 
 
 def partition(g: Ground) -> Judged:
@@ -219,11 +215,6 @@ def external(g: Ground) -> Judged:
     return judged
 
 
-def flow(g: Ground) -> Judged:
-    """Whether there is a flow."""
-    return Judged("met") if g.rows("eligibility/flow").height else Judged("not_met", "no flow")
-
-
 def characteristics(g: Ground) -> Judged:
     """Whose characteristics are shown."""
     if g.rows("representativeness/profile", set="target")["n_total"].sum() == 0:
@@ -257,13 +248,6 @@ def diagnostic(g: Ground) -> Judged:
         what = "calibration" if strata else "subgroups"
         return Judged("partial", f"no figure on {what}, with the reason")
     return Judged("not_met", "neither calibration nor subgroups could be given")
-
-
-def failures(g: Ground) -> Judged:
-    """Whether failures were counted."""
-    if g.rows("evaluation/failures").height == 0:
-        return Judged("not_met", "failures were not counted")
-    return Judged("partial", "failed inferences are counted; wrong results are not reviewed")
 
 
 def registration(g: Ground) -> Judged:
