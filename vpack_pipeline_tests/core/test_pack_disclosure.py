@@ -92,6 +92,28 @@ def test_few_missed_cannot_be_had_from_other_metrics():
     assert shown(made, "npv")["n"] is None or shown(made, "npv")["events"] is None
 
 
+def test_few_cleared_cannot_be_had_from_negatives_and_false_alarms():
+    made = suppress(table([("all", "n_negative", 500, 100), ("all", "fp", 400, 97)]), FIGURE, 11)
+    events = (shown(made, "n_negative")["events"], shown(made, "fp")["events"])
+    assert None in events
+    fine = suppress(table([("all", "n_negative", 500, 100), ("all", "fp", 400, 80)]), FIGURE, 11)
+    assert fine.frame["events"].null_count() == 0
+
+
+def test_units_of_a_rule_of_conduct_are_hidden_with_its_few_violations_and_else_printed():
+    contract = contracts.load()["evaluation/integrity"]
+    units = {"few": (400, 3), "many": (350, 50), "none": (300, 0)}
+    same = {"metric": "violations", "method": "count", "status": "given", "verdict": "broken"}
+    empty = dict.fromkeys(contract.polars_schema)
+    rows = [
+        empty | same | {"rule": rule, "title": rule, "estimate": float(few), "n": n, "events": few}
+        for rule, (n, few) in units.items()
+    ]
+    made = suppress(pl.DataFrame(rows, schema=contract.polars_schema), contract, 11).frame
+    assert made.select("n", "events").rows() == [(None, None), (350, 50), (300, 0)]
+    assert made["verdict"].to_list() == ["broken"] * 3
+
+
 def test_one_small_stratum_hides_a_second():
     made = suppress(
         table(

@@ -60,6 +60,12 @@ def plain(value: Any) -> str:
 
     >>> plain(True), plain(None), plain(datetime.date(2026, 1, 5)), plain(12), plain("a")
     ('yes', '', '2026-01-05', '12', 'a')
+
+    A moment is written in UTC, whatever zone it came in.
+
+    >>> east = datetime.timezone(datetime.timedelta(hours=9))
+    >>> plain(datetime.datetime(2026, 1, 5, 8, 30, tzinfo=east))
+    '2026-01-04 23:30 UTC'
     """
     if value is None:
         return NOTHING

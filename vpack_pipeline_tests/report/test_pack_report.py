@@ -1,0 +1,52 @@
+"""The printed cells: each has an anchor of its own, and the first page picks no row by chance."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import pytest
+from report_bench import arguments
+
+from vpack_pipeline.core.pack import report
+from vpack_pipeline.core.pack.report import row_key
+from vpack_pipeline.errors import ContractError
+from vpack_pipeline.protocol import Disclosure
+
+WHOLE = Disclosure(smallest_cell=1)
+"""Nothing is hidden, which is quick."""
+
+
+def printed(study, **changed) -> dict[str, str]:
+    given = arguments(study, "pack/report") | {"disclosure": WHOLE}
+    return dict(report(**(given | changed)).select("anchor", "text").iter_rows())
+
+
+def first_page(cells: dict[str, str]) -> dict[str, str]:
+    return {anchor: text for anchor, text in cells.items() if anchor.startswith("first.")}
+
+
+def test_a_row_that_stands_twice_is_refused_since_two_figures_would_share_an_anchor(study):
+    flow = study.tables["eligibility/flow"]
+    with pytest.raises(ContractError, match="two figures have one anchor"):
+        printed(study, eligibility__flow=pl.concat([flow, flow.head(1)]))
+
+
+def test_a_figure_whose_row_is_absent_leaves_the_first_page_and_no_other_takes_its_place(study):
+    performance = study.tables["evaluation/performance"]
+    of_models = performance.filter(pl.col("model_id") != "unaided_readers")
+    whole = first_page(printed(study))
+    without = first_page(printed(study, evaluation__performance=of_models))
+    lost = whole.keys() - without.keys()
+    assert lost == {anchor for anchor in whole if ".readers." in anchor} != set()
+    assert without == {anchor: text for anchor, text in whole.items() if anchor not in lost}
+
+
+def test_a_key_is_written_alike_whatever_the_order_of_its_columns():
+    day = dt.date(2026, 7, 20)
+    assert row_key({"b": day, "a": 1}) == '{"a":1,"b":"2026-07-20"}' == row_key({"a": 1, "b": day})
+
+
+def test_a_key_that_has_no_text_is_refused_without_its_value():
+    with pytest.raises(TypeError, match=r"^bytes in a key$"):
+        row_key({"a": b"who"})
