@@ -22,9 +22,11 @@ demo: $(STAMP)
 	@echo "lidc      data/packs/lidc/latest/data/report.html"
 	@echo "lakeside  data/packs/lakeside/latest/data/report.html"
 
-# Formatting, linting, layers and types, then every test with its coverage.
+# Formatting, linting, layers and types, then every test with its coverage: 90% of all lines, and every
+# line of what judges and computes.
 test: $(STAMP) browser lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term:skip-covered --cov-fail-under 90
+	$(BIN)/coverage report --include '*/core/*,*/stats/*' --skip-covered --show-missing --fail-under 100
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
