@@ -26,7 +26,7 @@ demo: $(STAMP)
 # line of what judges and computes.
 test: $(STAMP) browser lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term:skip-covered --cov-fail-under 90
-	$(BIN)/coverage report --include '*/core/*,*/stats/*' --skip-covered --show-missing --fail-under 100
+	$(BIN)/coverage report --include 'vpack_pipeline/core/*,vpack_pipeline/stats/*' --skip-covered --show-missing --fail-under 100
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
