@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, build, plan
+from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, build, fold, plan
 
 Outcome = Literal["pass", "fail", "error", "vacuous"]
 
@@ -64,7 +64,34 @@ def run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
 def evaluate(
     planned: Sequence[Planned], files: Sequence[Path], rows: int, *, may_be_empty: bool
 ) -> list[Checked]:
-    """Evaluate expectations over a table's files; see :func:`run`."""
+    """Evaluate expectations over a table's files; see :func:`run`.
+
+    What one query can ask of many is asked in one; only where it finds anything, or cannot run, is
+    each of them asked by itself.
+    """
+    one, folded = fold(planned)
+    alone = [p for p in planned if p not in folded]
+    results = _results(files, [*alone, one] if one else alone)
+    if one and _outcome(one, results.get(one.id), rows) in {"pass", "vacuous"}:
+        results |= {p.id: _NOTHING_FOUND for p in folded}
+    elif folded:
+        results |= _results(files, folded)
+    return [_judge(entry, results.get(entry.id), rows, may_be_empty) for entry in planned]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What is taken of Great Expectations' result."""
+
+    success: bool
+    result: Mapping[str, Any]
+    exception_info: Mapping[str, Any]
+
+
+_NOTHING_FOUND = _Result(True, {"observed_value": 0, "unexpected_count": 0}, {})
+
+
+def _results(files: Sequence[Path], planned: Sequence[Planned]) -> dict[str, _Result]:
     import great_expectations as gx
 
     from vpack_pipeline.gate.engine import context, validate
@@ -73,19 +100,23 @@ def evaluate(
     suite = gx.ExpectationSuite(name="contract", expectations=[build(p) for p in planned])
     if len(suite.expectations) != len(planned):
         raise ContractError("expectations were lost while the suite was built")
-    by_id = {r.expectation_config.meta["id"]: r for r in validate(files, suite)}
-    return [_judge(entry, by_id.get(entry.id), rows, may_be_empty) for entry in planned]
+    return {
+        r.expectation_config.meta["id"]: _Result(
+            bool(r.success), dict(r.result or {}), dict(r.exception_info or {})
+        )
+        for r in validate(files, suite)
+    }
 
 
-def _judge(planned: Planned, result: Any, rows: int, may_be_empty: bool) -> Checked:
-    found: Mapping[str, Any] = {} if result is None else dict(result.result or {})
+def _judge(planned: Planned, result: _Result | None, rows: int, may_be_empty: bool) -> Checked:
+    found: Mapping[str, Any] = {} if result is None else result.result
     element_count = _count(found.get("element_count"))
     unexpected = _count(found.get("unexpected_count"))
     if planned.type == UNEXPECTED_ROWS:
         element_count, unexpected = rows, _count(found.get("observed_value"))
-    elif planned.type.startswith("expect_table"):
+    elif planned.type.startswith("expect_table") or result is _NOTHING_FOUND:
         element_count = rows
-    outcome = _outcome(planned, result, found, rows)
+    outcome = _outcome(planned, result, rows)
     tolerated = outcome == "vacuous" and (
         planned.may_be_vacuous is not None or (rows == 0 and may_be_empty)
     )
@@ -102,18 +133,18 @@ def _judge(planned: Planned, result: Any, rows: int, may_be_empty: bool) -> Chec
     )
 
 
-def _outcome(planned: Planned, result: Any, found: Mapping[str, Any], rows: int) -> Outcome:
+def _outcome(planned: Planned, result: _Result | None, rows: int) -> Outcome:
     # Comparing column lists gives no counts; anything else without a result has raised.
-    says_nothing = not found and planned.type != "expect_table_columns_to_match_ordered_list"
-    if result is None or says_nothing or _raised(result):
+    may_say_nothing = planned.type == "expect_table_columns_to_match_ordered_list"
+    if result is None or not (result.result or may_say_nothing) or _raised(result):
         return "error"
     if not result.success:
         return "fail"
-    return "vacuous" if _is_vacuous(planned, found, rows) else "pass"
+    return "vacuous" if _is_vacuous(planned, result.result, rows) else "pass"
 
 
-def _raised(result: Any) -> bool:
-    info = result.exception_info or {}
+def _raised(result: _Result) -> bool:
+    info = result.exception_info
     nested = [v for v in info.values() if isinstance(v, Mapping)]
     return bool(info.get("raised_exception")) or any(v.get("raised_exception") for v in nested)
 

@@ -38,6 +38,8 @@ def engine_class() -> Any:
         ColumnMapMetricProvider,
         column_condition_partial,
     )
+    from great_expectations.expectations.metrics.metric_provider import metric_value
+    from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
     class ParquetExecutionEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]
         """Buffers each result before Great Expectations closes the connection."""
@@ -58,6 +60,18 @@ def engine_class() -> Any:
         @column_condition_partial(engine=ParquetExecutionEngine)  # type: ignore[untyped-decorator]
         def _duckdb(cls: Any, column: Any, regex: str, **_: Any) -> Any:  # noqa: N805
             return sa.func.regexp_matches(column, regex)
+
+    class ColumnTypes(TableMetricProvider):  # type: ignore[misc]
+        """Names and types in one query; SQLAlchemy's reflection asks for keys and comments too."""
+
+        metric_name = "table.column_types"
+        value_keys = ("include_nested",)
+        default_kwarg_values = {"include_nested": True}
+
+        @metric_value(engine=ParquetExecutionEngine)  # type: ignore[untyped-decorator]
+        def _duckdb(cls: Any, execution_engine: Any, **_: Any) -> Any:  # noqa: N805
+            described = execution_engine.execute_query(sa.text(f"describe {VIEW}"))
+            return [{"name": row[0], "type": row[1]} for row in described]
 
     return ParquetExecutionEngine
 

@@ -7,7 +7,8 @@ builds each expectation by its class and refuses what it does not know.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from vpack_pipeline.errors import ContractError
 
 Severity = Literal["critical", "warning"]
 UNEXPECTED_ROWS = "unexpected_rows"
+NOT_NULL = "expect_column_values_to_not_be_null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def _structure(contract: Contract) -> list[Planned]:
     found += [
         Planned(
             f"{c.name}_present",
-            "expect_column_values_to_not_be_null",
+            NOT_NULL,
             {"column": c.name},
             "critical",
             f"{c.name} is never null.",
@@ -107,6 +109,29 @@ def _types_query(contract: Contract) -> str:
         "select column_name from (describe select * from {batch}) as d"
         f" where column_name || ':' || column_type not in ({allowed})"
     )
+
+
+def fold(planned: Sequence[Planned]) -> tuple[Planned | None, list[Planned]]:
+    """Ask many expectations in one query, which finds nothing exactly where each of them passes.
+
+    Returns
+    -------
+    the one, None where there are not two to fold; and those that it stands for
+    """
+    parts = [p for p in planned if p.type == UNEXPECTED_ROWS or _is_plain_not_null(p)]
+    if len(parts) < 2:
+        return None, []
+    queries = [_as_subselect(p) for p in parts if p.type == UNEXPECTED_ROWS]
+    any_null = " or ".join(f'"{p.kwargs["column"]}" is null' for p in parts if p.type == NOT_NULL)
+    if any_null:
+        queries.append(f"select 1 from {{batch}} where {any_null}")
+    union = " union all ".join(f"select 1 as found from ({q}) as part" for q in queries)
+    query = {"query": f"select found from ({union}) as found_in_any"}
+    return Planned("all_at_once", UNEXPECTED_ROWS, query, "critical", ""), parts
+
+
+def _is_plain_not_null(planned: Planned) -> bool:
+    return planned.type == NOT_NULL and set(planned.kwargs) == {"column"}
 
 
 def build(planned: Planned) -> Any:
@@ -168,12 +193,20 @@ def _as_subselect(planned: Planned) -> str:
 def _expectation_class(planned: Planned) -> Any:
     import great_expectations.expectations as gxe
 
-    known = {_snake(n): n for n in dir(gxe) if n.startswith("Expect")}
+    known = _types()
     if planned.type not in known:
         near = difflib.get_close_matches(planned.type, [*known, UNEXPECTED_ROWS], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ContractError(f"expectation {planned.id}: no type {planned.type!r}{hint}")
     return getattr(gxe, known[planned.type])
+
+
+@functools.cache
+def _types() -> Mapping[str, str]:
+    """Map each type of expectation to its class's name."""
+    import great_expectations.expectations as gxe
+
+    return {_snake(n): n for n in dir(gxe) if n.startswith("Expect")}
 
 
 def _snake(name: str) -> str:
