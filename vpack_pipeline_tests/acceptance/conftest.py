@@ -11,7 +11,8 @@ import pytest
 from examples.demo_sites import world
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.sites import generate, plan_of
-from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, build, copy_site
+from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, at_cut, build, copy_site
+from vpack_pipeline_tests.once import once
 
 BEFORE_THE_LOOK = "2026-04-10"
 LOOK = "2026-07-20"
@@ -29,30 +30,38 @@ class Lakeside:
 
 @pytest.fixture(scope="session")
 def lakeside(tmp_path_factory: pytest.TempPathFactory) -> Lakeside:
-    root = tmp_path_factory.mktemp("lakeside")
-    generate("lakeside", root)
-    # In the order of time: an image is known from the cut that first saw it.
-    before = build(root, "lakeside", as_of=BEFORE_THE_LOOK)
-    at_look = build(root, "lakeside")
+    def make(root: Path) -> None:
+        generate("lakeside", root)
+        # In the order of time: an image is known from the cut that first saw it.
+        build(root, "lakeside", as_of=BEFORE_THE_LOOK)
+        build(root, "lakeside")
+
+    root = once(tmp_path_factory, "lakeside", make)
     plan = plan_of("lakeside")
+    before, at_look = (at_cut(root, "lakeside", as_of) for as_of in (BEFORE_THE_LOOK, None))
     return Lakeside(plan, world.build(plan), before, at_look)
 
 
 @pytest.fixture(scope="session")
 def lidc(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The other demonstration site, whole."""
-    root = tmp_path_factory.mktemp("lidc")
-    generate("lidc", root)
-    return build(root, "lidc")
+
+    def make(root: Path) -> None:
+        generate("lidc", root)
+        build(root, "lidc")
+
+    return at_cut(once(tmp_path_factory, "lidc", make), "lidc")
 
 
 @pytest.fixture(scope="session")
 def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small sites as generated; nothing is ever built here."""
-    root = tmp_path_factory.mktemp("small")
-    for site in ("riverside", "hillcrest", "lidc"):
-        generate(site, root, tiny=True)
-    return root
+
+    def make(root: Path) -> None:
+        for site in ("riverside", "hillcrest", "lidc"):
+            generate(site, root, tiny=True)
+
+    return once(tmp_path_factory, "small", make)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from vpack_pipeline.gate import check
+from vpack_pipeline_tests.once import once
 from vpack_pipeline_tests.pipeline import bench
 
 
@@ -20,20 +21,24 @@ def _no_global_of_a_past_instance() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def _early(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = bench.make_root(tmp_path_factory.mktemp("early") / "root")
+    return once(tmp_path_factory, "early", _build_early)
+
+
+def _build_early(root: Path) -> None:
+    bench.make_root(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(check, "run", bench.assumed())
         ran = bench.run(root, as_of=bench.EARLY)
     assert ran.result.success, ran.errors
-    return root
 
 
 @pytest.fixture(scope="session")
 def _built(_early: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = bench.copy(_early, tmp_path_factory.mktemp("built") / "root")
-    ran = bench.run(root, as_of=bench.LOOK)
-    assert ran.result.success, ran.errors
-    return root
+    def build(root: Path) -> None:
+        ran = bench.run(bench.copy(_early, root), as_of=bench.LOOK)
+        assert ran.result.success, ran.errors
+
+    return once(tmp_path_factory, "built", build)
 
 
 @pytest.fixture(scope="session")
