@@ -140,7 +140,7 @@ def held_out_values(
     -------
     (replicates, monitors): windows without change, and the same ones with the change injected
     """
-    kept = pool.amounts.sum(axis=0) - pool.amounts[fold].sum(axis=0)
+    kept = np.delete(pool.amounts, fold, axis=0).sum(axis=0)
     baselines = [
         b if MONITORS[b.monitor.statistic].is_volume else replace(b, sums=sums[0])
         for b, sums in zip(pool.baselines, pool.parts(kept[None, :]), strict=True)
