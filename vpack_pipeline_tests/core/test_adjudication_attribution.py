@@ -299,7 +299,13 @@ def gate_tables() -> dict[str, pl.DataFrame]:
             reference=frames["reference"],
             adjudication=PROTOCOL,
         ),
-        "adjudication/label_noise": label_noise(**shared, reference_standard=labels),
+        "adjudication/label_noise": label_noise(
+            **shared,
+            cases=frames["cases"],
+            reference=frames["reference"],
+            reference_standard=labels,
+            adjudication=PROTOCOL,
+        ),
         "evaluation/error_attribution": attributed(),
     }
 

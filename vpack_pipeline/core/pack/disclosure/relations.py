@@ -375,6 +375,22 @@ def _paths(system: System, rows: Sequence[Row]) -> None:
     _totals(system, groups.values())
 
 
+def _verified_panel(system: System, rows: Sequence[Row]) -> None:
+    """What the panel got wrong is what it missed and what it called falsely."""
+    for i, row in enumerate(rows):
+        roles = _PANEL_ROLES.get(str(row["metric"]))
+        if roles is None or row["stratum"] != "independent_reference":
+            continue
+        group: Variable = (str(row["finding"]), "independent_reference")
+        for column, role in zip(("n", "events"), roles, strict=True):
+            if row[column] is not None:
+                system.bind((i, column), (*group, role), int(row[column]))
+        parts = [("positives", "tp", "fn"), ("negatives", "tn", "fp"), ("wrong", "fn", "fp")]
+        for whole, *terms in [*parts, ("mature", "positives", "negatives")]:
+            system.add([*((1, (*group, term)) for term in terms), (-1, (*group, whole))])
+        _infer(system.values, group)
+
+
 def _transport(system: System, rows: Sequence[Row]) -> None:
     """Mature cases have a weight or none, and those without it lack a value or a cell."""
     part = "share_weight_zero_"
@@ -395,6 +411,12 @@ def _transport(system: System, rows: Sequence[Row]) -> None:
             system.bind((i, "events"), (*group, metric), int(row["events"]))
 
 
+_PANEL_ROLES: Final = {
+    "panel_error": ("mature", "wrong"),
+    "panel_sensitivity": ("positives", "tp"),
+    "panel_specificity": ("negatives", "tn"),
+}
+"""As in ``FIGURE_ROLES``, of the panel held against independent sources."""
 _PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
 OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
 """Tables whose relation names all their counts."""
@@ -420,6 +442,7 @@ small one away."""
 
 RELATIONS: Final[Mapping[str, Relation]] = {
     "adjudication/agreement": _paths,
+    "adjudication/label_noise": _verified_panel,
     "adjudication/reader_performance": _parted("reader_id", "all"),
     "evaluation/error_attribution": _parted("panel_state", "all"),
     "evaluation/failures": _statuses,
