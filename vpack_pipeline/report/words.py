@@ -182,8 +182,8 @@ DEPLOYMENT: Final[Mapping[str, str]] = {
         " nothing here shows it in use"
     ),
     "silent_prospective": (
-        "Before deployment: as planned, the model ran on cases as they came, and nobody saw or acted"
-        " on its output"
+        "Before deployment: as planned, the model ran on cases as they came, and nobody saw or"
+        " acted on its output"
     ),
     "live_observational": (
         "After deployment: the output was in use, so that labels may be influenced by it"
@@ -197,7 +197,7 @@ DEPLOYMENT: Final[Mapping[str, str]] = {
 DRAWN: Final[Mapping[str, str]] = {
     "consecutive": "every case as it came (a consecutive sample)",
     "random": "cases drawn at random from those that came",
-    "convenience": "cases taken as they were at hand (a convenience sample): they stand for no others",
+    "convenience": "the cases at hand (a convenience sample), which stand for no others",
 }
 FAILED: Final[Mapping[str, str]] = {
     "negative": "counts as not flagged",

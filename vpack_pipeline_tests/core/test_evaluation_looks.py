@@ -117,7 +117,9 @@ def test_after_the_look_prospective_figures_say_that_they_are_exploratory():
 @pytest.mark.parametrize("look", ["2026-03-01", LOOK])
 @pytest.mark.parametrize("table", TABLES)
 def test_at_a_void_look_every_prospective_figure_that_needs_labels_says_so(table, look):
-    void = published_looks({**PUBLISHED, "verdict": "void"}).with_columns(pl.lit(look).alias("look"))
+    void = published_looks({**PUBLISHED, "verdict": "void"}).with_columns(
+        pl.lit(look).alias("look")
+    )
     target = {"population": population({json.dumps({"sex": "F"}): 100})}
     seen = World(CASES, given=target)
     frame = seen.but(given={**target, "published_looks": void}).run(table)

@@ -82,8 +82,9 @@ def test_a_single_reader_and_hidden_counts_are_said_in_words(study):
     assert "a single reader, so that nothing shows how far readers agree" in answer(
         made, "adjudication"
     )
-    assert "Of a hidden number of included cases, an independent source decided a hidden number" in (
-        answer(made, "adjudication")
+    assert (
+        "Of a hidden number of included cases, an independent source decided a hidden number"
+        in (answer(made, "adjudication"))
     )
     assert "delivered a hidden number of cases" in answer(made, "flow")
     assert "a hidden number of cases from before" in answer(made, "performance")
@@ -101,7 +102,10 @@ def test_without_prospective_cases_the_answer_does_not_speak_of_them(study):
 
 def test_withheld_and_exploratory_figures_are_named_with_their_reason(study):
     place = MODEL | {"metric": "n_positive", "window": "prospective"}
-    for reason in ("no look yet: the first look is the cut X", "exploratory: the look of X is void"):
+    for reason in (
+        "no look yet: the first look is the cut X",
+        "exploratory: the look of X is void",
+    ):
         made = rendered(study, report=retold(study.report, PERFORMANCE, place, reason=reason))
         assert f"Of those after the lock: {reason}." in answer(made, "performance")
         first = made[made.index('id="first-counts-') : made.index('<section id="claim"')]

@@ -73,7 +73,10 @@ PLACES = {
     "scored_before_labelled": ["Silent prospective, as planned:"],
     "consecutive": ["As planned: consecutive"],
     "readers_blind_to_peers": ["As planned: readers blind"],
-    "reference_blind_to_index_test": ["As planned: readers blind", "Silent prospective, as planned:"],
+    "reference_blind_to_index_test": [
+        "As planned: readers blind",
+        "Silent prospective, as planned:",
+    ],
     "rules_blind": ["Eligibility rules as planned"],
     "model_locked": ["as planned before the window below", "as planned: fixed beforehand"],
     "thresholds_fixed": ["as planned before the window below", "as planned: fixed beforehand"],
@@ -118,6 +121,7 @@ def test_what_was_not_declared_is_not_contradicted(study):
 
 def test_free_prose_is_not_parsed_and_says_where_broken_rules_stand(page):
     chapter = page[page.index('<section id="limitations"') :]
-    assert '<a href="#integrity">rules of conduct broken: <span data-anchor="first.conduct.broken">' in (
-        chapter[: chapter.index("Limitations, in order of weight")]
+    assert (
+        '<a href="#integrity">rules of conduct broken: <span data-anchor="first.conduct.broken">'
+        in (chapter[: chapter.index("Limitations, in order of weight")])
     )

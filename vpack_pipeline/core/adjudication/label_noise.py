@@ -2,7 +2,8 @@
 where an independent source says so.
 
 What does not belong here: the model of panel error (``panel_error``), the panel held against
-independent sources (``verified_panel``), the index test's part in a disagreement (``evaluation/error_attribution``).
+independent sources (``verified_panel``), the index test's part in a disagreement
+(``evaluation/error_attribution``).
 """
 
 from __future__ import annotations

@@ -103,7 +103,9 @@ def put_verified(
         "n_cases", both.height, n=of_finding.height, events=both.height, method=counted, **keys
     )
     panel = [name for name in adjudication.precedence if name != _SOURCE_RULE]
-    against = f"{_listed(panel)} from reads alone, against {_listed(adjudication.reference_sources)}"
+    against = (
+        f"{_listed(panel)} from reads alone, against {_listed(adjudication.reference_sources)}"
+    )
     for metric, labels in _SIDES.items():
         met = both.filter(pl.col("reference_label").is_in(labels))
         is_right = (met["panel_label"] == met["reference_label"]).to_numpy().astype(np.bool_)

@@ -79,7 +79,8 @@ def error_attribution(
     panels and fewer than three reads, a lower bound. The prospective window is withheld before the
     first look.
     """
-    figures = WindowedFigures(["finding", "model_id", "window", "panel_state"], evaluation, cut, published_looks
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "panel_state"], evaluation, cut, published_looks
     )
     analysis = AnalysisSet(
         time_split=time_split,

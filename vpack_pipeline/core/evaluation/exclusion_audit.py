@@ -82,7 +82,11 @@ def exclusion_audit(
     excluded : eligibility/excluded; ``first_rule`` and ``all_rules``
     """
     figures = WindowedFigures(
-        ["rule", "finding", "model_id", "window"], evaluation, cut, published_looks, open_metrics=_OPEN
+        ["rule", "finding", "model_id", "window"],
+        evaluation,
+        cut,
+        published_looks,
+        open_metrics=_OPEN,
     )
     analysis = AnalysisSet(
         time_split=time_split,

@@ -1,8 +1,8 @@
 """When the prospective window may be seen: the looks of the protocol, and what lies between them.
 
 A look is a cut at which a verdict is given. Before the first, whatever needs labels of the
-prospective window, or stands in for them, is withheld; between and after looks, and at one that is void, it is exploratory.
-What does not belong here: the verdicts (``endpoints``).
+prospective window, or stands in for them, is withheld; between and after looks, and at one
+that is void, it is exploratory. What does not belong here: the verdicts (``endpoints``).
 """
 
 from __future__ import annotations

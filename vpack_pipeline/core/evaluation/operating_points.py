@@ -75,7 +75,10 @@ def operating_points(
     cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point", "analysis"], evaluation, cut, published_looks
+        ["finding", "model_id", "window", "operating_point", "analysis"],
+        evaluation,
+        cut,
+        published_looks,
     )
     analysis_set = AnalysisSet(
         time_split=time_split,

@@ -67,7 +67,11 @@ def performance(
     their comparator reads pooled, with patients as clusters.
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"], evaluation, cut, published_looks, open_metrics=_OPEN
+        ["finding", "model_id", "window", "stratum"],
+        evaluation,
+        cut,
+        published_looks,
+        open_metrics=_OPEN,
     )
     analysis = AnalysisSet(
         time_split=time_split,
