@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vpack_pipeline.core.pack.disclosure.protect import Variable
-from vpack_pipeline.core.pack.disclosure.system import Cell, Relation, Row, System, totals
+from vpack_pipeline.core.pack.disclosure.system import Cell, Relation, Row, System, infer, totals
 
 
 def _flow(system: System, rows: Sequence[Row]) -> None:
@@ -194,6 +194,22 @@ def _paths(system: System, rows: Sequence[Row]) -> None:
     totals(system, groups.values())
 
 
+def _verified_panel(system: System, rows: Sequence[Row]) -> None:
+    """What the panel got wrong is what it missed and what it called falsely."""
+    for i, row in enumerate(rows):
+        roles = _PANEL_ROLES.get(str(row["metric"]))
+        if roles is None or row["stratum"] != "independent_reference":
+            continue
+        group: Variable = (str(row["finding"]), "independent_reference")
+        for column, role in zip(("n", "events"), roles, strict=True):
+            if row[column] is not None:
+                system.bind((i, column), (*group, role), int(row[column]))
+        parts = [("positives", "tp", "fn"), ("negatives", "tn", "fp"), ("wrong", "fn", "fp")]
+        for whole, *terms in [*parts, ("mature", "positives", "negatives")]:
+            system.add([*((1, (*group, term)) for term in terms), (-1, (*group, whole))])
+        infer(system.values, group)
+
+
 def _transport(system: System, rows: Sequence[Row]) -> None:
     """Mature cases have a weight or none, and those without it lack a value or a cell."""
     part = "share_weight_zero_"
@@ -214,6 +230,12 @@ def _transport(system: System, rows: Sequence[Row]) -> None:
             system.bind((i, "events"), (*group, metric), int(row["events"]))
 
 
+_PANEL_ROLES: Final = {
+    "panel_error": ("mature", "wrong"),
+    "panel_sensitivity": ("positives", "tp"),
+    "panel_specificity": ("negatives", "tn"),
+}
+"""As in ``FIGURE_ROLES``, of the panel held against independent sources."""
 _PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
 OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
 """Tables whose relation names all their counts."""
@@ -239,6 +261,7 @@ small one away."""
 
 RELATIONS: Final[Mapping[str, Relation]] = {
     "adjudication/agreement": _paths,
+    "adjudication/label_noise": _verified_panel,
     "adjudication/reader_performance": _parted("reader_id", "all"),
     "evaluation/error_attribution": _parted("panel_state", "all"),
     "evaluation/failures": _statuses,
