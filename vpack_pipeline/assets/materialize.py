@@ -19,6 +19,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets.bench import Bench, dependencies, is_own, is_whole, upstream
 from vpack_pipeline.contracts import Contract
+from vpack_pipeline.core.evaluation.looks import VOID
 from vpack_pipeline.errors import (
     GateClosedError,
     Problem,
@@ -113,8 +114,10 @@ def _outside(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
 
         reader = getattr(packs, name)
         looks = reader(bench.project.packs, bench.site_id, bench.study.protocol, bench.cut)
-        # A pack at a look gives that look's verdict; quoted, it would change its own input.
-        found[name] = looks.filter(looks["look"] < bench.edge.cut_date.isoformat())
+        # A pack at a look gives that look's verdict; quoted, it would change its own input. But a
+        # look that is void must not be taken again under the protocol that voided it.
+        is_past = pl.col("look") < bench.edge.cut_date.isoformat()
+        found[name] = looks.filter(is_past | (pl.col("verdict") == VOID))
     return found
 
 

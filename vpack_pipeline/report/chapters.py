@@ -34,6 +34,16 @@ class Chapter:
     blocks: tuple[Block, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A reviewer's question, the chapter that it leads to, and the macro of
+    ``templates/answers.html.j2`` with which that chapter opens."""
+
+    text: str
+    chapter: str
+    answer: str
+
+
 def _blocks(*names: str) -> tuple[Block, ...]:
     return tuple(Block(*name.split(".")) for name in names)
 
@@ -126,14 +136,14 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
 )
 """In the order of print, after the first page and the checklist."""
 
-QUESTIONS: Final[tuple[tuple[str, str], ...]] = (
-    ("How was the set built?", "flow"),
-    ("Who decided what is correct?", "adjudication"),
-    ("Is this before or after the model was locked?", "performance"),
-    ("How will it hold?", "drift"),
-    ("Can I check it without you?", "gates"),
+QUESTIONS: Final[tuple[Question, ...]] = (
+    Question("How was the set built?", "flow", "built"),
+    Question("Who decided what is correct?", "adjudication", "decided"),
+    Question("Is this from before or after deployment?", "performance", "deployed"),
+    Question("How will it hold?", "drift", "holds"),
+    Question("Can I read it without you?", "gates", "readable"),
 )
-"""The reviewer's five questions, and the chapter that answers each."""
+"""The reviewer's five questions."""
 
 
 def blocks() -> Iterator[Block]:

@@ -23,7 +23,7 @@ from vpack_pipeline.core.pack.headline import WINDOWS
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
-from vpack_pipeline.report import chapters, figures, palette, wording, words
+from vpack_pipeline.report import chapters, contradictions, figures, palette, wording, words
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.rows import (
     Notes,
@@ -102,11 +102,13 @@ class _Page:
             )
         ]
         first = environment.get_template("first.html.j2").make_module()
+        answers = environment.get_template("answers.html.j2").make_module()
         style = environment.get_template("style.css.j2").render()
         return environment.get_template("report.html.j2").render(
             chapters=chapters.CHAPTERS,
             claim_parts=parts,
             style=Markup(style),
+            answers={q.chapter: getattr(answers, q.answer) for q in chapters.QUESTIONS},
             first_page=first.first_page,  # type: ignore[attr-defined]
             verdict=environment.get_template("parts.html.j2").make_module().verdict,  # type: ignore[attr-defined]
             block=functools.partial(_block, environment, self._modules),
@@ -168,8 +170,9 @@ class _Page:
             "evaluation/performance", **where, metric=tuple(metrics), window=WINDOWS
         )
 
-    def at_breaches(self, rules: Sequence[str]) -> list[Row]:
-        """The rows of those rules of conduct that are broken."""
+    def at_contradictions(self, *fields: str) -> list[Row]:
+        """The broken rules of conduct on which what the author declared rests, each once."""
+        rules = {r for name in fields for r in contradictions.rules_of(self.protocol, name)}
         return self.book.rows("evaluation/integrity", rule=tuple(rules), verdict="broken")
 
     def at_hidden_words(self) -> str:
@@ -181,6 +184,10 @@ class _Page:
         at = f"{finding.name}.{window}"
         counts = [self.book.first(f"{at}.{m}.estimate") for m in ("n_undecided", "n_indeterminate")]
         return any(c.text != "0" for c in counts)
+
+    def at_gave_signal(self, rows: Sequence[Row]) -> bool:
+        """Whether any monitor could say anything in any window, be it that nothing is amiss."""
+        return any(row["signal"] for row in rows)
 
     def at_detects_lost_sensitivity(self) -> bool:
         """Whether any monitor looks at labels that are drawn and read for it."""

@@ -150,29 +150,6 @@ EVIDENCE: Final[Mapping[str, str]] = {
     ),
     "comparative": "Comparative, as planned: reading with the model beside reading without it",
 }
-BEFORE_LABELS: Final = (
-    "scored_by_locked_model",
-    "received_before_scored",
-    "scored_before_labelled",
-    "delivered_before_labels",
-)
-"""Rules of conduct that cases scored as they come keep."""
-BLINDING: Final = (
-    "readers_blind_to_index_test",
-    "readers_blind_to_peers",
-    "reference_blind_to_index_test",
-)
-RULE_SETTING: Final = ("rules_before_window", "rules_blind")
-LOCK: Final = ("protocol_registered", "model_locked", "thresholds_fixed")
-DRAW: Final = ("consecutive", "every_study_has_case", "every_case_accounted")
-PLANNED: Final[Mapping[str, tuple[str, ...]]] = {
-    "retrospective": ("scored_by_locked_model",),
-    "temporal": ("scored_by_locked_model", "no_development_patient", "disjoint_patients"),
-    "silent_prospective": (*BEFORE_LABELS, "readers_blind_to_index_test"),
-    "live_observational": BEFORE_LABELS,
-    "comparative": BEFORE_LABELS,
-}
-"""Kind of evidence → the rules of conduct that it rests on."""
 BREACHES: Final[Mapping[str, str]] = {
     "consecutive": "without a case",
     "delivered_before_labels": "delivered after evidence for the label",
@@ -184,6 +161,7 @@ BREACHES: Final[Mapping[str, str]] = {
     "protocol_registered": "fixed after the window opened",
     "readers_blind_to_index_test": "made with sight of the model",
     "readers_blind_to_peers": "made with sight of another",
+    "readers_not_in_development": "who took part in development",
     "received_before_scored": "made before the case was received",
     "reference_blind_to_index_test": "given with knowledge of the model",
     "rules_before_window": "set after the window opened",
@@ -191,8 +169,36 @@ BREACHES: Final[Mapping[str, str]] = {
     "scored_before_labelled": "made after the label",
     "scored_by_locked_model": "made before the lock",
     "thresholds_fixed": "fixed after the window opened",
+    "verification_alike": "whose labels were not sought alike",
 }
 """Rule of conduct → what is wrong with the units that break it."""
+DEPLOYMENT: Final[Mapping[str, str]] = {
+    "retrospective": (
+        "Before deployment: cases and labels existed before the model was run on them, and nothing"
+        " here shows it in use"
+    ),
+    "temporal": (
+        "Before deployment: the cases are of a later period than those the model was made from, and"
+        " nothing here shows it in use"
+    ),
+    "silent_prospective": (
+        "Before deployment: as planned, the model ran on cases as they came, and nobody saw or"
+        " acted on its output"
+    ),
+    "live_observational": (
+        "After deployment: the output was in use, so that labels may be influenced by it"
+    ),
+    "comparative": (
+        "In a comparison, which is no everyday use: reading with the model stands beside reading"
+        " without it"
+    ),
+}
+"""Kind of evidence → whether that is before or after deployment."""
+DRAWN: Final[Mapping[str, str]] = {
+    "consecutive": "every case as it came (a consecutive sample)",
+    "random": "cases drawn at random from those that came",
+    "convenience": "the cases at hand (a convenience sample), which stand for no others",
+}
 FAILED: Final[Mapping[str, str]] = {
     "negative": "counts as not flagged",
     "positive": "counts as flagged",

@@ -145,6 +145,25 @@ def test_the_first_page_says_that_nobody_was_left(packs: Packs) -> None:
         assert f"{window} 0 0 0" in pack.first_page
 
 
+ANSWERED = {
+    "all excluded": (
+        "left nobody: no figure here rests on any case",
+        "there was nothing to decide",
+    ),
+    "one class": ("The independent reads are of",),
+    "one reader": ("a single reader, so that nothing shows how far readers agree",),
+    "no prospective data": ("No case from after the model was locked has a label due yet",),
+}
+
+
+@pytest.mark.parametrize("name", list(ANSWERED))
+def test_the_five_answers_own_up_to_what_is_thin(packs: Packs, name: str) -> None:
+    page = packs(name).html
+    assert page.count('<div class="answer">') == 5
+    for said in ANSWERED[name]:
+        assert said in packs(name).words
+
+
 def test_one_class_has_no_area_and_no_sensitivity_and_says_why(packs: Packs) -> None:
     pack = packs("one class")
     for window in ("retrospective", "prospective"):

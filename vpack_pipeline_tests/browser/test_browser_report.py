@@ -110,6 +110,33 @@ def test_what_scrolls_on_a_phone_can_be_reached_by_keyboard_and_has_a_name(phone
     assert all(tab == 0 and role == "region" and name for tab, role, name in wide)
 
 
+def test_a_wide_table_shows_that_it_scrolls_and_paper_does_not(browser: Page, url: str) -> None:
+    shade = """[...document.querySelectorAll(".scroll")].map(
+        e => getComputedStyle(e).backgroundImage)"""
+    for size, scheme in ((PHONE, "light"), (PHONE, "dark"), (DESK, "light")):
+        browser.size(*size)
+        browser.scheme(scheme)
+        browser.open(url)
+        found = browser.ask(shade)
+        assert found
+        assert all(image.count("linear-gradient") == 4 for image in found)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        browser.open(url)
+        assert set(browser.ask(shade)) == {"none"}
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_on_a_phone_a_readers_qualification_is_not_a_word_a_line(phone: Page) -> None:
+    widths = phone.ask(
+        """[...document.querySelectorAll("td.wide")].map(
+        e => e.getBoundingClientRect().width)"""
+    )
+    assert widths
+    assert min(widths) > PHONE[0] / 2 - 1
+
+
 def test_every_link_leads_to_a_place_in_the_page(desk: Page) -> None:
     links = desk.ask(
         """[...document.querySelectorAll("a")].map(

@@ -26,6 +26,7 @@ from vpack_pipeline.core.evaluation.error_attribution import (
 from vpack_pipeline.core.evaluation.time_split import time_split
 from vpack_pipeline.protocol import Evaluation, IndexTest
 from vpack_pipeline_tests.core import adjudication_cases as made
+from vpack_pipeline_tests.core.evaluation_world import published_looks
 
 INDEX_TEST = IndexTest.model_validate(
     {
@@ -104,6 +105,7 @@ def attributed(
     index_test: IndexTest = INDEX_TEST,
     patients: dict[str, str] | None = None,
     saw_peers: bool | None = False,
+    looks: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     frames = tables(patients)
     cases = frames["cases"].with_columns(index_date=pl.lit(index_date))
@@ -139,6 +141,7 @@ def attributed(
         findings=(made.NODULE,),
         index_test=index_test,
         evaluation=evaluation,
+        published_looks=published_looks() if looks is None else looks,
         cut=cut,
     )
     return contracts.conform(figures, contracts.load()["evaluation/error_attribution"])
@@ -245,6 +248,16 @@ def test_prospective_window_is_withheld_before_the_first_look() -> None:
     assert row(after, "disagreement", window="prospective")["events"] == 5
 
 
+def test_at_a_void_look_prospective_disagreements_are_exploratory() -> None:
+    void = published_looks({"endpoint": "auc", "look": str(AFTER_LOOK), "verdict": "void"})
+    found = attributed(index_date=datetime.date(2025, 8, 1), looks=void)
+    note = f"exploratory: the look of {AFTER_LOOK} is void"
+    prospective = found.filter(pl.col("window") == "prospective")
+    assert prospective["reason"].str.ends_with(note).all()
+    assert row(found, "disagreement", window="prospective")["events"] == 5
+    assert not found.filter(pl.col("window") != "prospective")["reason"].eq(note).any()
+
+
 def test_immature_cases_do_not_enter() -> None:
     # Labels of the panel are due after 30 days, of pathology after 60: all cases wait for both.
     early = attributed(cut=made.INDEX_DATE + datetime.timedelta(days=31))
@@ -286,7 +299,13 @@ def gate_tables() -> dict[str, pl.DataFrame]:
             reference=frames["reference"],
             adjudication=PROTOCOL,
         ),
-        "adjudication/label_noise": label_noise(**shared, reference_standard=labels),
+        "adjudication/label_noise": label_noise(
+            **shared,
+            cases=frames["cases"],
+            reference=frames["reference"],
+            reference_standard=labels,
+            adjudication=PROTOCOL,
+        ),
         "evaluation/error_attribution": attributed(),
     }
 

@@ -30,10 +30,11 @@ def table(
     reference: list[tuple[str, str, str, int | None]] = (),  # type: ignore[assignment]
     readers: pl.DataFrame | None = None,
     cases: list[str] | None = None,
+    **rules: Any,
 ) -> pl.DataFrame:
     known = made.cases_of(cases or sorted({r["case_id"] for r in reads}))
     names = sorted({r["reader_id"] for r in reads})
-    protocol = made.adjudication(follow_up_minimum_days=0)
+    protocol = made.adjudication(**{"follow_up_minimum_days": 0} | rules)
     given_ = {
         "reads": made.reads_of(reads),
         "readers": made.roster(*names) if readers is None else readers,
@@ -200,6 +201,9 @@ def test_noise_rows_are_fixed_by_the_protocol() -> None:
     assert empty.select(keys).equals(table("label_noise", simulated(40)).select(keys))
     nobody = label_noise(
         reads=made.reads_of([]),
+        cases=made.cases_of([]),
+        reference=made.reference_of([]),
+        adjudication=made.adjudication(),
         included=made.included_of(made.cases_of([])),
         reference_standard=reference_standard(
             cases=made.cases_of([]),
@@ -213,6 +217,84 @@ def test_noise_rows_are_fixed_by_the_protocol() -> None:
     )
     assert nobody.select(keys).equals(empty.select(keys))
     assert set(nobody["status"]) == {"refused"}
+
+
+PLANTED = [
+    *made.panel("hit", "+ + -", "+"),
+    *made.panel("miss", "- - -"),
+    *made.panel("saved", "+ -", "+"),
+    *made.panel("clear", "- - +", "-"),
+    *made.panel("alarm", "+ + +"),
+    *made.panel("torn", "+ -"),
+    *made.panel("unverified", "+ + +"),
+    *made.panel("early", "+ + +"),
+]
+SOURCES = [
+    ("hit", "pathology", "positive", 5),
+    ("miss", "pathology", "positive", 5),
+    ("saved", "pathology", "positive", 5),
+    ("clear", "follow_up", "negative", 200),
+    ("alarm", "pathology", "negative", 5),
+    ("torn", "pathology", "positive", 5),
+    ("early", "follow_up", "negative", 3),
+]
+VERIFIED = {"stratum": "independent_reference"}
+
+
+def test_the_panel_is_held_against_independent_sources_by_its_reads_alone() -> None:
+    """The label in force of these cases is the source's own, which would never be wrong."""
+    quorate = {"quorum": 2, "minimum_readers": 2, "follow_up_minimum_days": 90}
+    found = table("label_noise", PLANTED, reference=SOURCES, **quorate)
+    counts = {
+        metric: (row(found, metric, **VERIFIED)["events"], row(found, metric, **VERIFIED)["n"])
+        for metric in ("n_cases", "panel_error", "panel_sensitivity", "panel_specificity")
+    }
+    # Of six verified cases the panel decides all but the torn one, and errs on miss and alarm.
+    assert counts == {
+        "n_cases": (5, 6),
+        "panel_error": (2, 5),
+        "panel_sensitivity": (2, 3),
+        "panel_specificity": (1, 2),
+    }
+    error = row(found, "panel_error", **VERIFIED)
+    assert error["estimate"] == pytest.approx(0.4)
+    assert error["lower"] < 0.4 < error["upper"]
+    assert error["method"].startswith(
+        "third reader or majority from reads alone, against pathology or follow up; "
+    )
+    assert "independent source settled" in error["reason"]
+    assert "selected sample" in error["reason"]
+
+
+def test_without_an_independent_source_the_panel_is_held_against_nothing() -> None:
+    alone = table("label_noise", PLANTED)
+    assert row(alone, "panel_error", **VERIFIED)["reason"].startswith("no included case has both")
+    unnamed = table("label_noise", PLANTED, reference=SOURCES, reference_sources=())
+    assert "names no independent source" in row(unnamed, "panel_error", **VERIFIED)["reason"]
+    no_panel = {"precedence": ("independent_reference",)}
+    only = table("label_noise", PLANTED, reference=SOURCES, **no_panel)
+    assert "no rule by which readers" in row(only, "panel_error", **VERIFIED)["reason"]
+    one_sided = table("label_noise", PLANTED, reference=SOURCES[:3])
+    assert row(one_sided, "panel_sensitivity", **VERIFIED)["n"] == 3
+    gone = row(one_sided, "panel_specificity", **VERIFIED)
+    assert (gone["status"], gone["reason"]) == (
+        "refused",
+        "no such case is negative by an independent source",
+    )
+
+
+def test_modelled_panel_error_rests_on_reads_and_on_no_label() -> None:
+    """Independent labels, right or upside down, move nothing but the rows that name them."""
+    said = simulated(60)
+    upside_down = [
+        (f"c{i:04}", "pathology", "positive" if i % 2 else "negative", 5) for i in range(60)
+    ]
+    apart = pl.col("stratum") != "independent_reference"
+    plain, labelled = table("label_noise", said), table("label_noise", said, reference=upside_down)
+    assert plain.filter(apart).equals(labelled.filter(apart))
+    assert not plain.equals(labelled)
+    modelled = row(plain, "panel_error", stratum="error_correlation=0")
+    assert "rests on the reads alone" in modelled["reason"]
 
 
 def test_of_two_usual_panel_sizes_the_smaller_is_taken() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 import polars as pl
 import pytest
@@ -15,6 +16,7 @@ from evaluation_world import (
     cases_of,
     endpoint,
     figure,
+    population,
     published_looks,
     value,
 )
@@ -24,6 +26,7 @@ from vpack_pipeline.core.evaluation.looks import exploratory_note, withheld_reas
 from vpack_pipeline.protocol import Look, Sampling, Stratum
 from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate
 
+VOID_NOTE = "exploratory: the look of 2026-03-01 is void"
 DAY = datetime.timedelta(days=1)
 LATER = LOOK + 30 * DAY
 CASES = [
@@ -66,9 +69,16 @@ def test_before_the_first_look_the_reason_names_its_cut():
 
 
 def test_only_what_is_seen_between_and_after_looks_is_exploratory():
-    assert exploratory_note(EVALUATION, LOOK - DAY) is None
-    assert exploratory_note(EVALUATION, LOOK) is None
-    assert exploratory_note(EVALUATION, LATER) == "exploratory: seen after the look of 2026-03-01"
+    none = published_looks()
+    assert exploratory_note(EVALUATION, LOOK - DAY, none) is None
+    assert exploratory_note(EVALUATION, LOOK, none) is None
+    after = "exploratory: seen after the look of 2026-03-01"
+    assert exploratory_note(EVALUATION, LATER, none) == after
+    void = published_looks({**PUBLISHED, "verdict": "void"})
+    assert exploratory_note(EVALUATION, LATER, void) == after
+    assert exploratory_note(EVALUATION, LOOK, void) == VOID_NOTE
+    valid = published_looks(PUBLISHED)
+    assert exploratory_note(EVALUATION, LOOK, valid) is None
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -102,6 +112,26 @@ def test_after_the_look_prospective_figures_say_that_they_are_exploratory():
     assert "exploratory" in figure(frame, "auc", window="prospective")["reason"]
     assert figure(frame, "auc", window="retrospective")["reason"] is None
     assert figure(World(CASES).run("performance"), "auc", window="prospective")["reason"] is None
+
+
+@pytest.mark.parametrize("look", ["2026-03-01", LOOK])
+@pytest.mark.parametrize("table", TABLES)
+def test_at_a_void_look_every_prospective_figure_that_needs_labels_says_so(table, look):
+    void = published_looks({**PUBLISHED, "verdict": "void"}).with_columns(
+        pl.lit(look).alias("look")
+    )
+    target = {"population": population({json.dumps({"sex": "F"}): 100})}
+    seen = World(CASES, given=target)
+    frame = seen.but(given={**target, "published_looks": void}).run(table)
+    needs_labels = ~pl.col("metric").is_in(list(OPEN.get(table, ())))
+    is_later = ~pl.col("window").is_in(["retrospective", "outside"])
+    behind = frame.filter(is_later & needs_labels)
+    assert behind.filter(pl.col("status") == "given").height > 0
+    assert behind.filter(~pl.col("reason").fill_null("").str.ends_with(VOID_NOTE)).height == 0
+    rest = frame.filter(~(is_later & needs_labels))
+    assert rest.filter(pl.col("reason").fill_null("").str.contains("exploratory")).height == 0
+    # The figures are the same: only what may be concluded from them is not.
+    assert frame.drop("reason").equals(seen.run(table).drop("reason"))
 
 
 def test_failures_need_no_label_and_are_shown_before_the_look():

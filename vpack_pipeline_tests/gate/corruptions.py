@@ -249,6 +249,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ],
     ("drift/baseline", "shares_add_up"): [{"share": 0.5}, {"bin_order": 2, "share": 0.4}],
     ("drift/limits", "action_not_below_warning"): [{"warning_limit": 0.5, "action_limit": 0.4}],
+    ("drift/limits", "rate_has_spread"): [{"warning_rate": 0.1, "warning_rate_spread": None}],
     ("drift/status", "signal_only_if_given"): [{"status": "given", "signal": None}],
     ("drift/status", "reason_if_not_given"): [{"status": "refused", "reason": None}],
     ("pack/claim", "not_met_has_reason"): [{"status": "partial", "reason": None}],

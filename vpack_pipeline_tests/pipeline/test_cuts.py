@@ -159,6 +159,27 @@ def test_latest_never_moves_to_a_lower_cut(
     assert bench.latest(own) == before
 
 
+def test_a_look_is_not_taken_again_under_a_protocol_that_changed_after_it(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    def set_seed(protocol: dict[str, dict[str, object]]) -> None:
+        protocol["evaluation"]["seed"] = 7
+
+    bench.edit(own / bench.PROTOCOL, set_seed)
+    assume()
+    at = bench.bench(own, cut=LOOK)
+    for asset in contracts.order(benches.dependencies()):
+        if asset.startswith(("cohort/", "eligibility/", "adjudication/", "evaluation/")):
+            steps.materialize(at, asset)
+    endpoints = read(own, "evaluation/endpoints", LOOK)
+    assert set(endpoints.filter(look=LOOK)["verdict"].drop_nulls()) == {"void"}
+    performance = read(own, "evaluation/performance", LOOK)
+    (auc,) = performance.filter(
+        window="prospective", metric="auc", model_id=endpoints["model_id"][0], stratum="all"
+    ).rows(named=True)
+    assert auc["reason"].endswith(f"exploratory: the look of {LOOK} is void")
+
+
 def test_a_look_that_was_missed_is_to_be_built_first(early: Path, built: Path) -> None:
     assert looks_to_build(ProjectFolder(early), SITE, NEW) == [LOOK]
     assert looks_to_build(ProjectFolder(early), SITE, LOOK) == []

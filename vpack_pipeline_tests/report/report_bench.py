@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from types import SimpleNamespace
+
+import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.pack import claim, report
@@ -68,3 +73,21 @@ def rendered(made: SimpleNamespace, **other) -> str:
         "cut": made.cut,
     }
     return render(**(given | other)).decode()
+
+
+def retold(report: pl.DataFrame, asset: str, key: dict, **texts: str) -> pl.DataFrame:
+    """Print other texts in the cells of the rows whose key holds these values."""
+    keys = report["row_key"].map_elements(
+        lambda k: key.items() <= json.loads(k).items(), return_dtype=pl.Boolean
+    )
+    told = pl.col("text")
+    for column, text in texts.items():
+        is_cell = (pl.col("asset") == asset) & (pl.col("column") == column) & keys
+        assert report.filter(is_cell).height, (asset, key, column)
+        told = pl.when(is_cell).then(pl.lit(text)).otherwise(told)
+    return report.with_columns(told.alias("text"))
+
+
+def words_of(markup: str) -> str:
+    """The words that a reader sees."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())

@@ -161,6 +161,16 @@ def test_a_protocol_changed_since_voids_the_look(tmp_path, study):
     assert looks["estimate"].null_count() == looks.height
 
 
+def test_an_endpoint_added_after_the_look_does_not_have_it_to_itself(tmp_path, study):
+    publish_look(tmp_path, study)
+    known = study.protocol.evaluation.endpoints
+    added = known[0].model_copy(update={"id": "added_later"})
+    evaluation = study.protocol.evaluation.model_copy(update={"endpoints": (*known, added)})
+    other = study.protocol.model_copy(update={"evaluation": evaluation})
+    looks = packs.published_looks(tmp_path, "lakeside", other)
+    assert dict(looks.select("endpoint", "verdict").iter_rows())["added_later"] == "void"
+
+
 def test_an_altered_pack_of_a_look_is_refused(tmp_path, study):
     path = publish_look(tmp_path, study).path / "data/tables/evaluation.endpoints.csv"
     path.chmod(0o644)

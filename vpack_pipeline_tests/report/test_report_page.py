@@ -106,8 +106,8 @@ def test_the_first_page_keeps_its_order(page):
     ]  # fmt: skip
     places = [first.index(words) for words in order]
     assert places == sorted(places)
-    for question, chapter in chapters.QUESTIONS:
-        assert f'<a href="#{chapter}">{question}</a>' in first
+    for question in chapters.QUESTIONS:
+        assert f'<a href="#{question.chapter}">{question.text}</a>' in first
 
 
 def test_the_windows_stand_side_by_side_with_interval_and_verdict(page):

@@ -1,7 +1,9 @@
-"""How much of the reference standard may be wrong, as far as the reads themselves can tell.
+"""How much of the reference standard may be wrong: as far as the reads themselves can tell, and
+where an independent source says so.
 
-What does not belong here: the model of panel error (``panel_error``), the index test's part in a
-disagreement (``evaluation/error_attribution``).
+What does not belong here: the model of panel error (``panel_error``), the panel held against
+independent sources (``verified_panel``), the index test's part in a disagreement
+(``evaluation/error_attribution``).
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from vpack_pipeline.core.adjudication.basis import (
 )
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
 from vpack_pipeline.core.adjudication.panel_error import PanelError, panel_error
+from vpack_pipeline.core.adjudication.verified_panel import put_verified, verified_cases
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.protocol import Evaluation, Finding
+from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline.stats.resampling import patient_weights, percentile_interval
@@ -48,17 +51,21 @@ _METRICS: Final = {
     "unanimous_share": "perfect_model_errors_unanimous",
 }
 _CAUTION: Final = (
-    "takes each reader's error against the majority of the others as the true one, which is too"
-    " small where readers err together; the correlation is assumed, not measured"
+    "rests on the reads alone, of cases verified or not: takes each reader's error against the"
+    " majority of the others as the true one, which is too small where readers err together; the"
+    " correlation is assumed, not measured"
 )
 
 
 def label_noise(
     *,
     reads: pl.DataFrame,
+    cases: pl.DataFrame,
+    reference: pl.DataFrame,
     included: pl.DataFrame,
     reference_standard: pl.DataFrame,
     findings: tuple[Finding, ...],
+    adjudication: Adjudication,
     evaluation: Evaluation,
 ) -> pl.DataFrame:
     """State the readers' apparent error, and what it would make of the panel's labels.
@@ -66,23 +73,35 @@ def label_noise(
     Reader error is that against the majority of two or more others. Panel error is that of a
     majority of as many readers as most cases have, at latent error correlations of 0, 0.3 and 0.5,
     by the model of :mod:`panel_error`; the true prevalence is the share of positive majorities
-    corrected for that error. Indeterminate and non-diagnostic reads are no votes.
+    corrected for that error. Indeterminate and non-diagnostic reads are no votes. No label of the
+    reference standard enters these. Under the stratum ``independent_reference`` stands the panel's
+    observed error, on the cases that an independent source settled (:mod:`verified_panel`).
 
     Parameters
     ----------
-    reads : cohort/reads
+    reads, cases, reference : tables of section cohort
     included : eligibility/included
     reference_standard : one row per case × finding; gives the state of each panel
 
     Returns
     -------
-    figures by finding, stratum (``all`` or ``error_correlation=ρ``) and metric. Refused where
-    reads followed sight of peers, or no case has three votes.
+    figures by finding, stratum (``all``, ``error_correlation=ρ`` or ``independent_reference``) and
+    metric. Refused where reads followed sight of peers, or no case has three votes; of the last
+    stratum, where no case has both labels.
     """
     figures = Figures(["finding", "stratum"])
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
+    verified = verified_cases(
+        cases=cases,
+        reads=reads,
+        reference=reference,
+        included=included,
+        findings=findings,
+        adjudication=adjudication,
+    )
     for finding in findings:
+        put_verified(figures, verified, finding.name, adjudication, evaluation.interval.level)
         _put_states(figures, standard.filter(pl.col("finding") == finding.name), finding.name)
         basis = read_basis(known, finding.name)
         votes = _votes(basis)

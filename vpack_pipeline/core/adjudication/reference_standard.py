@@ -15,7 +15,7 @@ from vpack_pipeline.core.adjudication.evidence import (
     count_of,
     evidence,
 )
-from vpack_pipeline.core.adjudication.rules import PANEL, RULES, Decision
+from vpack_pipeline.core.adjudication.rules import PANEL, RULES, Decision, first_to_decide
 from vpack_pipeline.protocol import Adjudication, Finding
 
 _KINDS = (POSITIVE, NEGATIVE, INDETERMINATE, NON_DIAGNOSTIC)
@@ -50,11 +50,11 @@ def reference_standard(
     known = evidence(cases, reads, reference, findings, adjudication)
     rules = [RULES[name](adjudication) for name in adjudication.precedence]
     decided = known.with_columns(
-        _by_first(rules, "label").alias("label"),
-        _by_first(rules, "method").alias("decided_by"),
-        _by_first(rules, "margin").alias("margin"),
-        _by_first(rules, "source").alias("source"),
-        _by_first(rules, "established_at").alias("established_at"),
+        first_to_decide(rules, "label").alias("label"),
+        first_to_decide(rules, "method").alias("decided_by"),
+        first_to_decide(rules, "margin").alias("margin"),
+        first_to_decide(rules, "source").alias("source"),
+        first_to_decide(rules, "established_at").alias("established_at"),
         _reasons(rules).alias("reason"),
         *(pl.col(count_of("independent", kind)).alias(f"n_{kind}") for kind in _KINDS),
     )
@@ -78,14 +78,6 @@ def reference_standard(
         _unused_tiebreaks().alias("n_unused_tiebreak"),
         pl.when(pl.col("label").is_null()).then(_stated("reason")).alias("reason"),
     ).sort("case_id", "finding")
-
-
-def _by_first(rules: list[Decision], part: str) -> pl.Expr:
-    """What the first deciding rule says; a rule decides where it gives a label."""
-    found: pl.Expr = pl.lit(None)
-    for rule in reversed(rules):
-        found = pl.when(rule.label.is_not_null()).then(getattr(rule, part)).otherwise(found)
-    return found
 
 
 def _reasons(rules: list[Decision]) -> pl.Expr:

@@ -7,7 +7,7 @@ and the next rule is asked. What does not belong here: how reads are counted (``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +55,14 @@ class Decision:
 
 
 Rule = Callable[[Adjudication], Decision]
+
+
+def first_to_decide(rules: Sequence[Decision], part: str) -> pl.Expr:
+    """What the first deciding rule says; a rule decides where it gives a label."""
+    found: pl.Expr = pl.lit(None)
+    for rule in reversed(rules):
+        found = pl.when(rule.label.is_not_null()).then(getattr(rule, part)).otherwise(found)
+    return found
 
 
 def independent_reference(adjudication: Adjudication) -> Decision:

@@ -34,10 +34,13 @@ class Encoding:
     ----------
     labels : name of each column of amounts
     encode : (values, shift) → (n, k) amounts; shift 0 is the truth, else the change to be detected
+    unseen : column of the categories that the reference lacks, after those that it has; None where
+        values are no categories
     """
 
     labels: tuple[str, ...]
     encode: Callable[[Any, float], FloatArray]
+    unseen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Kind:
     Attributes
     ----------
     prepare : (reference values, bins) → how to encode values
-    statistic : (reference sums, window sums), each (r, k) → (r,); nan where undefined
+    statistic : (reference sums, window sums), each (r, k) → (r,), nan where undefined; the
+        reference may be one row
     change : what ``minimum_detectable_change`` means for this kind, in words
     needs : what the variable must be: any, number, yes_no, probability, or none
     is_event : any value above zero is an action signal; no limit is calibrated
@@ -114,7 +118,7 @@ def _categories(reference: Any) -> Encoding:
         codes[_evenly(codes == 0, 1 - float(np.exp(-shift)))] = 1
         return np.eye(width)[codes]
 
-    return Encoding(labels, encode)
+    return Encoding(labels, encode, unseen=width - 2)
 
 
 def _level(value: Any) -> str:

@@ -9,17 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.drift.calibration import (
-    Baseline,
-    Calibration,
-    Limit,
-    Reference,
-    baseline_of,
-    behind_baseline,
-    calibrate,
-    reference_of,
-)
+from vpack_pipeline.core.drift.calibration import Calibration, Limit, calibrate
+from vpack_pipeline.core.drift.held_out import REPEATS, Rate
 from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.reference import Baseline, Reference, baseline_of, reference_of
 from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
 from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.protocol import Covariate, Drift, Evaluation, IndexTest, Monitor
@@ -68,7 +61,6 @@ def baseline(
     rows = []
     for monitor in drift.monitors:
         made = baseline_of(monitor, reference, drift)
-        n = int(behind_baseline(MONITORS[monitor.statistic], reference).sum())
         is_parts = monitor.statistic not in {"mean_shift", "volume"}
         total = float(made.sums.sum())
         for number, (label, amount) in enumerate(zip(made.encoding.labels, made.sums, strict=True)):
@@ -79,7 +71,7 @@ def baseline(
                     "bin": label,
                     "amount": float(amount),
                     "share": float(amount) / total if is_parts and total else None,
-                    "n": n,
+                    "n": reference.n,
                     "events": _events(monitor, float(amount)),
                 }
             )
@@ -114,8 +106,9 @@ def limits(
 
     Returns
     -------
-    one row per monitor and one for the whole plan; rates are per window, on held-out patients,
-    with the half-width of their 95% Monte Carlo interval; delays in days to the first action signal
+    one row per monitor and one for the whole plan; rates are per window, on held-out patients, the
+    mean over several splits of the reference patients with its spread between splits and the
+    half-width of its 95% Monte Carlo interval; delays in days to the first action signal
     """
     _, _, reference = _prepared(cases, included, scores, covariates, evaluation, index_test, drift)
     made = calibrate(reference, drift)
@@ -130,6 +123,8 @@ _LIMIT_SCHEMA = {
     "action_limit": pl.Float64,
     "warning_rate": pl.Float64,
     "action_rate": pl.Float64,
+    "warning_rate_spread": pl.Float64,
+    "action_rate_spread": pl.Float64,
     "monte_carlo_error": pl.Float64,
     "warning_power": pl.Float64,
     "action_power": pl.Float64,
@@ -144,10 +139,6 @@ _LIMIT_SCHEMA = {
 
 
 _HALF = 0.5
-FINITE_POOL = (
-    "held-out windows draw nobody twice before everyone was drawn, so that they vary less than"
-    " windows of new patients: with few held out the rates are too low"
-)
 
 
 def _limit_row(
@@ -170,9 +161,7 @@ def _limit_row(
         "monitor": monitor.name,
         "warning_limit": limit.warning,
         "action_limit": limit.action,
-        "warning_rate": limit.warning_rate,
-        "action_rate": limit.action_rate,
-        "monte_carlo_error": _half_width(limit.warning_rate, drift.replicates),
+        **_rates(limit.warning_rate, limit.action_rate),
         "warning_power": limit.warning_power,
         "action_power": power,
         "median_delay_days": median,
@@ -190,36 +179,42 @@ def _plan_row(made: Calibration, reference: Reference, drift: Drift) -> dict[str
     return {
         **dict.fromkeys(_LIMIT_SCHEMA),
         "monitor": WHOLE_PLAN,
-        "warning_rate": made.warning_rate,
-        "action_rate": made.action_rate,
-        "monte_carlo_error": _half_width(made.warning_rate, drift.replicates),
+        **_rates(made.warning_rate, made.action_rate),
         "window_n": made.window_n,
         "reference_n": reference.n,
         "status": "given" if is_given else "refused",
-        "reason": _held(made, drift) if is_given else made.reason,
+        "reason": _held(made, reference, drift) if is_given else made.reason,
     }
 
 
-def _held(made: Calibration, drift: Drift) -> str:
-    """Print the budget, and whether the plan kept to it on held-out patients."""
-    budgets = {"warning": made.warning_budget, "action": made.action_budget}
-    rates = {"warning": made.warning_rate, "action": made.action_rate}
-    text = ", ".join(f"{budget:.3g} {name}" for name, budget in budgets.items())
-    over = [
-        name
-        for name, rate in rates.items()
-        if rate is not None and rate - (_half_width(rate, drift.replicates) or 0) > budgets[name]
+def _rates(warning: Rate | None, action: Rate | None) -> dict[str, float | None]:
+    return {
+        "warning_rate": warning.mean if warning else None,
+        "action_rate": action.mean if action else None,
+        "warning_rate_spread": warning.spread if warning else None,
+        "action_rate_spread": action.spread if action else None,
+        "monte_carlo_error": warning.monte_carlo_error if warning else None,
+    }
+
+
+def _held(made: Calibration, reference: Reference, drift: Drift) -> str:
+    """Print the budget, how it was tried, and whether the plan kept to it on held-out patients."""
+    levels = {
+        "warning": (made.warning_budget, made.warning_rate),
+        "action": (made.action_budget, made.action_rate),
+    }
+    budgets = ", ".join(f"{budget:.3g} {name}" for name, (budget, _) in levels.items())
+    rates = [rate for _, rate in levels.values() if rate is not None]
+    texts = [
+        f"budget per window: {budgets}",
+        f"mean of {rates[0].splits} splits that hold out each reference patient {REPEATS} times",
     ]
-    tail = f"; exceeded on held-out patients: {', '.join(over)}" if over else ""
-    return f"budget per window: {text}; {FINITE_POOL}{tail}"
-
-
-def _half_width(rate: float | None, replicates: int) -> float | None:
-    if rate is None:
-        return None
-    # Add two successes and two failures, so that a rate of 0 does not claim certainty.
-    p = (rate * replicates + 2) / (replicates + 4)
-    return 1.96 * math.sqrt(p * (1 - p) / (replicates + 4))
+    if drift.window_days * rates[0].folds > reference.days:
+        texts.append("a split holds out too few for a window, some twice: the rates are too high")
+    over = [name for name, (budget, rate) in levels.items() if rate and rate.is_above(budget)]
+    if over:
+        texts.append(f"exceeded on held-out patients: {', '.join(over)}")
+    return "; ".join(texts)
 
 
 def _delay(power: float | None, quantile: float, drift: Drift) -> int | None:

@@ -48,6 +48,7 @@ def calibration(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Give slope, intercepts, Brier score and reliability of completed inferences.
@@ -57,7 +58,9 @@ def calibration(
     then stands beside it. ``stratum`` is ``all`` or one of ten bins of equal width of the
     probability. A failed inference has no probability, so only completed ones are counted.
     """
-    figures = WindowedFigures(["finding", "model_id", "window", "stratum"], evaluation, cut)
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "stratum"], evaluation, cut, published_looks
+    )
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

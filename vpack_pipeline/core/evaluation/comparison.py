@@ -51,6 +51,7 @@ def comparison(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Give the prospective minus the retrospective AUC, sensitivity and specificity.
@@ -59,7 +60,9 @@ def comparison(
     each replicate is a difference. Beside the difference (``auc_difference``) stand the figures
     that it is made of (``auc_retrospective``, ``auc_prospective``), by intention to diagnose.
     """
-    figures = WindowedFigures(["finding", "model_id", "window", "operating_point"], evaluation, cut)
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "operating_point"], evaluation, cut, published_looks
+    )
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

@@ -17,6 +17,7 @@ from vpack_pipeline.core.evaluation.comparison import Pair
 from vpack_pipeline.core.evaluation.looks import (
     PROSPECTIVE,
     RETROSPECTIVE,
+    VOID,
     exploratory_note,
     withheld_reason,
 )
@@ -51,8 +52,6 @@ INCONCLUSIVE: Final = "inconclusive"
 ON_ITS_OWN: Final = "each endpoint is judged on its own: the protocol declares no multiplicity rule"
 WITHHELD: Final = "withheld"
 REFUSED: Final = "refused"
-VOID: Final = "void"
-"""Of a look taken under a protocol that has changed since."""
 
 _EXTRA: Final[dict[str, type[pl.DataType]]] = {
     "verdict": pl.String,
@@ -108,7 +107,8 @@ def endpoints(
         inferences=inferences,
         index_test=index_test,
     )
-    judge = _Judge(analysis, index_test, evaluation, SamplingWeights(cases, sampling), cut)
+    note = exploratory_note(evaluation, cut, published_looks)
+    judge = _Judge(analysis, index_test, evaluation, SamplingWeights(cases, sampling), cut, note)
     quoted = {
         (row["endpoint"], str(row["look"])): row
         for row in published_looks.with_columns(pl.col("look").cast(pl.String)).to_dicts()
@@ -159,6 +159,8 @@ class _Judge:
     evaluation: Evaluation
     weights: SamplingWeights
     cut: datetime.date
+    note: str | None
+    """Why what is seen at this cut is exploratory, if it is."""
 
     def rows(
         self, endpoint: Endpoint, quoted: Mapping[tuple[str, str], Mapping[str, Any]]
@@ -172,8 +174,7 @@ class _Judge:
             self._at(endpoint, look, quoted.get((endpoint.id, look.cut.isoformat())))
             for look in looks
         ]
-        is_void = any(r.verdict == VOID and r.look == self.cut.isoformat() for r in rows)
-        return [*rows, self._since(endpoint, is_void=is_void)]
+        return [*rows, self._since(endpoint)]
 
     def _at(self, endpoint: Endpoint, look: Look, published: Mapping[str, Any] | None) -> _Row:
         name = look.cut.isoformat()
@@ -192,17 +193,14 @@ class _Judge:
             return _Row(name, undefined(reason, method="", n=0), REFUSED)
         return _quote(name, published)
 
-    def _since(self, endpoint: Endpoint, *, is_void: bool) -> _Row:
-        note = exploratory_note(self.evaluation, self.cut)
-        if is_void:
-            note = f"exploratory: the look of {self.cut.isoformat()} is void"
-        if note is None:
+    def _since(self, endpoint: Endpoint) -> _Row:
+        if self.note is None:
             reason = withheld_reason(self.evaluation, self.cut)
             verdict = None if reason is None else WITHHELD
             reason = reason or "this cut is a look: its own row holds the figure"
             return _Row(SINCE, undefined(reason, method="", n=0), verdict)
         found = self.estimate(endpoint, PROSPECTIVE, self.evaluation.interval.level)
-        reason = note if found.reason is None else f"{found.reason}; {note}"
+        reason = "; ".join(text for text in (found.reason, self.note) if text)
         values = (found.value, found.lower, found.upper, found.n, found.events, found.method)
         return _Row(SINCE, Estimate(*values, reason), None)
 

@@ -56,6 +56,7 @@ def error_attribution(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Sort disagreements of index test and reference standard by the state of the panel.
@@ -78,7 +79,9 @@ def error_attribution(
     panels and fewer than three reads, a lower bound. The prospective window is withheld before the
     first look.
     """
-    figures = WindowedFigures(["finding", "model_id", "window", "panel_state"], evaluation, cut)
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "panel_state"], evaluation, cut, published_looks
+    )
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

@@ -64,6 +64,7 @@ def exclusion_audit(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Give the primary model's figures with each rule's cases back in.
@@ -81,7 +82,11 @@ def exclusion_audit(
     excluded : eligibility/excluded; ``first_rule`` and ``all_rules``
     """
     figures = WindowedFigures(
-        ["rule", "finding", "model_id", "window"], evaluation, cut, open_metrics=_OPEN
+        ["rule", "finding", "model_id", "window"],
+        evaluation,
+        cut,
+        published_looks,
+        open_metrics=_OPEN,
     )
     analysis = AnalysisSet(
         time_split=time_split,

@@ -1,8 +1,8 @@
 """When the prospective window may be seen: the looks of the protocol, and what lies between them.
 
 A look is a cut at which a verdict is given. Before the first, whatever needs labels of the
-prospective window, or stands in for them, is withheld; between and after looks it is exploratory.
-What does not belong here: the verdicts (``endpoints``).
+prospective window, or stands in for them, is withheld; between and after looks, and at one
+that is void, it is exploratory. What does not belong here: the verdicts (``endpoints``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ RETROSPECTIVE: Final = "retrospective"
 PROSPECTIVE: Final = "prospective"
 DIFFERENCE: Final = "prospective_minus_retrospective"
 WINDOWS: Final = (RETROSPECTIVE, PROSPECTIVE)
+VOID: Final = "void"
+"""The verdict of a look taken under a protocol that has changed since."""
+_LOOKS: Final = {"look": pl.String, "verdict": pl.String}
 _BEHIND_LOOKS: Final = frozenset({PROSPECTIVE, DIFFERENCE})
 
 
@@ -37,22 +40,41 @@ def withheld_reason(evaluation: Evaluation, cut: datetime.date) -> str | None:
     return f"no look yet: the first look is the cut {first.isoformat()}"
 
 
-def exploratory_note(evaluation: Evaluation, cut: datetime.date) -> str | None:
-    """Say that a prospective figure at this cut was seen outside a look; None at a look.
+def is_void(published_looks: pl.DataFrame, look: datetime.date) -> bool:
+    """Whether the protocol changed after a look, so that the look speaks no longer.
 
-    Before the first look there is nothing to note: figures are withheld.
+    Parameters
+    ----------
+    published_looks : the verdicts of past looks: ``look`` as a date or ``YYYY-MM-DD``, ``verdict``
+    """
+    of_look = pl.col("look").cast(pl.String) == look.isoformat()
+    return not published_looks.filter(of_look & (pl.col("verdict") == VOID)).is_empty()
+
+
+def exploratory_note(
+    evaluation: Evaluation, cut: datetime.date, published_looks: pl.DataFrame
+) -> str | None:
+    """Say that a prospective figure at this cut was seen outside a look; None at a valid look.
+
+    Before the first look there is nothing to note: figures are withheld. A look that is void is
+    none: what is seen at its cut is exploratory too.
     """
     past = [look.cut for look in evaluation.looks if look.cut <= cut]
-    if not past or past[-1] == cut:
+    if not past:
         return None
-    return f"exploratory: seen after the look of {past[-1].isoformat()}"
+    if past[-1] < cut:
+        return f"exploratory: seen after the look of {past[-1].isoformat()}"
+    if is_void(published_looks, cut):
+        return f"exploratory: the look of {cut.isoformat()} is void"
+    return None
 
 
 class WindowedFigures(Figures):
     """Figures that keep the prospective window shut until the first look.
 
     Withholding is the default: only metrics named in ``open_metrics`` (counts of what was
-    delivered, scored or failed, which need no label) are shown before it.
+    delivered, scored or failed, which need no label) are shown before it. ``published_looks`` may
+    be left out where every metric is open.
     """
 
     def __init__(
@@ -60,6 +82,7 @@ class WindowedFigures(Figures):
         keys: Sequence[str],
         evaluation: Evaluation,
         cut: datetime.date,
+        published_looks: pl.DataFrame | None = None,
         *,
         open_metrics: Collection[str] = (),
         extra: Sequence[str] = (),
@@ -67,7 +90,8 @@ class WindowedFigures(Figures):
     ) -> None:
         super().__init__(keys, extra, types)
         self._withheld = withheld_reason(evaluation, cut)
-        self._note = exploratory_note(evaluation, cut)
+        looks = pl.DataFrame(schema=_LOOKS) if published_looks is None else published_looks
+        self._note = exploratory_note(evaluation, cut, looks)
         self._open = frozenset(open_metrics)
 
     def hides(self, window: str) -> bool:

@@ -60,6 +60,7 @@ def operating_points(
     index_test: IndexTest,
     evaluation: Evaluation,
     sampling: Sampling,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Give the 3×2 table, its proportions and its burden per 1,000 at each operating point.
@@ -74,7 +75,10 @@ def operating_points(
     cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point", "analysis"], evaluation, cut
+        ["finding", "model_id", "window", "operating_point", "analysis"],
+        evaluation,
+        cut,
+        published_looks,
     )
     analysis_set = AnalysisSet(
         time_split=time_split,

@@ -54,6 +54,7 @@ def performance(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Count the analysis set and give prevalence and AUC, by finding, model and window.
@@ -66,7 +67,11 @@ def performance(
     their comparator reads pooled, with patients as clusters.
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"], evaluation, cut, open_metrics=_OPEN
+        ["finding", "model_id", "window", "stratum"],
+        evaluation,
+        cut,
+        published_looks,
+        open_metrics=_OPEN,
     )
     analysis = AnalysisSet(
         time_split=time_split,

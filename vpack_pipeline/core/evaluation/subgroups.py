@@ -51,6 +51,7 @@ def subgroups(
     evaluation: Evaluation,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Give the primary model's AUC, sensitivity and specificity in every stratum.
@@ -65,7 +66,11 @@ def subgroups(
     cases : the case view, with the header fields and covariates that variables name
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"], evaluation, cut, open_metrics=_OPEN
+        ["finding", "model_id", "window", "stratum"],
+        evaluation,
+        cut,
+        published_looks,
+        open_metrics=_OPEN,
     )
     analysis = AnalysisSet(
         time_split=time_split,

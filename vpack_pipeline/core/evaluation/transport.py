@@ -84,6 +84,7 @@ def transport(
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     sampling: Sampling,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Weight cases towards the target population and give the figures again.
@@ -100,7 +101,9 @@ def transport(
     ----------
     population : cohort/population; ``cell`` is a JSON object variable → bin label
     """
-    figures = WindowedFigures(["finding", "model_id", "window", "operating_point"], evaluation, cut)
+    figures = WindowedFigures(
+        ["finding", "model_id", "window", "operating_point"], evaluation, cut, published_looks
+    )
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

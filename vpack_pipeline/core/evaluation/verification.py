@@ -39,6 +39,7 @@ def verification(
     index_test: IndexTest,
     evaluation: Evaluation,
     adjudication: Adjudication,
+    published_looks: pl.DataFrame,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Count mature cases by the primary model's call: eligible, verified and labelled by source.
@@ -57,6 +58,7 @@ def verification(
         ["finding", "model_id", "window", "call", "source"],
         evaluation,
         cut,
+        published_looks,
         open_metrics=_OPEN,
     )
     analysis = AnalysisSet(

@@ -88,22 +88,22 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
         raise VerificationError(
             [Problem(f"{version.name}/{p.where}", p.what, remedy) for p in problems]
         )
+    pack = {
+        "look": look.cut.isoformat(),
+        "pack_version": version.name,
+        "pack_digest": summary(version.path).digest,
+    }
+    endpoints = [e.id for e in protocol.evaluation.endpoints]
     changed = ", ".join(_changed(version.path, protocol))
+    if changed:
+        # Of each endpoint: one that the pack did not know must not have the look to itself.
+        void = {"verdict": VOID, "changed": changed}
+        return [{"endpoint": e, **pack, **void} for e in endpoints]
     text = (version.path / _TABLE).read_text(encoding="utf-8")
-    name = look.cut.isoformat()
-    endpoints = {e.id: e for e in protocol.evaluation.endpoints}
     return [
-        {
-            "endpoint": row["endpoint"],
-            "look": name,
-            "pack_version": version.name,
-            "pack_digest": summary(version.path).digest,
-            **({} if changed else _figures(row)),
-            "verdict": VOID if changed else row["verdict"],
-            "changed": changed or None,
-        }
+        {"endpoint": row["endpoint"], **pack, **_figures(row), "verdict": row["verdict"]}
         for row in csv.DictReader(io.StringIO(text))
-        if row["look"] == name and row["verdict"] and row["endpoint"] in endpoints
+        if row["look"] == pack["look"] and row["verdict"] and row["endpoint"] in endpoints
     ]
 
 

@@ -19,7 +19,8 @@ import polars as pl
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.core.pack.disclosure.joint import Joint, differences, join
 from vpack_pipeline.core.pack.disclosure.protect import Hidden, protect
-from vpack_pipeline.core.pack.disclosure.relations import System, build, rest_of
+from vpack_pipeline.core.pack.disclosure.relations import build, rest_of
+from vpack_pipeline.core.pack.disclosure.system import System
 
 SMALL: Final = "small"
 """The count lies between 1 and the smallest cell less one, and is printed so."""

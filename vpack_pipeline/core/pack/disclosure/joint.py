@@ -11,13 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from vpack_pipeline.core.pack.disclosure.own_sums import PRIMARY_ANALYSIS
 from vpack_pipeline.core.pack.disclosure.protect import Equation, Variable
-from vpack_pipeline.core.pack.disclosure.relations import (
-    PRIMARY_ANALYSIS,
-    Cell,
-    Row,
-    System,
-)
+from vpack_pipeline.core.pack.disclosure.system import Cell, Row, System
 
 Place = tuple[str, int, str]
 """Asset, row number and column."""

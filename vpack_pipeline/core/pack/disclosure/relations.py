@@ -2,97 +2,19 @@
 
 A table's count cells are variables; cells that always hold the same count share one. Sums are only
 candidates: those that do not hold in the data are no help to an attacker and are left out. Totals
-that stand elsewhere in a pack are taken as known. What does not belong here: what is hidden
-(``protect``).
+that stand elsewhere in a pack are taken as known. What does not belong here: the sums that a single
+table has (``own_sums``), what is hidden (``protect``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Sequence
 
 import polars as pl
 
-from vpack_pipeline.core.pack.disclosure.protect import Equation, Variable
-
-Cell = tuple[int, str]
-"""Row number and column."""
-Row = Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class System:
-    """The counts of a table as variables, and the sums between them."""
-
-    smallest_cell: int
-    cells: dict[Cell, Variable] = field(default_factory=dict)
-    values: dict[Variable, int] = field(default_factory=dict)
-    equations: list[Equation] = field(default_factory=list)
-    ranks: dict[Variable, int] = field(default_factory=dict)
-    barred: set[Cell] = field(default_factory=set)
-    """Cells that are hidden whatever their count: a small one follows from them beside others."""
-
-    def bind(self, cell: Cell, variable: Variable, value: int) -> None:
-        """Say that a cell shows a variable; one that shows another value stays on its own."""
-        if self.values.setdefault(variable, value) != value:
-            variable = ("cell", *cell)
-            self.values[variable] = value
-        self.cells[cell] = variable
-
-    def add(self, terms: Sequence[tuple[int, Variable]], total: int = 0) -> None:
-        """Add a sum that an attacker may know."""
-        self.equations.append(Equation(tuple(terms), total))
-
-
-Relation = Callable[[System, Sequence[Row]], None]
-
-FIGURE_ROLES: Final[Mapping[str, tuple[str, str]]] = {
-    "sensitivity": ("positives", "tp"),
-    "specificity": ("negatives", "tn"),
-    "ppv": ("flagged", "tp"),
-    "npv": ("unflagged", "tn"),
-    "prevalence": ("decided", "positives"),
-    "missed_per_1000": ("decided", "fn"),
-    "false_alarms_per_1000": ("decided", "fp"),
-    "auc": ("decided", "positives"),
-    "tp": ("decided", "tp"),
-    "fp": ("decided", "fp"),
-    "fn": ("decided", "fn"),
-    "tn": ("decided", "tn"),
-    "n_positive": ("mature", "positives"),
-    "n_negative": ("mature", "negatives"),
-    "n_indeterminate": ("mature", "indeterminates"),
-    "n_undecided": ("mature", "undecided"),
-    "n_cases": ("included", "mature"),
-    "n_immature": ("included", "immature"),
-    "n_failed": ("mature", "failed"),
-}
-"""Metric → what its ``n`` and its ``events`` count; cells that disagree stay on their own."""
-
-_TWO_BY_TWO: Final = (
-    ("positives", "tp", "fn"),
-    ("negatives", "tn", "fp"),
-    ("flagged", "tp", "fp"),
-    ("unflagged", "fn", "tn"),
-    ("decided", "positives", "negatives"),
-    ("included", "mature", "immature"),
-)
-_LABELS: Final = ("mature", "positives", "negatives", "indeterminates", "undecided")
-_RANKS: Final = {
-    "positives": 4,
-    "negatives": 4,
-    "decided": 4,
-    "mature": 3,
-    "tp": 2,
-    "tn": 2,
-    "fn": 2,
-    "fp": 2,
-    "immature": 0,
-    "undecided": 0,
-    "indeterminates": 0,
-}
-"""How much a reader needs a count; see ``protect``."""
+from vpack_pipeline.core.pack.disclosure.own_sums import OWN_VARIABLES, RELATIONS
+from vpack_pipeline.core.pack.disclosure.protect import Variable
+from vpack_pipeline.core.pack.disclosure.system import Cell, Row, System, bind_figures, totals
 
 
 def build(
@@ -109,8 +31,9 @@ def build(
     system = System(smallest_cell)
     is_figure = {"metric", "n", "events"} <= set(frame.columns)
     if is_figure and asset not in OWN_VARIABLES:
-        _figures(system, rows, [k for k in keys if k != "metric"])
-    RELATIONS.get(asset, _nothing)(system, rows)
+        bind_figures(system, rows, [k for k in keys if k != "metric"])
+    if asset in RELATIONS:
+        RELATIONS[asset](system, rows)
     for i, row in enumerate(rows):
         for column in counts:
             if (i, column) not in system.cells and row[column] is not None:
@@ -119,41 +42,6 @@ def build(
         _complements(system, rows)
         _strata(system, rows, [k for k in keys if k != "stratum"])
     return system
-
-
-def _nothing(system: System, rows: Sequence[Row]) -> None:
-    """No sums of its own."""
-
-
-def _figures(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
-    """Share the counts of a two-by-two table between the metrics that rest on it."""
-    groups: set[Variable] = set()
-    for i, row in enumerate(rows):
-        group: Variable = tuple(str(row[k]) for k in keys)
-        roles = FIGURE_ROLES.get(row["metric"], ())
-        for column, role in zip(("n", "events"), roles, strict=False):
-            if row[column] is not None:
-                groups.add(group)
-                system.bind((i, column), (*group, role), int(row[column]))
-                system.ranks[(*group, role)] = _RANKS.get(role, 1)
-    for group in sorted(groups):
-        _infer(system.values, group)
-        for total, *parts in (*_TWO_BY_TWO, _LABELS):
-            system.add([*((1, (*group, part)) for part in parts), (-1, (*group, total))])
-
-
-def _infer(values: dict[Variable, int], group: Variable) -> None:
-    """Work out the cells that are not printed: a reader can."""
-    for _ in _TWO_BY_TWO:
-        for total, one, other in _TWO_BY_TWO:
-            a, b, c = ((*group, role) for role in (total, one, other))
-            known = [v in values for v in (a, b, c)]
-            if known == [True, True, False]:
-                values[c] = values[a] - values[b]
-            elif known == [True, False, True]:
-                values[b] = values[a] - values[c]
-            elif known == [False, True, True]:
-                values[a] = values[b] + values[c]
 
 
 def _complements(system: System, rows: Sequence[Row]) -> None:
@@ -181,256 +69,4 @@ def _strata(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
             if level not in ("", "*") and (i, column) in system.cells:
                 group = (variable, column, *(str(row[k]) for k in keys))
                 parts.setdefault(group, []).append((i, column))
-    _totals(system, parts.values())
-
-
-def _totals(system: System, parts: Iterable[list[Cell]]) -> None:
-    for cells in parts:
-        total = sum(system.values[system.cells[c]] for c in cells)
-        system.add([(1, system.cells[c]) for c in cells], total)
-
-
-def _flow(system: System, rows: Sequence[Row]) -> None:
-    """Entered less removed is remaining, and enters the next rule; the whole is known."""
-    for i, row in enumerate(rows):
-        unit, order = str(row["unit"]), int(row["rule_order"])
-        total: Variable = ("total", unit)
-        before = total if order <= 1 else ("left", unit, order - 1)
-        left = total if order == 0 else ("left", unit, order)
-        system.bind((i, "total"), total, int(row["total"]))
-        system.bind((i, "entered"), before, int(row["entered"]))
-        system.bind((i, "remaining"), left, int(row["remaining"]))
-        system.ranks[total] = 3
-        if order > 0:  # the start removes nothing, as everyone knows
-            removed = ("removed", unit, order)
-            system.bind((i, "removed"), removed, int(row["removed"]))
-            system.add([(1, before), (-1, removed), (-1, left)])
-            _flow_limits(system, i, row, removed)
-    last = max((int(r["rule_order"]) for r in rows), default=0)
-    system.ranks |= {("left", str(r["unit"]), last): 3 for r in rows}
-
-
-def _flow_limits(system: System, i: int, row: Row, removed: Variable) -> None:
-    """Those of this rule alone are among the removed, and they among all whom it touches."""
-    unit, order = removed[1:]
-    for column, sign in (("marginal", 1), ("unique_to_rule", -1)):
-        limit: Variable = (column, unit, order)
-        system.bind((i, column), limit, int(row[column]))
-        system.ranks[limit] = 0
-        gap = sign * (int(row[column]) - int(row["removed"]))
-        if gap >= 0:
-            slack: Variable = ("slack", column, unit, order)
-            system.values[slack] = gap
-            system.add([(sign, limit), (-sign, removed), (-1, slack)])
-
-
-def _profile(system: System, rows: Sequence[Row]) -> None:
-    """Bins make up a set; included and excluded make up the cohort, bin by bin."""
-    bins: dict[tuple[str, ...], list[Cell]] = {}
-    for i, row in enumerate(rows):
-        of_set, variable = str(row["set"]), str(row["variable"])
-        system.bind((i, "n"), (of_set, variable, int(row["bin_order"])), int(row["n"]))
-        system.bind((i, "n_total"), ("total", of_set), int(row["n_total"]))
-        bins.setdefault((of_set, variable), []).append((i, "n"))
-    _totals(system, bins.values())
-    for variable, order in sorted({(str(r["variable"]), int(r["bin_order"])) for r in rows}):
-        parts = [(of_set, variable, order) for of_set in ("included", "excluded", "cohort")]
-        system.add(list(zip((1, 1, -1), parts, strict=True)))
-    sets = [("total", of_set) for of_set in ("included", "excluded", "cohort")]
-    system.add(list(zip((1, 1, -1), sets, strict=True)))
-    system.ranks |= dict.fromkeys(sets, 3)
-
-
-def _baseline(system: System, rows: Sequence[Row]) -> None:
-    """The bins of a monitor make up its reference."""
-    parts: dict[str, list[Cell]] = {}
-    for i, row in enumerate(rows):
-        if row["share"] is not None and row["events"] is not None:
-            system.bind((i, "events"), ("bin", i), int(row["events"]))
-            parts.setdefault(str(row["monitor"]), []).append((i, "events"))
-    _totals(system, parts.values())
-
-
-def _analyses(system: System, rows: Sequence[Row]) -> None:
-    """Analyses of the same cases differ by cases that failed or lack a label: maybe by few."""
-    names = sorted({str(row["analysis"]) for row in rows} - {PRIMARY_ANALYSIS})
-    for variable in sorted(system.values):
-        *group, analysis, role = variable
-        base = (*group, PRIMARY_ANALYSIS, role)
-        if analysis in names and base in system.values:
-            system.ranks[variable] = 0
-            _difference(system, base, variable)
-
-
-def _completed(system: System, rows: Sequence[Row]) -> None:
-    """The AUC over completed inferences leaves out those that failed: maybe few."""
-    for i, row in enumerate(rows):
-        if row["metric"] != "auc_completed_only":
-            continue
-        group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "stratum"))
-        for column, role in (("n", "decided"), ("events", "positives")):
-            if row[column] is not None and (*group, role) in system.values:
-                system.bind((i, column), (*group, "completed", role), int(row[column]))
-                _difference(system, (*group, role), (*group, "completed", role))
-
-
-def _difference(system: System, one: Variable, other: Variable) -> None:
-    larger, smaller = sorted((one, other), key=lambda v: system.values[v], reverse=True)
-    apart: Variable = ("apart", *larger, *smaller)
-    system.values[apart] = system.values[larger] - system.values[smaller]
-    system.add([(1, smaller), (1, apart), (-1, larger)])
-
-
-def _audit(system: System, rows: Sequence[Row]) -> None:
-    """A figure with a rule's few cases back in gives them away beside the figure without."""
-    few: dict[tuple[str, ...], set[str]] = {}
-    for row in rows:
-        if row["metric"] in BARS and row["events"] and row["events"] < system.smallest_cell:
-            few.setdefault(_audited(row), set()).update(BARS[row["metric"]])
-    for i, row in enumerate(rows):
-        if any(part in row["metric"] for part in few.get(_audited(row), ())):
-            system.barred |= {(i, "n"), (i, "events")}
-
-
-def _integrity(system: System, rows: Sequence[Row]) -> None:
-    """Beside totals of other tables, the units of a rule would give away its few violations."""
-    for i, row in enumerate(rows):
-        if row["n"] is not None and row["events"] and row["events"] < system.smallest_cell:
-            system.barred |= {(i, "n"), (i, "events")}
-
-
-def _audited(row: Row) -> tuple[str, ...]:
-    return tuple(str(row[k]) for k in ("rule", "finding", "model_id", "window"))
-
-
-def _verification(system: System, rows: Sequence[Row]) -> None:
-    """Calls part the mature cases; sources part the labels."""
-    for i, row in enumerate(rows):
-        here: Variable = (str(row["finding"]), str(row["window"]))
-        call: Variable = (*here, str(row["call"]))
-        name = str(row["metric"]).removeprefix("share_")
-        whole, part = (*here, "mature"), (*call, "eligible")
-        if name != "eligible":
-            whole, part = part, (*call, name, str(row["source"]))
-        for column, variable in (("n", whole), ("events", part)):
-            if row[column] is not None:
-                system.bind((i, column), variable, int(row[column]))
-        system.ranks[(*here, "mature")] = 3
-    here_and_calls = sorted({v[:3] for v in system.values if v[-1] == "eligible"})
-    for here in sorted({v[:2] for v in here_and_calls}):
-        parts = [(1, (*v, "eligible")) for v in here_and_calls if v[:2] == here]
-        system.add([*parts, (-1, (*here, "mature"))])
-    for call in here_and_calls:
-        sources = [v for v in system.values if v[:3] == call and v[3:4] == ("labelled",)]
-        parts = [(1, v) for v in sources if v[-1] != "any"]
-        system.add([*parts, (-1, (*call, "labelled", "any"))])
-
-
-def _parted(over: str, whole: str) -> Relation:
-    """Make the relation of a table whose rows part, level by level, what one row holds whole."""
-
-    def relation(system: System, rows: Sequence[Row]) -> None:
-        groups: dict[tuple[str, ...], list[Cell]] = {}
-        for i, row in enumerate(rows):
-            group = tuple(str(row[k]) for k in _PARTED_KEYS if k in row and k != over)
-            for column in ("n", "events"):
-                if row[column] is not None:
-                    variable = ("parted", *group, column, str(row[over]))
-                    system.bind((i, column), variable, int(row[column]))
-                    groups.setdefault((*group, column), []).append((i, column))
-        for cells in groups.values():
-            terms = [
-                (-1 if str(rows[i][over]) == whole else 1, system.cells[i, c]) for i, c in cells
-            ]
-            system.add(terms)
-
-    return relation
-
-
-def _statuses(system: System, rows: Sequence[Row]) -> None:
-    """Every case has one status of inference."""
-    groups: dict[tuple[str, ...], dict[str, Cell]] = {}
-    for i, row in enumerate(rows):
-        if str(row["metric"]).startswith("n_") and row["events"] is not None:
-            group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "stratum"))
-            system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
-            groups.setdefault(group, {})[str(row["metric"])] = (i, "events")
-            if row["n"] is not None:
-                system.bind((i, "n"), (*group, "n_cases"), int(row["n"]))
-    for group, cells in groups.items():
-        whole = (*group, "n_cases")
-        system.ranks[whole] = 3
-        parts = [(1, system.cells[c]) for m, c in cells.items() if m != "n_cases"]
-        system.add([*parts, (-1, whole)])
-
-
-def _paths(system: System, rows: Sequence[Row]) -> None:
-    """Every case took one path to its label."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
-    for i, row in enumerate(rows):
-        if str(row["metric"]).startswith("path_") and row["events"] is not None:
-            group = (str(row["finding"]), str(row["stratum"]))
-            system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
-            groups.setdefault(group, []).append((i, "events"))
-    _totals(system, groups.values())
-
-
-def _transport(system: System, rows: Sequence[Row]) -> None:
-    """Mature cases have a weight or none, and those without it lack a value or a cell."""
-    part = "share_weight_zero_"
-    for i, row in enumerate(rows):
-        group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "operating_point"))
-        metric = str(row["metric"])
-        if metric == "effective_sample_size" and row["status"] == "given":
-            system.bind((i, "n"), (*group, "weighed"), int(row["n"]))
-        elif metric == "n_weight_zero" and row["events"] is not None:
-            system.bind((i, "n"), (*group, "mature"), int(row["n"]))
-            system.bind((i, "events"), (*group, "zero"), int(row["events"]))
-            system.ranks[(*group, "mature")] = 3
-            system.add([(1, (*group, v)) for v in ("weighed", "zero")] + [(-1, (*group, "mature"))])
-            parts = [(1, (*group, part + v)) for v in ("missing_value", "not_in_target")]
-            system.add([*parts, (-1, (*group, "zero"))])
-        elif metric.startswith(part) and row["events"] is not None:
-            system.bind((i, "n"), (*group, "mature"), int(row["n"]))
-            system.bind((i, "events"), (*group, metric), int(row["events"]))
-
-
-_PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
-OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
-"""Tables whose relation names all their counts."""
-PRIMARY_ANALYSIS: Final = "intention_to_diagnose"
-_OPEN_CASES: Final = (
-    "_worst_case",
-    "_best_case",
-    "tipping_point",
-    "mean_score_excluded",
-    "s_lost",
-    "n_removed_only",
-)
-BARS: Final[Mapping[str, tuple[str, ...]]] = {
-    "n_removed": ("_observed", "_case", "tipping_point", "mean_score_excluded"),
-    "n_removed_only": ("_observed", "_case", "tipping_point", "mean_score_excluded"),
-    "n_positives_lost": ("sensitivity", "auc"),
-    "n_negatives_lost": ("specificity", "auc"),
-    "n_undecided": _OPEN_CASES,
-    "n_without_score": _OPEN_CASES,
-}
-"""Count of cases put back by the exclusion audit → parts of the names of metrics that would give a
-small one away."""
-
-RELATIONS: Final[Mapping[str, Relation]] = {
-    "adjudication/agreement": _paths,
-    "adjudication/reader_performance": _parted("reader_id", "all"),
-    "evaluation/error_attribution": _parted("panel_state", "all"),
-    "evaluation/failures": _statuses,
-    "evaluation/transport": _transport,
-    "evaluation/verification": _verification,
-    "drift/baseline": _baseline,
-    "eligibility/flow": _flow,
-    "evaluation/exclusion_audit": _audit,
-    "evaluation/integrity": _integrity,
-    "evaluation/operating_points": _analyses,
-    "evaluation/performance": _completed,
-    "representativeness/profile": _profile,
-}
-"""Asset → its sums, beside those that every figure table has."""
+    totals(system, parts.values())

@@ -1,0 +1,174 @@
+"""How the study was run: one rule a row, held or broken, with counts.
+
+A broken rule is a result: it is printed and closes no gate. ``prespecification``: what was fixed
+beforehand; ``timing``: the order of events; ``enrolment``: who is in the study; ``labelling``: how
+labels came. What does not belong here: whether the tables are what they say they are (contracts
+and gate).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.evaluation.integrity.enrolment import (
+    consecutive,
+    disjoint_patients,
+    every_case_accounted,
+    every_study_has_case,
+    no_development_patient,
+)
+from vpack_pipeline.core.evaluation.integrity.labelling import (
+    readers_blind_to_index_test,
+    readers_blind_to_peers,
+    readers_not_in_development,
+    reference_blind_to_index_test,
+    verification_alike,
+)
+from vpack_pipeline.core.evaluation.integrity.prespecification import (
+    model_locked,
+    protocol_registered,
+    rules_before_window,
+    rules_blind,
+    thresholds_fixed,
+)
+from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study
+from vpack_pipeline.core.evaluation.integrity.timing import (
+    delivered_before_labels,
+    received_before_scored,
+    scored_before_labelled,
+    scored_by_locked_model,
+)
+from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.protocol import (
+    About,
+    Adjudication,
+    Eligibility,
+    Evaluation,
+    Finding,
+    IndexTest,
+    Sampling,
+)
+
+HELD: Final = "held"
+BROKEN: Final = "broken"
+NOT_ASSESSABLE: Final = "not_assessable"
+WITHHELD: Final = "withheld"
+
+_NOT_PEOPLE: Final = frozenset(
+    {"protocols", "models", "operating points", "rules", "weeks", "findings and sources"}
+)
+"""Units of the protocol or the calendar: their numbers are no small cells of patients."""
+
+
+def integrity(
+    *,
+    time_split: pl.DataFrame,
+    reference_standard: pl.DataFrame,
+    inferences: pl.DataFrame,
+    included: pl.DataFrame,
+    cases: pl.DataFrame,
+    patients: pl.DataFrame,
+    studies: pl.DataFrame,
+    case_studies: pl.DataFrame,
+    reads: pl.DataFrame,
+    readers: pl.DataFrame,
+    reference: pl.DataFrame,
+    predictions: pl.DataFrame,
+    about: About,
+    index_test: IndexTest,
+    findings: tuple[Finding, ...],
+    eligibility: Eligibility,
+    sampling: Sampling,
+    adjudication: Adjudication,
+    evaluation: Evaluation,
+    cut: datetime.date,
+) -> pl.DataFrame:
+    """Check how the study was run, rule by rule; :data:`RULES` says what each asks.
+
+    ``n`` is how many units could be checked, ``events`` and ``estimate`` how many broke the rule;
+    ``method`` names the unit, and holds n where units are no cases or people. A rule that no unit
+    can be held to is refused as not assessable, and ``reason`` says where some units lacked the
+    needed time or answer.
+    """
+    study = Study(
+        time_split=time_split,
+        reference_standard=reference_standard,
+        inferences=inferences,
+        included=included,
+        cases=cases,
+        patients=patients,
+        studies=studies,
+        case_studies=case_studies,
+        reads=reads,
+        readers=readers,
+        reference=reference,
+        predictions=predictions,
+        about=about,
+        index_test=index_test,
+        findings=findings,
+        eligibility=eligibility,
+        sampling=sampling,
+        adjudication=adjudication,
+        evaluation=evaluation,
+        cut=cut,
+    )
+    figures = Figures(["rule"], ["title", "verdict"])
+    for name, (title, check) in RULES.items():
+        _give(figures, name, title, check(study))
+    return figures.frame()
+
+
+def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
+    if found.is_withheld:
+        figures.withhold("violations", found.reason or "", rule=rule, title=title, verdict=WITHHELD)
+        return
+    # Without the number: a reason is text, which no rule on small cells reaches.
+    unknown = f"some {found.unit} lack what is needed to check them" if found.has_unknown else None
+    reason = "; ".join(text for text in (found.reason, unknown) if text) or None
+    if found.n == 0:
+        nothing = reason or f"there are no {found.unit} to check"
+        figures.refuse("violations", nothing, n=0, rule=rule, title=title, verdict=NOT_ASSESSABLE)
+        return
+    is_public = found.unit in _NOT_PEOPLE
+    figures.give(
+        "violations",
+        found.violations,
+        n=None if is_public else found.n,
+        events=None if is_public else found.violations,
+        method=f"count of {found.unit}" + (f", of {found.n}" if is_public else ""),
+        reason=reason,
+        rule=rule,
+        title=title,
+        verdict=BROKEN if found.violations else HELD,
+    )
+
+
+RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
+    check.__name__: ((check.__doc__ or "").partition("\n")[0], check)
+    for check in (
+        protocol_registered,
+        model_locked,
+        thresholds_fixed,
+        rules_before_window,
+        rules_blind,
+        scored_by_locked_model,
+        received_before_scored,
+        scored_before_labelled,
+        delivered_before_labels,
+        no_development_patient,
+        disjoint_patients,
+        consecutive,
+        every_study_has_case,
+        every_case_accounted,
+        verification_alike,
+        readers_blind_to_index_test,
+        readers_blind_to_peers,
+        reference_blind_to_index_test,
+        readers_not_in_development,
+    )
+}
+"""Rule → what it asks, and its check. The first line of a check's docstring is printed."""

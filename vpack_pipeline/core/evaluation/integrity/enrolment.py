@@ -1,0 +1,63 @@
+"""Rules on who is in the study: nobody from development, nobody twice, nobody left out."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged, within
+from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, RETROSPECTIVE
+
+_LEAST_WEEKS: Final = 4
+_LEAST_SURPRISE: Final = 0.01
+"""An empty week counts as a gap where chance would leave one in less than 1 of 100 studies."""
+
+
+def no_development_patient(study: Study) -> Outcome:
+    """No included patient was used to train or tune."""
+    patients = study.patients.join(study.included, on="patient_id", how="semi")
+    return judged(patients, pl.col("in_development"), "patients")
+
+
+def disjoint_patients(study: Study) -> Outcome:
+    """No patient has included cases in both windows."""
+    included = study.time_split.filter(
+        pl.col("is_included") & pl.col("window").is_in([RETROSPECTIVE, PROSPECTIVE])
+    )
+    windows = included.group_by("patient_id").agg(pl.col("window").n_unique())
+    return judged(windows, pl.col("window") > 1, "patients")
+
+
+def consecutive(study: Study) -> Outcome:
+    """No week of the prospective window lacks a case, where cases come often enough to tell."""
+    unit = "weeks"
+    if study.sampling.method != "consecutive":
+        reason = f"the protocol claims {study.sampling.method} sampling"
+        return Outcome(0, 0, unit, reason=reason)
+    window = study.evaluation.prospective
+    dates = study.cases.filter(within("index_date", window))["index_date"].to_list()
+    n_weeks = (max(dates, default=window.start) - window.start).days // 7
+    weeks = [week for date in dates if (week := (date - window.start).days // 7) < n_weeks]
+    if n_weeks < _LEAST_WEEKS:
+        return Outcome(0, 0, unit, reason=f"fewer than {_LEAST_WEEKS} whole weeks")
+    if n_weeks * math.exp(-len(weeks) / n_weeks) >= _LEAST_SURPRISE:
+        return Outcome(0, 0, unit, reason="too few cases a week to tell a gap from chance")
+    return Outcome(n_weeks, n_weeks - len(set(weeks)), unit)
+
+
+def every_study_has_case(study: Study) -> Outcome:
+    """Every study of the archive in the prospective window belongs to a case."""
+    studies = study.studies.filter(within("study_date", study.evaluation.prospective))
+    used = study.case_studies.filter("in_force").select(
+        "study_id", pl.lit(value=True).alias("is_used")
+    )
+    found = studies.join(used.unique(), on="study_id", how="left")
+    return judged(found, pl.col("is_used").is_null(), "studies")
+
+
+def every_case_accounted(study: Study) -> Outcome:
+    """Every included mature prospective case was sent to the index test, or is reported as not."""
+    mature = study.prospective().filter("is_mature")
+    return judged(mature, pl.col("status") == "missing", "cases")

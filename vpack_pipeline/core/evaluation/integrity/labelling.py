@@ -1,0 +1,95 @@
+"""Rules on how labels came: sought alike, by readers who were blind and took no part before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
+from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, withheld_reason
+from vpack_pipeline.core.evaluation.verification import ANY, evidence, primary_calls
+from vpack_pipeline.stats.estimate import BoolArray
+
+
+def verification_alike(study: Study) -> Outcome:
+    """Labels were sought alike, of any source and of each, whatever the index test said.
+
+    Of any source by the share labelled, of each independent source by the share that it verified;
+    alike means within the protocol's tolerance. A source that verified nobody is not judged.
+    """
+    unit = "findings and sources"
+    reason = withheld_reason(study.evaluation, study.cut)
+    if reason is not None:
+        return Outcome(0, 0, unit, reason=reason, is_withheld=True)
+    analysis = AnalysisSet(
+        time_split=study.time_split,
+        reference_standard=study.reference_standard,
+        inferences=study.inferences,
+        index_test=study.index_test,
+    )
+    n, unlike = 0, []
+    for finding in study.findings:
+        mature = analysis.cases(finding.name, study.index_test.primary.id, PROSPECTIVE)
+        calls = primary_calls(mature, finding.name, study.index_test, study.evaluation)
+        flagged, cleared = calls == "positive", calls == "negative"
+        if not (flagged.any() and cleared.any()):
+            continue
+        for source, sought in _sought(study, mature, finding.name):
+            difference = float(sought[flagged].mean() - sought[cleared].mean())
+            n += 1
+            if abs(difference) > study.adjudication.verification_tolerance:
+                unlike.append(f"{finding.name} by {source}")
+    if n == 0:
+        lacking = "no finding has both flagged and unflagged mature cases"
+        return Outcome(0, 0, unit, reason=lacking)
+    reason = f"not sought alike: {', '.join(unlike)}" if unlike else None
+    return Outcome(n, len(unlike), unit, reason=reason)
+
+
+def _sought(study: Study, mature: CaseSet, finding: str) -> Iterator[tuple[str, BoolArray]]:
+    """Give of each source the cases whose label it sought; of any, those that have one."""
+    yield f"{ANY} source", mature.is_decided
+    come = evidence(finding, study.reference_standard, study.reference, study.adjudication)
+    for source in study.adjudication.reference_sources:
+        verified = mature.joined(come, f"verified_{source}").fill_null(value=False).to_numpy()
+        if verified.any():
+            yield source, verified
+
+
+def readers_blind_to_index_test(study: Study) -> Outcome:
+    """No read that makes a label was made with sight of the index test."""
+    if not study.adjudication.blind_to_index_test:
+        return Outcome(0, 0, "reads", reason="the protocol does not claim it")
+    return judged(_label_reads(study), pl.col("saw_index_test"), "reads")
+
+
+def readers_blind_to_peers(study: Study) -> Outcome:
+    """No independent read that makes a label was made with sight of another."""
+    if not study.adjudication.blind_to_peers:
+        return Outcome(0, 0, "reads", reason="the protocol does not claim it")
+    independent = _label_reads(study).filter(pl.col("role") == "independent")
+    return judged(independent, pl.col("saw_peers"), "reads")
+
+
+def reference_blind_to_index_test(study: Study) -> Outcome:
+    """Nobody who gave an independent reference knew the index test."""
+    rows = study.reference.filter("in_force").join(
+        study.included.select("case_id"), on="case_id", how="semi"
+    )
+    return judged(rows, pl.col("knew_index_test"), "reference labels")
+
+
+def readers_not_in_development(study: Study) -> Outcome:
+    """No reader whose reads make labels took part in development."""
+    readers = study.readers.filter("in_force").join(
+        _label_reads(study).select("reader_id"), on="reader_id", how="semi"
+    )
+    return judged(readers, pl.col("in_development"), "readers")
+
+
+def _label_reads(study: Study) -> pl.DataFrame:
+    return study.reads.filter(pl.col("in_force") & (pl.col("purpose") == "reference")).join(
+        study.included.select("case_id"), on="case_id", how="semi"
+    )

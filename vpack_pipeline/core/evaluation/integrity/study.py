@@ -1,0 +1,88 @@
+"""What the rules of integrity look at, and what one of them finds.
+
+What does not belong here: the rules, and how a finding becomes a row (the package).
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+import polars as pl
+
+from vpack_pipeline.core.evaluation.looks import PROSPECTIVE
+from vpack_pipeline.document import Window
+from vpack_pipeline.protocol import (
+    About,
+    Adjudication,
+    Eligibility,
+    Evaluation,
+    Finding,
+    IndexTest,
+    Sampling,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything that the rules look at."""
+
+    time_split: pl.DataFrame
+    reference_standard: pl.DataFrame
+    inferences: pl.DataFrame
+    included: pl.DataFrame
+    cases: pl.DataFrame
+    patients: pl.DataFrame
+    studies: pl.DataFrame
+    case_studies: pl.DataFrame
+    reads: pl.DataFrame
+    readers: pl.DataFrame
+    reference: pl.DataFrame
+    predictions: pl.DataFrame
+    about: About
+    index_test: IndexTest
+    findings: tuple[Finding, ...]
+    eligibility: Eligibility
+    sampling: Sampling
+    adjudication: Adjudication
+    evaluation: Evaluation
+    cut: datetime.date
+
+    @property
+    def start(self) -> datetime.datetime:
+        """The first moment of the prospective window, in UTC."""
+        day = self.evaluation.prospective.start
+        return datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+
+    def prospective(self) -> pl.DataFrame:
+        """Included case × finding of the prospective window, with the primary model's output."""
+        split = self.time_split.filter(
+            pl.col("is_included") & (pl.col("window") == PROSPECTIVE)
+        ).select("case_id", "finding", "is_mature")
+        primary = self.inferences.filter(pl.col("model_id") == self.index_test.primary.id)
+        return split.join(primary, on=["case_id", "finding"])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule found among ``n`` units that could be checked."""
+
+    n: int
+    violations: int
+    unit: str
+    has_unknown: bool = False
+    reason: str | None = None
+    """Why nothing could be checked; or a caution."""
+    is_withheld: bool = False
+
+
+def judged(frame: pl.DataFrame, is_violation: pl.Expr, unit: str) -> Outcome:
+    """Count rows that break a rule; a null could not be checked."""
+    found = frame.select(is_violation.alias("is_violation"))["is_violation"]
+    n_unknown = found.null_count()
+    return Outcome(found.len() - n_unknown, int(found.sum()), unit, n_unknown > 0)
+
+
+def within(column: str, window: Window) -> pl.Expr:
+    """Say whether a date lies in a window."""
+    return pl.col(column).is_between(window.start, window.end)

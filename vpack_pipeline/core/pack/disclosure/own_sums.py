@@ -1,0 +1,278 @@
+"""The sums of single tables, beside those that every figure table has (``relations``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from vpack_pipeline.core.pack.disclosure.protect import Variable
+from vpack_pipeline.core.pack.disclosure.system import Cell, Relation, Row, System, infer, totals
+
+
+def _flow(system: System, rows: Sequence[Row]) -> None:
+    """Entered less removed is remaining, and enters the next rule; the whole is known."""
+    for i, row in enumerate(rows):
+        unit, order = str(row["unit"]), int(row["rule_order"])
+        total: Variable = ("total", unit)
+        before = total if order <= 1 else ("left", unit, order - 1)
+        left = total if order == 0 else ("left", unit, order)
+        system.bind((i, "total"), total, int(row["total"]))
+        system.bind((i, "entered"), before, int(row["entered"]))
+        system.bind((i, "remaining"), left, int(row["remaining"]))
+        system.ranks[total] = 3
+        if order > 0:  # the start removes nothing, as everyone knows
+            removed = ("removed", unit, order)
+            system.bind((i, "removed"), removed, int(row["removed"]))
+            system.add([(1, before), (-1, removed), (-1, left)])
+            _flow_limits(system, i, row, removed)
+    last = max((int(r["rule_order"]) for r in rows), default=0)
+    system.ranks |= {("left", str(r["unit"]), last): 3 for r in rows}
+
+
+def _flow_limits(system: System, i: int, row: Row, removed: Variable) -> None:
+    """Those of this rule alone are among the removed, and they among all whom it touches."""
+    unit, order = removed[1:]
+    for column, sign in (("marginal", 1), ("unique_to_rule", -1)):
+        limit: Variable = (column, unit, order)
+        system.bind((i, column), limit, int(row[column]))
+        system.ranks[limit] = 0
+        gap = sign * (int(row[column]) - int(row["removed"]))
+        if gap >= 0:
+            slack: Variable = ("slack", column, unit, order)
+            system.values[slack] = gap
+            system.add([(sign, limit), (-sign, removed), (-1, slack)])
+
+
+def _profile(system: System, rows: Sequence[Row]) -> None:
+    """Bins make up a set; included and excluded make up the cohort, bin by bin."""
+    bins: dict[tuple[str, ...], list[Cell]] = {}
+    for i, row in enumerate(rows):
+        of_set, variable = str(row["set"]), str(row["variable"])
+        system.bind((i, "n"), (of_set, variable, int(row["bin_order"])), int(row["n"]))
+        system.bind((i, "n_total"), ("total", of_set), int(row["n_total"]))
+        bins.setdefault((of_set, variable), []).append((i, "n"))
+    totals(system, bins.values())
+    for variable, order in sorted({(str(r["variable"]), int(r["bin_order"])) for r in rows}):
+        parts = [(of_set, variable, order) for of_set in ("included", "excluded", "cohort")]
+        system.add(list(zip((1, 1, -1), parts, strict=True)))
+    sets = [("total", of_set) for of_set in ("included", "excluded", "cohort")]
+    system.add(list(zip((1, 1, -1), sets, strict=True)))
+    system.ranks |= dict.fromkeys(sets, 3)
+
+
+def _baseline(system: System, rows: Sequence[Row]) -> None:
+    """The bins of a monitor make up its reference."""
+    parts: dict[str, list[Cell]] = {}
+    for i, row in enumerate(rows):
+        if row["share"] is not None and row["events"] is not None:
+            system.bind((i, "events"), ("bin", i), int(row["events"]))
+            parts.setdefault(str(row["monitor"]), []).append((i, "events"))
+    totals(system, parts.values())
+
+
+def _analyses(system: System, rows: Sequence[Row]) -> None:
+    """Analyses of the same cases differ by cases that failed or lack a label: maybe by few."""
+    names = sorted({str(row["analysis"]) for row in rows} - {PRIMARY_ANALYSIS})
+    for variable in sorted(system.values):
+        *group, analysis, role = variable
+        base = (*group, PRIMARY_ANALYSIS, role)
+        if analysis in names and base in system.values:
+            system.ranks[variable] = 0
+            _difference(system, base, variable)
+
+
+def _completed(system: System, rows: Sequence[Row]) -> None:
+    """The AUC over completed inferences leaves out those that failed: maybe few."""
+    for i, row in enumerate(rows):
+        if row["metric"] != "auc_completed_only":
+            continue
+        group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "stratum"))
+        for column, role in (("n", "decided"), ("events", "positives")):
+            if row[column] is not None and (*group, role) in system.values:
+                system.bind((i, column), (*group, "completed", role), int(row[column]))
+                _difference(system, (*group, role), (*group, "completed", role))
+
+
+def _difference(system: System, one: Variable, other: Variable) -> None:
+    larger, smaller = sorted((one, other), key=lambda v: system.values[v], reverse=True)
+    apart: Variable = ("apart", *larger, *smaller)
+    system.values[apart] = system.values[larger] - system.values[smaller]
+    system.add([(1, smaller), (1, apart), (-1, larger)])
+
+
+def _audit(system: System, rows: Sequence[Row]) -> None:
+    """A figure with a rule's few cases back in gives them away beside the figure without."""
+    few: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        if row["metric"] in BARS and row["events"] and row["events"] < system.smallest_cell:
+            few.setdefault(_audited(row), set()).update(BARS[row["metric"]])
+    for i, row in enumerate(rows):
+        if any(part in row["metric"] for part in few.get(_audited(row), ())):
+            system.barred |= {(i, "n"), (i, "events")}
+
+
+def _integrity(system: System, rows: Sequence[Row]) -> None:
+    """Beside totals of other tables, the units of a rule would give away its few violations."""
+    for i, row in enumerate(rows):
+        if row["n"] is not None and row["events"] and row["events"] < system.smallest_cell:
+            system.barred |= {(i, "n"), (i, "events")}
+
+
+def _audited(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[k]) for k in ("rule", "finding", "model_id", "window"))
+
+
+def _verification(system: System, rows: Sequence[Row]) -> None:
+    """Calls part the mature cases; sources part the labels."""
+    for i, row in enumerate(rows):
+        here: Variable = (str(row["finding"]), str(row["window"]))
+        call: Variable = (*here, str(row["call"]))
+        name = str(row["metric"]).removeprefix("share_")
+        whole, part = (*here, "mature"), (*call, "eligible")
+        if name != "eligible":
+            whole, part = part, (*call, name, str(row["source"]))
+        for column, variable in (("n", whole), ("events", part)):
+            if row[column] is not None:
+                system.bind((i, column), variable, int(row[column]))
+        system.ranks[(*here, "mature")] = 3
+    here_and_calls = sorted({v[:3] for v in system.values if v[-1] == "eligible"})
+    for here in sorted({v[:2] for v in here_and_calls}):
+        parts = [(1, (*v, "eligible")) for v in here_and_calls if v[:2] == here]
+        system.add([*parts, (-1, (*here, "mature"))])
+    for call in here_and_calls:
+        sources = [v for v in system.values if v[:3] == call and v[3:4] == ("labelled",)]
+        parts = [(1, v) for v in sources if v[-1] != "any"]
+        system.add([*parts, (-1, (*call, "labelled", "any"))])
+
+
+def _parted(over: str, whole: str) -> Relation:
+    """Make the relation of a table whose rows part, level by level, what one row holds whole."""
+
+    def relation(system: System, rows: Sequence[Row]) -> None:
+        groups: dict[tuple[str, ...], list[Cell]] = {}
+        for i, row in enumerate(rows):
+            group = tuple(str(row[k]) for k in _PARTED_KEYS if k in row and k != over)
+            for column in ("n", "events"):
+                if row[column] is not None:
+                    variable = ("parted", *group, column, str(row[over]))
+                    system.bind((i, column), variable, int(row[column]))
+                    groups.setdefault((*group, column), []).append((i, column))
+        for cells in groups.values():
+            terms = [
+                (-1 if str(rows[i][over]) == whole else 1, system.cells[i, c]) for i, c in cells
+            ]
+            system.add(terms)
+
+    return relation
+
+
+def _statuses(system: System, rows: Sequence[Row]) -> None:
+    """Every case has one status of inference."""
+    groups: dict[tuple[str, ...], dict[str, Cell]] = {}
+    for i, row in enumerate(rows):
+        if str(row["metric"]).startswith("n_") and row["events"] is not None:
+            group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "stratum"))
+            system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
+            groups.setdefault(group, {})[str(row["metric"])] = (i, "events")
+            if row["n"] is not None:
+                system.bind((i, "n"), (*group, "n_cases"), int(row["n"]))
+    for group, cells in groups.items():
+        whole = (*group, "n_cases")
+        system.ranks[whole] = 3
+        parts = [(1, system.cells[c]) for m, c in cells.items() if m != "n_cases"]
+        system.add([*parts, (-1, whole)])
+
+
+def _paths(system: System, rows: Sequence[Row]) -> None:
+    """Every case took one path to its label."""
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for i, row in enumerate(rows):
+        if str(row["metric"]).startswith("path_") and row["events"] is not None:
+            group = (str(row["finding"]), str(row["stratum"]))
+            system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
+            groups.setdefault(group, []).append((i, "events"))
+    totals(system, groups.values())
+
+
+def _verified_panel(system: System, rows: Sequence[Row]) -> None:
+    """What the panel got wrong is what it missed and what it called falsely."""
+    for i, row in enumerate(rows):
+        roles = _PANEL_ROLES.get(str(row["metric"]))
+        if roles is None or row["stratum"] != "independent_reference":
+            continue
+        group: Variable = (str(row["finding"]), "independent_reference")
+        for column, role in zip(("n", "events"), roles, strict=True):
+            if row[column] is not None:
+                system.bind((i, column), (*group, role), int(row[column]))
+        parts = [("positives", "tp", "fn"), ("negatives", "tn", "fp"), ("wrong", "fn", "fp")]
+        for whole, *terms in [*parts, ("mature", "positives", "negatives")]:
+            system.add([*((1, (*group, term)) for term in terms), (-1, (*group, whole))])
+        infer(system.values, group)
+
+
+def _transport(system: System, rows: Sequence[Row]) -> None:
+    """Mature cases have a weight or none, and those without it lack a value or a cell."""
+    part = "share_weight_zero_"
+    for i, row in enumerate(rows):
+        group = tuple(str(row[k]) for k in ("finding", "model_id", "window", "operating_point"))
+        metric = str(row["metric"])
+        if metric == "effective_sample_size" and row["status"] == "given":
+            system.bind((i, "n"), (*group, "weighed"), int(row["n"]))
+        elif metric == "n_weight_zero" and row["events"] is not None:
+            system.bind((i, "n"), (*group, "mature"), int(row["n"]))
+            system.bind((i, "events"), (*group, "zero"), int(row["events"]))
+            system.ranks[(*group, "mature")] = 3
+            system.add([(1, (*group, v)) for v in ("weighed", "zero")] + [(-1, (*group, "mature"))])
+            parts = [(1, (*group, part + v)) for v in ("missing_value", "not_in_target")]
+            system.add([*parts, (-1, (*group, "zero"))])
+        elif metric.startswith(part) and row["events"] is not None:
+            system.bind((i, "n"), (*group, "mature"), int(row["n"]))
+            system.bind((i, "events"), (*group, metric), int(row["events"]))
+
+
+_PANEL_ROLES: Final = {
+    "panel_error": ("mature", "wrong"),
+    "panel_sensitivity": ("positives", "tp"),
+    "panel_specificity": ("negatives", "tn"),
+}
+"""As in ``FIGURE_ROLES``, of the panel held against independent sources."""
+_PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
+OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
+"""Tables whose relation names all their counts."""
+PRIMARY_ANALYSIS: Final = "intention_to_diagnose"
+_OPEN_CASES: Final = (
+    "_worst_case",
+    "_best_case",
+    "tipping_point",
+    "mean_score_excluded",
+    "s_lost",
+    "n_removed_only",
+)
+BARS: Final[Mapping[str, tuple[str, ...]]] = {
+    "n_removed": ("_observed", "_case", "tipping_point", "mean_score_excluded"),
+    "n_removed_only": ("_observed", "_case", "tipping_point", "mean_score_excluded"),
+    "n_positives_lost": ("sensitivity", "auc"),
+    "n_negatives_lost": ("specificity", "auc"),
+    "n_undecided": _OPEN_CASES,
+    "n_without_score": _OPEN_CASES,
+}
+"""Count of cases put back by the exclusion audit → parts of the names of metrics that would give a
+small one away."""
+
+RELATIONS: Final[Mapping[str, Relation]] = {
+    "adjudication/agreement": _paths,
+    "adjudication/label_noise": _verified_panel,
+    "adjudication/reader_performance": _parted("reader_id", "all"),
+    "evaluation/error_attribution": _parted("panel_state", "all"),
+    "evaluation/failures": _statuses,
+    "evaluation/transport": _transport,
+    "evaluation/verification": _verification,
+    "drift/baseline": _baseline,
+    "eligibility/flow": _flow,
+    "evaluation/exclusion_audit": _audit,
+    "evaluation/integrity": _integrity,
+    "evaluation/operating_points": _analyses,
+    "evaluation/performance": _completed,
+    "representativeness/profile": _profile,
+}
+"""Asset → its sums, beside those that every figure table has."""
