@@ -18,9 +18,9 @@ from typing import Any, Final, Protocol
 from vpack_pipeline.io.dicom.outcomes import HeaderError
 
 Wanted = Mapping[int, "Wanted | None"]
-"""Tag → None for a value, or the wanted tags of the first item of a sequence."""
+"""Tag → None for a value, or the tags that are wanted of each item of a sequence."""
 Elements = dict[int, Any]
-"""Tag → bytes of the value, or the elements of the first item of a sequence."""
+"""Tag → bytes of the value, or a list of the elements of each item of a sequence."""
 
 MAX_DEPTH: Final = 64
 MAX_ELEMENTS: Final = 400_000
@@ -292,12 +292,12 @@ class _Walker:
         tag: int,
         depth: int,
     ) -> int:
-        """Walk the items of a sequence; keep what is wanted of the first."""
+        """Walk the items of a sequence; keep what is wanted of each."""
         if depth >= MAX_DEPTH:
             raise HeaderError("DEPTH")
+        items: list[Elements] = []
         if wanted is not None:
-            found[tag] = {}
-        is_first = True
+            found[tag] = items
         while end is None or at < end:
             self._spend()
             mark = self.tag(at)
@@ -306,12 +306,10 @@ class _Walker:
                 return start
             if mark != _ITEM:
                 raise HeaderError("BAD_VR", "STRUCTURE")
-            inner = wanted if is_first and wanted is not None else {}
             kept: Elements = {}
-            at = self._item(start, length, end, implicit, inner, kept, depth)
-            if is_first and wanted is not None:
-                found[tag] = kept
-            is_first = False
+            at = self._item(start, length, end, implicit, wanted or {}, kept, depth)
+            if wanted is not None:
+                items.append(kept)
         return at
 
     def _item(
