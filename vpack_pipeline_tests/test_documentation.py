@@ -9,10 +9,15 @@ import click
 import pytest
 
 from vpack_pipeline import cli, contracts
+from vpack_pipeline.cli import pages
 from vpack_pipeline.core.adjudication.rules import RULES as READER_RULES
 from vpack_pipeline.core.drift.monitors import MONITORS
 from vpack_pipeline.core.evaluation.integrity import RULES as INTEGRITY_RULES
 from vpack_pipeline.core.representativeness import DISTANCES
+from vpack_pipeline.io.dicom import outcomes
+from vpack_pipeline.io.dicom.conversion import STATUSES
+from vpack_pipeline.io.dicom.fields import FIELDS
+from vpack_pipeline.io.forms import reasons
 from vpack_pipeline.sections import SECTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -100,7 +105,7 @@ def test_a_recipe_is_short_and_says_which_files_it_touches() -> None:
     recipes = text(CONTRIBUTING).partition("## Recipes\n")[2].partition("\n## ")[0]
     found = re.split(r"\n\n(?=\*\*)", recipes.strip())
     assert [r.partition(".**")[0].lstrip("*") for r in found] == [
-        "A site", "A table", "An expectation", "A reader rule", "A metric", "A monitor", "A distance", "A section",
+        "A site", "A table", "A header field", "An expectation", "A reader rule", "A metric", "A monitor", "A distance", "A section",
     ]  # fmt: skip
     for recipe in found:
         assert len(recipe.splitlines()) < 10, recipe
@@ -110,6 +115,27 @@ def test_a_recipe_is_short_and_says_which_files_it_touches() -> None:
 def test_every_section_is_named_where_the_grid_is_explained() -> None:
     assert set(SECTIONS) == {c.section for c in contracts.load().values()}
     assert "vpack_pipeline/sections.py" in text(CONTRIBUTING)
+
+
+@pytest.mark.parametrize("name", sorted(pages.pages()))
+def test_committed_pages_are_those_of_the_registries(name: str) -> None:
+    committed = text(f"docs/{name}")
+    assert committed == pages.pages()[name], "run: python -m vpack_pipeline.cli.pages"
+    assert f"{name}" in text(OPERATING)
+
+
+def test_the_pages_name_every_field_status_outcome_and_remedy() -> None:
+    made = pages.pages()
+    fields, codes = made["header-fields.md"], made["reason-codes.md"]
+    assert all(f"| `{f.column}` |" in fields for f in FIELDS)
+    assert all(f"| `{status}` |" in fields for status in STATUSES)
+    assert "KVP (0018,0060)" in fields
+    assert "ViewCodeSequence/ViewModifierCodeSequence (0054,0220)/(0054,0222)" in fields
+    for code, reason in {**outcomes.REASONS, **reasons.REASONS}.items():
+        assert f"| `{code}` |" in codes
+        assert reason.remedy.replace("<", "&lt;") in codes
+    assert all(f"| `{kind}` |" in codes for kind in outcomes.SET_ASIDE_KINDS)
+    assert {f.kind for f in FIELDS} == set(pages._TYPES)
 
 
 @pytest.mark.parametrize("picture", ["docs/first-page.png", "docs/lineage.png"])

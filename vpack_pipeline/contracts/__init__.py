@@ -62,6 +62,8 @@ class Column(Document):
     description: Text
     unit: Text | None = None
     disclosure: Literal["public", "count", "figure", "row"]
+    held_by: Name | None = None
+    """The expectation of substance that refuses null here, for many columns at once."""
 
 
 class Expectation(Document):
@@ -180,6 +182,11 @@ def _expectation_problems(contract: Contract) -> list[str]:
         column = e.kwargs.get("column")
         if column is not None and column not in names:
             found.append(f"expectation {e.id}: {column} is no column")
+    found += [
+        f"column {c.name}: held by {c.held_by}, which is no expectation"
+        for c in contract.columns
+        if c.held_by is not None and c.held_by not in ids
+    ]
     return found
 
 

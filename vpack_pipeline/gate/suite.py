@@ -77,7 +77,7 @@ def _structure(contract: Contract) -> list[Planned]:
             contract.may_be_empty,
         )
         for c in contract.columns
-        if not c.null
+        if not c.null and c.held_by is None
     ]
     return [*found, _unique_key(contract), *_numbers(contract)]
 

@@ -113,6 +113,10 @@ class Pseudonyms:
         """Pseudonym of a file's path."""
         return self._digest("path", "", value)
 
+    def text(self, field: str, value: str) -> str:
+        """Keyed digest of a free text: it tells equal texts from others and reveals none."""
+        return self._of("text", value, field)
+
     def content(self, value: bytes) -> str:
         """Keyed digest of bytes that may identify someone."""
         return hmac.new(self.derive("content"), value, hashlib.sha256).hexdigest()[:32]

@@ -58,6 +58,16 @@ IN_HEADERS = {
     "PatientSex": "CANARYSEX",
     "SliceThickness": "CANARYTHICK",
     "AcquisitionDate": "CANARYDA",
+    "StudyTime": "CANARYTM",
+    "AcquisitionDateTime": "CANARYDT",
+    "TimezoneOffsetFromUTC": "CANARYZONE",
+    "ContrastBolusAgent": "CANARYCONTRAST",
+    "SequenceName": "CANARYSEQUENCE",
+    "PulseSequenceName": "CANARYPULSE",
+    "ReceiveCoilName": "CANARYRECEIVE",
+    "TransmitCoilName": "CANARYTRANSMIT",
+    "Radiopharmaceutical": "CANARYTRACER",
+    "ExposureIndex": "CANARYINDEX",
 }
 IN_ROWS = {
     "comment": "CANARYTALK",
@@ -194,11 +204,19 @@ def plant_image(copied: Copied, victim: Victim) -> None:
     image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = SOP_UID
     with pydicom.config.disable_value_validation():
         for keyword, value in IN_HEADERS.items():
-            if keyword in {"KVP", "SliceThickness"}:  # not numbers: written as they are
+            if keyword in {
+                "KVP",
+                "SliceThickness",
+                "ExposureIndex",
+            }:  # not numbers: written as they are
                 tag = pydicom.datadict.tag_for_keyword(keyword)
                 image[tag] = pydicom.dataelem.RawDataElement(
                     pydicom.tag.Tag(tag), "DS", len(value), value.encode(), 0, False, True
                 )
+            elif keyword == "Radiopharmaceutical":
+                tracer = pydicom.Dataset()
+                tracer.Radiopharmaceutical = value
+                image.RadiopharmaceuticalInformationSequence = [tracer]
             else:
                 setattr(image, keyword, value)
         block = image.private_block(0x0011, "CANARYMAKER", create=True)

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from vpack_pipeline.contracts import Contract, Expectation
+from vpack_pipeline.io.dicom.fields import FIELDS
 
 Rows = list[dict[str, Any]]
 
@@ -33,6 +34,19 @@ BY_NAME: dict[str, Any] = {
     "events": 5,
     "sha256": "a" * 64,
 }
+
+FLAGS = {f.column: "no" for f in FIELDS if f.kind == "flag"}
+BY_TABLE: dict[str, dict[str, Any]] = {
+    "cohort/instances": {
+        **FLAGS,
+        **{f"{f.column}_status": "ok" for f in FIELDS if f.is_tracked},
+        **{f"{f.column}_status": "mapped" for f in FIELDS if f.is_free_text},
+        **{f"{f.column}_max": 1.0 for f in FIELDS if f.per_frame},
+        **{f"{f.column}_n_distinct": 2 for f in FIELDS if f.per_frame},
+    },
+    "cohort/studies": FLAGS,
+}
+"""What a plain row of a table holds where its type alone does not say it."""
 
 FIRST_DAY, LATER = date(2026, 1, 5), date(2026, 2, 5)
 UNITS = ("patient", "study", "case")
@@ -150,6 +164,12 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/files", "set_aside_has_kind"): [{"outcome": "SET_ASIDE", "detail": None}],
     ("cohort/instances", "study_of_one_patient"): [{}, {"instance_id": "y", "patient_id": "y"}],
     ("cohort/instances", "series_of_one_study"): [{}, {"instance_id": "y", "study_id": "y"}],
+    ("cohort/instances", "statuses_known"): [{"kvp_status": "perhaps"}],
+    ("cohort/instances", "values_agree"): [{"kvp": None}],
+    ("cohort/instances", "numbers_in_range"): [{"kvp": 0.0}],
+    ("cohort/instances", "frames_agree"): [{"kvp_min": None}],
+    ("cohort/instances", "times_and_frames"): [{"study_time_s": -1.0}],
+    ("cohort/instances", "flags_known"): [{"burned_in_annotation": "perhaps"}],
     ("cohort/operations", "turnaround_not_negative"): [{"turnaround_s": -1.0}],
     ("cohort/patient_map", "no_chain"): [
         {"patient_id": "x", "same_as": "y"},
@@ -162,6 +182,9 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/series", "acquisitions_within_instances"): [
         {"n_distinct_acquisitions": 2, "n_instances": 1}
     ],
+    ("cohort/series", "frames_within_images"): [{"n_frames": 1, "n_instances": 2}],
+    ("cohort/series", "frames_agree"): [{"kvp_min": 0.5, "kvp_max": 0.6}],
+    ("cohort/studies", "flags_known"): [{"burned_in_annotation": "perhaps"}],
     ("cohort/studies", "counts_agree"): [{"n_series": 2, "n_instances": 1}],
     ("cohort/studies", "case_of_one_study"): [{}, {"study_id": "y"}],
     ("eligibility/cases", "ranks_run"): [{"case_rank": 2}],
@@ -287,12 +310,6 @@ def _derived(expectation: Expectation) -> Rows | None:
         return by_type[expectation.type]
     if expectation.type == "expect_column_values_to_be_between":
         return [{column: kwargs["min_value"] - 1}]
-    name = expectation.id.removesuffix("_agrees")
-    if name != expectation.id:
-        return [{name: None, f"{name}_status": "ok"}]
-    name = expectation.id.removesuffix("_positive")
-    if name != expectation.id:
-        return [{name: 0.0}]
     return ANY_TABLE.get(expectation.id)
 
 
@@ -306,7 +323,8 @@ def _table(contract: Contract, rows: Rows) -> pl.DataFrame:
 
 
 def _plain(contract: Contract) -> dict[str, Any]:
-    made = {c.name: BY_NAME.get(c.name, PLAIN[c.type]) for c in contract.columns}
+    named = BY_NAME | BY_TABLE.get(contract.asset, {})
+    made = {c.name: named.get(c.name, PLAIN[c.type]) for c in contract.columns}
     for expectation in contract.expectations:
         allowed = expectation.kwargs.get("value_set")
         if allowed:

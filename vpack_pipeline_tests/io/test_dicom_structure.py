@@ -54,8 +54,9 @@ def stored(ds: Dataset, syntax: str = "1.2.840.10008.1.2.1") -> bytes:
 def flat(elements: structure.Elements, path: tuple[int, ...] = ()) -> dict[Any, bytes]:
     found: dict[Any, bytes] = {}
     for tag, value in elements.items():
-        if isinstance(value, dict):
-            found |= flat(value, (*path, tag))
+        if isinstance(value, list):
+            for number, item in enumerate(value):
+                found |= flat(item, (*path, tag, number))
         else:
             found[*path, tag] = value
     return found
@@ -74,8 +75,8 @@ def _raw(ds: Dataset, wanted: structure.Wanted, path: tuple[int, ...]) -> dict[A
         if tag not in ds:
             continue
         if inner is not None:
-            items = ds[tag].value
-            found |= _raw(items[0], inner, (*path, tag)) if items else {}
+            for number, item in enumerate(ds[tag].value):
+                found |= _raw(item, inner, (*path, tag, number))
         else:
             value = ds.get_item(tag).value
             if tag == fields.CHARSET and not isinstance(value, bytes):  # pydicom has converted it
@@ -112,7 +113,7 @@ def test_every_encoding_of_a_data_set_gives_the_same_header(tmp_path: Path, synt
     found = walk(write(tmp_path / "x.dcm", ds, syntax))
     assert found.transfer_syntax == syntax
     assert found.has_pixels
-    assert found.elements[fields.SHARED][0x00289110][0x00180050].strip() == b"3"
+    assert found.elements[fields.SHARED][0][0x00289110][0][0x00180050].strip() == b"3"
     assert found.elements[fields.PATIENT].strip() == b"P1"
 
 

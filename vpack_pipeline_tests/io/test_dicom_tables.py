@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from dicom_bench import Bench, put
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import InputError
-from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS, columns
+from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS
 from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
+from vpack_pipeline_tests.gate import corruptions
 
 
 def one(frame: pl.DataFrame) -> dict[str, Any]:
@@ -42,12 +47,40 @@ def test_the_sites_names_replace_what_the_scanner_wrote_and_the_raw_value_stays(
     assert one(bench.tables()["instances"])["manufacturer"] == "SIEMENS"
 
 
+def test_free_text_stands_in_no_table_but_as_the_site_names_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.add("a.dcm", 1, StudyDescription="CT Thorax Anna", ContrastBolusAgent="OMNIPAQUE 350")
+    bench.add("b.dcm", 2, StudyDescription="CT THORAX ")
+    bench.add("c.dcm", 3)
+
+    def said(column: str) -> list[tuple[str | None, str]]:
+        frame = bench.tables()["instances"].sort("instance_number")
+        assert not any("Anna" in str(row) or "OMNIPAQUE" in str(row) for row in frame.iter_rows())
+        return list(frame.select(column, f"{column}_status").iter_rows())
+
+    assert said("study_description") == [(None, "withheld")] * 2 + [(None, "missing")]
+    bench.value_maps = {
+        "study_description": {"CT THORAX": "chest CT", "CT Thorax": "other"},
+        "contrast_agent": {"OMNIPAQUE 350": "given"},
+    }
+    # The names are applied to what the scan left: nothing is read again.
+    assert bench.scan().read == 0
+    assert said("study_description") == [
+        (None, "withheld"),
+        ("chest CT", "mapped"),
+        (None, "missing"),
+    ]
+    assert said("contrast_agent") == [("given", "mapped")] + [(None, "missing")] * 2
+    assert one(bench.tables()["studies"])["study_description"] == "chest CT"
+
+
 @pytest.mark.parametrize(
     ("maps", "message"),
     [
         ({"manufactuer": {"SIEMENS": "x"}}, "value_maps.manufactuer: is no header column"),
         ({"kvp": {"120": "121"}}, "value_maps.kvp: is no header column"),
         ({"sex": {"W": "female"}}, "map to one of F, M, O"),
+        ({"lossy_image_compression": {"no": "0"}}, "map to one of yes, no, absent"),
     ],
 )
 def test_a_value_map_that_cannot_hold_is_refused(
@@ -115,6 +148,31 @@ def test_dose_modulation_makes_no_second_acquisition(tmp_path: Path) -> None:
     assert one(tables["studies"])["burned_in_annotation"] == "absent"
 
 
+def frames(*thickness: str) -> Sequence:
+    """Functional groups of an enhanced image, one a frame."""
+    made = []
+    for value in thickness:
+        frame, measures = Dataset(), Dataset()
+        measures.SliceThickness = value
+        frame.PixelMeasuresSequence = Sequence([measures])
+        made.append(frame)
+    return Sequence(made)
+
+
+def test_a_series_is_summarised_over_images_and_their_frames(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    enhanced = {"SliceThickness": None, "KVP": None}
+    for n, made in enumerate([frames("1", "2", "5"), frames("4", "4")], start=1):
+        groups = {"PerFrameFunctionalGroupsSequence": made, "NumberOfFrames": len(made)}
+        bench.add(f"{n}.dcm", n, **enhanced, **groups)
+    bench.add("3.dcm", 3, **enhanced | {"SliceThickness": "0.5"})
+    row = one(bench.tables()["series"])
+    assert (row["n_instances"], row["n_frames"]) == (3, 6)
+    found = [row[f"slice_thickness_mm_{tail}"] for tail in ("min", "max", "n_distinct")]
+    assert found == [0.5, 5.0, 3]
+    assert [row[f"kvp_{tail}"] for tail in ("min", "max", "n_distinct")] == [None, None, 0]
+
+
 def test_header_rows_that_the_state_has_lost_are_asked_for(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.add("a.dcm")
@@ -136,17 +194,61 @@ def test_the_tables_do_not_depend_on_where_the_archive_lies(tmp_path: Path) -> N
 
 def test_the_contract_has_a_column_for_every_field_with_its_type_and_unit() -> None:
     contract = contracts.load()["cohort/instances"]
-    types = dict(columns())
-    assert {n: contract.polars_schema[n] for n in types} == types
     for field in FIELDS:
+        assert {n: contract.polars_schema[n] for n in field.shown} == field.shown
         column = contract.column(field.column)
         assert column.unit == field.unit
         assert column.description.startswith(field.description.rstrip("."))
         assert field.misleads in column.description
+    shown = sum(len(field.shown) for field in FIELDS)
+    assert len(contract.columns) == shown + 10
     for name in ("series", "studies"):
         shared = [c for c in contracts.load()[f"cohort/{name}"].columns if c.name in BY_COLUMN]
-        assert len(shared) >= 13
-        assert all(c.type == contract.column(c.name).type for c in shared)
+        assert len(shared) >= 20
+        for c in shared:
+            assert (c.type, c.unit) == (contract.column(c.name).type, contract.column(c.name).unit)
+
+
+TOLD = [f.column for f in FIELDS if f.is_tracked or f.is_free_text]
+NUMBERS = [f for f in FIELDS if f.kind == "number"]
+FAULTS: dict[str, list[dict[str, Any]]] = {
+    "statuses_known": [{f"{c}_status": s} for c in TOLD for s in (None, "perhaps")],
+    "values_agree": [
+        *({column: None} for column in TOLD),
+        *({f"{column}_status": "invalid"} for column in TOLD),
+    ],
+    "numbers_in_range": [
+        *({f.column: value} for f in NUMBERS for value in (math.nan, math.inf)),
+        *({f.column: 0.0} for f in NUMBERS if f.least == 0),
+        *({f.column: f.most * 1.01} for f in NUMBERS if f.most < math.inf),
+    ],
+    "frames_agree": [
+        {f"{f.column}_{tail}": value}
+        for f in FIELDS
+        if f.per_frame
+        for tail, value in (("min", None), ("max", None), ("n_distinct", 1), ("min", 9.0))
+    ],
+    "times_and_frames": [
+        *({f.column: value} for f in FIELDS if f.kind == "time" for value in (-1.0, 90_000.0)),
+        *({"timezone_offset_min": value} for value in (-721, 841)),
+        {"n_frames": 0},
+    ],
+    "flags_known": [{f.column: s} for f in FIELDS if f.kind == "flag" for s in (None, "perhaps")],
+}
+
+
+@pytest.mark.parametrize("expectation", FAULTS)
+def test_a_folded_expectation_asks_every_field(expectation: str) -> None:
+    contract = contracts.load()["cohort/instances"]
+    sound = corruptions.sound(contract).row(0, named=True)
+    rows = [{**sound, "instance_id": str(n), **c} for n, c in enumerate(FAULTS[expectation])]
+    schema: Any = contract.polars_schema
+    batch = pl.DataFrame([{**sound, "instance_id": "sound"}, *rows], schema=schema, orient="row")
+    query = next(e for e in contract.expectations if e.id == expectation).kwargs["query"]
+    with duckdb.connect() as con:
+        con.register("batch", batch.to_arrow())
+        found = {i for (i,) in con.execute(query.replace("{batch}", "batch")).fetchall()}
+    assert found == {row["instance_id"] for row in rows}
 
 
 def test_the_contract_knows_every_outcome() -> None:

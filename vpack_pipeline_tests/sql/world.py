@@ -20,16 +20,30 @@ STUDY_TEXT = [
     "patient_id",
     "sex",
     "modality",
+    "study_description",
     "manufacturer",
     "model",
     "software",
     "convolution_kernel",
+    "radiopharmaceutical_code",
     "contrast_agent",
     "body_part",
     "view_position",
     "laterality",
 ]
-STUDY_FLOAT = ["age_years", "kvp", "exposure_mas", "slice_thickness_mm", "pixel_spacing_mm"]
+STUDY_FLOAT = [
+    "age_years",
+    "kvp",
+    "exposure_mas",
+    "exposure_index",
+    "deviation_index",
+    "slice_thickness_mm",
+    "spacing_between_slices_mm",
+    "pixel_spacing_mm",
+    "imager_pixel_spacing_mm",
+    "magnetic_field_strength_t",
+]
+STUDY_FLAGS = ["lossy_image_compression", "burned_in_annotation", "breast_implant_present"]
 
 COHORT: Mapping[str, Mapping[str, Any]] = {
     "studies": {
@@ -37,7 +51,7 @@ COHORT: Mapping[str, Mapping[str, Any]] = {
         **dict.fromkeys(STUDY_TEXT, pl.String),
         **dict.fromkeys(STUDY_FLOAT, pl.Float64),
         "study_date": pl.Date,
-        "burned_in_annotation": pl.String,
+        **dict.fromkeys(STUDY_FLAGS, pl.String),
         "n_series": pl.Int64,
         "n_instances": pl.Int64,
         "n_conflicts": pl.Int64,
@@ -83,7 +97,7 @@ DEFAULTS: Mapping[str, Any] = {
     "index_date": date(2024, 1, 1),
     "stratum": "all",
     "covariates": "{}",
-    "burned_in_annotation": "absent",
+    **dict.fromkeys(STUDY_FLAGS, "absent"),
     "n_series": 1,
     "n_instances": 2,
     "n_conflicts": 0,

@@ -17,32 +17,40 @@ from vpack_pipeline.io.dicom import scanner, state
 from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS
 from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
 from vpack_pipeline.io.edge import QUARANTINE_SCHEMA, Edge, Loaded
+from vpack_pipeline.io.identity import Pseudonyms
 
 _FILES: Final = (
     *("file_id", "source", "outcome", "detail", "bytes", "header_digest"),
     *("instance_id", "study_id", "first_seen"),
 )
 _PLACE: Final = ("instance_id", "series_id", "study_id", "patient_id", "file_id")
-_PLAIN: Final = tuple(f.column for f in FIELDS if not f.is_tracked)
-_TRACKED: Final = tuple(f.column for f in FIELDS if f.is_tracked)
-_MAPPABLE: Final = tuple(f.column for f in FIELDS if f.kind in {"text", "code", "sex"})
-_SEXES: Final = ("F", "M", "O")
+_FREE_TEXT: Final = tuple(f.column for f in FIELDS if f.is_free_text)
+_MAPPABLE: Final = tuple(f.column for f in FIELDS if f.is_mappable)
+_PER_FRAME: Final = tuple(f.column for f in FIELDS if f.per_frame is not None)
+_FLAGS: Final = tuple(f.column for f in FIELDS if f.kind == "flag")
 _BOUNDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "sex": _SEXES,
-    "burned_in_annotation": ("yes", "no", "absent"),
+    "sex": ("F", "M", "O"),
+    **dict.fromkeys(_FLAGS, ("yes", "no", "absent")),
 }
 """Column → the only values that a value map may give it."""
 
-SERIES_SETTINGS: Final = (
-    *("manufacturer", "model", "software", "kvp", "exposure_mas", "slice_thickness_mm"),
-    *("pixel_spacing_mm", "convolution_kernel", "contrast_agent", "body_part"),
-    *("view_position", "laterality"),
+SETTINGS: Final = (
+    *("manufacturer", "model", "software", "kvp", "exposure_mas", "exposure_index"),
+    *("deviation_index", "slice_thickness_mm", "spacing_between_slices_mm", "pixel_spacing_mm"),
+    *("imager_pixel_spacing_mm", "convolution_kernel", "magnetic_field_strength_t"),
+    *("radiopharmaceutical_code", "contrast_agent", "body_part", "view_position", "laterality"),
 )
-ACQUISITION: Final = tuple(c for c in SERIES_SETTINGS if c != "exposure_mas")
+SERIES_SETTINGS: Final = (
+    *("series_description", "protocol_name", "sequence_name", *SETTINGS),
+    *("scanning_sequence", "repetition_time_ms", "echo_time_ms"),
+)
+ACQUISITION: Final = tuple(
+    c for c in SERIES_SETTINGS if c not in {"exposure_mas", "exposure_index", "deviation_index"}
+)
 """What tells one acquisition from another; dose modulation changes exposure within one."""
 STUDY_FACTS: Final = (
     *("patient_id", "accession_id", "default_case_id", "device_id", "study_date", "age_years"),
-    *("sex", "modality", *SERIES_SETTINGS),
+    *("sex", "modality", "study_description", *SETTINGS),
 )
 
 
@@ -114,7 +122,9 @@ def instances(*, edge: Edge, files: pl.DataFrame, patient_map: pl.DataFrame) -> 
         )
     mapped = _patients(rows, patient_map)
     for column in _MAPPABLE:
-        if maps.get(column):
+        if column in _FREE_TEXT:
+            mapped = _name_texts(mapped, column, maps.get(column, {}), edge.pseudonyms)
+        elif maps.get(column):
             mapped = _map_values(mapped, column, maps[column])
     return mapped.select(*_instance_columns()).sort("instance_id")
 
@@ -126,10 +136,9 @@ def _version() -> pl.Expr:
 
 
 def _instance_columns() -> list[str]:
-    tracked = [n for c in _TRACKED for n in (c, f"{c}_raw", f"{c}_status")]
     uids = ["modality", "sop_class_uid", "transfer_syntax_uid"]
-    plain = [c for c in _PLAIN if c != "modality"]
-    return [*_PLACE, *uids, *plain, *tracked, "device_id", "accession_id", "default_case_id"]
+    shown = [n for f in FIELDS for n in f.shown if n != "modality"]
+    return [*_PLACE, *uids, *shown, "device_id", "accession_id", "default_case_id"]
 
 
 def _check_maps(maps: Mapping[str, Mapping[str, str]]) -> None:
@@ -175,6 +184,21 @@ def _map_values(rows: pl.DataFrame, column: str, names: Mapping[str, str]) -> pl
     return rows.with_columns(**made)
 
 
+def _name_texts(
+    rows: pl.DataFrame, column: str, names: Mapping[str, str], pseudonyms: Pseudonyms
+) -> pl.DataFrame:
+    """Name the free texts that a site's value map knows, by their keyed digests."""
+    keyed = {pseudonyms.text(column, written): meant for written, meant in names.items()}
+    key, status = pl.col(f"{column}_key"), pl.col(f"{column}_status")
+    named = key.replace_strict(keyed, default=None, return_dtype=pl.String)
+    return rows.with_columns(named.alias(column)).with_columns(
+        pl.when(pl.col(column).is_null())
+        .then(status)
+        .otherwise(pl.lit("mapped"))
+        .alias(f"{column}_status")
+    )
+
+
 def series(*, edge: Edge, instances: pl.DataFrame) -> pl.DataFrame:
     """Say of every series what its instances say most often.
 
@@ -186,10 +210,15 @@ def series(*, edge: Edge, instances: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     one row per series; ``n_distinct_acquisitions`` counts distinct combinations of
-    :data:`ACQUISITION`
+    :data:`ACQUISITION`; a setting that may differ from frame to frame has its least, greatest and
+    number of distinct values over images and frames
     """
     facts = ["study_id", "patient_id", "modality", *SERIES_SETTINGS]
-    counted = instances.group_by("series_id").agg(n_instances=pl.len().cast(pl.Int64))
+    counted = instances.group_by("series_id").agg(
+        n_instances=pl.len().cast(pl.Int64),
+        n_frames=pl.col("n_frames").fill_null(1).sum(),
+        **{name: made for c in _PER_FRAME for name, made in _over_frames(c).items()},
+    )
     distinct = (
         instances.select("series_id", *ACQUISITION)
         .unique()
@@ -197,8 +226,9 @@ def series(*, edge: Edge, instances: pl.DataFrame) -> pl.DataFrame:
         .agg(n_distinct_acquisitions=pl.len().cast(pl.Int64))
     )
     order = [
-        *("series_id", "study_id", "patient_id", "modality", "n_instances"),
+        *("series_id", "study_id", "patient_id", "modality", "n_instances", "n_frames"),
         *SERIES_SETTINGS,
+        *(name for c in _PER_FRAME for name in _over_frames(c)),
         "n_distinct_acquisitions",
     ]
     made = _most_frequent(instances, "series_id", facts)
@@ -208,6 +238,22 @@ def series(*, edge: Edge, instances: pl.DataFrame) -> pl.DataFrame:
         .select(*order)
         .sort("series_id")
     )
+
+
+def _over_frames(column: str) -> dict[str, pl.Expr]:
+    """Summarise a setting over the images of a series and their frames.
+
+    Which values an image has beside its least and greatest is not kept: the number of distinct ones
+    is the larger of that among the images and that within one of them.
+    """
+    one, within = pl.col(column), pl.col(f"{column}_n_distinct")
+    return {
+        f"{column}_min": pl.min_horizontal(one.min(), pl.col(f"{column}_min").min()),
+        f"{column}_max": pl.max_horizontal(one.max(), pl.col(f"{column}_max").max()),
+        f"{column}_n_distinct": pl.max_horizontal(
+            one.drop_nulls().n_unique().cast(pl.Int64), within.max()
+        ),
+    }
 
 
 def studies(*, edge: Edge, files: pl.DataFrame, instances: pl.DataFrame) -> pl.DataFrame:
@@ -221,16 +267,11 @@ def studies(*, edge: Edge, files: pl.DataFrame, instances: pl.DataFrame) -> pl.D
 
     Returns
     -------
-    one row per study that has an instance; ``burned_in_annotation`` is yes if any instance says
-    so, no if all say no, else absent
+    one row per study that has an instance; a flag such as ``burned_in_annotation`` is yes if any
+    instance says so, no if all say no, else absent
     """
-    annotation = pl.col("burned_in_annotation")
     counted = instances.group_by("study_id").agg(
-        burned_in_annotation=pl.when((annotation == "yes").any())
-        .then(pl.lit("yes"))
-        .when((annotation == "no").all())
-        .then(pl.lit("no"))
-        .otherwise(pl.lit("absent")),
+        *(_any_or_all(flag) for flag in _FLAGS),
         n_series=pl.col("series_id").n_unique().cast(pl.Int64),
         n_instances=pl.len().cast(pl.Int64),
     )
@@ -241,7 +282,7 @@ def studies(*, edge: Edge, files: pl.DataFrame, instances: pl.DataFrame) -> pl.D
     )
     order = [
         *("study_id", *STUDY_FACTS),
-        *("burned_in_annotation", "n_series", "n_instances", "n_conflicts"),
+        *(*_FLAGS, "n_series", "n_instances", "n_conflicts"),
     ]
     return (
         _most_frequent(instances, "study_id", STUDY_FACTS)
@@ -250,6 +291,18 @@ def studies(*, edge: Edge, files: pl.DataFrame, instances: pl.DataFrame) -> pl.D
         .with_columns(pl.col("n_conflicts").fill_null(0))
         .select(*order)
         .sort("study_id")
+    )
+
+
+def _any_or_all(flag: str) -> pl.Expr:
+    said = pl.col(flag)
+    return (
+        pl.when((said == "yes").any())
+        .then(pl.lit("yes"))
+        .when((said == "no").all())
+        .then(pl.lit("no"))
+        .otherwise(pl.lit("absent"))
+        .alias(flag)
     )
 
 

@@ -1,22 +1,21 @@
 """From the wanted elements of one file to its header row: outcome, pseudonyms, typed values.
 
-Identifiers leave this module as pseudonyms only, dates of birth not at all. What does not belong
-here: which elements are wanted (``fields``), how bytes become values (``values``), what a site
-calls a manufacturer (``cohort.images``).
+Identifiers and free text leave this module as pseudonyms only, dates of birth not at all. What does
+not belong here: which elements are wanted (``fields``), how bytes become values (``conversion``),
+what a site calls a manufacturer (``cohort.images``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
-from vpack_pipeline.io.dicom import fields, values
-from vpack_pipeline.io.dicom.fields import FIELDS, VIEWS, Field, Source
+from vpack_pipeline.io.dicom import charsets, fields, values
+from vpack_pipeline.io.dicom.conversion import convert, spread
+from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS, PER_FRAME, Field, Source
 from vpack_pipeline.io.dicom.outcomes import PARSED, SET_ASIDE, HeaderError
 from vpack_pipeline.io.dicom.structure import Elements, Structure
 from vpack_pipeline.io.identity import Pseudonyms
@@ -46,11 +45,8 @@ _IMAGE_CLASSES: Final = tuple(
 # Storage "for processing": digital X-ray, mammography, intra-oral.
 _FOR_PROCESSING: Final = frozenset(f"{_STORAGE}{tail}" for tail in ("1.1.1", "1.2.1", "1.3.1"))
 
-LARGEST_AGE_GAP: Final = 1.5
-_OLDEST: Final = 130.0
-_CAPPED_AGES: Final = frozenset({"089Y", "090Y"})
-_PLACEHOLDER_BIRTHS: Final = frozenset({date(1900, 1, 1)})
-_BURNED_IN: Final = {"YES": "yes", "NO": "no"}
+_TOO_LONG: Final = b"\x80"
+"""In the place of a value longer than any that is wanted: no character set holds this byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +73,7 @@ class HeaderReader:
         self._series = functools.lru_cache(4096)(pseudonyms.series)
         self._patient = functools.lru_cache(4096)(pseudonyms.patient)
         self._case = functools.lru_cache(4096)(pseudonyms.case)
+        self._text = functools.lru_cache(4096)(pseudonyms.text)
 
     def keyed(self, digest: bytes) -> str:
         """Key a digest of bytes that may identify someone."""
@@ -103,8 +100,23 @@ class HeaderReader:
         columns["sop_class_uid"] = values.public_uid(classified)
         columns["transfer_syntax_uid"] = values.public_uid(found.transfer_syntax)
         for entry in FIELDS:
-            columns |= _READERS[entry.kind](entry, view)
+            columns.update(self._columns(entry, view))
         return Header(PARSED, None, None, columns)
+
+    def _columns(self, entry: Field, view: _View) -> Iterator[tuple[str, Any]]:
+        """Give the columns of one field; a summary over frames only where they vary."""
+        name = entry.column
+        made = convert(entry, view.given(entry), view.charset, view.order)
+        if entry.is_free_text:
+            written, status = made
+            yield f"{name}_key", self._text(name, written) if written else None
+            yield f"{name}_status", status
+            return
+        yield from zip((name, f"{name}_raw", f"{name}_status"), made, strict=False)
+        if view.has_frames and entry.per_frame is not None:
+            found = spread(entry, view.frames(entry.per_frame), view.order)
+            summary = (f"{name}_min", f"{name}_max", f"{name}_n_distinct")
+            yield from zip(summary, found or (), strict=False)
 
     def _placed(self, view: _View) -> dict[str, Any]:
         """Give the pseudonyms of the UIDs that are there."""
@@ -156,29 +168,18 @@ class _View:
     def __init__(self, found: Structure) -> None:
         self.elements: Elements = found.elements
         self.order = "<" if found.little else ">"
-        charset = found.elements.get(fields.CHARSET)
-        self._charset: Sequence[str] | None = values.encodings(charset)
+        self.charset = charsets.declared(found.elements.get(fields.CHARSET))
+        self.has_frames = bool(found.elements.get(PER_FRAME))
 
-    def bytes(self, source: Source) -> bytes | None:
-        """Find the bytes of a source; None if it is absent or longer than any value we want."""
-        node: Any = self.elements
-        for tag in source.path:
-            node = node.get(tag) if isinstance(node, dict) else None
-        return node if isinstance(node, bytes) else None
+    def given(self, entry: Field) -> tuple[bytes | None, ...]:
+        """Find the bytes of each source of a field."""
+        return tuple(_bytes(self.elements, source) for source in entry.sources)
 
-    def text(self, source: Source) -> str | None:
-        """Read a source as text.
-
-        Raises
-        ------
-        HeaderError
-            BAD_CHARSET.
-        """
-        found = self.bytes(source)
-        if found and source.is_double:
-            return repr(struct.unpack(f"{self.order}d", found[:8])[0]) if len(found) >= 8 else None
-        written = values.text(found, self._charset)
-        return written[: source.first] if written else None
+    def frames(self, source: Source) -> set[bytes]:
+        """Find the distinct bytes of a source over all frames."""
+        _, group, tag = source.path
+        items = (frame.get(group) for frame in self.elements[PER_FRAME])
+        return {v for i in items if i and (v := i[0].get(tag)) is not None}
 
     def identifier(self, keyword: str, tag: int) -> str | None:
         """Read an identifier whole: where it has several values, none of them is preferred.
@@ -189,29 +190,44 @@ class _View:
             BAD_CHARSET, naming the element.
         """
         try:
-            return values.text(self.elements.get(tag), self._charset)
+            return values.text(self.elements.get(tag), self.charset)
         except HeaderError as error:
             raise HeaderError(error.code, None, keyword) from None
 
-    def first_text(self, sources: Sequence[Source]) -> tuple[str | None, bool]:
-        """Read the first source that holds a text, and say whether one could not be decoded."""
-        is_broken = False
-        for source in sources:
-            try:
-                written = self.text(source)
-            except HeaderError:
-                is_broken = True
-                continue
-            if written is not None:
-                return written, False
-        return None, is_broken
+    def value(self, column: str) -> Any:
+        """Convert one field for its value alone."""
+        entry = BY_COLUMN[column]
+        return convert(entry, self.given(entry), self.charset, self.order)[0]
 
-    def integer(self, source: Source) -> int | None:
-        """Read a US."""
-        found = self.bytes(source)
-        if not found or len(found) < 2:
+    def codes(self, column: str) -> list[str]:
+        """Read codes in upper case, whatever else stands among them."""
+        (found,) = self.given(BY_COLUMN[column])
+        return [v.upper() for v in values.parts((found or b"").decode("latin_1"))]
+
+
+def _bytes(elements: Elements, source: Source) -> bytes | None:
+    """Find the bytes of a source, in the first item of each sequence on its way.
+
+    Of coded concepts, all items of the sequence are written as ``scheme:code`` joined by ``\\``.
+    """
+    node = elements
+    *way, last = source.path
+    for tag in way:
+        items = node.get(tag)
+        if not items:
             return None
-        return int(struct.unpack(f"{self.order}H", found[:2])[0])
+        node = items[0]
+    found: Any = node.get(last)
+    if source.is_concept:
+        return b"\\".join(_concepts(found or ())) or None
+    return _TOO_LONG if found is None and last in node else found
+
+
+def _concepts(items: Iterable[Elements]) -> Iterator[bytes]:
+    for item in items:
+        code, scheme = item.get(fields.CODE), item.get(fields.SCHEME)
+        if code and scheme:
+            yield scheme.strip(b" \x00") + b":" + code.strip(b" \x00")
 
 
 def is_cut(sop_class: str | None, found: Structure) -> bool:
@@ -220,7 +236,7 @@ def is_cut(sop_class: str | None, found: Structure) -> bool:
     Rows to PixelRepresentation are mandatory in an image and stand just before the pixels: a file
     that has them all and no pixels was stripped of them on purpose, and its header is whole.
     """
-    is_image = fields.BY_COLUMN["rows"].sources[0].path[0] in found.elements or (
+    is_image = BY_COLUMN["rows"].sources[0].path[0] in found.elements or (
         sop_class is not None
         and not any(_is_under(sop_class, start) for start, _ in _CLASSES)
         and any(_is_under(sop_class, start) for start in _IMAGE_CLASSES)
@@ -234,176 +250,15 @@ def set_aside(sop_class: str | None, view: _View) -> str | None:
     for start, kind in _CLASSES:
         if sop_class is not None and _is_under(sop_class, start):
             return kind
-    if not all(view.integer(fields.BY_COLUMN[c].sources[0]) for c in ("rows", "columns")):
+    if not (view.value("rows") and view.value("columns")):
         return "OTHER_NON_IMAGE"
-    written, _ = view.first_text(fields.BY_COLUMN["image_type"].sources)
-    kinds = [v.upper() for v in values.parts(written)] if written else []
+    kinds = view.codes("image_type")
     if "LOCALIZER" in kinds[2:]:
         return "LOCALIZER"
-    intent, _ = view.first_text(fields.BY_COLUMN["presentation_intent"].sources)
-    if sop_class in _FOR_PROCESSING or intent == "FOR PROCESSING":
+    if sop_class in _FOR_PROCESSING or view.codes("presentation_intent") == ["FOR PROCESSING"]:
         return "FOR_PROCESSING"
     return "DERIVED_SECONDARY" if kinds[:2] == ["DERIVED", "SECONDARY"] else None
 
 
 def _is_under(uid: str, start: str) -> bool:
     return uid.startswith(start) and (start.endswith(".") or uid[len(start) :][:1] in ("", "."))
-
-
-def _tracked(entry: Field, value: Any, raw: str | None, status: str) -> dict[str, Any]:
-    return {
-        entry.column: value,
-        f"{entry.column}_raw": raw,
-        f"{entry.column}_status": status,
-    }
-
-
-def _text(entry: Field, view: _View) -> dict[str, Any]:
-    written, is_broken = view.first_text(entry.sources)
-    joined = "\\".join(values.parts(written)) if written else None
-    kept = values.raw(joined or None, "text")
-    if kept is None:
-        return _tracked(entry, None, None, "invalid" if joined or is_broken else "missing")
-    return _tracked(entry, kept, kept, "ok")
-
-
-def _code(entry: Field, view: _View) -> dict[str, Any]:
-    if entry.column == "view_position":
-        return {entry.column: _view_position(entry, view)}
-    written, _ = view.first_text(entry.sources)
-    if entry.column == "burned_in_annotation":
-        return {entry.column: _BURNED_IN.get((written or "").upper(), "absent")}
-    joined = "\\".join(values.parts(written)) if written else None
-    return {entry.column: values.raw(joined or None, "text")}
-
-
-def _view_position(entry: Field, view: _View) -> str | None:
-    plain, code, meaning = entry.sources
-    named, _ = view.first_text([plain])
-    if named is None:
-        coded, _ = view.first_text([code])
-        named = VIEWS.get(coded or "") or view.first_text([meaning])[0]
-    return values.raw(named, "text")
-
-
-def _number(entry: Field, view: _View) -> dict[str, Any]:
-    first: str | None = None
-    is_broken = False
-    for source in entry.sources:
-        written, broken = view.first_text([source])
-        is_broken = is_broken or broken
-        made = values.number(written, least=entry.least, is_open=entry.is_open)
-        if made is not None:
-            raw = values.raw(written, "number")
-            return _tracked(entry, made * source.factor, raw, _status(source))
-        first = first or written
-    status = "invalid" if first or is_broken else "missing"
-    return _tracked(entry, None, values.raw(first, "number"), status)
-
-
-def _status(source: Source) -> str:
-    return "ok" if source.factor == 1.0 else "computed"
-
-
-def _date(entry: Field, view: _View) -> dict[str, Any]:
-    written, is_broken = view.first_text(entry.sources)
-    if written is None:
-        return _tracked(entry, None, None, "invalid" if is_broken else "missing")
-    made = values.day(_first(written))
-    status = "invalid" if made is None else "ok"
-    return _tracked(entry, made, values.raw(written, "date"), status)
-
-
-def _first(written: str | None) -> str | None:
-    found = values.parts(written) if written else []
-    return found[0] if found else None
-
-
-def _sex(entry: Field, view: _View) -> dict[str, Any]:
-    written, is_broken = view.first_text(entry.sources)
-    if written is None:
-        return _tracked(entry, None, None, "invalid" if is_broken else "missing")
-    coded = (_first(written) or "").upper()
-    is_known = coded in {"F", "M", "O"}
-    kept = values.raw(written, "sex")
-    return _tracked(entry, coded if is_known else None, kept, "ok" if is_known else "invalid")
-
-
-def _age(entry: Field, view: _View) -> dict[str, Any]:
-    written, is_broken = view.first_text(entry.sources)
-    study = _day_of(view, Source("StudyDate", (0x00080020,)))
-    birth = _day_of(view, Source("PatientBirthDate", (fields.BIRTH_DATE,)))
-    reckoned = None
-    # Anonymisers write the study date, or the start of the century, as the date of birth.
-    if study and birth and birth != study and birth not in _PLACEHOLDER_BIRTHS:
-        reckoned = (study - birth).days / 365.25
-    written = _first(written)
-    value, status = decide_age(written, reckoned, is_broken)
-    return _tracked(entry, value, values.raw(written, "age"), status)
-
-
-def decide_age(
-    written: str | None, reckoned: float | None, is_broken: bool = False
-) -> tuple[float | None, str]:
-    """Decide the age at the study from PatientAge and from the two dates.
-
-    Parameters
-    ----------
-    written : PatientAge as written, such as 042Y
-    reckoned : StudyDate − PatientBirthDate, years; None if one is missing or a placeholder
-    is_broken : PatientAge is there and cannot be decoded
-
-    Returns
-    -------
-    years and status: ok (as written), computed (from the dates), missing, invalid
-
-    Examples
-    --------
-    >>> decide_age("042Y", 42.7), decide_age("042Y", 24.7)
-    ((42.0, 'ok'), (None, 'invalid'))
-    >>> decide_age("090Y", 95.0), decide_age("64", 64.2), decide_age(None, 0.4)
-    ((90.0, 'ok'), (64.0, 'computed'), (0.3333333333333333, 'computed'))
-    """
-    stated = values.age(written)
-    stated = stated if stated is not None and stated <= _OLDEST else None
-    if reckoned is not None and not 0 <= reckoned <= _OLDEST:
-        return None, "invalid"
-    if stated is None and reckoned is not None:
-        return _completed(reckoned), "computed"
-    if stated is None:
-        return None, "invalid" if written or is_broken else "missing"
-    is_capped = written in _CAPPED_AGES and reckoned is not None and reckoned >= stated
-    if reckoned is None or is_capped or abs(stated - reckoned) <= LARGEST_AGE_GAP:
-        return stated, "ok"
-    return None, "invalid"
-
-
-def _completed(years: float) -> float:
-    """Coarsen to completed years, or months below two years: with the study date, a finer age
-    would give the date of birth away.
-    """
-    return float(int(years)) if years >= 2 else int(years * 12) / 12
-
-
-def _day_of(view: _View, source: Source) -> date | None:
-    return values.day(_first(view.first_text([source])[0]))
-
-
-def _count(entry: Field, view: _View) -> dict[str, Any]:
-    return {entry.column: view.integer(entry.sources[0])}
-
-
-def _integer(entry: Field, view: _View) -> dict[str, Any]:
-    return {entry.column: values.integer(view.first_text(entry.sources)[0])}
-
-
-_READERS: Final[dict[str, Callable[[Field, _View], dict[str, Any]]]] = {
-    "text": _text,
-    "code": _code,
-    "number": _number,
-    "date": _date,
-    "age": _age,
-    "sex": _sex,
-    "count": _count,
-    "integer": _integer,
-}

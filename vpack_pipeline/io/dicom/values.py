@@ -7,47 +7,45 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
-from collections.abc import Sequence
-from datetime import date
-from typing import Final
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
 
+from vpack_pipeline.io.dicom.charsets import Charset
 from vpack_pipeline.io.dicom.outcomes import HeaderError
 
-MAX_TEXT: Final = 64
-"""Longer is free text; it may name somebody, and no code or product name needs it."""
-
-_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_INTEGER: Final = re.compile(r"[+-]?\d{1,12}")
-_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})")
-_AGE: Final = re.compile(r"(\d{1,3})([DWMY])")
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_INTEGER: Final = re.compile(r"[+-]?\d{1,12}", re.ASCII)
+_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})", re.ASCII)
+_TIME: Final = re.compile(
+    r"(\d\d)(?:(\d\d)(?:(\d\d(?:\.\d{1,6})?))?)?|(\d\d):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?",
+    re.ASCII,
+)
+_ZONE: Final = re.compile(r"([+-])(\d\d)(\d\d)", re.ASCII)
+_DATE_TIME: Final = re.compile(r"([0-9]{4,8})([0-9.]{0,13})([+-][0-9]{4})?", re.ASCII)
+_AGE: Final = re.compile(r"(\d{1,3})([DWMY])", re.ASCII)
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
+_EARLIEST_ZONE, _LATEST_ZONE = -12 * 60, 14 * 60
 
 # A raw value is kept as written only while it looks like what the element is for: an invalid one
-# may be anything that somebody typed.
+# may be anything that somebody typed, and a long one is free text.
+_CODE: Final = r"[A-Za-z0-9 _.&()+/:\-]{1,16}"
+_CONCEPT: Final = r"[A-Za-z0-9_.\-]{1,16}:[A-Za-z0-9_.\-]{1,16}"
 _RAW: Final = {
     "number": re.compile(r"[0-9eE+\-., \\]{1,64}"),
     "date": re.compile(r"[0-9./:\- ]{1,32}"),
-    "age": re.compile(r"[0-9A-Za-z\-]{1,8}"),
+    "time": re.compile(r"[0-9.: ]{1,16}"),
+    "zone": re.compile(r"[0-9+\-: ]{1,8}"),
+    "instant": re.compile(r"[0-9.+\- ]{1,26}"),
+    "age": re.compile(r"[0-9]{1,4}[A-Za-z]?|[A-Za-z][/\-]?[A-Za-z]"),
     "sex": re.compile(r"[0-9A-Za-z]{1,8}"),
     "text": re.compile(r"[^\x00-\x1f\x7f]{1,64}"),
+    "code": re.compile(rf"(?=.{{1,128}}\Z){_CODE}(?:\\{_CODE})*"),
+    "concept": re.compile(rf"(?=.{{1,128}}\Z){_CONCEPT}(?:\\{_CONCEPT})*"),
 }
 
 
-def encodings(value: bytes | None) -> tuple[str, ...] | None:
-    """Give the Python encodings of a SpecificCharacterSet; None if one of them is unknown."""
-    from pydicom.charset import convert_encodings, python_encoding
-
-    terms = [t.strip() for t in (value or b"").decode("ascii", "replace").strip("\x00").split("\\")]
-    if any(t not in python_encoding for t in terms):
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its text quotes the value
-        return tuple(convert_encodings(terms if len(terms) > 1 else terms[0]))
-
-
-def text(value: bytes | None, charset: Sequence[str] | None) -> str | None:
+def text(value: bytes | None, charset: Charset | None) -> str | None:
     """Decode text; None for nothing.
 
     Raises
@@ -57,7 +55,8 @@ def text(value: bytes | None, charset: Sequence[str] | None) -> str | None:
 
     Examples
     --------
-    >>> text(b"M\\xfcller ", ("latin_1",))
+    >>> from vpack_pipeline.io.dicom.charsets import declared
+    >>> text(b"M\\xfcller ", declared(b"ISO_IR 100"))
     'Müller'
     """
     if not value:
@@ -66,20 +65,7 @@ def text(value: bytes | None, charset: Sequence[str] | None) -> str | None:
         return value.decode("ascii").strip(" \x00") or None
     if charset is None:
         raise HeaderError("BAD_CHARSET")
-    if b"\x1b" not in value:
-        try:
-            return value.decode(charset[0]).strip(" \x00") or None
-        except UnicodeError:
-            raise HeaderError("BAD_CHARSET") from None
-    from pydicom.charset import decode_bytes
-    from pydicom.valuerep import TEXT_VR_DELIMS
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = decode_bytes(value, list(charset), TEXT_VR_DELIMS)
-    if "\ufffd" in made or "\x1b" in made:
-        raise HeaderError("BAD_CHARSET")
-    return made.strip(" \x00") or None
+    return charset.decode(value).strip(" \x00") or None
 
 
 def parts(written: str) -> list[str]:
@@ -98,8 +84,15 @@ def raw(written: str | None, kind: str) -> str | None:
     return written if written is not None and _RAW[kind].fullmatch(written) else None
 
 
-def number(written: str | None, *, least: float, is_open: bool) -> float | None:
-    """Read the first value of a DS or IS; None unless finite and within bounds.
+def number(
+    written: str | None,
+    *,
+    least: float,
+    is_open: bool,
+    most: float = math.inf,
+    factor: float = 1.0,
+) -> float | None:
+    """Read the first value of a DS or IS, times a factor; None unless finite and within bounds.
 
     Examples
     --------
@@ -109,9 +102,16 @@ def number(written: str | None, *, least: float, is_open: bool) -> float | None:
     found = parts(written) if written else []
     if not found or not _NUMBER.fullmatch(found[0]):
         return None
-    made = float(found[0])
-    is_within = made > least if is_open else made >= least
+    made = float(found[0]) * factor
+    is_within = (made > least if is_open else made >= least) and made <= most
     return made if math.isfinite(made) and is_within else None
+
+
+def short(value: bytes | None, order: str) -> int | None:
+    """Read a US in a byte order, ``<`` or ``>``."""
+    if not value or len(value) < 2:
+        return None
+    return int.from_bytes(value[:2], "little" if order == "<" else "big")
 
 
 def integer(written: str | None) -> int | None:
@@ -137,6 +137,76 @@ def day(written: str | None) -> date | None:
     except ValueError:
         return None
     return made if year >= 1850 else None
+
+
+def seconds(written: str | None) -> float | None:
+    """Read a TM, or its form before 1993 with colons, as seconds after midnight.
+
+    Examples
+    --------
+    >>> seconds("101500.25"), seconds("10:15"), seconds("10"), seconds("2400")
+    (36900.25, 36900.0, 36000.0, None)
+    """
+    found = _TIME.fullmatch(written or "")
+    if found is None:
+        return None
+    hour, minute, second = (found[i] or found[i + 3] or "0" for i in (1, 2, 3))
+    # A leap second is written as 60.
+    if int(hour) > 23 or int(minute) > 59 or float(second) >= 61:
+        return None
+    return int(hour) * 3600 + int(minute) * 60 + float(second)
+
+
+def zone(written: str | None) -> int | None:
+    """Read an offset from UTC as minutes.
+
+    Examples
+    --------
+    >>> zone("+0530"), zone("-0000"), zone("+2500")
+    (330, None, None)
+    """
+    found = _ZONE.fullmatch(written or "")
+    if found is None or written == "-0000":  # PS3.5 6.2: -0000 shall not be used
+        return None
+    size = int(found[2]) * 60 + int(found[3])
+    made = -size if found[1] == "-" else size
+    return made if int(found[3]) < 60 and _EARLIEST_ZONE <= made <= _LATEST_ZONE else None
+
+
+class DateTime(NamedTuple):
+    """The parts of a DT as written; an absent part is None."""
+
+    date: str | None
+    time: str | None
+    zone: str | None
+
+
+def date_time(written: str | None) -> DateTime:
+    """Split a DT into its parts; what is none is a date that is none.
+
+    Examples
+    --------
+    >>> date_time("20251202101500.5+0100")
+    DateTime(date='20251202', time='101500.5', zone='+0100')
+    """
+    found = _DATE_TIME.fullmatch(written or "")
+    if found is None:
+        return DateTime(written, None, None)
+    return DateTime(found[1], found[2] or None, found[3])
+
+
+def instant(on: date | None, at: float | None, offset: int | None) -> datetime | None:
+    """Put a day, seconds after midnight and minutes from UTC together; None where one is missing.
+
+    Examples
+    --------
+    >>> instant(date(2025, 12, 2), 1800.0, 60)
+    datetime.datetime(2025, 12, 1, 23, 30, tzinfo=datetime.timezone.utc)
+    """
+    if on is None or at is None or offset is None:
+        return None
+    midnight = datetime(on.year, on.month, on.day, tzinfo=UTC)
+    return midnight + timedelta(seconds=at, minutes=-offset)
 
 
 def age(written: str | None) -> float | None:

@@ -109,6 +109,11 @@ def _may_be_bare(head: bytes) -> bool:
     )
 
 
+def _looks_explicit(vr: bytes) -> bool:
+    """Say whether two bytes are capitals, as pydicom does to tell how a data set is encoded."""
+    return vr.isalpha() and vr.isupper()
+
+
 class _Walker:
     """A window over one file; what lies beyond it is read only when the walk gets there."""
 
@@ -145,7 +150,7 @@ class _Walker:
     def data_set(self, at: int, meta: Elements, syntax: str, wanted: Wanted) -> Structure:
         """Walk the data set."""
         is_implicit = syntax == IMPLICIT
-        if is_implicit != (self._take(at, 6)[4:] not in _START):
+        if is_implicit == _looks_explicit(self._take(at, 6)[4:]):
             raise Declined("SYNTAX")
         found: Elements = {}
         walk = self._implicit if is_implicit else self._explicit
@@ -369,7 +374,7 @@ class _Walker:
         if limit is not None and limit - at < 8:
             return
         head = self._need(at, 8)
-        if head[:2] != b"\xfe\xff" and is_implicit != (head[4:6] not in _START):
+        if head[:2] != b"\xfe\xff" and is_implicit == _looks_explicit(head[4:6]):
             raise Declined("SYNTAX")
 
     def _tag(self, at: int) -> int:
