@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -69,7 +69,7 @@ class Edge:
     pseudonyms: Pseudonyms
     state: Path
     cut: str | None
-    scanning: Scanning = Scanning()
+    scanning: Scanning = field(default_factory=Scanning)
 
     @property
     def cut_date(self) -> date:
