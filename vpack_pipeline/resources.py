@@ -8,6 +8,8 @@ from pathlib import Path
 import dagster as dg
 
 from vpack_pipeline import study
+from vpack_pipeline.errors import Problem, UsageError
+from vpack_pipeline.io.edge import Scanning
 from vpack_pipeline.io.project import ProjectFolder
 
 
@@ -16,8 +18,21 @@ class Project(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     root: str = ""
     """Empty: VPACK_ROOT, else the nearest folder above that holds data/sites."""
+    scan_engine: str = ""
+    """Who reads the image headers: see ``vpack scan --engine``. Empty: VPACK_SCAN_ENGINE."""
+    scan_prefetch: int = 0
+    """Threads that read heads ahead. 0: VPACK_SCAN_PREFETCH."""
 
     def open(self) -> ProjectFolder:
         """Find the project root."""
         given = Path(self.root) if self.root else None
-        return ProjectFolder(study.find_root(given, os.environ.get("VPACK_ROOT"), Path.cwd()))
+        root = study.find_root(given, os.environ.get("VPACK_ROOT"), Path.cwd())
+        engine = self.scan_engine or os.environ.get("VPACK_SCAN_ENGINE", "")
+        return ProjectFolder(root, Scanning(engine, self.scan_prefetch or _prefetch()))
+
+
+def _prefetch() -> int:
+    written = os.environ.get("VPACK_SCAN_PREFETCH", "0")
+    if not written.isdecimal() or int(written) > 64:
+        raise UsageError(Problem("VPACK_SCAN_PREFETCH", "is no number of threads", "give 0 to 64"))
+    return int(written)

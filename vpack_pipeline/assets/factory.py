@@ -151,8 +151,12 @@ def report(
     bench: Bench,
     key_figures: KeyFigures | None,
     seconds: float,
+    seen: Mapping[str, Any] | None = None,
 ) -> dg.MaterializeResult[Any]:
-    """Tell Dagster and the progress log what was made: counts and digests, never values."""
+    """Tell Dagster and the progress log what was made: counts and digests, never values.
+
+    ``seen`` holds what the step saw and no table says, such as how many files it read.
+    """
     receipt = made.receipt
     progress.info(
         contract.asset,
@@ -169,6 +173,7 @@ def report(
         "cut": receipt.cut,
         "kept": made.kept,
         **(_figures(bench, contract, receipt, key_figures)),
+        **(seen or {}),
         **_lineage(contract),
     }
     return dg.MaterializeResult(

@@ -105,9 +105,11 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     import dagster as dg
 
     from vpack_pipeline.assets.bench import dependencies
+    from vpack_pipeline.assets.cohort import scan_progress
     from vpack_pipeline.assets.factory import AS_OF_TAG, progress
     from vpack_pipeline.automation import JOB
     from vpack_pipeline.cli.home import dagster_home
+    from vpack_pipeline.cli.scan import ScanLines, listener
     from vpack_pipeline.definitions import build_defs
     from vpack_pipeline.partitions import SITES
     from vpack_pipeline.resources import Project
@@ -116,6 +118,9 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     progress.setLevel(logging.INFO)
     progress.propagate = False
     progress.addHandler(lines)
+    scanned = ScanLines(listener())
+    scan_progress.setLevel(logging.INFO if not quiet else logging.CRITICAL)
+    scan_progress.addHandler(scanned)
     try:
         with dagster_home(root), dg.DagsterInstance.get() as instance:
             if not instance.has_dynamic_partition(str(SITES.name), site):
@@ -134,6 +139,7 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
         return Ran(result.success, *_pack_of(result), lines)
     finally:
         progress.removeHandler(lines)
+        scan_progress.removeHandler(scanned)
 
 
 def _pack_of(result: Any) -> tuple[str | None, str]:

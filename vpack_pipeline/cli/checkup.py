@@ -283,9 +283,11 @@ def _hints(
     pseudonyms: Pseudonyms,
 ) -> None:
     """Say where identifiers match nothing, and whether padding or case would make them match."""
-    from vpack_pipeline.io.dicom.state import read_headers
+    from vpack_pipeline.io.dicom.state import scan_headers
 
-    headers = read_headers(folder.root / "data" / "state" / loaded.site.site_id)
+    scanned = scan_headers(folder.root / "data" / "state" / loaded.site.site_id)
+    names = ("default_case_id", "accession_id", "study_id", "patient_id")
+    headers = scanned.select(*names).collect()
     cases = {pseudonyms.case(v) for v in _cells(forms, "cases", "case_id")}
     if "cases" not in loaded.site.inputs:
         cases = set(headers["default_case_id"].drop_nulls())

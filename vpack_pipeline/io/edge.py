@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -40,6 +40,21 @@ class Narrowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Scanning:
+    """How this machine scans the archive: no table depends on it.
+
+    ``engine``: as ``io.dicom.engines.choose`` names it. ``prefetch``: threads of each worker that
+    read heads ahead; 0 for a local disk. ``is_deep``: every header is read again. ``listener`` is
+    told of the progress.
+    """
+
+    engine: str = ""
+    prefetch: int = 0
+    is_deep: bool = False
+    listener: Callable[[Any], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """One site of one study, at one cut, on one machine.
 
@@ -54,6 +69,7 @@ class Edge:
     pseudonyms: Pseudonyms
     state: Path
     cut: str | None
+    scanning: Scanning = field(default_factory=Scanning)
 
     @property
     def cut_date(self) -> date:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vpack_pipeline import study as studies
 from vpack_pipeline.errors import Problem, SecretError
-from vpack_pipeline.io.edge import Edge
+from vpack_pipeline.io.edge import Edge, Scanning
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.warehouse import Warehouse
 
@@ -24,6 +24,7 @@ class ProjectFolder:
     """One project root."""
 
     root: Path
+    scanning: Scanning = field(default_factory=Scanning)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -56,6 +57,7 @@ class ProjectFolder:
             pseudonyms=Pseudonyms(read_secret(loaded), site.identifiers, site.issuer),
             state=self.state(site.site_id),
             cut=cut,
+            scanning=self.scanning,
         )
 
 

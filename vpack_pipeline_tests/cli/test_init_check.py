@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -493,14 +494,17 @@ def scanned(vpack: Shell, **identifiers: str) -> Pseudonyms:
         "patient_id": ids.patient(identifiers["patient"]),
         "default_case_id": ids.case(identifiers["study"]),
     }
-    folder = edge.state / state.FOLDER
-    folder.mkdir()
-    headers = {name: [row.get(name)] for name in state.HEADERS}
-    pl.DataFrame(headers, schema=state.HEADERS).write_parquet(folder / "headers.parquet")
     path = os.fsencode(vpack.root / "data/dicom/harbour/one.dcm")
     entry = {"file_id": ids.path("one.dcm"), "path": path}
-    manifest = {name: [entry.get(name)] for name in state.MANIFEST}
-    pl.DataFrame(manifest, schema=state.MANIFEST).write_parquet(folder / "manifest.parquet")
+    given = row | entry | {"version": "1:1", "shard": "1"}
+
+    def frame(schema: Mapping[str, Any]) -> pl.DataFrame:
+        return pl.DataFrame({name: [given.get(name)] for name in schema}, schema=schema)
+
+    with state.locked(edge.state) as folder:
+        state.write_frame(state.shard_folder(folder) / "1.parquet", frame(state.HEADERS))
+        state.write_frame(state.shard_folder(folder) / "index.parquet", frame(state.INDEX))
+        state.write_frame(folder / "manifest.parquet", frame(state.MANIFEST))
     return ids
 
 

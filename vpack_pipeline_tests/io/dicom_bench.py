@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from vpack_pipeline import contracts
 from vpack_pipeline.io import cohort
-from vpack_pipeline.io.dicom import scanner
+from vpack_pipeline.io.dicom import scanner, state
 from vpack_pipeline.io.dicom.scanner import Scan
-from vpack_pipeline.io.edge import Edge, Loaded
+from vpack_pipeline.io.edge import Edge, Loaded, Scanning
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import FolderSource, IdentifierForm, InputForm, Site
@@ -166,8 +166,14 @@ class Bench:
         (self.root / "state").mkdir(exist_ok=True)
         (self.root / "state" / "published_cuts.json").write_text(json.dumps(cuts))
 
-    def scan(self, cut: str | None = None) -> Scan:
-        return scanner.scan(self.edge(cut), clock=lambda: self.now)
+    def scan(self, cut: str | None = None, **scanning: Any) -> Scan:
+        edge = replace(self.edge(cut), scanning=Scanning(**scanning))
+        return scanner.scan(edge, clock=self.tick)
+
+    def tick(self) -> int:
+        """A clock of which no two readings are the same."""
+        self.now += 1
+        return self.now
 
     def outcomes(self, cut: str | None = None) -> dict[str, str]:
         """File → outcome, by the file's path in the archive."""
@@ -179,9 +185,11 @@ class Bench:
         return {names.get(i, "(gone)"): outcome for i, outcome in rows}
 
     def row(self, relative: str = "a.dcm") -> dict[str, Any]:
-        """The scanner's row of one file."""
+        """The scanner's row of one file, with its header row."""
         found = self.scan().files.filter(pl.col("file_id") == self.file_id(relative))
-        return found.row(0, named=True)
+        headers = state.read_headers(self.root / "state")
+        wide = headers.drop(*(set(state.THIN) - set(state.KEY)))
+        return found.join(wide, on=state.KEY).row(0, named=True)
 
     def call(self, table: str, cut: str | None = None, **frames: pl.DataFrame) -> Any:
         """Call a table's function with only what its contract declares in sight."""

@@ -6,6 +6,7 @@ import errno
 import io
 import logging
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from pydicom.sequence import Sequence
 
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.io.dicom import ledger, scanner, state
+from vpack_pipeline.io.dicom.archive import OpenFile
+from vpack_pipeline.io.dicom.header import HeaderReader
 from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
 from vpack_pipeline.site import DicomwebSource, FolderSource, IdentifierForm
 
@@ -76,8 +79,8 @@ def test_a_file_that_becomes_a_pipe_or_link_before_it_is_opened_has_vanished(
         bench.add(name, ord(name[0]))
     walked = scanner.archive.walk
 
-    def swap(root: Path, source: int) -> Any:
-        entries = walked(root, source)
+    def swap(*given: Any) -> Any:
+        entries = list(walked(*given))
         for name in ("b.dcm", "c.dcm", "d.dcm"):
             (bench.archive / name).unlink()
         os.mkfifo(bench.archive / "b.dcm")
@@ -127,7 +130,7 @@ def test_no_failure_of_the_reader_stops_the_scan(
     def fail(*_: Any) -> None:
         raise raised
 
-    monkeypatch.setattr(scanner.HeaderReader, "read", fail)
+    monkeypatch.setattr(HeaderReader, "read", fail)
     row = bench.row()
     assert (row["outcome"], row["detail"]) == expected
 
@@ -181,6 +184,21 @@ def test_two_files_that_are_not_duplicates_are_never_read_whole(
 # --- increments ---------------------------------------------------------------------------------
 
 
+def stored(bench: Bench) -> list[Path]:
+    """All files of the scanner's state."""
+    return [p for p in (bench.root / "state" / "images").rglob("*") if p.is_file()]
+
+
+def shards_of(bench: Bench) -> list[Path]:
+    return [p for p in stored(bench) if p.parent.parent.name == "headers" and p.stem != "index"]
+
+
+def forget(bench: Bench) -> None:
+    """Lose what may be lost: the next scan reads everything."""
+    (bench.root / "state" / "images" / "manifest.parquet").unlink()
+    shutil.rmtree(bench.root / "state" / "images" / "headers")
+
+
 def grow(bench: Bench) -> None:
     for number in range(1, 7):
         bench.add(f"s{number % 2}/{number}.dcm", number, KVP=str(100 + number))
@@ -191,11 +209,11 @@ def test_an_unchanged_archive_is_not_read_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     grow(bench)
     first = bench.scan()
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "state" / "images").iterdir()}
+    before = {p: p.stat().st_mtime_ns for p in stored(bench)}
     second = bench.scan()
     assert (first.read, second.read) == (7, 0)
     assert second.files.equals(first.files)
-    after = {p: p.stat().st_mtime_ns for p in (tmp_path / "state" / "images").iterdir()}
+    after = {p: p.stat().st_mtime_ns for p in stored(bench)}
     assert after == before
 
 
@@ -208,8 +226,7 @@ def test_an_incremental_scan_gives_what_a_full_scan_gives(tmp_path: Path) -> Non
     bench.add("s1/twin.dcm", 2, KVP="102")  # a copy of s0/2.dcm
     (bench.archive / "s1" / "3.dcm").unlink()
     incremental = bench.tables()
-    for name in ("manifest.parquet", "headers.parquet"):
-        (tmp_path / "state" / "images" / name).unlink()
+    forget(bench)
     assert bench.scan().read == 8
     full = bench.tables()
     assert all(full[name].equals(incremental[name]) for name in full)
@@ -246,7 +263,8 @@ def test_another_identifier_rule_reads_everything_again_and_nothing_is_new(tmp_p
     bench.identifiers = {"patient": IdentifierForm(case="lower")}
     found = bench.scan()
     assert (found.read, found.deferred, found.files.height) == (7, 0, 7)
-    assert set(found.files.drop_nulls("patient_id")["patient_id"]) == {bench.ids.patient("p1")}
+    headers = state.read_headers(tmp_path / "state")
+    assert set(headers.drop_nulls("patient_id")["patient_id"]) == {bench.ids.patient("p1")}
 
 
 def test_another_parser_under_which_a_header_ends_elsewhere_makes_no_file_new(
@@ -257,8 +275,8 @@ def test_another_parser_under_which_a_header_ends_elsewhere_makes_no_file_new(
     bench.scan()
     bench.publish(CUT)
     monkeypatch.setattr(scanner.states, "parser_of", lambda _: "another")
-    digest = scanner.OpenFile.digest
-    monkeypatch.setattr(scanner.OpenFile, "digest", lambda self, _: digest(self, 99)[::-1])
+    digest = OpenFile.digest
+    monkeypatch.setattr(OpenFile, "digest", lambda self, _: digest(self, 99)[::-1])
     found = bench.scan()
     assert (found.read, found.deferred, found.files.height) == (7, 0, 7)
 
@@ -397,14 +415,14 @@ def test_a_folder_that_cannot_be_listed_stops_the_scan(
     bench = Bench(tmp_path)
     bench.add("a.dcm")
     bench.add("closed/b.dcm", 2)
-    scandir = os.scandir
+    opened = os.open
 
-    def refuse(path: Any) -> Any:
-        if str(path).endswith("closed"):
-            raise PermissionError(errno.EACCES, "no", str(path))
-        return scandir(path)
+    def refuse(path: Any, *rest: Any, **more: Any) -> int:
+        if os.fsencode(path).endswith(b"closed"):
+            raise PermissionError(errno.EACCES, "no", path)
+        return opened(path, *rest, **more)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert "cannot be listed" in refusal(bench)
 
 
@@ -450,19 +468,47 @@ def test_a_published_cut_whose_headers_are_lost_is_refused(tmp_path: Path) -> No
     bench.publish(CUT)
     (bench.archive / "1.dcm").unlink()
     bench.scan(LATER)
-    (tmp_path / "state" / "images" / "headers.parquet").unlink()
+    shutil.rmtree(tmp_path / "state" / "images" / "headers")
     assert "1 image files that it knew are gone" in refusal(bench, CUT)
     assert bench.scan(LATER).files.height == 2
 
 
-def test_a_damaged_cache_only_costs_a_full_scan(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", ["manifest.parquet", "headers/*/index.parquet"])
+def test_a_damaged_cache_is_made_anew_from_the_shards(tmp_path: Path, lost: str) -> None:
+    bench = Bench(tmp_path)
+    grow(bench)
+    before = bench.tables()
+    (path,) = (tmp_path / "state" / "images").glob(lost)
+    path.write_bytes(b"PAR1 nonsense")
+    found = bench.scan()
+    assert (found.read, found.taken_up) == ((0, 7) if "manifest" in lost else (0, 0))
+    assert all(bench.tables()[n].equals(frame) for n, frame in before.items())
+    assert bench.scan().taken_up == 0
+
+
+def test_a_damaged_shard_costs_the_reading_of_its_files(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     grow(bench)
     before = bench.scan().files
-    (tmp_path / "state" / "images" / "manifest.parquet").write_bytes(b"PAR1 nonsense")
+    (shard,) = shards_of(bench)
+    shard.unlink()
     found = bench.scan()
     assert found.read == 7
     assert found.files.equals(before)
+
+
+def test_a_lost_index_does_not_lose_what_a_closed_cut_knew(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    grow(bench)
+    before = bench.tables(CUT)
+    bench.publish(CUT)
+    (bench.archive / "s1" / "3.dcm").unlink()
+    bench.add("s1/1.dcm", 1, KVP="80")
+    bench.scan(LATER)
+    (index,) = (tmp_path / "state" / "images").glob("headers/*/index.parquet")
+    index.unlink()
+    again = bench.tables(CUT)
+    assert all(again[n].equals(before[n]) for n in before)
 
 
 # --- privacy ------------------------------------------------------------------------------------
@@ -491,8 +537,9 @@ def test_the_state_is_for_its_owner_only(tmp_path: Path) -> None:
     bench.add("a.dcm")
     bench.scan()
     folder = tmp_path / "state" / "images"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in folder.iterdir())
+    modes = {p: stat.S_IMODE(p.stat().st_mode) for p in (folder, *folder.rglob("*"))}
+    assert len(modes) > 6
+    assert all(mode == (0o700 if p.is_dir() else 0o600) for p, mode in modes.items())
 
 
 def canary_image(number: int, **elements: Any) -> Dataset:
@@ -560,7 +607,7 @@ def test_no_identifier_leaves_the_first_read(
         "BAD_CHARSET",
     } <= outcomes
     written = [frame.write_csv() for frame in tables.values()]
-    for path in (tmp_path / "state" / "images").glob("*.parquet"):
+    for path in (tmp_path / "state" / "images").rglob("*.parquet"):
         frame = pl.read_parquet(path)
         if "path" in frame.columns:  # the only place where a real path stands
             assert path.name == "manifest.parquet"

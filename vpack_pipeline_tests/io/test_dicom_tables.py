@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def test_header_rows_that_the_state_has_lost_are_asked_for(tmp_path: Path) -> No
     bench = Bench(tmp_path)
     bench.add("a.dcm")
     frames = bench.tables()
-    (tmp_path / "state" / "images" / "headers.parquet").unlink()
+    shutil.rmtree(tmp_path / "state" / "images" / "headers")
     with pytest.raises(InputError, match="materialize cohort/files again"):
         bench.call("instances", **frames)
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import stat
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import polars as pl
 
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.io.dicom import structure
@@ -24,22 +28,42 @@ from vpack_pipeline.site import FolderSource
 MAX_DIGESTED: Final = 16 * 1024 * 1024
 _UNPARSED: Final = 64 * 1024
 _CHUNK: Final = 1024 * 1024
-_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
+_REMOTE: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "gpfs", "beegfs", "9p", "afs", "glusterfs"}
+)
+_ROWS: Final = 50_000
+_OWNED: Final = 3
+"""Levels below a source at which a folder belongs to one part of the archive."""
+
+LISTED: Final[Mapping[str, Any]] = {
+    "source": pl.Int64,
+    "path": pl.Binary,
+    "dev": pl.UInt64,
+    "inode": pl.UInt64,
+    "bytes": pl.Int64,
+    "mtime_ns": pl.Int64,
+    "ctime_ns": pl.Int64,
+}
+"""One row per regular file: the number of its source (from 1), where it lies, its change key."""
+_Row = tuple[bytes, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One regular file: the number of its source (from 1), its path in it, and its change key."""
+class Part:
+    """One of ``count`` parts of an archive, by number from 1, for a scheduler of one's own.
 
-    source: int
-    relative: str
-    path: bytes
-    dev: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
+    A folder three levels below a source belongs to one part with all that it holds; a file that
+    lies higher belongs to a part by itself.
+    """
+
+    number: int
+    count: int
+
+    def holds(self, path: bytes) -> bool:
+        """Say whether a folder or file of this path below its source belongs to the part."""
+        return zlib.crc32(path) % self.count == self.number - 1
 
 
 def roots(edge: Edge) -> list[Path]:
@@ -77,16 +101,24 @@ def roots(edge: Edge) -> list[Path]:
     return found
 
 
-def walk(root: Path, source: int) -> list[Entry]:
-    """List the regular files below a folder, sorted by path.
+def walk(root: Path, source: int, part: Part | None = None) -> Iterator[pl.DataFrame]:
+    """List the regular files below a folder, or those of one part, in frames of :data:`LISTED`.
 
     Raises
     ------
     InputError
         A folder cannot be listed: what it holds would be missing without a trace.
     """
+    mounts = Path("/proc/self/mountinfo")
+    remote = remote_devices(mounts.read_text(errors="replace") if mounts.exists() else "")
+    nothing = pl.lit(0, pl.UInt64)
+    is_remote = pl.col("dev").is_in(sorted(remote))
+    numbers = [
+        pl.when(is_remote).then(nothing).otherwise(pl.col(n)).alias(n) for n in ("inode", "dev")
+    ]
     try:
-        found = list(_walk(root, source))
+        for frame in _framed(_walk(os.fsencode(root), part), source):
+            yield frame.with_columns(numbers) if remote else frame
     except PermissionError:
         problem = Problem(
             f"sources[{source}]",
@@ -94,37 +126,100 @@ def walk(root: Path, source: int) -> list[Entry]:
             "let the account that builds packs list every folder of the archive",
         )
         raise InputError(problem) from None
-    return sorted(found, key=lambda e: e.path)
 
 
-def _walk(root: Path, source: int) -> Iterator[Entry]:
-    base = os.fspath(root)
-    folders = [base]
+def remote_devices(mountinfo: str) -> frozenset[int]:
+    """Give the device numbers of network shares: they change when a share is mounted again.
+
+    Parameters
+    ----------
+    mountinfo : as the kernel's proc(5) writes it
+
+    Examples
+    --------
+    >>> line = "36 35 0:52 / /mnt/pacs rw,noatime - nfs4 server:/pacs rw"
+    >>> remote_devices(line) == {os.makedev(0, 52)}
+    True
+    """
+    found = set()
+    for line in mountinfo.splitlines():
+        mount, _, kind = line.partition(" - ")
+        if kind.split(" ")[0] in _REMOTE or kind.startswith("fuse."):
+            major, _, minor = mount.split(" ")[2].partition(":")
+            found.add(os.makedev(int(major), int(minor)))
+    return frozenset(found)
+
+
+def _framed(rows: Iterator[_Row], source: int) -> Iterator[pl.DataFrame]:
+    while chunk := list(itertools.islice(rows, _ROWS)):
+        path, dev, inode, size, mtime, ctime = zip(*chunk, strict=True)
+        columns = (path, dev, inode, size, mtime, ctime)
+        names = ("path", *(n for n in LISTED if n not in {"source", "path"}))
+        yield pl.DataFrame(
+            [pl.Series(n, c, LISTED[n]) for n, c in zip(names, columns, strict=True)]
+        ).select(pl.lit(source, LISTED["source"]).alias("source"), *names)
+
+
+def _walk(root: bytes, part: Part | None) -> Iterator[_Row]:
+    folders = [(root, 0)]
     while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    yield _entry(entry, base, source)
+        folder, depth = folders.pop()
+        try:
+            # Opened before it is listed: a folder that became a link is not followed.
+            handle = os.open(folder, OPEN | os.O_DIRECTORY)
+        except OSError as error:
+            if error.errno in _GONE and folder != root:
+                continue  # what it held has vanished with it
+            raise
+        try:
+            yield from _list(handle, folder, depth, root, part, folders)
+        finally:
+            os.close(handle)
 
 
-def _entry(entry: os.DirEntry[str], base: str, source: int) -> Entry:
-    relative = entry.path[len(base) :].lstrip("/")
+def _list(
+    handle: int,
+    folder: bytes,
+    depth: int,
+    root: bytes,
+    part: Part | None,
+    folders: list[tuple[bytes, int]],
+) -> Iterator[_Row]:
+    """Give the files of one folder, and add its folders to those still to be listed."""
+    start = folder.rstrip(b"/") + b"/"
+    below = len(root.rstrip(b"/")) + 1
+    is_shared = part is not None and depth < _OWNED
+    with os.scandir(handle) as entries:
+        for entry in entries:
+            path = start + entry.name.encode("utf-8", "surrogateescape")
+            if entry.is_dir(follow_symlinks=False):
+                if depth + 1 != _OWNED or part is None or part.holds(path[below:]):
+                    folders.append((path, depth + 1))
+            elif entry.is_file(follow_symlinks=False):
+                if is_shared and part is not None and not part.holds(path[below:]):
+                    continue
+                try:
+                    seen = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # it goes on as a file that cannot be opened: VANISHED
+                    yield path, 0, 0, 0, 0, 0
+                    continue
+                yield (
+                    path,
+                    seen.st_dev,
+                    seen.st_ino,
+                    seen.st_size,
+                    seen.st_mtime_ns,
+                    seen.st_ctime_ns,
+                )
+
+
+def change_key(path: bytes) -> tuple[int, int, int, int, int] | None:
+    """Give dev, inode, bytes, mtime_ns and ctime_ns of a path as it is now; None if it is gone."""
     try:
-        seen = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # it goes on as a file that cannot be opened: VANISHED
-        return Entry(source, relative, os.fsencode(entry.path), 0, 0, 0, 0, 0)
-    return Entry(
-        source,
-        relative,
-        os.fsencode(entry.path),
-        seen.st_dev,
-        seen.st_ino,
-        seen.st_size,
-        seen.st_mtime_ns,
-        seen.st_ctime_ns,
-    )
+        seen = os.lstat(path)
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
 class OpenFile:
@@ -139,7 +234,7 @@ class OpenFile:
     def __init__(self, path: bytes) -> None:
         self._handle = -1
         try:
-            self._handle = os.open(path, _OPEN)
+            self._handle = os.open(path, OPEN)
             seen = os.fstat(self._handle)
         except OSError as error:
             self.close()

@@ -49,11 +49,9 @@ def current(ledger: pl.DataFrame) -> pl.DataFrame:
 
 def visible(ledger: pl.DataFrame, cut: str) -> pl.DataFrame:
     """Select the versions that a cut knows: first seen by then, and not vanished by then."""
-    at = _order(cut)
-    return ledger.filter(
-        (_ordered("first_seen") <= at)
-        & (pl.col("vanished").is_null() | (_ordered("vanished") > at))
-    )
+    began = pl.col("first_seen").is_in(_until(ledger["first_seen"], cut))
+    ended = pl.col("vanished").is_in(_until(ledger["vanished"], cut))
+    return ledger.filter(began & ~ended.fill_null(False))
 
 
 def record(ledger: pl.DataFrame, seen: pl.DataFrame, cut: str) -> pl.DataFrame:
@@ -73,6 +71,8 @@ def record(ledger: pl.DataFrame, seen: pl.DataFrame, cut: str) -> pl.DataFrame:
     open_now = current(ledger)
     gone = open_now.join(seen, on=KEY, how="anti").select(*KEY, gone=pl.lit(True))
     new = seen.join(open_now, on=KEY, how="anti")
+    if gone.is_empty() and new.is_empty():
+        return ledger
     # A file that is back: an end that a later cut had recorded may not overlap its new start.
     back = new.select("file_id", back=pl.lit(True)).unique()
     at = _order(cut)
@@ -98,6 +98,11 @@ def record(ledger: pl.DataFrame, seen: pl.DataFrame, cut: str) -> pl.DataFrame:
     )
     is_sound = pl.col("vanished").is_null() | (_ordered("vanished") > _ordered("first_seen"))
     return pl.concat([closed.filter(is_sound), started]).sort(*KEY, "first_seen")
+
+
+def _until(cuts: pl.Series, cut: str) -> list[str]:
+    """Select the cuts up to one of them: there are few, however many files they know."""
+    return [c for c in cuts.drop_nulls().unique().to_list() if moment(c) <= moment(cut)]
 
 
 def _ordered(column: str) -> pl.Expr:

@@ -1,35 +1,32 @@
 """The scan: every file of the archive with one outcome, unchanged files without reading them.
 
-A full and an incremental scan give the same rows. What does not belong here: what a header means
-(``header``), what a cut knows (``ledger``), the tables (``cohort.images``).
+A full and an incremental scan give the same rows. What does not belong here: what has to be read
+(``increment``), who reads it (``engines``), what a cut knows (``ledger``), which of two files with
+one UID counts (``duplicates``), the tables (``cohort.images``).
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.io.deliveries import published_cuts
-from vpack_pipeline.io.dicom import archive, fields, ledger
+from vpack_pipeline.io.dicom import archive, duplicates, engines, increment, ledger, shards
 from vpack_pipeline.io.dicom import state as states
-from vpack_pipeline.io.dicom.archive import Entry, OpenFile
-from vpack_pipeline.io.dicom.header import Header, HeaderReader
-from vpack_pipeline.io.dicom.outcomes import (
-    COPY,
-    NO_IMAGE_ARCHIVE,
-    PARSED,
-    READ_FAILURES,
-    SET_ASIDE,
-    HeaderError,
-)
-from vpack_pipeline.io.dicom.state import CHANGE_KEY, HEADERS, MANIFEST, State
+from vpack_pipeline.io.dicom.archive import Part
+from vpack_pipeline.io.dicom.increment import FRESH, SLOTS, Deep, Plan
+from vpack_pipeline.io.dicom.outcomes import NO_IMAGE_ARCHIVE
+from vpack_pipeline.io.dicom.progress import Tracker
+from vpack_pipeline.io.dicom.reading import FileReader
+from vpack_pipeline.io.dicom.shards import Reader, Task
+from vpack_pipeline.io.dicom.state import KEY, Last, State
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.identity import Pseudonyms
 
@@ -37,31 +34,35 @@ LARGEST_LOSS: Final = 0.5
 """Share of a source's known files that may be gone before the scan stops."""
 ACCEPT_LOSS: Final = "accept-vanished"
 """A file of this name in the scanner's state lets one scan take any loss for a clean-up."""
-SETTLING_NS: Final = 120 * 10**9
-"""What was modified so shortly before the walk may have been written to since in the same tick."""
-KEY: Final = ["file_id", "version"]
+
+Clock = Callable[[], int]
+"""Nanoseconds. It decides only whether a file is read again, never what a table says."""
+ReaderOf = Callable[[Pseudonyms], Reader]
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
     """One scan, as one cut knows it.
 
-    ``files``: the columns of the state's header rows and ``first_seen`` (a cut), one row per file.
+    ``files``: the columns of ``state.THIN`` and ``first_seen`` (a cut), one row per file.
     ``deferred``: files or new versions that came after the cut was closed. ``read``: files opened.
+    ``taken_up``: files that an unfinished scan, or one of a part, had read before.
     """
 
     files: pl.DataFrame
     deferred: int
     read: int
+    taken_up: int
 
 
-def scan(edge: Edge, *, clock: Callable[[], int] = time.time_ns) -> Scan:
+def scan(edge: Edge, *, clock: Clock = time.time_ns, reader: ReaderOf = FileReader) -> Scan:
     """Bring the site's state up to the archive and give what the edge's cut knows.
 
     Parameters
     ----------
-    edge : gives sources, state, pseudonyms and cut
-    clock : nanoseconds; decides only whether a file is read again, never what a table says
+    edge : gives sources, state, pseudonyms, cut, and how to scan
+    clock : decides which files have settled
+    reader : importable by name in another process
 
     Raises
     ------
@@ -72,47 +73,161 @@ def scan(edge: Edge, *, clock: Callable[[], int] = time.time_ns) -> Scan:
     if edge.cut is None:
         raise ValueError("the cut is not fixed yet")
     published = published_cuts(edge)
+    is_open = not ledger.is_closed(edge.cut, published)
     with states.locked(edge.state) as folder:
-        old = states.load(folder, is_published=bool(published))
-        started = clock()
-        entries = _entries(edge)
-        _refuse_loss(folder, old.ledger, entries)
-        stored, read = _refresh(edge, old, entries, started)
-        _refuse_no_dicom(stored, len(edge.site.sources))
-        seen = stored.manifest.select("file_id", "source", "version")
-        known = stored.ledger
-        if not ledger.is_closed(edge.cut, published):
-            known = ledger.record(known, seen, edge.cut)
-        deferred = seen.join(ledger.current(known), on=KEY, how="anti").height
+        stored = states.load(folder, is_published=bool(published))
+        work = _Work(edge, folder, clock, reader)
+        old = work.reindexed(stored)
+        last = _next(old.last, edge.cut) if is_open else old.last
+        is_new_cut = old.last is not None and last is not None and last.cut != old.last.cut
+        slot = last.slot if is_new_cut and last is not None else None
+        deep = Deep(edge.scanning.is_deep, slot)
+        planned = work.plan(old.manifest, old.index, deep)
+        _refuse_loss(folder, old.ledger, planned.files)
+        fresh, n_read = work.read(planned, old)
+        _refuse_no_dicom(planned, fresh, len(edge.site.sources))
+        new = increment.advance(old, planned, fresh, work.parser, whole=deep.is_whole)
+        seen = new.manifest.select("file_id", "source", "version")
+        known = ledger.record(new.ledger, seen, edge.cut) if is_open else new.ledger
+        deferred = 0 if is_open else _deferred(seen, known)
         visible = ledger.visible(known, edge.cut).select(*KEY, "first_seen")
-        files, headers = _settle(visible, stored.headers, stored.manifest)
-        states.save(folder, old, _trimmed(State(stored.manifest, headers, known)))
-        (folder / ACCEPT_LOSS).unlink(missing_ok=True)
+        files = new.index.join(visible, on=KEY, how="inner").drop("shard")
+        files, contents = duplicates.settle(files, new.contents, new.manifest)
+        new = State(new.manifest, new.index, contents, known, last)
+        _store(folder, stored, new)
     _refuse_none(files, visible, edge.cut, deferred)
-    return Scan(files.sort("file_id"), deferred, read)
+    return Scan(files.sort("file_id"), deferred, n_read, fresh.height - n_read)
 
 
-def _entries(edge: Edge) -> pl.DataFrame:
-    """List the archive: the manifest's columns that a walk can fill."""
-    rows: list[tuple[Any, ...]] = []
-    for number, root in enumerate(archive.roots(edge), start=1):
-        rows.extend(_entry_row(edge.pseudonyms, e) for e in archive.walk(root, number))
-    columns = {n: t for n, t in MANIFEST.items() if n in {"file_id", "source", *CHANGE_KEY}}
-    return pl.DataFrame(rows, schema=columns, orient="row")
+def scan_part(
+    edge: Edge, part: Part, *, clock: Clock = time.time_ns, reader: ReaderOf = FileReader
+) -> int:
+    """Read one part of the archive into shards, which the next scan takes up.
+
+    Parts may be read at once, by any scheduler, on any machines that see archive and state.
+
+    Returns
+    -------
+    how many files were read
+    """
+    with states.locked(edge.state, is_shared=True) as folder:
+        manifest, index = states.load_cache(folder)
+        work = _Work(edge, folder, clock, reader, part)
+        planned = work.plan(manifest, index, Deep())
+        empty = State(manifest, index, pl.DataFrame(), ledger.empty(), None)
+        return work.read(planned, empty)[1]
 
 
-def _entry_row(pseudonyms: Pseudonyms, e: Entry) -> tuple[Any, ...]:
-    file_id = pseudonyms.path(f"{e.source}:{e.relative}")
-    return (file_id, e.source, e.path, e.dev, e.inode, e.size, e.mtime_ns, e.ctime_ns)
+class _Work:
+    """The steps of one scan that touch the archive."""
+
+    def __init__(
+        self, edge: Edge, folder: Path, clock: Clock, reader: ReaderOf, part: Part | None = None
+    ) -> None:
+        self._edge = edge
+        self._shards = states.shard_folder(folder)
+        self._reader = reader
+        self._part = part
+        self._tracker = Tracker(edge.scanning.listener, clock)
+        self._started = clock()
+        self.parser = states.parser_of(edge)
+
+    def plan(self, manifest: pl.DataFrame, index: pl.DataFrame, deep: Deep) -> Plan:
+        """List the archive and hold it against what is known."""
+        roots = archive.roots(self._edge)
+        listed = pl.concat([pl.DataFrame(schema=archive.LISTED), *self._listed(roots)])
+        files = increment.identified(
+            listed, manifest, [os.fsencode(r) for r in roots], self._edge.pseudonyms
+        )
+        return increment.plan(files, index, self.parser, deep)
+
+    def _listed(self, roots: Sequence[Path]) -> Iterator[pl.DataFrame]:
+        for number, root in enumerate(roots, start=1):
+            for frame in archive.walk(root, number, self._part):
+                self._tracker.listed(frame.height)
+                yield frame
+
+    def read(self, planned: Plan, old: State) -> tuple[pl.DataFrame, int]:
+        """Read what has to be read, but for what lies in shards already.
+
+        Returns
+        -------
+        the rows as ``increment.FRESH``, and how many files were opened for them
+        """
+        to_read = planned.to_read
+        if to_read.is_empty():
+            self._tracker.begin(0)
+            return pl.DataFrame(schema=FRESH), 0
+        before = self._taken_up(to_read, old)
+        left = to_read.join(before, on="file_id", how="anti", maintain_order="left")
+        self._tracker.begin(left.height)
+        task = Task(
+            str(self._shards),
+            self.parser,
+            self._started,
+            self._edge.pseudonyms,
+            self._reader,
+            left.select("file_id", *archive.LISTED),
+            self._edge.scanning.prefetch,
+        )
+        engine = engines.choose(self._edge.scanning.engine, left.height)
+        written = []
+        for shard in engine.run(shards.divide(task)):
+            self._tracker.wrote(shard)
+            written.append(shard.shard)
+        fresh = shards.found(self._shards, written).select(*FRESH)
+        if fresh.height != left.height:
+            raise OSError("a shard was lost while the scan went on")
+        return pl.concat([before, fresh]), left.height
+
+    def _taken_up(self, to_read: pl.DataFrame, old: State) -> pl.DataFrame:
+        """Find what an unfinished scan left, or, where the manifest is lost, all that was read.
+
+        A finished scan leaves no shard that its index does not name: a deep check takes up only
+        what was read since.
+        """
+        known = set() if old.manifest.is_empty() else set(old.index["shard"].unique())
+        found = shards.found(self._shards, shards.names(self._shards) - known)
+        return increment.taken_up(found, to_read, self.parser)
+
+    def reindexed(self, old: State) -> State:
+        """Make a lost index anew from the shards: they hold what a closed cut may ask for."""
+        if old.ledger.is_empty() or not old.index.is_empty():
+            return old
+        found = shards.found(self._shards, shards.names(self._shards))
+        return replace(old, index=increment.reindexed(found, old.ledger, self.parser))
 
 
-def _refuse_loss(folder: Path, known: pl.DataFrame, entries: pl.DataFrame) -> None:
+def _next(last: Last | None, cut: str) -> Last:
+    """Say which slot of the deep check an open cut's scan reads: the next one at each new cut."""
+    if last is None or last.cut == cut:
+        return Last(cut, last.slot if last is not None else 0)
+    return Last(cut, (last.slot + 1) % SLOTS)
+
+
+def _deferred(seen: pl.DataFrame, known: pl.DataFrame) -> int:
+    return seen.join(ledger.current(known), on=KEY, how="anti").height
+
+
+def _store(folder: Path, old: State, new: State) -> None:
+    """Save what has changed, then remove what nothing names any more."""
+    here = states.shard_folder(folder)
+    if any(getattr(new, n) is not getattr(old, n) for n in ("manifest", "index", "ledger")):
+        new = increment.trimmed(new)
+        new = replace(new, index=shards.compacted(here, new.index))
+    states.save(folder, old, new)
+    shards.sweep(here, new.index)
+    (folder / ACCEPT_LOSS).unlink(missing_ok=True)
+
+
+def _refuse_loss(folder: Path, known: pl.DataFrame, files: pl.DataFrame) -> None:
     """Stop where most of a source has vanished: that is an unmounted share, not a clean-up."""
+    current = ledger.current(known)
+    gone = current.join(files.select("file_id"), on="file_id", how="anti")
     counted = (
-        ledger.current(known)
-        .join(entries.select("file_id", is_there=pl.lit(True)), on="file_id", how="left")
-        .group_by("source")
-        .agg(known=pl.len(), lost=pl.col("is_there").is_null().sum())
+        gone.group_by("source")
+        .agg(lost=pl.len())
+        .join(current.group_by("source").agg(known=pl.len()), on="source")
         .filter(pl.col("lost") > LARGEST_LOSS * pl.col("known"))
         .sort("source")
     )
@@ -130,202 +245,25 @@ def _refuse_loss(folder: Path, known: pl.DataFrame, entries: pl.DataFrame) -> No
         )
 
 
-def _refresh(edge: Edge, old: State, entries: pl.DataFrame, started: int) -> tuple[State, int]:
-    """Read what is new or altered; keep the rest."""
-    parser = states.parser_of(edge)
-    earlier = old.manifest.select(
-        "file_id", *(pl.col(n).alias(f"old_{n}") for n in CHANGE_KEY),
-        "version", old_parser="parser", was_settled="is_settled",
-    )  # fmt: skip
-    same = pl.all_horizontal(pl.col(n) == pl.col(f"old_{n}") for n in CHANGE_KEY)
-    joined = entries.join(earlier, on="file_id", how="left", maintain_order="left").with_columns(
-        is_same=same.fill_null(False)
-    )
-    has_row = old.headers.select(*KEY, has_row=pl.lit(True))
-    joined = joined.join(has_row, on=KEY, how="left", maintain_order="left")
-    is_kept = (
-        pl.col("is_same")
-        & pl.col("was_settled").fill_null(False)
-        & pl.col("has_row").fill_null(False)
-        & (pl.col("old_parser") == parser)
-    )
-    kept = joined.filter(is_kept)
-    to_read = joined.filter(~is_kept)
-    rows = _read_all(edge.pseudonyms, to_read)
-    fresh = pl.DataFrame(rows, schema=HEADERS, orient="row")
-    read = to_read.drop("version", "bytes").with_columns(
-        fresh["version"], fresh["outcome"], fresh["bytes"]
-    )
-    is_settled = (pl.col("mtime_ns") < started - SETTLING_NS) & ~pl.col("outcome").is_in(
-        list(READ_FAILURES)
-    )
-    manifest = pl.concat(
-        [
-            kept.with_columns(parser=pl.lit(parser), is_settled=pl.lit(True)).select(*MANIFEST),
-            read.with_columns(parser=pl.lit(parser), is_settled=is_settled).select(*MANIFEST),
-        ]
-    ).sort("file_id")
-    renamed = _renamed(to_read, fresh)
-    unaltered = to_read.filter(pl.col("is_same") & pl.col("was_settled").fill_null(False))
-    headers = _upserted(old.headers, fresh, renamed, unaltered)
-    return State(manifest, headers, _moved(old, renamed)), len(rows)
-
-
-def _renamed(to_read: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
-    """Find unchanged files to which another parser gives another version: they are not new."""
-    return (
-        to_read.select("file_id", "version", "is_same", "was_settled")
-        .with_columns(new_version=fresh["version"])
-        .filter(
-            pl.col("is_same")
-            & pl.col("was_settled").fill_null(False)
-            & (pl.col("version") != pl.col("new_version"))
-        )
-        .select(*KEY, "new_version")
-    )
-
-
-def _moved(old: State, renamed: pl.DataFrame) -> pl.DataFrame:
-    return (
-        old.ledger.join(renamed, on=KEY, how="left", maintain_order="left")
-        .with_columns(version=pl.coalesce("new_version", "version"))
-        .select(*ledger.SCHEMA)
-    )
-
-
-def _upserted(
-    headers: pl.DataFrame, fresh: pl.DataFrame, renamed: pl.DataFrame, unaltered: pl.DataFrame
-) -> pl.DataFrame:
-    """Put fresh rows in the place of old ones; of an unaltered file the content digest stays."""
-    digests = headers.join(unaltered, on=KEY, how="semi").select(*KEY, known="content_sha256")
-    fresh = (
-        fresh.join(digests, on=KEY, how="left", maintain_order="left")
-        .with_columns(content_sha256=pl.col("known"))
-        .drop("known")
-    )
-    kept = headers.join(fresh, on=KEY, how="anti").join(renamed, on=KEY, how="anti")
-    return pl.concat([kept, fresh]).sort(*KEY)
-
-
-def _read_all(pseudonyms: Pseudonyms, to_read: pl.DataFrame) -> list[tuple[Any, ...]]:
-    reader, wanted = HeaderReader(pseudonyms), fields.wanted()
-    columns = to_read.select("file_id", "source", "path", "bytes")
-    return [_read_one(reader, wanted, *row) for row in columns.iter_rows()]
-
-
-def _read_one(
-    reader: HeaderReader, wanted: Any, file_id: str, source: int, path: bytes, size: int
-) -> tuple[Any, ...]:
-    """Read one file; whatever happens, it has one outcome."""
-    digest: str | None = None
-    try:
-        with OpenFile(path) as file:
-            size = file.size
-            header, end = _read_header(reader, wanted, file)
-            digest = reader.keyed(file.digest(end))
-    except HeaderError as error:
-        header = Header(error.code, error.detail, error.field)
-    version = f"{digest or header.outcome}:{size}"
-    given = {
-        **header.columns,
-        "file_id": file_id,
-        "version": version,
-        "source": source,
-        "outcome": header.outcome,
-        "detail": header.detail,
-        "field": header.field,
-        "bytes": size,
-        "header_digest": digest,
-    }
-    return tuple(given.get(name) for name in HEADERS)
-
-
-def _read_header(reader: HeaderReader, wanted: Any, file: OpenFile) -> tuple[Header, int | None]:
-    """Walk and judge an open file; give where its header ends, None where nobody knows."""
-    try:
-        found = file.walk(wanted)
-        return reader.read(found), found.header_end
-    except HeaderError as error:
-        if error.code in READ_FAILURES:
-            raise
-        return Header(error.code, error.detail, error.field), None
-    except RecursionError:
-        return Header("DEPTH"), None
-    except MemoryError:
-        return Header("OOM"), None
-    except Exception as error:  # noqa: BLE001  one file never stops a scan; it is quarantined
-        return Header("CRASH", type(error).__name__), None
-
-
-def _refuse_no_dicom(stored: State, n_sources: int) -> None:
+def _refuse_no_dicom(planned: Plan, fresh: pl.DataFrame, n_sources: int) -> None:
     """Stop where a source holds no DICOM file at all: it is another folder than was meant."""
-    outcomes = stored.manifest.join(stored.headers, on=KEY, how="left").select("source", "outcome")
+    kept = planned.files.filter("is_kept").select("source", "outcome")
+    counted = (
+        pl.concat([kept, fresh.select("source", "outcome")])
+        .group_by("source", "outcome")
+        .agg(n=pl.len())
+    )
     problems = []
     for source in range(1, n_sources + 1):
-        found = Counter(outcomes.filter(pl.col("source") == source)["outcome"].to_list())
+        rows = counted.filter(pl.col("source") == source).select("outcome", "n").iter_rows()
+        found: dict[str, int] = dict(rows)
         if set(found) <= NO_IMAGE_ARCHIVE:
             counts = "".join(f", {n} {code}" for code, n in sorted(found.items()))
-            what = f"no DICOM file: {found.total()} files{counts}"
+            what = f"no DICOM file: {sum(found.values())} files{counts}"
             remedy = "correct `path` in site.yaml, or mount the archive"
             problems.append(Problem(f"sources[{source}]", what, remedy))
     if problems:
         raise InputError(problems)
-
-
-def _settle(
-    visible: pl.DataFrame, headers: pl.DataFrame, manifest: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Tell copies from conflicts among the files that a cut knows; keep the digests it took."""
-    files = visible.join(headers, on=KEY, how="inner")
-    is_object = pl.col("outcome").is_in([PARSED, SET_ASIDE]) & pl.col("instance_id").is_not_null()
-    twins = files.filter(is_object).filter(pl.len().over("instance_id") > 1)
-    if not twins.height:
-        return files, headers
-    taken = _digests(twins.filter(pl.col("content_sha256").is_null()), manifest)
-    headers = _with_digests(headers, taken)
-    twins = _with_digests(twins, taken)
-    # What cannot be shown to be a copy is a conflict: a file that is gone, or cannot be read.
-    is_copy = (pl.col("content_sha256").n_unique() == 1) & (
-        pl.col("content_sha256").null_count() == 0
-    )
-    judged = twins.select(
-        *KEY,
-        is_copy=is_copy.over("instance_id"),
-        is_first=(pl.col("file_id") == pl.col("file_id").min()).over("instance_id"),
-    )
-    judgement = (
-        pl.when(pl.col("is_copy").is_null() | (pl.col("is_copy") & pl.col("is_first")))
-        .then(pl.col("outcome"))
-        .when(pl.col("is_copy"))
-        .then(pl.lit(COPY))
-        .otherwise(pl.lit("DUP_SOP_CONFLICT"))
-    )
-    files = _with_digests(files, taken).join(judged, on=KEY, how="left")
-    files = files.with_columns(
-        detail=pl.when(judgement == pl.col("outcome")).then(pl.col("detail")), outcome=judgement
-    )
-    return files.drop("is_copy", "is_first"), headers
-
-
-def _digests(twins: pl.DataFrame, manifest: pl.DataFrame) -> pl.DataFrame:
-    """Take the digest of whole files, of those that are still there as they were."""
-    there = twins.select(*KEY).join(manifest.select(*KEY, "path"), on=KEY, how="inner")
-    made = [archive.digest_content(path) for path in there["path"].to_list()]
-    return there.select(*KEY).with_columns(taken=pl.Series(made, dtype=pl.String))
-
-
-def _with_digests(frame: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
-    return (
-        frame.join(taken, on=KEY, how="left", maintain_order="left")
-        .with_columns(content_sha256=pl.coalesce("content_sha256", "taken"))
-        .drop("taken")
-    )
-
-
-def _trimmed(new: State) -> State:
-    """Drop header rows that neither the archive nor any cut knows any more."""
-    asked = pl.concat([new.ledger.select(*KEY), new.manifest.select(*KEY)]).unique()
-    return replace(new, headers=new.headers.join(asked, on=KEY, how="semi").sort(*KEY))
 
 
 def _refuse_none(files: pl.DataFrame, visible: pl.DataFrame, cut: str, deferred: int) -> None:
@@ -345,8 +283,7 @@ def _refuse_none(files: pl.DataFrame, visible: pl.DataFrame, cut: str, deferred:
                 f"the cut {cut}",
                 f"{visible.height - files.height} image files that it knew are gone,"
                 " and so are their headers in the scanner's state",
-                f"restore state/{states.FOLDER}/headers.parquet from a backup, or build a later"
-                " cut",
+                f"restore state/{states.FOLDER}/headers from a backup, or build a later cut",
             )
         ]
     if problems:

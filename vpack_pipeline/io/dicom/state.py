@@ -1,9 +1,11 @@
 """The scanner's private state: what lets an unchanged file go unread, and where a file really is.
 
-Three files in the site's state: ``manifest`` (real paths and change keys: a cache), ``headers``
-(the outcome and header row of every version that a cut may still ask for) and ``first_seen`` (the
-ledger: data to back up). Identifiers stand in none of them but as pseudonyms; real paths stand in
-the manifest only. What does not belong here: what the rows mean (``scanner``, ``ledger``).
+``headers/<layout>`` holds the header rows in append-only shards (``shards``) and ``index``, which
+says in which shard the row of a version stands; ``manifest`` the real paths and change keys;
+``contents`` the digests of whole files that were taken; ``last.json`` where the deep check stands.
+All these are caches: what is lost is read again. ``first_seen`` (``ledger``) is not: it is data to
+back up. Identifiers stand in none of them but as pseudonyms; real paths stand in the manifest only.
+What does not belong here: what the rows mean (``scanner``, ``ledger``).
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import contextlib
 import fcntl
 import functools
 import hashlib
-import io
+import json
 import os
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
@@ -30,11 +33,14 @@ from vpack_pipeline.io.identity import NORMALISATION
 from vpack_pipeline.io.warehouse import write_durably
 
 _PARSER: Final = (
-    *("structure.py", "charsets.py", "values.py", "fields.py", "conversion.py", "header.py"),
+    *("structure.py", "walker.py", "by_pydicom.py", "containment.py", "reading.py"),
+    *("charsets.py", "values.py", "fields.py", "conversion.py", "header.py"),
 )
 FOLDER: Final = "images"
+KEY: Final = ["file_id", "version"]
 
-CHANGE_KEY: Final = ("dev", "inode", "path", "bytes", "mtime_ns", "ctime_ns")
+CHANGE_KEY: Final = ("dev", "inode", "bytes", "mtime_ns", "ctime_ns")
+"""With its path, what tells that a file is as it was; dev and inode are 0 on a network share."""
 MANIFEST: Final[Mapping[str, Any]] = {
     "file_id": pl.String,
     "source": pl.Int64,
@@ -59,7 +65,8 @@ HEADERS: Final[Mapping[str, Any]] = {
     "field": pl.String,
     "bytes": pl.Int64,
     "header_digest": pl.String,
-    "content_sha256": pl.String,
+    "engine": pl.String,
+    "checked": pl.String,
     "instance_id": pl.String,
     "series_id": pl.String,
     "study_id": pl.String,
@@ -71,6 +78,30 @@ HEADERS: Final[Mapping[str, Any]] = {
     "transfer_syntax_uid": pl.String,
     **dict(fields.columns()),
 }
+"""One row per version of a file. ``engine`` read the header: walker, pydicom or dicomweb, null
+where the file could not be read. ``checked``: what a second reading said: same or differs, null
+where the file was not drawn for one.
+"""
+THIN: Final[Mapping[str, Any]] = {
+    name: HEADERS[name]
+    for name in (
+        *(*KEY, "source", "outcome", "detail", "field", "bytes", "header_digest"),
+        *("engine", "checked", "instance_id", "study_id"),
+    )
+}
+"""What a scan holds of every file in memory; the rest of a header row stays on disk."""
+INDEX: Final[Mapping[str, Any]] = {**THIN, "shard": pl.String}
+CONTENTS: Final[Mapping[str, Any]] = {**dict.fromkeys(KEY, pl.String), "content_sha256": pl.String}
+
+_LAYOUT: Final = hashlib.sha256(repr(list(HEADERS.items())).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last scan of an open cut: at which cut, and which slot of the deep check it read."""
+
+    cut: str
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +109,10 @@ class State:
     """What earlier scans left."""
 
     manifest: pl.DataFrame
-    headers: pl.DataFrame
+    index: pl.DataFrame
+    contents: pl.DataFrame
     ledger: pl.DataFrame
+    last: Last | None
 
 
 def parser_of(edge: Edge) -> str:
@@ -100,17 +133,40 @@ def _code_digest() -> str:
 
 
 @contextlib.contextmanager
-def locked(state: Path) -> Iterator[Path]:
-    """Hold the scanner's folder for one scan; made with mode 700."""
-    folder = state / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(stat.S_IRWXU)
+def locked(state: Path, *, is_shared: bool = False) -> Iterator[Path]:
+    """Hold the scanner's folder, made with mode 700: alone, or with others that only add shards."""
+    folder = _made(state / FOLDER)
+    _made(folder / "headers")
+    _made(shard_folder(folder))
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield folder
     finally:
         os.close(handle)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(stat.S_IRWXU)
+    return folder
+
+
+def shard_folder(folder: Path) -> Path:
+    """Name the folder of the shards of this version's columns."""
+    return folder / "headers" / _LAYOUT
+
+
+def load_cache(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the manifest and the index; empty where they are lost. A row whose shard is gone is."""
+    manifest = _read(folder / "manifest.parquet", MANIFEST)
+    index = _read(shard_folder(folder) / "index.parquet", INDEX)
+    if index is None:
+        return _or_empty(manifest, MANIFEST), pl.DataFrame(schema=INDEX)
+    there = {p.stem for p in shard_folder(folder).iterdir()}
+    if gone := set(index["shard"].unique()) - there:
+        index = index.filter(~pl.col("shard").is_in(sorted(gone)))
+    return _or_empty(manifest, MANIFEST), index
 
 
 def load(folder: Path, *, is_published: bool) -> State:
@@ -121,11 +177,10 @@ def load(folder: Path, *, is_published: bool) -> State:
     InputError
         The ledger is damaged, or gone although other state or a published pack needs it.
     """
-    manifest = _read(folder / "manifest.parquet", MANIFEST)
-    headers = _read(folder / "headers.parquet", HEADERS)
+    manifest, index = load_cache(folder)
     path = folder / "first_seen.parquet"
     known = _read(path, ledger.SCHEMA)
-    if known is None and (path.exists() or is_published or headers is not None):
+    if known is None and (path.exists() or is_published or not index.is_empty()):
         what = "is damaged" if path.exists() else "is gone"
         raise InputError(
             Problem(
@@ -135,30 +190,75 @@ def load(folder: Path, *, is_published: bool) -> State:
             )
         )
     return State(
-        pl.DataFrame(schema=MANIFEST) if manifest is None else manifest,
-        pl.DataFrame(schema=HEADERS) if headers is None else headers,
+        manifest,
+        index,
+        _or_empty(_read(folder / "contents.parquet", CONTENTS), CONTENTS),
         ledger.empty() if known is None else known,
+        _last(folder / "last.json"),
     )
+
+
+def _last(path: Path) -> Last | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Last(str(found["cut"]), int(found["slot"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # only the deep check starts anew
 
 
 def save(folder: Path, old: State, new: State) -> None:
     """Write what has changed; the ledger last, so that it never names what has no header row."""
     parts = (
-        ("headers.parquet", old.headers, new.headers),
-        ("manifest.parquet", old.manifest, new.manifest),
-        ("first_seen.parquet", old.ledger, new.ledger),
+        (folder / "contents.parquet", old.contents, new.contents),
+        (shard_folder(folder) / "index.parquet", old.index, new.index),
+        (folder / "manifest.parquet", old.manifest, new.manifest),
+        (folder / "first_seen.parquet", old.ledger, new.ledger),
     )
-    for name, before, after in parts:
-        if not before.equals(after):
-            buffer = io.BytesIO()
-            after.write_parquet(buffer, compression="zstd")
-            write_durably(folder / name, buffer.getvalue())
+    for path, before, after in parts:
+        if before is not after:
+            write_frame(path, after)
+    if new.last is not None and new.last != old.last:
+        told = {"cut": new.last.cut, "slot": new.last.slot}
+        write_durably(folder / "last.json", json.dumps(told).encode())
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write a part of the state so that a reader sees it whole or not at all."""
+    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            frame.write_parquet(file, compression="zstd", compression_level=1, statistics=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def scan_headers(state: Path) -> pl.LazyFrame:
+    """Give the header rows that the last scan left, unread: one per version that is in the index.
+
+    The columns are those of :data:`HEADERS`; the order is not defined.
+    """
+    folder = shard_folder(state / FOLDER)
+    index = _read(folder / "index.parquet", INDEX)
+    if index is None or index.is_empty():
+        return pl.LazyFrame(schema=HEADERS)
+    live = index.select(*KEY, "shard").lazy()
+    parts = [
+        pl.scan_parquet(folder / f"{name}.parquet", hive_partitioning=False)
+        .select(*HEADERS)
+        .with_columns(shard=pl.lit(name))
+        for name in index["shard"].unique().sort()
+    ]
+    # A version may stand in two shards, once as an earlier parser read it: the index says which.
+    return pl.concat(parts).join(live, on=[*KEY, "shard"], how="semi").select(*HEADERS)
 
 
 def read_headers(state: Path) -> pl.DataFrame:
-    """Read the header rows that the last scan left; none if there was no scan."""
-    found = _read(state / FOLDER / "headers.parquet", HEADERS)
-    return pl.DataFrame(schema=HEADERS) if found is None else found
+    """Read the header rows that the last scan left, in the order of file and version."""
+    return scan_headers(state).collect().sort(*KEY)
 
 
 def resolve_path(state: Path, file_id: str) -> Path | None:
@@ -176,12 +276,16 @@ def resolve_path(state: Path, file_id: str) -> Path | None:
     return Path(os.fsdecode(found[0])) if found else None
 
 
+def _or_empty(frame: pl.DataFrame | None, schema: Mapping[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(schema=schema) if frame is None else frame
+
+
 def _read(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame | None:
     """Read a part of the state; None if it is absent, damaged or of another version."""
     if not path.exists():
         return None
     try:
-        found = pl.read_parquet(path)
+        found = pl.read_parquet(path, hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError):
         return None
     return found if found.schema == pl.Schema(schema) else None

@@ -1,0 +1,221 @@
+"""What of an archive has to be read, given what earlier scans left: joins, and no file.
+
+What does not belong here: how files are listed and read (``archive``, ``shards``), what the cut
+makes of them (``ledger``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from vpack_pipeline.io.dicom.shards import LISTED as LISTED_KEY
+from vpack_pipeline.io.dicom.state import CHANGE_KEY, INDEX, KEY, MANIFEST, State
+from vpack_pipeline.io.identity import Pseudonyms
+
+SLOTS: Final = 90
+"""Into so many parts the deep check divides the archive: one is read again at each new cut."""
+
+FRESH: Final[Mapping[str, Any]] = {**INDEX, "is_settled": pl.Boolean}
+"""One row per file that was read: what the index holds, and whether it lay still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deep:
+    """Which files a scan reads again although nothing tells that they changed."""
+
+    is_whole: bool = False
+    slot: int | None = None
+
+    def due(self) -> pl.Expr:
+        """Select the files, by their pseudonym, which is a keyed digest already."""
+        if self.is_whole or self.slot is None:
+            return pl.lit(self.is_whole)
+        number = pl.col("file_id").str.slice(0, 8).str.to_integer(base=16)
+        return number % SLOTS == self.slot
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The archive as it lies, held against what is known of it.
+
+    ``files``: one row per file: the columns of the listing, ``file_id``, and from the manifest
+    ``version``, ``parser`` (null: not known), ``is_unaltered`` (the file lies as it lay when it was
+    last read, and had settled), ``outcome`` (null: no header row) and ``is_kept``.
+    """
+
+    files: pl.DataFrame
+
+    @property
+    def to_read(self) -> pl.DataFrame:
+        """Select what has to be read."""
+        return self.files.filter(~pl.col("is_kept"))
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Say whether nothing has to be read."""
+        return bool(self.files["is_kept"].all())
+
+
+def identified(
+    listed: pl.DataFrame, manifest: pl.DataFrame, roots: Sequence[bytes], pseudonyms: Pseudonyms
+) -> pl.DataFrame:
+    """Give every listed file its pseudonym: from the manifest, or made where it is new there.
+
+    Parameters
+    ----------
+    listed : as ``archive.LISTED``
+    manifest : as :data:`MANIFEST`
+    roots : the folder of each source, in order
+
+    Returns
+    -------
+    the listing with ``file_id``, ``version``, ``parser`` and ``is_unaltered``
+    """
+    earlier = manifest.select(
+        "source",
+        "path",
+        *("file_id", "version", "parser", "is_settled"),
+        *(pl.col(n).alias(f"old_{n}") for n in CHANGE_KEY),
+    )
+    same = pl.all_horizontal(pl.col(n) == pl.col(f"old_{n}") for n in CHANGE_KEY)
+    joined = (
+        listed.join(earlier, on=["source", "path"], how="left", maintain_order="left")
+        .with_columns(is_unaltered=(same & pl.col("is_settled")).fill_null(False))
+        .drop("is_settled", *(f"old_{n}" for n in CHANGE_KEY))
+    )
+    if not joined["file_id"].null_count():
+        return joined
+    is_new = pl.col("file_id").is_null()
+    new = joined.filter(is_new)
+    ids = [
+        pseudonyms.path(f"{source}:{_relative(path, roots[source - 1])}")
+        for source, path in new.select("source", "path").iter_rows()
+    ]
+    # A file that is known by another path, since its root was moved, keeps its name and version.
+    named = (
+        new.drop("version", "parser")
+        .with_columns(file_id=pl.Series(ids, dtype=pl.String))
+        .join(manifest.select("file_id", "version", "parser"), on="file_id", how="left")
+        .select(*joined.columns)
+    )
+    return pl.concat([joined.filter(~is_new), named])
+
+
+def _relative(path: bytes, root: bytes) -> str:
+    return path[len(root) :].lstrip(b"/").decode("utf-8", "surrogateescape")
+
+
+def plan(files: pl.DataFrame, index: pl.DataFrame, parser: str, deep: Deep) -> Plan:
+    """Say which of the identified files are kept as they were read."""
+    outcomes = index.select(*KEY, "outcome")
+    held = files.join(outcomes, on=KEY, how="left", maintain_order="left")
+    is_kept = (
+        pl.col("is_unaltered")
+        & pl.col("outcome").is_not_null()
+        & (pl.col("parser") == parser)
+        & ~deep.due()
+    )
+    return Plan(held.with_columns(is_kept=is_kept.fill_null(False)))
+
+
+def taken_up(found: pl.DataFrame, to_read: pl.DataFrame, parser: str) -> pl.DataFrame:
+    """Select, from shards that no index names, the rows of files that lie as they were read.
+
+    Parameters
+    ----------
+    found : rows of ``shards.FOUND`` with ``shard``
+    to_read : files that would be read otherwise
+
+    Returns
+    -------
+    as :data:`FRESH`; where two shards hold a file, that which was read last
+    """
+    there = to_read.select("file_id", *(pl.col(n).alias(f"listed_{n}") for n in CHANGE_KEY))
+    return (
+        found.filter((pl.col("parser") == parser) & pl.col("is_settled"))
+        .join(there, on=["file_id", *LISTED_KEY], how="semi")
+        .sort("file_id", "read_ns", "shard")
+        .unique("file_id", keep="last", maintain_order=True)
+        .select(*FRESH)
+    )
+
+
+def reindexed(found: pl.DataFrame, ledger: pl.DataFrame, parser: str) -> pl.DataFrame:
+    """Make an index from the shards: of each version in the ledger the row that was read last.
+
+    A row of the parser in force comes before one that an earlier parser read.
+    """
+    return (
+        found.join(ledger.select(*KEY), on=KEY, how="semi")
+        .sort(pl.col("parser") == parser, "read_ns", "shard")
+        .unique(KEY, keep="last", maintain_order=True)
+        .select(*INDEX)
+    )
+
+
+def renamed(read: pl.DataFrame, parser: str) -> pl.DataFrame:
+    """Find unaltered files to which another parser gives another version: they are not new.
+
+    Under the same parser another version is an edit that left size and times alone: that is new.
+    """
+    return read.filter(
+        pl.col("is_unaltered")
+        & (pl.col("parser") != parser)
+        & (pl.col("version") != pl.col("new_version"))
+    ).select(*KEY, "new_version")
+
+
+def advance(old: State, planned: Plan, fresh: pl.DataFrame, parser: str, *, whole: bool) -> State:
+    """Put what was read in the place of what was known.
+
+    Parameters
+    ----------
+    fresh : as :data:`FRESH`, one row per file of ``planned.to_read``
+    whole : every file was read again: digests of whole files are taken again too
+
+    Returns
+    -------
+    the state with the archive as it lies; the ledger only follows a change of parser
+    """
+    to_read = planned.to_read
+    if to_read.is_empty() and planned.files.height == old.manifest.height:
+        return old
+    news = fresh.select("file_id", "is_settled", new_version="version")
+    read = to_read.drop("outcome").join(news, on="file_id", how="left", maintain_order="left")
+    moved = renamed(read, parser)
+    kept = planned.files.filter("is_kept").with_columns(is_settled=pl.lit(True))
+    seen = read.with_columns(version=pl.col("new_version"))
+    manifest = pl.concat(
+        [part.with_columns(parser=pl.lit(parser)).select(*MANIFEST) for part in (kept, seen)]
+    )
+    replaced = pl.concat([fresh.select(*KEY), moved.select(*KEY)])
+    index = pl.concat([old.index.join(replaced, on=KEY, how="anti"), fresh.select(*INDEX)])
+    altered = read if whole else read.filter(~pl.col("is_unaltered"))
+    stale = altered.select("file_id", version="new_version")
+    contents = old.contents.join(stale, on=KEY, how="anti")
+    known = old.ledger
+    if not moved.is_empty():
+        known = (
+            known.join(moved, on=KEY, how="left", maintain_order="left")
+            .with_columns(version=pl.coalesce("new_version", "version"))
+            .select(*known.columns)
+        )
+    return State(manifest, index, contents, known, old.last)
+
+
+def trimmed(state: State) -> State:
+    """Drop what neither the archive nor any cut knows any more."""
+    asked = pl.concat([state.ledger.select(*KEY), state.manifest.select(*KEY)])
+    index = state.index.join(asked, on=KEY, how="semi")
+    contents = state.contents.join(index.select(*KEY), on=KEY, how="semi")
+    return State(
+        state.manifest,
+        state.index if index.height == state.index.height else index,
+        state.contents if contents.height == state.contents.height else contents,
+        state.ledger,
+        state.last,
+    )
