@@ -53,6 +53,7 @@ class Pseudonyms:
         self._secret = secret
         self._forms: dict[str, IdentifierForm] = {str(k): v for k, v in forms.items()}
         self._issuer = issuer or ""
+        self._content_key = self.derive("content")
 
     @property
     def fingerprint(self) -> str:
@@ -119,7 +120,7 @@ class Pseudonyms:
 
     def content(self, value: bytes) -> str:
         """Keyed digest of bytes that may identify someone."""
-        return hmac.new(self.derive("content"), value, hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self._content_key, value, "sha256").hex()[:32]
 
     def _of(self, kind: str, value: str, scope: str = "") -> str:
         return self._digest(kind, scope, self.normalise(kind, value))
@@ -127,4 +128,4 @@ class Pseudonyms:
     def _digest(self, kind: str, scope: str, text: str) -> str:
         parts = (part.encode("utf-8", "surrogatepass") for part in (kind, scope, text))
         message = _SEPARATOR.join(parts)
-        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self._secret, message, "sha256").hex()[:32]

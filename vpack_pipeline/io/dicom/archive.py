@@ -15,18 +15,15 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import polars as pl
 
 from vpack_pipeline.errors import InputError, Problem
-from vpack_pipeline.io.dicom import structure
 from vpack_pipeline.io.dicom.outcomes import HeaderError
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.site import FolderSource
 
-MAX_DIGESTED: Final = 16 * 1024 * 1024
-_UNPARSED: Final = 64 * 1024
 _CHUNK: Final = 1024 * 1024
 OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
@@ -258,35 +255,21 @@ class OpenFile:
 
     def read(self, start: int, count: int) -> bytes:
         """Read at a place; fewer bytes only at the file's end."""
-        parts = []
-        while count > 0:
-            try:
-                part = os.pread(self._handle, count, start)
-            except OSError as error:
-                raise failure(error) from None
-            if not part:
-                break
-            parts.append(part)
-            start += len(part)
-            count -= len(part)
-        return b"".join(parts)
+        try:
+            made = os.pread(self._handle, count, start)
+            while len(made) < count and start + len(made) < self.size:
+                part = os.pread(self._handle, count - len(made), start + len(made))
+                if not part:
+                    break
+                made += part
+        except OSError as error:
+            raise failure(error) from None
+        return made
 
-    def walk(self, wanted: structure.Wanted) -> structure.Structure:
-        """Walk the file's structure; see :func:`structure.walk`."""
-        return structure.walk(structure.FileBytes(self.read, self.size), wanted)
-
-    def digest(self, end: int | None) -> bytes:
-        """sha256 of the header, or of a file's start where nobody knows where the header ends."""
-        made = hashlib.sha256()
-        left = min(_UNPARSED if end is None else end, self.size, MAX_DIGESTED)
-        at = 0
-        while left > at:
-            part = self.read(at, min(_CHUNK, left - at))
-            if not part:
-                break
-            made.update(part)
-            at += len(part)
-        return made.digest()
+    def stream(self) -> BinaryIO:
+        """Open the same file again as a stream, from its start; closing it leaves this one open."""
+        os.lseek(self._handle, 0, os.SEEK_SET)
+        return os.fdopen(os.dup(self._handle), "rb")
 
 
 def digest_content(path: bytes) -> str | None:

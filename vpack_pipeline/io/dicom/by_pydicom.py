@@ -126,7 +126,7 @@ class _Observer:
 
     def __init__(self, file: _Watched, wanted: Wanted) -> None:
         self._file = file
-        self._allowed = expected(wanted)
+        self._allowed = expected(wanted).kinds
         self._seen: dict[int, bytes | int] = {}
         self.has_met = False
         self.pixels: tuple[int, int] | None = None

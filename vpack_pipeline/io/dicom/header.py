@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vpack_pipeline.io.dicom import charsets, fields, values
-from vpack_pipeline.io.dicom.conversion import convert, spread
+from vpack_pipeline.io.dicom.charsets import Charset
+from vpack_pipeline.io.dicom.conversion import Given, convert, spread
 from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS, PER_FRAME, Field, Source
 from vpack_pipeline.io.dicom.outcomes import PARSED, SET_ASIDE, HeaderError
-from vpack_pipeline.io.dicom.structure import Elements, Structure
+from vpack_pipeline.io.dicom.structure import MEDIA_SOP_CLASS, Elements, Structure
 from vpack_pipeline.io.identity import Pseudonyms
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
@@ -49,18 +51,39 @@ _TOO_LONG: Final = b"\x80"
 """In the place of a value longer than any that is wanted: no character set holds this byte."""
 
 
+PLACES: Final = (
+    *("instance_id", "series_id", "study_id", "patient_id", "device_id", "accession_id"),
+    *("default_case_id", "sop_class_uid", "transfer_syntax_uid"),
+)
+"""The columns of a header row that come from no field."""
+_COLUMNS: Final = tuple(name for name, _ in fields.columns())
+_ABSENT: Final[Sequence[Any]] = (None,) * len(_COLUMNS)
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What one file gives: ``columns`` holds pseudonyms and, for an image, the header fields."""
+    """What one file gives.
+
+    ``places``: pseudonyms and UIDs by the names of :data:`PLACES`. ``fields``: the columns of
+    :func:`fields.columns`, in order; all of them null unless the file holds an image to be read.
+    """
 
     outcome: str
     detail: str | None = None
     field: str | None = None
-    columns: dict[str, Any] = dataclasses.field(default_factory=dict)
+    places: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    fields: Sequence[Any] = _ABSENT
+
+    def row(self) -> tuple[Any, ...]:
+        """Give the columns of :data:`PLACES` and of all fields."""
+        return (*map(self.places.get, PLACES), *self.fields)
 
 
 class HeaderReader:
     """Turns structures into header rows, for one site.
+
+    Headers of an archive repeat each other, so what was made of some bytes is kept and used again,
+    for a bounded number of them.
 
     Parameters
     ----------
@@ -71,9 +94,9 @@ class HeaderReader:
         self._pseudonyms = pseudonyms
         self._study = functools.lru_cache(4096)(pseudonyms.study)
         self._series = functools.lru_cache(4096)(pseudonyms.series)
-        self._patient = functools.lru_cache(4096)(pseudonyms.patient)
         self._case = functools.lru_cache(4096)(pseudonyms.case)
-        self._text = functools.lru_cache(4096)(pseudonyms.text)
+        self._made: dict[tuple[Charset | None, str], _Kept] = {}
+        self._owners: dict[Any, dict[str, Any]] = {}
 
     def keyed(self, digest: bytes) -> str:
         """Key a digest of bytes that may identify someone."""
@@ -83,40 +106,73 @@ class HeaderReader:
         """Judge one file that was walked to its pixel data."""
         view = _View(found)
         classified = values.uid(found.elements.get(fields.SOP_CLASS)) or values.uid(
-            found.meta.get(0x00020002)
+            found.meta.get(MEDIA_SOP_CLASS)
         )
-        columns = self._placed(view)
+        places = self._placed(view)
         if is_cut(classified, found):
-            return Header("TRUNCATED", "HEADER", None, columns)
+            return Header("TRUNCATED", "HEADER", None, places)
         if classified is None and not found.has_pixels:
-            return Header("MISSING_UID", None, "SOPClassUID", columns)
+            return Header("MISSING_UID", None, "SOPClassUID", places)
         kind = set_aside(classified, view)
         if kind is not None:
-            return Header(SET_ASIDE, kind, None, columns)
+            return Header(SET_ASIDE, kind, None, places)
         try:
-            columns |= self._identified(view)
+            places |= self._identified(places, view)
         except HeaderError as error:
-            return Header(error.code, error.detail, error.field, columns)
-        columns["sop_class_uid"] = values.public_uid(classified)
-        columns["transfer_syntax_uid"] = values.public_uid(found.transfer_syntax)
-        for entry in FIELDS:
-            columns.update(self._columns(entry, view))
-        return Header(PARSED, None, None, columns)
+            return Header(error.code, error.detail, error.field, places)
+        places["sop_class_uid"] = values.public_uid(classified)
+        places["transfer_syntax_uid"] = values.public_uid(found.transfer_syntax)
+        return Header(PARSED, None, None, places, self._fields(view))
 
-    def _columns(self, entry: Field, view: _View) -> Iterator[tuple[str, Any]]:
-        """Give the columns of one field; a summary over frames only where they vary."""
-        name = entry.column
-        made = convert(entry, view.given(entry), view.charset, view.order)
+    def _fields(self, view: _View) -> tuple[Any, ...]:
+        """Give the columns of all fields."""
+        kept = self._made.get((view.charset, view.order))
+        if kept is None:
+            kept = self._made[view.charset, view.order] = _Kept()
+        get = view.elements.get
+        roots = _ROOTS & view.elements.keys()
+        made: list[Any] = []
+        for block, known in zip(_BLOCKS, kept.blocks, strict=True):
+            given = tuple(map(get, block.tags))
+            columns = known.get(given)
+            if columns is None:
+                columns = []
+                for plan in block.plans:
+                    columns += self._kept(plan, plan.given(view.elements), kept, view)
+                _keep(known, given, columns)
+            made += columns
+        for root in roots:
+            for plan in _NESTED[root]:
+                made[plan.start : plan.end] = self._nested(plan, kept, view)
+        found: tuple[Any, ...] = _in_order(made)
+        return found
+
+    def _kept(self, plan: _Plan, given: Given, kept: _Kept, view: _View) -> Sequence[Any]:
+        """Give the columns of a field, made at most once of the same bytes."""
+        known = kept.fields[plan.start]
+        columns = known.get(given)
+        if columns is None:
+            columns = self._columns(plan, given, view)
+            _keep(known, given, columns)
+        return columns
+
+    def _nested(self, plan: _Plan, kept: _Kept, view: _View) -> Sequence[Any]:
+        """Give the columns of a field that may stand in a sequence of this file."""
+        entry = plan.entry
+        columns = self._kept(plan, view.given(entry), kept, view)
+        if entry.per_frame is None or not view.has_frames:
+            return columns
+        value, *rest = columns
+        found = spread(entry, view.frames(entry.per_frame), view.order)
+        return (value, *(found or rest[:3]), *rest[3:])
+
+    def _columns(self, plan: _Plan, given: Given, view: _View) -> tuple[Any, ...]:
+        """Convert one field; the summary over frames is left empty."""
+        entry = plan.entry
+        value, *rest = convert(entry, given, view.charset, view.order)
         if entry.is_free_text:
-            written, status = made
-            yield f"{name}_key", self._text(name, written) if written else None
-            yield f"{name}_status", status
-            return
-        yield from zip((name, f"{name}_raw", f"{name}_status"), made, strict=False)
-        if view.has_frames and entry.per_frame is not None:
-            found = spread(entry, view.frames(entry.per_frame), view.order)
-            summary = (f"{name}_min", f"{name}_max", f"{name}_n_distinct")
-            yield from zip(summary, found or (), strict=False)
+            value = self._pseudonyms.text(entry.column, value) if value else None
+        return (value, *((None,) * 3 if entry.per_frame else ()), *rest)
 
     def _placed(self, view: _View) -> dict[str, Any]:
         """Give the pseudonyms of the UIDs that are there."""
@@ -130,7 +186,7 @@ class HeaderReader:
             "default_case_id": self._case(study) if study else None,
         }
 
-    def _identified(self, view: _View) -> dict[str, Any]:
+    def _identified(self, places: Mapping[str, Any], view: _View) -> dict[str, Any]:
         """Give the pseudonyms of patient, device and accession.
 
         Raises
@@ -138,28 +194,131 @@ class HeaderReader:
         HeaderError
             MISSING_UID or BAD_CHARSET, naming the element.
         """
-        for keyword, tag in _UIDS.items():
-            if values.uid(view.elements.get(tag)) is None:
+        for column, keyword in _UIDS.items():
+            if places[column] is None:
                 raise HeaderError("MISSING_UID", None, keyword)
-        patient = view.identifier("PatientID", fields.PATIENT)
+        given = tuple(map(view.elements.get, _IDENTIFIERS.values()))
+        known = self._owners.get((given, view.charset))
+        if known is None:
+            if len(self._owners) >= _KEPT:
+                self._owners.clear()
+            known = self._owners[given, view.charset] = self._owner(view)
+        return known
+
+    def _owner(self, view: _View) -> dict[str, Any]:
+        named = {k: view.identifier(k, tag) for k, tag in _IDENTIFIERS.items()}
+        patient, accession = named["PatientID"], named["AccessionNumber"]
+        device = named["DeviceSerialNumber"] or named["StationName"]
         if patient is None:
             raise HeaderError("MISSING_UID", None, "PatientID")
-        issuer = view.identifier("IssuerOfPatientID", fields.ISSUER)
-        accession = view.identifier("AccessionNumber", fields.ACCESSION)
-        device = view.identifier("DeviceSerialNumber", fields.DEVICE_SERIAL)
-        device = device or view.identifier("StationName", fields.STATION)
+        ids = self._pseudonyms
         return {
-            "patient_id": self._patient(patient, issuer),
-            "accession_id": self._pseudonyms.accession(accession) if accession else None,
-            "device_id": self._pseudonyms.device(device) if device else None,
+            "patient_id": ids.patient(patient, named["IssuerOfPatientID"]),
+            "accession_id": ids.accession(accession) if accession else None,
+            "device_id": ids.device(device) if device else None,
         }
 
 
-_UIDS: Final = {
-    "SOPInstanceUID": fields.SOP_INSTANCE,
-    "SeriesInstanceUID": fields.SERIES,
-    "StudyInstanceUID": fields.STUDY,
+_KEPT: Final = 2048
+_IDENTIFIERS: Final = {
+    "PatientID": fields.PATIENT,
+    "IssuerOfPatientID": fields.ISSUER,
+    "AccessionNumber": fields.ACCESSION,
+    "DeviceSerialNumber": fields.DEVICE_SERIAL,
+    "StationName": fields.STATION,
 }
+_UIDS: Final = {
+    "instance_id": "SOPInstanceUID",
+    "series_id": "SeriesInstanceUID",
+    "study_id": "StudyInstanceUID",
+}
+
+
+class _Kept:
+    """What was made of some bytes, by block and by field, under one character set and order."""
+
+    def __init__(self) -> None:
+        self.blocks: list[dict[Any, Sequence[Any]]] = [{} for _ in _BLOCKS]
+        self.fields: dict[int, dict[Any, Sequence[Any]]] = {
+            plan.start: {} for block in _BLOCKS for plan in block.plans
+        }
+
+
+def _keep(known: dict[Any, Sequence[Any]], given: Any, made: Sequence[Any]) -> None:
+    if len(known) >= _KEPT:
+        known.clear()
+    known[given] = made
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A field, and where its columns stand among those of all blocks.
+
+    ``tags``: of its sources at the top level; None in the place of one inside a sequence.
+    ``roots``: the sequences in which a source may stand.
+    """
+
+    entry: Field
+    start: int
+    tags: tuple[int | None, ...]
+    roots: frozenset[int]
+
+    @property
+    def end(self) -> int:
+        """Where the next field's columns start."""
+        return self.start + len(self.entry.stored)
+
+    def given(self, elements: Elements) -> tuple[bytes | None, ...]:
+        """Find the bytes of the sources that stand at the top level."""
+        return tuple(map(elements.get, self.tags))  # type: ignore[arg-type]  # no element is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Fields that mostly repeat together: made and kept as one. ``tags``: of their sources."""
+
+    plans: tuple[_Plan, ...]
+    tags: tuple[int, ...]
+
+
+def _is_top(source: Source) -> bool:
+    return len(source.path) == 1 and not source.is_concept
+
+
+def _blocks() -> tuple[_Block, ...]:
+    """Part the fields by what they are mostly the same for."""
+    made, start = [], 0
+    grouped = (*_SAME_FOR, {e.column for e in FIELDS} - frozenset().union(*_SAME_FOR))
+    for names in grouped:
+        plans = []
+        for entry in (e for e in FIELDS if e.column in names):
+            tops = tuple(s.path[0] if _is_top(s) else None for s in entry.sources)
+            roots = frozenset(s.path[0] for s in entry.sources if not _is_top(s))
+            plans.append(_Plan(entry, start, tops, roots))
+            start = plans[-1].end
+        tags = {s.path[0] for p in plans for s in p.entry.sources if _is_top(s)}
+        made.append(_Block(tuple(plans), tuple(sorted(tags))))
+    return tuple(made)
+
+
+_SAME_FOR: Final[tuple[frozenset[str], ...]] = (
+    # an image
+    frozenset({"instance_number", "exposure_mas", "exposure_index", "deviation_index"})
+    | {"acquisition_date", "acquisition_time_s", "content_date", "content_time_s"}
+    | {"acquisition_datetime", "lossy_image_compression_ratio"},
+    # an examination; all others: a device and its settings
+    frozenset({"study_date", "study_time_s", "series_date", "series_time_s", "age_years", "sex"})
+    | {"study_description", "series_description", "timezone_offset_min"},
+)
+_BLOCKS: Final = _blocks()
+_ROOTS: Final = frozenset().union(*(plan.roots for b in _BLOCKS for plan in b.plans))
+_NESTED: Final = {
+    root: tuple(plan for b in _BLOCKS for plan in b.plans if root in plan.roots) for root in _ROOTS
+}
+"""Sequence → the fields that may stand in it."""
+_STORED: Final = [name for b in _BLOCKS for plan in b.plans for name in plan.entry.stored]
+_in_order: Final = operator.itemgetter(*map(_STORED.index, _COLUMNS))
+"""Brings the columns of the blocks into the order of :func:`fields.columns`."""
 
 
 class _View:
@@ -167,6 +326,8 @@ class _View:
 
     def __init__(self, found: Structure) -> None:
         self.elements: Elements = found.elements
+        if None in found.elements.values():
+            self.elements = {t: _TOO_LONG if v is None else v for t, v in found.elements.items()}
         self.order = "<" if found.little else ">"
         self.charset = charsets.declared(found.elements.get(fields.CHARSET))
         self.has_frames = bool(found.elements.get(PER_FRAME))
@@ -194,15 +355,18 @@ class _View:
         except HeaderError as error:
             raise HeaderError(error.code, None, keyword) from None
 
-    def value(self, column: str) -> Any:
-        """Convert one field for its value alone."""
-        entry = BY_COLUMN[column]
-        return convert(entry, self.given(entry), self.charset, self.order)[0]
+    def count(self, column: str) -> int | None:
+        """Read a binary number at the top level."""
+        return values.short(self.elements.get(BY_COLUMN[column].sources[0].path[0]), self.order)
 
     def codes(self, column: str) -> list[str]:
         """Read codes in upper case, whatever else stands among them."""
-        (found,) = self.given(BY_COLUMN[column])
-        return [v.upper() for v in values.parts((found or b"").decode("latin_1"))]
+        return _codes(self.elements.get(BY_COLUMN[column].sources[0].path[0]))
+
+
+@functools.lru_cache(4096)
+def _codes(value: bytes | None) -> list[str]:
+    return [v.upper() for v in values.parts((value or b"").decode("latin_1"))]
 
 
 def _bytes(elements: Elements, source: Source) -> bytes | None:
@@ -238,7 +402,7 @@ def is_cut(sop_class: str | None, found: Structure) -> bool:
     """
     is_image = BY_COLUMN["rows"].sources[0].path[0] in found.elements or (
         sop_class is not None
-        and not any(_is_under(sop_class, start) for start, _ in _CLASSES)
+        and _kind_of(sop_class) is None
         and any(_is_under(sop_class, start) for start in _IMAGE_CLASSES)
     )
     has_module = fields.PIXEL_REPRESENTATION in found.elements
@@ -247,10 +411,10 @@ def is_cut(sop_class: str | None, found: Structure) -> bool:
 
 def set_aside(sop_class: str | None, view: _View) -> str | None:
     """Say why a sound file is no image to be read; None if it is one."""
-    for start, kind in _CLASSES:
-        if sop_class is not None and _is_under(sop_class, start):
-            return kind
-    if not (view.value("rows") and view.value("columns")):
+    kind = _kind_of(sop_class)
+    if kind is not None:
+        return kind
+    if not (view.count("rows") and view.count("columns")):
         return "OTHER_NON_IMAGE"
     kinds = view.codes("image_type")
     if "LOCALIZER" in kinds[2:]:
@@ -258,6 +422,14 @@ def set_aside(sop_class: str | None, view: _View) -> str | None:
     if sop_class in _FOR_PROCESSING or view.codes("presentation_intent") == ["FOR PROCESSING"]:
         return "FOR_PROCESSING"
     return "DERIVED_SECONDARY" if kinds[:2] == ["DERIVED", "SECONDARY"] else None
+
+
+@functools.lru_cache(256)
+def _kind_of(sop_class: str | None) -> str | None:
+    """Say why objects of a class are set aside; None if they are not."""
+    if sop_class is None:
+        return None
+    return next((kind for start, kind in _CLASSES if _is_under(sop_class, start)), None)
 
 
 def _is_under(uid: str, start: str) -> bool:
