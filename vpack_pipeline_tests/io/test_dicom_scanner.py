@@ -18,8 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from vpack_pipeline.errors import InputError
-from vpack_pipeline.io.dicom import ledger, scanner, state
-from vpack_pipeline.io.dicom.archive import OpenFile
+from vpack_pipeline.io.dicom import ledger, reading, scanner, state
 from vpack_pipeline.io.dicom.header import HeaderReader
 from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
 from vpack_pipeline.site import DicomwebSource, FolderSource, IdentifierForm
@@ -275,8 +274,8 @@ def test_another_parser_under_which_a_header_ends_elsewhere_makes_no_file_new(
     bench.scan()
     bench.publish(CUT)
     monkeypatch.setattr(scanner.states, "parser_of", lambda _: "another")
-    digest = OpenFile.digest
-    monkeypatch.setattr(OpenFile, "digest", lambda self, _: digest(self, 99)[::-1])
+    digest = reading._digest
+    monkeypatch.setattr(reading, "_digest", lambda file, head, _: digest(file, head, 99)[::-1])
     found = bench.scan()
     assert (found.read, found.deferred, found.files.height) == (7, 0, 7)
 

@@ -37,7 +37,7 @@ from vpack_pipeline.io.dicom.walker import expected, is_charset
 _CHUNK: Final = 64 * 1024
 _SEARCH: Final = 8192
 """How much pydicom reads at once where it looks for a delimiter; the file may end within."""
-_CUT: Final = HeaderError("TRUNCATED", "HEADER")
+_PREAMBLE: Final = 128
 
 
 def read(file: BinaryIO, size: int, wanted: Wanted) -> Structure:
@@ -69,6 +69,10 @@ def read(file: BinaryIO, size: int, wanted: Wanted) -> Structure:
     return found
 
 
+def _cut() -> HeaderError:
+    return HeaderError("TRUNCATED", "HEADER")
+
+
 def _read(file: BinaryIO, size: int, wanted: Wanted) -> Structure:
     watched = _Watched(file, size)
     try:
@@ -81,13 +85,13 @@ def _read(file: BinaryIO, size: int, wanted: Wanted) -> Structure:
         raise HeaderError("OOM") from None
     except (EOFError, OSError, struct.error):
         if watched.is_cut or watched.tell() >= watched.size:
-            raise _CUT from None
+            raise _cut() from None
         raise HeaderError("BAD_VR", "STRUCTURE") from None
     except NotImplementedError:
         raise HeaderError("BAD_VR") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  pydicom raises many kinds, and each is an outcome
         if watched.is_cut:
-            raise _CUT from None
+            raise _cut() from None
         raise HeaderError("CRASH", type(error).__name__) from None
 
 
@@ -104,6 +108,7 @@ class _Watched(io.RawIOBase):
         at = self._file.tell()
         found = self._file.read(count)
         is_end = not found and count <= 8  # pydicom looks whether another element follows
+        is_end |= at == 0 and count == _PREAMBLE
         if at > self.size or (len(found) < count != _SEARCH and not is_end):
             self.is_cut = True
         return found
@@ -134,6 +139,10 @@ class _Observer:
 
     def __call__(self, tag: int, vr: str | None, length: int) -> bool:
         """Note an element; say whether to stop."""
+        if not self.has_met and length == 0 and tag not in PIXELS:
+            # Perhaps only pydicom's first look at how the data set is encoded.
+            self.has_met = True
+            return False
         self.has_met = True
         if tag in PIXELS:
             if vr not in {None, "OB", "OW", "OF", "OD", "UN"}:
@@ -143,7 +152,7 @@ class _Observer:
         if tag >> 16 == 0xFFFE:
             raise HeaderError("BAD_VR", "STRUCTURE")
         allowed = self._allowed.get(tag)
-        if allowed is not None and self._is_element(vr):
+        if allowed is not None:
             if vr is not None and vr.encode("latin-1") not in allowed:
                 raise HeaderError("BAD_VR")
             value = self._peek(length)
@@ -156,17 +165,13 @@ class _Observer:
 
     def charset(self) -> bytes | None:
         """Give SpecificCharacterSet as written: pydicom keeps its own reading of it."""
-        found = self._seen.get(CHARSET)
+        found = self._seen.get(CHARSET, b"")
         return found if isinstance(found, bytes) else None
-
-    def _is_element(self, vr: str | None) -> bool:
-        """Tell an element from the first look at the data set's encoding, which passes by here."""
-        return vr is None or vr.isalpha()
 
     def _peek(self, length: int) -> bytes | int:
         at = self._file.tell()
         if length != UNDEFINED and at + length > self._file.size:
-            raise _CUT
+            raise _cut()
         if length > MAX_VALUE:
             return length
         found = self._file.read(length)
@@ -209,10 +214,10 @@ def _hold(
 ) -> None:
     """Refuse what pydicom took although it ends too soon, or leaves bytes unread."""
     if data.is_cut or any("End of file" in str(w.message) for w in said):
-        raise _CUT
+        raise _cut()
     if observer.pixels is None:
         if end > data.size or not observer.has_met:
-            raise _CUT
+            raise _cut()
         if end < data.size:
             raise HeaderError("BAD_VR", "STRUCTURE")
     elif not is_inflated:
@@ -236,7 +241,7 @@ def _kept(ds: Any, wanted: Wanted) -> Elements:
         if not isinstance(value, bytes):  # the character set, converted as it was read
             value = "\\".join([value] if isinstance(value, str) else value).encode("latin-1")
         elif getattr(raw, "length", 0) not in (UNDEFINED, len(value)):
-            raise _CUT
+            raise _cut()
         found[tag] = value if len(value) <= MAX_VALUE else None
     return found
 
@@ -249,7 +254,7 @@ def _inflated(file: _Watched) -> _Watched:
     while not stream.eof:
         given = stream.unconsumed_tail or file.some(_CHUNK)
         if not given:
-            raise _CUT
+            raise _cut()
         try:
             made += stream.decompress(given, INFLATE_CAP + 1 - len(made))
         except zlib.error:

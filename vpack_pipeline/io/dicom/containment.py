@@ -30,7 +30,7 @@ MEMORY: Final = 1024**3
 """Bytes that the process may take beyond what it has after its imports."""
 SECONDS: Final = 30.0
 """For one file; pydicom reads any sound header in a fraction of one."""
-_START: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n" + (
+_BEGIN: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n" + (
     "from vpack_pipeline.io.dicom.containment import serve; serve(int(sys.argv[2]))"
 )
 _SIZE: Final = struct.Struct("<Q")
@@ -68,6 +68,8 @@ class Contained:
             raise HeaderError("OOM" if code == -signal.SIGKILL else "CRASH") from None
         if isinstance(answer, Structure):
             return answer
+        if answer[0] == "OOM":
+            self.close()  # what the file took may not come back
         raise HeaderError(*answer)
 
     def close(self) -> None:
@@ -82,7 +84,7 @@ class Contained:
                 self._lost(self._process)
             # Its errors would be pydicom's words about a file's values.
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, json.dumps(sys.path), str(self._memory)],
+                [sys.executable, "-c", _BEGIN, json.dumps(sys.path), str(self._memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -139,10 +141,7 @@ def serve(memory: int) -> None:
     wanted = fields.wanted()
     while head := requests.read(_SIZE.size):
         path = pickle.loads(requests.read(*_SIZE.unpack(head)))
-        answer = _answer(path, wanted)
-        _send(answers, answer)
-        if isinstance(answer, tuple) and answer[0] == "OOM":
-            return  # what the file took may not come back
+        _send(answers, _answer(path, wanted))
 
 
 def _limit(memory: int) -> None:

@@ -84,6 +84,10 @@ class FileReader:
             if error.code in READ_FAILURES:
                 raise
             return Header(error.code, error.detail, error.field), None, engine
+        except RecursionError:
+            return Header("DEPTH"), None, engine
+        except MemoryError:
+            return Header("OOM"), None, engine
         except Exception as error:  # noqa: BLE001  one file never stops a scan; it is quarantined
             return Header("CRASH", type(error).__name__), None, engine
 

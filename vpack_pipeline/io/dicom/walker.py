@@ -160,7 +160,7 @@ class _Walker:
             self._hold_pixels(end, is_implicit)
         return Structure(meta, found, True, syntax, has_pixels, end)
 
-    def _top(
+    def _top(  # noqa: C901  flat, for speed
         self, at: int, is_implicit: bool, wanted: Wanted, found: Elements, until: Container[int]
     ) -> int:
         """Walk the top level to a tag of ``until`` or the file's end: all speed depends on it.
@@ -347,10 +347,8 @@ class _Walker:
         self._fits(at, limit, is_implicit)
         while end is None or at < end:
             tag, vr, size, start = self._next(at, is_implicit)
-            if tag == _ITEM_END and end is None:
-                if self._need(at + 4, 4) != bytes(4):
-                    raise Declined("STRUCTURE")
-                return at + 8
+            if tag == _ITEM_END and end is None and size == 0:
+                return start
             if tag <= last or tag >= _DELIMITERS:
                 raise Declined("ORDER")
             last = tag
