@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -181,13 +181,13 @@ def _warm(path: bytes) -> None:
         os.close(handle)
 
 
-def found(folder: Path, names: Iterable[str]) -> pl.DataFrame:
-    """Read what a scan needs of some shards, each with its name; a damaged one is as not there."""
-    frames = [pl.DataFrame(schema={n: SHARD[n] for n in FOUND} | {"shard": pl.String})]
+def found(folder: Path, names: Iterable[str], columns: Sequence[str] = FOUND) -> pl.DataFrame:
+    """Read columns of some shards, and ``shard``, their name; a damaged one is as not there."""
+    frames = [pl.DataFrame(schema={n: SHARD[n] for n in columns} | {"shard": pl.String})]
     for name in sorted(names):
         path = folder / f"{name}.parquet"
         try:
-            part = pl.read_parquet(path, columns=list(FOUND), hive_partitioning=False)
+            part = pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
         except (pl.exceptions.PolarsError, OSError):
             continue
         frames.append(part.with_columns(shard=pl.lit(name)))
