@@ -217,6 +217,18 @@ def test_small_and_dead_shards_are_put_together_and_no_row_changes(
     assert state.read_headers(tmp_path / "fresh" / "state").equals(rows)
 
 
+def test_shards_of_other_columns_are_read_again_and_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = filled(tmp_path)
+    bench.scan()
+    old = shard_files(bench)
+    monkeypatch.setattr(state, "_LAYOUT", "another")
+    assert bench.scan().read == 12
+    assert not [p for p in old if p.exists()]
+    assert state.read_headers(tmp_path / "state").height == 12
+
+
 def index_of(bench: Bench) -> Path:
     return state.shard_folder(bench.root / "state" / state.FOLDER) / "index.parquet"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -252,7 +253,13 @@ def _merge(folder: Path, group: list[str], index: pl.DataFrame) -> str:
 
 
 def sweep(folder: Path, index: pl.DataFrame) -> None:
-    """Remove the shards that a saved index no longer names, and what a killed writer left."""
+    """Remove the shards that a saved index no longer names, and what a killed writer left.
+
+    Shards of other columns than this version's are of no use to it either.
+    """
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other)
     for name in names(folder) - set(index["shard"].unique()):
         (folder / f"{name}.parquet").unlink()
     for path in folder.glob(".writing-*"):
