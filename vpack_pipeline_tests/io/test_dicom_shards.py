@@ -210,6 +210,7 @@ def test_small_and_dead_shards_are_put_together_and_no_row_changes(
     assert names == {p.stem for p in shard_files(bench)}
     rows = state.read_headers(tmp_path / "state")
     assert rows.height == found.files.height == 15
+    assert sum(pl.read_parquet(p).height for p in shard_files(bench)) == 15
     fresh = Bench(tmp_path / "fresh", now=bench.now)
     (tmp_path / "fresh").mkdir()
     bench.archive.rename(fresh.archive)

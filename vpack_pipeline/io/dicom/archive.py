@@ -231,15 +231,6 @@ def _add(
     return folders
 
 
-def change_key(path: bytes) -> tuple[int, int, int, int, int] | None:
-    """Give dev, inode, bytes, mtime_ns and ctime_ns of a path as it is now; None if it is gone."""
-    try:
-        seen = os.lstat(path)
-    except OSError:
-        return None
-    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
-
-
 class OpenFile:
     """A regular file, opened without following a link and without waiting on a pipe.
 

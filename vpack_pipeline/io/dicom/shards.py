@@ -119,35 +119,26 @@ def write(task: Task) -> Written:
 
 
 def _rows(reader: Reader, task: Task, files: pl.DataFrame, warm: Iterator[object]) -> pl.DataFrame:
-    """Read some files; one that changed under the reader is read again at the next scan."""
+    """Read some files. What a row says of the file is how it was listed, before it was read: one
+    that changed since has another change key at the next scan, and is read again.
+    """
     rows = []
-    after = []
     for file_id, source, path, size in files.select(
         "file_id", "source", "path", "bytes"
     ).iter_rows():
         next(warm)
         rows.append(reader.row(file_id, source, path, size))
-        after.append(archive.change_key(path))
     columns = dict(zip(HEADERS, zip(*rows, strict=True), strict=True))
-    keys = files.select(pl.col(n).alias(f"listed_{n}") for n in CHANGE_KEY)
-    is_still = [_is_still(a, b) for a, b in zip(keys.iter_rows(), after, strict=True)]
     return (
         pl.DataFrame(columns, schema=HEADERS)
-        .hstack(keys)
+        .hstack(files.select(pl.col(n).alias(f"listed_{n}") for n in CHANGE_KEY))
         .with_columns(
             parser=pl.lit(task.parser),
             read_ns=pl.lit(task.started, pl.Int64),
-            is_settled=pl.Series(is_still)
-            & (pl.col("listed_mtime_ns") < task.started - SETTLING_NS)
+            is_settled=(pl.col("listed_mtime_ns") < task.started - SETTLING_NS)
             & ~pl.col("outcome").is_in(sorted(READ_FAILURES)),
         )
     )
-
-
-def _is_still(listed: tuple[int, ...], after: tuple[int, ...] | None) -> bool:
-    """Compare a change key with what the listing said; on a share without device and inode."""
-    start = 0 if listed[1] else 2
-    return after is not None and listed[start:] == after[start:]
 
 
 def _warmed(paths: Iterable[bytes], threads: int) -> Iterator[object]:
