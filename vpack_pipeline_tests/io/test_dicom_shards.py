@@ -210,11 +210,24 @@ def test_small_and_dead_shards_are_put_together_and_no_row_changes(
     assert names == {p.stem for p in shard_files(bench)}
     rows = state.read_headers(tmp_path / "state")
     assert rows.height == found.files.height == 15
+    assert sum(pl.read_parquet(p).height for p in shard_files(bench)) == 15
     fresh = Bench(tmp_path / "fresh", now=bench.now)
     (tmp_path / "fresh").mkdir()
     bench.archive.rename(fresh.archive)
     assert fresh.scan().files.equals(found.files)
     assert state.read_headers(tmp_path / "fresh" / "state").equals(rows)
+
+
+def test_shards_of_other_columns_are_read_again_and_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = filled(tmp_path)
+    bench.scan()
+    old = shard_files(bench)
+    monkeypatch.setattr(state, "_LAYOUT", "another")
+    assert bench.scan().read == 12
+    assert not [p for p in old if p.exists()]
+    assert state.read_headers(tmp_path / "state").height == 12
 
 
 def index_of(bench: Bench) -> Path:

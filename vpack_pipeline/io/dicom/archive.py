@@ -12,11 +12,13 @@ import itertools
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import numpy as np
 import polars as pl
 
 from vpack_pipeline.errors import InputError, Problem
@@ -44,7 +46,9 @@ LISTED: Final[Mapping[str, Any]] = {
     "ctime_ns": pl.Int64,
 }
 """One row per regular file: the number of its source (from 1), where it lies, its change key."""
-_Row = tuple[bytes, int, int, int, int, int]
+_NOTHING: Final = os.stat_result((0,) * 10, {"st_mtime_ns": 0, "st_ctime_ns": 0})
+"""Of a file that went away at once: it goes on as one that cannot be opened, VANISHED."""
+_NUMBERS: Final = ("dev", "inode", "bytes", "mtime_ns", "ctime_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ def walk(root: Path, source: int, part: Part | None = None) -> Iterator[pl.DataF
         pl.when(is_remote).then(nothing).otherwise(pl.col(n)).alias(n) for n in ("inode", "dev")
     ]
     try:
-        for frame in _framed(_walk(os.fsencode(root), part), source):
+        for rows in _walk(os.fsencode(root), part):
+            frame = rows.frame(source)
             yield frame.with_columns(numbers) if remote else frame
     except PermissionError:
         problem = Problem(
@@ -147,76 +152,80 @@ def remote_devices(mountinfo: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def _framed(rows: Iterator[_Row], source: int) -> Iterator[pl.DataFrame]:
-    while chunk := list(itertools.islice(rows, _ROWS)):
-        path, dev, inode, size, mtime, ctime = zip(*chunk, strict=True)
-        columns = (path, dev, inode, size, mtime, ctime)
-        names = ("path", *(n for n in LISTED if n not in {"source", "path"}))
-        yield pl.DataFrame(
-            [pl.Series(n, c, LISTED[n]) for n, c in zip(names, columns, strict=True)]
-        ).select(pl.lit(source, LISTED["source"]).alias("source"), *names)
+class _Rows:
+    """Listed files, column by column: no object a file is left behind for the collector."""
+
+    def __init__(self) -> None:
+        self.path: list[bytes] = []
+        self.dev, self.inode = array("Q"), array("Q")
+        self.bytes, self.mtime_ns, self.ctime_ns = array("q"), array("q"), array("q")
+
+    def frame(self, source: int) -> pl.DataFrame:
+        """Give them as :data:`LISTED`."""
+        given = {name: getattr(self, name) for name in ("path", *_NUMBERS)}
+        numbers = {n: np.frombuffer(given[n], given[n].typecode) for n in _NUMBERS}
+        frame = pl.DataFrame({"path": pl.Series(given["path"], dtype=pl.Binary), **numbers})
+        return frame.with_columns(source=pl.lit(source, pl.Int64)).select(*LISTED)
 
 
-def _walk(root: bytes, part: Part | None) -> Iterator[_Row]:
-    folders = [(root, 0)]
+def _walk(root: bytes, part: Part | None) -> Iterator[_Rows]:
+    folders = [(root.rstrip(b"/"), 0)]
+    below = len(folders[0][0]) + 1
+    rows = _Rows()
     while folders:
         folder, depth = folders.pop()
-        try:
-            # Opened before it is listed: a folder that became a link is not followed.
-            handle = os.open(folder, OPEN | os.O_DIRECTORY)
-        except OSError as error:
-            if error.errno in _GONE and folder != root:
-                continue  # what it held has vanished with it
-            raise
-        try:
-            yield from _list(handle, folder, depth, root, part, folders)
-        finally:
-            os.close(handle)
-
-
-def _list(
-    handle: int,
-    folder: bytes,
-    depth: int,
-    root: bytes,
-    part: Part | None,
-    folders: list[tuple[bytes, int]],
-) -> Iterator[_Row]:
-    """Give the files of one folder, and add its folders to those still to be listed."""
-    start = folder.rstrip(b"/") + b"/"
-    below = len(root.rstrip(b"/")) + 1
-    is_shared = part is not None and depth < _OWNED
-    with os.scandir(handle) as entries:
-        for entry in entries:
-            path = start + entry.name.encode("utf-8", "surrogateescape")
-            if entry.is_dir(follow_symlinks=False):
-                if depth + 1 != _OWNED or part is None or part.holds(path[below:]):
+        owner = part if depth < _OWNED else None
+        for batch in _batches(folder or b"/", is_root=not depth):
+            for path in _add(rows, batch, folder + b"/", below, owner):
+                if owner is None or depth + 1 < _OWNED or owner.holds(path[below:]):
                     folders.append((path, depth + 1))
-            elif entry.is_file(follow_symlinks=False):
-                if is_shared and part is not None and not part.holds(path[below:]):
-                    continue
-                try:
-                    seen = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # it goes on as a file that cannot be opened: VANISHED
-                    yield path, 0, 0, 0, 0, 0
-                    continue
-                yield (
-                    path,
-                    seen.st_dev,
-                    seen.st_ino,
-                    seen.st_size,
-                    seen.st_mtime_ns,
-                    seen.st_ctime_ns,
-                )
+            if len(rows.path) >= _ROWS:
+                yield rows
+                rows = _Rows()
+    yield rows
 
 
-def change_key(path: bytes) -> tuple[int, int, int, int, int] | None:
-    """Give dev, inode, bytes, mtime_ns and ctime_ns of a path as it is now; None if it is gone."""
+def _batches(folder: bytes, *, is_root: bool) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """Open a folder without following a link, and give its entries, some at a time."""
     try:
-        seen = os.lstat(path)
-    except OSError:
-        return None
-    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+        handle = os.open(folder, OPEN | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno in _GONE and not is_root:
+            return  # what it held has vanished with it
+        raise
+    try:
+        with os.scandir(handle) as entries:
+            for first in entries:
+                yield itertools.chain((first,), itertools.islice(entries, _ROWS))
+    finally:
+        os.close(handle)
+
+
+def _add(
+    rows: _Rows, entries: Iterable[os.DirEntry[str]], start: bytes, below: int, part: Part | None
+) -> list[bytes]:
+    """Add files to ``rows``; give the folders among the entries."""
+    folders = []
+    dev, inode, size = rows.dev.append, rows.inode.append, rows.bytes.append
+    mtime, ctime, paths = rows.mtime_ns.append, rows.ctime_ns.append, rows.path.append
+    for entry in entries:
+        path = start + entry.name.encode("utf-8", "surrogateescape")
+        if entry.is_file(follow_symlinks=False):
+            if part is not None and not part.holds(path[below:]):
+                continue
+            try:
+                seen = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                seen = _NOTHING
+            paths(path)
+            dev(seen.st_dev)
+            inode(seen.st_ino)
+            size(seen.st_size)
+            mtime(seen.st_mtime_ns)
+            ctime(seen.st_ctime_ns)
+        elif entry.is_dir(follow_symlinks=False):
+            folders.append(path)
+    return folders
 
 
 class OpenFile:

@@ -78,11 +78,15 @@ class Pool:
             initializer=worker.restrain,
         )
         running: dict[Future[Written], Task] = {}
-        with pool:
+        try:
             while True:
                 for task in itertools.islice(waiting, ahead - len(running)):
-                    running[pool.submit(shards.write, task)] = task
-                if not running:
+                    try:
+                        running[pool.submit(shards.write, task)] = task
+                    except BrokenProcessPool:
+                        lost.append(task)
+                        break
+                if not running and not lost:
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -94,6 +98,9 @@ class Pool:
                 if lost:
                     lost += running.values()
                     return
+        finally:
+            # Where a scan is stopped, what is under way is finished: the next one takes it up.
+            pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,10 @@ def record(ledger: pl.DataFrame, seen: pl.DataFrame, cut: str) -> pl.DataFrame:
     began at this cut or later and is gone already falls away: no published pack knew it.
     """
     open_now = current(ledger)
+    if open_now.select(*KEY).equals(seen.select(*KEY)):
+        return ledger
     gone = open_now.join(seen, on=KEY, how="anti").select(*KEY, gone=pl.lit(True))
     new = seen.join(open_now, on=KEY, how="anti")
-    if gone.is_empty() and new.is_empty():
-        return ledger
     # A file that is back: an end that a later cut had recorded may not overlap its new start.
     back = new.select("file_id", back=pl.lit(True)).unique()
     at = _order(cut)

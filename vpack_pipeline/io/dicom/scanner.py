@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,24 +80,29 @@ def scan(edge: Edge, *, clock: Clock = time.time_ns, reader: ReaderOf = FileRead
         work = _Work(edge, folder, clock, reader)
         old = work.reindexed(stored)
         last = _next(old.last, edge.cut) if is_open else old.last
-        is_new_cut = old.last is not None and last is not None and last.cut != old.last.cut
-        slot = last.slot if is_new_cut and last is not None else None
-        deep = Deep(edge.scanning.is_deep, slot)
+        deep = Deep(edge.scanning.is_deep, _due(old.last, last))
         planned = work.plan(old.manifest, old.index, deep)
         _refuse_loss(folder, old.ledger, planned.files)
         fresh, n_read = work.read(planned, old)
         _refuse_no_dicom(planned, fresh, len(edge.site.sources))
+        n_taken_up = fresh.height - n_read
         new = increment.advance(old, planned, fresh, work.parser, whole=deep.is_whole)
+        is_changed = new is not old
+        del old, planned, fresh  # a large archive's tables are large
+        new = increment.ordered(new) if is_changed else new
         seen = new.manifest.select("file_id", "source", "version")
         known = ledger.record(new.ledger, seen, edge.cut) if is_open else new.ledger
         deferred = 0 if is_open else _deferred(seen, known)
         visible = ledger.visible(known, edge.cut).select(*KEY, "first_seen")
-        files = new.index.join(visible, on=KEY, how="inner").drop("shard")
+        files = increment.looked_up(new.index.drop("shard"), visible, ["first_seen"])
+        files = states.with_digests(files.filter(pl.col("first_seen").is_not_null()))
         files, contents = duplicates.settle(files, new.contents, new.manifest)
         new = State(new.manifest, new.index, contents, known, last)
         _store(folder, stored, new)
     _refuse_none(files, visible, edge.cut, deferred)
-    return Scan(files.sort("file_id"), deferred, n_read, fresh.height - n_read)
+    if not files["file_id"].is_sorted():
+        files = files.sort("file_id")
+    return Scan(files.select(*states.THIN, "first_seen"), deferred, n_read, n_taken_up)
 
 
 def scan_part(
@@ -137,9 +143,9 @@ class _Work:
         roots = archive.roots(self._edge)
         listed = pl.concat([pl.DataFrame(schema=archive.LISTED), *self._listed(roots)])
         files = increment.identified(
-            listed, manifest, [os.fsencode(r) for r in roots], self._edge.pseudonyms
+            listed, manifest, [os.fsencode(r) for r in roots], self._edge.pseudonyms, self.parser
         )
-        return increment.plan(files, index, self.parser, deep)
+        return increment.plan(files, index, deep)
 
     def _listed(self, roots: Sequence[Path]) -> Iterator[pl.DataFrame]:
         for number, root in enumerate(roots, start=1):
@@ -159,7 +165,9 @@ class _Work:
             self._tracker.begin(0)
             return pl.DataFrame(schema=FRESH), 0
         before = self._taken_up(to_read, old)
-        left = to_read.join(before, on="file_id", how="anti", maintain_order="left")
+        left = to_read
+        if not before.is_empty():
+            left = to_read.join(before, on="file_id", how="anti", maintain_order="left")
         self._tracker.begin(left.height)
         task = Task(
             str(self._shards),
@@ -175,7 +183,8 @@ class _Work:
         for shard in engine.run(shards.divide(task)):
             self._tracker.wrote(shard)
             written.append(shard.shard)
-        fresh = shards.found(self._shards, written).select(*FRESH)
+        columns = [n for n in FRESH if n != "shard"]
+        fresh = shards.found(self._shards, written, columns).select(*FRESH)
         if fresh.height != left.height:
             raise OSError("a shard was lost while the scan went on")
         return pl.concat([before, fresh]), left.height
@@ -205,6 +214,13 @@ def _next(last: Last | None, cut: str) -> Last:
     return Last(cut, (last.slot + 1) % SLOTS)
 
 
+def _due(before: Last | None, now: Last | None) -> int | None:
+    """Give the slot that is due, None where the cut is not a new one."""
+    if before is None or now is None or before.cut == now.cut:
+        return None
+    return now.slot
+
+
 def _deferred(seen: pl.DataFrame, known: pl.DataFrame) -> int:
     return seen.join(ledger.current(known), on=KEY, how="anti").height
 
@@ -223,6 +239,8 @@ def _store(folder: Path, old: State, new: State) -> None:
 def _refuse_loss(folder: Path, known: pl.DataFrame, files: pl.DataFrame) -> None:
     """Stop where most of a source has vanished: that is an unmounted share, not a clean-up."""
     current = ledger.current(known)
+    if current["file_id"].equals(files["file_id"]):
+        return
     gone = current.join(files.select("file_id"), on="file_id", how="anti")
     counted = (
         gone.group_by("source")
@@ -247,19 +265,16 @@ def _refuse_loss(folder: Path, known: pl.DataFrame, files: pl.DataFrame) -> None
 
 def _refuse_no_dicom(planned: Plan, fresh: pl.DataFrame, n_sources: int) -> None:
     """Stop where a source holds no DICOM file at all: it is another folder than was meant."""
-    kept = planned.files.filter("is_kept").select("source", "outcome")
-    counted = (
-        pl.concat([kept, fresh.select("source", "outcome")])
-        .group_by("source", "outcome")
-        .agg(n=pl.len())
-    )
+    read = fresh.group_by("source", "outcome").agg(n=pl.len())
+    counted = pl.concat([planned.kept, read]).rows()
     problems = []
     for source in range(1, n_sources + 1):
-        rows = counted.filter(pl.col("source") == source).select("outcome", "n").iter_rows()
-        found: dict[str, int] = dict(rows)
+        found: Counter[str] = Counter()
+        for at, outcome, n in counted:
+            found.update({outcome: n} if at == source else {})
         if set(found) <= NO_IMAGE_ARCHIVE:
             counts = "".join(f", {n} {code}" for code, n in sorted(found.items()))
-            what = f"no DICOM file: {sum(found.values())} files{counts}"
+            what = f"no DICOM file: {found.total()} files{counts}"
             remedy = "correct `path` in site.yaml, or mount the archive"
             problems.append(Problem(f"sources[{source}]", what, remedy))
     if problems:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,35 +119,26 @@ def write(task: Task) -> Written:
 
 
 def _rows(reader: Reader, task: Task, files: pl.DataFrame, warm: Iterator[object]) -> pl.DataFrame:
-    """Read some files; one that changed under the reader is read again at the next scan."""
+    """Read some files. What a row says of the file is how it was listed, before it was read: one
+    that changed since has another change key at the next scan, and is read again.
+    """
     rows = []
-    after = []
     for file_id, source, path, size in files.select(
         "file_id", "source", "path", "bytes"
     ).iter_rows():
         next(warm)
         rows.append(reader.row(file_id, source, path, size))
-        after.append(archive.change_key(path))
     columns = dict(zip(HEADERS, zip(*rows, strict=True), strict=True))
-    keys = files.select(pl.col(n).alias(f"listed_{n}") for n in CHANGE_KEY)
-    is_still = [_is_still(a, b) for a, b in zip(keys.iter_rows(), after, strict=True)]
     return (
         pl.DataFrame(columns, schema=HEADERS)
-        .hstack(keys)
+        .hstack(files.select(pl.col(n).alias(f"listed_{n}") for n in CHANGE_KEY))
         .with_columns(
             parser=pl.lit(task.parser),
             read_ns=pl.lit(task.started, pl.Int64),
-            is_settled=pl.Series(is_still)
-            & (pl.col("listed_mtime_ns") < task.started - SETTLING_NS)
+            is_settled=(pl.col("listed_mtime_ns") < task.started - SETTLING_NS)
             & ~pl.col("outcome").is_in(sorted(READ_FAILURES)),
         )
     )
-
-
-def _is_still(listed: tuple[int, ...], after: tuple[int, ...] | None) -> bool:
-    """Compare a change key with what the listing said; on a share without device and inode."""
-    start = 0 if listed[1] else 2
-    return after is not None and listed[start:] == after[start:]
 
 
 def _warmed(paths: Iterable[bytes], threads: int) -> Iterator[object]:
@@ -181,13 +173,13 @@ def _warm(path: bytes) -> None:
         os.close(handle)
 
 
-def found(folder: Path, names: Iterable[str]) -> pl.DataFrame:
-    """Read what a scan needs of some shards, each with its name; a damaged one is as not there."""
-    frames = [pl.DataFrame(schema={n: SHARD[n] for n in FOUND} | {"shard": pl.String})]
+def found(folder: Path, names: Iterable[str], columns: Sequence[str] = FOUND) -> pl.DataFrame:
+    """Read columns of some shards, and ``shard``, their name; a damaged one is as not there."""
+    frames = [pl.DataFrame(schema={n: SHARD[n] for n in columns} | {"shard": pl.String})]
     for name in sorted(names):
         path = folder / f"{name}.parquet"
         try:
-            part = pl.read_parquet(path, columns=list(FOUND), hive_partitioning=False)
+            part = pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
         except (pl.exceptions.PolarsError, OSError):
             continue
         frames.append(part.with_columns(shard=pl.lit(name)))
@@ -252,7 +244,13 @@ def _merge(folder: Path, group: list[str], index: pl.DataFrame) -> str:
 
 
 def sweep(folder: Path, index: pl.DataFrame) -> None:
-    """Remove the shards that a saved index no longer names, and what a killed writer left."""
+    """Remove the shards that a saved index no longer names, and what a killed writer left.
+
+    Shards of other columns than this version's are of no use to it either.
+    """
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other)
     for name in names(folder) - set(index["shard"].unique()):
         (folder / f"{name}.parquet").unlink()
     for path in folder.glob(".writing-*"):

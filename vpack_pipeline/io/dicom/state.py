@@ -90,7 +90,11 @@ THIN: Final[Mapping[str, Any]] = {
     )
 }
 """What a scan holds of every file in memory; the rest of a header row stays on disk."""
-INDEX: Final[Mapping[str, Any]] = {**THIN, "shard": pl.String}
+INDEX: Final[Mapping[str, Any]] = {
+    **{n: t for n, t in THIN.items() if n not in {"bytes", "header_digest"}},
+    "shard": pl.String,
+}
+"""What a version says already, its header's digest and its size, is not held twice."""
 CONTENTS: Final[Mapping[str, Any]] = {**dict.fromkeys(KEY, pl.String), "content_sha256": pl.String}
 
 _LAYOUT: Final = hashlib.sha256(repr(list(HEADERS.items())).encode()).hexdigest()[:12]
@@ -159,14 +163,21 @@ def shard_folder(folder: Path) -> Path:
 
 def load_cache(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read the manifest and the index; empty where they are lost. A row whose shard is gone is."""
-    manifest = _read(folder / "manifest.parquet", MANIFEST)
+    manifest = _or_empty(_read(folder / "manifest.parquet", MANIFEST), MANIFEST)
     index = _read(shard_folder(folder) / "index.parquet", INDEX)
     if index is None:
-        return _or_empty(manifest, MANIFEST), pl.DataFrame(schema=INDEX)
+        return manifest, pl.DataFrame(schema=INDEX)
     there = {p.stem for p in shard_folder(folder).iterdir()}
     if gone := set(index["shard"].unique()) - there:
         index = index.filter(~pl.col("shard").is_in(sorted(gone)))
-    return _or_empty(manifest, MANIFEST), index
+    return shared(manifest, index), index
+
+
+def shared(frame: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Let two tables of the same versions in the same order hold the key once."""
+    if frame.height == other.height and frame.select(*KEY).equals(other.select(*KEY)):
+        return frame.with_columns(other.select(*KEY))
+    return frame
 
 
 def load(folder: Path, *, is_published: bool) -> State:
@@ -193,7 +204,7 @@ def load(folder: Path, *, is_published: bool) -> State:
         manifest,
         index,
         _or_empty(_read(folder / "contents.parquet", CONTENTS), CONTENTS),
-        ledger.empty() if known is None else known,
+        ledger.empty() if known is None else shared(known, index),
         _last(folder / "last.json"),
     )
 
@@ -254,6 +265,16 @@ def scan_headers(state: Path) -> pl.LazyFrame:
     ]
     # A version may stand in two shards, once as an earlier parser read it: the index says which.
     return pl.concat(parts).join(live, on=[*KEY, "shard"], how="semi").select(*HEADERS)
+
+
+def with_digests(index: pl.DataFrame) -> pl.DataFrame:
+    """Take a header's digest and a file's size from the version, which is made of them."""
+    digest = pl.col("version").str.replace(":[0-9]+$", "")
+    return index.with_columns(
+        bytes=pl.col("version").str.extract(":([0-9]+)$").cast(pl.Int64),
+        # Where no header could be read, the outcome stands for its digest.
+        header_digest=pl.when(digest != pl.col("outcome")).then(digest),
+    )
 
 
 def read_headers(state: Path) -> pl.DataFrame:
