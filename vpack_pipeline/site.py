@@ -6,8 +6,9 @@ What does not belong here: anything that must be the same at every site (``proto
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text
 
@@ -34,13 +35,33 @@ class FolderSource(Document):
     """Relative to the project root, or absolute."""
 
 
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if "@" in parts.netloc:
+        raise ValueError("an address holds no user or password: use authorization_variable")
+    is_plain = not (parts.query or parts.fragment) and value.isascii() and value.isprintable()
+    try:
+        is_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_host = False
+    if parts.scheme not in {"http", "https"} or not is_host or not is_plain or " " in value:
+        raise ValueError("an address is http(s)://host[:port][/path], without a query")
+    return value
+
+
+Address = Annotated[Text, AfterValidator(_address)]
+
+
 class DicomwebSource(Document):
     """DICOM metadata behind QIDO-RS and WADO-RS."""
 
     kind: Literal["dicomweb"]
-    url: Text
+    url: Address
+    """Where the server's services begin: ``<url>/studies`` lists its studies."""
     authorization_variable: Text | None = None
     """The environment variable that holds the Authorization header."""
+    orthanc_url: Address | None = None
+    """Where the REST interface of an Orthanc begins: its feed of changes names modified series."""
 
 
 class WideColumns(Document):

@@ -69,7 +69,11 @@ def test_what_cannot_be_a_site_is_refused(path: str, value: Any, what: str) -> N
 
 
 def test_a_source_is_a_folder_or_a_server() -> None:
-    given = [{"path": "a"}, {"kind": "folder", "path": "b"}, {"kind": "dicomweb", "url": "c"}]
+    given = [
+        {"path": "a"},
+        {"kind": "folder", "path": "b"},
+        {"kind": "dicomweb", "url": "https://pacs.example"},
+    ]
     with pytest.raises(ValidationError, match="kind"):
         site(sources=given)
     made = site(sources=given[1:])

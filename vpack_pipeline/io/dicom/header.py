@@ -163,6 +163,8 @@ class _View:
         """Find the bytes of a source; None if it is absent or longer than any value we want."""
         node: Any = self.elements
         for tag in source.path:
+            if isinstance(node, list):
+                node = node[0] if node else None
             node = node.get(tag) if isinstance(node, dict) else None
         return node if isinstance(node, bytes) else None
 

@@ -6,6 +6,7 @@ A full and an incremental scan give the same rows. What does not belong here: wh
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from vpack_pipeline.io.deliveries import published_cuts
 from vpack_pipeline.io.dicom import archive, fields, ledger
 from vpack_pipeline.io.dicom import state as states
 from vpack_pipeline.io.dicom.archive import Entry, OpenFile
+from vpack_pipeline.io.dicom.dicomweb import feed
+from vpack_pipeline.io.dicom.dicomweb.source import Connected, Refreshed, connected
 from vpack_pipeline.io.dicom.header import Header, HeaderReader
 from vpack_pipeline.io.dicom.outcomes import (
     COPY,
@@ -32,6 +35,7 @@ from vpack_pipeline.io.dicom.outcomes import (
 from vpack_pipeline.io.dicom.state import CHANGE_KEY, HEADERS, MANIFEST, State
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.site import DicomwebSource
 
 LARGEST_LOSS: Final = 0.5
 """Share of a source's known files that may be gone before the scan stops."""
@@ -40,6 +44,9 @@ ACCEPT_LOSS: Final = "accept-vanished"
 SETTLING_NS: Final = 120 * 10**9
 """What was modified so shortly before the walk may have been written to since in the same tick."""
 KEY: Final = ["file_id", "version"]
+
+Contents = Callable[[int, bytes], str | None]
+"""Number of a source and place in it → sha256 of the whole object; None if it cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,47 +62,74 @@ class Scan:
     read: int
 
 
-def scan(edge: Edge, *, clock: Callable[[], int] = time.time_ns) -> Scan:
+def scan(edge: Edge, *, clock: Callable[[], int] = time.time_ns, is_deep: bool = False) -> Scan:
     """Bring the site's state up to the archive and give what the edge's cut knows.
 
     Parameters
     ----------
     edge : gives sources, state, pseudonyms and cut
     clock : nanoseconds; decides only whether a file is read again, never what a table says
+    is_deep : read all that DICOMweb servers hold again, whatever their numbers say
 
     Raises
     ------
     InputError
-        A source is missing, unreadable, without DICOM or has lost most of its files; the ledger is
-        damaged; the cut knows no file, or one whose header the state has lost.
+        A source is missing, unreadable, without DICOM or has lost most of its files; a server
+        cannot be asked; the ledger is damaged; the cut knows no file, or one whose header the
+        state has lost.
     """
     if edge.cut is None:
         raise ValueError("the cut is not fixed yet")
     published = published_cuts(edge)
-    with states.locked(edge.state) as folder:
+    with states.locked(edge.state) as folder, connected(edge, os.environ) as servers:
         old = states.load(folder, is_published=bool(published))
         started = clock()
         entries = _entries(edge)
-        _refuse_loss(folder, old.ledger, entries)
+        changes = feed.load(folder)
+        asked = {n: s.ask(edge, old, changes.get(s.feed_name), is_deep) for n, s in servers.items()}
+        there = [entries.select("file_id"), *(r.manifest.select("file_id") for r in asked.values())]
+        _refuse_loss(folder, old.ledger, pl.concat(there))
         stored, read = _refresh(edge, old, entries, started)
-        _refuse_no_dicom(stored, len(edge.site.sources))
+        stored = _with_servers(stored, list(asked.values()))
+        _refuse_no_dicom(stored, edge)
         seen = stored.manifest.select("file_id", "source", "version")
         known = stored.ledger
         if not ledger.is_closed(edge.cut, published):
             known = ledger.record(known, seen, edge.cut)
         deferred = seen.join(ledger.current(known), on=KEY, how="anti").height
         visible = ledger.visible(known, edge.cut).select(*KEY, "first_seen")
-        files, headers = _settle(visible, stored.headers, stored.manifest)
+        files, headers = _settle(visible, stored.headers, stored.manifest, _contents(servers))
         states.save(folder, old, _trimmed(State(stored.manifest, headers, known)))
+        reached = {servers[n].feed_name: r.change for n, r in asked.items()}
+        feed.save(folder, {n: c for n, c in reached.items() if c is not None})
         (folder / ACCEPT_LOSS).unlink(missing_ok=True)
     _refuse_none(files, visible, edge.cut, deferred)
+    read += sum(r.headers.height for r in asked.values())
     return Scan(files.sort("file_id"), deferred, read)
+
+
+def _with_servers(stored: State, asked: Sequence[Refreshed]) -> State:
+    manifest = pl.concat([stored.manifest, *(r.manifest for r in asked)]).sort("file_id")
+    fresh = pl.concat([stored.headers.clear(), *(r.headers for r in asked)])
+    kept = stored.headers.join(fresh, on=KEY, how="anti")
+    return replace(stored, manifest=manifest, headers=pl.concat([kept, fresh]).sort(*KEY))
+
+
+def _contents(servers: dict[int, Connected]) -> Contents:
+    """Say where the content of an object is to be had."""
+
+    def digest(source: int, place: bytes) -> str | None:
+        if source in servers:
+            return servers[source].digest_content(place)
+        return archive.digest_content(place)
+
+    return digest
 
 
 def _entries(edge: Edge) -> pl.DataFrame:
     """List the archive: the manifest's columns that a walk can fill."""
     rows: list[tuple[Any, ...]] = []
-    for number, root in enumerate(archive.roots(edge), start=1):
+    for number, root in archive.roots(edge):
         rows.extend(_entry_row(edge.pseudonyms, e) for e in archive.walk(root, number))
     columns = {n: t for n, t in MANIFEST.items() if n in {"file_id", "source", *CHANGE_KEY}}
     return pl.DataFrame(rows, schema=columns, orient="row")
@@ -257,23 +291,26 @@ def _read_header(reader: HeaderReader, wanted: Any, file: OpenFile) -> tuple[Hea
         return Header("CRASH", type(error).__name__), None
 
 
-def _refuse_no_dicom(stored: State, n_sources: int) -> None:
-    """Stop where a source holds no DICOM file at all: it is another folder than was meant."""
+def _refuse_no_dicom(stored: State, edge: Edge) -> None:
+    """Stop where a source holds no DICOM file at all: it is another one than was meant."""
     outcomes = stored.manifest.join(stored.headers, on=KEY, how="left").select("source", "outcome")
     problems = []
-    for source in range(1, n_sources + 1):
-        found = Counter(outcomes.filter(pl.col("source") == source)["outcome"].to_list())
+    for number, source in enumerate(edge.site.sources, start=1):
+        found = Counter(outcomes.filter(pl.col("source") == number)["outcome"].to_list())
         if set(found) <= NO_IMAGE_ARCHIVE:
             counts = "".join(f", {n} {code}" for code, n in sorted(found.items()))
             what = f"no DICOM file: {found.total()} files{counts}"
             remedy = "correct `path` in site.yaml, or mount the archive"
-            problems.append(Problem(f"sources[{source}]", what, remedy))
+            if isinstance(source, DicomwebSource):
+                what = "the server lists no study"
+                remedy = "correct `url` in site.yaml, or let this account search all studies"
+            problems.append(Problem(f"sources[{number}]", what, remedy))
     if problems:
         raise InputError(problems)
 
 
 def _settle(
-    visible: pl.DataFrame, headers: pl.DataFrame, manifest: pl.DataFrame
+    visible: pl.DataFrame, headers: pl.DataFrame, manifest: pl.DataFrame, contents: Contents
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Tell copies from conflicts among the files that a cut knows; keep the digests it took."""
     files = visible.join(headers, on=KEY, how="inner")
@@ -281,7 +318,7 @@ def _settle(
     twins = files.filter(is_object).filter(pl.len().over("instance_id") > 1)
     if not twins.height:
         return files, headers
-    taken = _digests(twins.filter(pl.col("content_sha256").is_null()), manifest)
+    taken = _digests(twins.filter(pl.col("content_sha256").is_null()), manifest, contents)
     headers = _with_digests(headers, taken)
     twins = _with_digests(twins, taken)
     # What cannot be shown to be a copy is a conflict: a file that is gone, or cannot be read.
@@ -307,10 +344,11 @@ def _settle(
     return files.drop("is_copy", "is_first"), headers
 
 
-def _digests(twins: pl.DataFrame, manifest: pl.DataFrame) -> pl.DataFrame:
+def _digests(twins: pl.DataFrame, manifest: pl.DataFrame, contents: Contents) -> pl.DataFrame:
     """Take the digest of whole files, of those that are still there as they were."""
-    there = twins.select(*KEY).join(manifest.select(*KEY, "path"), on=KEY, how="inner")
-    made = [archive.digest_content(path) for path in there["path"].to_list()]
+    places = manifest.select(*KEY, "source", "path")
+    there = twins.select(*KEY).join(places, on=KEY, how="inner", maintain_order="left")
+    made = [contents(*row) for row in there.select("source", "path").iter_rows()]
     return there.select(*KEY).with_columns(taken=pl.Series(made, dtype=pl.String))
 
 

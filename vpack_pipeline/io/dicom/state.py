@@ -29,7 +29,7 @@ from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.identity import NORMALISATION
 from vpack_pipeline.io.warehouse import write_durably
 
-_PARSER: Final = ("structure.py", "values.py", "fields.py", "header.py")
+_PARSER: Final = ("structure.py", "values.py", "fields.py", "header.py", "dicomweb/model.py")
 FOLDER: Final = "images"
 
 CHANGE_KEY: Final = ("dev", "inode", "path", "bytes", "mtime_ns", "ctime_ns")
