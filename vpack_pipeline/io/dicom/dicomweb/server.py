@@ -146,7 +146,7 @@ class Server:
                 if not left:
                     what = f"{of}: {failure.what} ({ATTEMPTS} attempts)"
                     raise self.refusal(what) from None
-                self._sleep(min(failure.wait or delay, LONGEST_DELAY))
+                self._sleep(min(delay if failure.wait is None else failure.wait, LONGEST_DELAY))
                 delay *= 2
         raise AssertionError("unreachable")
 

@@ -33,6 +33,7 @@ from vpack_pipeline.site import DicomwebSource
 
 _SOP_INSTANCE: Final = "00080018"
 _STUDY_OF: Final = re.compile(rb"/studies/([^/]+)/")
+_NAMED_TWICE: Final = b"#"
 _SERIES_OF: Final = r"^(.*)/instances/[^/]*$"
 
 
@@ -69,7 +70,9 @@ class Connected:
                 server.close()
 
     def digest_content(self, place: bytes) -> str | None:
-        """sha256 of a whole instance as the server stores it; None if it cannot be had."""
+        """sha256 of a whole instance as the server stores it; None if it cannot be had alone."""
+        if _NAMED_TWICE in place:
+            return None
         return query.digest_content(self.server, place.decode("ascii"))
 
     def ask(self, edge: Edge, old: State, since: int | None, is_deep: bool) -> Refreshed:
@@ -122,6 +125,7 @@ class Connected:
                 not is_deep
                 and modified is not None
                 and found.uid not in modified
+                and found.instances is not None
                 and found.instances == sound.get(found.place)
             ):
                 kept.append(found.place)
@@ -214,7 +218,8 @@ class RowReader:
             named = query.text_of(item, _SOP_INSTANCE)
             place = f"{series.place}/instances/{query.segment(named or f'unnamed-{digest.hex()}')}"
             seen[place] += 1
-            place += f"#{seen[place]}" if seen[place] > 1 else ""
+            if seen[place] > 1:
+                place += f"{_NAMED_TWICE.decode()}{seen[place]}"
             yield self._row(place, self._header(item), self._reader.keyed(digest), length)
 
     def unnamed(self, found: Unnamed) -> dict[str, Any]:
