@@ -36,16 +36,19 @@ class FolderSource(Document):
 
 
 def _address(value: str) -> str:
-    parts = urlsplit(value)
-    if "@" in parts.netloc:
-        raise ValueError("an address holds no user or password: use authorization_variable")
-    is_plain = not (parts.query or parts.fragment) and value.isascii() and value.isprintable()
+    """Take an address that holds a scheme, a host and perhaps a port and a path; quote none."""
     try:
-        is_host = bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(value)
+        has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_host = False
-    if parts.scheme not in {"http", "https"} or not is_host or not is_plain or " " in value:
-        raise ValueError("an address is http(s)://host[:port][/path], without a query")
+        has_host = False
+    else:
+        if "@" in parts.netloc:
+            raise ValueError("an address holds no user or password: use authorization_variable")
+        has_host = has_host and parts.scheme in {"http", "https"}
+    is_plain = not set(value) & set("?#\\") and value.isascii() and " " not in value
+    if not has_host or not is_plain or not value.isprintable():
+        raise ValueError("an address is http(s)://host[:port][/path] without a query")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import http.client
 import json
@@ -133,6 +134,7 @@ def fake_pacs() -> Iterator[FakePacs]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 65_536  # head and body in one segment, or each reply waits for an ACK
 
         def do_GET(self) -> None:
             status, headers, body = pacs.answer(self.path, dict(self.headers.items()))
@@ -178,19 +180,32 @@ def why_no_orthanc() -> str | None:
     return None if PLUGIN.exists() else "Orthanc lacks DICOMweb (apt-get install orthanc-dicomweb)"
 
 
+USER, PASSWORD = "reader", "hush"
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
 @dataclass
 class Orthanc:
+    """A running Orthanc that lets in who knows the password."""
+
     port: int
-    headers: dict[str, str]
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def source(self, has_feed: bool = False) -> DicomwebSource:
+        return DicomwebSource(
+            kind="dicomweb",
+            url=f"{self.url}/dicom-web",
+            authorization_variable="PACS_AUTH",
+            orthanc_url=self.url if has_feed else None,
+        )
+
     def ask(self, method: str, path: str, body: bytes | None = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, path, body, self.headers)
+            connection.request(method, path, body, {"Authorization": BASIC})
             answer = connection.getresponse()
             text = answer.read()
             assert answer.status == 200, f"{method}: {answer.status}"
@@ -205,18 +220,23 @@ class Orthanc:
     def delete(self, name: str) -> None:
         self.ask("DELETE", f"/instances/{name}")
 
+    def clear(self) -> None:
+        for name in self.ask("GET", "/patients"):
+            self.ask("DELETE", f"/patients/{name}")
+
 
 @contextmanager
-def orthanc(folder: Path, users: dict[str, str] | None = None, **headers: str) -> Iterator[Orthanc]:
+def orthanc(folder: Path) -> Iterator[Orthanc]:
     """Run an Orthanc on loopback; whatever happens, it is gone afterwards."""
-    folder.mkdir(parents=True)
-    port, dicom_port = _free_ports()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     config = {
-        "Name": "test", "HttpPort": port, "DicomPort": dicom_port,
-        "RemoteAccessAllowed": False, "DicomAlwaysAllowFind": True,
-        "AuthenticationEnabled": users is not None, "RegisteredUsers": users or {},
+        "Name": "test", "HttpPort": port, "DicomServerEnabled": False,
+        "RemoteAccessAllowed": False, "AuthenticationEnabled": True,
+        "RegisteredUsers": {USER: PASSWORD}, "OverwriteInstances": True,
         "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"),
-        "OverwriteInstances": True, "Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True},
+        "Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True},
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(config))
     with (folder / "log").open("wb") as log:
@@ -224,9 +244,8 @@ def orthanc(folder: Path, users: dict[str, str] | None = None, **headers: str) -
             ["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        made = Orthanc(port, headers)
         _wait(process, port)
-        yield made
+        yield Orthanc(port)
     finally:
         process.terminate()
         try:
@@ -234,13 +253,6 @@ def orthanc(folder: Path, users: dict[str, str] | None = None, **headers: str) -
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 from dicom_bench import Bench, image, write
-from dicomweb_bench import orthanc, why_no_orthanc
+from dicomweb_bench import BASIC, Orthanc, orthanc, why_no_orthanc
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian
 
 from vpack_pipeline.errors import InputError
+from vpack_pipeline.io.dicom import scanner
 from vpack_pipeline.io.dicom.fields import FIELDS
-from vpack_pipeline.site import DicomwebSource
+from vpack_pipeline.site import FolderSource
 
 WHY = why_no_orthanc()
 pytestmark = pytest.mark.skipif(WHY is not None, reason=str(WHY))
@@ -98,76 +99,70 @@ def numbers(raw: str | None) -> list[float] | None:
     return [float(v) for v in raw.split("\\")] if raw else None
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    with orthanc(tmp_path_factory.mktemp("orthanc")) as made:
+        yield made
+
+
+@pytest.fixture
+def pacs(running: Orthanc, monkeypatch: pytest.MonkeyPatch) -> Orthanc:
+    running.clear()
+    monkeypatch.setenv("PACS_AUTH", BASIC)
+    return running
+
+
 @pytest.mark.parametrize("has_feed", [False, True])
-def test_scans_of_an_orthanc_follow_what_it_holds(tmp_path: Path, has_feed: bool) -> None:
+def test_scans_of_an_orthanc_follow_what_it_holds(
+    tmp_path: Path, pacs: Orthanc, has_feed: bool
+) -> None:
     folder = Bench(tmp_path / "folder")
-    with orthanc(tmp_path / "orthanc") as pacs:
-        source = DicomwebSource(
-            kind="dicomweb", url=f"{pacs.url}/dicom-web", orthanc_url=pacs.url if has_feed else None
-        )
-        server = Bench(tmp_path / "server", sources=(source,))
-        names = {}
-        for number, (name, ds) in enumerate(studies().items()):
-            syntax = {"syntax": ImplicitVRLittleEndian} if number % 2 else {}
-            names[name] = pacs.store(write(folder.archive / name, ds, **syntax))
-        first = assert_same(server, folder, server.cut)
-        assert first["files"].height == 10
-        assert first["instances"].height == 8
-        assert server.scan().read == 0
+    server = Bench(tmp_path / "server", sources=(pacs.source(has_feed),))
+    names = {}
+    for number, (name, ds) in enumerate(studies().items()):
+        syntax = {"syntax": ImplicitVRLittleEndian} if number % 2 else {}
+        names[name] = pacs.store(write(folder.archive / name, ds, **syntax))
+    first = assert_same(server, folder, server.cut)
+    assert (first["files"].height, first["instances"].height) == (10, 8)
+    assert server.scan().read == 0
 
-        added = write(folder.archive / "ct" / "11.dcm", image(11))
-        pacs.store(added)
-        (folder.archive / "other" / "5.dcm").unlink()
-        pacs.delete(names["other/5.dcm"])
-        modified = image(
-            8, StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.2", PatientID="P3", KVP="90"
-        )
-        pacs.store(write(folder.archive / "latin.dcm", modified))
-        found = server.scan(LATER)
-        # Six are read for their number, and only the feed tells of the one that was replaced.
-        assert found.read == (7 if has_feed else 6)
-        if not has_feed:
-            return
-        assert_same(server, folder, LATER)
-        assert server.scan(LATER).read == 0
-        assert assert_same(server, folder, server.cut)["files"].equals(first["files"])
+    pacs.store(folder.add("ct/11.dcm", 11))
+    (folder.archive / "other" / "5.dcm").unlink()
+    pacs.delete(names["other/5.dcm"])
+    if has_feed:  # an instance that is replaced leaves its series' number alone
+        place = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.2", "PatientID": "P3"}
+        pacs.store(folder.add("latin.dcm", 8, KVP="90", **place))
+    assert server.scan(LATER).read == (7 if has_feed else 6)
+    assert_same(server, folder, LATER)
+    assert server.scan(LATER).read == 0
+    assert server.tables()["files"].equals(first["files"])
 
 
-def test_without_a_feed_the_deep_check_finds_what_was_replaced(tmp_path: Path) -> None:
-    from vpack_pipeline.io.dicom import scanner
+def test_without_a_feed_the_deep_check_finds_what_was_replaced(
+    tmp_path: Path, pacs: Orthanc
+) -> None:
+    bench = Bench(tmp_path, sources=(pacs.source(),))
+    pacs.store(write(tmp_path / "a.dcm", image(1)))
+    bench.scan()
+    pacs.store(write(tmp_path / "a.dcm", image(1, KVP="90")))
+    assert bench.scan(LATER).files["kvp"].to_list() == [120.0]
+    deep = scanner.scan(bench.edge(LATEST), clock=lambda: bench.now, is_deep=True)
+    assert deep.files.select("kvp", "first_seen").rows() == [(90.0, LATEST)]
 
-    with orthanc(tmp_path / "orthanc") as pacs:
-        source = DicomwebSource(kind="dicomweb", url=f"{pacs.url}/dicom-web")
-        bench = Bench(tmp_path / "server", sources=(source,))
-        pacs.store(write(tmp_path / "a.dcm", image(1)))
+
+def test_a_copy_in_a_folder_is_known_by_its_bytes(tmp_path: Path, pacs: Orthanc) -> None:
+    bench = Bench(tmp_path, sources=(FolderSource(path="dicom"), pacs.source()))
+    pacs.store(bench.add("same.dcm", 1))
+    pacs.store(bench.add("differs.dcm", 2))
+    bench.add("differs.dcm", 2, KVP="90")
+    found = sorted(bench.scan().files["outcome"].to_list())
+    assert found == ["COPY", "DUP_SOP_CONFLICT", "DUP_SOP_CONFLICT", "PARSED"]
+
+
+def test_who_is_not_let_in_is_told(
+    tmp_path: Path, pacs: Orthanc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, sources=(pacs.source(),))
+    monkeypatch.setenv("PACS_AUTH", "Basic bm9ib2R5Om5v")
+    with pytest.raises(InputError, match="the server answered 401 — set the environment"):
         bench.scan()
-        pacs.store(write(tmp_path / "a.dcm", image(1, KVP="90")))
-        assert bench.scan(LATER).files["kvp"].to_list() == [120.0]
-        deep = scanner.scan(bench.edge(LATEST), clock=lambda: bench.now, is_deep=True)
-        assert deep.files.select("kvp", "first_seen").rows() == [(90.0, LATEST)]
-
-
-def test_a_copy_in_a_folder_is_known_by_its_bytes(tmp_path: Path) -> None:
-    with orthanc(tmp_path / "orthanc") as pacs:
-        source = DicomwebSource(kind="dicomweb", url=f"{pacs.url}/dicom-web")
-        bench = Bench(tmp_path / "server", sources=(*Bench(tmp_path).sources, source))
-        pacs.store(bench.add("same.dcm", 1))
-        pacs.store(bench.add("differs.dcm", 2))
-        bench.add("differs.dcm", 2, KVP="90")
-        found = sorted(bench.scan().files["outcome"].to_list())
-        assert found == ["COPY", "DUP_SOP_CONFLICT", "DUP_SOP_CONFLICT", "PARSED"]
-
-
-def test_an_orthanc_that_asks_who_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    basic = "Basic " + base64.b64encode(b"reader:hush").decode()
-    with orthanc(tmp_path / "orthanc", {"reader": "hush"}, Authorization=basic) as pacs:
-        source = DicomwebSource(
-            kind="dicomweb", url=f"{pacs.url}/dicom-web", authorization_variable="PACS_AUTH"
-        )
-        bench = Bench(tmp_path / "server", sources=(source,))
-        pacs.store(write(tmp_path / "a.dcm", image(1)))
-        monkeypatch.setenv("PACS_AUTH", "Basic bm9ib2R5Om5v")
-        with pytest.raises(InputError, match="the server answered 401 — set the environment"):
-            bench.scan()
-        monkeypatch.setenv("PACS_AUTH", basic)
-        assert bench.scan().files["outcome"].to_list() == ["PARSED"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import polars as pl
 import pytest
 from dicom_bench import Bench, image
-from dicomweb_bench import Answer, FakePacs, cell, copied, fake_pacs, reply
+from dicomweb_bench import ROOT, Answer, FakePacs, cell, copied, fake_pacs, reply
 
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.io.dicom import scanner
@@ -402,6 +402,114 @@ def test_the_whole_instance_settles_what_is_a_copy(pacs: FakePacs, tmp_path: Pat
     assert sum("/instances/" in path for path in pacs.asked) == 2
 
 
-def test_two_servers_at_one_address_are_two_sources(pacs: FakePacs) -> None:
-    one, other = (connect(n, pacs.source, {}) for n in (1, 2))
-    assert replace(one, number=2, server=other.server) == other
+# --- Orthanc's feed of changes ------------------------------------------------------------------
+
+
+class Feed:
+    """Stands in for Orthanc's REST interface: the changes, and who owns what."""
+
+    def __init__(self) -> None:
+        self.changes: list[dict[str, Any]] = []
+        self.last = 0
+        self.page = 1000
+        self.is_stuck = False
+
+    def wrote(self, series: str, kind: str = "Instance") -> None:
+        self.last += 1
+        self.changes.append({"Seq": self.last, "ResourceType": kind, "ID": series})
+
+    def __call__(self, path: str, query_: dict[str, str]) -> Any:
+        if path == "/changes" and "last" in query_:
+            return {"Last": self.last, "Done": True}
+        if path == "/changes":
+            later = [c for c in self.changes if c["Seq"] > int(query_["since"])]
+            page = later[: self.page]
+            reached = page[-1]["Seq"] if page and not self.is_stuck else int(query_["since"])
+            return {"Changes": page, "Done": len(page) == len(later), "Last": reached}
+        if path.startswith("/instances/"):
+            return {"ParentSeries": path.removeprefix("/instances/")}
+        return {"MainDicomTags": {"SeriesInstanceUID": path.removeprefix("/series/")}}
+
+
+@pytest.fixture
+def feed(pacs: FakePacs) -> Feed:
+    made = Feed()
+    asked = pacs.answer
+
+    def answer(target: str, headers: dict[str, str]) -> Answer:
+        parts = urlsplit(target)
+        if parts.path.startswith(ROOT):
+            return asked(target, headers)
+        named = parts.path.rpartition("/")[2]
+        if named == "gone":
+            return 404, {}, b""
+        given = {k: v[0] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
+        return reply(made(parts.path, given), content_type="application/json")
+
+    pacs.answer = answer  # type: ignore[method-assign]
+    return made
+
+
+@pytest.fixture
+def followed(bench: Bench, pacs: FakePacs, feed: Feed) -> Bench:
+    fill(pacs)
+    source = DicomwebSource(kind="dicomweb", url=pacs.url, orthanc_url=pacs.url.removesuffix(ROOT))
+    return Bench(bench.root, sources=(source,))
+
+
+def test_the_feed_names_what_is_read_again_page_by_page(followed: Bench, feed: Feed) -> None:
+    feed.wrote(f"{CANARY}.0.0")
+    assert followed.scan().read == 12
+    assert followed.scan().read == 0
+    feed.page = 1
+    for series, kind in (
+        (f"{CANARY}.0.0", "Instance"), (f"{CANARY}.0.0", "Instance"), ("gone", "Instance"),
+        (f"{CANARY}.1.0", "Series"), (f"{CANARY}.2", "Study"),
+    ):  # fmt: skip
+        feed.wrote(series, kind)
+    assert followed.scan(LATER).read == 4
+    assert followed.scan(LATER).read == 0
+
+
+def test_a_feed_that_was_lost_or_starts_anew_has_everything_read_again(
+    followed: Bench, feed: Feed
+) -> None:
+    feed.last = 7
+    followed.scan()
+    feed.last = 3
+    assert followed.scan().read == 12
+    kept = followed.root / "state" / "images" / "feeds.json"
+    assert list(json.loads(kept.read_text()).values()) == [3]
+    assert "127.0.0.1" not in kept.read_text()
+    for lost in ("", "[3]", '{"1:other": 3}'):
+        kept.write_text(lost)
+        assert (followed.scan().read, followed.scan().read) == (12, 0)
+
+
+def test_a_change_during_a_scan_that_fails_is_not_lost(
+    followed: Bench, pacs: FakePacs, feed: Feed
+) -> None:
+    followed.scan()
+    feed.wrote(f"{CANARY}.0.0")
+    pacs.faults = [("/metadata", (403, {}, b""))]
+    with pytest.raises(InputError, match="403"):
+        followed.scan()
+    assert followed.scan().read == 2
+
+
+def test_a_feed_that_does_not_move_on_is_an_error(followed: Bench, feed: Feed) -> None:
+    followed.scan()
+    for _ in range(3):
+        feed.wrote(f"{CANARY}.0.0")
+    feed.page, feed.is_stuck = 1, True
+    with pytest.raises(InputError, match="the feed of changes gives the same page again"):
+        followed.scan()
+
+
+@pytest.mark.parametrize("given", [[], {"Last": "9"}, {}])
+def test_what_is_no_feed_is_told(
+    followed: Bench, feed: Feed, monkeypatch: pytest.MonkeyPatch, given: Any
+) -> None:
+    monkeypatch.setattr(Feed, "__call__", lambda *_: given)
+    with pytest.raises(InputError, match=r"the feed of changes.* — correct `orthanc_url`"):
+        followed.scan()

@@ -47,6 +47,8 @@ def modified(server: Server, since: int) -> frozenset[str]:
         page = _asked(server, f"/changes?since={since}&limit={_PAGE}")
         changes = page.get("Changes")
         for change in changes if isinstance(changes, list) else ():
+            if not isinstance(change, dict):
+                continue
             kind, name = change.get("ResourceType"), str(change.get("ID"))
             if kind == "Series":
                 series.add(name)
@@ -97,7 +99,8 @@ def load(folder: Path) -> dict[str, int]:
         found = json.loads((folder / FILE).read_bytes())
     except (OSError, ValueError):
         return {}
-    return {str(k): v for k, v in found.items() if isinstance(v, int)}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {k: v for k, v in pairs if isinstance(v, int)}
 
 
 def save(folder: Path, read: dict[str, int]) -> None:
