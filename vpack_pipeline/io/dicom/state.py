@@ -2,8 +2,9 @@
 
 Three files in the site's state: ``manifest`` (real paths and change keys: a cache), ``headers``
 (the outcome and header row of every version that a cut may still ask for) and ``first_seen`` (the
-ledger: data to back up). Identifiers stand in none of them but as pseudonyms; real paths stand in
-the manifest only. What does not belong here: what the rows mean (``scanner``, ``ledger``).
+ledger: data to back up). Identifiers stand in none of them but as pseudonyms; real paths, and of a
+server the UIDs by which an instance is asked for, stand in the manifest only. What does not belong
+here: what the rows mean (``scanner``, ``ledger``).
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ is already known (``incremental``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from vpack_pipeline.errors import InputError
@@ -30,6 +30,8 @@ _LARGEST_END: Final = 1024
 """Bytes before and after the content of a multipart body's one part."""
 _UNASKABLE: Final = frozenset({"", ".", ".."})
 """As a segment of a path these name another resource."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,13 @@ def _paged(
             return
 
 
-def read_series(server: Server, series: Series) -> list[Item]:
-    """Give the metadata of every instance of a series; none if it is gone meanwhile.
+def read_series(server: Server, series: Series, take: Callable[[Item], T]) -> list[T]:
+    """Take what is wanted of every instance of a series; nothing if it is gone meanwhile.
+
+    Parameters
+    ----------
+    take : is given one instance's metadata at a time, so that never all are held at once; a series
+        that is asked for again is taken again from its start
 
     Raises
     ------
@@ -172,7 +179,8 @@ def read_series(server: Server, series: Series) -> list[Item]:
     """
     for _ in range(2):
         try:
-            found = list(objects(server, f"{series.place}/metadata", "the metadata of a series"))
+            items = objects(server, f"{series.place}/metadata", "the metadata of a series")
+            found = [take(item) for item in items]
         except NotFoundError:
             found = []
         if len(found) >= (series.instances or 0):

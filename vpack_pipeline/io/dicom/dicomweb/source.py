@@ -130,7 +130,7 @@ class Connected:
             ):
                 kept.append(found.place)
             else:
-                rows.extend(reader.rows(found, query.read_series(self.server, found)))
+                rows.extend(reader.rows(found, query.read_series(self.server, found, reader.take)))
         manifest, headers = _frames(rows, reader.parser)
         stays = known.with_columns(place=place).filter(pl.col("place").is_in(kept))
         return Refreshed(pl.concat([stays.select(*MANIFEST), manifest]), headers, change)
@@ -188,6 +188,16 @@ def connect(
     return Connected(number, server, orthanc, feed.name(number, source.orthanc_url))
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What is kept of one instance: UID (empty if it has none), digest and length of metadata."""
+
+    instance: str
+    digest: bytes
+    length: int
+    header: Header
+
+
 class RowReader:
     """Turns the metadata of one source into header rows; whatever happens, each has one outcome.
 
@@ -205,22 +215,25 @@ class RowReader:
         self._reader = HeaderReader(pseudonyms)
         self._wanted = fields.wanted()
 
-    def rows(self, series: Series, items: list[Item]) -> Iterator[dict[str, Any]]:
+    def take(self, item: Item) -> Taken:
+        """Judge one instance, and let its metadata go."""
+        digest, length = model.digest(item)
+        return Taken(query.text_of(item, _SOP_INSTANCE), digest, length, self._header(item))
+
+    def rows(self, series: Series, taken: list[Taken]) -> Iterator[dict[str, Any]]:
         """Give the rows of a series: the columns of header rows, and ``path``.
 
         An instance is named by its UID; one that is named twice counts twice, and one without a
         UID is told apart by what it says.
         """
-        digested = sorted((*model.digest(item), n) for n, item in enumerate(items))
         seen: Counter[str] = Counter()
-        for digest, length, n in digested:
-            item = items[n]
-            named = query.text_of(item, _SOP_INSTANCE)
-            place = f"{series.place}/instances/{query.segment(named or f'unnamed-{digest.hex()}')}"
+        for one in sorted(taken, key=lambda t: (t.digest, t.length)):
+            named = one.instance or f"unnamed-{one.digest.hex()}"
+            place = f"{series.place}/instances/{query.segment(named)}"
             seen[place] += 1
             if seen[place] > 1:
                 place += f"{_NAMED_TWICE.decode()}{seen[place]}"
-            yield self._row(place, self._header(item), self._reader.keyed(digest), length)
+            yield self._row(place, one.header, self._reader.keyed(one.digest), one.length)
 
     def unnamed(self, found: Unnamed) -> dict[str, Any]:
         """Give the row of a study or series that cannot be asked for."""
