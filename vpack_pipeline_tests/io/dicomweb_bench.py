@@ -24,7 +24,8 @@ from pydicom.dataset import Dataset
 from vpack_pipeline.site import DicomwebSource
 
 Answer = tuple[int, dict[str, str], bytes]
-"""Status, headers, body; with a header X-Length the body breaks off before that length."""
+"""Status, headers, body; with a header X-Length the body breaks off before that length, and after
+one with X-Hangs-Up the connection is closed unasked."""
 ROOT = "/dicom-web"
 
 
@@ -145,7 +146,7 @@ def fake_pacs() -> Iterator[FakePacs]:
             self.end_headers()
             self.wfile.write(body)
             self.wfile.flush()
-            if declared != str(len(body)):
+            if declared != str(len(body)) or "X-Hangs-Up" in headers:
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +153,30 @@ def test_a_server_that_is_not_there_is_told_without_its_address(pacs: FakePacs) 
     sleeps: list[float] = []
     assert "the connection failed or broke off (ConnectionRefusedError)" in refused(gone, sleeps)
     assert len(sleeps) == 4
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: Any) -> None:
+        raise ssl.SSLCertVerificationError(1, CANARY)
+
+    monkeypatch.setattr(http.client.HTTPSConnection, "connect", refuse)
+    sleeps: list[float] = []
+    said = refused(FakePacs(url="https://127.0.0.1/dicom-web"), sleeps)
+    assert "certificate is not trusted — name the issuer's certificate in SSL_CERT_FILE" in said
+    assert sleeps == []
+
+
+def test_a_kept_connection_that_the_server_closed_is_opened_again(pacs: FakePacs) -> None:
+    fill(pacs)
+    whole = pacs.answer("/dicom-web/studies?limit=9&offset=0", {})
+    sleeps: list[float] = []
+    source = connect(1, pacs.source, {}, sleep=sleeps.append)
+    pacs.faults = [("/studies", (whole[0], {**whole[1], "X-Hangs-Up": "yes"}, whole[2]))]
+    assert len(query.list_series(source.server)) == 6
+    assert sleeps == []
+    source.close()
 
 
 def test_a_reply_without_end_is_given_up(pacs: FakePacs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,6 +383,17 @@ def test_a_series_that_goes_while_it_is_read_is_gone(pacs: FakePacs, bench: Benc
     assert outcomes(bench) == [("PARSED", None)] * 2
 
 
+def test_a_study_that_is_gone_is_asked_for_by_name_once(pacs: FakePacs, bench: Bench) -> None:
+    fill(pacs)
+    bench.scan()
+    del pacs.items[:4]
+    gone = f"/studies/{CANARY}.0/series"
+    pacs.faults = [(gone, (404, {}, b""))]
+    pacs.asked.clear()
+    assert bench.scan(LATER).files.height == 8
+    assert pacs.asked.count(gone) == 1
+
+
 def test_a_study_that_a_moving_list_passes_over_is_asked_for_by_name(
     pacs: FakePacs, bench: Bench
 ) -> None:
@@ -400,6 +438,21 @@ def test_the_whole_instance_settles_what_is_a_copy(pacs: FakePacs, tmp_path: Pat
     fill(pacs, studies=1, series=1, instances=1)
     assert outcomes(bench) == [("COPY", None), ("PARSED", None)]
     assert sum("/instances/" in path for path in pacs.asked) == 2
+
+
+@pytest.mark.parametrize("length", [0, 10, 2000, 700_000])
+def test_the_digest_is_of_the_instance_and_not_of_its_wrapping(pacs: FakePacs, length: int) -> None:
+    content = bytes(range(256)) * (length // 256) + b"\r\n--x" * (length % 256)
+    body = b"\r\n--x y\r\nContent-Type: application/dicom\r\n\r\n" + content + b"\r\n--x y--\r\n"
+    source = connect(1, pacs.source, {}, sleep=lambda _: None)
+    head = {"Content-Type": "multipart/related"}
+    pacs.faults = [("/instances/1", (200, head, body)), ("/instances/1", (200, head, body[:-20]))]
+    pacs.faults += [("/instances/1", (200, head, content))]
+    place = b"/studies/1/series/1/instances/1"
+    assert source.digest_content(place) == hashlib.sha256(content).hexdigest()
+    assert [source.digest_content(place) for _ in range(2)] == [None, None]
+    assert (pacs.faults, len(pacs.asked)) == ([], 3)
+    source.close()
 
 
 # --- Orthanc's feed of changes ------------------------------------------------------------------

@@ -153,12 +153,13 @@ class Server:
     def _attempt(self, path: str, of: str, accept: str, consume: Consume[T]) -> T:
         until = self._clock() + DEADLINE
         try:
-            reply = self._reply(self._path + path, accept)
-            if reply.status not in (200, 204):
-                raise self._refused(reply, of)
-            content_type = (reply.getheader("Content-Type") or "").lower()
-            made = consume(content_type, self._parts(reply, until))
-            reply.close()
+            with self._reply(self._path + path, accept) as reply:
+                if reply.status not in (200, 204):
+                    raise self._refused(reply, of)
+                parts = self._parts(reply, until)
+                made = consume((reply.getheader("Content-Type") or "").lower(), parts)
+                if next(parts, None) is not None:
+                    self.close()  # the rest of the reply is still on its way
         except ssl.SSLCertVerificationError:
             what = "its certificate is not trusted"
             raise self.refusal(what, "name the issuer's certificate in SSL_CERT_FILE") from None
@@ -166,7 +167,7 @@ class Server:
             what = f"the connection failed or broke off ({type(error).__name__})"
             raise _PassingError(what) from None
         except InputError:
-            self.close()  # the rest of the reply is still on its way
+            self.close()
             raise
         return made
 
