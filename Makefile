@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint browser clean-demo
+.PHONY: demo test lint tools clean-demo
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,7 +24,7 @@ demo: $(STAMP)
 
 # Formatting, linting, layers and types, then every test with its coverage: 90% of all lines, and every
 # line of what judges and computes.
-test: $(STAMP) browser lint
+test: $(STAMP) tools lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term:skip-covered --cov-fail-under 90
 	$(BIN)/coverage report --include 'vpack_pipeline/core/*,vpack_pipeline/stats/*' --skip-covered --show-missing --fail-under 100
 
@@ -34,12 +34,16 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# The browser tests need a Chromium; install Debian's where we may, say so where we may not.
-browser:
-	@if command -v chromium >/dev/null 2>&1; then :; \
+# Some tests need a Chromium, some an Orthanc (a PACS); install Debian's where we may, say so where we may not.
+tools:
+	@missing=; \
+	command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
+	command -v Orthanc >/dev/null 2>&1 || missing="$$missing orthanc"; \
+	test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so || missing="$$missing orthanc-dicomweb"; \
+	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-	  apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
-	else echo "No chromium found: the browser tests will be skipped. Install it with: sudo apt-get install chromium"; fi
+	  apt-get update -qq && apt-get install -y -qq $$missing >/dev/null; \
+	else echo "Not found:$$missing. Their tests will be skipped. Install them with: sudo apt-get install$$missing"; fi
 
 clean-demo:
 	chmod -R u+w data/warehouse data/packs 2>/dev/null || true

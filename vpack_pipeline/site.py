@@ -6,8 +6,9 @@ What does not belong here: anything that must be the same at every site (``proto
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text
 
@@ -34,13 +35,36 @@ class FolderSource(Document):
     """Relative to the project root, or absolute."""
 
 
+def _address(value: str) -> str:
+    """Take an address that holds a scheme, a host and perhaps a port and a path; quote none."""
+    try:
+        parts = urlsplit(value)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    else:
+        if "@" in parts.netloc:
+            raise ValueError("an address holds no user or password: use authorization_variable")
+        has_host = has_host and parts.scheme in {"http", "https"}
+    is_plain = not set(value) & set("?#\\") and value.isascii() and " " not in value
+    if not has_host or not is_plain or not value.isprintable():
+        raise ValueError("an address is http(s)://host[:port][/path] without a query")
+    return value
+
+
+Address = Annotated[Text, AfterValidator(_address)]
+
+
 class DicomwebSource(Document):
     """DICOM metadata behind QIDO-RS and WADO-RS."""
 
     kind: Literal["dicomweb"]
-    url: Text
+    url: Address
+    """Where the server's services begin: ``<url>/studies`` lists its studies."""
     authorization_variable: Text | None = None
     """The environment variable that holds the Authorization header."""
+    orthanc_url: Address | None = None
+    """Where the REST interface of an Orthanc begins: its feed of changes names modified series."""
 
 
 class WideColumns(Document):

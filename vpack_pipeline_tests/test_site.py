@@ -69,11 +69,40 @@ def test_what_cannot_be_a_site_is_refused(path: str, value: Any, what: str) -> N
 
 
 def test_a_source_is_a_folder_or_a_server() -> None:
-    given = [{"path": "a"}, {"kind": "folder", "path": "b"}, {"kind": "dicomweb", "url": "c"}]
+    given = [
+        {"path": "a"},
+        {"kind": "folder", "path": "b"},
+        {"kind": "dicomweb", "url": "https://pacs.example"},
+    ]
     with pytest.raises(ValidationError, match="kind"):
         site(sources=given)
     made = site(sources=given[1:])
     assert [type(s) for s in made.sources] == [FolderSource, DicomwebSource]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "pacs.example", "ftp://pacs.example", "https://", "https://pacs.example:0",
+        "https://pacs.example:port", "https://[::1", "https://pacs.example/a?token=hush",
+        "https://pacs.example/#hush", "https://pacs.example/a b", "https://pacs.exämple",
+        "https://me:hush@pacs.example/dicom-web", "https://pacs.example/a\nHost: b",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["url", "orthanc_url"])
+def test_an_address_is_plain_and_holds_no_credentials(key: str, url: str) -> None:
+    server = {"kind": "dicomweb", "url": "https://pacs.example", key: url}
+    with pytest.raises(ValidationError) as caught:
+        site(sources=[server])
+    said = " ".join(e["msg"] for e in caught.value.errors())
+    assert "an address" in said
+    assert "hush" not in said
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8042/dicom-web/", "https://[::1]/a%20b"])
+def test_a_server_is_named_by_its_address(url: str) -> None:
+    made = site(sources=[{"kind": "dicomweb", "url": url, "orthanc_url": url}])
+    assert (made.sources[0].url, made.sources[0].orthanc_url) == (url, url)
 
 
 def test_codes_map_to_text_numbers_truth_and_nothing() -> None:

@@ -170,6 +170,8 @@ def _sources(found: Findings, loaded: Study, environment: Mapping[str, str]) -> 
             found.problems.append(Problem(where, what, "set it to the Authorization header"))
         else:
             found.notes.append(f"{where}: a DICOMweb server, which was not asked")
+        if any(a and a.startswith("http://") for a in (source.url, source.orthanc_url)):
+            found.notes.append(f"{where}: http: identifiers and the authorization pass unencrypted")
 
 
 def _folder_problem(where: str, path: Path, written: str) -> Problem | None:

@@ -459,6 +459,9 @@ def test_an_empty_source_and_an_unset_variable_are_told(
     said = ready("check", "harbour")
     assert "sources[0]: a DICOMweb server, which was not asked" in said.out
     assert "hush" not in said.out + said.err
+    assert "pass unencrypted" not in said.out
+    ready.edit("data/sites/harbour/site.yaml", "https://pacs.example", "http://pacs.example")
+    assert "sources[0]: http: identifiers" in ready("check", "harbour").out
 
 
 def test_a_broken_model_is_named(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from vpack_pipeline.errors import InputError
 from vpack_pipeline.io.dicom import ledger, reading, scanner, state
 from vpack_pipeline.io.dicom.header import HeaderReader
 from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
-from vpack_pipeline.site import DicomwebSource, FolderSource, IdentifierForm
+from vpack_pipeline.site import FolderSource, IdentifierForm
 
 LATER, LATEST = "2026-02-05", "2026-03-05"
 
@@ -401,11 +401,6 @@ def test_a_folder_without_dicom_is_refused(tmp_path: Path) -> None:
     put(bench.archive / "notes.txt", b"some notes here")
     put(bench.archive / "empty", b"")
     assert "2 files, 1 EMPTY, 1 NOT_DICOM" in refusal(bench)
-
-
-def test_dicomweb_is_refused_as_a_later_step(tmp_path: Path) -> None:
-    source = DicomwebSource(kind="dicomweb", url="https://pacs.example/dicom-web")
-    assert "folders only" in refusal(Bench(tmp_path, sources=(source,)))
 
 
 def test_a_folder_that_cannot_be_listed_stops_the_scan(

@@ -67,25 +67,18 @@ class Part:
         return zlib.crc32(path) % self.count == self.number - 1
 
 
-def roots(edge: Edge) -> list[Path]:
-    """Name the folders of a site's sources.
+def roots(edge: Edge) -> list[tuple[int, Path]]:
+    """Name the folders among a site's sources, each with the number of its source.
 
     Raises
     ------
     InputError
-        A source is no folder, or cannot be listed.
+        A folder is not there.
     """
     problems = []
     found = []
     for number, source in enumerate(edge.site.sources, start=1):
         if not isinstance(source, FolderSource):
-            problems.append(
-                Problem(
-                    f"sources[{number}]",
-                    "this version reads DICOM from folders only, not from DICOMweb",
-                    "export the studies to a folder and name it with `kind: folder`",
-                )
-            )
             continue
         root = edge.resolve(source.path)
         if not root.is_dir():
@@ -96,7 +89,7 @@ def roots(edge: Edge) -> list[Path]:
                     "mount the share, or correct `path` in site.yaml",
                 )
             )
-        found.append(root)
+        found.append((number, root))
     if problems:
         raise InputError(problems)
     return found

@@ -5,15 +5,19 @@ What does not belong here: how a header is read (``header``), which files a cut 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 
-from vpack_pipeline.io.dicom import archive
 from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, SET_ASIDE
 from vpack_pipeline.io.dicom.state import CONTENTS, KEY
 
 
 def settle(
-    files: pl.DataFrame, contents: pl.DataFrame, manifest: pl.DataFrame
+    files: pl.DataFrame,
+    contents: pl.DataFrame,
+    manifest: pl.DataFrame,
+    digest: Callable[[int, bytes], str | None],
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Tell copies from conflicts among the files that a cut knows.
 
@@ -22,6 +26,7 @@ def settle(
     files : file_id, version, outcome, detail, instance_id of every file that the cut knows
     contents : digests of whole files that were taken before; only a twin is ever read whole
     manifest : where the files lie
+    digest : (source, place) → sha256 of the whole object; None if it cannot be had
 
     Returns
     -------
@@ -36,7 +41,7 @@ def settle(
     )
     if twins.is_empty():
         return files, contents
-    taken = _digests(twins.filter(pl.col("content_sha256").is_null()), manifest)
+    taken = _digests(twins.filter(pl.col("content_sha256").is_null()), manifest, digest)
     twins = twins.update(taken, on=KEY)
     # What cannot be shown to be a copy is a conflict: a file that is gone, or cannot be read.
     is_copy = (pl.col("content_sha256").n_unique() == 1) & (
@@ -61,9 +66,11 @@ def settle(
     return settled.drop("is_copy", "is_first"), kept
 
 
-def _digests(twins: pl.DataFrame, manifest: pl.DataFrame) -> pl.DataFrame:
+def _digests(
+    twins: pl.DataFrame, manifest: pl.DataFrame, digest: Callable[[int, bytes], str | None]
+) -> pl.DataFrame:
     """Take the digest of whole files, of those that are still there as they were."""
-    there = twins.select(*KEY).join(manifest.select(*KEY, "path"), on=KEY, how="inner")
-    made = [archive.digest_content(path) for path in there["path"].to_list()]
+    there = twins.select(*KEY).join(manifest.select(*KEY, "source", "path"), on=KEY, how="inner")
+    made = [digest(*row) for row in there.select("source", "path").iter_rows()]
     taken = there.select(*KEY).with_columns(content_sha256=pl.Series(made, dtype=pl.String))
     return taken.drop_nulls().select(*CONTENTS)

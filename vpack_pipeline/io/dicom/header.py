@@ -57,6 +57,7 @@ PLACES: Final = (
 )
 """The columns of a header row that come from no field."""
 _COLUMNS: Final = tuple(name for name, _ in fields.columns())
+ROW: Final = (*PLACES, *_COLUMNS)
 _ABSENT: Final[Sequence[Any]] = (None,) * len(_COLUMNS)
 
 
@@ -75,7 +76,7 @@ class Header:
     fields: Sequence[Any] = _ABSENT
 
     def row(self) -> tuple[Any, ...]:
-        """Give the columns of :data:`PLACES` and of all fields."""
+        """Give the columns of :data:`ROW`."""
         return (*map(self.places.get, PLACES), *self.fields)
 
 

@@ -74,7 +74,7 @@ class Plan:
 def identified(
     listed: pl.DataFrame,
     manifest: pl.DataFrame,
-    roots: Sequence[bytes],
+    roots: Mapping[int, bytes],
     pseudonyms: Pseudonyms,
     parser: str,
 ) -> pl.DataFrame:
@@ -84,7 +84,7 @@ def identified(
     ----------
     listed : as ``archive.LISTED``
     manifest : as :data:`MANIFEST`
-    roots : the folder of each source, in order
+    roots : number of a source → its folder
     parser : in force
 
     Returns
@@ -115,13 +115,13 @@ def identified(
 
 
 def _named(
-    new: pl.DataFrame, manifest: pl.DataFrame, roots: Sequence[bytes], pseudonyms: Pseudonyms
+    new: pl.DataFrame, manifest: pl.DataFrame, roots: Mapping[int, bytes], pseudonyms: Pseudonyms
 ) -> pl.DataFrame:
     """Name files by their path; one whose root was moved keeps its name and its version."""
     ids = [
         pl.Series(
             [
-                pseudonyms.path(f"{source}:{_relative(path, roots[source - 1])}")
+                pseudonyms.path(f"{source}:{_relative(path, roots[source])}")
                 for source, path in rows.iter_rows()
             ],
             dtype=pl.String,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,14 +22,17 @@ from vpack_pipeline.io.deliveries import published_cuts
 from vpack_pipeline.io.dicom import archive, duplicates, engines, increment, ledger, shards
 from vpack_pipeline.io.dicom import state as states
 from vpack_pipeline.io.dicom.archive import Part
+from vpack_pipeline.io.dicom.dicomweb.source import connected
 from vpack_pipeline.io.dicom.increment import FRESH, SLOTS, Deep, Plan
 from vpack_pipeline.io.dicom.outcomes import NO_IMAGE_ARCHIVE
 from vpack_pipeline.io.dicom.progress import Tracker
 from vpack_pipeline.io.dicom.reading import FileReader
+from vpack_pipeline.io.dicom.remote import Servers
 from vpack_pipeline.io.dicom.shards import Reader, Task
 from vpack_pipeline.io.dicom.state import KEY, Last, State
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.site import DicomwebSource
 
 LARGEST_LOSS: Final = 0.5
 """Share of a source's known files that may be gone before the scan stops."""
@@ -68,26 +71,32 @@ def scan(edge: Edge, *, clock: Clock = time.time_ns, reader: ReaderOf = FileRead
     Raises
     ------
     InputError
-        A source is missing, unreadable, without DICOM or has lost most of its files; the ledger is
-        damaged; the cut knows no file, or one whose header the state has lost.
+        A source is missing, unreadable, without DICOM or has lost most of its files; a server
+        cannot be asked; the ledger is damaged; the cut knows no file, or one whose header the
+        state has lost.
     """
     if edge.cut is None:
         raise ValueError("the cut is not fixed yet")
     published = published_cuts(edge)
     is_open = not ledger.is_closed(edge.cut, published)
-    with states.locked(edge.state) as folder:
+    with states.locked(edge.state) as folder, connected(edge, os.environ) as connections:
         stored = states.load(folder, is_published=bool(published))
+        servers = Servers(connections, folder, edge)
         work = _Work(edge, folder, clock, reader)
         old = work.reindexed(stored)
+        asked = servers.ask(old, work.parser, work.started)
+        old = servers.without(old)
         last = _next(old.last, edge.cut) if is_open else old.last
         deep = Deep(edge.scanning.is_deep, _due(old.last, last))
         planned = work.plan(old.manifest, old.index, deep)
-        _refuse_loss(folder, old.ledger, planned.files)
+        _refuse_loss(folder, old.ledger, planned.files, asked.manifest)
         fresh, n_read = work.read(planned, old)
-        _refuse_no_dicom(planned, fresh, len(edge.site.sources))
+        _refuse_no_dicom(planned, fresh, edge, set(asked.manifest["source"]))
         n_taken_up = fresh.height - n_read
         new = increment.advance(old, planned, fresh, work.parser, whole=deep.is_whole)
+        new = servers.joined(new, asked)
         is_changed = new is not old
+        n_read += asked.index.height
         del old, planned, fresh  # a large archive's tables are large
         new = increment.ordered(new) if is_changed else new
         seen = new.manifest.select("file_id", "source", "version")
@@ -96,9 +105,12 @@ def scan(edge: Edge, *, clock: Clock = time.time_ns, reader: ReaderOf = FileRead
         visible = ledger.visible(known, edge.cut).select(*KEY, "first_seen")
         files = increment.looked_up(new.index.drop("shard"), visible, ["first_seen"])
         files = states.with_digests(files.filter(pl.col("first_seen").is_not_null()))
-        files, contents = duplicates.settle(files, new.contents, new.manifest)
+        files, contents = duplicates.settle(
+            files, new.contents, new.manifest, servers.digest_content
+        )
         new = State(new.manifest, new.index, contents, known, last)
         _store(folder, stored, new)
+        servers.remember(asked)
     _refuse_none(files, visible, edge.cut, deferred)
     if not files["file_id"].is_sorted():
         files = files.sort("file_id")
@@ -135,20 +147,19 @@ class _Work:
         self._reader = reader
         self._part = part
         self._tracker = Tracker(edge.scanning.listener, clock)
-        self._started = clock()
+        self.started = clock()
         self.parser = states.parser_of(edge)
 
     def plan(self, manifest: pl.DataFrame, index: pl.DataFrame, deep: Deep) -> Plan:
         """List the archive and hold it against what is known."""
-        roots = archive.roots(self._edge)
+        roots = dict(archive.roots(self._edge))
         listed = pl.concat([pl.DataFrame(schema=archive.LISTED), *self._listed(roots)])
-        files = increment.identified(
-            listed, manifest, [os.fsencode(r) for r in roots], self._edge.pseudonyms, self.parser
-        )
+        encoded = {number: os.fsencode(root) for number, root in roots.items()}
+        files = increment.identified(listed, manifest, encoded, self._edge.pseudonyms, self.parser)
         return increment.plan(files, index, deep)
 
-    def _listed(self, roots: Sequence[Path]) -> Iterator[pl.DataFrame]:
-        for number, root in enumerate(roots, start=1):
+    def _listed(self, roots: Mapping[int, Path]) -> Iterator[pl.DataFrame]:
+        for number, root in roots.items():
             for frame in archive.walk(root, number, self._part):
                 self._tracker.listed(frame.height)
                 yield frame
@@ -172,7 +183,7 @@ class _Work:
         task = Task(
             str(self._shards),
             self.parser,
-            self._started,
+            self.started,
             self._edge.pseudonyms,
             self._reader,
             left.select("file_id", *archive.LISTED),
@@ -236,9 +247,12 @@ def _store(folder: Path, old: State, new: State) -> None:
     (folder / ACCEPT_LOSS).unlink(missing_ok=True)
 
 
-def _refuse_loss(folder: Path, known: pl.DataFrame, files: pl.DataFrame) -> None:
+def _refuse_loss(
+    folder: Path, known: pl.DataFrame, files: pl.DataFrame, remote: pl.DataFrame
+) -> None:
     """Stop where most of a source has vanished: that is an unmounted share, not a clean-up."""
     current = ledger.current(known)
+    files = pl.concat([files.select("file_id"), remote.select("file_id")])
     if current["file_id"].equals(files["file_id"]):
         return
     gone = current.join(files.select("file_id"), on="file_id", how="anti")
@@ -263,20 +277,27 @@ def _refuse_loss(folder: Path, known: pl.DataFrame, files: pl.DataFrame) -> None
         )
 
 
-def _refuse_no_dicom(planned: Plan, fresh: pl.DataFrame, n_sources: int) -> None:
-    """Stop where a source holds no DICOM file at all: it is another folder than was meant."""
+def _refuse_no_dicom(planned: Plan, fresh: pl.DataFrame, edge: Edge, answering: set[int]) -> None:
+    """Stop where a source holds no DICOM at all: it is another one than was meant.
+
+    ``answering``: numbers of the sources whose server holds an instance.
+    """
     read = fresh.group_by("source", "outcome").agg(n=pl.len())
     counted = pl.concat([planned.kept, read]).rows()
     problems = []
-    for source in range(1, n_sources + 1):
+    for number, source in enumerate(edge.site.sources, start=1):
         found: Counter[str] = Counter()
         for at, outcome, n in counted:
-            found.update({outcome: n} if at == source else {})
-        if set(found) <= NO_IMAGE_ARCHIVE:
-            counts = "".join(f", {n} {code}" for code, n in sorted(found.items()))
-            what = f"no DICOM file: {found.total()} files{counts}"
-            remedy = "correct `path` in site.yaml, or mount the archive"
-            problems.append(Problem(f"sources[{source}]", what, remedy))
+            found.update({outcome: n} if at == number else {})
+        if number in answering or not set(found) <= NO_IMAGE_ARCHIVE:
+            continue
+        counts = "".join(f", {n} {code}" for code, n in sorted(found.items()))
+        what = f"no DICOM file: {found.total()} files{counts}"
+        remedy = "correct `path` in site.yaml, or mount the archive"
+        if isinstance(source, DicomwebSource):
+            what = "the server lists no study"
+            remedy = "correct `url` in site.yaml, or let this account search all studies"
+        problems.append(Problem(f"sources[{number}]", what, remedy))
     if problems:
         raise InputError(problems)
 

@@ -4,8 +4,9 @@
 says in which shard the row of a version stands; ``manifest`` the real paths and change keys;
 ``contents`` the digests of whole files that were taken; ``last.json`` where the deep check stands.
 All these are caches: what is lost is read again. ``first_seen`` (``ledger``) is not: it is data to
-back up. Identifiers stand in none of them but as pseudonyms; real paths stand in the manifest only.
-What does not belong here: what the rows mean (``scanner``, ``ledger``).
+back up. Identifiers stand in none of them but as pseudonyms; real paths, and of a server the UIDs
+by which an instance is asked for, stand in the manifest only. What does not belong here: what the
+rows mean (``scanner``, ``ledger``).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from vpack_pipeline.io.warehouse import write_durably
 
 _PARSER: Final = (
     *("structure.py", "walker.py", "by_pydicom.py", "containment.py", "reading.py"),
-    *("charsets.py", "values.py", "fields.py", "conversion.py", "header.py"),
+    *("charsets.py", "values.py", "fields.py", "conversion.py", "header.py", "dicomweb/model.py"),
 )
 FOLDER: Final = "images"
 KEY: Final = ["file_id", "version"]
