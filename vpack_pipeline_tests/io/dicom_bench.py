@@ -184,6 +184,11 @@ class Bench:
         rows = self.scan(cut).files.select("file_id", "outcome").iter_rows()
         return {names.get(i, "(gone)"): outcome for i, outcome in rows}
 
+    def with_headers(self, scan: Scan) -> pl.DataFrame:
+        """The files of a scan, each with its header row."""
+        headers = state.read_headers(self.root / "state").drop(*(set(state.THIN) - set(state.KEY)))
+        return scan.files.join(headers, on=state.KEY, how="left", maintain_order="left")
+
     def row(self, relative: str = "a.dcm") -> dict[str, Any]:
         """The scanner's row of one file, with its header row."""
         found = self.scan().files.filter(pl.col("file_id") == self.file_id(relative))

@@ -14,7 +14,6 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian
 
 from vpack_pipeline.errors import InputError
-from vpack_pipeline.io.dicom import scanner
 from vpack_pipeline.io.dicom.fields import FIELDS
 from vpack_pipeline.site import FolderSource
 
@@ -145,9 +144,9 @@ def test_without_a_feed_the_deep_check_finds_what_was_replaced(
     pacs.store(write(tmp_path / "a.dcm", image(1)))
     bench.scan()
     pacs.store(write(tmp_path / "a.dcm", image(1, KVP="90")))
-    assert bench.scan(LATER).files["kvp"].to_list() == [120.0]
-    deep = scanner.scan(bench.edge(LATEST), clock=lambda: bench.now, is_deep=True)
-    assert deep.files.select("kvp", "first_seen").rows() == [(90.0, LATEST)]
+    assert bench.with_headers(bench.scan(LATER))["kvp"].to_list() == [120.0]
+    deep = bench.scan(LATEST, is_deep=True)
+    assert bench.with_headers(deep).select("kvp", "first_seen").rows() == [(90.0, LATEST)]
 
 
 def test_a_copy_in_a_folder_is_known_by_its_bytes(tmp_path: Path, pacs: Orthanc) -> None:

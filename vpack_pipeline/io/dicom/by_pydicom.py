@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any, BinaryIO, Final, cast
 
+from vpack_pipeline.io.dicom.elements import expected, is_charset
 from vpack_pipeline.io.dicom.outcomes import HeaderError
 from vpack_pipeline.io.dicom.structure import (
     CHARSET,
@@ -32,7 +33,6 @@ from vpack_pipeline.io.dicom.structure import (
     Wanted,
     syntax_of,
 )
-from vpack_pipeline.io.dicom.walker import expected, is_charset
 
 _CHUNK: Final = 64 * 1024
 _SEARCH: Final = 8192

@@ -89,7 +89,7 @@ SET_ASIDE_KINDS: Final[Mapping[str, str]] = {
 }
 """Why a sound DICOM file is no image to be read: the values of `detail` of SET_ASIDE."""
 
-READ_FAILURES: Final = frozenset({"PERM", "VANISHED", "TIMEOUT", "OOM", "CRASH"})
+READ_FAILURES: Final = frozenset({"PERM", "VANISHED", "OOM", "CRASH"})
 """Outcomes that may be another time: such a file is read again at every scan."""
 
 NO_IMAGE_ARCHIVE: Final = frozenset({"EMPTY", "NOT_DICOM", "PERM", "VANISHED"})

@@ -21,7 +21,6 @@ from typing import Any, Final, Protocol
 import polars as pl
 
 from vpack_pipeline.io.dicom import archive
-from vpack_pipeline.io.dicom.outcomes import READ_FAILURES
 from vpack_pipeline.io.dicom.state import CHANGE_KEY, HEADERS, KEY, THIN, write_frame
 from vpack_pipeline.io.identity import Pseudonyms
 
@@ -135,8 +134,9 @@ def _rows(reader: Reader, task: Task, files: pl.DataFrame, warm: Iterator[object
         .with_columns(
             parser=pl.lit(task.parser),
             read_ns=pl.lit(task.started, pl.Int64),
+            # What could not be read has no digest; it may be another time.
             is_settled=(pl.col("listed_mtime_ns") < task.started - SETTLING_NS)
-            & ~pl.col("outcome").is_in(sorted(READ_FAILURES)),
+            & pl.col("header_digest").is_not_null(),
         )
     )
 

@@ -34,7 +34,7 @@ from vpack_pipeline.io.identity import NORMALISATION
 from vpack_pipeline.io.warehouse import write_durably
 
 _PARSER: Final = (
-    *("structure.py", "walker.py", "by_pydicom.py", "containment.py", "reading.py"),
+    *("structure.py", "elements.py", "walker.py", "by_pydicom.py", "containment.py", "reading.py"),
     *("charsets.py", "values.py", "fields.py", "conversion.py", "header.py", "dicomweb/model.py"),
 )
 FOLDER: Final = "images"

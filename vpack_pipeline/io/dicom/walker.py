@@ -9,13 +9,12 @@ does not belong here: what a value means (``header``).
 
 from __future__ import annotations
 
-import functools
 import struct
-import warnings
 from collections import deque
 from collections.abc import Callable, Container
-from typing import Final, NamedTuple
+from typing import Final
 
+from vpack_pipeline.io.dicom.elements import TEXT, dictionary_vr, expected, is_charset
 from vpack_pipeline.io.dicom.outcomes import HeaderError
 from vpack_pipeline.io.dicom.structure import (
     BIG_ENDIAN,
@@ -41,10 +40,6 @@ MAX_ELEMENTS: Final = 400_000
 
 _LONG: Final = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-)
-TEXT: Final = frozenset(
-    {b"AE", b"AS", b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"PN", b"SH", b"ST", b"TM"}
-    | {b"UC", b"UI", b"UR", b"UT"}
 )
 _SHORT: Final = (TEXT - _LONG) | {b"AT", b"FL", b"FD", b"SL", b"SS", b"UL", b"US"}
 _START: Final = {**dict.fromkeys(_SHORT, 8), **dict.fromkeys(_LONG, 12)}
@@ -285,7 +280,7 @@ class _Walker:
 
     def _is_sequence(self, tag: int, start: int) -> bool:
         """Ask the dictionary; of a tag that is not in it, the first bytes of its value."""
-        named = _dictionary_vr(tag)
+        named = dictionary_vr(tag)
         return named == "SQ" or (named is None and self._need(start, 4) == b"\xfe\xff\x00\xe0")
 
     def _sequence(
@@ -418,61 +413,3 @@ class _Walker:
             self._base = at
             start = 0
         return self.window[start : start + count]
-
-
-@functools.lru_cache(4096)
-def _dictionary_vr(tag: int) -> str | None:
-    from pydicom.datadict import dictionary_VR
-
-    try:
-        return str(dictionary_VR(tag))
-    except KeyError:
-        return None
-
-
-@functools.lru_cache(256)
-def is_charset(written: bytes) -> bool:
-    """Say whether pydicom can follow a SpecificCharacterSet, be it to a default."""
-    from pydicom.charset import convert_encodings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            convert_encodings(written.decode("latin-1").rstrip("\0 ").split("\\"))
-    except (ValueError, LookupError):
-        return False
-    return True
-
-
-class Expected(NamedTuple):
-    """What is known of the elements of a wanted tree.
-
-    ``kinds``: the value representations in which a wanted element says what its tag means: a number
-    where text is meant, or the reverse, would be read as another value; UN is raw bytes.
-    ``heads``: first eight bytes of an element → tag and bytes to the next one, negative where the
-    element is wanted; under explicit VR and under implicit. ``sequences``: the same of a sequence
-    of undefined length → the last few as they were written, with what was found in them.
-    """
-
-    kinds: dict[int, frozenset[bytes]]
-    heads: tuple[dict[bytes, tuple[int, int]], dict[bytes, tuple[int, int]]]
-    sequences: dict[bytes, deque[tuple[bytes, Elements]]]
-
-
-_EXPECTED: dict[int, tuple[Wanted, Expected]] = {}
-
-
-def expected(wanted: Wanted) -> Expected:
-    """Give what is known of a wanted tree; kept as long as the process lives."""
-    known = _EXPECTED.get(id(wanted))
-    if known is None or known[0] is not wanted:
-        made = {tag: _kinds(tag, inner is not None) for tag, inner in wanted.items()}
-        known = _EXPECTED[id(wanted)] = (wanted, Expected(made, ({}, {}), {}))
-    return known[1]
-
-
-def _kinds(tag: int, is_sequence: bool) -> frozenset[bytes]:
-    if is_sequence:
-        return frozenset({b"SQ"})
-    named = {vr.encode() for vr in (_dictionary_vr(tag) or "UN").split(" or ")}
-    return frozenset((TEXT | named if named & TEXT else named) | {b"UN"})
