@@ -17,7 +17,8 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.publish import lock_problems, publish
+from vpack_pipeline.assets.publish import publish
+from vpack_pipeline.assets.standing import lock_problems
 from vpack_pipeline.contracts import Expectation
 from vpack_pipeline.errors import GateClosedError
 from vpack_pipeline_tests.pipeline import bench
