@@ -164,18 +164,13 @@ def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
 
 def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
     """Digest what a night can bring: deliveries, image files, mature cases, looks, documents."""
-    tables = ("cohort/files", "evaluation/time_split")
+    tables = (benches.FIRST, "cohort/files", "evaluation/time_split")
     looks = bench.study.protocol.evaluation.looks
-    delivered = bench.warehouse.read(
-        contracts.load()[benches.FIRST], bench.site_id, found[benches.FIRST].files
-    )
     return receipts.fingerprint(
         {
             "code": receipts.code_digest(),
             "protocol": bench.study.protocol.digest,
             "site": bench.study.site.model_dump(mode="json"),
-            # The cut itself is no news.
-            "deliveries": delivered.drop("cut").write_json(),
             "looks": [str(look.cut) for look in looks if look.cut <= bench.edge.cut_date],
             **{name: found[name].table_digest for name in tables},
         }
