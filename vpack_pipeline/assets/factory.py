@@ -57,7 +57,12 @@ def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg
 
 
 def asset_arguments(contract: Contract) -> dict[str, Any]:
-    """Give what every asset of the pipeline declares."""
+    """Give what every asset of the pipeline declares.
+
+    No backfill policy: then a backfill runs one site a run, under the tag ``dagster/partition`` by
+    which ``dagster.yaml`` keeps two runs of one site apart. A policy of one partition a run tags
+    ranges instead, which no limit knows.
+    """
     key = dg.AssetKey([contract.section, contract.table])
     inputs = sorted(benches.dependencies()[contract.asset])
     return {
@@ -82,7 +87,6 @@ def asset_arguments(contract: Contract) -> dict[str, Any]:
                 description="The contract's expectations; they guard integrity, never a result.",
             )
         ],
-        "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     }
 
 
