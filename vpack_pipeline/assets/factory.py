@@ -7,7 +7,7 @@ What does not belong here: how a table is made (``materialize``) or what a secti
 # No postponed annotations here: Dagster reads those of a body as types, not as text.
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -16,6 +16,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets import standing
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.contracts import Contract
@@ -56,7 +57,12 @@ def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg
 
 
 def asset_arguments(contract: Contract) -> dict[str, Any]:
-    """Give what every asset of the pipeline declares."""
+    """Give what every asset of the pipeline declares.
+
+    No backfill policy: then a backfill runs one site a run, under the tag ``dagster/partition`` by
+    which ``dagster.yaml`` keeps two runs of one site apart. A policy of one partition a run tags
+    ranges instead, which no limit knows.
+    """
     key = dg.AssetKey([contract.section, contract.table])
     inputs = sorted(benches.dependencies()[contract.asset])
     return {
@@ -81,7 +87,6 @@ def asset_arguments(contract: Contract) -> dict[str, Any]:
                 description="The contract's expectations; they guard integrity, never a result.",
             )
         ],
-        "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     }
 
 
@@ -158,6 +163,7 @@ def report(
     ``seen`` holds what the step saw and no table says, such as how many files it read.
     """
     receipt = made.receipt
+    told = [str(problem) for problem in standing.told_of(bench, receipt)]
     progress.info(
         contract.asset,
         extra={
@@ -174,17 +180,21 @@ def report(
         "kept": made.kept,
         **(_figures(bench, contract, receipt, key_figures)),
         **(seen or {}),
+        **({"attention": told[0]} if told else {}),
         **_lineage(contract),
     }
     return dg.MaterializeResult(
         metadata=metadata,
         data_version=dg.DataVersion(receipt.table_digest),
-        check_results=[check_result(receipt)],
+        check_results=[check_result(receipt, told)],
     )
 
 
-def check_result(receipt: Receipt) -> dg.AssetCheckResult:
-    """Turn a receipt into Dagster's words: which expectations failed, with counts."""
+def check_result(receipt: Receipt, told: Sequence[str] = ()) -> dg.AssetCheckResult:
+    """Turn a receipt into Dagster's words: which expectations failed, with counts.
+
+    ``told`` says why in a few lines, the cause first.
+    """
     failed = [c for c in receipt.checks if c["outcome"] not in {"pass"}]
     rows = [
         dg.TableRecord(
@@ -209,6 +219,7 @@ def check_result(receipt: Receipt) -> dg.AssetCheckResult:
         passed=receipt.passed,
         check_name=CHECK,
         severity=dg.AssetCheckSeverity.ERROR,
+        description="\n".join(told) or None,
         metadata=metadata,
     )
 

@@ -44,7 +44,7 @@ def _validation_pack() -> dg.AssetsDefinition:
                 published = publish(bench, nightly=NIGHTLY_TAG in run_tags(context))
         except GateClosedError as closed:
             raise dg.Failure(
-                description="The gate is closed: nothing was published.",
+                description=f"The gate is closed, nothing was published: {closed.problems[0]}",
                 metadata={"closed by": _table(closed.problems)},
                 allow_retries=False,
             ) from None

@@ -1,7 +1,8 @@
-"""Open the lock, assemble the pack, check it in staging and publish it; and tell how a site stands.
+"""Open the lock, assemble the pack, check it in staging and publish it.
 
 No Dagster here. What does not belong here: what the pack shows (``report``), how a version is
-published atomically (``io.packs``), which receipts fit (``gate.lock``).
+published atomically (``io.packs``), which receipts fit (``gate.lock``), how a site stands
+(``standing``).
 """
 
 from __future__ import annotations
@@ -10,22 +11,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
-from vpack_pipeline.errors import GateClosedError, Problem, VpackError
-from vpack_pipeline.gate import lock, receipts
+from vpack_pipeline.assets.standing import lock_problems, receipts_of
+from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.gate import receipts
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.deliveries import (
     PUBLISHED,
     closed_deliveries,
     moment,
-    open_deliveries,
     published_cuts,
 )
 from vpack_pipeline.io.project import ProjectFolder
@@ -45,25 +45,6 @@ class PackAtCut:
     note: str
 
 
-def lock_problems(bench: Bench) -> list[Problem]:
-    """List why the lock on this site's pack stays closed at this cut; empty opens it."""
-    return lock.problems(
-        _receipts(bench),
-        contracts=contracts.load(),
-        dependencies=benches.dependencies(),
-        site_id=bench.site_id,
-        cut=bench.cut,
-        protocol_digest=bench.study.protocol.digest,
-        code=receipts.code_digest(),
-        warehouse=bench.warehouse,
-        pseudonyms=bench.edge.pseudonyms,
-    )
-
-
-def _receipts(bench: Bench) -> dict[str, Receipt | None]:
-    return {asset: bench.receipt(asset) for asset in contracts.load() if asset != benches.LAST}
-
-
 def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     """Publish the pack of the bench's site and cut, if the lock opens.
 
@@ -79,7 +60,7 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     problems = lock_problems(bench)
     if problems:
         raise GateClosedError(problems)
-    found = {a: r for a, r in _receipts(bench).items() if r is not None}
+    found = {a: r for a, r in receipts_of(bench).items() if r is not None}
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
     own = bench.receipt(benches.LAST)
@@ -183,18 +164,13 @@ def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
 
 def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
     """Digest what a night can bring: deliveries, image files, mature cases, looks, documents."""
-    tables = ("cohort/files", "evaluation/time_split")
+    tables = (benches.FIRST, "cohort/files", "evaluation/time_split")
     looks = bench.study.protocol.evaluation.looks
-    delivered = bench.warehouse.read(
-        contracts.load()[benches.FIRST], bench.site_id, found[benches.FIRST].files
-    )
     return receipts.fingerprint(
         {
             "code": receipts.code_digest(),
             "protocol": bench.study.protocol.digest,
             "site": bench.study.site.model_dump(mode="json"),
-            # The cut itself is no news.
-            "deliveries": delivered.drop("cut").write_json(),
             "looks": [str(look.cut) for look in looks if look.cut <= bench.edge.cut_date],
             **{name: found[name].table_digest for name in tables},
         }
@@ -233,47 +209,3 @@ def looks_to_build(folder: ProjectFolder, site_id: str, cut: str) -> list[str]:
 
 def _day(cut: str) -> str:
     return moment(cut)[0].isoformat()
-
-
-def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
-    """Tell how a site stands: its latest pack, its newest delivery, what closes its gate."""
-    loaded = folder.study(site_id)
-    newest = packs.latest(folder.packs, site_id)
-    deliveries = closed_deliveries(folder.root, loaded.site)
-    unclosed = open_deliveries(folder.root, loaded.site)
-    closed_by = _closed_by(folder, site_id)
-    last = deliveries[-1] if deliveries else None
-    behind = last is not None and (newest is None or moment(newest.cut) < moment(last))
-    return {
-        "site": site_id,
-        "protocol": loaded.protocol.reference,
-        "latest": None if newest is None else newest.name,
-        "cut": None if newest is None else newest.cut,
-        "newest_delivery": last,
-        "open_deliveries": list(unclosed),
-        "is_behind": behind,
-        "closed_by": [(p.where, p.what) for p in closed_by],
-        "summary": _summary(newest, last, behind, closed_by),
-    }
-
-
-def _closed_by(folder: ProjectFolder, site_id: str) -> list[Problem]:
-    if not folder.warehouse.receipts(benches.FIRST, site_id):
-        return []
-    try:
-        bench = benches.open_bench(folder, site_id, benches.newest_cut(folder, site_id))
-        return lock_problems(bench)
-    except VpackError as error:
-        return [Problem(site_id, str(error))]
-
-
-def _summary(
-    newest: packs.Version | None, last: str | None, behind: bool, closed_by: list[Problem]
-) -> str:
-    start = "no pack yet" if newest is None else f"latest pack {newest.name}"
-    if last is None:
-        return f"{start}; nothing was delivered yet"
-    if not behind:
-        return f"{start}, as new as the newest delivery ({last})"
-    why = "the gate is closed" if closed_by else "it was not built since"
-    return f"{start}, older than the newest delivery ({last}): {why}"

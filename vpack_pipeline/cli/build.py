@@ -185,23 +185,22 @@ def _split(line: str) -> tuple[str, str]:
 
 def _closed_by(root: Path, site: str, cut: str) -> list[Problem]:
     from vpack_pipeline.assets.bench import open_bench
-    from vpack_pipeline.assets.publish import lock_problems
+    from vpack_pipeline.assets.standing import lock_problems
     from vpack_pipeline.io.project import ProjectFolder
 
-    bench = open_bench(ProjectFolder(root), site, cut)
-    problems = lock_problems(bench)
-    failed = [p for p in problems if "no receipt" not in p.what]
-    return failed or problems
+    return lock_problems(open_bench(ProjectFolder(root), site, cut))
 
 
 def _tell(root: Path, site: str, cut: str, seconds: float, ran: Ran, as_json: bool) -> None:
     from vpack_pipeline.assets.bench import open_bench
     from vpack_pipeline.assets.publish import first_page
+    from vpack_pipeline.assets.standing import losses
     from vpack_pipeline.io.project import ProjectFolder
 
     folder = ProjectFolder(root)
     pack = folder.packs / site / "versions" / str(ran.version)
-    figures = first_page(open_bench(folder, site, cut))
+    bench = open_bench(folder, site, cut)
+    figures, lost = first_page(bench), [str(problem) for problem in losses(bench)]
     if as_json:
         told = {
             "site": site,
@@ -211,12 +210,15 @@ def _tell(root: Path, site: str, cut: str, seconds: float, ran: Ran, as_json: bo
             "note": ran.note,
             "seconds": round(seconds, 2),
             "tables": ran.lines.tables,
+            "lost": lost,
             "first_page": figures,
         }
         click.echo(json.dumps(told))
         return
     kept = sum(1 for t in ran.lines.tables if t["kept"])
     click.echo(f"{len(ran.lines.tables)} tables in {seconds:.1f} s, {kept} kept; {ran.note}")
+    for line in lost:
+        click.echo(f"  lost: {line}")
     for line in _headlines(figures):
         click.echo(f"  {line}")
     click.echo(f"report: {pack / 'data' / 'report.html'}")
@@ -248,7 +250,7 @@ def _headlines(figures: dict[str, str]) -> list[str]:
 def status(ctx: click.Context, site: str | None, as_json: bool) -> None:
     """Tell how SITE (or every site) stands: latest pack, newest delivery, gates, and why."""
     from vpack_pipeline import study
-    from vpack_pipeline.assets.publish import standing
+    from vpack_pipeline.assets.standing import standing
     from vpack_pipeline.io.project import ProjectFolder
 
     folder = ProjectFolder(project_root(ctx))
@@ -260,7 +262,9 @@ def status(ctx: click.Context, site: str | None, as_json: bool) -> None:
     for entry in found:
         click.echo(f"{entry['site']}: {entry['summary']}")
         if entry["closed_by"]:
-            show(tuple(Problem(w, t) for w, t in entry["closed_by"]), "  the gate is closed:")
+            show(tuple(Problem(*p) for p in entry["closed_by"]), "  the gate is closed:")
+        for lost in entry["lost"]:
+            click.echo(f"  lost: {Problem(*lost)}")
 
 
 @click.command()

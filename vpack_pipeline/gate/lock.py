@@ -7,10 +7,12 @@ and the files on disk, and descend from one another, so that old and new tables 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import Problem
+from vpack_pipeline.gate import causes
+from vpack_pipeline.gate.causes import Intake
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.warehouse import Warehouse, digest_file, digest_table
@@ -27,19 +29,32 @@ def problems(
     code: str,
     warehouse: Warehouse,
     pseudonyms: Pseudonyms,
+    intakes: Sequence[Intake] = (),
 ) -> list[Problem]:
-    """List every reason why the lock stays closed; empty opens it."""
-    found: list[Problem] = []
-    for asset in receipts:
-        receipt = receipts[asset]
+    """List every reason why the lock stays closed; empty opens it.
+
+    ``intakes`` tell what each input lost: they lead with a cause, and open nothing. Tables that
+    are not as they should be only because one before them did not pass are counted in one line.
+    """
+    found = causes.closing(receipts, intakes, dependencies)
+    closed = {r.asset for r in receipts.values() if r is not None and not r.passed}
+    waiting = 0
+    for asset, receipt in receipts.items():
+        stale: list[Problem] = []
         if receipt is None:
-            found.append(_again(asset, f"there is no receipt at the cut {cut}"))
-            continue
-        found += _identity(receipt, asset, site_id, cut, protocol_digest, pseudonyms)
-        found += _currency(receipt, contracts[asset], code)
-        found += _outcome(receipt)
-        found += _files(receipt, warehouse)
-        found += _descent(receipt, receipts, dependencies[asset])
+            stale.append(_again(asset, f"there is no receipt at the cut {cut}"))
+        else:
+            found += _identity(receipt, asset, site_id, cut, protocol_digest, pseudonyms)
+            found += _files(receipt, warehouse)
+            stale += _currency(receipt, contracts[asset], code)
+            stale += _descent(receipt, receipts, dependencies[asset])
+        if stale and closed & causes.ancestors(asset, dependencies):
+            waiting += 1
+        else:
+            found += stale
+    if waiting:
+        what = "not made, for a table that they are computed from did not pass"
+        found.append(Problem(f"{waiting} of {len(receipts)} tables", what, causes.FOLLOWS))
     return found
 
 
@@ -71,34 +86,6 @@ def _currency(receipt: Receipt, contract: Contract, code: str) -> list[Problem]:
     if receipt.code != code:
         found.append(_again(receipt.asset, "the code or a library has changed since"))
     return found
-
-
-def _outcome(receipt: Receipt) -> list[Problem]:
-    if receipt.passed:
-        return []
-    return [
-        Problem(
-            receipt.asset,
-            f"expectation {check['id']} {_verb(check['outcome'])}{_counts(check)}",
-            str(check["why"]),
-        )
-        for check in receipt.checks
-        if check["closes"]
-    ]
-
-
-def _verb(outcome: str) -> str:
-    return {
-        "fail": "failed",
-        "error": "could not be evaluated",
-        "vacuous": "met no value at all",
-    }[outcome]
-
-
-def _counts(check: Mapping[str, object]) -> str:
-    if check["unexpected_count"] is None:
-        return ""
-    return f" for {check['unexpected_count']} of {check['element_count']} rows"
 
 
 def _files(receipt: Receipt, warehouse: Warehouse) -> list[Problem]:

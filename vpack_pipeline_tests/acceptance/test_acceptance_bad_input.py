@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.publish import standing
+from vpack_pipeline.assets.standing import standing
 from vpack_pipeline.cli.checkup import check_site
 from vpack_pipeline.errors import DeliveryError, DocumentError, InputError, SecretError, UsageError
 from vpack_pipeline.io.project import ProjectFolder

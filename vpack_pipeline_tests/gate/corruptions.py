@@ -153,8 +153,6 @@ ANY_TABLE: dict[str, Rows] = {
 OUT_OF_UNIT = {"estimate": 1.2, "lower": 1.1, "upper": 1.3}
 
 CORRUPT: dict[tuple[str, str], Rows] = {
-    ("cohort/deliveries", "one_cut"): [{"cut": FIRST_DAY}, {"kind": "y", "cut": LATER}],
-    ("cohort/deliveries", "known_at_the_cut"): [{"delivered_on": LATER, "cut": FIRST_DAY}],
     ("cohort/development", "names_something"): [{"patient_id": None, "study_id": None}],
     ("cohort/files", "image_placed"): [{"outcome": "COPY", "instance_id": None}],
     ("cohort/files", "image_has_study"): [{"outcome": "PARSED", "study_id": None}],

@@ -10,7 +10,6 @@ import pytest
 from forms_bench import DAY, READS, Bench
 
 from vpack_pipeline.errors import DeliveryError, InputError, UsageError
-from vpack_pipeline.io.cohort.inputs import cut_of
 from vpack_pipeline.io.deliveries import (
     DONE,
     LEDGER,
@@ -148,12 +147,16 @@ def test_a_cut_is_a_date(text: str) -> None:
         parse_cut(text)
 
 
-def test_the_cut_is_read_back_from_the_table(bench: Bench) -> None:
+def test_the_table_changes_with_what_a_cut_counts_and_not_with_the_cut(bench: Bench) -> None:
     bench.deliver_all()
-    bench.deliver(f"{DAY}.2", reads_csv=READS)
-    tables = bench.tables()
-    assert cut_of(tables["deliveries"]) == tables.cut == f"{DAY}.2"
-    assert cut_of(bench.tables("2026-03-01")["deliveries"]) == "2026-03-01"
+    bench.deliver("2026-03-02", reads_csv=READS)
+    first, before, after, later = (
+        bench.tables(cut)["deliveries"] for cut in (DAY, "2026-03-01", "2026-03-02", "2026-04-01")
+    )
+    assert first.equals(before)
+    assert after.equals(later)
+    assert before["delivered_on"].max() == date.fromisoformat(DAY)
+    assert after.height == before.height + 1
 
 
 def test_what_closes_after_a_pack_was_published_is_known_from_the_next_cut(bench: Bench) -> None:

@@ -80,12 +80,6 @@ def put(**values: object) -> Change:
         ("patient_map", put(patient_id="x", same_as="x"), "no_chain"),
         ("deliveries", put(mode="other"), "mode_known"),
         ("deliveries", put(sha256="short"), "digest_form"),
-        ("deliveries", lambda f: f.with_columns(cut=pl.col("delivered_on")), "one_cut"),
-        (
-            "deliveries",
-            lambda f: f.with_columns(delivered_on=pl.col("cut").dt.offset_by("1d")),
-            "known_at_the_cut",
-        ),
     ],
 )
 def test_an_expectation_sees_what_it_is_for(

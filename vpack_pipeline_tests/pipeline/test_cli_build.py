@@ -82,6 +82,7 @@ def test_json_is_one_object_and_nothing_else(
     assert {t["table"] for t in told["tables"]} == set(contracts.load())
     assert set(told["tables"][0]) == {"table", "rows", "seconds", "kept", "outcome"}
     assert told["first_page"]
+    assert told["lost"] == []
 
 
 def test_a_build_of_an_earlier_cut_tells_of_that_pack_and_not_of_the_latest(

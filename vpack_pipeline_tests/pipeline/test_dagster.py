@@ -61,10 +61,8 @@ def test_every_check_is_blocking_and_of_one_site() -> None:
     assert all(s.blocking and s.partitions_def == SITES and s.name == CHECK for s in specs())
 
 
-def test_a_backfill_runs_one_site_a_run() -> None:
-    for asset in build_defs().assets or []:
-        assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
-        assert asset.partitions_def == SITES
+def test_every_table_is_partitioned_by_site() -> None:
+    assert all(asset.partitions_def == SITES for asset in build_defs().assets or [])
 
 
 def test_the_job_takes_every_table_and_runs_in_one_process() -> None:

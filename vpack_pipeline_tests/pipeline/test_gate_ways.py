@@ -9,18 +9,24 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.publish import lock_problems, publish
+from vpack_pipeline.assets.factory import AS_OF_TAG
+from vpack_pipeline.assets.publish import publish
+from vpack_pipeline.assets.standing import lock_problems
 from vpack_pipeline.contracts import Expectation
 from vpack_pipeline.errors import GateClosedError
 from vpack_pipeline_tests.pipeline import bench
+from vpack_pipeline_tests.pipeline.backfill_bench import IN_THIS_PROCESS, backfill
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
 LATER = "2026-08-01"
@@ -30,6 +36,15 @@ OTHER, BAD = "hillcrest", "brookside"
 
 def problems(root: Path, cut: str = LOOK) -> list[tuple[str, str]]:
     return [(p.where, p.what) for p in lock_problems(bench.bench(root, cut=cut))]
+
+
+@dataclass(frozen=True)
+class Three:
+    """Three sites after one backfill."""
+
+    root: Path
+    instance: dg.DagsterInstance
+    done: PartitionBackfill
 
 
 def descendants(asset: str) -> set[str]:
@@ -84,47 +99,43 @@ def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
 
 
 @pytest.fixture(scope="module")
-def three(
-    built: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, dict[str, bench.Ran]]:
-    """Three sites of one backfill: one run each on one instance; the second fails its check."""
+def three(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
+    """Three sites of one backfill of the daemon; the one in the middle fails its check."""
     from examples.demo_sites.sites import generate
 
-    root = bench.copy(built, tmp_path_factory.mktemp("three") / "root")
+    folder = tmp_path_factory.mktemp("three")
+    root = bench.copy(built, folder / "root")
     for site in (BAD, OTHER):
         generate(site, root, tiny=True)
     failing = frozenset({f"cohort/cases@{BAD}"})
-    ran: dict[str, bench.Ran] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(failing))
-        for site in (SITE, BAD, OTHER):
-            instance = ran[SITE].instance if ran else None
-            ran[site] = bench.run(root, site, instance=instance, as_of=LOOK)
-    return root, ran
+    (folder / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(folder / "home"), IN_THIS_PROCESS) as instance:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(failing))
+            patch.setenv("VPACK_ROOT", str(root))
+            done = backfill(instance, (SITE, BAD, OTHER), {AS_OF_TAG: LOOK})
+        yield Three(root, instance, done)
 
 
-def test_one_bad_site_of_three_keeps_the_other_two_from_nothing(
-    three: tuple[Path, dict[str, bench.Ran]],
-) -> None:
-    root, ran = three
-    assert {site: r.result.success for site, r in ran.items()} == {
-        SITE: True,
-        BAD: False,
-        OTHER: True,
-    }
-    assert bench.latest(root, BAD) is None
-    assert bench.latest(root, OTHER) is not None
+def test_one_bad_site_of_three_keeps_the_other_two_from_nothing(three: Three) -> None:
+    assert three.done.status == BulkActionStatus.COMPLETED_FAILED
+    runs = three.instance.get_runs()
+    assert {run.tags["dagster/backfill"] for run in runs} == {three.done.backfill_id}
+    assert sorted((run.tags["dagster/partition"], run.status.value) for run in runs) == [
+        (BAD, "FAILURE"),
+        (OTHER, "SUCCESS"),
+        (SITE, "SUCCESS"),
+    ]
+    assert bench.latest(three.root, BAD) is None
+    assert f"-{LOOK}-" in (bench.latest(three.root, SITE) or "")
+    assert f"-{LOOK}-" in (bench.latest(three.root, OTHER) or "")
 
 
-def test_another_sites_pass_does_not_open_this_sites_gate(
-    three: tuple[Path, dict[str, bench.Ran]],
-) -> None:
+def test_another_sites_pass_does_not_open_this_sites_gate(three: Three) -> None:
     """Dagster's own record shows the asset's last check, whichever site it was of."""
-    root, ran = three
-    assert ran[OTHER].checks["cohort/cases"]
-    again = bench.run(root, BAD, only=[benches.LAST], instance=ran[OTHER].instance)
+    again = bench.run(three.root, BAD, only=[benches.LAST], instance=three.instance)
     assert not again.result.success
-    assert bench.latest(root, BAD) is None
+    assert bench.latest(three.root, BAD) is None
 
 
 def test_a_file_changed_after_its_check_closes_and_a_build_heals(
@@ -223,10 +234,8 @@ def test_a_receipt_of_another_cut_closes(own: Path) -> None:
         benches.upstream(bench.bench(own, cut=LOOK), "cohort/reads")
 
 
-def test_a_receipt_of_another_site_closes(
-    three: tuple[Path, dict[str, bench.Ran]], tmp_path: Path
-) -> None:
-    root = bench.copy(three[0], tmp_path / "root")
+def test_a_receipt_of_another_site_closes(three: Three, tmp_path: Path) -> None:
+    root = bench.copy(three.root, tmp_path / "root")
     for asset in ("cohort/cases", "cohort/deliveries"):
         shutil.copy(
             bench.receipt_path(root, asset, LOOK, OTHER),
@@ -243,8 +252,6 @@ def test_a_receipt_of_a_site_with_the_same_secret_closes(
     at = bench.bench(own, cut=LOOK)
     found = at.receipt("cohort/reads")
     assert found is not None
-    from dataclasses import replace
-
     forged = replace(found, site="another-study").signed(at.edge.pseudonyms)
     at.warehouse.write_receipt("cohort/reads", SITE, LOOK, forged.as_dict())
     what = "its receipt belongs to another table, site or cut"

@@ -19,14 +19,14 @@ TABLES = contracts.order(benches.dependencies())
 BEFORE_PACK = [asset for asset in TABLES if not asset.startswith("pack/")]
 
 
-def rebuilt(root: Path) -> set[str]:
+def rebuilt(root: Path, cut: str = LOOK) -> set[str]:
     """Bring every table but the pack's to the cut; name those that were computed again."""
-    at = bench.bench(root, cut=LOOK)
+    at = bench.bench(root, cut=cut)
     return {asset for asset in BEFORE_PACK if not steps.materialize(at, asset).kept}
 
 
-def digests(root: Path) -> dict[str, str]:
-    return {a: bench.receipt(root, a, LOOK)["table_digest"] for a in BEFORE_PACK}
+def digests(root: Path, cut: str = LOOK) -> dict[str, str]:
+    return {a: bench.receipt(root, a, cut)["table_digest"] for a in BEFORE_PACK}
 
 
 def declaring(block: str, *, of: str) -> set[str]:
@@ -153,6 +153,27 @@ def test_a_table_is_kept_across_cuts_where_the_cut_is_no_input(own: Path) -> Non
     assert early["fingerprint"] == late["fingerprint"]
     assert early["files"] == late["files"]
     assert early["mac"] != late["mac"]
+
+
+def test_a_night_without_news_computes_only_what_is_given_the_cut(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    """The first night after a look quotes its verdict, which is news; the second has none."""
+    assume()
+    given_the_cut = {a for a in BEFORE_PACK if contracts.load()[a].uses_cut}
+    known = digests(own)
+    for night in ("2026-07-21", "2026-07-22"):
+        recomputed = rebuilt(own, night)
+        before, known = known, digests(own, night)
+        changed = {a for a in BEFORE_PACK if before[a] != known[a]}
+        following = {a for a in BEFORE_PACK if benches.dependencies()[a] & changed}
+        assert recomputed == given_the_cut | following
+        assert not {a for a in recomputed if a.startswith("cohort/")} - {
+            "cohort/deliveries",
+            "cohort/files",
+        }
+        assert changed <= {a for a in BEFORE_PACK if a.startswith("evaluation/")}
+    assert changed == set()
 
 
 def test_every_parameter_of_a_model_is_declared() -> None:

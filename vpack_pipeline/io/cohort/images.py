@@ -60,7 +60,7 @@ def files(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
     Parameters
     ----------
     edge : its state is brought up to the archive
-    deliveries : fixes the cut, which the edge names; nothing else of it is used
+    deliveries : its receipt fixes the cut, which the edge names; nothing of it is used
 
     Returns
     -------

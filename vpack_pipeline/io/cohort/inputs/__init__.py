@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from vpack_pipeline.io.cohort.inputs.cases import case_studies, cases, patient_map
 from vpack_pipeline.io.cohort.inputs.delivered import (
-    cut_of,
     deliveries,
     normalisation_hints,
     quarantine,
@@ -28,7 +27,6 @@ __all__ = [
     "accounted",
     "case_studies",
     "cases",
-    "cut_of",
     "deliveries",
     "development",
     "normalisation_hints",

@@ -25,6 +25,7 @@ _STUDY_KINDS: Final[tuple[InputKind, ...]] = ("cases", "case_studies", "operatio
 def deliveries(*, edge: Edge) -> pl.DataFrame:
     """List the files that the cut counts; without a cut, that is the newest closed delivery's.
 
+    The cut itself is no column: it would change the table, and what is made of it, every night.
     Every counted file is opened, so that one error names all that cannot be read as a whole.
 
     Parameters
@@ -60,7 +61,6 @@ def deliveries(*, edge: Edge) -> pl.DataFrame:
                     "sha256": file.sha256,
                     "bytes": file.bytes,
                     "rows": form.rows,
-                    "cut": folder.moment(cut)[0],
                 }
             )
     if problems:
@@ -68,21 +68,6 @@ def deliveries(*, edge: Edge) -> pl.DataFrame:
     folder.note(edge, counted)
     contract = contracts.load()["cohort/deliveries"]
     return contracts.conform(pl.DataFrame(rows, schema=contract.polars_schema), contract)
-
-
-def cut_of(deliveries: pl.DataFrame) -> str:
-    """Read the cut back from ``cohort/deliveries``: a day, and its last delivery of several.
-
-    Raises
-    ------
-    DeliveryError
-        The table is empty.
-    """
-    if not deliveries.height:
-        raise DeliveryError(Problem("cohort/deliveries", "counts no file", "deliver some"))
-    day = deliveries["cut"][0]
-    of_day = deliveries.filter(pl.col("delivered_on") == day)["delivery"]
-    return folder.name_of(day, max((folder.moment(d)[1] for d in of_day), default=1))
 
 
 def quarantine(*, edge: Edge, parts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

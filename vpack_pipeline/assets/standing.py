@@ -1,0 +1,171 @@
+"""How a site stands: its latest pack and newest delivery, what closes its gate, what it lost.
+
+No Dagster here. What does not belong here: which receipts fit (``gate.lock``), which of many
+closing expectations is told as their cause (``gate.causes``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets.bench import Bench
+from vpack_pipeline.errors import Problem, VpackError
+from vpack_pipeline.gate import causes, lock, receipts
+from vpack_pipeline.gate.causes import Intake, Refusal
+from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.io import packs
+from vpack_pipeline.io.deliveries import closed_deliveries, moment, open_deliveries
+from vpack_pipeline.io.project import ProjectFolder
+
+ARCHIVE: Final = "cohort/files"
+
+
+def receipts_of(bench: Bench) -> dict[str, Receipt | None]:
+    """Read the receipts of this site and cut, but the pack's own."""
+    return {asset: bench.receipt(asset) for asset in contracts.load() if asset != benches.LAST}
+
+
+def lock_problems(bench: Bench) -> list[Problem]:
+    """List why the lock on this site's pack stays closed at this cut; empty opens it."""
+    found = receipts_of(bench)
+    is_closed = any(receipt is not None and not receipt.passed for receipt in found.values())
+    return lock.problems(
+        found,
+        contracts=contracts.load(),
+        dependencies=benches.dependencies(),
+        site_id=bench.site_id,
+        cut=bench.cut,
+        protocol_digest=bench.study.protocol.digest,
+        code=receipts.code_digest(),
+        warehouse=bench.warehouse,
+        pseudonyms=bench.edge.pseudonyms,
+        intakes=_intakes(bench, found) if is_closed else (),
+    )
+
+
+def told_of(bench: Bench, receipt: Receipt) -> list[Problem]:
+    """Say of one table why its check closes the gate, or that it lost its rows and passed."""
+    if receipt.passed and not receipt.quarantined:
+        return []
+    asset = receipt.asset
+    found = {asset: receipt, benches.FIRST: bench.receipt(benches.FIRST)}
+    if not receipt.passed:
+        above = causes.ancestors(asset, benches.dependencies())
+        found |= {name: bench.receipt(name) for name in above}
+    intakes = _intakes(bench, found)
+    if receipt.passed:
+        return causes.losses(intakes, benches.dependencies())
+    return causes.closing({asset: receipt}, intakes, benches.dependencies())
+
+
+def losses(bench: Bench) -> list[Problem]:
+    """List the inputs of which nearly every row was refused, whether or not the gate is open."""
+    return causes.losses(_intakes(bench, receipts_of(bench)), benches.dependencies())
+
+
+def _intakes(bench: Bench, found: Mapping[str, Receipt | None]) -> list[Intake]:
+    """Count what became of each input, from receipts whose files are those that were checked."""
+    first = found[benches.FIRST]
+    if first is None or not _is_sound(bench, first):
+        return []
+    known = contracts.load()
+    deliveries = bench.warehouse.read(known[benches.FIRST], bench.site_id, first.files)
+    made = []
+    for asset, receipt in found.items():
+        if receipt is None or all(file.role == "table" for file in receipt.files):
+            continue
+        if not _is_sound(bench, receipt):
+            continue
+        refused = bench.warehouse.read(known[asset], bench.site_id, receipt.files, "quarantine")
+        intake = intake_of(receipt, deliveries, refused)
+        # Nothing delivered is no loss where a site need not deliver any.
+        if intake.delivered or known[asset].may_be_empty is None:
+            made.append(intake)
+    return made
+
+
+def _is_sound(bench: Bench, receipt: Receipt) -> bool:
+    return benches.is_own(bench, receipt, receipt.asset) and benches.is_whole(bench, receipt)
+
+
+def intake_of(receipt: Receipt, deliveries: pl.DataFrame, refused: pl.DataFrame) -> Intake:
+    """Count what became of the rows of one input that count.
+
+    Parameters
+    ----------
+    receipt : of the input's table
+    deliveries : cohort/deliveries; a ``full`` delivery retracts those of its kind before it
+    refused : the input's quarantined rows
+    """
+    of_kind = deliveries.filter(pl.col("kind") == receipt.asset.partition("/")[2])
+    in_order = sorted(of_kind.iter_rows(named=True), key=lambda row: moment(row["delivery"]))
+    full = [number for number, row in enumerate(in_order) if row["mode"] == "full"]
+    counting = in_order[full[-1] :] if full else in_order
+    if counting:
+        refused = refused.filter(pl.col("delivery").is_in([row["delivery"] for row in counting]))
+        delivered = sum(row["rows"] for row in counting)
+    else:
+        # An archive's table holds every file; one that is made of another holds what was taken.
+        is_archive = receipt.asset == ARCHIVE
+        delivered = receipt.rows + (0 if is_archive else receipt.quarantined)
+    counted = refused.group_by("reason", "field", "remedy").agg(pl.len().alias("rows"))
+    ordered = counted.sort("rows", "reason", "field", descending=[True, False, False])
+    return Intake(
+        asset=receipt.asset,
+        unit="files" if receipt.asset == ARCHIVE else "rows",
+        since=counting[0]["delivery"] if full else None,
+        delivered=delivered,
+        refusals=tuple(Refusal(**row) for row in ordered.iter_rows(named=True)),
+    )
+
+
+def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
+    """Tell how a site stands: its pack, its newest delivery, what closes its gate, what it lost."""
+    loaded = folder.study(site_id)
+    newest = packs.latest(folder.packs, site_id)
+    deliveries = closed_deliveries(folder.root, loaded.site)
+    unclosed = open_deliveries(folder.root, loaded.site)
+    closed_by, lost = _gate(folder, site_id)
+    last = deliveries[-1] if deliveries else None
+    behind = last is not None and (newest is None or moment(newest.cut) < moment(last))
+    return {
+        "site": site_id,
+        "protocol": loaded.protocol.reference,
+        "latest": None if newest is None else newest.name,
+        "cut": None if newest is None else newest.cut,
+        "newest_delivery": last,
+        "open_deliveries": list(unclosed),
+        "is_behind": behind,
+        "closed_by": [(p.where, p.what, p.remedy) for p in closed_by],
+        "lost": [(p.where, p.what, p.remedy) for p in lost],
+        "summary": _summary(newest, last, behind, closed_by),
+    }
+
+
+def _gate(folder: ProjectFolder, site_id: str) -> tuple[list[Problem], list[Problem]]:
+    """List what closes the gate and, where it is open, what was lost all the same."""
+    if not folder.warehouse.receipts(benches.FIRST, site_id):
+        return [], []
+    try:
+        bench = benches.open_bench(folder, site_id, benches.newest_cut(folder, site_id))
+        closed_by = lock_problems(bench)
+        return closed_by, [] if closed_by else losses(bench)
+    except VpackError as error:
+        return [Problem(site_id, str(error))], []
+
+
+def _summary(
+    newest: packs.Version | None, last: str | None, behind: bool, closed_by: list[Problem]
+) -> str:
+    start = "no pack yet" if newest is None else f"latest pack {newest.name}"
+    if last is None:
+        return f"{start}; nothing was delivered yet"
+    if not behind:
+        return f"{start}, as new as the newest delivery ({last})"
+    why = "the gate is closed" if closed_by else "it was not built since"
+    return f"{start}, older than the newest delivery ({last}): {why}"

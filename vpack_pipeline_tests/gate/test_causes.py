@@ -1,0 +1,139 @@
+"""What a user is told first where a gate is closed: a spec of small chains of tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vpack_pipeline.gate import causes
+from vpack_pipeline.gate.causes import FOLLOWS, Intake, Refusal
+from vpack_pipeline.gate.receipts import Receipt
+
+CHAIN = {
+    "cohort/cases": (),
+    "cohort/reads": ("cohort/cases",),
+    "eligibility/cases": ("cohort/cases", "cohort/reads"),
+    "drift/plan": (),
+}
+DATE = Refusal("BAD_DATE", "index_date", 97, "check `date_format`")
+POINTS = Refusal("UNKNOWN_CASE", "case_id", 50, "deliver the case")
+
+
+def check(identifier: str, outcome: str, **more: Any) -> dict[str, Any]:
+    given = {"id": identifier, "outcome": outcome, "closes": outcome != "pass", "why": "Why."}
+    return {"element_count": None, "unexpected_count": None, **given, **more}
+
+
+def receipt(asset: str, rows: int, *checks: dict[str, Any]) -> Receipt:
+    return Receipt(
+        **dict.fromkeys(("site", "protocol", "protocol_digest", "cut", "table_digest"), ""),
+        **dict.fromkeys(("code", "contract", "fingerprint", "secret", "normalisation"), ""),
+        format=1,
+        asset=asset,
+        files=(),
+        rows=rows,
+        quarantined=0,
+        inputs={},
+        outcome="fail" if any(c["closes"] for c in checks) else "pass",
+        checks=checks,
+    )
+
+
+def empty(asset: str, vacuous: int) -> Receipt:
+    asks = check("table_rows", "fail", element_count=0)
+    return receipt(asset, 0, asks, *(check(f"e{n}", "vacuous") for n in range(vacuous)))
+
+
+def told(*receipts: Receipt, intakes: tuple[Intake, ...] = ()) -> list[tuple[str, str, str]]:
+    found = causes.closing({r.asset: r for r in receipts}, intakes, CHAIN)
+    return [(p.where, p.what, p.remedy) for p in found]
+
+
+def lost(asset: str, delivered: int, *refusals: Refusal, since: str | None = None) -> Intake:
+    return Intake(asset, "rows", since, delivered, refusals)
+
+
+def test_nothing_closes_where_everything_passed() -> None:
+    assert told(receipt("drift/plan", 3, check("a", "pass"))) == []
+
+
+def test_a_loss_leads_and_what_met_nothing_is_one_line() -> None:
+    cases = lost("cohort/cases", 100, DATE, Refusal("RAGGED_ROW", None, 3, "quote"), since="D")
+    assert told(empty("cohort/cases", 4), empty("eligibility/cases", 6), intakes=(cases,)) == [
+        (
+            "cohort/cases",
+            "100 of 100 rows delivered since D were refused: 97 BAD_DATE in index_date,"
+            " 3 RAGGED_ROW",
+            "check `date_format`",
+        ),
+        (
+            "cohort/cases",
+            "12 expectations of 2 tables met no rows because cohort/cases kept 0 of 100 rows",
+            FOLLOWS,
+        ),
+    ]
+
+
+def test_an_input_that_points_to_a_lost_one_is_no_cause() -> None:
+    cases, reads = lost("cohort/cases", 100, DATE), lost("cohort/reads", 50, POINTS)
+    found = told(empty("eligibility/cases", 1), intakes=(cases, reads))
+    assert [what for _, what, _ in found] == [
+        "97 of 100 rows delivered were refused: 97 BAD_DATE in index_date",
+        "inputs that point to it lost their rows with it: cohort/reads",
+        "2 expectations of 1 table met no rows because cohort/cases kept 3 of 100 rows",
+    ]
+
+
+def test_an_input_lost_for_a_reason_of_its_own_stands_beside_another() -> None:
+    intakes = (lost("cohort/cases", 100, DATE), lost("cohort/reads", 97, DATE))
+    assert [p.where for p in causes.losses(intakes, CHAIN)] == ["cohort/cases", "cohort/reads"]
+
+
+def test_a_loss_above_no_table_that_met_nothing_leads_nothing() -> None:
+    failed = receipt("drift/plan", 3, check("a", "fail", element_count=3, unexpected_count=1))
+    assert told(failed, intakes=(lost("cohort/cases", 100, DATE),)) == [
+        ("drift/plan", "expectation a failed for 1 of 3 rows", "Why.")
+    ]
+
+
+def test_some_refused_rows_are_no_loss() -> None:
+    some = lost("cohort/cases", 110, DATE)
+    assert causes.losses((some,), CHAIN) == []
+    assert told(empty("eligibility/cases", 2), intakes=(some,))[0] == (
+        "eligibility/cases",
+        "has no row",
+        "deliver what it is made of",
+    )
+
+
+def test_without_a_loss_the_first_empty_table_is_the_cause() -> None:
+    assert told(empty("eligibility/cases", 2), empty("cohort/cases", 1)) == [
+        ("cohort/cases", "has no row", "deliver what it is made of"),
+        (
+            "cohort/cases",
+            "5 expectations of 2 tables met no rows because cohort/cases has none",
+            FOLLOWS,
+        ),
+    ]
+
+
+def test_what_failed_or_met_nothing_in_a_table_with_rows_is_listed() -> None:
+    found = told(
+        receipt("drift/plan", 3, check("a", "vacuous"), check("b", "error")),
+        empty("cohort/cases", 1),
+    )
+    assert found[-2:] == [
+        ("drift/plan", "expectation a met no value at all", "Why."),
+        ("drift/plan", "expectation b could not be evaluated", "Why."),
+    ]
+
+
+def test_a_full_delivery_of_no_rows_is_a_loss() -> None:
+    found = told(empty("eligibility/cases", 1), intakes=(lost("cohort/cases", 0, since="D"),))
+    assert found[0] == ("cohort/cases", "nothing was delivered since D", "deliver it")
+    assert found[1][1].endswith("because cohort/cases has none")
+
+
+def test_further_reasons_are_summed_up() -> None:
+    refusals = [Refusal(code, None, 25, "mend") for code in ("A", "B", "C", "D")]
+    told_of = lost("cohort/cases", 100, *refusals).as_problem().what
+    assert told_of.endswith("25 A, 25 B, 25 C, 25 for other reasons")
