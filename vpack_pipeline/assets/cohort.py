@@ -15,6 +15,7 @@ from vpack_pipeline.assets.factory import (
     AS_OF_TAG,
     CUT_TAG,
     PROTOCOL_TAG,
+    KeyFigures,
     asset_arguments,
     counts_of,
     report,
@@ -28,11 +29,11 @@ from vpack_pipeline.resources import Project
 
 def assets() -> list[dg.AssetsDefinition]:
     """Make the section's assets."""
-    key_figures = {"files": _outcomes, "quarantine": _reasons}
+    key_figures: dict[str, KeyFigures] = {"files": _outcomes, "quarantine": _reasons}
     return [_deliveries(), *section_assets("cohort", key_figures, frozenset({"deliveries"}))]
 
 
-def _outcomes(frame: pl.DataFrame) -> Mapping[str, Any]:
+def _outcomes(frame: pl.LazyFrame) -> Mapping[str, Any]:
     return counts_of(frame, "outcome")
 
 

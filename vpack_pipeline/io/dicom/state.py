@@ -153,6 +153,12 @@ def save(folder: Path, old: State, new: State) -> None:
             write_durably(folder / name, buffer.getvalue())
 
 
+def scan_headers(state: Path) -> pl.LazyFrame:
+    """Give the header rows that the last scan left, unread; none if there was no scan."""
+    path = state / FOLDER / "headers.parquet"
+    return pl.scan_parquet(path) if path.exists() else pl.LazyFrame(schema=HEADERS)
+
+
 def read_headers(state: Path) -> pl.DataFrame:
     """Read the header rows that the last scan left; none if there was no scan."""
     found = _read(state / FOLDER / "headers.parquet", HEADERS)
