@@ -23,7 +23,6 @@ BANNED_NAMES = {"utils", "helpers", "common", "constants", "manager"}
 
 EXEMPT_CELLS = {
     ("core", "cohort"): "its edge is DICOM and input forms: it is computed in io/cohort",
-    ("dbt_like_sql", "cohort"): "nothing is joined before it is typed",
     ("dbt_like_sql", "representativeness"): "bins come from the protocol",
     ("dbt_like_sql", "adjudication"): "rules are judgement",
     ("dbt_like_sql", "drift"): "monitors are statistics",

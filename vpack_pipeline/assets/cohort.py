@@ -39,7 +39,7 @@ def assets() -> list[dg.AssetsDefinition]:
     return [_deliveries(), _files(), *section_assets("cohort", {"quarantine": _reasons}, own)]
 
 
-def _outcomes(frame: pl.DataFrame) -> Mapping[str, Any]:
+def _outcomes(frame: pl.LazyFrame) -> Mapping[str, Any]:
     return counts_of(frame, "outcome")
 
 

@@ -36,8 +36,10 @@ OWNERS = ("team:validation",)
 
 progress = logging.getLogger("vpack_pipeline.progress")
 
-KeyFigures = Callable[[pl.DataFrame], Mapping[str, Any]]
-"""Turns a table into the scalars that the Dagster UI shows of it: aggregates, never row values."""
+KeyFigures = Callable[[Any], Mapping[str, Any]]
+"""Turns a table into the scalars that the Dagster UI shows of it: aggregates, never row values.
+
+The table is as :func:`vpack_pipeline.assets.materialize.read` gives it: lazy if it is bucketed."""
 
 
 def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg.AssetsDefinition:
@@ -178,7 +180,7 @@ def report(
         "quarantined": receipt.quarantined,
         "cut": receipt.cut,
         "kept": made.kept,
-        **(_figures(bench, contract, receipt, key_figures)),
+        **(_figures(bench, receipt, key_figures)),
         **(seen or {}),
         **({"attention": told[0]} if told else {}),
         **_lineage(contract),
@@ -224,13 +226,10 @@ def check_result(receipt: Receipt, told: Sequence[str] = ()) -> dg.AssetCheckRes
     )
 
 
-def _figures(
-    bench: Bench, contract: Contract, receipt: Receipt, key_figures: KeyFigures | None
-) -> dict[str, Any]:
+def _figures(bench: Bench, receipt: Receipt, key_figures: KeyFigures | None) -> dict[str, Any]:
     if key_figures is None or not receipt.passed:
         return {}
-    frame = bench.warehouse.read(contract, bench.site_id, receipt.files)
-    return dict(key_figures(frame))
+    return dict(key_figures(steps.read(bench, receipt)))
 
 
 def _lineage(contract: Contract) -> dict[str, Any]:
@@ -260,9 +259,9 @@ def _lineage(contract: Contract) -> dict[str, Any]:
     }
 
 
-def counts_of(frame: pl.DataFrame, column: str) -> dict[str, int]:
+def counts_of(frame: pl.DataFrame | pl.LazyFrame, column: str) -> dict[str, int]:
     """Count the rows of each category of a column."""
-    counted = frame.group_by(column).len().sort(column)
+    counted = frame.lazy().group_by(column).len().sort(column).collect()
     return {str(name): n for name, n in counted.iter_rows()}
 
 

@@ -193,16 +193,21 @@ def _compute(
     outside: Mapping[str, pl.DataFrame],
 ) -> list[TableFile]:
     if contract.computed_by in {"sql", "generated"}:
-        return [_run_model(bench, contract, inputs)]
+        return _run_model(bench, contract, inputs)
     made = _call(bench, contract, inputs, outside)
     return write(bench, contract, made)
 
 
-def write(bench: Bench, contract: Contract, made: pl.DataFrame | Loaded) -> list[TableFile]:
+def write(
+    bench: Bench, contract: Contract, made: pl.DataFrame | pl.LazyFrame | Loaded
+) -> list[TableFile]:
     """Hold a computed frame to its contract and write it, with its quarantine."""
     table = made.table if isinstance(made, Loaded) else made
-    frame = contracts.conform(table, contract)
-    files = [bench.warehouse.write(frame, contract.asset, bench.site_id)]
+    if contract.bucket:
+        files = bench.warehouse.write_buckets(table.lazy(), contract, bench.site_id)
+    else:
+        frame = contracts.conform(table.lazy().collect(), contract)
+        files = [bench.warehouse.write(frame, contract.asset, bench.site_id)]
     if isinstance(made, Loaded):
         part = made.quarantine.sort("position")
         files.append(bench.warehouse.write(part, contract.asset, bench.site_id, "quarantine"))
@@ -214,11 +219,11 @@ def _call(
     contract: Contract,
     inputs: Mapping[str, Receipt],
     outside: Mapping[str, pl.DataFrame],
-) -> pl.DataFrame | Loaded:
+) -> pl.DataFrame | pl.LazyFrame | Loaded:
     place = f"io.{contract.section}" if contract.computed_by == "io" else f"core.{contract.section}"
     function = getattr(importlib.import_module(f"vpack_pipeline.{place}"), contract.table)
     frames: dict[str, Any] = {
-        argument: _read(bench, inputs[asset], contract.inputs_part)
+        argument: read(bench, inputs[asset], contract.inputs_part)
         for argument, asset in contract.inputs.items()
     }
     if contract.inputs_part == "quarantine":
@@ -232,16 +237,19 @@ def _call(
         arguments |= bench.study.blocks(contract)
         if contract.uses_cut:
             arguments["cut"] = bench.edge.cut_date
-    made: pl.DataFrame | Loaded = function(**arguments)
+    made: pl.DataFrame | pl.LazyFrame | Loaded = function(**arguments)
     return made
 
 
-def _read(bench: Bench, receipt: Receipt, part: Role) -> pl.DataFrame:
+def read(bench: Bench, receipt: Receipt, part: Role = "table") -> pl.DataFrame | pl.LazyFrame:
+    """Read a table in the order of its key; a bucketed one lazily, in no order."""
     contract = contracts.load()[receipt.asset]
+    if contract.bucket and part == "table":
+        return bench.warehouse.scan(contract, bench.site_id, receipt.files)
     return bench.warehouse.read(contract, bench.site_id, receipt.files, part)
 
 
-def _run_model(bench: Bench, contract: Contract, inputs: Mapping[str, Receipt]) -> TableFile:
+def _run_model(bench: Bench, contract: Contract, inputs: Mapping[str, Receipt]) -> list[TableFile]:
     destination = bench.warehouse.staging(contract.asset, bench.site_id)
     files = {
         asset: bench.warehouse.paths(asset, bench.site_id, receipt.files, "table")
@@ -255,7 +263,10 @@ def _run_model(bench: Bench, contract: Contract, inputs: Mapping[str, Receipt]) 
             _parameters(bench, contract),
             destination,
         )
-        return bench.warehouse.adopt(destination, contract.asset, bench.site_id, rows)
+        if contract.bucket:
+            made = pl.scan_parquet(destination, hive_partitioning=False)
+            return bench.warehouse.write_buckets(made, contract, bench.site_id)
+        return [bench.warehouse.adopt(destination, contract.asset, bench.site_id, rows)]
     finally:
         destination.unlink(missing_ok=True)
 

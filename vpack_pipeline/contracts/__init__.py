@@ -88,6 +88,8 @@ class Contract(Document):
     key: Annotated[tuple[Name, ...], Field(min_length=1)]
     may_be_empty: Text | None
     export: bool = False
+    bucket: Name | None = None
+    """A date column: the table is one file for each of its months, each in the key's order."""
     computed_by: Literal["core", "sql", "io", "generated"]
     inputs: dict[Name, TableName] = {}
     inputs_part: Literal["table", "quarantine"] = "table"
@@ -156,6 +158,8 @@ def _column_problems(contract: Contract) -> list[str]:
     found += [
         f"key {c.name} may be null" for c in contract.columns if c.name in contract.key and c.null
     ]
+    if contract.bucket not in {None, *(c.name for c in contract.columns if c.type == "date")}:
+        found.append(f"bucket {contract.bucket} is no column of dates")
     if contract.export:
         found += [f"{c.name} is row-level" for c in contract.columns if c.disclosure == "row"]
     return found

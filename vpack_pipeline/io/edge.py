@@ -93,9 +93,12 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An input as a typed table, and the rows that it could not take."""
+    """An input as a typed table, and the rows that it could not take.
 
-    table: pl.DataFrame
+    A table that is bucketed may be lazy: it may not fit in memory.
+    """
+
+    table: pl.DataFrame | pl.LazyFrame
     quarantine: pl.DataFrame
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlglot
 from sqlglot import exp
@@ -20,6 +20,9 @@ from sqlglot import exp
 from vpack_pipeline.contracts import DUCKDB_TYPES, Contract
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.sections import SECTIONS
+
+MEMORY: Final = "2GB"
+"""Beyond it, a model sorts and groups on disk: as much as any machine has, however many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def run(
 ) -> int:
     """Run a model into one parquet file, in the order of the table's key.
 
+    What does not fit in :data:`MEMORY` lies beside the destination until the model is done.
+
     Parameters
     ----------
     sql : one SELECT
@@ -103,9 +108,11 @@ def run(
     """
     import duckdb
 
+    spill = destination.with_suffix(".spill")
     connection = duckdb.connect()
     try:
         connection.execute("SET threads=1; SET TimeZone='UTC'")
+        connection.execute(f"SET memory_limit='{MEMORY}'; SET temp_directory={_quoted(spill)}")
         for section in sorted({asset.partition("/")[0] for asset in inputs}):
             connection.execute(f'create schema "{section}"')
         for asset, files in inputs.items():

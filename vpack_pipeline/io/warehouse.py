@@ -10,18 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 
-from vpack_pipeline.contracts import Contract
+from vpack_pipeline.contracts import Contract, conform
 from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.io import buckets
 
 Role = Literal["table", "quarantine"]
+DRAFT: Final = ".writing-"
+"""What is not finished has a name that starts so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,21 @@ class Warehouse:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def write_buckets(
+        self, frame: pl.LazyFrame, contract: Contract, site_id: str
+    ) -> list[TableFile]:
+        """Write a bucketed table, one file a month, each held to its contract."""
+        parent = self._made(contract.asset, site_id)
+        with tempfile.TemporaryDirectory(prefix=DRAFT, dir=parent) as folder:
+            return [
+                self.write(conform(part, contract), contract.asset, site_id)
+                for part in buckets.split(frame, str(contract.bucket), Path(folder))
+            ]
+
     def staging(self, asset: str, site_id: str) -> Path:
         """Name a file that a model may write before :meth:`adopt` takes it in."""
         handle, temporary = tempfile.mkstemp(
-            prefix=".writing-", suffix=".parquet", dir=self._made(asset, site_id)
+            prefix=DRAFT, suffix=".parquet", dir=self._made(asset, site_id)
         )
         os.close(handle)
         return Path(temporary)
@@ -76,13 +91,16 @@ class Warehouse:
     def adopt(
         self, temporary: Path, asset: str, site_id: str, rows: int, role: Role = "table"
     ) -> TableFile:
-        """Rename a finished file to its digest, durably."""
-        size, digest = temporary.stat().st_size, digest_file(temporary)
+        """Rename a finished file to its digest, durably; one that is there stays untouched."""
+        made = TableFile(digest_file(temporary), role, rows, temporary.stat().st_size)
+        path = self.folder(asset, site_id) / made.name
+        if path.is_file() and digest_file(path) == made.sha256:
+            temporary.unlink()
+            return made
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        made = TableFile(digest, role, rows, size)
         temporary.chmod(0o444)
-        temporary.replace(self.folder(asset, site_id) / made.name)
+        temporary.replace(path)
         return made
 
     def paths(self, asset: str, site_id: str, files: Sequence[TableFile], role: Role) -> list[Path]:
@@ -109,7 +127,13 @@ class Warehouse:
         paths = self.paths(contract.asset, site_id, files, role)
         if not paths:
             return pl.DataFrame(schema=contract.polars_schema)
-        return pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths])
+        found = pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths])
+        return found.sort(contract.key) if contract.bucket and role == "table" else found
+
+    def scan(self, contract: Contract, site_id: str, files: Sequence[TableFile]) -> pl.LazyFrame:
+        """Read a bucketed table as far as it is asked for, bucket after bucket."""
+        paths = self.paths(contract.asset, site_id, files, "table")
+        return pl.scan_parquet(paths, hive_partitioning=False)
 
     def read_receipt(self, asset: str, site_id: str, cut: str) -> dict[str, Any] | None:
         """Read the receipt of one table at one cut; None if there is none."""
@@ -152,8 +176,8 @@ class Warehouse:
         named = {f"{f['sha256']}.parquet" for receipt in kept for f in receipt["files"]}
         folder = self.folder(asset, site_id)
         orphans = [p for p in folder.glob("*.parquet") if p.name not in named]
-        for path in [*orphans, *folder.glob(".writing-*")]:
-            path.unlink(missing_ok=True)
+        for path in [*orphans, *folder.glob(f"{DRAFT}*")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         return len(stale) + len(orphans)
 
     def _receipt_path(self, asset: str, site_id: str, cut: str) -> Path:
@@ -191,7 +215,7 @@ def digest_table(files: Sequence[TableFile]) -> str:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Replace a file so that a reader sees the old or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=DRAFT, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -154,6 +154,8 @@ OUT_OF_UNIT = {"estimate": 1.2, "lower": 1.1, "upper": 1.3}
 
 CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/development", "names_something"): [{"patient_id": None, "study_id": None}],
+    ("cohort/files", "engine_known"): [{"engine": "another"}],
+    ("cohort/files", "engines_agree"): [{"engine": "walker", "checked": "differs"}],
     ("cohort/files", "image_placed"): [{"outcome": "COPY", "instance_id": None}],
     ("cohort/files", "image_has_study"): [{"outcome": "PARSED", "study_id": None}],
     ("cohort/files", "instance_once"): [{}, {"file_id": "y"}],

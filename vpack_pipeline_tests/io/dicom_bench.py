@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
 from vpack_pipeline import contracts
-from vpack_pipeline.io import cohort
+from vpack_pipeline.contracts import Contract
+from vpack_pipeline.io import cohort, models
 from vpack_pipeline.io.dicom import scanner, state
 from vpack_pipeline.io.dicom.scanner import Scan
 from vpack_pipeline.io.edge import Edge, Loaded, Scanning
@@ -200,16 +202,38 @@ class Bench:
         """Call a table's function with only what its contract declares in sight."""
         contract = contracts.load()[f"cohort/{table}"]
         edge = self.edge(cut).narrowed(contract.protocol, contract.site)
-        made = getattr(cohort, table)(edge=edge, **{n: frames[n] for n in contract.inputs})
-        frame = made.table if isinstance(made, Loaded) else made
-        assert contracts.conform(frame, contract).equals(frame)
-        return made
+        known = contracts.load()
+        given = {n: as_read(frames[n], known[asset]) for n, asset in contract.inputs.items()}
+        made = getattr(cohort, table)(edge=edge, **given)
+        if isinstance(made, Loaded):
+            return replace(made, table=contracts.conform(made.table.lazy().collect(), contract))
+        return contracts.conform(made.lazy().collect(), contract)
+
+    def model(self, table: str, **frames: pl.DataFrame) -> pl.DataFrame:
+        """Run a table's model over the frames that it reads."""
+        contract = contracts.load()[f"cohort/{table}"]
+        model = models.load()[contract.asset]
+        with tempfile.TemporaryDirectory(dir=self.root) as folder:
+            inputs = {}
+            for asset in sorted(model.inputs):
+                name = asset.partition("/")[2]
+                inputs[asset] = [Path(folder) / f"{name}.parquet"]
+                frames[name].write_parquet(inputs[asset][0], statistics=False)
+            made = Path(folder) / "made.parquet"
+            models.run(model.sql, contract, inputs, {}, made)
+            return contracts.conform(pl.read_parquet(made), contract)
 
     def tables(
         self, cut: str | None = None, patient_map: pl.DataFrame = NO_MAP
     ) -> dict[str, pl.DataFrame]:
         loaded = self.call("files", cut, deliveries=pl.DataFrame())
         frames = {"files": loaded.table, "patient_map": patient_map}
-        for table in ("instances", "series", "studies"):
-            frames[table] = self.call(table, cut, **frames)
+        frames["instances"] = self.call("instances", cut, **frames)
+        for table in ("series", "studies"):
+            frames[table] = self.model(table, **frames)
         return {**frames, "quarantine": loaded.quarantine}
+
+
+def as_read(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame | pl.LazyFrame:
+    """Give an input as an asset reads it: lazily where the table is bucketed."""
+    return frame.lazy() if contract.bucket else frame

@@ -167,7 +167,11 @@ class Bench:
         """Call a table's function with only what its contract declares in sight."""
         contract = contracts.load()[f"cohort/{table}"]
         narrow = edge.narrowed(contract.protocol, contract.site)
-        return getattr(cohort, table)(edge=narrow, **{n: frames[n] for n in contract.inputs})
+        known = contracts.load()
+        # As an asset reads it: lazily where the table is bucketed.
+        lazy = {n for n, asset in contract.inputs.items() if known[asset].bucket}
+        given = {n: frames[n].lazy() if n in lazy else frames[n] for n in contract.inputs}
+        return getattr(cohort, table)(edge=narrow, **given)
 
     def tables(self, as_of: str | None = None, studies: pl.DataFrame | None = None) -> Tables:
         edge = self.edge(choose_cut(self.edge(), as_of))

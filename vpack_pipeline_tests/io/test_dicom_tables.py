@@ -16,8 +16,10 @@ from pydicom.sequence import Sequence
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import InputError
+from vpack_pipeline.io import buckets
 from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS
 from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
+from vpack_pipeline.io.warehouse import Warehouse
 from vpack_pipeline_tests.gate import corruptions
 
 
@@ -191,6 +193,32 @@ def test_the_tables_do_not_depend_on_where_the_archive_lies(tmp_path: Path) -> N
         put(bench.archive / "junk", b"junk")
     one_, two = first.tables(), second.tables()
     assert all(one_[name].equals(two[name]) for name in one_)
+
+
+def test_the_tables_do_not_depend_on_how_many_scans_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "ONE_FILE", 1)
+    days = ["20251201", "20251101", "20251202", None]
+    made = {}
+    for scans in (1, len(days)):
+        bench = Bench(tmp_path / str(scans))
+        for n, day in enumerate(days):
+            study = f"1.2.{n}"
+            bench.add(
+                f"{n}.dcm", n, StudyDate=day, StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1"
+            )
+            if scans > 1:
+                bench.scan()
+        store = Warehouse(bench.root / "warehouse")
+        made[scans] = {
+            name: store.write_buckets(frame.lazy(), contracts.load()[f"cohort/{name}"], "lakeside")
+            for name, frame in bench.tables().items()
+            if name in {"files", "instances", "series", "studies"}
+        }
+    assert made[1] == made[len(days)]
+    assert len(made[1]) == 4
+    assert all([f.rows for f in files] == [1, 2, 1] for files in made[1].values())
 
 
 def test_the_contract_has_a_column_for_every_field_with_its_type_and_unit() -> None:

@@ -5,7 +5,7 @@ What does not belong here: any judgement about what was read (``core``).
 
 from __future__ import annotations
 
-from vpack_pipeline.io.cohort.images import files, instances, series, studies
+from vpack_pipeline.io.cohort.images import files, instances
 from vpack_pipeline.io.cohort.inputs import (
     case_studies,
     cases,
@@ -36,6 +36,4 @@ __all__ = [
     "readers",
     "reads",
     "reference",
-    "series",
-    "studies",
 ]

@@ -87,7 +87,7 @@ THIN: Final[Mapping[str, Any]] = {
     name: HEADERS[name]
     for name in (
         *(*KEY, "source", "outcome", "detail", "field", "bytes", "header_digest"),
-        *("engine", "checked", "instance_id", "study_id"),
+        *("engine", "checked", "instance_id", "study_id", "study_date"),
     )
 }
 """What a scan holds of every file in memory; the rest of a header row stays on disk."""

@@ -51,7 +51,7 @@ def patient_map(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
 
 
 def cases(
-    *, edge: Edge, deliveries: pl.DataFrame, studies: pl.DataFrame, patient_map: pl.DataFrame
+    *, edge: Edge, deliveries: pl.DataFrame, studies: pl.LazyFrame, patient_map: pl.DataFrame
 ) -> Loaded:
     """Read the cases; a site that delivers none has one case a study.
 
@@ -77,7 +77,7 @@ def cases(
 
 
 def case_studies(
-    *, edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame, studies: pl.DataFrame
+    *, edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame, studies: pl.LazyFrame
 ) -> Loaded:
     """Read which studies belong to which case.
 
@@ -134,7 +134,7 @@ def _json(rows: pl.DataFrame, names: list[str]) -> list[str]:
     ]
 
 
-def _index_studies(rows: pl.DataFrame, studies: pl.DataFrame) -> pl.DataFrame:
+def _index_studies(rows: pl.DataFrame, studies: pl.LazyFrame) -> pl.DataFrame:
     """Find the study that each delivered case names, or that its identifier is.
 
     Only where the export names no study may the identifier of the case stand for it.
@@ -147,9 +147,10 @@ def _index_studies(rows: pl.DataFrame, studies: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _one_case_a_study(studies: pl.DataFrame) -> Loaded:
+def _one_case_a_study(studies: pl.LazyFrame) -> Loaded:
     contract = contracts.load()["cohort/cases"]
-    numbered = studies.sort("study_id").with_row_index("line", offset=1)
+    facts = studies.select("study_id", "patient_id", "default_case_id", "study_date")
+    numbered = facts.sort("study_id").with_row_index("line", offset=1).collect()
     table = numbered.filter(pl.col("study_date").is_not_null()).select(
         pl.lit("").alias("delivery"),
         pl.col("line").cast(pl.Int64),
@@ -181,7 +182,7 @@ def _no_quarantine() -> pl.DataFrame:
 
 
 def _default_case_studies(
-    edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame, studies: pl.DataFrame
+    edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame, studies: pl.LazyFrame
 ) -> pl.DataFrame:
     contract = contracts.load()["cohort/case_studies"]
     if "cases" in edge.site.inputs:
@@ -189,7 +190,7 @@ def _default_case_studies(
         named = _index_studies(rows, studies).select("delivery", "line", "study_id")
         linked = cases.join(named, on=["delivery", "line"], how="left", maintain_order="left")
     else:
-        own = studies.select(pl.col("default_case_id").alias("case_id"), "study_id")
+        own = studies.select(pl.col("default_case_id").alias("case_id"), "study_id").collect()
         linked = cases.join(own, on="case_id", how="left", maintain_order="left")
     table = linked.filter(pl.col("study_id").is_not_null()).select(
         "delivery",

@@ -71,7 +71,7 @@ def predictions(*, edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame) ->
 
 
 def development(
-    *, edge: Edge, deliveries: pl.DataFrame, patient_map: pl.DataFrame, studies: pl.DataFrame
+    *, edge: Edge, deliveries: pl.DataFrame, patient_map: pl.DataFrame, studies: pl.LazyFrame
 ) -> Loaded:
     """Read which patients and studies the index test was trained or tuned on.
 
@@ -93,7 +93,7 @@ def development(
     return finish("development", rows, deliveries, ["patient_id", "study_id"])
 
 
-def operations(*, edge: Edge, deliveries: pl.DataFrame, studies: pl.DataFrame) -> Loaded:
+def operations(*, edge: Edge, deliveries: pl.DataFrame, studies: pl.LazyFrame) -> Loaded:
     """Read how the index test ran in the workflow."""
     rows = match_studies(read_rows("operations", edge, deliveries), studies)
     return finish("operations", refuse_unmatched(rows), deliveries, ["study_id"])

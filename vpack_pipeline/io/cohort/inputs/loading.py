@@ -188,8 +188,8 @@ def accounted(kind: InputKind, deliveries: pl.DataFrame, loaded: Loaded) -> pl.D
         "delivery", pl.col("rows").alias("delivered")
     )
     for frame, name in ((loaded.table, "accepted"), (loaded.quarantine, "quarantined")):
-        counts = frame.group_by("delivery").agg(pl.len().cast(pl.Int64).alias(name))
-        delivered = delivered.join(counts, on="delivery", how="left")
+        counts = frame.lazy().group_by("delivery").agg(pl.len().cast(pl.Int64).alias(name))
+        delivered = delivered.join(counts.collect(), on="delivery", how="left")
     return delivered.fill_null(0).sort("delivery")
 
 

@@ -11,7 +11,7 @@ from vpack_pipeline.io.cohort.inputs.loading import refuse
 from vpack_pipeline.io.forms import AS_ACCESSION, AS_UID
 
 
-def match_studies(rows: pl.DataFrame, studies: pl.DataFrame, field: str = "study") -> pl.DataFrame:
+def match_studies(rows: pl.DataFrame, studies: pl.LazyFrame, field: str = "study") -> pl.DataFrame:
     """Find the study that a cell names.
 
     Parameters
@@ -25,13 +25,14 @@ def match_studies(rows: pl.DataFrame, studies: pl.DataFrame, field: str = "study
     and ``n_by_accession``; the two pseudonyms are dropped
     """
     uid, accession = field + AS_UID, field + AS_ACCESSION
-    by_uid = studies.select(
+    known = studies.select("study_id", "patient_id", "accession_id").collect()
+    by_uid = known.select(
         pl.col("study_id").alias(uid),
         pl.col("study_id").alias("_uid_study"),
         pl.col("patient_id").alias("_uid_patient"),
     )
     by_accession = (
-        studies.filter(pl.col("accession_id").is_not_null())
+        known.filter(pl.col("accession_id").is_not_null())
         .group_by(pl.col("accession_id").alias(accession))
         .agg(
             pl.col("study_id").min().alias("_accession_study"),

@@ -1,0 +1,131 @@
+"""What series and studies say, against a second implementation in plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vpack_pipeline import contracts
+from vpack_pipeline.io import models
+
+INSTANCES = contracts.load()["cohort/instances"].polars_schema
+FILES = contracts.load()["cohort/files"].polars_schema
+NO_FACTS = {"n_instances", "n_series", "n_conflicts", "n_distinct_acquisitions"}
+VALUES: Mapping[Any, Sequence[Any]] = {
+    pl.String: ("", "A", "a", "Ä", "b\\c"),
+    pl.Float64: (0.5, 1.25, 10.0, 9.0),
+    pl.Int64: (1, 2, 10),
+    pl.Date: (date(2020, 2, 29), date(2021, 1, 1), date(1899, 12, 31)),
+}
+Row = Mapping[str, Any]
+
+
+def facts(table: str) -> list[str]:
+    """The columns of a table that are taken from its instances."""
+    contract = contracts.load()[f"cohort/{table}"]
+    own = {*contract.key, *NO_FACTS, "burned_in_annotation"}
+    return [c.name for c in contract.columns if c.name not in own]
+
+
+def run(table: str, folder: Path, **frames: pl.DataFrame) -> dict[str, Row]:
+    contract = contracts.load()[f"cohort/{table}"]
+    inputs = {}
+    for name, frame in frames.items():
+        path = folder / f"{name}.parquet"
+        frame.write_parquet(path, statistics=False)
+        inputs[f"cohort/{name}"] = [path]
+    model = models.load()[contract.asset]
+    made = folder / f"made_{table}.parquet"
+    models.run(model.sql, contract, {a: inputs[a] for a in model.inputs}, {}, made)
+    return {row[contract.key[0]]: row for row in pl.read_parquet(made).iter_rows(named=True)}
+
+
+def most_frequent(rows: Sequence[Row], column: str) -> Any:
+    counted = Counter(row[column] for row in rows if row[column] is not None)
+    return min(counted, key=lambda value: (-counted[value], value)) if counted else None
+
+
+def annotation(rows: Sequence[Row]) -> str:
+    said = {row["burned_in_annotation"] for row in rows}
+    return "yes" if "yes" in said else "no" if said == {"no"} else "absent"
+
+
+def filled(placed: Sequence[tuple[int, int, Mapping[str, Any]]]) -> pl.DataFrame:
+    """Give instances their identifiers; what is not given is null."""
+    rows = [
+        {
+            "instance_id": f"i{number}",
+            "series_id": f"s{study}.{series}",
+            "study_id": f"t{study}",
+            "patient_id": f"p{study}",
+            "default_case_id": f"c{study}",
+            "burned_in_annotation": "absent",
+            **told,
+        }
+        for number, (study, series, told) in enumerate(placed)
+    ]
+    return pl.DataFrame(rows, schema=INSTANCES)
+
+
+TOLD = sorted({*facts("series"), *facts("studies")} - {"study_id", "patient_id", "default_case_id"})
+INSTANCE = st.tuples(
+    st.integers(1, 2),
+    st.integers(1, 2),
+    st.fixed_dictionaries(
+        {"burned_in_annotation": st.sampled_from(["yes", "no", "absent"])},
+        optional={n: st.sampled_from((None, *VALUES[INSTANCES[n]])) for n in TOLD},
+    ),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(placed=st.lists(INSTANCE, min_size=1, max_size=12), conflicts=st.lists(st.integers(1, 3)))
+def test_series_and_studies_say_what_most_of_their_instances_say(
+    tmp_path_factory: pytest.TempPathFactory, placed: Any, conflicts: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("models")
+    instances = filled(placed)
+    files = pl.DataFrame(
+        [{"study_id": f"t{s}", "outcome": "DUP_SOP_CONFLICT"} for s in conflicts]
+        + [{"study_id": "t1", "outcome": "COPY"}],
+        schema=FILES,
+    )
+    for table, key in (("series", "series_id"), ("studies", "study_id")):
+        found = run(table, folder, instances=instances, files=files)
+        grouped = instances.partition_by(key, as_dict=True)
+        assert set(found) == {name for (name,) in grouped}
+        for (name,), group in grouped.items():
+            rows = group.to_dicts()
+            expected = {column: most_frequent(rows, column) for column in facts(table)}
+            expected |= {key: name, "n_instances": len(rows)}
+            if table == "series":
+                apart = [c for c in facts(table) if INSTANCES[c] != pl.Date]
+                apart = [c for c in apart if not c.endswith("_id")]
+                apart = [c for c in apart if c not in {"modality", "exposure_mas"}]
+                expected["n_distinct_acquisitions"] = group.select(apart).n_unique()
+            else:
+                expected["burned_in_annotation"] = annotation(rows)
+                expected["n_series"] = group["series_id"].n_unique()
+                expected["n_conflicts"] = conflicts.count(int(name.removeprefix("t")))
+            assert found[name] == expected
+
+
+def test_a_model_larger_than_its_memory_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = filled([(n // 4, n // 2, {"kvp": float(n % 97)}) for n in range(60_000)])
+    made = tmp_path / "made_series.parquet"
+    run("series", tmp_path, instances=given)
+    roomy = made.read_bytes()
+    monkeypatch.setattr(models, "MEMORY", "100MB")
+    run("series", tmp_path, instances=given)
+    assert made.read_bytes() == roomy
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["instances.parquet", made.name]
