@@ -36,7 +36,8 @@ from vpack_pipeline.site import FolderSource, InputForm, Site
 
 SITE = "simulated"
 TABLES = ("files", "instances", "series", "studies")
-SHARD_ROWS = 1_000_000
+PART_ROWS, GROUP_ROWS = 1_000_000, 20_000
+"""Rows of a part as it is simulated, and of a row group, which is a shard of a scan."""
 SERIES_SIZES = (1, 2, 2, 1, 60, 1, 2, 2, 250, 1)
 """Instances of one series after the other: mostly radiographs, and some slices."""
 FIRST_DAY, DAYS, LAST_WEEKS = date(2016, 1, 1), 3650, 35
@@ -96,11 +97,11 @@ def _setting(name: str, number: int, series: Any, kind: Any) -> pl.Series:
 
 def simulate(folder: Path, rows: int) -> None:
     """Write the header rows of the first day, and those that a night adds."""
-    for n, first in enumerate(range(0, rows, SHARD_ROWS)):
-        part = headers(min(SHARD_ROWS, rows - first), first, (0, DAYS))
-        part.write_parquet(folder / f"day-{n:03}.parquet", statistics=False)
+    for n, first in enumerate(range(0, rows, PART_ROWS)):
+        part = headers(min(PART_ROWS, rows - first), first, (0, DAYS))
+        part.write_parquet(folder / f"day-{n:03}.parquet", row_group_size=GROUP_ROWS)
     night = headers(rows // 100, 2 * rows, (DAYS - LAST_WEEKS, DAYS))
-    night.write_parquet(folder / "night.parquet", statistics=False)
+    night.write_parquet(folder / "night.parquet", row_group_size=GROUP_ROWS)
 
 
 def copied(folder: Path) -> Iterator[str]:
@@ -141,6 +142,7 @@ def _instances(folder: Path, store: Warehouse, files: list[TableFile]) -> pl.Laz
         protocol="demo@1",
         sources=(FolderSource(path="dicom"),),
         deliveries="deliveries",
+        value_maps={"manufacturer": {"manufacturer_raw 1": "Maker"}},
         inputs={k: InputForm(file=f"{k}.csv") for k in ("reads", "readers", "predictions")},
     )
     ids = Pseudonyms(b"simulated" * 4, {}, None)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,12 +13,7 @@ import pytest
 from examples.demo_sites import reading, scoring, world
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.sites import plan_of
-from vpack_pipeline.io import cohort
-from vpack_pipeline.io.edge import Edge
-from vpack_pipeline.io.identity import Pseudonyms
-from vpack_pipeline.protocol import Protocol
-from vpack_pipeline.site import Site
-from vpack_pipeline.strict_yaml import read_model
+from vpack_pipeline_tests.acceptance.site_bench import copy_site
 
 LOADERS = (
     *("deliveries", "patient_map", "files", "instances", "series", "studies", "cases"),
@@ -37,24 +30,16 @@ class Cohort:
     quarantine: pl.DataFrame
 
 
-def load(root: Path, name: str, state: Path) -> Cohort:
-    site = read_model(root / "data" / "sites" / name / "site.yaml", Site)
-    identifier, _, version = site.protocol.partition("@")
-    protocol = read_model(root / "data" / "protocols" / f"{identifier}-{version}.yaml", Protocol)
-    secret = (root / site.secret).read_bytes()
-    pseudonyms = Pseudonyms(secret, site.identifiers, site.issuer)
-    edge = Edge(root, site, protocol, pseudonyms, state, "2026-07-20")
-    tables: dict[str, pl.DataFrame] = {}
-    refused: list[pl.DataFrame] = []
-    for table in LOADERS:
-        loader: Any = getattr(cohort, table)
-        given = {k: tables[k] for k in inspect.signature(loader).parameters if k != "edge"}
-        made = loader(edge=edge, **given)
-        if not isinstance(made, pl.DataFrame):
-            refused.append(made.quarantine)
-            made = made.table
-        tables[table] = made
-    return Cohort(tables, pl.concat(refused))
+def load(root: Path, name: str, target: Path) -> Cohort:
+    copied = copy_site(root, name, target)
+    built = copied.built(*(f"cohort/{table}" for table in LOADERS))
+    kinds = [
+        t
+        for t in LOADERS
+        if any(f.role == "quarantine" for f in built.receipt(f"cohort/{t}").files)
+    ]
+    refused = [built.quarantine("image" if k == "files" else k) for k in kinds]
+    return Cohort({t: built.table(f"cohort/{t}") for t in LOADERS}, pl.concat(refused))
 
 
 @pytest.fixture(scope="module")

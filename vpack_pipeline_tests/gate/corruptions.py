@@ -44,6 +44,7 @@ BY_TABLE: dict[str, dict[str, Any]] = {
         **{f"{f.column}_max": 1.0 for f in FIELDS if f.per_frame},
         **{f"{f.column}_n_distinct": 2 for f in FIELDS if f.per_frame},
     },
+    "cohort/files": {"engine": "walker", "checked": "same"},
     "cohort/studies": FLAGS,
 }
 """What a plain row of a table holds where its type alone does not say it."""

@@ -35,6 +35,17 @@ def read(folder: Path, table: str) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(place / f"{n}.parquet") for n in tables(folder)[table][1]])
 
 
+def named(headers: pl.DataFrame) -> pl.DataFrame:
+    """Apply the value map of the simulated site."""
+    is_mapped = pl.col("manufacturer_raw") == "manufacturer_raw 1"
+    return headers.with_columns(
+        manufacturer=pl.when(is_mapped).then(pl.lit("Maker")).otherwise("manufacturer"),
+        manufacturer_status=pl.when(is_mapped)
+        .then(pl.lit("mapped"))
+        .otherwise("manufacturer_status"),
+    )
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated")
@@ -44,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_row_is_lost_and_each_month_is_in_the_keys_order(made: Path) -> None:
-    given = pl.read_parquet(sorted(made.glob("day-*.parquet")))
+    given = named(pl.read_parquet(sorted(made.glob("day-*.parquet"))))
     contract = contracts.load()["cohort/instances"]
     found = read(made, "instances")
     shared = [name for name in contract.polars_schema if name in given.columns]

@@ -15,10 +15,18 @@ from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
 from vpack_pipeline.io import models
+from vpack_pipeline.io.dicom.fields import FIELDS
 
 INSTANCES = contracts.load()["cohort/instances"].polars_schema
 FILES = contracts.load()["cohort/files"].polars_schema
-NO_FACTS = {"n_instances", "n_series", "n_conflicts", "n_distinct_acquisitions"}
+PER_FRAME = [f.column for f in FIELDS if f.per_frame is not None]
+FLAGS = [f.column for f in FIELDS if f.kind == "flag"]
+NO_FACTS = {
+    *("n_instances", "n_series", "n_conflicts", "n_distinct_acquisitions", "n_frames", *FLAGS),
+    *(f"{c}_{over}" for c in PER_FRAME for over in ("min", "max", "n_distinct")),
+}
+NOT_APART = {"modality", "exposure_mas", "exposure_index", "deviation_index"}
+"""What tells no acquisition from another: dose modulation changes exposure within one."""
 VALUES: Mapping[Any, Sequence[Any]] = {
     pl.String: ("", "A", "a", "Ä", "b\\c"),
     pl.Float64: (0.5, 1.25, 10.0, 9.0),
@@ -31,7 +39,7 @@ Row = Mapping[str, Any]
 def facts(table: str) -> list[str]:
     """The columns of a table that are taken from its instances."""
     contract = contracts.load()[f"cohort/{table}"]
-    own = {*contract.key, *NO_FACTS, "burned_in_annotation"}
+    own = {*contract.key, *NO_FACTS}
     return [c.name for c in contract.columns if c.name not in own]
 
 
@@ -53,9 +61,22 @@ def most_frequent(rows: Sequence[Row], column: str) -> Any:
     return min(counted, key=lambda value: (-counted[value], value)) if counted else None
 
 
-def annotation(rows: Sequence[Row]) -> str:
-    said = {row["burned_in_annotation"] for row in rows}
+def flag(rows: Sequence[Row], column: str) -> str:
+    said = {row[column] for row in rows}
     return "yes" if "yes" in said else "no" if said == {"no"} else "absent"
+
+
+def over_frames(rows: Sequence[Row], column: str) -> Row:
+    """The least, greatest and number of distinct values over images and their frames."""
+    of_images = {row[column] for row in rows} - {None}
+    least = (of_images | {row[f"{column}_min"] for row in rows}) - {None}
+    most = (of_images | {row[f"{column}_max"] for row in rows}) - {None}
+    within = [row[f"{column}_n_distinct"] or 0 for row in rows]
+    return {
+        f"{column}_min": min(least, default=None),
+        f"{column}_max": max(most, default=None),
+        f"{column}_n_distinct": max(len(of_images), *within),
+    }
 
 
 def filled(placed: Sequence[tuple[int, int, Mapping[str, Any]]]) -> pl.DataFrame:
@@ -67,7 +88,7 @@ def filled(placed: Sequence[tuple[int, int, Mapping[str, Any]]]) -> pl.DataFrame
             "study_id": f"t{study}",
             "patient_id": f"p{study}",
             "default_case_id": f"c{study}",
-            "burned_in_annotation": "absent",
+            **dict.fromkeys(FLAGS, "absent"),
             **told,
         }
         for number, (study, series, told) in enumerate(placed)
@@ -76,12 +97,13 @@ def filled(placed: Sequence[tuple[int, int, Mapping[str, Any]]]) -> pl.DataFrame
 
 
 TOLD = sorted({*facts("series"), *facts("studies")} - {"study_id", "patient_id", "default_case_id"})
+FRAMES = ["n_frames", *(n for c in PER_FRAME for n in (f"{c}_min", f"{c}_max", f"{c}_n_distinct"))]
 INSTANCE = st.tuples(
     st.integers(1, 2),
     st.integers(1, 2),
     st.fixed_dictionaries(
-        {"burned_in_annotation": st.sampled_from(["yes", "no", "absent"])},
-        optional={n: st.sampled_from((None, *VALUES[INSTANCES[n]])) for n in TOLD},
+        {name: st.sampled_from(["yes", "no", "absent"]) for name in FLAGS},
+        optional={n: st.sampled_from((None, *VALUES[INSTANCES[n]])) for n in (*TOLD, *FRAMES)},
     ),
 )
 
@@ -107,12 +129,15 @@ def test_series_and_studies_say_what_most_of_their_instances_say(
             expected = {column: most_frequent(rows, column) for column in facts(table)}
             expected |= {key: name, "n_instances": len(rows)}
             if table == "series":
+                expected["n_frames"] = sum(row["n_frames"] or 1 for row in rows)
+                for column in PER_FRAME:
+                    expected |= over_frames(rows, column)
                 apart = [c for c in facts(table) if INSTANCES[c] != pl.Date]
                 apart = [c for c in apart if not c.endswith("_id")]
-                apart = [c for c in apart if c not in {"modality", "exposure_mas"}]
+                apart = [c for c in apart if c not in NOT_APART]
                 expected["n_distinct_acquisitions"] = group.select(apart).n_unique()
             else:
-                expected["burned_in_annotation"] = annotation(rows)
+                expected |= {name: flag(rows, name) for name in FLAGS}
                 expected["n_series"] = group["series_id"].n_unique()
                 expected["n_conflicts"] = conflicts.count(int(name.removeprefix("t")))
             assert found[name] == expected
@@ -125,7 +150,7 @@ def test_a_model_larger_than_its_memory_gives_the_same_bytes(
     made = tmp_path / "made_series.parquet"
     run("series", tmp_path, instances=given)
     roomy = made.read_bytes()
-    monkeypatch.setattr(models, "MEMORY", "100MB")
+    monkeypatch.setattr(models, "MEMORY", "200MB")
     run("series", tmp_path, instances=given)
     assert made.read_bytes() == roomy
     assert sorted(p.name for p in tmp_path.iterdir()) == ["instances.parquet", made.name]

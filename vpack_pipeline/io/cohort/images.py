@@ -94,7 +94,7 @@ def instances(*, edge: Edge, files: pl.LazyFrame, patient_map: pl.DataFrame) -> 
     headers = state.scan_headers(edge.state)
     parsed = files.filter(pl.col("outcome") == PARSED).select("file_id", _version())
     _refuse_lost(parsed, headers)
-    # Built from the narrow side: by itself, polars may hold all header rows in memory.
+    # The narrow side is held, the wide one streams; left to itself, polars may hold the wide one.
     rows = headers.join(parsed, on=state.KEY, how="semi", build_side="force_right")
     rows = _patients(rows, patient_map.lazy())
     for column in _MAPPABLE:
@@ -106,7 +106,8 @@ def instances(*, edge: Edge, files: pl.LazyFrame, patient_map: pl.DataFrame) -> 
 
 
 def _refuse_lost(parsed: pl.LazyFrame, headers: pl.LazyFrame) -> None:
-    lost = parsed.join(headers.select(state.KEY), on=state.KEY, how="anti")
+    known = headers.select(state.KEY)
+    lost = parsed.join(known, on=state.KEY, how="anti", build_side="force_right")
     n_lost = lost.select(pl.len()).collect(engine="streaming").item()
     if n_lost:
         raise InputError(
@@ -164,25 +165,37 @@ def _patients(rows: pl.LazyFrame, patient_map: pl.LazyFrame) -> pl.LazyFrame:
 def _map_values(rows: pl.LazyFrame, column: str, names: Mapping[str, str]) -> pl.LazyFrame:
     """Replace what a site's value map names; of a tracked field the raw value stays."""
     is_tracked = BY_COLUMN[column].is_tracked
-    source = pl.col(f"{column}_raw") if is_tracked else pl.col(column)
-    new = source.replace_strict(dict(names), default=None, return_dtype=pl.String)
-    made = {column: pl.coalesce(new, pl.col(column))}
+    source = f"{column}_raw" if is_tracked else column
+    made = {column: pl.coalesce("named", column)}
     if is_tracked:
         status = pl.col(f"{column}_status")
-        made[f"{column}_status"] = pl.when(new.is_null()).then(status).otherwise(pl.lit("mapped"))
-    return rows.with_columns(**made)
+        made[f"{column}_status"] = (
+            pl.when(pl.col("named").is_null()).then(status).otherwise(pl.lit("mapped"))
+        )
+    return _named(rows, source, names).with_columns(**made).drop("named")
 
 
 def _name_texts(
     rows: pl.LazyFrame, column: str, names: Mapping[str, str], pseudonyms: Pseudonyms
 ) -> pl.LazyFrame:
     """Name the free texts that a site's value map knows, by their keyed digests."""
+    if not names:
+        return rows.with_columns(pl.lit(None, pl.String).alias(column))
     keyed = {pseudonyms.text(column, written): meant for written, meant in names.items()}
-    key, status = pl.col(f"{column}_key"), pl.col(f"{column}_status")
-    named = key.replace_strict(keyed, default=None, return_dtype=pl.String)
-    return rows.with_columns(named.alias(column)).with_columns(
-        pl.when(pl.col(column).is_null())
+    status = pl.col(f"{column}_status")
+    made = {
+        column: pl.col("named"),
+        f"{column}_status": pl.when(pl.col("named").is_null())
         .then(status)
-        .otherwise(pl.lit("mapped"))
-        .alias(f"{column}_status")
+        .otherwise(pl.lit("mapped")),
+    }
+    return _named(rows, f"{column}_key", keyed).with_columns(**made).drop("named")
+
+
+def _named(rows: pl.LazyFrame, source: str, names: Mapping[str, str]) -> pl.LazyFrame:
+    """Look a column up; by a join, since replace_strict would hold all rows in memory."""
+    known = pl.LazyFrame(
+        {source: list(names), "named": list(names.values())},
+        schema={source: pl.String, "named": pl.String},
     )
+    return rows.join(known, on=source, how="left", build_side="force_right")
