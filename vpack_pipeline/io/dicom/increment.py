@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from vpack_pipeline.io.dicom.archive import LISTED
 from vpack_pipeline.io.dicom.shards import LISTED as LISTED_KEY
-from vpack_pipeline.io.dicom.state import CHANGE_KEY, INDEX, KEY, MANIFEST, State, shared
+from vpack_pipeline.io.dicom.state import CHANGE_KEY, INDEX, KEY, MANIFEST, State, ordered, shared
 from vpack_pipeline.io.identity import Pseudonyms
 
 SLOTS: Final = 90
@@ -58,12 +59,14 @@ class Plan:
 
     ``files``: one row per file: the columns of the listing, ``file_id``, ``version`` (null: not
     known), ``is_unaltered`` (the file lies as it lay when it was last read, and had settled),
-    ``is_current`` (it was read by the parser in force) and ``is_kept``. ``kept``: source, outcome
-    and n, the number of kept files that ended so.
+    ``is_current`` (it was read by the parser in force) and ``is_kept``; in the order of
+    ``file_id``. ``kept``: source, outcome and n, the number of kept files that ended so.
+    ``n_before``: files that the manifest held.
     """
 
     files: pl.DataFrame
     kept: pl.DataFrame
+    n_before: int
 
     @property
     def to_read(self) -> pl.DataFrame:
@@ -89,7 +92,8 @@ def identified(
 
     Returns
     -------
-    the listing with ``file_id``, ``version``, ``is_unaltered`` and ``is_current``
+    the listing with ``file_id``, ``version``, ``is_unaltered`` and ``is_current``, in the order of
+    ``file_id``, which is the manifest's
     """
     earlier = manifest.lazy().select(
         *("source", "path", "file_id", "version", "is_settled"),
@@ -97,21 +101,22 @@ def identified(
         is_current=pl.col("parser") == parser,
     )
     same = pl.all_horizontal(pl.col(n) == pl.col(f"old_{n}") for n in CHANGE_KEY)
+    # A path alone is found faster, and names a file where there is one source.
+    sources = {*listed["source"].unique(), *manifest["source"].unique()}
+    place = ["path"] if len(sources) == 1 else ["source", "path"]
     known = (
-        earlier.join(listed.lazy(), on=["source", "path"], how="left", maintain_order="left")
+        earlier.join(listed.lazy(), on=place, how="left", maintain_order="left")
         .filter(pl.col("bytes").is_not_null())
         .select(
-            *("file_id", *listed.columns, "version", "is_current"),
+            *("file_id", *LISTED, "version", "is_current"),
             is_unaltered=(same & pl.col("is_settled")).fill_null(False),
         )
         .collect()
     )
     if known.height == listed.height:
         return known
-    if known.is_empty():
-        return _named(listed, manifest, roots, pseudonyms).select(*known.columns)
-    new = listed.join(known, on=["source", "path"], how="anti")
-    return pl.concat([known, _named(new, manifest, roots, pseudonyms).select(*known.columns)])
+    new = listed if known.is_empty() else listed.join(known, on=place, how="anti")
+    return ordered(known, _named(new, manifest, roots, pseudonyms).select(*known.columns))
 
 
 def _named(
@@ -140,7 +145,7 @@ def _relative(path: bytes, root: bytes) -> str:
     return path[len(root) :].lstrip(b"/").decode("utf-8", "surrogateescape")
 
 
-def plan(files: pl.DataFrame, index: pl.DataFrame, deep: Deep) -> Plan:
+def plan(files: pl.DataFrame, index: pl.DataFrame, deep: Deep, n_before: int) -> Plan:
     """Say which of the identified files are kept as they were read."""
     is_kept = (
         pl.col("is_unaltered")
@@ -149,8 +154,9 @@ def plan(files: pl.DataFrame, index: pl.DataFrame, deep: Deep) -> Plan:
         & ~deep.due()
     )
     held = looked_up(files, index, ["outcome"]).with_columns(is_kept=is_kept)
-    kept = held.filter("is_kept").group_by("source", "outcome").agg(n=pl.len())
-    return Plan(held.drop("outcome"), kept)
+    kept = held.select("source", "outcome", "is_kept").filter("is_kept")
+    kept = kept.group_by("source", "outcome").agg(n=pl.len())
+    return Plan(held.drop("outcome"), kept, n_before)
 
 
 def taken_up(found: pl.DataFrame, to_read: pl.DataFrame, parser: str) -> pl.DataFrame:
@@ -189,15 +195,13 @@ def reindexed(found: pl.DataFrame, ledger: pl.DataFrame, parser: str) -> pl.Data
     )
 
 
-def renamed(read: pl.DataFrame) -> pl.DataFrame:
-    """Find unaltered files to which another parser gives another version: they are not new.
+def renamed(unaltered: pl.DataFrame) -> pl.DataFrame:
+    """Find, of unaltered files, those to which another parser gives another version: none is new.
 
     Under the same parser another version is an edit that left size and times alone: that is new.
     """
-    return read.filter(
-        pl.col("is_unaltered")
-        & ~pl.col("is_current")
-        & (pl.col("version") != pl.col("new_version"))
+    return unaltered.filter(
+        ~pl.col("is_current") & (pl.col("version") != pl.col("new_version"))
     ).select(*KEY, "new_version")
 
 
@@ -206,43 +210,54 @@ def advance(old: State, planned: Plan, fresh: pl.DataFrame, parser: str, *, whol
 
     Parameters
     ----------
-    fresh : as :data:`FRESH`, one row per file of ``planned.to_read``
+    old : its manifest is in the plan
+    fresh : as :data:`FRESH`, one row per file of ``planned.to_read``, in the order of ``file_id``
     whole : every file was read again: digests of whole files are taken again too
 
     Returns
     -------
-    the state with the archive as it lies, to be brought into order by :func:`ordered`; the ledger
-    only follows a change of parser; ``old`` itself where nothing has changed
+    the state with the archive as it lies; the ledger only follows a change of parser
     """
-    if fresh.is_empty() and planned.files.height == old.manifest.height:
-        return old
     news = fresh.select("file_id", "is_settled", new_version="version")
-    read = planned.to_read.join(news, on="file_id", how="left")
-    moved = renamed(read)
-    kept = planned.files.filter("is_kept").with_columns(is_settled=pl.lit(True))
-    seen = read.with_columns(version=pl.col("new_version"))
-    manifest = pl.concat(
-        [part.with_columns(parser=pl.lit(parser)).select(*MANIFEST) for part in (kept, seen)]
-    )
-    replaced = pl.concat([fresh.select(*KEY), moved.select(*KEY)])
-    index = pl.concat([old.index.join(replaced, on=KEY, how="anti"), fresh.select(*INDEX)])
-    altered = read if whole else read.filter(~pl.col("is_unaltered"))
-    stale = altered.select("file_id", version="new_version")
-    contents = old.contents.join(stale, on=KEY, how="anti")
+    manifest = _lying(planned.files, news, parser)
+    if fresh.is_empty():
+        return replace(old, manifest=manifest)
+    unaltered = planned.files.filter(pl.col("is_unaltered") & ~pl.col("is_kept"))
+    if unaltered.is_empty():
+        news = news.clear()
+    moved = renamed(unaltered.join(news, on="file_id"))
+    index = fresh.select(*INDEX)
+    if not old.index.is_empty():
+        replaced = pl.concat([fresh.select(*KEY), moved.select(*KEY)])
+        index = ordered(old.index.join(replaced, on=KEY, how="anti", maintain_order="left"), index)
+    contents = old.contents
+    if not contents.is_empty():
+        stale = fresh if whole else fresh.join(unaltered, on="file_id", how="anti")
+        contents = contents.join(stale, on=KEY, how="anti")
     known = old.ledger
     if not moved.is_empty():
         known = (
             known.join(moved, on=KEY, how="left", maintain_order="left")
             .with_columns(version=pl.coalesce("new_version", "version"))
             .select(*known.columns)
+            .sort(*KEY, "first_seen")
         )
-    return State(manifest, index, contents, known, old.last)
+    return State(shared(manifest, index), index, contents, known, old.last)
 
 
-def ordered(state: State) -> State:
-    """Bring manifest and index into the order of their key."""
-    index = state.index.sort(*KEY)
-    return replace(state, manifest=shared(state.manifest.sort(*KEY), index), index=index)
+def _lying(files: pl.DataFrame, news: pl.DataFrame, parser: str) -> pl.DataFrame:
+    """Make the manifest of the archive as it lies: what was not read is as it was."""
+    if news.is_empty():
+        files = files.with_columns(is_settled=pl.lit(True), new_version=pl.lit(None, pl.String))
+    elif files["file_id"].equals(news["file_id"]):  # everything was read
+        files = files.hstack(news.drop("file_id"))
+    else:
+        files = files.join(news, on="file_id", how="left", maintain_order="left")
+    return files.with_columns(
+        version=pl.coalesce("new_version", "version"),
+        parser=pl.lit(parser),
+        is_settled=pl.col("is_settled").fill_null(True),
+    ).select(*MANIFEST)
 
 
 def trimmed(state: State) -> State:

@@ -71,14 +71,16 @@ def record(ledger: pl.DataFrame, seen: pl.DataFrame, cut: str) -> pl.DataFrame:
     open_now = current(ledger)
     if open_now.select(*KEY).equals(seen.select(*KEY)):
         return ledger
+    if ledger.is_empty():
+        return _started(seen, cut).sort("file_id")
     gone = open_now.join(seen, on=KEY, how="anti").select(*KEY, gone=pl.lit(True))
     new = seen.join(open_now, on=KEY, how="anti")
     # A file that is back: an end that a later cut had recorded may not overlap its new start.
     back = new.select("file_id", back=pl.lit(True)).unique()
     at = _order(cut)
     closed = (
-        ledger.join(gone, on=KEY, how="left")
-        .join(back, on="file_id", how="left")
+        ledger.join(gone, on=KEY, how="left", maintain_order="left")
+        .join(back, on="file_id", how="left", maintain_order="left")
         .with_columns(
             vanished=pl.when(
                 (pl.col("vanished").is_null() & pl.col("gone"))
@@ -89,15 +91,13 @@ def record(ledger: pl.DataFrame, seen: pl.DataFrame, cut: str) -> pl.DataFrame:
         )
         .select(*SCHEMA)
     )
-    started = new.select(
-        "file_id",
-        "source",
-        "version",
-        first_seen=pl.lit(cut),
-        vanished=pl.lit(None, pl.String),
-    )
     is_sound = pl.col("vanished").is_null() | (_ordered("vanished") > _ordered("first_seen"))
-    return pl.concat([closed.filter(is_sound), started]).sort(*KEY, "first_seen")
+    return pl.concat([closed.filter(is_sound), _started(new, cut)]).sort(*KEY, "first_seen")
+
+
+def _started(new: pl.DataFrame, cut: str) -> pl.DataFrame:
+    end = pl.lit(None, pl.String)
+    return new.select("file_id", "source", "version", first_seen=pl.lit(cut), vanished=end)
 
 
 def _until(cuts: pl.Series, cut: str) -> list[str]:

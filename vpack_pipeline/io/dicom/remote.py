@@ -43,6 +43,11 @@ class Servers:
         self._folder = folder
         self._edge = edge
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """Name the parts of the state that they change."""
+        return frozenset({"manifest", "index"} if self._servers else ())
+
     def without(self, old: State) -> State:
         """Give what is known of folders alone."""
         if not self._servers:
@@ -80,17 +85,17 @@ class Servers:
         lines = rows.select(*KEY).write_csv()
         name = hashlib.sha256(f"{started} {parser}\n{lines}".encode()).hexdigest()[:32]
         state.write_frame(state.shard_folder(self._folder) / f"{name}.parquet", rows)
-        return rows.with_columns(shard=pl.lit(name)).select(*INDEX)
+        return rows.with_columns(shard=pl.lit(name)).select(*INDEX).cast(pl.Schema(INDEX))
 
     def joined(self, new: State, asked: Asked) -> State:
         """Put the servers' instances beside the files."""
         if not self._servers:
             return new
-        index = new.index.join(asked.index, on=KEY, how="anti")
+        index = new.index.join(asked.index, on=KEY, how="anti", maintain_order="left")
         return replace(
             new,
-            manifest=pl.concat([new.manifest, asked.manifest]),
-            index=pl.concat([index, asked.index]),
+            manifest=state.ordered(new.manifest, asked.manifest),
+            index=state.ordered(index, asked.index),
         )
 
     def digest_content(self, source: int, place: bytes) -> str | None:

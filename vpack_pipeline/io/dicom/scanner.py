@@ -28,7 +28,7 @@ from vpack_pipeline.io.dicom.outcomes import NO_IMAGE_ARCHIVE
 from vpack_pipeline.io.dicom.progress import Tracker
 from vpack_pipeline.io.dicom.reading import FileReader
 from vpack_pipeline.io.dicom.remote import Servers
-from vpack_pipeline.io.dicom.shards import Reader, Task
+from vpack_pipeline.io.dicom.shards import Reader, Task, Written
 from vpack_pipeline.io.dicom.state import KEY, Last, State
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.identity import Pseudonyms
@@ -80,41 +80,47 @@ def scan(edge: Edge, *, clock: Clock = time.time_ns, reader: ReaderOf = FileRead
     published = published_cuts(edge)
     is_open = not ledger.is_closed(edge.cut, published)
     with states.locked(edge.state) as folder, connected(edge, os.environ) as connections:
-        stored = states.load(folder, is_published=bool(published))
-        servers = Servers(connections, folder, edge)
         work = _Work(edge, folder, clock, reader)
-        old = work.reindexed(stored)
+        servers = Servers(connections, folder, edge)
+        old = states.load(folder, is_published=bool(published))
+        old, changed = work.reindexed(old)
         asked = servers.ask(old, work.parser, work.started)
         old = servers.without(old)
         last = _next(old.last, edge.cut) if is_open else old.last
         deep = Deep(edge.scanning.is_deep, _due(old.last, last))
         planned = work.plan(old.manifest, old.index, deep)
+        # A large archive's tables are large: what is done with goes.
+        old = replace(old, manifest=old.manifest.clear())
         _refuse_loss(folder, old.ledger, planned.files, asked.manifest)
-        fresh, n_read = work.read(planned, old)
+        fresh, n_read = work.read(planned, old.index)
         _refuse_no_dicom(planned, fresh, edge, set(asked.manifest["source"]))
         n_taken_up = fresh.height - n_read
+        if not fresh.is_empty() or planned.files.height != planned.n_before:
+            changed |= {"manifest", "index"}
         new = increment.advance(old, planned, fresh, work.parser, whole=deep.is_whole)
         new = servers.joined(new, asked)
-        is_changed = new is not old
+        changed |= servers.parts
         n_read += asked.index.height
-        del old, planned, fresh  # a large archive's tables are large
-        new = increment.ordered(new) if is_changed else new
-        seen = new.manifest.select("file_id", "source", "version")
-        known = ledger.record(new.ledger, seen, edge.cut) if is_open else new.ledger
+        before, old = replace(old, index=old.index.clear()), new
+        del planned, fresh, new
+        seen = old.manifest.select("file_id", "source", "version")
+        known = ledger.record(old.ledger, seen, edge.cut) if is_open else old.ledger
         deferred = 0 if is_open else _deferred(seen, known)
         visible = ledger.visible(known, edge.cut).select(*KEY, "first_seen")
-        files = increment.looked_up(new.index.drop("shard"), visible, ["first_seen"])
-        files = states.with_digests(files.filter(pl.col("first_seen").is_not_null()))
+        files = increment.looked_up(old.index.drop("shard"), visible, ["first_seen"])
+        files = states.spelt_out(files.filter(pl.col("first_seen").is_not_null()))
         files, contents = duplicates.settle(
-            files, new.contents, new.manifest, servers.digest_content
+            files, old.contents, old.manifest, servers.digest_content
         )
-        new = State(new.manifest, new.index, contents, known, last)
-        _store(folder, stored, new)
+        new = replace(old, contents=contents, ledger=known, last=last)
+        changed |= {
+            n for n in ("contents", "ledger", "last") if getattr(new, n) is not getattr(before, n)
+        }
+        _store(folder, new, changed)
         servers.remember(asked)
     _refuse_none(files, visible, edge.cut, deferred)
-    if not files["file_id"].is_sorted():
-        files = files.sort("file_id")
-    return Scan(files.select(*states.THIN, "first_seen"), deferred, n_read, n_taken_up)
+    files = states.ordered(files.select(*states.THIN, "first_seen"))
+    return Scan(files, deferred, n_read, n_taken_up)
 
 
 def scan_part(
@@ -132,8 +138,7 @@ def scan_part(
         manifest, index = states.load_cache(folder)
         work = _Work(edge, folder, clock, reader, part)
         planned = work.plan(manifest, index, Deep())
-        empty = State(manifest, index, pl.DataFrame(), ledger.empty(), None)
-        return work.read(planned, empty)[1]
+        return work.read(planned, index)[1]
 
 
 class _Work:
@@ -153,10 +158,14 @@ class _Work:
     def plan(self, manifest: pl.DataFrame, index: pl.DataFrame, deep: Deep) -> Plan:
         """List the archive and hold it against what is known."""
         roots = dict(archive.roots(self._edge))
-        listed = pl.concat([pl.DataFrame(schema=archive.LISTED), *self._listed(roots)])
-        encoded = {number: os.fsencode(root) for number, root in roots.items()}
-        files = increment.identified(listed, manifest, encoded, self._edge.pseudonyms, self.parser)
-        return increment.plan(files, index, deep)
+        files = increment.identified(
+            pl.concat([pl.DataFrame(schema=archive.LISTED), *self._listed(roots)]),
+            manifest,
+            {number: os.fsencode(root) for number, root in roots.items()},
+            self._edge.pseudonyms,
+            self.parser,
+        )
+        return increment.plan(files, index, deep, manifest.height)
 
     def _listed(self, roots: Mapping[int, Path]) -> Iterator[pl.DataFrame]:
         for number, root in roots.items():
@@ -164,21 +173,48 @@ class _Work:
                 self._tracker.listed(frame.height)
                 yield frame
 
-    def read(self, planned: Plan, old: State) -> tuple[pl.DataFrame, int]:
+    def read(self, planned: Plan, index: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """Read what has to be read, but for what lies in shards already.
 
         Returns
         -------
         the rows as ``increment.FRESH``, and how many files were opened for them
         """
-        to_read = planned.to_read
-        if to_read.is_empty():
+        if planned.files["is_kept"].all():
             self._tracker.begin(0)
             return pl.DataFrame(schema=FRESH), 0
-        before = self._taken_up(to_read, old)
-        left = to_read
+        before = self._taken_up(planned, index)
+        written = sorted(self._written(planned, before), key=lambda shard: shard.number)
+        n_read = sum(shard.files for shard in written)
+        columns = [n for n in FRESH if n != "shard"]
+        fresh = states.ordered(
+            before,
+            shards.found(self._shards, (s.shard for s in written), columns).select(*FRESH),
+        )
+        if fresh.height != before.height + n_read:
+            raise OSError("a shard was lost while the scan went on")
+        return fresh, n_read
+
+    def _taken_up(self, planned: Plan, index: pl.DataFrame) -> pl.DataFrame:
+        """Find what an unfinished scan left, or, where the manifest is lost, all that was read.
+
+        A finished scan leaves no shard that its index does not name: a deep check takes up only
+        what was read since.
+        """
+        known = set(index["shard"].unique()) if planned.n_before else set()
+        left = shards.names(self._shards) - known
+        if not left:
+            return pl.DataFrame(schema=FRESH)
+        found = shards.found(self._shards, left)
+        return increment.taken_up(found, planned.to_read, self.parser)
+
+    def _written(self, planned: Plan, before: pl.DataFrame) -> Iterator[Written]:
+        """Have the rest read into shards; what is told of each is counted."""
+        left = planned.to_read
         if not before.is_empty():
-            left = to_read.join(before, on="file_id", how="anti", maintain_order="left")
+            left = left.join(before, on="file_id", how="anti")
+        # Files of one folder are read one after the other, and lie in one shard.
+        left = left.select("file_id", *archive.LISTED).sort("source", "path")
         self._tracker.begin(left.height)
         task = Task(
             str(self._shards),
@@ -186,43 +222,32 @@ class _Work:
             self.started,
             self._edge.pseudonyms,
             self._reader,
-            left.select("file_id", *archive.LISTED),
+            left,
             self._edge.scanning.prefetch,
         )
         engine = engines.choose(self._edge.scanning.engine, left.height)
-        written = []
         for shard in engine.run(shards.divide(task)):
             self._tracker.wrote(shard)
-            written.append(shard.shard)
-        columns = [n for n in FRESH if n != "shard"]
-        fresh = shards.found(self._shards, written, columns).select(*FRESH)
-        if fresh.height != left.height:
-            raise OSError("a shard was lost while the scan went on")
-        return pl.concat([before, fresh]), left.height
+            yield shard
 
-    def _taken_up(self, to_read: pl.DataFrame, old: State) -> pl.DataFrame:
-        """Find what an unfinished scan left, or, where the manifest is lost, all that was read.
+    def reindexed(self, old: State) -> tuple[State, set[str]]:
+        """Make a lost index anew from the shards: they hold what a closed cut may ask for.
 
-        A finished scan leaves no shard that its index does not name: a deep check takes up only
-        what was read since.
+        Returns
+        -------
+        the state, and the names of its parts that have changed
         """
-        known = set() if old.manifest.is_empty() else set(old.index["shard"].unique())
-        found = shards.found(self._shards, shards.names(self._shards) - known)
-        return increment.taken_up(found, to_read, self.parser)
-
-    def reindexed(self, old: State) -> State:
-        """Make a lost index anew from the shards: they hold what a closed cut may ask for."""
         if old.ledger.is_empty() or not old.index.is_empty():
-            return old
+            return old, set()
         found = shards.found(self._shards, shards.names(self._shards))
-        return replace(old, index=increment.reindexed(found, old.ledger, self.parser))
+        return replace(old, index=increment.reindexed(found, old.ledger, self.parser)), {"index"}
 
 
 def _next(last: Last | None, cut: str) -> Last:
     """Say which slot of the deep check an open cut's scan reads: the next one at each new cut."""
-    if last is None or last.cut == cut:
-        return Last(cut, last.slot if last is not None else 0)
-    return Last(cut, (last.slot + 1) % SLOTS)
+    if last is None:
+        return Last(cut, 0)
+    return last if last.cut == cut else Last(cut, (last.slot + 1) % SLOTS)
 
 
 def _due(before: Last | None, now: Last | None) -> int | None:
@@ -236,13 +261,14 @@ def _deferred(seen: pl.DataFrame, known: pl.DataFrame) -> int:
     return seen.join(ledger.current(known), on=KEY, how="anti").height
 
 
-def _store(folder: Path, old: State, new: State) -> None:
+def _store(folder: Path, new: State, changed: set[str]) -> None:
     """Save what has changed, then remove what nothing names any more."""
     here = states.shard_folder(folder)
-    if any(getattr(new, n) is not getattr(old, n) for n in ("manifest", "index", "ledger")):
+    if changed & {"manifest", "index", "ledger"}:
         new = increment.trimmed(new)
         new = replace(new, index=shards.compacted(here, new.index))
-    states.save(folder, old, new)
+        changed |= {"index", "contents"}
+    states.save(folder, new, changed)
     shards.sweep(here, new.index)
     (folder / ACCEPT_LOSS).unlink(missing_ok=True)
 

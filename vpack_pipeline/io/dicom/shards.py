@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import polars as pl
 
 from vpack_pipeline.io.dicom import archive
-from vpack_pipeline.io.dicom.state import CHANGE_KEY, HEADERS, KEY, THIN, write_frame
+from vpack_pipeline.io.dicom.state import CHANGE_KEY, HEADERS, INDEX, KEY, THIN, write_frame
 from vpack_pipeline.io.identity import Pseudonyms
 
 SETTLING_NS: Final = 120 * 10**9
@@ -65,6 +65,7 @@ class Task:
 
     ``files``: file_id and the columns of :data:`archive.LISTED`. ``reader`` must be importable by
     name in another process. ``prefetch``: threads that read heads ahead; 0 for a local disk.
+    ``number``: its place among the tasks of its scan.
     """
 
     folder: str
@@ -74,6 +75,7 @@ class Task:
     reader: Callable[[Pseudonyms], Reader]
     files: pl.DataFrame
     prefetch: int = 0
+    number: int = 0
 
     @property
     def name(self) -> str:
@@ -90,6 +92,7 @@ class Written:
     """What a worker says of its shard."""
 
     shard: str
+    number: int
     outcomes: Counter[str]
     bytes: int
 
@@ -102,8 +105,8 @@ class Written:
 def divide(task: Task) -> Iterator[Task]:
     """Divide one large task into those of single shards."""
     size = min(max(SMALLEST, -(-task.files.height // SHARES)), LARGEST)
-    for files in task.files.iter_slices(size):
-        yield replace(task, files=files)
+    for number, files in enumerate(task.files.iter_slices(size)):
+        yield replace(task, files=files, number=number)
 
 
 def write(task: Task) -> Written:
@@ -114,7 +117,7 @@ def write(task: Task) -> Written:
     made = pl.concat(parts)
     name = task.name
     write_frame(Path(task.folder) / f"{name}.parquet", made)
-    return Written(name, Counter(made["outcome"].to_list()), int(made["bytes"].sum()))
+    return Written(name, task.number, Counter(made["outcome"].to_list()), int(made["bytes"].sum()))
 
 
 def _rows(reader: Reader, task: Task, files: pl.DataFrame, warm: Iterator[object]) -> pl.DataFrame:
@@ -175,14 +178,15 @@ def _warm(path: bytes) -> None:
 
 def found(folder: Path, names: Iterable[str], columns: Sequence[str] = FOUND) -> pl.DataFrame:
     """Read columns of some shards, and ``shard``, their name; a damaged one is as not there."""
-    frames = [pl.DataFrame(schema={n: SHARD[n] for n in columns} | {"shard": pl.String})]
-    for name in sorted(names):
+    types = pl.Schema({n: INDEX.get(n, SHARD.get(n)) for n in (*columns, "shard")})
+    frames = [pl.DataFrame(schema=types)]
+    for name in names:
         path = folder / f"{name}.parquet"
         try:
             part = pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
         except (pl.exceptions.PolarsError, OSError):
             continue
-        frames.append(part.with_columns(shard=pl.lit(name)))
+        frames.append(part.with_columns(shard=pl.lit(name)).cast(types))
     return pl.concat(frames)
 
 
@@ -207,7 +211,10 @@ def compacted(folder: Path, index: pl.DataFrame) -> pl.DataFrame:
     moved: dict[str, str] = {}
     for group in _groups(chosen):
         moved |= dict.fromkeys(group, _merge(folder, group, index))
-    return index.with_columns(pl.col("shard").replace(moved)) if moved else index
+    if not moved:
+        return index
+    shard = pl.col("shard").cast(pl.String).replace(moved)
+    return index.with_columns(shard.cast(INDEX["shard"]))
 
 
 def _height(path: Path) -> int:
@@ -229,14 +236,15 @@ def _groups(chosen: pl.DataFrame) -> Iterator[list[str]]:
 
 
 def _merge(folder: Path, group: list[str], index: pl.DataFrame) -> str:
-    live = index.filter(pl.col("shard").is_in(group)).select(*KEY, "shard").lazy()
+    live = index.filter(pl.col("shard").is_in(group))
+    named = live.select(*KEY, pl.col("shard").cast(pl.String)).lazy()
     parts = [
         pl.scan_parquet(folder / f"{name}.parquet", hive_partitioning=False).with_columns(
             shard=pl.lit(name)
         )
         for name in group
     ]
-    made = pl.concat(parts).join(live, on=[*KEY, "shard"], how="semi").select(*SHARD).collect()
+    made = pl.concat(parts).join(named, on=[*KEY, "shard"], how="semi").select(*SHARD).collect()
     lines = made.select(*KEY, "parser", "read_ns").sort(KEY).write_csv()
     name = hashlib.sha256(lines.encode()).hexdigest()[:32]
     write_frame(folder / f"{name}.parquet", made)

@@ -19,7 +19,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -91,11 +91,14 @@ THIN: Final[Mapping[str, Any]] = {
     )
 }
 """What a scan holds of every file in memory; the rest of a header row stays on disk."""
+_FEW: Final = ("outcome", "detail", "field", "engine", "checked", "shard")
 INDEX: Final[Mapping[str, Any]] = {
     **{n: t for n, t in THIN.items() if n not in {"bytes", "header_digest"}},
-    "shard": pl.String,
+    **dict.fromkeys(_FEW, pl.Categorical()),
 }
-"""What a version says already, its header's digest and its size, is not held twice."""
+"""What a version says already, its header's digest and its size, is not held twice, and what takes
+few values is held as numbers.
+"""
 CONTENTS: Final[Mapping[str, Any]] = {**dict.fromkeys(KEY, pl.String), "content_sha256": pl.String}
 
 _LAYOUT: Final = hashlib.sha256(repr(list(HEADERS.items())).encode()).hexdigest()[:12]
@@ -181,6 +184,20 @@ def shared(frame: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
+def ordered(*frames: pl.DataFrame) -> pl.DataFrame:
+    """Put tables together in the order of ``file_id``, column by column.
+
+    To sort a table whole takes it twice, and a large archive's tables are large: who calls this
+    should not keep what it gives.
+    """
+    frame = pl.concat(frames)
+    del frames
+    if frame["file_id"].is_sorted():
+        return frame
+    at = frame["file_id"].arg_sort()
+    return pl.DataFrame([frame.drop_in_place(name).gather(at) for name in frame.columns])
+
+
 def load(folder: Path, *, is_published: bool) -> State:
     """Read what earlier scans left.
 
@@ -218,18 +235,21 @@ def _last(path: Path) -> Last | None:
         return None  # only the deep check starts anew
 
 
-def save(folder: Path, old: State, new: State) -> None:
-    """Write what has changed; the ledger last, so that it never names what has no header row."""
-    parts = (
-        (folder / "contents.parquet", old.contents, new.contents),
-        (shard_folder(folder) / "index.parquet", old.index, new.index),
-        (folder / "manifest.parquet", old.manifest, new.manifest),
-        (folder / "first_seen.parquet", old.ledger, new.ledger),
-    )
-    for path, before, after in parts:
-        if before is not after:
-            write_frame(path, after)
-    if new.last is not None and new.last != old.last:
+def save(folder: Path, new: State, changed: Collection[str]) -> None:
+    """Write the parts that have changed, by their names in :class:`State`.
+
+    The ledger comes last, so that it never names what has no header row.
+    """
+    parts = {
+        "contents": folder / "contents.parquet",
+        "index": shard_folder(folder) / "index.parquet",
+        "manifest": folder / "manifest.parquet",
+        "ledger": folder / "first_seen.parquet",
+    }
+    for name, path in parts.items():
+        if name in changed:
+            write_frame(path, getattr(new, name))
+    if "last" in changed and new.last is not None:
         told = {"cut": new.last.cut, "slot": new.last.slot}
         write_durably(folder / "last.json", json.dumps(told).encode())
 
@@ -257,7 +277,7 @@ def scan_headers(state: Path) -> pl.LazyFrame:
     index = _read(folder / "index.parquet", INDEX)
     if index is None or index.is_empty():
         return pl.LazyFrame(schema=HEADERS)
-    live = index.select(*KEY, "shard").lazy()
+    live = index.select(*KEY, pl.col("shard").cast(pl.String)).lazy()
     parts = [
         pl.scan_parquet(folder / f"{name}.parquet", hive_partitioning=False)
         .select(*HEADERS)
@@ -268,10 +288,11 @@ def scan_headers(state: Path) -> pl.LazyFrame:
     return pl.concat(parts).join(live, on=[*KEY, "shard"], how="semi").select(*HEADERS)
 
 
-def with_digests(index: pl.DataFrame) -> pl.DataFrame:
-    """Take a header's digest and a file's size from the version, which is made of them."""
+def spelt_out(index: pl.DataFrame) -> pl.DataFrame:
+    """Give rows of the index as :data:`THIN`: the version tells the header's digest and size."""
     digest = pl.col("version").str.replace(":[0-9]+$", "")
-    return index.with_columns(
+    words = index.with_columns(pl.col(n).cast(pl.String) for n in _FEW if n != "shard")
+    return words.with_columns(
         bytes=pl.col("version").str.extract(":([0-9]+)$").cast(pl.Int64),
         # Where no header could be read, the outcome stands for its digest.
         header_digest=pl.when(digest != pl.col("outcome")).then(digest),
