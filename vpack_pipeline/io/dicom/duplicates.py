@@ -34,9 +34,11 @@ def settle(
     """
     is_object = pl.col("outcome").is_in([PARSED, SET_ASIDE]) & pl.col("instance_id").is_not_null()
     twins = (
-        files.filter(is_object)
-        .filter(pl.col("instance_id").is_duplicated())
+        files.lazy()
+        .filter(is_object & pl.col("instance_id").hash().is_duplicated())  # numbers are faster
         .select(*KEY, "instance_id")
+        .filter(pl.col("instance_id").is_duplicated())
+        .collect()
         .join(contents, on=KEY, how="left")
     )
     if twins.is_empty():

@@ -95,23 +95,20 @@ def identified(
     the listing with ``file_id``, ``version``, ``is_unaltered`` and ``is_current``, in the order of
     ``file_id``, which is the manifest's
     """
-    earlier = manifest.lazy().select(
+    earlier = manifest.select(
         *("source", "path", "file_id", "version", "is_settled"),
         *(pl.col(n).alias(f"old_{n}") for n in CHANGE_KEY),
         is_current=pl.col("parser") == parser,
     )
-    same = pl.all_horizontal(pl.col(n) == pl.col(f"old_{n}") for n in CHANGE_KEY)
     # A path alone is found faster, and names a file where there is one source.
     sources = {*listed["source"].unique(), *manifest["source"].unique()}
     place = ["path"] if len(sources) == 1 else ["source", "path"]
-    known = (
-        earlier.join(listed.lazy(), on=place, how="left", maintain_order="left")
-        .filter(pl.col("bytes").is_not_null())
-        .select(
-            *("file_id", *LISTED, "version", "is_current"),
-            is_unaltered=(same & pl.col("is_settled")).fill_null(False),
-        )
-        .collect()
+    known = earlier.join(listed, on=place, how="left", maintain_order="left")
+    if known["bytes"].null_count():
+        known = known.filter(pl.col("bytes").is_not_null())
+    same = pl.all_horizontal(pl.col(n) == pl.col(f"old_{n}") for n in CHANGE_KEY)
+    known = known.select(
+        *("file_id", *LISTED, "version", "is_current"), is_unaltered=same & pl.col("is_settled")
     )
     if known.height == listed.height:
         return known

@@ -91,13 +91,14 @@ THIN: Final[Mapping[str, Any]] = {
     )
 }
 """What a scan holds of every file in memory; the rest of a header row stays on disk."""
+_DIGEST: Final = 32
 _FEW: Final = ("outcome", "detail", "field", "engine", "checked", "shard")
 INDEX: Final[Mapping[str, Any]] = {
-    **{n: t for n, t in THIN.items() if n not in {"bytes", "header_digest"}},
+    **{n: t for n, t in THIN.items() if n != "header_digest"},
     **dict.fromkeys(_FEW, pl.Categorical()),
 }
-"""What a version says already, its header's digest and its size, is not held twice, and what takes
-few values is held as numbers.
+"""The header's digest, which the version says already, is not held twice; what takes few values is
+held as numbers.
 """
 CONTENTS: Final[Mapping[str, Any]] = {**dict.fromkeys(KEY, pl.String), "content_sha256": pl.String}
 
@@ -289,14 +290,14 @@ def scan_headers(state: Path) -> pl.LazyFrame:
 
 
 def spelt_out(index: pl.DataFrame) -> pl.DataFrame:
-    """Give rows of the index as :data:`THIN`: the version tells the header's digest and size."""
-    digest = pl.col("version").str.replace(":[0-9]+$", "")
-    words = index.with_columns(pl.col(n).cast(pl.String) for n in _FEW if n != "shard")
-    return words.with_columns(
-        bytes=pl.col("version").str.extract(":([0-9]+)$").cast(pl.Int64),
-        # Where no header could be read, the outcome stands for its digest.
-        header_digest=pl.when(digest != pl.col("outcome")).then(digest),
-    )
+    """Give rows of the index as :data:`THIN`: the version begins with the header's digest.
+
+    Where no header could be read, the outcome, which is shorter, stands for its digest.
+    """
+    words = [pl.col(n).cast(pl.String) for n in _FEW if n != "shard"]
+    has_digest = pl.col("version").str.len_bytes() > _DIGEST
+    digest = pl.when(has_digest).then(pl.col("version").str.head(_DIGEST))
+    return index.with_columns(*words, header_digest=digest)
 
 
 def read_headers(state: Path) -> pl.DataFrame:
