@@ -4,9 +4,10 @@
     .venv/bin/python benchmarks/scan_archive.py FOLDER --files 1000000 --simulated
 
 FOLDER holds the corpus (``dicom_corpus.py``, made where it is missing) and what the scans leave.
-Each figure is a ratio of two times of the same run, which travels between machines; the seconds
-do not. Where others use the machine, read the ratio of CPU times beside it. ``--simulated`` makes that many empty files and gives each a header without opening it: it
-measures what the scan itself takes, and its peak memory. Every scan is a process of its own.
+Each figure is a ratio of two times of the same run, which travels between machines; the seconds do
+not. Where others use the machine, read the ratio of CPU times beside it. ``--simulated`` makes
+that many empty files and gives each a header without opening it: it measures what the scan itself
+takes, and its peak memory. Every scan is a process of its own.
 """
 
 from __future__ import annotations
@@ -164,7 +165,8 @@ def measure_corpus(folder: Path, n_files: int) -> None:
     one = scan(fresh(base), archive)
     two = scan(fresh(base), archive, engine="pool:2")
     tell("one core / two cores", one["seconds"] / two["seconds"], ">= 1.6",
-         f"CPU {one['cpu']:.1f} s in one, {two['cpu']:.1f} + {two['workers']:.1f} s in two")  # fmt: skip
+         f"CPU {one['cpu']:.1f} s in one, {two['cpu']:.1f} + {two['workers']:.1f} s in two",
+         )  # fmt: skip
     for threads in (0, 8, 16):
         forget_cache(archive)
         cold = scan(fresh(base), archive, prefetch=threads)
