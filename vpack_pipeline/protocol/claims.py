@@ -142,7 +142,7 @@ class Evaluation(Document):
     prospective: Window
     maturity: dict[Literal["panel", "pathology", "follow_up", "registry"], Days]
     """Days after the index date by which a label of this source is to be had."""
-    operating_points: Annotated[tuple[OperatingPoint, ...], Field(min_length=1)]
+    operating_points: tuple[OperatingPoint, ...]
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     looks: Annotated[tuple[Look, ...], Field(min_length=1)]
     subgroups: Subgroups

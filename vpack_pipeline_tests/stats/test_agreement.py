@@ -5,7 +5,7 @@ import time
 import krippendorff
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
@@ -146,6 +146,7 @@ def test_alpha_agrees_with_the_krippendorff_package(rows, scale):
 
 @settings(max_examples=60, deadline=None)
 @given(RATINGS)
+@example([[NAN, NAN, NAN], [NAN, NAN, NAN]])
 def test_no_coefficient_is_ever_nan(rows):
     ratings = matrix(rows)
     estimates = [

@@ -124,7 +124,7 @@ def gwet_ac(
     credit = agreement_weights(categories, weights)
     factor = float(credit.sum()) / (q * (q - 1))
     shares = counts / counts.sum(axis=1, keepdims=True)
-    mean = shares.mean(axis=0)
+    mean = shares.sum(axis=0) / max(1, len(shares))
     chance = factor * float(mean @ (1 - mean))
     return _coefficient(
         counts, credit, chance, factor * (shares @ (1 - mean)), method=method, level=level
