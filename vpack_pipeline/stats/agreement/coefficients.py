@@ -97,7 +97,7 @@ def fleiss_kappa(
     if _one_category(counts):
         return undefined(ONE_CATEGORY, method=method, n=_paired(counts))
     shares = counts / counts.sum(axis=1, keepdims=True)
-    mean = shares.mean(axis=0)
+    mean = shares.sum(axis=0) / max(1, len(shares))
     chance = float(mean @ credit @ mean)
     return _coefficient(
         counts, credit, chance, shares @ (credit @ mean), method=method, level=level
