@@ -150,7 +150,7 @@ def test_a_keyed_sample_of_what_the_walker_parsed_is_read_again(
     assert second.sort("file_id")["checked"].equals(first.sort("file_id")["checked"])
 
 
-def test_a_difference_is_kept_with_the_file_and_closes_the_gate(
+def test_a_difference_is_kept_with_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_DRAWN_BELOW", 2**32)

@@ -253,3 +253,8 @@ def test_a_large_element_before_the_header_ends_is_passed_over_unread(tmp_path: 
     found = walker.walk(read, len(big), WANTED)
     assert found.elements[fields.PATIENT] == b"P1"
     assert sum(reads) < 100_000
+
+
+def test_what_is_learnt_of_elements_is_kept_once_however_many_readers_there_are() -> None:
+    # A reader of its own for every shard must not leave a memory of its own behind.
+    assert fields.wanted() is fields.wanted()

@@ -7,6 +7,7 @@ The single place: the scanner's wanted tags, the columns of the header rows and 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -376,8 +377,9 @@ def columns() -> Iterator[tuple[str, Any]]:
         yield from field.stored.items()
 
 
+@functools.cache
 def wanted() -> Wanted:
-    """Give the tree of wanted tags."""
+    """Give the tree of wanted tags, the same one each time: what is learnt of it is kept with it."""
     tree: dict[int, Any] = dict.fromkeys(_PLAIN)
     for field in FIELDS:
         for source in field.sources:
