@@ -379,7 +379,7 @@ def columns() -> Iterator[tuple[str, Any]]:
 
 @functools.cache
 def wanted() -> Wanted:
-    """Give the tree of wanted tags, the same one each time: what is learnt of it is kept with it."""
+    """Give the tree of wanted tags, always the same one: what is learnt stays with it."""
     tree: dict[int, Any] = dict.fromkeys(_PLAIN)
     for field in FIELDS:
         for source in field.sources:
