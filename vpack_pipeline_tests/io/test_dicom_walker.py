@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,7 @@ READABLE = sorted(
     # The first bytes are no DICOM tag; the other two end within their pixels or header.
     if p.name not in {"no_meta.dcm", "MR_truncated.dcm", "rtplan_truncated.dcm"}
 )
+SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 WANTED = fields.wanted()
 SYNTAXES = (
     "1.2.840.10008.1.2",
@@ -201,6 +203,17 @@ def test_a_million_empty_items_end_at_the_budget(tmp_path: Path) -> None:
     items = b"\xfe\xff\x00\xe0\x00\x00\x00\x00" * 1_000_000
     body = element("00080060", "CS", b"CT") + element("00091010", "SQ", items, 0xFFFFFFFF)
     assert code(part_10(body), tmp_path) == ("TIMEOUT", None)
+
+
+def test_an_unwanted_sequence_leaves_nothing_in_memory() -> None:
+    item = b"\xfe\xff\x00\xe0" + b"\x0c\0\0\0" + element("00091011", "LO", b"held")
+    data = part_10(element("00091010", "SQ", item * 2_000, 0xFFFFFFFF) + SEQUENCE_END)
+    walked(data)
+    tracemalloc.start()
+    walked(data)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 50_000
 
 
 def test_bytes_of_undefined_length_without_an_end_are_truncated(tmp_path: Path) -> None:

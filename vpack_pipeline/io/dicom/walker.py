@@ -51,6 +51,7 @@ _DELIMITERS: Final = 0xFFFE0000
 _META_LENGTH: Final = 0x00020000
 _META: Final[Wanted] = dict.fromkeys((_META_LENGTH, *META))
 _AFTER_META: Final = range(0x00030000, 1 << 32)
+_NOTHING: Final[Wanted] = {}
 _LONG_STEP: Final = 0
 """Instead of the bytes to the next element: four bytes more say how long this one is."""
 _UNKNOWN: Final = -1
@@ -303,6 +304,8 @@ class _Walker:
         if depth >= MAX_DEPTH:
             raise Declined("DEPTH")
         items: list[Elements] = []
+        # One tree for all that nobody wants: what is expected of a tree is kept.
+        inner = _NOTHING if wanted is None else wanted
         try:
             if end is not None:
                 self._hold(end)
@@ -314,7 +317,7 @@ class _Walker:
                 if mark != _ITEM:
                     raise Declined("STRUCTURE")
                 items.append({})
-                at = self._item(start, length, end, is_implicit, wanted or {}, items[-1], depth)
+                at = self._item(start, length, end, is_implicit, inner, items[-1], depth)
         except HeaderError as error:
             raise Declined("TRUNCATED") if error.code == "TRUNCATED" else error from None
         if wanted is not None:
