@@ -260,6 +260,19 @@ def test_at_low_prevalence_agreement_is_high_and_kappa_is_not():
     assert positive.value == pytest.approx(0.52, abs=0.02)
 
 
+def test_the_expected_table_of_two_independent_readers_gives_the_quoted_figures():
+    """Sensitivity .85, specificity .97, prevalence 5%: exact shares of 100,000 cases."""
+    ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
+    shares = 0.05 * np.outer(ill, ill) + 0.95 * np.outer(well, well)
+    ratings = from_table(np.rint(shares * 100_000).astype(int)) - 1
+    assert len(ratings) == 100_000
+    kappa = agreement.cohen_kappa(ratings[:, 0], ratings[:, 1], [0, 1])
+    assert kappa.value == pytest.approx(0.484, abs=5e-4)
+    assert agreement.percent_agreement(ratings, [0, 1]).value == pytest.approx(0.932, abs=5e-4)
+    assert agreement.gwet_ac(ratings, [0, 1]).value == pytest.approx(0.922, abs=5e-4)
+    assert agreement.specific_agreement(ratings)[0].value == pytest.approx(0.52, abs=5e-3)
+
+
 def test_ratings_and_categories_are_checked_without_repeating_a_value():
     with pytest.raises(ValueError, match="none of the declared categories") as caught:
         agreement.rating_counts(matrix([[1, 7.25]]), [1, 2])
