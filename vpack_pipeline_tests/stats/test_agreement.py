@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from vpack_pipeline.stats import agreement
 from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY, ONE_DECLARED
 from vpack_pipeline.stats.estimate import NO_WIDTH
-from vpack_pipeline.stats.resampling import cluster_weights
+from vpack_pipeline.stats.resampling import bca_interval, cluster_weights
 
 Z = 1.959963984540054
 NAN = float("nan")
@@ -323,6 +323,31 @@ def test_binary_bootstrap_gives_positive_and_negative_agreement_of_the_resampled
     for name, side in (("positive_agreement", 0), ("negative_agreement", 1)):
         values = [pair[side].value for pair in pairs]
         assert got[name] == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=1e-9)
+
+
+def test_bca_takes_the_estimate_and_its_values_without_each_patient():
+    rng = np.random.default_rng(4)
+    ratings = (rng.random((60, 3)) < np.where(rng.random((60, 1)) < 0.3, 0.8, 0.1)).astype(float)
+    cluster = np.repeat(np.arange(30), 2)
+
+    def run(interval):
+        return agreement.agreement_bootstrap(
+            ratings, [0, 1], cluster, 200, np.random.default_rng(2), interval=interval
+        )
+
+    weights = np.concatenate(list(cluster_weights(cluster, 200, np.random.default_rng(2))))
+    slow = {"gwet_ac1": agreement.gwet_ac, "krippendorff_alpha": agreement.krippendorff_alpha}
+    got = run("bca")
+    assert set(got) == set(run("percentile"))
+    for name, coefficient in slow.items():
+        values = [coefficient(np.repeat(ratings, w, axis=0), [0, 1]).value for w in weights]
+        left_out = [coefficient(ratings[cluster != p], [0, 1]).value for p in range(30)]
+        point = coefficient(ratings, [0, 1]).value
+        want = bca_interval(np.array(values), point, np.array(left_out))
+        assert got[name] == pytest.approx(want[:2], abs=1e-9)
+        assert got[name] != run("percentile")[name]
+    with pytest.raises(ValueError, match="percentile, bca"):
+        run("studentized")
 
 
 def test_patients_with_repeated_units_widen_the_bootstrap_interval():
