@@ -26,6 +26,7 @@ from vpack_pipeline.stats.resampling import patient_codes, patient_weights, perc
 
 METHOD = "Dawid-Skene"
 FEW_READERS = "fewer than three readers: their errors cannot be told from the true classes"
+NO_RATINGS = "no unit is rated"
 NOT_BETTER = (
     "readers together name a class no more often in its own cases than in those of another: which"
     " class is which cannot be told"
@@ -199,6 +200,7 @@ def dawid_skene_intervals(
     ratings, categories, reader : see ``dawid_skene``
     cluster : (units,) patient of each unit
     minimum : units with three ratings or more, below which all is refused
+    tolerance : of the replicates; the point estimate is ``dawid_skene``'s
 
     Returns
     -------
@@ -212,14 +214,12 @@ def dawid_skene_intervals(
     codes, n_patients = patient_codes(cluster)
     if codes.size != len(patterns.rated):
         raise ValueError("one patient code is needed for each unit")
-    fit = dawid_skene(
-        ratings, categories, reader=reader, tolerance=tolerance, max_iterations=max_iterations
-    )
+    fit = dawid_skene(ratings, categories, reader=reader, max_iterations=max_iterations)
     readers, n_rated = patterns.table.shape[1], _rated_by_reader(patterns)
     reason = fit.reason
     if fit.model is None or fit.n_identifying < minimum:
         few = f"fewer than {minimum} units have three ratings or more"
-        nothing = few if fit.model is not None else str(reason)
+        nothing = few if reason is None or fit.model is not None else reason
         blank = [undefined(nothing, method=METHOD, n=n) for n in (fit.n, *n_rated)]
         return _arranged([blank[0]] * len(categories), [*blank[1:], *blank[1:]], len(categories))
     start = _Parameters(fit.model.prevalences, np.nan_to_num(fit.model.confusion))
@@ -265,9 +265,10 @@ def _collapsed(
 
 
 def _unfit(patterns: _Patterns) -> str | None:
-    if np.count_nonzero(patterns.table.sum(axis=(0, 2))) < 3:
-        return FEW_READERS
-    return None
+    if not len(patterns.table):
+        return NO_RATINGS
+    readers = np.count_nonzero(patterns.table.any(axis=(0, 2)))
+    return FEW_READERS if readers < 3 else None
 
 
 def _majority(table: FloatArray, counts: FloatArray) -> _Parameters:

@@ -350,6 +350,26 @@ def test_bca_takes_the_estimate_and_its_values_without_each_patient():
         run("studentized")
 
 
+@pytest.mark.parametrize(("interval", "prevalence"), [("percentile", 0.3), ("bca", 0.05)])
+def test_intervals_cover_the_population_of_two_readers(interval, prevalence):
+    """A few runs of the nightly simulation (``benchmarks/simulations.py``)."""
+    ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
+    joint = prevalence * np.outer(ill, ill) + (1 - prevalence) * np.outer(well, well)
+    share = joint.sum(axis=0)
+    kappa = (np.trace(joint) - share @ share) / (1 - share @ share)
+    held = []
+    for seed in range(60):
+        rng = np.random.default_rng([5, seed])
+        rate = np.where(rng.random((100, 1)) < prevalence, 0.85, 0.03)
+        ratings = (rng.random((100, 2)) < rate).astype(float)
+        lower, upper = agreement.agreement_bootstrap(
+            ratings, [0, 1], np.arange(100), 300, rng, interval=interval
+        )["krippendorff_alpha"]
+        held.append(lower <= kappa <= upper)
+    # 60 runs at .95: fewer than 51 held has a probability of one in 2,000.
+    assert sum(held) >= 51
+
+
 def test_patients_with_repeated_units_widen_the_bootstrap_interval():
     ratings = (np.random.default_rng(3).random((40, 3)) < 0.3).astype(float)
 

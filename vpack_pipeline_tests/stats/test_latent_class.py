@@ -144,7 +144,7 @@ def test_two_readers_are_refused_however_often_they_rate():
     assert fit.reason == latent_class.FEW_READERS
     assert fit.n_identifying == 50
     nothing = dawid_skene(np.full((4, 3), NAN), [0, 1])
-    assert (nothing.model, nothing.n) == (None, 0)
+    assert (nothing.model, nothing.n, nothing.reason) == (None, 0, latent_class.NO_RATINGS)
 
 
 def test_readers_no_better_than_chance_are_refused():
