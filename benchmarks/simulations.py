@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri
 
 from vpack_pipeline.core.adjudication.panel_error import panel_error, positive_reads
 from vpack_pipeline.stats.agreement import agreement_bootstrap
@@ -94,20 +95,28 @@ def _two_readers(sensitivity: float, specificity: float, prevalence: float) -> t
 
 def label_error() -> Iterator[Figure]:
     """An index test of .90/.92 against a reader of .85/.95; 2,000 cases, prevalence .3."""
-    hits = []
-    for seed in range(400):
-        rng = np.random.default_rng([1981, seed])
-        truth = rng.random(2000) < 0.3
-        said = rng.random((2000, 2)) < np.where(truth[:, None], [0.9, 0.85], [0.08, 0.05])
-        cell = 2 * said[:, 0] + said[:, 1]
-        tn, fn, fp, tp = np.bincount(cell, minlength=4)
-        counts = np.array([tp, fp, fn, tn], dtype=np.float64)
-        tables = rng.multinomial(2000, counts / 2000, 1000).astype(np.float64)
-        known = Replicates(tables, np.full(1000, 0.85), np.full(1000, 0.95))
-        pair = corrected_estimates(counts, 0.85, 0.95, replicates=known)
-        hits.append([_holds((e.lower, e.upper), v) for e, v in zip(pair, (0.9, 0.92), strict=True)])
-    for name, share in zip(("sensitivity", "specificity"), np.mean(hits, axis=0), strict=True):
-        yield Figure(f"coverage of corrected {name}", float(share), 0.92, 0.98)
+    for correlation in (0.0, 0.3, 0.5):
+        hits = []
+        for seed in range(400):
+            rng = np.random.default_rng([1981, seed])
+            truth = rng.random((2000, 1)) < 0.3
+            cut = np.where(truth, ndtri([0.9, 0.85]), ndtri([0.92, 0.95]))
+            shared = rng.standard_normal((2000, 1)) * np.sqrt(correlation)
+            latent = shared + rng.standard_normal((2000, 2)) * np.sqrt(1 - correlation)
+            index, reference = ((latent < cut) == truth).T
+            cells = ((index, reference), (index, ~reference), (~index, reference))
+            counts = np.array([int((a & b).sum()) for a, b in cells], dtype=np.float64)
+            counts = np.append(counts, 2000 - counts.sum())
+            tables = rng.multinomial(2000, counts / 2000, 300).astype(np.float64)
+            known = Replicates(tables, np.full(300, 0.85), np.full(300, 0.95))
+            pair = corrected_estimates(
+                counts, 0.85, 0.95, replicates=known, correlation=correlation
+            )
+            truths = zip(pair, (0.9, 0.92), strict=True)
+            hits.append([_holds((e.lower, e.upper), v) for e, v in truths])
+        for name, share in zip(("sensitivity", "specificity"), np.mean(hits, axis=0), strict=True):
+            label = f"coverage of corrected {name}, error correlation {correlation:g}"
+            yield Figure(label, float(share), 0.92, 0.98)
 
 
 def verification() -> Iterator[Figure]:
