@@ -340,10 +340,12 @@ def _better_than_chance(
     Over all readers, each with the weight of their ratings; a class that no unit has is passed by.
     Guards against classes that have changed places (label switching).
     """
-    weight = np.einsum("bp,prc->br", counts, table)
-    pooled = (
-        np.einsum("br,brtc->btc", weight, parameters.confusion) / weight.sum(axis=1)[:, None, None]
+    # A reader without a rating in a class says nothing of it.
+    weight = np.einsum("bp,prc->br", counts, table)[:, :, None] * (
+        parameters.confusion.sum(axis=3) > 0
     )
+    total = np.maximum(weight.sum(axis=1), _TINY)
+    pooled = np.einsum("brt,brtc->btc", weight, parameters.confusion) / total[:, :, None]
     present = parameters.prevalences > 0
     pooled = np.where(present[:, :, None], pooled, -np.inf)
     q = pooled.shape[1]

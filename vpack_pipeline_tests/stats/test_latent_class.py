@@ -166,6 +166,14 @@ def test_classes_that_changed_places_are_seen():
         assert not latent_class._better_than_chance(swapped, table, np.ones((1, 2)))[0]
 
 
+def test_a_reader_without_a_rating_in_a_class_says_nothing_of_it():
+    """The second reader gives nine ratings in ten, and none to a unit of the second class."""
+    confusion = np.array([[[0.9, 0.1], [0.2, 0.8]], [[0.85, 0.15], [0.0, 0.0]]])
+    model = latent_class._Parameters(np.full((1, 2), 0.5), confusion[None])
+    table = np.array([[[1.0, 0.0], [9.0, 0.0]]])
+    assert latent_class._better_than_chance(model, table, np.ones((1, 1)))[0]
+
+
 def test_a_model_that_has_not_settled_says_so():
     ratings, _ = simulated(np.random.default_rng(5), 200, RATES)
     fit = dawid_skene(ratings, [0, 1], max_iterations=2)
