@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint tools clean-demo
+.PHONY: demo test lint nightly tools clean-demo
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,10 @@ demo: $(STAMP)
 test: $(STAMP) tools lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term:skip-covered --cov-fail-under 90
 	$(BIN)/coverage report --include 'vpack_pipeline/core/*,vpack_pipeline/stats/*' --skip-covered --show-missing --fail-under 100
+
+# Coverage of intervals and other simulated figures against their targets; a quarter of an hour.
+nightly: $(STAMP)
+	$(BIN)/python benchmarks/simulations.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

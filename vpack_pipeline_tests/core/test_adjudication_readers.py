@@ -304,7 +304,7 @@ def test_of_two_usual_panel_sizes_the_smaller_is_taken() -> None:
 
 @pytest.mark.parametrize(
     ("rho", "readers", "sensitivity", "unanimous"),
-    [(0.0, 1, 0.654, None), (0.0, 3, 0.935, None), (0.5, 3, 0.79, 0.22), (0.7, 3, 0.73, 0.35)],
+    [(0.0, 1, 0.654, None), (0.0, 3, 0.935, 0.036), (0.5, 3, 0.79, 0.22), (0.7, 3, 0.73, 0.35)],
 )
 def test_a_perfect_model_looks_as_simulated_at_ten_per_cent_prevalence(
     rho: float, readers: int, sensitivity: float, unanimous: float | None

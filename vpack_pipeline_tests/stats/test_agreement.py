@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from vpack_pipeline.stats import agreement
 from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY, ONE_DECLARED
 from vpack_pipeline.stats.estimate import NO_WIDTH
-from vpack_pipeline.stats.resampling import cluster_weights
+from vpack_pipeline.stats.resampling import bca_interval, cluster_weights
 
 Z = 1.959963984540054
 NAN = float("nan")
@@ -260,6 +260,19 @@ def test_at_low_prevalence_agreement_is_high_and_kappa_is_not():
     assert positive.value == pytest.approx(0.52, abs=0.02)
 
 
+def test_the_expected_table_of_two_independent_readers_gives_the_quoted_figures():
+    """Sensitivity .85, specificity .97, prevalence 5%: exact shares of 100,000 cases."""
+    ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
+    shares = 0.05 * np.outer(ill, ill) + 0.95 * np.outer(well, well)
+    ratings = from_table(np.rint(shares * 100_000).astype(int)) - 1
+    assert len(ratings) == 100_000
+    kappa = agreement.cohen_kappa(ratings[:, 0], ratings[:, 1], [0, 1])
+    assert kappa.value == pytest.approx(0.484, abs=5e-4)
+    assert agreement.percent_agreement(ratings, [0, 1]).value == pytest.approx(0.932, abs=5e-4)
+    assert agreement.gwet_ac(ratings, [0, 1]).value == pytest.approx(0.922, abs=5e-4)
+    assert agreement.specific_agreement(ratings)[0].value == pytest.approx(0.52, abs=5e-3)
+
+
 def test_ratings_and_categories_are_checked_without_repeating_a_value():
     with pytest.raises(ValueError, match="none of the declared categories") as caught:
         agreement.rating_counts(matrix([[1, 7.25]]), [1, 2])
@@ -310,6 +323,51 @@ def test_binary_bootstrap_gives_positive_and_negative_agreement_of_the_resampled
     for name, side in (("positive_agreement", 0), ("negative_agreement", 1)):
         values = [pair[side].value for pair in pairs]
         assert got[name] == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=1e-9)
+
+
+def test_bca_takes_the_estimate_and_its_values_without_each_patient():
+    rng = np.random.default_rng(4)
+    ratings = (rng.random((60, 3)) < np.where(rng.random((60, 1)) < 0.3, 0.8, 0.1)).astype(float)
+    cluster = np.repeat(np.arange(30), 2)
+
+    def run(interval):
+        return agreement.agreement_bootstrap(
+            ratings, [0, 1], cluster, 200, np.random.default_rng(2), interval=interval
+        )
+
+    weights = np.concatenate(list(cluster_weights(cluster, 200, np.random.default_rng(2))))
+    slow = {"gwet_ac1": agreement.gwet_ac, "krippendorff_alpha": agreement.krippendorff_alpha}
+    got = run("bca")
+    assert set(got) == set(run("percentile"))
+    for name, coefficient in slow.items():
+        values = [coefficient(np.repeat(ratings, w, axis=0), [0, 1]).value for w in weights]
+        left_out = [coefficient(ratings[cluster != p], [0, 1]).value for p in range(30)]
+        point = coefficient(ratings, [0, 1]).value
+        want = bca_interval(np.array(values), point, np.array(left_out))
+        assert got[name] == pytest.approx(want[:2], abs=1e-9)
+        assert got[name] != run("percentile")[name]
+    with pytest.raises(ValueError, match="percentile, bca"):
+        run("studentized")
+
+
+@pytest.mark.parametrize(("interval", "prevalence"), [("percentile", 0.3), ("bca", 0.05)])
+def test_intervals_cover_the_population_of_two_readers(interval, prevalence):
+    """A few runs of the nightly simulation (``benchmarks/simulations.py``)."""
+    ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
+    joint = prevalence * np.outer(ill, ill) + (1 - prevalence) * np.outer(well, well)
+    share = joint.sum(axis=0)
+    kappa = (np.trace(joint) - share @ share) / (1 - share @ share)
+    held = []
+    for seed in range(60):
+        rng = np.random.default_rng([5, seed])
+        rate = np.where(rng.random((100, 1)) < prevalence, 0.85, 0.03)
+        ratings = (rng.random((100, 2)) < rate).astype(float)
+        lower, upper = agreement.agreement_bootstrap(
+            ratings, [0, 1], np.arange(100), 300, rng, interval=interval
+        )["krippendorff_alpha"]
+        held.append(lower <= kappa <= upper)
+    # 60 runs at .95: fewer than 51 held has a probability of one in 2,000.
+    assert sum(held) >= 51
 
 
 def test_patients_with_repeated_units_widen_the_bootstrap_interval():

@@ -14,7 +14,10 @@ from vpack_pipeline.stats.agreement.coefficients import (
     specific_agreement,
 )
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
+from vpack_pipeline.stats.agreement.icc import icc_agreement
 from vpack_pipeline.stats.agreement.krippendorff import krippendorff_alpha
+from vpack_pipeline.stats.agreement.left_out import leave_one_reader_out
+from vpack_pipeline.stats.agreement.pair_tables import pairwise_kappa_bootstrap, pairwise_kappas
 from vpack_pipeline.stats.agreement.pairs import cohen_kappa
 
 __all__ = [
@@ -24,7 +27,11 @@ __all__ = [
     "cohen_kappa",
     "fleiss_kappa",
     "gwet_ac",
+    "icc_agreement",
     "krippendorff_alpha",
+    "leave_one_reader_out",
+    "pairwise_kappa_bootstrap",
+    "pairwise_kappas",
     "percent_agreement",
     "rating_counts",
     "specific_agreement",

@@ -1,0 +1,268 @@
+"""Accuracy of an index test corrected for the known errors of its reference.
+
+Gart & Buck (1966) and Staquet et al. (1981) for errors that are independent given the truth; with
+Vacek's (1985) conditional covariances where a case that misleads the reference misleads the index
+test too. Cases alone tell nothing of that correlation, so that it is a parameter of every
+statement. What does not belong here: how the reference's errors are known.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from vpack_pipeline.stats.estimate import (
+    BoolArray,
+    Estimate,
+    FloatArray,
+    normal_quantile,
+    undefined,
+)
+from vpack_pipeline.stats.resampling import percentile_interval
+
+NO_INFORMATION: Final = "the reference is no better than chance"
+CONTRADICTED: Final = (
+    "the counts contradict the assumed errors of the reference: no prevalence, sensitivity and"
+    " specificity in [0, 1] give them"
+)
+NO_CASES: Final = "no cases"
+MOST_REFUSED: Final = "most bootstrap replicates contradict the assumed errors: no interval"
+NO_REPLICATES: Final = "no replicates were given: no interval"
+_GRID: Final = 128
+_BISECTIONS: Final = 40
+_FAR: Final = 37.0
+_ROUNDING: Final = 1e-12
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
+
+
+class CorrectedAccuracy(NamedTuple):
+    """(B,) of each; nan in both where they are refused."""
+
+    sensitivity: FloatArray
+    specificity: FloatArray
+
+
+class Replicates(NamedTuple):
+    """Bootstrap replicates: counts (B, 4) and the reference's sensitivity and specificity (B,)."""
+
+    two_by_two: FloatArray
+    reference_sensitivity: FloatArray
+    reference_specificity: FloatArray
+
+
+class _Reference(NamedTuple):
+    """(B,) of each."""
+
+    sensitivity: FloatArray
+    specificity: FloatArray
+
+    @property
+    def youden(self) -> FloatArray:
+        return self.sensitivity + self.specificity - 1
+
+    def at(self, rows: npt.NDArray[np.intp]) -> _Reference:
+        return _Reference(*(part[rows] for part in self))
+
+
+class _Apparent(NamedTuple):
+    """The solution under independence, unclipped, and the masses that a covariance is divided by.
+
+    ``diseased`` and ``healthy`` are the prevalence and its complement, times Youden's index of the
+    reference.
+    """
+
+    sensitivity: FloatArray
+    specificity: FloatArray
+    diseased: FloatArray
+    healthy: FloatArray
+
+    def at(self, rows: npt.NDArray[np.intp]) -> _Apparent:
+        return _Apparent(*(part[rows] for part in self))
+
+
+def corrected_accuracy(
+    two_by_two: FloatArray,
+    reference_sensitivity: FloatArray,
+    reference_specificity: FloatArray,
+    correlation: float = 0.0,
+) -> CorrectedAccuracy:
+    """Sensitivity and specificity of the index test, for the errors of the reference.
+
+    Parameters
+    ----------
+    two_by_two : (B, 4) counts or weights tp, fp, fn, tn of index test against reference
+    reference_sensitivity, reference_specificity : (B,) in [0, 1]
+    correlation : ρ, in [0, 1): of the latent normal errors of index test and reference within a
+        true class, as in a bivariate probit; 0 is independence
+
+    Returns
+    -------
+    Both figures, nan where refused: without cases, with a reference whose sensitivity +
+    specificity <= 1, and where no prevalence strictly between 0 and 1 with both figures in [0, 1]
+    yields the counts. With ρ > 0 the solution is the one that independence passes into as ρ grows;
+    where there is none, or more than one, both are refused.
+
+    >>> found = corrected_accuracy(np.array([[801, 819, 499, 7881]]), np.array([0.85]),
+    ...     np.array([0.95]))
+    >>> found.sensitivity.round(3), found.specificity.round(3)
+    (array([0.9]), array([0.92]))
+    """
+    if not 0 <= correlation < 1:
+        raise ValueError("the correlation lies in [0, 1)")
+    counts = np.asarray(two_by_two, dtype=np.float64)
+    reference = _Reference(
+        np.asarray(reference_sensitivity, dtype=np.float64),
+        np.asarray(reference_specificity, dtype=np.float64),
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apparent = _independent(counts, reference)
+        solvable = (reference.youden > 0) & (apparent.diseased > 0) & (apparent.healthy > 0)
+        shared = np.zeros(len(counts))
+        if correlation > 0:
+            rows = np.flatnonzero(solvable)
+            shared[rows] = _shared_error(apparent.at(rows), reference.at(rows), correlation)
+        figures = _shifted(apparent, shared)
+    held = solvable & _within(figures.sensitivity) & _within(figures.specificity)
+    return CorrectedAccuracy(*(np.where(held, np.clip(f, 0, 1), np.nan) for f in figures))
+
+
+def corrected_estimates(
+    two_by_two: FloatArray,
+    reference_sensitivity: float,
+    reference_specificity: float,
+    *,
+    correlation: float = 0.0,
+    replicates: Replicates | None = None,
+    level: float = 0.95,
+) -> tuple[Estimate, Estimate]:
+    """One table's corrected (sensitivity, specificity), with percentile intervals of replicates.
+
+    Parameters
+    ----------
+    two_by_two : (4,) tp, fp, fn, tn
+    replicates : patients drawn for the counts, and for what the reference's errors were taken
+        from, so that the interval holds both uncertainties
+    correlation : see ``corrected_accuracy``
+
+    Returns
+    -------
+    n counts all cases. Refused with a reason as in ``corrected_accuracy``; replicates refused alike
+    are left out of the interval, their number in ``reason``.
+    """
+    normal_quantile(level)
+    name = "Staquet" if correlation == 0 else f"Vacek, latent correlation {correlation:g}"
+    counts = np.asarray(two_by_two, dtype=np.float64)
+    n = round(float(counts.sum()))
+    known = (np.array([reference_sensitivity]), np.array([reference_specificity]))
+    point = corrected_accuracy(counts[None], *known, correlation)
+    if np.isnan(point.sensitivity[0]):
+        reason = CONTRADICTED
+        if reference_sensitivity + reference_specificity <= 1:
+            reason = NO_INFORMATION
+        refused = undefined(NO_CASES if n == 0 else reason, method=name, n=n)
+        return refused, refused
+    if replicates is None:
+        drawn = CorrectedAccuracy(np.empty(0), np.empty(0))
+    else:
+        drawn = corrected_accuracy(*replicates, correlation)
+    sensitivity, specificity = (
+        _estimate(float(value[0]), values, n, name, level)
+        for value, values in zip(point, drawn, strict=True)
+    )
+    return sensitivity, specificity
+
+
+def conditional_covariance(first: FloatArray, second: FloatArray, correlation: float) -> FloatArray:
+    """Covariance of two tests' results in one true class under a bivariate probit.
+
+    P(both right) less the product of the two rates, for rates (B,) in [0, 1] of being right:
+    the integral of the bivariate normal density over the correlation from 0 to ρ (Plackett 1954),
+    by Gauss–Legendre quadrature in its arc sine (Drezner & Wesolowsky 1990).
+    """
+    h, k = (np.clip(ndtri(rate), -_FAR, _FAR)[..., None] for rate in (first, second))
+    reach = np.arcsin(correlation) / 2
+    angle = reach * (_NODES + 1)
+    density = np.exp(-(h**2 + k**2 - 2 * h * k * np.sin(angle)) / (2 * np.cos(angle) ** 2))
+    summed: FloatArray = density @ _NODE_WEIGHTS * reach / (2 * np.pi)
+    return summed
+
+
+def _independent(counts: FloatArray, reference: _Reference) -> _Apparent:
+    tp, fp, fn, tn = (counts / counts.sum(axis=1, keepdims=True)).T
+    diseased = tp + fn - (1 - reference.specificity)
+    healthy = fp + tn - (1 - reference.sensitivity)
+    return _Apparent(
+        ((tp + fp) * reference.specificity - fp) / diseased,
+        ((fn + tn) * reference.sensitivity - fn) / healthy,
+        diseased,
+        healthy,
+    )
+
+
+def _shifted(apparent: _Apparent, shared: FloatArray) -> CorrectedAccuracy:
+    """Take the covariance that all cases share, (…, B), off the independent solution."""
+    return CorrectedAccuracy(
+        apparent.sensitivity - shared / apparent.diseased,
+        apparent.specificity - shared / apparent.healthy,
+    )
+
+
+def _excess(
+    apparent: _Apparent, reference: _Reference, shared: FloatArray, correlation: float
+) -> FloatArray:
+    """How much more covariance the figures make than was taken off to get them."""
+    right = (np.clip(figure, 0, 1) for figure in _shifted(apparent, shared))
+    ill, well = (
+        conditional_covariance(mine, known, correlation)
+        for mine, known in zip(right, (reference.sensitivity, reference.specificity), strict=True)
+    )
+    made = apparent.diseased * ill + apparent.healthy * well
+    return np.asarray(made / reference.youden - shared, dtype=np.float64)
+
+
+def _shared_error(apparent: _Apparent, reference: _Reference, correlation: float) -> FloatArray:
+    """Solve for the mean conditional covariance, the only unknown that both figures depend on.
+
+    The solution that is 0 without correlation lies where the excess changes from + to −; close to a
+    figure of 1 there may be another, where it changes back.
+    """
+    by_sensitivity = apparent.sensitivity * apparent.diseased
+    by_specificity = apparent.specificity * apparent.healthy
+    high = np.minimum(by_sensitivity, by_specificity)
+    low = np.maximum(by_sensitivity - apparent.diseased, by_specificity - apparent.healthy)
+    low = np.maximum(low, 0.0)
+    steps = low + (high - low) * np.linspace(0, 1, _GRID)[:, None]
+    sign = _excess(apparent, reference, steps, correlation) > 0
+    falls = sign[:-1] & ~sign[1:]
+    single = (falls.sum(axis=0) == 1) & (high >= low)
+    at, rows = falls.argmax(axis=0), np.arange(len(low))
+    left, right = steps[at, rows], steps[at + 1, rows]
+    for _ in range(_BISECTIONS):
+        middle = (left + right) / 2
+        above = _excess(apparent, reference, middle, correlation) > 0
+        left, right = np.where(above, middle, left), np.where(above, right, middle)
+    return np.where(single, (left + right) / 2, np.nan)
+
+
+def _within(figure: FloatArray) -> BoolArray:
+    inside: BoolArray = (figure >= -_ROUNDING) & (figure <= 1 + _ROUNDING)
+    return inside
+
+
+def _estimate(value: float, drawn: FloatArray, n: int, method: str, level: float) -> Estimate:
+    if drawn.size == 0:
+        return undefined(NO_REPLICATES, method=method, n=n, value=value)
+    method = f"{method}, percentile bootstrap"
+    interval = percentile_interval(drawn, level)
+    if interval.lower is None:
+        return undefined(MOST_REFUSED, method=method, n=n, value=value)
+    reason = None
+    if interval.n_undefined:
+        reason = (
+            f"{interval.n_undefined} of {drawn.size} replicates contradict the assumed errors of"
+            " the reference and are left out"
+        )
+    return Estimate(value, interval.lower, interval.upper, n, None, method, reason)
