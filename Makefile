@@ -25,7 +25,7 @@ demo: $(STAMP)
 # Formatting, linting, layers and types, then every test with its coverage: 90% of all lines, and every
 # line of what judges and computes.
 test: $(STAMP) tools lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term:skip-covered --cov-fail-under 90
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term:skip-covered --cov-fail-under 90
 	$(BIN)/coverage report --include 'vpack_pipeline/core/*,vpack_pipeline/stats/*' --skip-covered --show-missing --fail-under 100
 
 # Coverage of intervals and other simulated figures against their targets; a quarter of an hour.
