@@ -296,12 +296,12 @@ def _outcomes(n: int) -> pl.DataFrame:
     parts = {
         ("PARSED", "all"): {"n_files": n, "n_walker": n - 20, "n_pydicom": 20, "n_checked": 12},
         ("COPY", "all"): {"n_files": 15, "n_walker": 15},
-        ("SET_ASIDE", "FOR_PROCESSING"): {"n_files": 400, "n_walker": 400, "n_checked": 3},
+        ("SET_ASIDE", "FOR_PROCESSING"): {"n_files": 400, "n_walker": 400},
         ("SET_ASIDE", "SR"): {"n_files": 4, "n_walker": 4},
         ("SET_ASIDE", "RT"): {"n_files": 1, "n_walker": 1},
         ("QUARANTINED", "EMPTY"): {"n_files": 3, "n_unread": 3},
         ("QUARANTINED", "TRUNCATED"): {"n_files": 14, "n_unread": 14},
-        ("QUARANTINED", "DUP_SOP_CONFLICT"): {"n_files": 16, "n_walker": 16},
+        ("QUARANTINED", "DUP_SOP_CONFLICT"): {"n_files": 16, "n_walker": 16, "n_checked": 3},
     }
     names = [n for n in contracts.load()["cohort/outcomes"].polars_schema if n.startswith("n_")]
     rows: dict[tuple[str, str], dict] = {}

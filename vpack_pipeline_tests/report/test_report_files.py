@@ -23,7 +23,7 @@ def markup(page: str) -> str:
 
 
 def said(page: str) -> str:
-    return re.sub(r" (?=[,.;:])", "", words_of(markup(page)))
+    return re.sub(r"(?<=\() | (?=[,.;:)])", "", words_of(markup(page)))
 
 
 def shown(study, **key: str) -> dict[str, str]:
@@ -48,8 +48,9 @@ def test_the_sentences_are_made_of_the_printed_totals(page, study):
     assert "docs/reason-codes.md" in text
     whole = totals["DELIVERED"]
     assert whole["n_checked"] == "15"
-    assert f"Of the first, {whole['n_checked']} were drawn at random and read again" in text
-    assert "0 differed." in text
+    assert f"strict reader ({whole['n_walker']}), by pydicom where that reader declined" in text
+    assert "headers that the strict reader read, 15, drawn at random, were read again" in text
+    assert "pydicom: 0 differed." in text
     assert "DICOMweb" not in text
 
 
@@ -89,12 +90,13 @@ def test_hidden_totals_are_said_in_words_and_engines_that_read_nothing_are_not_n
     page = rendered(study, report=told)
     text = said(page)
     assert "a hidden number of files were delivered: a hidden number of images taken" in text
-    assert "a hidden number described by a DICOMweb server" in text
+    assert "from the metadata of a DICOMweb server (a hidden number)" in text
+    assert "a hidden number could not be opened" in text
     prose = markup(page)[: markup(page).index("<table>")]
     assert "—" not in prose
     nobody = dict.fromkeys(("n_pydicom", "n_dicomweb", "n_unread", "n_checked"), "0")
     text = said(rendered(study, report=retold(study.report, OUTCOMES, WHOLE, **nobody)))
-    assert "read by vpack’s own strict reader. None was drawn to be read again" in text
+    assert "strict reader (1,316). No header was drawn to be read again" in text
 
 
 def test_an_archive_without_a_refusal_points_to_no_remedy(study):

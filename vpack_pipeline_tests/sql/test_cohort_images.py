@@ -167,7 +167,7 @@ def test_a_model_larger_than_its_memory_gives_the_same_bytes(
 
 WHOLES = ("DELIVERED", "PARSED", "COPY", "SET_ASIDE", "QUARANTINED")
 OUTCOMES = contracts.load()["cohort/outcomes"]
-COUNTS = [c.name for c in OUTCOMES.columns if c.disclosure == "count"]
+COUNTS = [c.name for c in OUTCOMES.columns if c.unit == "files"]
 FILE = st.one_of(
     st.fixed_dictionaries(
         {

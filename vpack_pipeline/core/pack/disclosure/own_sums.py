@@ -235,7 +235,7 @@ def _outcomes(system: System, rows: Sequence[Row]) -> None:
     for i, row in enumerate(rows):
         here: Variable = (str(row["outcome"]), str(row["detail"]))
         files: Variable = ("n_files", *here)
-        for column in ("n_files", *_OF_ENGINES, "n_checked", "n_differed"):
+        for column in ("n_files", *_OF_ENGINES):
             count = int(row[column])
             # What one engine read alone is one count, not two that tell each other.
             is_same = column in _OF_ENGINES and count == row["n_files"] > 0
@@ -246,9 +246,6 @@ def _outcomes(system: System, rows: Sequence[Row]) -> None:
         engines = [system.cells[i, column] for column in _OF_ENGINES]
         if files not in engines:
             system.add([*((1, v) for v in engines), (-1, files)])
-        slack: Variable = ("slack", *here)
-        system.values[slack] = int(row["n_walker"]) - int(row["n_checked"])
-        system.add([(1, ("n_checked", *here)), (1, slack), (-1, system.cells[i, "n_walker"])])
         if here[1] == CONFLICT:
             # The files of a conflict are two at least: half of them tells how many images it took.
             twos, odd = divmod(int(row["n_files"]), 2)
@@ -257,7 +254,7 @@ def _outcomes(system: System, rows: Sequence[Row]) -> None:
     for i, row in enumerate(rows):
         if row["detail"] == "all":
             parts = [j for j, other in enumerate(rows) if _is_part(other, row)]
-            for column in ("n_files", *_OF_ENGINES, "n_checked") if parts else ():
+            for column in ("n_files", *_OF_ENGINES) if parts else ():
                 terms = [(1, system.cells[j, column]) for j in parts]
                 system.add([*terms, (-1, system.cells[i, column])])
 
@@ -265,8 +262,8 @@ def _outcomes(system: System, rows: Sequence[Row]) -> None:
 def _is_part(row: Row, of: Row) -> bool:
     """Whether a row is part of one that is whole."""
     if of["outcome"] == DELIVERED:
-        return row["outcome"] != DELIVERED and row["detail"] == "all"
-    return row["outcome"] == of["outcome"] and row["detail"] != "all"
+        return bool(row["outcome"] != DELIVERED and row["detail"] == "all")
+    return bool(row["outcome"] == of["outcome"] and row["detail"] != "all")
 
 
 _OF_ENGINES: Final = ("n_walker", "n_pydicom", "n_dicomweb", "n_unread")
