@@ -36,7 +36,8 @@ scan_progress.propagate = False
 def assets() -> list[dg.AssetsDefinition]:
     """Make the section's assets."""
     own = frozenset({"deliveries", "files"})
-    return [_deliveries(), _files(), *section_assets("cohort", {"quarantine": _reasons}, own)]
+    key_figures = {"quarantine": _reasons, "outcomes": _counted}
+    return [_deliveries(), _files(), *section_assets("cohort", key_figures, own)]
 
 
 def _outcomes(frame: pl.LazyFrame) -> Mapping[str, Any]:
@@ -45,6 +46,11 @@ def _outcomes(frame: pl.LazyFrame) -> Mapping[str, Any]:
 
 def _reasons(frame: pl.DataFrame) -> Mapping[str, Any]:
     return counts_of(frame, "reason")
+
+
+def _counted(frame: pl.DataFrame) -> Mapping[str, Any]:
+    wholes = frame.filter(detail="all").select("outcome", "n_files")
+    return dict(wholes.iter_rows())
 
 
 class Watcher:

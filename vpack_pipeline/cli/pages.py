@@ -75,7 +75,8 @@ quarantined. PARSED is an image that counts. COPY is another file of the same SO
 same byte for byte. SET_ASIDE is sound, but no image to be read. All else is quarantined: a row in
 `cohort/quarantine` names the file by its pseudonym, which `vpack check SITE --file PSEUDONYM`
 resolves. A row of an input file is accepted or quarantined; it is named by delivery, file and
-line.
+line. `cohort/outcomes` counts the image files of each outcome, kind and reason, and travels in the
+pack.
 
 ## Image files: quarantined
 

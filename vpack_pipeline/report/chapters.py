@@ -64,7 +64,12 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
         "flow",
         "Participant flow",
         "8, 35",
-        _blocks("eligibility.flow_chart", "eligibility.flow_table", "eligibility.rules"),
+        _blocks(
+            "eligibility.flow_chart",
+            "eligibility.flow_table",
+            "eligibility.rules",
+            "cohort.image_files",
+        ),
     ),
     Chapter(
         "profile",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from vpack_pipeline.io.dicom.outcomes import REASONS, SET_ASIDE_KINDS
+
 METRICS: Final[Mapping[str, str]] = {
     "auc": "AUC",
     "auc_best_case": "AUC, best case",
@@ -233,6 +235,19 @@ STATES: Final[Mapping[str, str]] = {
     "split": "panel divided",
     "single_or_few": "fewer than three reads",
 }
+FATES: Final[Mapping[str, str]] = {
+    "PARSED": "Taken: an image that counts",
+    "COPY": "A copy: the same as another file, byte for byte",
+    "SET_ASIDE": "Set aside: sound, but no image to be read",
+    "QUARANTINED": "Quarantined: cannot be taken",
+    "DELIVERED": "Delivered",
+}
+"""What became of an image file → its words, in the order of print."""
+FILES: Final[Mapping[str, str]] = {
+    code: f"{what[0].upper()}{what[1:]}"
+    for code, what in (*SET_ASIDE_KINDS.items(), *((c, r.what) for c, r in REASONS.items()))
+}
+"""Kind of a file that was set aside, or reason code → what it means, as the registry has it."""
 STATUSES: Final[Mapping[str, str]] = {
     "met": "met",
     "partial": "partly met",

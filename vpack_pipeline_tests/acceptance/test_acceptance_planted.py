@@ -59,6 +59,24 @@ def test_copies_and_files_set_aside_are_counted_by_kind(lakeside: Lakeside) -> N
     assert found == {**planted, ("COPY", None): plan.copies}
 
 
+def test_the_outcomes_are_those_of_the_files_that_were_written(lakeside: Lakeside) -> None:
+    plan, table = lakeside.plan, lakeside.at_look.table("cohort/outcomes")
+    found = {(o, d): n for o, d, n in table.select("outcome", "detail", "n_files").iter_rows()}
+    planted: Counter[tuple[str, str]] = Counter({("COPY", "all"): plan.copies})
+    for fault in plan.set_aside.values():
+        planted["SET_ASIDE", "all"] += fault.n
+        planted["SET_ASIDE", str(fault.detail)] += fault.n
+    for fault in plan.files.values():
+        planted["QUARANTINED", "all"] += fault.n
+        planted["QUARANTINED", fault.reason] += fault.n
+    # An image an exam, and two studies that share an accession number and are nobody's case.
+    planted["PARSED", "all"] = len(lakeside.world.exams) + 2
+    planted["DELIVERED", "all"] = sum(n for (_, d), n in planted.items() if d == "all")
+    archive = lakeside.at_look.root / "data" / "demo" / "lakeside" / "dicom"
+    assert planted["DELIVERED", "all"] == sum(path.is_file() for path in archive.rglob("*"))
+    assert found == dict(planted)
+
+
 def test_each_broken_row_is_quarantined_under_its_code_and_in_its_number(
     lakeside: Lakeside,
 ) -> None:

@@ -98,6 +98,33 @@ def test_every_file_of_the_archive_has_one_outcome(site: Built) -> None:
     assert parsed + copies + aside + refused.height == on_disk
 
 
+def test_the_outcomes_count_every_file_once_and_as_the_files_say(site: Built) -> None:
+    files, outcomes = site.table("cohort/files"), site.table("cohort/outcomes")
+    found = {(o, d): n for o, d, n in outcomes.select("outcome", "detail", "n_files").iter_rows()}
+    wholes = {o: n for (o, d), n in found.items() if d == "all"}
+    refused = site.quarantine("image")
+    assert wholes == {
+        "DELIVERED": files.height,
+        "PARSED": site.table("cohort/instances").height,
+        "COPY": files.filter(outcome="COPY").height,
+        "SET_ASIDE": files.filter(outcome="SET_ASIDE").height,
+        "QUARANTINED": refused.height,
+    }
+    kinds = Counter(files.filter(outcome="SET_ASIDE")["detail"])
+    parts = {(o, d): n for (o, d), n in found.items() if d != "all"}
+    assert parts == {
+        **{("SET_ASIDE", kind): n for kind, n in kinds.items()},
+        **{("QUARANTINED", reason): n for reason, n in Counter(refused["reason"]).items()},
+    }
+    whole = site.figure("cohort/outcomes", outcome="DELIVERED")
+    engines = Counter(files["engine"])
+    assert [whole[f"n_{e or 'unread'}"] for e in ("walker", "pydicom", "dicomweb", None)] == [
+        engines[e] for e in ("walker", "pydicom", "dicomweb", None)
+    ]
+    assert whole["n_checked"] == files["checked"].count()
+    assert whole["n_differed"] == 0
+
+
 def test_the_union_of_quarantines_is_the_quarantine(site: Built) -> None:
     kinds = ["image", *(str(k) for k in site.bench.study.site.inputs)]
     parts = Counter({kind: site.quarantine(kind).height for kind in kinds})

@@ -238,3 +238,88 @@ def test_a_share_with_few_missed_is_given_as_a_range():
 
 def test_a_hidden_denominator_gives_no_range():
     assert suppress(table([("all", "sensitivity", 9, 4)]), FIGURE, 11).ranges == {}
+
+
+# Files
+
+FILES = contracts.load()["cohort/outcomes"]
+
+
+def outcomes(**files: int) -> pl.DataFrame:
+    """Outcomes of files of which the walker read every header: 5,000 images, and these others."""
+    parts = {("PARSED", "all"): 5000, ("COPY", "all"): 0}
+    for detail, n in files.items():
+        outcome = "SET_ASIDE" if detail in ("SR", "RT", "KO") else "QUARANTINED"
+        parts[outcome, detail] = n
+        parts[outcome, "all"] = parts.get((outcome, "all"), 0) + n
+    parts["DELIVERED", "all"] = sum(n for (_, d), n in parts.items() if d == "all")
+    rows = [
+        dict.fromkeys(FILES.polars_schema, 0)
+        | {"outcome": o, "detail": d, "n_files": n, "n_walker": n}
+        for (o, d), n in parts.items()
+    ]
+    return pl.DataFrame(rows, schema=FILES.polars_schema).sort(FILES.key)
+
+
+def files_shown(frame: pl.DataFrame, column: str = "n_files") -> dict[str, int | None]:
+    made = suppress(frame, FILES, 11).frame
+    named = made.with_columns(
+        pl.when(pl.col("detail") == "all").then("outcome").otherwise("detail").alias("name")
+    )
+    return dict(named.select("name", column).iter_rows())
+
+
+def test_few_files_of_a_kind_are_hidden_with_a_second_kind_and_no_total():
+    found = files_shown(outcomes(SR=20, RT=1, KO=30))
+    assert found["RT"] is None
+    assert [found["SR"], found["KO"]].count(None) == 1
+    assert found["SET_ASIDE"] == 51
+    assert found["DELIVERED"] == 5051
+
+
+def test_engines_do_not_give_away_what_the_files_hide():
+    frame = outcomes(SR=20, RT=1, KO=30)
+    files, read = files_shown(frame), files_shown(frame, "n_walker")
+    assert [name for name, n in files.items() if n is None and read[name] is not None] == []
+    few = frame.with_columns(
+        pl.when(pl.col("detail") == "KO").then(27).otherwise("n_walker").alias("n_walker"),
+        pl.when(pl.col("detail") == "KO").then(3).otherwise("n_pydicom").alias("n_pydicom"),
+    )
+    assert files_shown(few, "n_pydicom")["KO"] is None
+    assert None in (files_shown(few, "n_walker")["KO"], files_shown(few)["KO"])
+
+
+@pytest.mark.parametrize(
+    ("conflict", "is_hidden"), [(2, True), (16, True), (21, True), (22, False)]
+)
+def test_files_of_a_conflict_are_counted_by_twos(conflict, is_hidden):
+    frame = outcomes(DUP_SOP_CONFLICT=conflict, EMPTY=40, TRUNCATED=50)
+    found = files_shown(frame)
+    assert (found["DUP_SOP_CONFLICT"] is None) == is_hidden
+    assert found["QUARANTINED"] == conflict + 90
+    # Else the rest of the sum would tell.
+    assert (None in (found["EMPTY"], found["TRUNCATED"])) == is_hidden
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 30), min_size=3, max_size=3),
+    st.lists(st.integers(0, 30), min_size=2, max_size=2),
+)
+def test_no_small_number_of_files_follows_from_the_sums(aside, refused):
+    names = ("SR", "RT", "KO", "EMPTY", "TRUNCATED")
+    frame = outcomes(**dict(zip(names, (*aside, *refused), strict=True)))
+    made = suppress(frame, FILES, 11)
+    found = files_shown(frame)
+    marks = dict(zip(frame["detail"], made.marks["n_files"], strict=True))
+    for group, parts in (("SET_ASIDE", names[:3]), ("QUARANTINED", names[3:])):
+        if found[group] is None:
+            continue
+        left = found[group] - sum(found[p] or 0 for p in parts)
+        hidden = [p for p in parts if found[p] is None]
+        ranges = [range(1, 11) if marks[p] == SMALL else range(left + 1) for p in hidden]
+        fits = [guess for guess in itertools.product(*ranges) if sum(guess) == left]
+        whole = dict(zip(names, (*aside, *refused), strict=True))
+        for i, name in enumerate(hidden):
+            if 0 < whole[name] < 11:
+                assert len({guess[i] for guess in fits}) > 1

@@ -16,7 +16,7 @@ from examples.demo_sites.sites import plan_of
 from vpack_pipeline_tests.acceptance.site_bench import copy_site
 
 LOADERS = (
-    *("deliveries", "patient_map", "files", "instances", "series", "studies", "cases"),
+    *("deliveries", "patient_map", "files", "outcomes", "instances", "series", "studies", "cases"),
     *("case_studies", "readers", "reads", "reference", "predictions", "development"),
     *("operations", "population"),
 )
@@ -70,6 +70,11 @@ def test_copies_and_what_is_set_aside_are_counted(riverside: Cohort) -> None:
     assert found["COPY", None] == plan.copies
     for fault in plan.set_aside.values():
         assert found["SET_ASIDE", fault.detail] == fault.n
+    outcomes = riverside.tables["outcomes"].select("outcome", "detail", "n_files").iter_rows()
+    counted = {(outcome, detail): n for outcome, detail, n in outcomes}
+    assert counted["COPY", "all"] == plan.copies
+    assert counted["SET_ASIDE", "all"] == sum(f.n for f in plan.set_aside.values())
+    assert counted["QUARANTINED", "all"] == sum(f.n for f in plan.files.values())
 
 
 def test_odd_headers_are_found_in_their_number(riverside: Cohort) -> None:

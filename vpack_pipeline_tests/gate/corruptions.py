@@ -83,10 +83,27 @@ def flow(*places: dict[str, int]) -> Rows:
     ]
 
 
+def fate(outcome: str, n: int, detail: str = "all", **other: int) -> dict[str, Any]:
+    """A row of the outcomes of files: all of them read by the walker, unless it is said otherwise."""
+    columns = ("n_pydicom", "n_dicomweb", "n_unread", "n_checked", "n_differed")
+    nothing = dict.fromkeys(columns, 0)
+    return {**nothing, "outcome": outcome, "detail": detail, "n_files": n, "n_walker": n, **other}
+
+
 START = {"entered": 5, "remaining": 5}
+UNREAD = {"n_walker": 0, "n_unread": 1}
 
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
+    "cohort/outcomes": [
+        fate("DELIVERED", 6, n_walker=5, n_unread=1, n_checked=2),
+        fate("PARSED", 3, n_checked=1),
+        fate("COPY", 1),
+        fate("SET_ASIDE", 1, n_checked=1),
+        fate("SET_ASIDE", 1, "SR", n_checked=1),
+        fate("QUARANTINED", 1, **UNREAD),
+        fate("QUARANTINED", 1, "EMPTY", **UNREAD),
+    ],
     "cohort/patient_map": [{"same_as": "y"}],
     "cohort/quarantine": [{"reason": "UNMATCHED_KEY"}],
     "eligibility/excluded": [{"first_rule": "r1", "all_rules": "r1"}],
@@ -172,6 +189,14 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/instances", "times_and_frames"): [{"study_time_s": -1.0}],
     ("cohort/instances", "flags_known"): [{"burned_in_annotation": "perhaps"}],
     ("cohort/operations", "turnaround_not_negative"): [{"turnaround_s": -1.0}],
+    ("cohort/outcomes", "detail_known"): [{"outcome": "SET_ASIDE", "detail": "EMPTY"}],
+    ("cohort/outcomes", "five_wholes"): [fate("DELIVERED", 0)],
+    ("cohort/outcomes", "outcomes_sum"): [fate("DELIVERED", 1)],
+    ("cohort/outcomes", "details_sum"): [fate("SET_ASIDE", 1)],
+    ("cohort/outcomes", "engines_sum"): [fate("PARSED", 1, n_walker=0)],
+    ("cohort/outcomes", "taken_was_read"): [fate("PARSED", 1, **UNREAD)],
+    ("cohort/outcomes", "checked_within_walker"): [fate("PARSED", 1, n_checked=2)],
+    ("cohort/outcomes", "no_count_negative"): [fate("PARSED", -1)],
     ("cohort/patient_map", "no_chain"): [
         {"patient_id": "x", "same_as": "y"},
         {"line": 2, "patient_id": "y", "same_as": "z"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.io import buckets
 from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS
-from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE
+from vpack_pipeline.io.dicom.outcomes import COPY, PARSED, REASONS, SET_ASIDE, SET_ASIDE_KINDS
 from vpack_pipeline.io.warehouse import Warehouse
 from vpack_pipeline_tests.gate import corruptions
 
@@ -284,6 +285,16 @@ def test_the_contract_knows_every_outcome() -> None:
     contract = contracts.load()["cohort/files"]
     known = next(e for e in contract.expectations if e.id == "outcome_known")
     assert set(known.kwargs["value_set"]) == {PARSED, COPY, SET_ASIDE, *REASONS}
+
+
+def test_the_contract_of_the_outcomes_knows_every_kind_and_every_reason() -> None:
+    contract = contracts.load()["cohort/outcomes"]
+    known = {e.id: e.kwargs for e in contract.expectations}
+    wholes = {PARSED, COPY, SET_ASIDE, "DELIVERED", "QUARANTINED"}
+    assert set(known["outcome_known"]["value_set"]) == wholes
+    of_kinds, _, of_reasons = known["detail_known"]["query"].partition("outcome = 'QUARANTINED'")
+    assert set(re.findall(r"'(\w+)'", of_kinds)) == {"all", SET_ASIDE, *SET_ASIDE_KINDS}
+    assert set(re.findall(r"'(\w+)'", of_reasons)) == set(REASONS)
 
 
 @pytest.mark.parametrize("table", ["files", "instances", "series", "studies"])

@@ -203,6 +203,7 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
         "eligibility/cases": typed("eligibility/cases", cases),
         "eligibility/included": typed("eligibility/included", [_keep(c, ("case_id", "patient_id", "study_id")) for c in included]),
         "eligibility/excluded": typed("eligibility/excluded", excluded),
+        "cohort/outcomes": _outcomes(n),
         "eligibility/flow": _flow(cases, excluded, rules),
         "eligibility/patients": typed(
             "eligibility/patients",
@@ -288,6 +289,30 @@ def _excluded(cases: list[dict], rules) -> list[dict]:
                 }
             )
     return found
+
+
+def _outcomes(n: int) -> pl.DataFrame:
+    """What became of the files: an image a case, some set aside, few of any reason quarantined."""
+    parts = {
+        ("PARSED", "all"): {"n_files": n, "n_walker": n - 20, "n_pydicom": 20, "n_checked": 12},
+        ("COPY", "all"): {"n_files": 15, "n_walker": 15},
+        ("SET_ASIDE", "FOR_PROCESSING"): {"n_files": 400, "n_walker": 400},
+        ("SET_ASIDE", "SR"): {"n_files": 4, "n_walker": 4},
+        ("SET_ASIDE", "RT"): {"n_files": 1, "n_walker": 1},
+        ("QUARANTINED", "EMPTY"): {"n_files": 3, "n_unread": 3},
+        ("QUARANTINED", "TRUNCATED"): {"n_files": 14, "n_unread": 14},
+        ("QUARANTINED", "DUP_SOP_CONFLICT"): {"n_files": 16, "n_walker": 16, "n_checked": 3},
+    }
+    names = [n for n in contracts.load()["cohort/outcomes"].polars_schema if n.startswith("n_")]
+    rows: dict[tuple[str, str], dict] = {}
+    for (outcome, detail), counts in parts.items():
+        for place in {("DELIVERED", "all"), (outcome, "all"), (outcome, detail)}:
+            row = rows.setdefault(place, dict.fromkeys(names, 0))
+            for name, count in counts.items():
+                row[name] += count
+    return typed(
+        "cohort/outcomes", [{"outcome": o, "detail": d, **row} for (o, d), row in rows.items()]
+    )
 
 
 def _flow(cases: list[dict], excluded: list[dict], rules) -> pl.DataFrame:

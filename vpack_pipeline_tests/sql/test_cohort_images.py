@@ -1,4 +1,4 @@
-"""What series and studies say, against a second implementation in plain Python."""
+"""What series, studies and outcomes say, against a second implementation in plain Python."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from vpack_pipeline import contracts
 from vpack_pipeline.io import models
 from vpack_pipeline.io.dicom.fields import FIELDS
+from vpack_pipeline_tests.gate import corruptions
 
 INSTANCES = contracts.load()["cohort/instances"].polars_schema
 FILES = contracts.load()["cohort/files"].polars_schema
@@ -44,6 +46,11 @@ def facts(table: str) -> list[str]:
 
 
 def run(table: str, folder: Path, **frames: pl.DataFrame) -> dict[str, Row]:
+    key = contracts.load()[f"cohort/{table}"].key[0]
+    return {row[key]: row for row in made(table, folder, **frames).iter_rows(named=True)}
+
+
+def made(table: str, folder: Path, **frames: pl.DataFrame) -> pl.DataFrame:
     contract = contracts.load()[f"cohort/{table}"]
     inputs = {}
     for name, frame in frames.items():
@@ -51,9 +58,9 @@ def run(table: str, folder: Path, **frames: pl.DataFrame) -> dict[str, Row]:
         frame.write_parquet(path, statistics=False)
         inputs[f"cohort/{name}"] = [path]
     model = models.load()[contract.asset]
-    made = folder / f"made_{table}.parquet"
-    models.run(model.sql, contract, {a: inputs[a] for a in model.inputs}, {}, made)
-    return {row[contract.key[0]]: row for row in pl.read_parquet(made).iter_rows(named=True)}
+    path = folder / f"made_{table}.parquet"
+    models.run(model.sql, contract, {a: inputs[a] for a in model.inputs}, {}, path)
+    return pl.read_parquet(path)
 
 
 def most_frequent(rows: Sequence[Row], column: str) -> Any:
@@ -147,10 +154,97 @@ def test_a_model_larger_than_its_memory_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = filled([(n // 4, n // 2, {"kvp": float(n % 97)}) for n in range(60_000)])
-    made = tmp_path / "made_series.parquet"
+    path = tmp_path / "made_series.parquet"
     run("series", tmp_path, instances=given)
-    roomy = made.read_bytes()
+    roomy = path.read_bytes()
     monkeypatch.setattr(models, "MEMORY", "200MB")
     run("series", tmp_path, instances=given)
-    assert made.read_bytes() == roomy
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["instances.parquet", made.name]
+    assert path.read_bytes() == roomy
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["instances.parquet", path.name]
+
+
+# What became of the files
+
+WHOLES = ("DELIVERED", "PARSED", "COPY", "SET_ASIDE", "QUARANTINED")
+OUTCOMES = contracts.load()["cohort/outcomes"]
+COUNTS = [c.name for c in OUTCOMES.columns if c.unit == "files"]
+FILE = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "outcome": st.sampled_from(["PARSED", "COPY"]),
+            "detail": st.none(),
+            "engine": st.sampled_from(["walker", "pydicom", "dicomweb"]),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "outcome": st.just("SET_ASIDE"),
+            "detail": st.sampled_from(["SR", "RT", "FOR_PROCESSING"]),
+            "engine": st.sampled_from(["walker", "pydicom", "dicomweb"]),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "outcome": st.sampled_from(["EMPTY", "TRUNCATED", "CRASH", "DUP_SOP_CONFLICT"]),
+            # Which part is cut short, or what failed: no reason of its own.
+            "detail": st.sampled_from([None, "header", "ValueError"]),
+            "engine": st.sampled_from([None, "walker", "pydicom"]),
+        }
+    ),
+)
+CHECKED = st.sampled_from([None, None, "same", "differs"])
+
+
+def places(outcome: str, detail: str | None) -> list[tuple[str, str]]:
+    """Where one file is counted."""
+    if outcome in ("PARSED", "COPY"):
+        return [("DELIVERED", "all"), (outcome, "all")]
+    if outcome == "SET_ASIDE":
+        return [("DELIVERED", "all"), (outcome, "all"), (outcome, str(detail))]
+    return [("DELIVERED", "all"), ("QUARANTINED", "all"), ("QUARANTINED", outcome)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(drawn=st.lists(st.tuples(FILE, CHECKED), max_size=12))
+def test_every_file_is_counted_under_what_became_of_it(
+    tmp_path_factory: pytest.TempPathFactory, drawn: Any
+) -> None:
+    rows = [f | {"checked": c if f["engine"] == "walker" else None} for f, c in drawn]
+    found = made(
+        "outcomes", tmp_path_factory.mktemp("outcomes"), files=pl.DataFrame(rows, schema=FILES)
+    )
+    expected: dict[tuple[str, str], Counter[str]] = {(w, "all"): Counter() for w in WHOLES}
+    for row in rows:
+        told = {"n_files": 1, f"n_{row['engine'] or 'unread'}": 1}
+        told |= {"n_checked": row["checked"] is not None, "n_differed": row["checked"] == "differs"}
+        for place in places(row["outcome"], row["detail"]):
+            expected.setdefault(place, Counter()).update(told)
+    assert found.columns == [*OUTCOMES.key, *COUNTS]
+    assert found.height == len(expected)
+    for row in found.iter_rows(named=True):
+        counted = expected[row["outcome"], row["detail"]]
+        assert [row[c] for c in COUNTS] == [counted[c] for c in COUNTS]
+
+
+def refused(frame: pl.DataFrame) -> set[str]:
+    """The expectations of the outcomes' contract that find something."""
+    queries = {e.id: e.kwargs["query"] for e in OUTCOMES.expectations if "query" in e.kwargs}
+    with duckdb.connect() as con:
+        con.register("batch", frame.to_arrow())
+        asked = {i: q.replace("{batch}", "batch") for i, q in queries.items()}
+        return {i for i, query in asked.items() if con.execute(query).fetchall()}
+
+
+@pytest.mark.parametrize("column", COUNTS)
+def test_a_sum_of_files_that_is_off_in_any_column_is_refused(column: str) -> None:
+    sound = corruptions.sound(OUTCOMES)
+    assert refused(sound) == set()
+    for outcome, detail, expectation in (
+        ("DELIVERED", "all", "outcomes_sum"),
+        ("COPY", "all", "outcomes_sum"),
+        ("SET_ASIDE", "SR", "details_sum"),
+        ("QUARANTINED", "EMPTY", "details_sum"),
+    ):
+        is_here = (pl.col("outcome") == outcome) & (pl.col("detail") == detail)
+        off = pl.when(is_here).then(pl.col(column) + 1).otherwise(pl.col(column))
+        assert expectation in refused(sound.with_columns(off.alias(column))), (outcome, detail)

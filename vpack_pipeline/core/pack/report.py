@@ -46,6 +46,7 @@ CHAPTERS: Final[Mapping[str, str]] = {
 }
 """Asset → the chapter that shows it, where it is not its section's own."""
 SECTION_CHAPTERS: Final[Mapping[str, str]] = {
+    "cohort": "flow",
     "eligibility": "flow",
     "representativeness": "profile",
     "adjudication": "adjudication",

@@ -62,8 +62,8 @@ REASONS: Final[Mapping[str, Reason]] = {
         "build again when the archive is at rest",
     ),
     "MISSING_UID": Reason(
-        "an identifier without which an image cannot be placed is missing or not single: `field`",
-        "fill the element at the source and export again",
+        "an identifier without which an image cannot be placed is missing or not single",
+        "fill the element that `field` names at the source and export again",
     ),
     "DUP_SOP_CONFLICT": Reason(
         "files with the same SOPInstanceUID differ in content; none of them is taken",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from vpack_pipeline.core.pack.disclosure.protect import Variable
+from vpack_pipeline.core.pack.disclosure.protect import DEAR, Variable
 from vpack_pipeline.core.pack.disclosure.system import Cell, Relation, Row, System, infer, totals
 
 
@@ -230,6 +230,44 @@ def _transport(system: System, rows: Sequence[Row]) -> None:
             system.bind((i, "events"), (*group, metric), int(row["events"]))
 
 
+def _outcomes(system: System, rows: Sequence[Row]) -> None:
+    """Outcomes make up what was delivered, kinds and reasons an outcome, engines each of them."""
+    for i, row in enumerate(rows):
+        here: Variable = (str(row["outcome"]), str(row["detail"]))
+        files: Variable = ("n_files", *here)
+        for column in ("n_files", *_OF_ENGINES):
+            count = int(row[column])
+            # What one engine read alone is one count, not two that tell each other.
+            is_same = column in _OF_ENGINES and count == row["n_files"] > 0
+            system.bind((i, column), files if is_same else (column, *here), count)
+            if not is_same:
+                system.ranks[column, *here] = 0 if count else DEAR
+        system.ranks[files] = 3 if here[1] == "all" else 1
+        engines = [system.cells[i, column] for column in _OF_ENGINES]
+        if files not in engines:
+            system.add([*((1, v) for v in engines), (-1, files)])
+        if here[1] == CONFLICT:
+            # The files of a conflict are two at least: half of them tells how many images it took.
+            twos, odd = divmod(int(row["n_files"]), 2)
+            system.values["twos", *here] = twos
+            system.add([(2, ("twos", *here)), (-1, files)], -odd)
+    for i, row in enumerate(rows):
+        if row["detail"] == "all":
+            parts = [j for j, other in enumerate(rows) if _is_part(other, row)]
+            for column in ("n_files", *_OF_ENGINES) if parts else ():
+                terms = [(1, system.cells[j, column]) for j in parts]
+                system.add([*terms, (-1, system.cells[i, column])])
+
+
+def _is_part(row: Row, of: Row) -> bool:
+    """Whether a row is part of one that is whole."""
+    if of["outcome"] == DELIVERED:
+        return bool(row["outcome"] != DELIVERED and row["detail"] == "all")
+    return bool(row["outcome"] == of["outcome"] and row["detail"] != "all")
+
+
+_OF_ENGINES: Final = ("n_walker", "n_pydicom", "n_dicomweb", "n_unread")
+DELIVERED, CONFLICT = "DELIVERED", "DUP_SOP_CONFLICT"
 _PANEL_ROLES: Final = {
     "panel_error": ("mature", "wrong"),
     "panel_sensitivity": ("positives", "tp"),
@@ -267,6 +305,7 @@ RELATIONS: Final[Mapping[str, Relation]] = {
     "evaluation/failures": _statuses,
     "evaluation/transport": _transport,
     "evaluation/verification": _verification,
+    "cohort/outcomes": _outcomes,
     "drift/baseline": _baseline,
     "eligibility/flow": _flow,
     "evaluation/exclusion_audit": _audit,
