@@ -61,14 +61,22 @@ class Printed:
     texts: tuple[Mapping[str, str], ...]
     ranges: Mapping[int, tuple[int, int]]
 
-    def find(self, **where: Any) -> int | None:
-        """Find the row with these values; None if there is not exactly one."""
+    def find(self, **where: Any) -> int:
+        """Find the one row with these values.
+
+        Raises
+        ------
+        LookupError
+            There is none, or there are several: the first page may not pass over a figure.
+        """
         found = [
             i
             for i, row in enumerate(self.values)
             if all(row[name] == value for name, value in where.items())
         ]
-        return found[0] if len(found) == 1 else None
+        if len(found) != 1:
+            raise LookupError(f"{self.asset} has {len(found)} rows with {where}")
+        return found[0]
 
 
 def headline(
@@ -169,14 +177,12 @@ def _at_threshold(
 
 def _lines(
     table: Printed,
-    row: int | None,
+    row: int,
     name: str,
     columns: tuple[str, ...],
     *,
     is_share: bool = False,
 ) -> Iterator[Line]:
-    if row is None:
-        return
     for column in columns:
         written = table.texts[row][column]
         if is_share and column in ("estimate", "lower", "upper", "goal"):
