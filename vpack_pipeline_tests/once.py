@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from vpack_pipeline_tests.untraced import untraced
+
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """Give a folder that one process of the run fills and the others wait for: read it only."""
@@ -18,6 +20,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            make(folder)
+            with untraced():
+                make(folder)
             done.touch()
     return folder

@@ -192,10 +192,20 @@ def column_lineage(asset: str) -> Mapping[str, frozenset[tuple[str, str]]]:
         qualified = qualify(
             sqlglot.parse_one(model.sql, read="duckdb"), schema=schema, dialect="duckdb"
         )
-        scope = build_scope(qualified)  # given, or each column would qualify the model again
+        # The scope is given, or each column would qualify the model again; and nothing is trimmed,
+        # which would copy the whole model for each step of each column.
+        scope = build_scope(qualified)
         found = {}
         for column in contracts.load()[asset].columns:
-            node = lineage(column.name, qualified, schema, None, "duckdb", scope, copy=False)
+            node = lineage(
+                column.name,
+                qualified,
+                schema=schema,
+                dialect="duckdb",
+                scope=scope,
+                trim_selects=False,
+                copy=False,
+            )
             found[column.name] = frozenset(_sources(node))
     except (sqlglot.errors.SqlglotError, ValueError) as error:
         raise ContractError(f"dbt_like_sql/{asset}.sql: {error}") from None

@@ -13,20 +13,18 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline_tests.acceptance.conftest import Copier
-from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, at_cut
+from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, at_cut, build_pack
 
 REPOSITORY = Path(__file__).parents[2]
 SITE = "riverside"
-HABITS = (
-    {"TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1", "POLARS_MAX_THREADS": "1"},
-    {
-        "TZ": "America/St_Johns",
-        "LC_ALL": "de_DE.UTF-8",
-        "LANG": "tr_TR.UTF-8",
-        "PYTHONHASHSEED": "2",
-    },
-)
-UMASKS = (0o022, 0o077)
+HABITS = {
+    "TZ": "Asia/Kathmandu",
+    "LC_ALL": "de_DE.UTF-8",
+    "LANG": "tr_TR.UTF-8",
+    "PYTHONHASHSEED": "1",
+    "POLARS_MAX_THREADS": "1",
+}
+UMASK = 0o077
 
 
 @dataclass(frozen=True)
@@ -37,27 +35,37 @@ class Made:
     pack: dict[str, bytes]
 
 
-def make(copied: Copied, habit: dict[str, str], umask: int, cwd: Path) -> Made:
+def made_here(copied: Copied) -> Made:
+    """Build in this process, with its habits and without Dagster."""
+    packed = build_pack(copied.root, SITE)
+    return Made(packed.built, files_of(packed.pack.path))
+
+
+def made_elsewhere(copied: Copied, cwd: Path) -> Made:
+    """Build by the command, in a process of other habits."""
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(("LC_", "VPACK_", "DAGSTER_"))
     }
-    environment |= {"PYTHONPATH": str(REPOSITORY), "LANG": "C", **habit}
+    environment |= {"PYTHONPATH": str(REPOSITORY), **HABITS}
     made = subprocess.run(
         [sys.executable, "-m", "vpack_pipeline", "--root", str(copied.root), "build", SITE],
         env=environment,
-        umask=umask,
+        umask=UMASK,
         cwd=cwd,
         capture_output=True,
         check=False,
     )
     assert made.returncode == 0, made.stderr.decode()
     latest = copied.root / "data" / "packs" / SITE / "latest"
-    pack = {
-        str(path.relative_to(latest.resolve())): path.read_bytes()
-        for path in sorted(latest.resolve().rglob("*"))
+    return Made(at_cut(copied.root, SITE), files_of(latest.resolve()))
+
+
+def files_of(pack: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(pack)): path.read_bytes()
+        for path in sorted(pack.rglob("*"))
         if path.is_file()
     }
-    return Made(at_cut(copied.root, SITE), pack)
 
 
 def disturb(copied: Copied) -> None:
@@ -77,10 +85,7 @@ def twice(copier: Copier, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mad
     first, second = copier(SITE), copier(SITE)
     disturb(second)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    return (
-        make(first, HABITS[0], UMASKS[0], first.root),
-        make(second, HABITS[1], UMASKS[1], elsewhere),
-    )
+    return made_here(first), made_elsewhere(second, elsewhere)
 
 
 def test_every_table_has_the_same_digest(twice: tuple[Made, Made]) -> None:
@@ -121,6 +126,6 @@ def test_building_again_keeps_every_table_and_publishes_nothing(
     first = twice[0]
     versions = first.built.root / "data" / "packs" / SITE / "versions"
     before = sorted(p.name for p in versions.iterdir())
-    again = make(Copied(first.built.root, SITE), HABITS[1], UMASKS[0], tmp_path)
+    again = made_elsewhere(Copied(first.built.root, SITE), tmp_path)
     assert again.pack == first.pack
     assert sorted(p.name for p in versions.iterdir()) == before

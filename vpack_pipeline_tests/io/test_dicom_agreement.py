@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import resource
-import sys
 import time
 import warnings
 from collections import Counter
@@ -18,6 +17,7 @@ from benchmarks import dicom_corpus, dicom_mutations
 from vpack_pipeline.io.dicom import values
 from vpack_pipeline.io.dicom.charsets import declared
 from vpack_pipeline.io.dicom.structure import CHARSET, Structure
+from vpack_pipeline_tests.untraced import untraced
 
 INSTALLED = Path(pydicom.__file__).parent / "data"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -70,15 +70,12 @@ def test_over_a_generated_archive_of_every_kind_few_are_declined(tmp_path: Path)
 
 
 @pytest.fixture
-def _untraced() -> Iterator[None]:
-    # Lines are counted by the other tests; counting doubles the time of a hundred thousand headers.
-    trace = sys.gettrace()
-    sys.settrace(None)
-    yield
-    sys.settrace(trace)
+def _uncounted() -> Iterator[None]:
+    with untraced():
+        yield
 
 
-@pytest.mark.usefixtures("_untraced")
+@pytest.mark.usefixtures("_uncounted")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_over_damaged_headers_without_a_hang_or_a_leak(part: int) -> None:
     dicom_mutations.sound()

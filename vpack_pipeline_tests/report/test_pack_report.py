@@ -31,7 +31,7 @@ def test_a_row_that_stands_twice_is_refused_since_two_figures_would_share_an_anc
 def test_a_first_page_figure_without_its_row_is_no_silence(study):
     performance = study.tables["evaluation/performance"]
     of_models = performance.filter(pl.col("model_id") != "unaided_readers")
-    with pytest.raises(LookupError, match="0 rows with .*unaided_readers"):
+    with pytest.raises(LookupError, match=r"0 rows with .*unaided_readers"):
         printed(study, evaluation__performance=of_models)
 
 
