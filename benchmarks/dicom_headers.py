@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=20_000)
     given = parser.parse_args()
-    if not given.folder.exists():
+    if not given.folder.is_dir() or not any(given.folder.iterdir()):
         dicom_corpus.write_corpus(given.folder, given.files)
     paths = sorted(os.fsencode(p) for p in given.folder.rglob("*") if p.is_file())
     logging.disable(logging.CRITICAL)

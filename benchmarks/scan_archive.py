@@ -143,7 +143,7 @@ def measure_corpus(folder: Path, n_files: int) -> None:
     from dicom_corpus import write_corpus
 
     archive = folder / "corpus"
-    if not archive.exists():
+    if not archive.is_dir() or not any(archive.iterdir()):
         write_corpus(archive, n_files)
     shutil.rmtree(archive / "new", ignore_errors=True)
     base = folder / "one"
