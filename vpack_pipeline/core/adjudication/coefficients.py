@@ -73,6 +73,7 @@ class Panel:
 
     @property
     def rated(self) -> FloatArray:
+        """Ratings as given."""
         return self.matrix.ratings
 
     @property
@@ -92,6 +93,7 @@ class Panel:
 
     @property
     def scale(self) -> tuple[float, ...]:
+        """The values that a rating may take, rising."""
         return tuple(c.value for c in self.finding.categories)
 
     @property
@@ -302,6 +304,8 @@ def positive_reads(panel: Panel, stratum: str) -> tuple[int, int]:
 def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
     """Say beside kappa why it lies far below AC1; neither is wrong."""
     kappa, ac1 = found["fleiss_kappa"], found["gwet_ac1"]
+    if stratum not in ("all", *map(cut_stratum, panel.cuts)):
+        return found
     if kappa.value is None or ac1.value is None or ac1.value - kappa.value <= PARTING:
         return found
     positives, reads = positive_reads(panel, stratum)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from vpack_pipeline.core.pack.disclosure.protect import Variable
@@ -194,6 +195,32 @@ def _paths(system: System, rows: Sequence[Row]) -> None:
     totals(system, groups.values())
 
 
+def _agreement(system: System, rows: Sequence[Row]) -> None:
+    """Paths part the cases; and panels that differ by a reader or a cut may differ by few."""
+    _paths(system, rows)
+    cases: dict[str, set[Variable]] = {}
+    positives: dict[str, dict[str, Variable]] = {}
+    for i, row in enumerate(rows):
+        finding, metric, stratum = (str(row[k]) for k in ("finding", "metric", "stratum"))
+        if metric == "positive_read_share" and row["events"] is not None:
+            variable: Variable = (finding, "positive_reads", int(row["events"]))
+            system.bind((i, "events"), variable, int(row["events"]))
+            positives.setdefault(finding, {})[stratum] = variable
+        elif metric in _OF_PANELS and row["n"] is not None:
+            # Panels of as many cases may be of the same: one is not shown where another is hidden.
+            variable = (finding, "rated", int(row["n"]))
+            system.bind((i, "n"), variable, int(row["n"]))
+            cases.setdefault(finding, set()).add(variable)
+    for same in cases.values():
+        whole, *others = sorted(same, key=lambda v: -system.values[v])
+        for other in others:
+            _difference(system, whole, other)
+    for by_cut in positives.values():
+        ordered = sorted(set(by_cut.values()), key=lambda v: -system.values[v])
+        for more, fewer in pairwise(ordered):
+            _difference(system, more, fewer)
+
+
 def _verified_panel(system: System, rows: Sequence[Row]) -> None:
     """What the panel got wrong is what it missed and what it called falsely."""
     for i, row in enumerate(rows):
@@ -230,6 +257,8 @@ def _transport(system: System, rows: Sequence[Row]) -> None:
             system.bind((i, "events"), (*group, metric), int(row["events"]))
 
 
+_OF_PANELS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha", "percent_agreement")
+"""Statistics whose ``n`` are the cases that a whole, a reduced or a paired panel rated."""
 _PANEL_ROLES: Final = {
     "panel_error": ("mature", "wrong"),
     "panel_sensitivity": ("positives", "tp"),
@@ -260,7 +289,7 @@ BARS: Final[Mapping[str, tuple[str, ...]]] = {
 small one away."""
 
 RELATIONS: Final[Mapping[str, Relation]] = {
-    "adjudication/agreement": _paths,
+    "adjudication/agreement": _agreement,
     "adjudication/label_noise": _verified_panel,
     "adjudication/reader_performance": _parted("reader_id", "all"),
     "evaluation/error_attribution": _parted("panel_state", "all"),
