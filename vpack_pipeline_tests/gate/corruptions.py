@@ -112,6 +112,10 @@ SOUND: dict[str, Rows] = {
             for metric in ("n_cases", "share_uncertain", "share_label_differs")
         ),
     ],
+    "adjudication/reader_performance": [
+        {"metric": f"agreement_with_others_{which}", "estimate": value}
+        for which, value in (("first_half", 0.5), ("second_half", 0.55), ("change", 0.05))
+    ],
     "adjudication/reference_standard": [
         {
             "n_reads": 3,
@@ -244,6 +248,10 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("adjudication/label_noise", "states_sum"): shared(
         share_unanimous=(6, 10), share_split=(3, 10)
     ),
+    ("adjudication/reader_performance", "change_is_of_halves"): [
+        {"metric": f"agreement_with_others_{which}", "estimate": value}
+        for which, value in (("first_half", 0.5), ("second_half", 0.6), ("change", 0.2))
+    ],
     ("adjudication/reader_performance", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],
     ("adjudication/reference_standard", "reads_add_up"): [

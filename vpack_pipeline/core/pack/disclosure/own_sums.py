@@ -167,6 +167,22 @@ def _parted(over: str, whole: str) -> Relation:
     return relation
 
 
+def _readers(system: System, rows: Sequence[Row]) -> None:
+    """Readers make up all readers; and the same reads stand by label of the others and by half."""
+    _parted("reader_id", "all")(system, rows)
+    at = {(str(r["finding"]), str(r["reader_id"]), str(r["metric"])): i for i, r in enumerate(rows)}
+    for finding, reader in sorted({key[:2] for key in at}):
+        for column in ("n", "events"):
+            for one, other in _READER_SUMS:
+                places = [
+                    (sign, (at.get((finding, reader, metric), -1), column))
+                    for sign, metrics in ((1, one), (-1, other))
+                    for metric in metrics
+                ]
+                if all(cell in system.cells for _, cell in places):
+                    system.add([(sign, system.cells[cell]) for sign, cell in places])
+
+
 def _statuses(system: System, rows: Sequence[Row]) -> None:
     """Every case has one status of inference."""
     groups: dict[tuple[str, ...], dict[str, Cell]] = {}
@@ -259,6 +275,17 @@ def _transport(system: System, rows: Sequence[Row]) -> None:
 
 _OF_PANELS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha", "percent_agreement")
 """Statistics whose ``n`` are the cases that a whole, a reduced or a paired panel rated."""
+_READER_SUMS: Final = (
+    (
+        ("sensitivity_leave_one_out", "specificity_leave_one_out"),
+        ("agreement_with_others_first_half", "agreement_with_others_second_half"),
+    ),
+    (
+        ("agreement_with_others_first_half", "agreement_with_others_second_half"),
+        ("agreement_with_others_change",),
+    ),
+)
+"""Metrics whose counts come to the same: reads that others can be held against."""
 _PANEL_ROLES: Final = {
     "panel_error": ("mature", "wrong"),
     "panel_sensitivity": ("positives", "tp"),
@@ -291,7 +318,7 @@ small one away."""
 RELATIONS: Final[Mapping[str, Relation]] = {
     "adjudication/agreement": _agreement,
     "adjudication/label_noise": _verified_panel,
-    "adjudication/reader_performance": _parted("reader_id", "all"),
+    "adjudication/reader_performance": _readers,
     "evaluation/error_attribution": _parted("panel_state", "all"),
     "evaluation/failures": _statuses,
     "evaluation/transport": _transport,
