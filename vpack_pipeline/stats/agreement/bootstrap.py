@@ -20,7 +20,6 @@ from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_coun
 from vpack_pipeline.stats.agreement.krippendorff import alphas, distances
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.resampling import (
-    WeightArray,
     bca_interval,
     patient_codes,
     patient_weights,
@@ -111,10 +110,18 @@ def agreement_views(
         raise ValueError(f"interval is one of {', '.join(_INTERVALS)}")
     codes, n_patients = patient_codes(cluster)
     known = {name: _Resampled.of(view, codes, n_patients) for name, view in views.items()}
+    # Patients who are of one pattern in every view are one kind, and are counted once a draw.
+    of_view = [patterns.of_patient for view in known.values() for patterns in view.patterns]
+    kinds, of_patient = np.unique(np.column_stack(of_view), axis=0, return_inverse=True)
+    of_patient = of_patient.reshape(-1)
+    columns = iter(kinds.T)
+    places = {name: [next(columns) for _ in view.patterns] for name, view in known.items()}
     rows: dict[str, list[list[FloatArray]]] = {name: [] for name in known}
     for weights in patient_weights(n_patients, replicates, rng):
+        counts = [np.bincount(of_patient, w, len(kinds)) for w in weights]
+        drawn = np.asarray(counts, dtype=np.float64)
         for name, view in known.items():
-            rows[name].append(view.drawn(weights))
+            rows[name].append(view.drawn(drawn, places[name]))
     found = {}
     for name, view in known.items():
         joined = [np.concatenate(parts) for parts in zip(*rows[name], strict=True)]
@@ -138,9 +145,9 @@ class _Patterns:
         rows, of_patient = np.unique(sums, axis=0, return_inverse=True)
         return cls(rows, of_patient.reshape(-1))
 
-    def drawn(self, weights: WeightArray) -> FloatArray:
-        """Sums over the patients drawn: (B, columns)."""
-        counts = np.stack([np.bincount(self.of_patient, w, len(self.rows)) for w in weights])
+    def drawn(self, weights: FloatArray, of_kind: npt.NDArray[np.intp]) -> FloatArray:
+        """Sums (B, columns) over patients drawn, whose kinds are of these rows."""
+        counts = np.stack([np.bincount(of_kind, w, len(self.rows)) for w in weights])
         totals: FloatArray = counts @ self.rows
         return totals
 
@@ -182,8 +189,10 @@ class _Resampled:
             statistics,
         )
 
-    def drawn(self, weights: WeightArray) -> list[FloatArray]:
-        return [patterns.drawn(weights) for patterns in self.patterns]
+    def drawn(
+        self, weights: FloatArray, places: Sequence[npt.NDArray[np.intp]]
+    ) -> list[FloatArray]:
+        return [p.drawn(weights, of_kind) for p, of_kind in zip(self.patterns, places, strict=True)]
 
     def evaluated(self, rows: list[FloatArray]) -> dict[str, FloatArray]:
         """Every coefficient of each row of sums."""
