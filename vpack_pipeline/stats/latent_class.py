@@ -83,11 +83,16 @@ class LatentClassFit:
 
 @dataclass(frozen=True, slots=True)
 class LatentClassIntervals:
-    """Prevalence of each category, and of two categories each reader's accuracy for the second."""
+    """Prevalence of each category, and of two categories each reader's accuracy for the second.
+
+    ``pooled`` is the mean sensitivity and the mean specificity of the readers, each with the weight
+    of their ratings; empty unless the categories are two.
+    """
 
     prevalences: tuple[Estimate, ...]
     sensitivity: tuple[Estimate, ...]
     specificity: tuple[Estimate, ...]
+    pooled: tuple[Estimate, ...] = ()
 
 
 class _Patterns(NamedTuple):
@@ -221,21 +226,24 @@ def dawid_skene_intervals(
         few = f"fewer than {minimum} units have three ratings or more"
         nothing = few if reason is None or fit.model is not None else reason
         blank = [undefined(nothing, method=METHOD, n=n) for n in (fit.n, *n_rated)]
-        return _arranged([blank[0]] * len(categories), [*blank[1:], *blank[1:]], len(categories))
+        return _arranged(
+            [blank[0]] * len(categories), [*blank[1:], *blank[1:], *blank[:1] * 2], len(categories)
+        )
     start = _Parameters(fit.model.prevalences, np.nan_to_num(fit.model.confusion))
     found = []
     for weights in patient_weights(n_patients, replicates, rng):
         drawn = _pattern_weights(patterns, weights[:, codes[patterns.rated]])
         found.append(_replicates(patterns.table, drawn, start, tolerance, max_iterations))
-    values = np.concatenate(found)
-    point = _figures(_Parameters(start.prevalences[None], fit.model.confusion[None]))[0]
-    sizes = [fit.n] * len(categories) + [*n_rated, *n_rated]
+    q = len(categories)
+    values = _with_pooled(np.concatenate(found), q, n_rated)
+    model = _Parameters(start.prevalences[None], fit.model.confusion[None])
+    point = _with_pooled(_figures(model), q, n_rated)[0]
+    sizes = [fit.n] * q + [*n_rated, *n_rated, fit.n, fit.n]
     estimates = [
         _estimate(float(v), column, n, level, reason)
         for v, column, n in zip(point, values.T, sizes, strict=False)
     ]
-    q = len(categories)
-    return _arranged(estimates[:q], estimates[q : q + 2 * readers], q)
+    return _arranged(estimates[:q], estimates[q : q + 2 * readers + 2], q)
 
 
 def _collapsed(
@@ -395,6 +403,22 @@ def _figures(parameters: _Parameters) -> FloatArray:
     return np.hstack([parameters.prevalences, confusion[:, :, 1, 1], confusion[:, :, 0, 0]])
 
 
+def _with_pooled(figures: FloatArray, q: int, n_rated: list[int]) -> FloatArray:
+    """Figures with the readers' mean sensitivity and specificity behind, weighted by ratings.
+
+    A reader who rated no unit of the class is left out; a row without any stays nan.
+    """
+    if q != 2:
+        return figures
+    pooled = []
+    for own in np.split(figures[:, q:], 2, axis=1):
+        weight = np.where(np.isnan(own), 0.0, np.asarray(n_rated, dtype=np.float64))
+        total = weight.sum(axis=1)
+        mean = (weight * np.nan_to_num(own)).sum(axis=1) / np.maximum(total, 1.0)
+        pooled.append(np.where(total > 0, mean, np.nan))
+    return np.column_stack([figures, *pooled])
+
+
 def _rated_by_reader(patterns: _Patterns) -> list[int]:
     rated = patterns.table.sum(axis=2) > 0
     return [int(n) for n in patterns.counts()[0] @ rated]
@@ -405,8 +429,9 @@ def _arranged(
 ) -> LatentClassIntervals:
     if q != 2:
         return LatentClassIntervals(tuple(prevalences), (), ())
-    half = len(accuracy) // 2
-    return LatentClassIntervals(tuple(prevalences), tuple(accuracy[:half]), tuple(accuracy[half:]))
+    each, pooled = accuracy[:-2], tuple(accuracy[-2:])
+    half = len(each) // 2
+    return LatentClassIntervals(tuple(prevalences), tuple(each[:half]), tuple(each[half:]), pooled)
 
 
 def _estimate(

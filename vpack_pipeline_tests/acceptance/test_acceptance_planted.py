@@ -275,6 +275,21 @@ def test_error_of_a_perfect_model_lies_between_the_assumed_correlations(lakeside
     assert none["upper"] < error
 
 
+def test_soft_labels_take_the_errors_that_readers_share_for_truth(lakeside: Lakeside) -> None:
+    """Errors of the panel are planted alike: what the model misses it says beforehand."""
+    panel = [r for r in lakeside.plan.readers if r.role == "independent"]
+    at = {"stratum": "dawid_skene"}
+    sensitivity, specificity = (
+        lakeside.at_look.figure("adjudication/label_noise", metric=metric, **at)
+        for metric in ("reader_sensitivity", "reader_specificity")
+    )
+    assert sum(r.sensitivity for r in panel) / len(panel) < sensitivity["lower"]
+    planted = sum(r.specificity for r in panel) / len(panel)
+    assert specificity["lower"] < planted < specificity["upper"]
+    for row in (sensitivity, specificity):
+        assert "where they err alike it takes their shared error for truth" in row["reason"]
+
+
 def test_late_labels_are_there_and_late(lakeside: Lakeside) -> None:
     last = max(lakeside.plan.deliveries.closed)
     known = [

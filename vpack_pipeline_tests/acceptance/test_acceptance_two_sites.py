@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
@@ -84,13 +85,20 @@ def test_two_packs_of_one_protocol_have_the_same_tables_and_columns(
         assert len(headers) == 1, name
 
 
+def fixed(keys: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what the site's own readers make: pairs of them, and the panel without each."""
+    if "stratum" not in keys.columns:
+        return keys
+    return keys.filter(~pl.col("stratum").str.contains("^(pair|without)="))
+
+
 @pytest.mark.parametrize("asset", FIXED_BY_PROTOCOL)
 def test_rows_of_a_protocol_fixed_table_are_the_same_at_every_site(
     lakeside: Lakeside, riverside_pack: Packed, hillcrest: Packed, asset: str
 ) -> None:
     key = contracts.load()[asset].key
     rows = [
-        built.table(asset).select(key).rows()
+        fixed(built.table(asset).select(key)).rows()
         for built in (lakeside.at_look, riverside_pack.built, hillcrest.built)
     ]
     assert rows[0] == rows[1] == rows[2]

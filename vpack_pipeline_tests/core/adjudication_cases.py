@@ -116,7 +116,10 @@ def reads_of(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def panel(case: str, independent: str, tiebreak: str = "", consensus: str = "") -> list[Any]:
-    """The reads of a case, readers named after their place: r0, r1 …; t0 …; r0 … in consensus."""
+    """The reads of a case, readers named after their place: r0, r1 …; t0 …; r0 … in consensus.
+
+    A mark after ``=`` is r0's, whatever the role.
+    """
     found = []
     for role, said in (
         ("independent", independent),
@@ -126,7 +129,8 @@ def panel(case: str, independent: str, tiebreak: str = "", consensus: str = "") 
         prefix = "t" if role == "tiebreak" else "r"
         session = 2 if role == "consensus" else 1
         for i, mark in enumerate(said.split()):
-            found.append(read(case, f"{prefix}{i}", mark, role=role, session=session))
+            reader = "r0" if mark.startswith("=") else f"{prefix}{i}"
+            found.append(read(case, reader, mark.lstrip("="), role=role, session=session))
     return found
 
 

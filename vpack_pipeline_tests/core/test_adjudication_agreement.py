@@ -8,9 +8,9 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication import agreement, reference_standard
-from vpack_pipeline.core.adjudication.agreement import STATISTICS
+from vpack_pipeline.core.adjudication.coefficients import STATISTICS
 from vpack_pipeline.core.adjudication.rules import METHODS
-from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, Floor
+from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Floor
 from vpack_pipeline.stats import agreement as coefficients
 from vpack_pipeline_tests.core import adjudication_cases as made
 
@@ -56,12 +56,14 @@ def table(
         findings=(finding,),
         adjudication=protocol,
         evaluation=evaluation,
+        disclosure=Disclosure(smallest_cell=2),
     )
     return contracts.conform(figures, contracts.load()["adjudication/agreement"])
 
 
-def row(figures: pl.DataFrame, metric: str) -> dict[str, Any]:
-    return figures.row(by_predicate=pl.col("metric") == metric, named=True)
+def row(figures: pl.DataFrame, metric: str, stratum: str = "all") -> dict[str, Any]:
+    wanted = (pl.col("metric") == metric) & (pl.col("stratum") == stratum)
+    return figures.row(by_predicate=wanted, named=True)
 
 
 def reads(**changes: Any) -> list[dict[str, Any]]:
@@ -231,7 +233,9 @@ def test_discussion_is_counted_among_consensus_reads() -> None:
 
 
 def test_rows_are_fixed_by_the_protocol() -> None:
-    empty, full = table([]), table(reads())
+    # But for pairs of readers, and the panel without each: those are the site's own.
+    own = pl.col("stratum").str.contains("^(pair|without)=")
+    empty, full = table([]), table(reads()).filter(~own)
     keys = ["finding", "stratum", "metric"]
     assert empty.select(keys).equals(full.select(keys))
     assert set(empty.filter(pl.col("metric").is_in(STATISTICS))["status"]) == {"refused"}
@@ -242,3 +246,190 @@ def test_rows_are_fixed_by_the_protocol() -> None:
 
 def test_same_inputs_give_the_same_figures_whatever_the_row_order() -> None:
     assert table(reads()).equals(table(reads()[::-1]))
+
+
+def by_reader(marks: list[str], readers: str = "ab") -> list[dict[str, Any]]:
+    """A case for each mark: what each reader said of it, ``.`` = nothing."""
+    return [
+        made.read(f"c{i:04}", f"r-{reader}", said)
+        for i, mark in enumerate(marks)
+        for reader, said in zip(readers, mark, strict=True)
+        if said != "."
+    ]
+
+
+def test_where_a_rare_finding_parts_kappa_from_ac1_the_reason_says_so() -> None:
+    """The expected table of two independent readers of sensitivity .85 and specificity .97 at a
+    prevalence of .05: both positive .03698, one only .03402 each way, of 50,000 cases.
+    """
+    rare = by_reader(["++"] * 1849 + ["+-"] * 1701 + ["-+"] * 1701 + ["--"] * 44749)
+    found = table(rare, finding=made.PLAIN, evaluation=made.evaluation(replicates=200))
+    expected = {
+        "percent_agreement": 0.932,
+        "fleiss_kappa": 0.484,
+        "gwet_ac1": 0.922,
+        "positive_agreement": 0.521,
+    }
+    for metric, value in expected.items():
+        assert row(found, metric)["estimate"] == pytest.approx(value, abs=5e-4)
+    reason = row(found, "fleiss_kappa")["reason"]
+    assert reason.startswith("lies more than 0.2 below AC1: a positive read is rare")
+    assert "wrong" not in reason
+    assert row(found, "gwet_ac1")["reason"] is None
+    share = row(found, "positive_read_share")
+    assert (share["events"], share["n"]) == (2 * 1849 + 2 * 1701, 100_000)
+
+
+def test_where_a_finding_is_common_the_reason_says_that() -> None:
+    common = by_reader(["--"] * 9 + ["+-"] * 9 + ["-+"] * 9 + ["++"] * 223)
+    kappa = row(table(common, finding=made.PLAIN), "fleiss_kappa")
+    assert "a positive read is common" in kappa["reason"]
+    even = by_reader(["++"] * 45 + ["+-"] * 5 + ["-+"] * 5 + ["--"] * 45)
+    assert row(table(even, finding=made.PLAIN), "fleiss_kappa")["reason"] is None
+
+
+def test_a_flagged_interval_keeps_its_reason_beside_that_of_the_parting() -> None:
+    said = by_reader(["+-"] + ["--"] * 30)
+    found = [
+        row(table(said, finding=made.PLAIN, evaluation=made.evaluation(seed=seed)), "fleiss_kappa")
+        for seed in range(3)
+    ]
+    assert all("lies more than 0.2 below AC1" in kappa["reason"] for kappa in found)
+
+
+def test_every_cut_of_an_ordered_scale_has_its_coefficients() -> None:
+    found = table(reads())
+    marks = {"-": 1.0, "+": 5.0, "x": np.nan}
+    rated = np.array([[marks.get(m) or float(m) for m in said.split()] for said in SAID.values()])
+    for value in (2.0, 3.0, 4.0, 5.0):
+        at = np.where(np.isnan(rated), np.nan, rated >= value)
+        stratum = f"cut={value:g}"
+        positive, negative = coefficients.specific_agreement(at)
+        for metric, estimate in {
+            "percent_agreement": coefficients.percent_agreement(at, [0, 1]),
+            "fleiss_kappa": coefficients.fleiss_kappa(at, [0, 1]),
+            "gwet_ac1": coefficients.gwet_ac(at, [0, 1]),
+            "positive_agreement": positive,
+            "negative_agreement": negative,
+        }.items():
+            figure = row(found, metric, stratum)
+            assert figure["estimate"] == pytest.approx(estimate.value), (metric, value)
+            assert figure["lower"] <= figure["estimate"] <= figure["upper"]
+        share = row(found, "positive_read_share", stratum)
+        assert share["events"] == int(np.nansum(at))
+    plain = table(by_reader(["++", "--"]), finding=made.PLAIN)
+    assert not plain["stratum"].str.starts_with("cut=").any()
+
+
+def test_a_scale_of_two_categories_has_no_distances() -> None:
+    found = table(by_reader(["++", "--", "+-"]), finding=made.PLAIN)
+    for metric in ("gwet_ac2_quadratic", "krippendorff_alpha_interval", "icc"):
+        assert row(found, metric)["status"] == "refused"
+        assert "two categories" in row(found, metric)["reason"]
+    pair = found.filter(pl.col("stratum") == "pair=r-a|r-b")["metric"].to_list()
+    assert pair == ["cohen_kappa", "n_cases", "percent_agreement"]
+
+
+def test_ordered_ratings_have_weighted_coefficients() -> None:
+    found = table(reads())
+    rated = np.array(
+        [[1, 1, 1], [1, 1, 1], [1, 1, 5], [5, 5, 5], [5, 1, 5], [2, 1, 5], [1, 2, 1.0]]
+    )
+    scale = [1.0, 2.0, 3.0, 4.0, 5.0]
+    whole = np.vstack([rated, [4.0, 5.0, np.nan]])
+    ac2 = coefficients.gwet_ac(whole, scale, weights="quadratic")
+    assert row(found, "gwet_ac2_quadratic")["estimate"] == pytest.approx(ac2.value)
+    icc = row(found, "icc")
+    assert icc["estimate"] == pytest.approx(coefficients.icc_agreement(rated).value)
+    assert icc["n"] == 7
+    assert icc["lower"] < icc["estimate"] < icc["upper"]
+    lone = row(table(by_reader(["+.", ".-", "+-"])), "icc")
+    assert lone["status"] == "refused"
+    assert "fewer than two units" in lone["reason"]
+
+
+def test_two_readers_at_a_time_are_compared_on_the_cases_that_both_read() -> None:
+    found = table(reads())
+    pair = "pair=r0|r1"
+    a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]]).T
+    cut = [np.select([x >= 4, x == 3], [2.0, 1.0], 0.0) for x in (a, b)]
+    kappa = row(found, "cohen_kappa", pair)
+    want = coefficients.cohen_kappa(*cut, [0, 1, 2])
+    assert kappa["estimate"] == pytest.approx(want.value)
+    assert (kappa["lower"], kappa["upper"]) == pytest.approx((want.lower, want.upper))
+    assert "analytic standard error" in kappa["method"]
+    weighted = coefficients.cohen_kappa(a, b, [1, 2, 3, 4, 5], "quadratic")
+    assert row(found, "cohen_kappa_quadratic", pair)["estimate"] == pytest.approx(weighted.value)
+    assert row(found, "n_cases", pair)["estimate"] == 8
+    assert row(found, "n_cases", "pair=r0|r2")["estimate"] == 7
+    assert row(found, "percent_agreement", pair)["estimate"] == pytest.approx(7 / 8)
+    same = row(found, "identical_reads_share", pair)
+    assert (same["events"], same["n"], same["reason"]) == (4, 8, None)
+
+
+def test_the_range_of_pairs_leaves_out_pairs_of_a_few_cases() -> None:
+    said = by_reader(["++.", "--.", "+-.", "-+.", ".++", ".--"], "abc")
+    found = table(said, finding=made.PLAIN)
+    assert row(found, "n_reader_pairs")["estimate"] == 3
+    assert [row(found, f"pair_kappa_{w}")["estimate"] for w in ("min", "median", "max")] == [
+        0,
+        0.5,
+        1,
+    ]
+    assert row(found, "pair_kappa_min")["method"].startswith("Cohen kappa of 2 of 3 pairs")
+    # Readers a and c share no case: they stand there, and say nothing.
+    assert row(found, "n_cases", "pair=r-a|r-c")["estimate"] == 0
+    assert row(found, "cohen_kappa", "pair=r-a|r-c")["status"] == "refused"
+    few = table(by_reader(["++"]), finding=made.PLAIN)
+    assert "no kappa of two readers with 2 cases" in row(few, "pair_kappa_max")["reason"]
+    assert "no two readers" in row(table([]), "pair_kappa_min")["reason"]
+    apart = table(by_reader(["+.", ".-"]))
+    assert row(apart, "identical_reads_share", "pair=r-a|r-b")["status"] == "refused"
+
+
+def test_ratings_that_never_differ_are_flagged() -> None:
+    marks = [str(1 + i % 5) * 2 for i in range(50)]
+    assert (
+        "are these two readers"
+        in (row(table(by_reader(marks)), "identical_reads_share", "pair=r-a|r-b")["reason"])
+    )
+    fewer = row(table(by_reader(marks[:49])), "identical_reads_share", "pair=r-a|r-b")
+    assert (fewer["estimate"], fewer["reason"]) == (1, None)
+
+
+def test_each_reader_is_left_out_in_turn() -> None:
+    found = table(reads())
+    kappa = row(found, "fleiss_kappa", "without=r2")
+    a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]]).T
+    cut = np.column_stack([np.select([x >= 4, x == 3], [2.0, 1.0], 0.0) for x in (a, b)])
+    assert kappa["estimate"] == pytest.approx(coefficients.fleiss_kappa(cut, [0, 1, 2]).value)
+    assert kappa["lower"] <= kappa["estimate"] <= kappa["upper"]
+    alpha = coefficients.krippendorff_alpha(
+        np.column_stack([a, b]), [1, 2, 3, 4, 5], level_of_measurement="ordinal"
+    )
+    assert row(found, "krippendorff_alpha", "without=r2")["estimate"] == pytest.approx(alpha.value)
+    two = table(by_reader(["++", "--"]))
+    assert "two ratings" in row(two, "fleiss_kappa", "without=r-a")["reason"]
+
+
+def test_many_readers_are_not_listed_pair_by_pair() -> None:
+    readers = "abcdefghijklmnop"
+    found = table(by_reader(["+" * 16, "-" * 16, "+-" * 8], readers), finding=made.PLAIN)
+    assert set(found["stratum"]) == {"all"}
+    count = row(found, "n_reader_pairs")
+    assert count["estimate"] == 120
+    assert "16 readers make 120 pairs" in count["reason"]
+    assert row(found, "pair_kappa_max")["estimate"] == 1
+
+
+def test_reads_after_sight_of_peers_are_labelled_in_every_stratum() -> None:
+    found = table(reads(saw_peers=True))
+    other = found.filter((pl.col("stratum") != "all") & (pl.col("status") == "given"))
+    panel = other.filter(pl.col("metric") != "positive_read_share")
+    assert panel["method"].str.ends_with("basis=after_sight_of_peers").all()
+    assert "say" in row(found, "pair_kappa_min")["reason"]
+
+
+def test_figures_do_not_depend_on_the_order_of_rows_in_any_stratum() -> None:
+    shuffled = list(np.random.default_rng(5).permutation(np.array(reads(), dtype=object)))
+    assert table(reads()).equals(table(shuffled))

@@ -24,7 +24,7 @@ from vpack_pipeline.core.evaluation.error_attribution import (
     error_attribution,
 )
 from vpack_pipeline.core.evaluation.time_split import time_split
-from vpack_pipeline.protocol import Evaluation, IndexTest
+from vpack_pipeline.protocol import Disclosure, Evaluation, IndexTest
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.evaluation_world import published_looks
 
@@ -290,7 +290,10 @@ def gate_tables() -> dict[str, pl.DataFrame]:
     return {
         "adjudication/reference_standard": labels,
         "adjudication/agreement": agreement(
-            **shared, reference_standard=labels, adjudication=PROTOCOL
+            **shared,
+            reference_standard=labels,
+            adjudication=PROTOCOL,
+            disclosure=Disclosure(),
         ),
         "adjudication/reader_performance": reader_performance(
             **shared,

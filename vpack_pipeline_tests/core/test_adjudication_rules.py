@@ -20,6 +20,7 @@ from vpack_pipeline.protocol import Adjudication
 from vpack_pipeline_tests.core import adjudication_cases as made
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs/adjudication-rules.md"
 LABELS = {"+": "positive", "-": "negative", "?": "indeterminate", "": None}
 YES = {"yes": True, "no": False}
 
@@ -37,7 +38,7 @@ class Row(NamedTuple):
 
 def spec_rows() -> list[Row]:
     found, table, options, header = [], "", {}, None
-    for line in (HERE / "adjudication_rules.md").read_text(encoding="utf-8").splitlines():
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             table, options, header = line[3:], {}, None
         elif line.startswith("|"):
@@ -238,7 +239,8 @@ PROTOCOLS = st.builds(
 )
 MARKS = st.lists(st.sampled_from(["1", "2", "3", "4", "5", "x"]), max_size=5).map(" ".join)
 FEW = st.lists(st.sampled_from(["1", "3", "5", "x"]), max_size=2).map(" ".join)
-SAID = st.lists(st.tuples(MARKS, FEW, FEW), min_size=1, max_size=12)
+TIEBREAKS = st.one_of(FEW, st.sampled_from(["=1", "=5"]))
+SAID = st.lists(st.tuples(MARKS, TIEBREAKS, FEW), min_size=1, max_size=12)
 Said = list[tuple[str, str, str]]
 
 

@@ -323,3 +323,86 @@ def test_no_small_number_of_files_follows_from_the_sums(aside, refused):
         for i, name in enumerate(hidden):
             if 0 < whole[name] < 11:
                 assert len({guess[i] for guess in fits}) > 1
+
+
+def figures_of(asset: str, rows: list[dict]) -> pl.DataFrame:
+    """A figure table of one finding, every row given."""
+    schema = contracts.load()[asset].polars_schema
+    plain = dict.fromkeys(schema) | {"finding": "nodule", "status": "given", "estimate": 0.5}
+    return pl.DataFrame([plain | row for row in rows], schema=schema, orient="row")
+
+
+def agreed(*rows: tuple[str, str, int, int | None]):
+    asset = "adjudication/agreement"
+    frame = figures_of(
+        asset, [dict(zip(("stratum", "metric", "n", "events"), r, strict=True)) for r in rows]
+    )
+    return suppress(frame, contracts.load()[asset], 11)
+
+
+def test_a_panel_that_lacks_few_cases_of_the_whole_does_not_give_them_away():
+    made = agreed(
+        ("all", "fleiss_kappa", 400, None),
+        ("without=a", "fleiss_kappa", 396, None),
+        ("without=b", "fleiss_kappa", 350, None),
+        ("pair=b|c", "cohen_kappa", 396, None),
+        ("pair=b|c", "percent_agreement", 396, None),
+    )
+    few = [shown(made, "fleiss_kappa", s)["n"] for s in ("all", "without=a")]
+    assert None in few
+    assert shown(made, "fleiss_kappa", "without=b")["n"] == 350
+    # What is hidden of one panel is hidden of every other of as many cases.
+    same = (("without=a", "fleiss_kappa"), ("pair=b|c", "percent_agreement"))
+    both = {shown(made, metric, stratum)["n"] for stratum, metric in same}
+    assert len(both) == 1
+
+
+def test_cuts_that_differ_by_few_positive_reads_do_not_give_them_away():
+    made = agreed(
+        ("all", "positive_read_share", 900, 140),
+        ("cut=2", "positive_read_share", 900, 140),
+        ("cut=1", "positive_read_share", 900, 143),
+        ("cut=3", "positive_read_share", 900, 90),
+    )
+    counts = [shown(made, "positive_read_share", f"cut={c}")["events"] for c in (1, 2)]
+    assert counts.count(None) == 1
+    same = shown(made, "positive_read_share")["events"]
+    assert same == shown(made, "positive_read_share", "cut=2")["events"]
+    assert shown(made, "positive_read_share", "cut=3")["events"] == 90
+
+
+def test_strata_that_overlap_are_no_parts_of_a_whole():
+    made = agreed(
+        ("pair=a|b", "percent_agreement", 5, None),
+        ("pair=a|c", "percent_agreement", 60, None),
+        ("pair=b|c", "percent_agreement", 80, None),
+    )
+    assert [shown(made, "percent_agreement", f"pair={p}")["n"] for p in ("a|b", "a|c", "b|c")] == [
+        None,
+        60,
+        80,
+    ]
+
+
+def test_reads_counted_by_label_and_by_half_do_not_give_each_other_away():
+    asset = "adjudication/reader_performance"
+    rows = {
+        "sensitivity_leave_one_out": (60, 30),
+        "specificity_leave_one_out": (140, 100),
+        "agreement_with_others_first_half": (100, 95),
+        "agreement_with_others_second_half": (100, 35),
+        "agreement_with_others_change": (200, None),
+    }
+    frame = figures_of(
+        asset,
+        [
+            {"reader_id": reader, "metric": metric, "n": n, "events": events}
+            for reader in ("all", "r1")
+            for metric, (n, events) in rows.items()
+        ],
+    )
+    made = suppress(frame, contracts.load()[asset], 11)
+    hidden = made.frame.filter(reader_id="r1").filter(pl.col("events").is_null())["metric"]
+    # The first half hides its 5 disagreements; the others must not add up to them.
+    assert "agreement_with_others_first_half" in hidden.to_list()
+    assert len(set(hidden.to_list()) - {"agreement_with_others_change"}) >= 2

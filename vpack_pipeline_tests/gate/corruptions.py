@@ -117,8 +117,22 @@ SOUND: dict[str, Rows] = {
         {"set": "included", "n": 2, "n_total": 2, "share": 1.0},
         {"set": "excluded", "n": 1, "n_total": 1, "share": 1.0},
     ],
-    "adjudication/agreement": shared(path_majority=(6, 10), path_none=(4, 10)),
-    "adjudication/label_noise": shared(share_unanimous=(6, 10), share_split=(4, 10)),
+    "adjudication/agreement": [
+        *shared(path_majority=(6, 10), path_none=(4, 10)),
+        *({"metric": "percent_agreement", "stratum": s} for s in ("all", "cut=1", "pair=a|b")),
+        *({"metric": f"pair_kappa_{w}", "stratum": "all"} for w in ("min", "median", "max")),
+    ],
+    "adjudication/label_noise": [
+        *shared(share_unanimous=(6, 10), share_split=(4, 10)),
+        *(
+            {"metric": metric, "stratum": "dawid_skene"}
+            for metric in ("n_cases", "share_uncertain", "share_label_differs")
+        ),
+    ],
+    "adjudication/reader_performance": [
+        {"metric": f"agreement_with_others_{which}", "estimate": value}
+        for which, value in (("first_half", 0.5), ("second_half", 0.55), ("change", 0.05))
+    ],
     "adjudication/reference_standard": [
         {
             "n_reads": 3,
@@ -240,12 +254,29 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"set": "included", "n": 2, "n_total": 2},
     ],
     ("representativeness/profile", "share_fits"): [{"n": 1, "n_total": 2, "share": 0.6}],
+    ("adjudication/agreement", "pairs_named_once"): [{"stratum": "pair=b|a"}],
+    ("adjudication/agreement", "pair_range_in_order"): [
+        {"metric": f"pair_kappa_{which}", "stratum": "all", "estimate": value}
+        for which, value in (("min", 0.2), ("median", 0.5), ("max", 0.4))
+    ],
+    ("adjudication/agreement", "cuts_share_cases"): [
+        {"metric": "percent_agreement", "stratum": stratum, "n": n}
+        for stratum, n in (("all", 10), ("cut=1", 10), ("cut=2", 9))
+    ],
     ("adjudication/agreement", "within_scale"): [{"metric": "fleiss_kappa", **OUT_OF_UNIT}],
     ("adjudication/agreement", "paths_sum"): shared(path_majority=(6, 10), path_none=(3, 10)),
     ("adjudication/label_noise", "within_unit"): [{"metric": "share_split", **OUT_OF_UNIT}],
+    ("adjudication/label_noise", "soft_labels_within_cases"): [
+        {"metric": metric, "stratum": "dawid_skene", "n": n}
+        for metric, n in (("n_cases", 10), ("share_uncertain", 10), ("share_label_differs", 11))
+    ],
     ("adjudication/label_noise", "states_sum"): shared(
         share_unanimous=(6, 10), share_split=(3, 10)
     ),
+    ("adjudication/reader_performance", "change_is_of_halves"): [
+        {"metric": f"agreement_with_others_{which}", "estimate": value}
+        for which, value in (("first_half", 0.5), ("second_half", 0.6), ("change", 0.2))
+    ],
     ("adjudication/reader_performance", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],
     ("adjudication/reference_standard", "reads_add_up"): [

@@ -133,6 +133,16 @@ def test_a_key_with_two_contents_is_taken_not_at_all(tmp_path: Path) -> None:
     assert tables["reads"]["line"].to_list() == [2, 3]
 
 
+def test_a_reader_twice_in_the_roster_is_taken_not_at_all_and_their_reads_neither(
+    tmp_path: Path,
+) -> None:
+    tables = run(tmp_path, readers_csv=READERS + "R1,30\n")
+    assert {r for _, _, r in tables.refused("readers")} == {"DUPLICATE_KEY"}
+    assert tables["readers"].height == 2
+    assert {r for _, _, r in tables.refused("reads")} == {"UNKNOWN_READER"}
+    assert tables["reads"].height == 1
+
+
 def test_a_refused_row_still_contradicts_its_key(tmp_path: Path) -> None:
     tables = run(tmp_path, reads_csv=READS + "R1,C1,nodule,99\n")
     assert tables.refused("reads") == [

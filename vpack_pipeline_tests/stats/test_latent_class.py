@@ -219,6 +219,11 @@ def test_a_replicate_is_the_model_of_the_resampled_units():
     )
     assert len(found.sensitivity) == len(found.specificity) == 4
     assert got.n == 240
+    slow = [m.confusion[:, 0, 0].mean() for m in models]
+    pooled = found.pooled[1]
+    assert (pooled.lower, pooled.upper) == pytest.approx(
+        tuple(np.quantile(slow, [0.025, 0.975])), abs=1e-4
+    )
     assert got.lower < got.value < got.upper
 
 
@@ -299,3 +304,16 @@ def test_a_hundred_thousand_units_take_well_under_their_budget():
     fit = dawid_skene(ratings, [0, 1, 2, 3, 4])
     assert time.process_time() - start < 5
     assert fit.model.converged
+
+
+def test_the_pooled_accuracy_weighs_each_reader_by_their_ratings():
+    rng = np.random.default_rng(8)
+    ratings, _ = simulated(rng, 300, RATES[:4])
+    ratings[rng.random(300) < 0.6, 3] = NAN
+    found = dawid_skene_intervals(ratings, [0, 1], np.arange(300), 20, np.random.default_rng(0))
+    for pooled, each in zip(found.pooled, (found.sensitivity, found.specificity), strict=True):
+        mean = sum(e.value * e.n for e in each) / sum(e.n for e in each)
+        assert pooled.value == pytest.approx(mean)
+        assert pooled.lower < pooled.value < pooled.upper
+    three = dawid_skene_intervals(ratings, [0, 1, 2], np.arange(300), 5, np.random.default_rng(0))
+    assert three.pooled == ()

@@ -12,8 +12,16 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.adjudication.basis import Matrix, ReadBasis, included_reads, matrix
+from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, matrix
 from vpack_pipeline.core.adjudication.basis import read_basis as basis_of
+from vpack_pipeline.core.adjudication.coefficients import (
+    STATISTICS,
+    Panel,
+    coefficients,
+    cut_stratum,
+    positive_reads,
+    resampled,
+)
 from vpack_pipeline.core.adjudication.evidence import (
     INDETERMINATE,
     NEGATIVE,
@@ -21,26 +29,14 @@ from vpack_pipeline.core.adjudication.evidence import (
     POSITIVE,
     first_of_reader,
 )
+from vpack_pipeline.core.adjudication.pairs import put_pairs
 from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, Floor
-from vpack_pipeline.stats import agreement as coefficients
-from vpack_pipeline.stats.agreement.bootstrap import Bounds
-from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
-
-STATISTICS: Final = (
-    "percent_agreement",
-    "positive_agreement",
-    "negative_agreement",
-    "fleiss_kappa",
-    "gwet_ac1",
-    "krippendorff_alpha",
-    "krippendorff_alpha_nominal",
-)
-"""What a floor may name."""
+from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Floor
+from vpack_pipeline.stats import agreement as stats
+from vpack_pipeline.stats.estimate import Estimate, FloatArray
 
 _CUT: Final = {NEGATIVE: 0.0, INDETERMINATE: 1.0, POSITIVE: 2.0}
-_BINARY: Final = (0.0, 1.0)
 
 
 def agreement(
@@ -51,6 +47,7 @@ def agreement(
     findings: tuple[Finding, ...],
     adjudication: Adjudication,
     evaluation: Evaluation,
+    disclosure: Disclosure,
 ) -> pl.DataFrame:
     """Measure agreement of independent reads, and count the paths by which labels came.
 
@@ -58,7 +55,7 @@ def agreement(
     non-diagnostic reads do not enter. Percent agreement, kappa, AC1 and the nominal alpha are on
     the cut classes (negative, positive, and indeterminate where the protocol has one); positive
     and negative agreement are of that class against the rest; ``krippendorff_alpha`` is ordinal, on
-    the ratings as given.
+    the ratings as given, and so are AC2, the interval alpha and the ICC, on their values.
 
     Parameters
     ----------
@@ -66,22 +63,30 @@ def agreement(
     included : eligibility/included
     reference_standard : one row per case × finding
     evaluation : gives seed, replicates and the interval's level
+    disclosure : its smallest cell is the fewest cases of a pair that enters the range of pairs
 
     Returns
     -------
-    figures by finding, stratum (``all``: included cases) and metric; intervals by resampling
-    patients. ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the
-    verdict in ``reason``.
+    figures by finding, stratum and metric; intervals by resampling patients, of pairs analytic.
+    Strata: ``all`` included cases; ``cut=`` each value from which a rating could count as positive;
+    ``pair=`` two readers; ``without=`` a reader left out.
+    ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the verdict
+    in ``reason``.
     """
     figures = Figures(["finding", "stratum"])
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
     for finding in findings:
         basis = basis_of(known, finding.name)
-        found = _coefficients(basis, finding, evaluation)
-        for name, estimate in found.items():
-            figures.give(name, estimate, finding=finding.name, stratum="all")
-        _put_floor(figures, found, adjudication.floor, finding.name)
+        panel = Panel.of(basis, finding)
+        found = coefficients(panel, evaluation)
+        for stratum, estimates in found.items():
+            for name, estimate in estimates.items():
+                figures.give(name, estimate, finding=finding.name, stratum=stratum)
+        for stratum in ("all", *map(cut_stratum, panel.cuts)):
+            _put_positive_share(figures, panel, stratum)
+        put_pairs(figures, panel, disclosure.smallest_cell, evaluation.interval.level)
+        _put_floor(figures, found["all"], adjudication.floor, finding.name)
         of_finding = known.filter(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")
         )
@@ -91,80 +96,13 @@ def agreement(
     return figures.frame()
 
 
-def _coefficients(
-    basis: ReadBasis, finding: Finding, evaluation: Evaluation
-) -> dict[str, Estimate]:
-    first = first_of_reader(basis.reads)
-    level = evaluation.interval.level
-    cut = matrix(first, pl.col("class").replace_strict(_CUT, default=None, return_dtype=pl.Float64))
-    rated = matrix(first, pl.col("rating"))
-    classes = sorted(_CUT.values() if finding.indeterminate else {_CUT[NEGATIVE], _CUT[POSITIVE]})
-    scale = [c.value for c in finding.categories]
-    if not (np.count_nonzero(~np.isnan(cut.ratings), axis=1) >= 2).any():
-        nothing = undefined("no case has two diagnostic reads", method=basis.name, n=0)
-        return dict.fromkeys(STATISTICS, nothing)
-    positive, negative = (_against_rest(cut, kind) for kind in (POSITIVE, NEGATIVE))
-    found = {
-        "percent_agreement": coefficients.percent_agreement(cut.ratings, classes, level=level),
-        "positive_agreement": coefficients.specific_agreement(positive.ratings, level)[0],
-        "negative_agreement": replace(
-            coefficients.specific_agreement(negative.ratings, level)[0], method="negative agreement"
-        ),
-        "fleiss_kappa": coefficients.fleiss_kappa(cut.ratings, classes, level=level),
-        "gwet_ac1": coefficients.gwet_ac(cut.ratings, classes, level=level),
-        "krippendorff_alpha": coefficients.krippendorff_alpha(
-            rated.ratings, scale, level_of_measurement="ordinal", level=level
-        ),
-        "krippendorff_alpha_nominal": coefficients.krippendorff_alpha(
-            cut.ratings, classes, level=level
-        ),
-    }
-    on_cut = _bounds(cut, classes, evaluation, finding.name)
-    bounds = {name: on_cut[name] for name in ("percent_agreement", "fleiss_kappa", "gwet_ac1")}
-    bounds["krippendorff_alpha_nominal"] = on_cut["krippendorff_alpha"]
-    for name, sides in (("positive_agreement", positive), ("negative_agreement", negative)):
-        bounds[name] = _bounds(sides, _BINARY, evaluation, finding.name)["positive_agreement"]
-    bounds["krippendorff_alpha"] = _bounds(rated, scale, evaluation, finding.name, "ordinal")[
-        "krippendorff_alpha"
-    ]
-    return {name: _resampled(e, bounds[name], basis.name) for name, e in found.items()}
-
-
-def _against_rest(cut: Matrix, kind: str) -> Matrix:
-    is_kind = np.where(np.isnan(cut.ratings), np.nan, cut.ratings == _CUT[kind])
-    return Matrix(np.asarray(is_kind, dtype=np.float64), cut.patient)
-
-
-def _bounds(
-    units: Matrix,
-    categories: list[float] | tuple[float, ...],
-    evaluation: Evaluation,
-    finding: str,
-    measured: str = "nominal",
-) -> dict[str, Bounds]:
-    return coefficients.agreement_bootstrap(
-        units.ratings,
-        categories,
-        units.patient,
-        evaluation.replicates,
-        # One stream a finding: all coefficients see the same patients drawn.
-        np.random.default_rng([evaluation.seed, *f"agreement/{finding}".encode()]),
-        level_of_measurement=measured,
-        level=evaluation.interval.level,
+def _put_positive_share(figures: Figures, panel: Panel, stratum: str) -> None:
+    """What chance agreement rests on: how many of the ratings are positive."""
+    positives, reads = positive_reads(panel, stratum)
+    keys = {"finding": panel.finding.name, "stratum": stratum}
+    _put_share(
+        figures, "positive_read_share", positives, reads, "no diagnostic read was made", **keys
     )
-
-
-def _resampled(estimate: Estimate, bounds: Bounds, basis: str) -> Estimate:
-    """Put the patient-bootstrap interval in place of the one that takes units as independent."""
-    method = f"{estimate.method}; patient bootstrap; {basis}"
-    # Specific agreement counts ratings as events, several to a unit; n counts units.
-    estimate = replace(estimate, events=None)
-    if estimate.lower is None:
-        return replace(estimate, method=method)
-    if bounds[0] is None:
-        reason = "most bootstrap replicates are undefined: no interval"
-        return replace(estimate, lower=None, upper=None, method=method, reason=reason)
-    return replace(estimate, lower=bounds[0], upper=bounds[1], method=method)
 
 
 def _put_floor(
@@ -239,10 +177,18 @@ def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: E
     again = matrix(basis.reads.join(repeated, on=unit, how="semi"), code, unit)
     categories = sorted(_CUT.values())
     level = evaluation.interval.level
-    estimate = coefficients.percent_agreement(again.ratings, categories, level=level)
+    estimate = stats.percent_agreement(again.ratings, categories, level=level)
     if estimate.value is not None:
-        bounds = _bounds(again, categories, evaluation, finding)["percent_agreement"]
-        estimate = _resampled(estimate, bounds, "a reader with themselves")
+        bounds = stats.agreement_bootstrap(
+            again.ratings,
+            categories,
+            again.patient,
+            evaluation.replicates,
+            np.random.default_rng([evaluation.seed, *f"agreement/{finding}".encode()]),
+            level=level,
+            interval="bca",
+        )["percent_agreement"]
+        estimate = resampled(estimate, bounds, "a reader with themselves")
     figures.give("repeat_agreement", estimate, **keys)
 
 

@@ -133,6 +133,47 @@ def matrix(reads: pl.DataFrame, value: pl.Expr, units: Sequence[str] = ("case_id
     return Matrix(ratings, np.asarray(patients.to_list(), dtype=np.str_))
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderMatrix:
+    """Ratings of shape (cases, readers), nan = none, with the names of both and each patient.
+
+    Readers stand in the order of their pseudonyms and cases in theirs, whatever the order of rows.
+    """
+
+    ratings: FloatArray
+    cases: pl.Series
+    patient: npt.NDArray[np.str_]
+    readers: tuple[str, ...]
+
+
+def reader_matrix(first: pl.DataFrame, value: pl.Expr) -> ReaderMatrix:
+    """Lay out one finding's reads with a column for each reader: for what asks who read.
+
+    Parameters
+    ----------
+    first : one read per case and reader, with ``patient_id``
+    value : what is rated, a number; where it is null the read is left out
+
+    Returns
+    -------
+    only cases and readers with a value
+    """
+    kept = (
+        first.select("case_id", "patient_id", "reader_id", value.cast(pl.Float64).alias("value"))
+        .drop_nulls("value")
+        .sort("case_id", "reader_id")
+    )
+    units = kept.unique("case_id", keep="first", maintain_order=True)
+    readers = kept["reader_id"].unique().sort()
+    column = dict(zip(readers, range(len(readers)), strict=True))
+    ratings = np.full((units.height, len(readers)), np.nan)
+    rows = kept["case_id"].rle_id().to_numpy()
+    columns = [column[reader] for reader in kept["reader_id"]]
+    ratings[rows, columns] = kept["value"].to_numpy()
+    patient = np.asarray(units["patient_id"].to_list(), dtype=np.str_)
+    return ReaderMatrix(ratings, units["case_id"], patient, tuple(readers))
+
+
 def against_others(reads: pl.DataFrame) -> pl.DataFrame:
     """Add ``others``: what the other readers of the case say, the read itself left out.
 

@@ -19,6 +19,8 @@ NEGATIVE: Final = "negative"
 INDETERMINATE: Final = "indeterminate"
 NON_DIAGNOSTIC: Final = "non_diagnostic"
 ROLES: Final = ("independent", "tiebreak", "consensus")
+OWN_TIEBREAK: Final = "own_tiebreak"
+"""The role given to a tiebreak read by one of the case's own independent readers."""
 CLASSES: Final = (POSITIVE, NEGATIVE, INDETERMINATE, NON_DIAGNOSTIC)
 
 
@@ -91,31 +93,47 @@ def evidence(
     -------
     one row per case in force × finding, sorted so: ``patient_id``, ``index_date``; a count of each
     role and class (``independent_positive`` …); ``n_reads``, ``n_readers`` (distinct, of
-    independent and consensus reads); ``median_low`` and ``median_high`` (class of the two middle
-    ratings of the independent reads, alike where their number is odd); the latest ``read_at`` of
-    each role (``independent_at`` …), null where one of them has none; and the columns of
-    :func:`independent_labels`
+    independent and consensus reads); ``n_own_tiebreak``, tiebreak reads by a reader who had an
+    independent read of the case, which count nowhere else; ``median_low`` and ``median_high``
+    (class of the two middle ratings of the independent reads, alike where their number is odd); the
+    latest ``read_at`` of each role (``independent_at`` …), null where one of them has none; and the
+    columns of :func:`independent_labels`
     """
     units = (
         cases.filter("in_force")
         .select("case_id", "patient_id", "index_date")
         .join(pl.DataFrame({"finding": sorted(f.name for f in findings)}), how="cross")
     )
-    voting = first_of_reader(classified(reads, findings).filter(pl.col("purpose") == "reference"))
+    voting = _apart(
+        first_of_reader(classified(reads, findings).filter(pl.col("purpose") == "reference"))
+    )
     counted = voting.group_by(UNIT, maintain_order=True).agg(_aggregates())
     counts = [count_of(role, kind) for role in ROLES for kind in CLASSES]
     return (
         units.join(counted, on=UNIT, how="left")
         .join(independent_labels(cases, reference, adjudication), on=UNIT, how="left")
-        .with_columns(pl.col("n_reads", "n_readers", *counts).fill_null(0).cast(pl.Int64))
+        .with_columns(
+            pl.col("n_reads", "n_readers", "n_own_tiebreak", *counts).fill_null(0).cast(pl.Int64)
+        )
         .sort(UNIT)
+    )
+
+
+def _apart(voting: pl.DataFrame) -> pl.DataFrame:
+    """Set a tiebreak apart whose reader is one of those who differ: it adds no third opinion."""
+    has_own = (pl.col("role") == "independent").any().over([*UNIT, "reader_id"])
+    is_own = (pl.col("role") == "tiebreak") & has_own
+    return voting.with_columns(
+        pl.when(is_own).then(pl.lit(OWN_TIEBREAK)).otherwise("role").alias("role")
     )
 
 
 def _aggregates() -> list[pl.Expr]:
     role, kind, at = pl.col("role"), pl.col("class"), pl.col("read_at")
     found = [pl.len().alias("n_reads")]
-    found.append(pl.col("reader_id").filter(role != "tiebreak").n_unique().alias("n_readers"))
+    is_tiebreak = role.is_in(["tiebreak", OWN_TIEBREAK])
+    found.append(pl.col("reader_id").filter(~is_tiebreak).n_unique().alias("n_readers"))
+    found.append((role == OWN_TIEBREAK).sum().alias("n_own_tiebreak"))
     for r in ROLES:
         found += [((role == r) & (kind == k)).sum().alias(count_of(r, k)) for k in CLASSES]
         times = at.filter((role == r) & (kind != NON_DIAGNOSTIC))

@@ -21,6 +21,7 @@ from vpack_pipeline.core.adjudication.basis import (
     read_basis,
 )
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
+from vpack_pipeline.core.adjudication.latent import put_latent
 from vpack_pipeline.core.adjudication.panel_error import PanelError, panel_error
 from vpack_pipeline.core.adjudication.verified_panel import put_verified, verified_cases
 from vpack_pipeline.core.figures import Figures
@@ -75,7 +76,8 @@ def label_noise(
     by the model of :mod:`panel_error`; the true prevalence is the share of positive majorities
     corrected for that error. Indeterminate and non-diagnostic reads are no votes. No label of the
     reference standard enters these. Under the stratum ``independent_reference`` stands the panel's
-    observed error, on the cases that an independent source settled (:mod:`verified_panel`).
+    observed error, on the cases that an independent source settled (:mod:`verified_panel`); under
+    ``dawid_skene`` what the reads say if readers err independently (:mod:`latent`).
 
     Parameters
     ----------
@@ -85,9 +87,10 @@ def label_noise(
 
     Returns
     -------
-    figures by finding, stratum (``all``, ``error_correlation=ρ`` or ``independent_reference``) and
-    metric. Refused where reads followed sight of peers, or no case has three votes; of the last
-    stratum, where no case has both labels.
+    figures by finding, stratum (``all``, ``error_correlation=ρ``, ``independent_reference`` or
+    ``dawid_skene``) and metric. Refused where reads followed sight of peers, or no case has three
+    votes; of ``independent_reference``, where no case has both labels; of ``dawid_skene``, where
+    fewer than 30 cases have three votes.
     """
     figures = Figures(["finding", "stratum"])
     known = included_reads(reads, included, findings)
@@ -102,8 +105,10 @@ def label_noise(
     )
     for finding in findings:
         put_verified(figures, verified, finding.name, adjudication, evaluation.interval.level)
-        _put_states(figures, standard.filter(pl.col("finding") == finding.name), finding.name)
+        of_finding = standard.filter(pl.col("finding") == finding.name)
+        _put_states(figures, of_finding, finding.name)
         basis = read_basis(known, finding.name)
+        put_latent(figures, basis, of_finding, finding, evaluation)
         votes = _votes(basis)
         refusal = basis.refusal or (None if votes.height else TOO_FEW)
         if refusal is not None:

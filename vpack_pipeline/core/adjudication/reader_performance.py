@@ -23,6 +23,8 @@ from vpack_pipeline.core.adjudication.evidence import (
     first_of_reader,
     independent_labels,
 )
+from vpack_pipeline.core.adjudication.latent import ReaderAccuracy, reader_accuracy
+from vpack_pipeline.core.adjudication.red_flags import DEVELOPER, Flagging, put_flags, with_halves
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
@@ -52,7 +54,9 @@ def reader_performance(
     A reader's first independent read of an included case is held against the majority of two or
     more others (leave one out) and against the independent sources, whether or not these gave the
     case its label. A read that is indeterminate or not diagnostic is counted, and is right about
-    nothing. Where all reads followed sight of peers every such figure is refused.
+    nothing. Where all reads followed sight of peers every such figure is refused. Beside them stand
+    the rates that Dawid and Skene's model gives (:mod:`latent`), and what may speak against the
+    reads (:mod:`red_flags`): change over time, pace, a jump after sight of the index test.
 
     Parameters
     ----------
@@ -71,11 +75,18 @@ def reader_performance(
         how="left",
         maintain_order="left",
     )
-    roster = readers.filter("in_force").select("reader_id", "years_experience", *ROSTER)
+    roster = readers.filter("in_force").select(
+        "reader_id", "years_experience", "in_development", *ROSTER
+    )
     for finding in findings:
         basis = read_basis(known, finding.name)
-        rows = against_others(first_of_reader(basis.reads))
-        group = _Group(finding.name, basis.name, basis.refusal, evaluation.interval.level)
+        rows = with_halves(against_others(first_of_reader(basis.reads)))
+        group = _Group(
+            finding.name,
+            Flagging(basis.name, basis.refusal, evaluation.interval.level),
+            reader_accuracy(basis, finding, evaluation),
+            frozenset(roster.filter("in_development")["reader_id"]),
+        )
         _put(figures, group, ALL_READERS, rows)
         for (name,), own in rows.sort("reader_id").group_by("reader_id", maintain_order=True):
             _put(figures, group, str(name), own)
@@ -86,16 +97,17 @@ def reader_performance(
 @dataclass(frozen=True, slots=True)
 class _Group:
     finding: str
-    note: str
-    refusal: str | None
-    level: float
+    how: Flagging
+    latent: ReaderAccuracy | str
+    developers: frozenset[str]
 
 
 def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> None:
     keys: dict[str, Any] = {"finding": group.finding, "reader_id": reader}
     n_cases = rows["case_id"].n_unique()
-    method = f"count; {group.note}"
-    figures.give("n_reads", rows.height, n=n_cases, method=method, **keys)
+    method = f"count; {group.how.note}"
+    reason = _developed(group, rows)
+    figures.give("n_reads", rows.height, n=n_cases, method=method, reason=reason, **keys)
     for kind in (INDETERMINATE, NON_DIAGNOSTIC):
         count = rows.filter(pl.col("class") == kind).height
         if rows.height:
@@ -107,26 +119,55 @@ def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> No
             figures.refuse(f"share_{kind}", "no read", n=0, events=0, **keys)
     for against in _TARGETS:
         for metric, label in (("sensitivity", POSITIVE), ("specificity", NEGATIVE)):
-            _put_share_right(figures, group, rows, metric, label, against, **keys)
+            _put_share_right(figures, group.how, rows, metric, label, against, **keys)
+    _put_latent(figures, group.latent, reader, rows, **keys)
+    put_flags(figures, group.how, rows, **keys)
+
+
+def _developed(group: _Group, rows: pl.DataFrame) -> str | None:
+    """Say of a reader, or of readers together, that the index test has learnt from them."""
+    readers = set(rows["reader_id"])
+    who = len(readers & group.developers)
+    if not who:
+        return None
+    return DEVELOPER if len(readers) == 1 else f"{who} of {len(readers)} readers {DEVELOPER}"
+
+
+def _put_latent(
+    figures: Figures, latent: ReaderAccuracy | str, reader: str, rows: pl.DataFrame, **keys: Any
+) -> None:
+    metrics = ("sensitivity_dawid_skene", "specificity_dawid_skene")
+    if isinstance(latent, str):
+        for metric in metrics:
+            figures.refuse(metric, latent, **keys)
+        return
+    own = latent.pooled if reader == ALL_READERS else latent.by_reader.get(reader)
+    if own is None:
+        for metric in metrics:
+            figures.refuse(metric, "the reader gave no positive or negative read", n=0, **keys)
+        return
+    n = rows.filter(pl.col("class").is_in([POSITIVE, NEGATIVE])).height
+    for metric, estimate in zip(metrics, own, strict=True):
+        figures.give(metric, replace(estimate, n=n), **keys)
 
 
 def _put_share_right(
     figures: Figures,
-    group: _Group,
+    how: Flagging,
     rows: pl.DataFrame,
     metric: str,
     label: str,
     against: str,
     **keys: Any,
 ) -> None:
-    if group.refusal is not None:
-        figures.refuse(f"{metric}_{against}", group.refusal, **keys)
+    if how.refusal is not None:
+        figures.refuse(f"{metric}_{against}", how.refusal, **keys)
         return
     met = rows.filter(pl.col(_TARGETS[against]) == label)
     right = (met["class"] == label).to_numpy().astype(np.bool_)
-    estimate = clustered_proportion(right, np.asarray(met["patient_id"].to_list()), group.level)
+    estimate = clustered_proportion(right, np.asarray(met["patient_id"].to_list()), how.level)
     caution = _CAUTIONS[against] if met.height else f"no read of a case that is {label} by these"
-    method = f"{estimate.method}; {group.note}"
+    method = f"{estimate.method}; {how.note}"
     figures.give(f"{metric}_{against}", replace(estimate, method=method, reason=caution), **keys)
 
 

@@ -127,7 +127,8 @@ def _panel_state() -> pl.Expr:
 def _unused_tiebreaks() -> pl.Expr:
     reads = pl.sum_horizontal(count_of("tiebreak", kind) for kind in _KINDS)
     is_used = (pl.col("decided_by") == "third_reader").fill_null(value=False)
-    return pl.when(is_used).then(pl.lit(0)).otherwise(reads).cast(pl.Int64)
+    unused = pl.when(is_used).then(pl.lit(0)).otherwise(reads)
+    return (unused + pl.col("n_own_tiebreak")).cast(pl.Int64)
 
 
 def _expected_source(adjudication: Adjudication) -> str:

@@ -118,8 +118,8 @@ def unanimity(adjudication: Adjudication) -> Decision:
 def third_reader(adjudication: Adjudication) -> Decision:
     """Let a further reader decide where independent reads differ; where they concur they decide.
 
-    Needs two independent reads at least. A tiebreak read where the reads concur is not used. Where
-    several tiebreak reads differ, none decides.
+    Needs two independent reads at least, and a tiebreak reader who is none of theirs. A tiebreak
+    read where the reads concur is not used. Where several tiebreak reads differ, none decides.
     """
     first, last = _Votes.of("independent"), _Votes.of("tiebreak")
     agreed = unanimity(adjudication)
@@ -129,6 +129,7 @@ def third_reader(adjudication: Adjudication) -> Decision:
         *_too_few(adjudication, 2),
         (first.concur, agreed.why),
         (_is_spoilt(adjudication, "tiebreak"), _SPOILT),
+        ((last.n == 0) & (pl.col("n_own_tiebreak") > 0), _OWN_TIEBREAK),
         (last.n == 0, "the independent reads differ and there is no tiebreak read"),
         (~last.concur, "tiebreak reads contradict each other"),
         (_is_unsettled(last, adjudication), "the tiebreak read is indeterminate"),
@@ -224,6 +225,9 @@ def _median(adjudication: Adjudication) -> Decision:
     return _panel(decides, label, method, margin, pl.col("independent_at"), why)
 
 
+_OWN_TIEBREAK: Final = (
+    "the independent reads differ and the tiebreak reader had read the case before"
+)
 _SPOILT: Final = "a non-diagnostic read leaves the case undecided"
 
 

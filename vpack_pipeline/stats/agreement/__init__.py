@@ -5,7 +5,7 @@ coefficients side by side: at a low prevalence kappa is small where agreement is
 Cicchetti 1990), and neither is wrong. What does not belong here: adjudication, reader accuracy.
 """
 
-from vpack_pipeline.stats.agreement.bootstrap import agreement_bootstrap
+from vpack_pipeline.stats.agreement.bootstrap import View, agreement_bootstrap, agreement_views
 from vpack_pipeline.stats.agreement.coefficients import (
     brennan_prediger,
     fleiss_kappa,
@@ -21,7 +21,9 @@ from vpack_pipeline.stats.agreement.pair_tables import pairwise_kappa_bootstrap,
 from vpack_pipeline.stats.agreement.pairs import cohen_kappa
 
 __all__ = [
+    "View",
     "agreement_bootstrap",
+    "agreement_views",
     "agreement_weights",
     "brennan_prediger",
     "cohen_kappa",

@@ -1,12 +1,15 @@
 """Bootstrap intervals of agreement by patient, all coefficients in one pass.
 
 Every coefficient is a function of sums over units, so that a replicate is one product of patient
-counts and per-patient sums, and no unit is copied. What does not belong here: point estimates.
+counts and per-patient sums, and no unit is copied. Patients with equal sums are one pattern: few
+readers and categories make few patterns, and the cost is theirs. What does not belong here: point
+estimates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +17,9 @@ import numpy.typing as npt
 from vpack_pipeline.stats.agreement import icc
 from vpack_pipeline.stats.agreement.coefficients import unit_agreement
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
-from vpack_pipeline.stats.agreement.krippendorff import alpha, distances
+from vpack_pipeline.stats.agreement.krippendorff import alphas, distances
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.resampling import (
-    WeightArray,
     bca_interval,
     patient_codes,
     patient_weights,
@@ -27,6 +29,20 @@ from vpack_pipeline.stats.resampling import (
 Bounds = tuple[float | None, float | None]
 Totals = dict[str, FloatArray]
 _INTERVALS = ("percentile", "bca")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Ratings of the same units seen one way: cut here or there, a reader left out.
+
+    ``ratings`` (units, readers), nan = no rating; ``level_of_measurement`` is that of alpha;
+    ``also`` names further coefficients, see ``agreement_bootstrap``.
+    """
+
+    ratings: FloatArray
+    categories: Sequence[float]
+    level_of_measurement: str = "nominal"
+    also: Sequence[str] = ()
 
 
 def agreement_bootstrap(
@@ -66,40 +82,159 @@ def agreement_bootstrap(
     ValueError
         A name in ``also`` or ``interval`` is unknown, or patients and units differ in number.
     """
+    view = View(ratings, categories, level_of_measurement, also)
+    found = agreement_views(
+        {"only": view}, cluster, replicates, rng, level=level, interval=interval
+    )
+    return found["only"]
+
+
+def agreement_views(
+    views: Mapping[str, View],
+    cluster: npt.NDArray[np.generic],
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    interval: str = "percentile",
+) -> dict[str, dict[str, Bounds]]:
+    """Intervals of several views of the same units, on the same patients drawn.
+
+    Parameters and errors as of ``agreement_bootstrap``.
+
+    Returns
+    -------
+    by view, what ``agreement_bootstrap`` gives of it
+    """
     if interval not in _INTERVALS:
         raise ValueError(f"interval is one of {', '.join(_INTERVALS)}")
-    if unknown := set(also) - set(_FURTHER):
-        raise ValueError(f"also knows {', '.join(_FURTHER)}; not {len(unknown)} of those asked")
-    counts = rating_counts(ratings, categories)
     codes, n_patients = patient_codes(cluster)
-    if codes.size != len(counts):
-        raise ValueError("one patient code is needed for each unit")
-    distances(np.zeros(len(categories)), categories, level_of_measurement)
-    further = {name: _FURTHER[name](ratings, categories, counts) for name in also}
-    groups = [_unit_sums(counts), *(blocks for blocks, _ in further.values())]
-    sums = [_patient_sums(blocks, codes, n_patients) for blocks in groups]
-    statistics = _STATISTICS | {name: statistic for name, (_, statistic) in further.items()}
-    if len(categories) != 2:
-        del statistics["positive_agreement"], statistics["negative_agreement"]
+    known = {name: _Resampled.of(view, codes, n_patients) for name, view in views.items()}
+    # Patients who are of one pattern in every view are one kind, and are counted once a draw.
+    of_view = [patterns.of_patient for view in known.values() for patterns in view.patterns]
+    kinds, of_patient = np.unique(np.column_stack(of_view), axis=0, return_inverse=True)
+    of_patient = of_patient.reshape(-1)
+    columns = iter(kinds.T)
+    places = {name: [next(columns) for _ in view.patterns] for name, view in known.items()}
+    rows: dict[str, list[list[FloatArray]]] = {name: [] for name in known}
+    for weights in patient_weights(n_patients, replicates, rng):
+        counts = [np.bincount(of_patient, w, len(kinds)) for w in weights]
+        drawn = np.asarray(counts, dtype=np.float64)
+        for name, view in known.items():
+            rows[name].append(view.drawn(drawn, places[name]))
+    found = {}
+    for name, view in known.items():
+        joined = [np.concatenate(parts) for parts in zip(*rows[name], strict=True)]
+        found[name] = view.intervals(view.evaluated(joined), level, interval)
+    return found
 
-    def evaluated(rows: list[FloatArray]) -> dict[str, FloatArray]:
-        totals = _named(groups, rows)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = {name: statistic(totals) for name, statistic in statistics.items()}
-        return values | {"krippendorff_alpha": _alpha(totals, categories, level_of_measurement)}
 
-    values = evaluated(_drawn(sums, patient_weights(n_patients, replicates, rng)))
-    if interval == "percentile":
-        found = {name: percentile_interval(v, level) for name, v in values.items()}
-    else:
-        whole = [own.sum(axis=0, keepdims=True) for own in sums]
-        point = evaluated(whole)
-        left_out = evaluated([all_ - own for all_, own in zip(whole, sums, strict=True)])
-        found = {
-            name: bca_interval(v, float(point[name][0]), left_out[name], level)
-            for name, v in values.items()
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Distinct rows of one group's patient sums (K, columns), and the row of each patient (P,)."""
+
+    rows: FloatArray
+    of_patient: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(
+        cls, blocks: dict[str, FloatArray], codes: npt.NDArray[np.intp], n_patients: int
+    ) -> _Patterns:
+        sums = np.zeros((n_patients, sum(block.shape[1] for block in blocks.values())))
+        np.add.at(sums, codes, np.hstack(list(blocks.values())))
+        rows, of_patient = np.unique(sums, axis=0, return_inverse=True)
+        return cls(rows, of_patient.reshape(-1))
+
+    def drawn(self, weights: FloatArray, of_kind: npt.NDArray[np.intp]) -> FloatArray:
+        """Sums (B, columns) over patients drawn, whose kinds are of these rows."""
+        counts = np.stack([np.bincount(of_kind, w, len(self.rows)) for w in weights])
+        totals: FloatArray = counts @ self.rows
+        return totals
+
+    def whole(self) -> FloatArray:
+        counts = np.bincount(self.of_patient, minlength=len(self.rows))
+        totals: FloatArray = counts.astype(np.float64)[None, :] @ self.rows
+        return totals
+
+
+@dataclass(frozen=True, slots=True)
+class _Resampled:
+    """A view's sums by patient, in groups of blocks of columns, and what is made of them."""
+
+    view: View
+    widths: list[dict[str, int]]
+    patterns: list[_Patterns]
+    statistics: dict[str, Callable[[Totals], FloatArray]]
+
+    @classmethod
+    def of(cls, view: View, codes: npt.NDArray[np.intp], n_patients: int) -> _Resampled:
+        if unknown := set(view.also) - set(_FURTHER):
+            raise ValueError(f"also knows {', '.join(_FURTHER)}; not {len(unknown)} of those asked")
+        counts = rating_counts(view.ratings, view.categories)
+        if codes.size != len(counts):
+            raise ValueError("one patient code is needed for each unit")
+        distances(np.zeros(len(view.categories)), view.categories, view.level_of_measurement)
+        further = {
+            name: _FURTHER[name](view.ratings, view.categories, counts) for name in view.also
         }
-    return {name: (i.lower, i.upper) for name, i in found.items()}
+        # Groups of their own, so that further coefficients leave the rounding of the others alone.
+        groups = [_unit_sums(counts), *(blocks for blocks, _ in further.values())]
+        statistics = _STATISTICS | {name: statistic for name, (_, statistic) in further.items()}
+        if len(view.categories) != 2:
+            del statistics["positive_agreement"], statistics["negative_agreement"]
+        return cls(
+            view,
+            [{name: block.shape[1] for name, block in blocks.items()} for blocks in groups],
+            [_Patterns.of(blocks, codes, n_patients) for blocks in groups],
+            statistics,
+        )
+
+    def drawn(
+        self, weights: FloatArray, places: Sequence[npt.NDArray[np.intp]]
+    ) -> list[FloatArray]:
+        return [p.drawn(weights, of_kind) for p, of_kind in zip(self.patterns, places, strict=True)]
+
+    def evaluated(self, rows: list[FloatArray]) -> dict[str, FloatArray]:
+        """Every coefficient of each row of sums."""
+        totals = self._named(rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = {name: statistic(totals) for name, statistic in self.statistics.items()}
+        met, apart = totals["totals"], totals["coincidences"]
+        alpha = alphas(met, apart, self.view.categories, self.view.level_of_measurement)
+        return values | {"krippendorff_alpha": alpha}
+
+    def intervals(
+        self, values: dict[str, FloatArray], level: float, interval: str
+    ) -> dict[str, Bounds]:
+        if interval == "percentile":
+            found = {name: percentile_interval(v, level) for name, v in values.items()}
+        else:
+            whole = [patterns.whole() for patterns in self.patterns]
+            point = self.evaluated(whole)
+            left_out = self._left_out(whole)
+            found = {
+                name: bca_interval(v, float(point[name][0]), left_out[name], level)
+                for name, v in values.items()
+            }
+        return {name: (i.lower, i.upper) for name, i in found.items()}
+
+    def _left_out(self, whole: list[FloatArray]) -> dict[str, FloatArray]:
+        """Every coefficient without each patient: (P,), one evaluation a kind of patient."""
+        of_patient = np.column_stack([patterns.of_patient for patterns in self.patterns])
+        kinds, places = np.unique(of_patient, axis=0, return_inverse=True)
+        rows = [
+            total - patterns.rows[kind]
+            for total, patterns, kind in zip(whole, self.patterns, kinds.T, strict=True)
+        ]
+        return {name: v[places.reshape(-1)] for name, v in self.evaluated(rows).items()}
+
+    def _named(self, rows: list[FloatArray]) -> Totals:
+        """Cut rows of sums into the blocks of columns that they were made of."""
+        totals: Totals = {}
+        for widths, row in zip(self.widths, rows, strict=True):
+            edges = np.cumsum(list(widths.values()))[:-1]
+            totals |= dict(zip(widths, np.split(row, edges, axis=1), strict=True))
+        return totals
 
 
 def _unit_sums(counts: FloatArray) -> dict[str, FloatArray]:
@@ -120,34 +255,6 @@ def _unit_sums(counts: FloatArray) -> dict[str, FloatArray]:
         "totals": counts * paired,
         "coincidences": pairs.reshape(len(counts), -1) / others,
     }
-
-
-def _patient_sums(
-    blocks: dict[str, FloatArray], codes: npt.NDArray[np.intp], n_patients: int
-) -> FloatArray:
-    sums = np.zeros((n_patients, sum(block.shape[1] for block in blocks.values())))
-    np.add.at(sums, codes, np.hstack(list(blocks.values())))
-    return sums
-
-
-def _drawn(sums: list[FloatArray], draws: Iterator[WeightArray]) -> list[FloatArray]:
-    """Sums over the patients drawn: (B, columns) of each group."""
-    rows: list[list[FloatArray]] = [[] for _ in sums]
-    for weights in draws:
-        drawn = weights.astype(np.float64)
-        for found, own in zip(rows, sums, strict=True):
-            # Products of their own: a wider matrix would change the rounding of the other sums.
-            found.append(drawn @ own)
-    return [np.concatenate(found) for found in rows]
-
-
-def _named(groups: list[dict[str, FloatArray]], rows: list[FloatArray]) -> Totals:
-    """Cut rows of sums into the blocks of columns that they were made of."""
-    totals: Totals = {}
-    for blocks, row in zip(groups, rows, strict=True):
-        edges = np.cumsum([block.shape[1] for block in blocks.values()])[:-1]
-        totals |= dict(zip(blocks, np.split(row, edges, axis=1), strict=True))
-    return totals
 
 
 def _percent(totals: Totals) -> FloatArray:
@@ -174,15 +281,6 @@ def _corrected(observed: FloatArray, chance: FloatArray) -> FloatArray:
 
 def _specific(column: int) -> Callable[[Totals], FloatArray]:
     return lambda totals: totals["same"][:, column] / totals["met"][:, column]
-
-
-def _alpha(totals: Totals, categories: Sequence[float], level_of_measurement: str) -> FloatArray:
-    q = len(categories)
-    values = np.empty(len(totals["totals"]))
-    for b, (marginal, row) in enumerate(zip(totals["totals"], totals["coincidences"], strict=True)):
-        distance = distances(marginal, categories, level_of_measurement)
-        values[b] = alpha(float((row.reshape(q, q) * distance).sum()), marginal, distance)
-    return values
 
 
 _STATISTICS: dict[str, Callable[[Totals], FloatArray]] = {

@@ -68,6 +68,33 @@ def alpha(observed: float, totals: FloatArray, distance: FloatArray) -> float:
     return 1 - observed * (float(totals.sum()) - 1) / expected if expected > 0 else float("nan")
 
 
+def alphas(
+    totals: FloatArray,
+    coincidences: FloatArray,
+    categories: Sequence[float],
+    level_of_measurement: str,
+) -> FloatArray:
+    """``alpha`` of B sets of units at once, each with distances of its own.
+
+    Parameters
+    ----------
+    totals : (B, q) ratings in each category, of units with two or more
+    coincidences : (B, q × q) pairs of ratings of a unit, each unit's over its raters less one
+    """
+    q = len(categories)
+    if level_of_measurement == "ordinal":
+        values = np.cumsum(totals, axis=1) - totals / 2
+        distance = (values[:, :, None] - values[:, None, :]) ** 2
+    else:
+        distance = distances(totals, categories, level_of_measurement)[None]
+    observed = (coincidences.reshape(-1, q, q) * distance).sum(axis=(1, 2))
+    expected = (totals[:, :, None] * distance * totals[:, None, :]).sum(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = observed * (totals.sum(axis=1) - 1) / expected
+    found: FloatArray = np.where(expected > 0, 1 - ratio, np.nan)
+    return found
+
+
 def unit_disagreement(counts: FloatArray, distance: FloatArray) -> FloatArray:
     """Each unit's share of the observed disagreement; 0 where it has fewer than two ratings."""
     others = counts.sum(axis=1) - 1

@@ -5,6 +5,7 @@ belong here: discrimination over all thresholds (``roc``), agreement between rea
 """
 
 from vpack_pipeline.stats.proportions.comparisons import (
+    clustered_difference,
     farrington_manning,
     mcnemar,
     newcombe_difference,
@@ -20,6 +21,7 @@ from vpack_pipeline.stats.proportions.intervals import (
 
 __all__ = [
     "clopper_pearson",
+    "clustered_difference",
     "clustered_proportion",
     "diagnostic_table",
     "farrington_manning",

@@ -134,7 +134,9 @@ def readers(g: Ground) -> Judged:
 
 def variability(g: Ground) -> Judged:
     """Whether agreement is given, within readers too."""
-    return g.all_or_some("adjudication/agreement", "refused for some statistics, with the reason")
+    missing = "refused for some statistics, with the reason"
+    # Pairs, cuts and reduced panels say in parts what the whole panel's figures say.
+    return g.all_or_some("adjudication/agreement", missing, stratum="all")
 
 
 def partition(g: Ground) -> Judged:

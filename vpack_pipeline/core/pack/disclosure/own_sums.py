@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from vpack_pipeline.core.pack.disclosure.protect import DEAR, Variable
@@ -166,6 +167,22 @@ def _parted(over: str, whole: str) -> Relation:
     return relation
 
 
+def _readers(system: System, rows: Sequence[Row]) -> None:
+    """Readers make up all readers; and the same reads stand by label of the others and by half."""
+    _parted("reader_id", "all")(system, rows)
+    at = {(str(r["finding"]), str(r["reader_id"]), str(r["metric"])): i for i, r in enumerate(rows)}
+    for finding, reader in sorted({key[:2] for key in at}):
+        for column in ("n", "events"):
+            for one, other in _READER_SUMS:
+                places = [
+                    (sign, (at.get((finding, reader, metric), -1), column))
+                    for sign, metrics in ((1, one), (-1, other))
+                    for metric in metrics
+                ]
+                if all(cell in system.cells for _, cell in places):
+                    system.add([(sign, system.cells[cell]) for sign, cell in places])
+
+
 def _statuses(system: System, rows: Sequence[Row]) -> None:
     """Every case has one status of inference."""
     groups: dict[tuple[str, ...], dict[str, Cell]] = {}
@@ -192,6 +209,32 @@ def _paths(system: System, rows: Sequence[Row]) -> None:
             system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
             groups.setdefault(group, []).append((i, "events"))
     totals(system, groups.values())
+
+
+def _agreement(system: System, rows: Sequence[Row]) -> None:
+    """Paths part the cases; and panels that differ by a reader or a cut may differ by few."""
+    _paths(system, rows)
+    cases: dict[str, set[Variable]] = {}
+    positives: dict[str, dict[str, Variable]] = {}
+    for i, row in enumerate(rows):
+        finding, metric, stratum = (str(row[k]) for k in ("finding", "metric", "stratum"))
+        if metric == "positive_read_share" and row["events"] is not None:
+            variable: Variable = (finding, "positive_reads", int(row["events"]))
+            system.bind((i, "events"), variable, int(row["events"]))
+            positives.setdefault(finding, {})[stratum] = variable
+        elif metric in _OF_PANELS and row["n"] is not None:
+            # Panels of as many cases may be of the same: one is not shown where another is hidden.
+            variable = (finding, "rated", int(row["n"]))
+            system.bind((i, "n"), variable, int(row["n"]))
+            cases.setdefault(finding, set()).add(variable)
+    for same in cases.values():
+        whole, *others = sorted(same, key=lambda v: -system.values[v])
+        for other in others:
+            _difference(system, whole, other)
+    for by_cut in positives.values():
+        ordered = sorted(set(by_cut.values()), key=lambda v: -system.values[v])
+        for more, fewer in pairwise(ordered):
+            _difference(system, more, fewer)
 
 
 def _verified_panel(system: System, rows: Sequence[Row]) -> None:
@@ -268,6 +311,19 @@ def _is_part(row: Row, of: Row) -> bool:
 
 _OF_ENGINES: Final = ("n_walker", "n_pydicom", "n_dicomweb", "n_unread")
 DELIVERED, CONFLICT = "DELIVERED", "DUP_SOP_CONFLICT"
+_OF_PANELS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha", "percent_agreement")
+"""Statistics whose ``n`` are the cases that a whole, a reduced or a paired panel rated."""
+_READER_SUMS: Final = (
+    (
+        ("sensitivity_leave_one_out", "specificity_leave_one_out"),
+        ("agreement_with_others_first_half", "agreement_with_others_second_half"),
+    ),
+    (
+        ("agreement_with_others_first_half", "agreement_with_others_second_half"),
+        ("agreement_with_others_change",),
+    ),
+)
+"""Metrics whose counts come to the same: reads that others can be held against."""
 _PANEL_ROLES: Final = {
     "panel_error": ("mature", "wrong"),
     "panel_sensitivity": ("positives", "tp"),
@@ -298,9 +354,9 @@ BARS: Final[Mapping[str, tuple[str, ...]]] = {
 small one away."""
 
 RELATIONS: Final[Mapping[str, Relation]] = {
-    "adjudication/agreement": _paths,
+    "adjudication/agreement": _agreement,
     "adjudication/label_noise": _verified_panel,
-    "adjudication/reader_performance": _parted("reader_id", "all"),
+    "adjudication/reader_performance": _readers,
     "evaluation/error_attribution": _parted("panel_state", "all"),
     "evaluation/failures": _statuses,
     "evaluation/transport": _transport,

@@ -16,6 +16,9 @@ from vpack_pipeline.core.pack.disclosure.own_sums import OWN_VARIABLES, RELATION
 from vpack_pipeline.core.pack.disclosure.protect import Variable
 from vpack_pipeline.core.pack.disclosure.system import Cell, Row, System, bind_figures, totals
 
+_OVERLAPPING = ("cut", "pair", "without")
+"""Strata of agreement that hold the same cases over and over: they make up no whole."""
+
 
 def build(
     frame: pl.DataFrame, counts: Sequence[str], asset: str, keys: Sequence[str], smallest_cell: int
@@ -66,7 +69,8 @@ def _strata(system: System, rows: Sequence[Row], keys: Sequence[str]) -> None:
     for i, row in enumerate(rows):
         variable, _, level = str(row.get("stratum", "")).partition("=")
         for column in ("n", "events"):
-            if level not in ("", "*") and (i, column) in system.cells:
+            is_part = level not in ("", "*") and variable not in _OVERLAPPING
+            if is_part and (i, column) in system.cells:
                 group = (variable, column, *(str(row[k]) for k in keys))
                 parts.setdefault(group, []).append((i, column))
     totals(system, parts.values())

@@ -1,0 +1,320 @@
+"""Agreement of a panel as a whole: every coefficient, at every cut, and without each reader.
+
+All of one finding see the same patients drawn. What does not belong here: two readers against one
+another (``pairs``), counts and paths (``agreement``), how a coefficient is computed
+(``stats.agreement``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.adjudication.basis import ReadBasis, ReaderMatrix, reader_matrix
+from vpack_pipeline.core.adjudication.evidence import NON_DIAGNOSTIC, first_of_reader
+from vpack_pipeline.protocol import Evaluation, Finding
+from vpack_pipeline.stats import agreement as stats
+from vpack_pipeline.stats.agreement.bootstrap import Bounds
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+
+CUT_STATISTICS: Final = (
+    "percent_agreement",
+    "positive_agreement",
+    "negative_agreement",
+    "fleiss_kappa",
+    "gwet_ac1",
+)
+"""What is given at each possible cut of a scale."""
+REDUCED_STATISTICS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha")
+"""What is given without each reader."""
+ORDERED_STATISTICS: Final = ("gwet_ac2_quadratic", "krippendorff_alpha_interval", "icc")
+"""What asks for a scale of more than two categories."""
+STATISTICS: Final = (
+    *CUT_STATISTICS,
+    "krippendorff_alpha",
+    "krippendorff_alpha_nominal",
+    *ORDERED_STATISTICS,
+)
+"""What is given of the panel as it is, and what a floor may name."""
+
+MOST_READERS: Final = 15
+"""Readers up to which pairs, and the panel without each, are listed one by one."""
+PARTING: Final = 0.2
+"""Where kappa lies further than this below AC1, the reason says what parts them."""
+TWO_CATEGORIES: Final = "the scale has two categories: there is no distance between ratings"
+NO_PAIR: Final = "no case has two diagnostic reads"
+
+_NEGATIVE, _INDETERMINATE, _POSITIVE = 0.0, 1.0, 2.0
+_BINARY: Final = (0.0, 1.0)
+Found = dict[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Each reader's first diagnostic read of each case: as rated, and cut to classes.
+
+    ``rated`` and ``cut`` have the shape (cases, readers), nan = none.
+    """
+
+    finding: Finding
+    basis: ReadBasis
+    matrix: ReaderMatrix
+
+    @classmethod
+    def of(cls, basis: ReadBasis, finding: Finding) -> Panel:
+        """Lay out the reads of a basis."""
+        diagnostic = first_of_reader(basis.reads).filter(pl.col("class") != NON_DIAGNOSTIC)
+        return cls(finding, basis, reader_matrix(diagnostic, pl.col("rating")))
+
+    @property
+    def rated(self) -> FloatArray:
+        """Ratings as given."""
+        return self.matrix.ratings
+
+    @property
+    def cut(self) -> FloatArray:
+        """Negative 0, indeterminate 1, positive 2."""
+        rated = self.rated
+        classes = np.where(rated >= self.finding.positive_from, _POSITIVE, _NEGATIVE)
+        classes[np.isin(rated, self.finding.indeterminate)] = _INDETERMINATE
+        return np.asarray(np.where(np.isnan(rated), np.nan, classes), dtype=np.float64)
+
+    @property
+    def classes(self) -> tuple[float, ...]:
+        """The classes that the protocol has."""
+        if self.finding.indeterminate:
+            return _NEGATIVE, _INDETERMINATE, _POSITIVE
+        return _NEGATIVE, _POSITIVE
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """The values that a rating may take, rising."""
+        return tuple(c.value for c in self.finding.categories)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether ratings can lie further apart or less far."""
+        return len(self.scale) > 2
+
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """Where else the scale might have been cut; none where it can be cut in one place only."""
+        return self.scale[1:] if self.is_ordered else ()
+
+    @property
+    def has_pair(self) -> bool:
+        """Whether any case has two ratings."""
+        return bool((np.count_nonzero(~np.isnan(self.rated), axis=1) >= 2).any())
+
+
+def cut_stratum(value: float) -> str:
+    """Name the stratum in which a rating of this value or above is positive."""
+    return f"cut={value:g}"
+
+
+def without_stratum(reader: str) -> str:
+    """Name the stratum that leaves a reader out."""
+    return f"without={reader}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A statistic of one view: its point estimate, and its name among the view's bounds."""
+
+    view: str
+    name: str
+    estimate: Callable[[], Estimate]
+
+
+def coefficients(panel: Panel, evaluation: Evaluation) -> dict[str, Found]:
+    """Give every coefficient of the panel, by stratum.
+
+    Returns
+    -------
+    stratum → statistic → estimate, for ``all``, each ``cut=`` and, of up to ``MOST_READERS``
+    readers, each ``without=``; BCa intervals by patient. Every statistic of a stratum is there, if
+    undefined with its reason.
+    """
+    asked: dict[str, dict[str, _Asked]] = {}
+    views: dict[str, stats.View] = {}
+    level = evaluation.interval.level
+    for stratum, (own, names) in _strata(panel, level):
+        asked[stratum] = names
+        views |= {f"{stratum}/{name}": view for name, view in own.items()}
+    if not panel.has_pair:
+        return {s: {name: _nothing(panel) for name in _statistics(panel, s)} for s in asked}
+    bounds = stats.agreement_views(
+        views,
+        panel.matrix.patient,
+        evaluation.replicates,
+        # One stream a finding: all coefficients see the same patients drawn.
+        np.random.default_rng([evaluation.seed, *f"agreement/{panel.finding.name}".encode()]),
+        level=level,
+        interval="bca",
+    )
+    found: dict[str, Found] = {}
+    for stratum, names in asked.items():
+        given = {
+            name: resampled(
+                asked_.estimate(), bounds[f"{stratum}/{asked_.view}"][asked_.name], panel.basis.name
+            )
+            for name, asked_ in names.items()
+        }
+        found[stratum] = _with_parting(panel, stratum, _complete(panel, stratum, given))
+    return found
+
+
+def _nothing(panel: Panel) -> Estimate:
+    return undefined(NO_PAIR, method=panel.basis.name, n=0)
+
+
+def _statistics(panel: Panel, stratum: str) -> tuple[str, ...]:
+    kind = stratum.partition("=")[0]
+    return {"cut": CUT_STATISTICS, "without": REDUCED_STATISTICS}.get(kind, STATISTICS)
+
+
+def _complete(panel: Panel, stratum: str, given: Found) -> Found:
+    nothing = undefined(TWO_CATEGORIES, method=panel.basis.name, n=0)
+    return {name: given.get(name, nothing) for name in _statistics(panel, stratum)}
+
+
+Views = dict[str, stats.View]
+
+
+def _strata(panel: Panel, level: float) -> Iterator[tuple[str, tuple[Views, dict[str, _Asked]]]]:
+    yield "all", _whole(panel, level)
+    for value in panel.cuts:
+        at = np.where(np.isnan(panel.rated), np.nan, panel.rated >= value)
+        yield cut_stratum(value), _binary(np.asarray(at, dtype=np.float64), level)
+    readers = panel.matrix.readers
+    for column, reader in enumerate(readers if len(readers) <= MOST_READERS else ()):
+        yield without_stratum(reader), _without(panel, column, level)
+
+
+def _whole(panel: Panel, level: float) -> tuple[Views, dict[str, _Asked]]:
+    cut, rated, classes, scale = panel.cut, panel.rated, panel.classes, panel.scale
+    positive, negative = (_against_rest(cut, kind) for kind in (_POSITIVE, _NEGATIVE))
+    also = ("gwet_ac2_quadratic", "icc") if panel.is_ordered else ()
+    views = {
+        "cut": stats.View(cut, classes),
+        "positive": stats.View(positive, _BINARY),
+        "negative": stats.View(negative, _BINARY),
+        "rated": stats.View(rated, scale, "ordinal", also),
+    }
+    asked = {
+        **_on_classes("cut", cut, classes, level),
+        "positive_agreement": _Asked("positive", "positive_agreement", _side(positive, 0, level)),
+        "negative_agreement": _Asked("negative", "positive_agreement", _side(negative, 0, level)),
+        "krippendorff_alpha": _alpha("rated", rated, scale, "ordinal", level),
+        "krippendorff_alpha_nominal": _alpha("cut", cut, classes, "nominal", level),
+    }
+    # Agreement on negatives is that on positives with the class turned over.
+    asked["negative_agreement"] = replace(
+        asked["negative_agreement"],
+        estimate=lambda: replace(_side(negative, 0, level)(), method="negative agreement"),
+    )
+    if panel.is_ordered:
+        views["interval"] = stats.View(rated, scale, "interval")
+        ac2 = partial(stats.gwet_ac, rated, scale, weights="quadratic", level=level)
+        asked |= {
+            "gwet_ac2_quadratic": _Asked("rated", "gwet_ac2_quadratic", ac2),
+            "icc": _Asked("rated", "icc", partial(stats.icc_agreement, rated, level)),
+            "krippendorff_alpha_interval": _alpha("interval", rated, scale, "interval", level),
+        }
+    return views, asked
+
+
+def _binary(at: FloatArray, level: float) -> tuple[Views, dict[str, _Asked]]:
+    asked = {
+        **_on_classes("at", at, _BINARY, level),
+        "positive_agreement": _Asked("at", "positive_agreement", _side(at, 0, level)),
+        "negative_agreement": _Asked("at", "negative_agreement", _side(at, 1, level)),
+    }
+    return {"at": stats.View(at, _BINARY)}, asked
+
+
+def _without(panel: Panel, column: int, level: float) -> tuple[Views, dict[str, _Asked]]:
+    cut, rated = (np.delete(m, column, axis=1) for m in (panel.cut, panel.rated))
+    on_classes = _on_classes("cut", cut, panel.classes, level)
+    asked = {name: on_classes[name] for name in ("fleiss_kappa", "gwet_ac1")}
+    asked["krippendorff_alpha"] = _alpha("rated", rated, panel.scale, "ordinal", level)
+    views = {
+        "cut": stats.View(cut, panel.classes),
+        "rated": stats.View(rated, panel.scale, "ordinal"),
+    }
+    return views, asked
+
+
+def _against_rest(cut: FloatArray, kind: float) -> FloatArray:
+    return np.asarray(np.where(np.isnan(cut), np.nan, cut == kind), dtype=np.float64)
+
+
+def _on_classes(
+    view: str, cut: FloatArray, classes: tuple[float, ...], level: float
+) -> dict[str, _Asked]:
+    of: Mapping[str, Callable[..., Estimate]] = {
+        "percent_agreement": stats.percent_agreement,
+        "fleiss_kappa": stats.fleiss_kappa,
+        "gwet_ac1": stats.gwet_ac,
+    }
+    return {
+        name: _Asked(view, name, partial(statistic, cut, classes, level=level))
+        for name, statistic in of.items()
+    }
+
+
+def _alpha(
+    view: str, ratings: FloatArray, scale: tuple[float, ...], measured: str, level: float
+) -> _Asked:
+    estimate = partial(
+        stats.krippendorff_alpha, ratings, scale, level_of_measurement=measured, level=level
+    )
+    return _Asked(view, "krippendorff_alpha", estimate)
+
+
+def _side(ratings: FloatArray, side: int, level: float) -> Callable[[], Estimate]:
+    return lambda: stats.specific_agreement(ratings, level)[side]
+
+
+def resampled(estimate: Estimate, bounds: Bounds, basis: str) -> Estimate:
+    """Put the patient-bootstrap interval in place of the one that takes units as independent."""
+    method = f"{estimate.method}; BCa patient bootstrap; {basis}"
+    # Specific agreement counts ratings as events, several to a unit; n counts units.
+    estimate = replace(estimate, events=None)
+    if estimate.lower is None:
+        return replace(estimate, method=method)
+    if bounds[0] is None:
+        reason = "most bootstrap replicates are undefined: no interval"
+        return replace(estimate, lower=None, upper=None, method=method, reason=reason)
+    return replace(estimate, lower=bounds[0], upper=bounds[1], method=method)
+
+
+def positive_reads(panel: Panel, stratum: str) -> tuple[int, int]:
+    """Count positive and all ratings of the panel, at the stratum's cut."""
+    value = dict(zip(map(cut_stratum, panel.cuts), panel.cuts, strict=True)).get(stratum)
+    cut = panel.cut == _POSITIVE if value is None else panel.rated >= value
+    return int(cut.sum()), int((~np.isnan(panel.rated)).sum())
+
+
+def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
+    """Say beside kappa why it lies far below AC1; neither is wrong."""
+    kappa, ac1 = found["fleiss_kappa"], found["gwet_ac1"]
+    if stratum not in ("all", *map(cut_stratum, panel.cuts)):
+        return found
+    if kappa.value is None or ac1.value is None or ac1.value - kappa.value <= PARTING:
+        return found
+    positives, reads = positive_reads(panel, stratum)
+    # The share itself is a figure of its own: counts of few reads are hidden there, not here.
+    often = "rare" if 2 * positives < reads else "common"
+    reason = (
+        f"lies more than {PARTING:g} below AC1: a positive read is {often} (positive_read_share),"
+        " so that readers would often agree by chance as kappa reckons it; both describe the same"
+        " reads, and agreement on positives and on negatives says where readers part"
+    )
+    reason = reason if kappa.reason is None else f"{kappa.reason}; {reason}"
+    return found | {"fleiss_kappa": replace(kappa, reason=reason)}

@@ -1,0 +1,238 @@
+"""Soft labels: how likely each case is positive if readers err independently of one another.
+
+The model is Dawid & Skene's (``stats.latent_class``), on the positive and negative independent
+reads alone. It is a sensitivity analysis and labels no case. What does not belong here: the model
+itself, the hard rules (``rules``), a model of readers who err alike (``panel_error``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from vpack_pipeline.core.adjudication.basis import (
+    INDEPENDENT,
+    ReadBasis,
+    ReaderMatrix,
+    included_reads,
+    read_basis,
+    reader_matrix,
+)
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
+from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.protocol import Evaluation, Finding
+from vpack_pipeline.stats.estimate import Estimate, FloatArray
+from vpack_pipeline.stats.latent_class import (
+    LatentClasses,
+    LatentClassIntervals,
+    dawid_skene,
+    dawid_skene_intervals,
+)
+from vpack_pipeline.stats.proportions.intervals import clustered_proportion
+
+STRATUM: Final = "dawid_skene"
+UNCERTAIN: Final = (0.1, 0.9)
+"""Between these a soft label says neither."""
+CATEGORIES: Final = (0.0, 1.0)
+"""Negative and positive, as the model sees them."""
+MINIMUM: Final = 30
+"""Included cases with three independent votes, below which nothing is said."""
+TOO_FEW: Final = f"fewer than {MINIMUM} included cases have three positive or negative reads"
+METRICS: Final = (
+    "n_cases",
+    "prevalence",
+    "reader_sensitivity",
+    "reader_specificity",
+    "share_uncertain",
+    "share_label_differs",
+)
+"""What stands under ``STRATUM``."""
+CAUTION: Final = (
+    "assumes that readers err independently given the truth; where they err alike it takes their"
+    " shared error for truth"
+)
+POSTERIORS: Final = {"case_id": pl.String, "p_positive": pl.Float64}
+
+
+def case_posteriors(
+    reads: pl.DataFrame, included: pl.DataFrame, finding: Finding
+) -> pl.DataFrame | str:
+    """Give the probability that each included case is positive, by the reads of its panel.
+
+    Each reader's first independent read counts where it is positive or negative.
+
+    Parameters
+    ----------
+    reads : cohort/reads
+    included : eligibility/included
+
+    Returns
+    -------
+    ``case_id`` and ``p_positive`` in [0, 1], one row per included case with such a read, sorted by
+    case; or why there is none: reads that followed sight of peers, or fewer than ``MINIMUM`` cases
+    with three votes, or readers whose errors the model cannot tell from the classes
+    """
+    basis = read_basis(included_reads(reads, included, (finding,)), finding.name)
+    votes = vote_matrix(basis)
+    model = latent_classes(basis, votes)
+    if isinstance(model, str):
+        return model
+    columns = {"case_id": votes.cases, "p_positive": model.posteriors[:, 1]}
+    return pl.DataFrame(columns, schema=POSTERIORS)
+
+
+def vote_matrix(basis: ReadBasis) -> ReaderMatrix:
+    """Lay out the votes: 1 positive, 0 negative; other reads are none."""
+    codes = {NEGATIVE: CATEGORIES[0], POSITIVE: CATEGORIES[1]}
+    vote = pl.col("class").replace_strict(codes, default=None, return_dtype=pl.Float64)
+    return reader_matrix(first_of_reader(basis.reads), vote)
+
+
+def refusal(basis: ReadBasis, votes: ReaderMatrix) -> str | None:
+    """Say why the model is not asked at all."""
+    enough = np.count_nonzero(np.count_nonzero(~np.isnan(votes.ratings), axis=1) >= 3)
+    return basis.refusal or (TOO_FEW if enough < MINIMUM else None)
+
+
+def latent_classes(basis: ReadBasis, votes: ReaderMatrix) -> LatentClasses | str:
+    """Fit the model, or say why it cannot be."""
+    why = refusal(basis, votes)
+    if why is not None:
+        return why
+    fit = dawid_skene(votes.ratings, CATEGORIES)
+    if fit.model is None:
+        return str(fit.reason)
+    return fit.model
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderAccuracy:
+    """Prevalence, and sensitivity and then specificity of the readers, by the model."""
+
+    prevalence: Estimate
+    pooled: tuple[Estimate, Estimate]
+    by_reader: Mapping[str, tuple[Estimate, Estimate]]
+
+
+def reader_accuracy(
+    basis: ReadBasis, finding: Finding, evaluation: Evaluation
+) -> ReaderAccuracy | str:
+    """Estimate the readers' accuracy without any reference standard, or say why it cannot be.
+
+    Parameters
+    ----------
+    basis : reads of included cases and this finding
+    evaluation : gives seed, replicates and the interval's level; intervals by resampling patients
+    """
+    votes = vote_matrix(basis)
+    model = latent_classes(basis, votes)
+    return model if isinstance(model, str) else _accuracy(basis, votes, finding, evaluation)
+
+
+def _accuracy(
+    basis: ReadBasis, votes: ReaderMatrix, finding: Finding, evaluation: Evaluation
+) -> ReaderAccuracy:
+    found = _intervals(votes, finding, evaluation)
+    prevalence, sensitivity, specificity = (
+        _labelled(estimate, basis) for estimate in (found.prevalences[1], *found.pooled)
+    )
+    each = zip(votes.readers, found.sensitivity, found.specificity, strict=True)
+    by_reader = {name: (_labelled(se, basis), _labelled(sp, basis)) for name, se, sp in each}
+    return ReaderAccuracy(prevalence, (sensitivity, specificity), by_reader)
+
+
+def _intervals(
+    votes: ReaderMatrix, finding: Finding, evaluation: Evaluation
+) -> LatentClassIntervals:
+    return dawid_skene_intervals(
+        votes.ratings,
+        CATEGORIES,
+        votes.patient,
+        evaluation.replicates,
+        np.random.default_rng([evaluation.seed, *f"dawid_skene/{finding.name}".encode()]),
+        level=evaluation.interval.level,
+        minimum=MINIMUM,
+    )
+
+
+def _labelled(estimate: Estimate, basis: ReadBasis) -> Estimate:
+    reason = CAUTION if estimate.reason is None else f"{estimate.reason}; {CAUTION}"
+    return replace(estimate, method=f"{estimate.method}; {basis.name}", reason=reason)
+
+
+def put_latent(
+    figures: Figures,
+    basis: ReadBasis,
+    standard: pl.DataFrame,
+    finding: Finding,
+    evaluation: Evaluation,
+) -> None:
+    """Add what the model says of the reference standard, under the stratum ``dawid_skene``.
+
+    Parameters
+    ----------
+    figures : of ``label_noise``: by finding, stratum and metric
+    standard : reference standard of included cases and this finding
+    """
+    keys: dict[str, Any] = {"finding": finding.name, "stratum": STRATUM}
+    votes = vote_matrix(basis)
+    model = latent_classes(basis, votes)
+    if isinstance(model, str):
+        for metric in METRICS:
+            figures.refuse(metric, model, **keys)
+        return
+    accuracy = _accuracy(basis, votes, finding, evaluation)
+    n = len(votes.cases)
+    counted = f"included cases with a positive or negative read; {basis.name}"
+    figures.give("n_cases", n, n=n, events=n, method=counted, **keys)
+    figures.give("prevalence", accuracy.prevalence, **keys)
+    for metric, estimate in zip(METRICS[2:4], accuracy.pooled, strict=True):
+        method = f"mean of the readers, weighted by their reads; {estimate.method}"
+        figures.give(metric, replace(estimate, method=method), **keys)
+    _put_shares(figures, votes, model, standard, evaluation.interval.level, **keys)
+
+
+def _put_shares(
+    figures: Figures,
+    votes: ReaderMatrix,
+    model: LatentClasses,
+    standard: pl.DataFrame,
+    level: float,
+    **keys: Any,
+) -> None:
+    positive: FloatArray = model.posteriors[:, 1]
+    uncertain = (positive > UNCERTAIN[0]) & (positive < UNCERTAIN[1])
+    _put_share(figures, "share_uncertain", uncertain, votes.patient, level, **keys)
+    soft = pl.DataFrame({"case_id": votes.cases, "soft": model.hard(), "patient": votes.patient})
+    codes = {NEGATIVE: CATEGORIES[0], POSITIVE: CATEGORIES[1]}
+    label = pl.col("label").replace_strict(codes, default=None, return_dtype=pl.Float64)
+    both = soft.join(
+        standard.select("case_id", label.alias("hard")).drop_nulls("hard"),
+        on="case_id",
+        maintain_order="left",
+    ).filter(pl.col("soft").is_not_nan())
+    differs = (both["soft"] != both["hard"]).to_numpy()
+    patients = np.asarray(both["patient"].to_list(), dtype=np.str_)
+    _put_share(figures, "share_label_differs", differs, patients, level, **keys)
+
+
+def _put_share(
+    figures: Figures,
+    metric: str,
+    is_so: npt.NDArray[np.bool_],
+    patient: npt.NDArray[np.str_],
+    level: float,
+    **keys: Any,
+) -> None:
+    estimate = clustered_proportion(is_so, patient, level)
+    if not is_so.size:
+        none = "no included case has both a hard label and a soft one"
+        figures.refuse(metric, none, n=0, events=0, **keys)
+        return
+    method = f"{estimate.method}; Dawid-Skene, the fitted model taken as known; {INDEPENDENT}"
+    figures.give(metric, replace(estimate, method=method, reason=CAUTION), **keys)
