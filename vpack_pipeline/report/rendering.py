@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from vpack_pipeline.core.evaluation.analysis import primary_point
 from vpack_pipeline.core.pack.headline import WINDOWS
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.io.packs.payload import canonical_protocol
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import chapters, contradictions, figures, palette, wording, words
 from vpack_pipeline.report.book import Book, Cell, Row
@@ -138,6 +140,7 @@ class _Page:
             "listed": words.listed,
             "model": self.protocol.index_test.primary,
             "protocol": self.protocol,
+            "protocol_sha256": hashlib.sha256(canonical_protocol(self.protocol)).hexdigest(),
             "questions": chapters.QUESTIONS,
             "receipts": self.receipts,
             "reference_line": reference_line(self.protocol),

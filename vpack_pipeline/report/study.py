@@ -5,35 +5,54 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from vpack_pipeline.core.pack.headline import WINDOWS
-from vpack_pipeline.protocol import Finding, Protocol
+from vpack_pipeline.protocol import Adjudication, Finding, Protocol
 from vpack_pipeline.report import figures, words
 from vpack_pipeline.report.book import Book, Cell
 from vpack_pipeline.report.rows import pick
 
 
 def reference_line(protocol: Protocol) -> str:
-    """Say in one line who decides what is correct."""
+    """Say in one line who decides what is correct: the protocol's rules, in their order."""
     rule = protocol.adjudication
-    sources = [words.SOURCES[s] for s in rule.reference_sources]
+    told: list[str] = []
+    readers = _readers(rule)
+    for name in rule.precedence:
+        told.append(_decides(name, rule, readers))
+        if name not in ("independent_reference", "consensus"):
+            readers = "the readers"
+    line = "; failing that, ".join(told)
+    return f"{line[0].upper()}{line[1:]}."
+
+
+def _readers(rule: Adjudication) -> str:
     sight = (
         "who do not see one another's reads"
         if rule.blind_to_peers
         else "who rate after sight of one another's reads"
     )
     noun = "reader" if rule.minimum_readers == 1 else "readers"
-    panel = f"at least {rule.minimum_readers} {noun} {sight}, of whom {rule.quorum} must concur"
-    if "third_reader" in rule.precedence:
-        panel += ", else a further reader decides"
-    elif "consensus" in rule.precedence:
-        panel += ", else they settle it in consensus"
-    has_panel = any(name != "independent_reference" for name in rule.precedence)
-    first = " or ".join(sources)
-    if not first:
-        return f"{panel[0].upper()}{panel[1:]}."
-    text = f"{first[0].upper()}{first[1:]} where it has come"
-    if "follow_up" in rule.reference_sources:
-        text += f" (a negative follow-up after {rule.follow_up_minimum_days} days)"
-    return f"{text}; otherwise {panel}." if has_panel else f"{text}."
+    return f"at least {rule.minimum_readers} {noun} {sight}"
+
+
+def _decides(name: str, rule: Adjudication, readers: str) -> str:
+    """What one rule of ``core.adjudication.rules`` takes as correct."""
+    if name == "independent_reference":
+        sources = " or ".join(words.SOURCES[s] for s in rule.reference_sources)
+        early = f" (a negative follow-up after {rule.follow_up_minimum_days} days)"
+        has_follow_up = "follow_up" in rule.reference_sources
+        return f"{sources} where it has come{early if has_follow_up else ''}"
+    if name == "consensus":
+        return "what readers settled together in consensus"
+    if name == "majority" and rule.vote == "median_then_cut":
+        return f"the median rating of {readers}"
+    if name == "majority":
+        return f"what more than half of {readers} say, {rule.quorum} or more of them"
+    alike = f"what {readers} all say"
+    return (
+        f"{alike}, and where they differ what a further reader says"
+        if (name == "third_reader")
+        else alike
+    )
 
 
 def flow_drawing(book: Book, protocol: Protocol) -> Markup:

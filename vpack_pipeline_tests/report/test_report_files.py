@@ -45,7 +45,7 @@ def test_the_sentences_are_made_of_the_printed_totals(page, study):
         f"{delivered} files were delivered: {taken} images taken, {copies} copies, {aside} set"
         f" aside as sound files that are no image to be read, and {refused} quarantined" in text
     )
-    assert "docs/reason-codes.md" in text
+    assert "page of reason codes of vpack’s documentation" in text
     whole = totals["DELIVERED"]
     assert whole["n_checked"] == "15"
     assert f"strict reader ({whole['n_walker']}), by pydicom where that reader declined" in text
@@ -103,7 +103,7 @@ def test_an_archive_without_a_refusal_points_to_no_remedy(study):
     place = {"outcome": "QUARANTINED", "detail": "all"}
     text = said(rendered(study, report=retold(study.report, OUTCOMES, place, n_files="0")))
     assert "0 quarantined as files that cannot be taken." in text
-    assert "docs/reason-codes.md" not in text
+    assert "page of reason codes" not in text
 
 
 def test_the_question_and_the_data_give_the_totals_and_lead_to_the_block(page):

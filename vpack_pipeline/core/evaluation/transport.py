@@ -53,7 +53,7 @@ NO_TARGET: Final = "the site delivered no target population"
 NO_CASES: Final = "no mature case in this window"
 NO_POINT: Final = "none"
 """Stands where an operating point does, for figures that need none."""
-LEFT_OUT: Final = "cases of weight zero are left out; n_weight_zero counts them"
+LEFT_OUT: Final = "cases whose like is not in the target are left out; n_weight_zero counts them"
 _SUPPORT: Final = ("target_cells", "unsupported_cells", "unsupported_share")
 _ZERO: Final = (
     "n_weight_zero",

@@ -41,6 +41,9 @@ LACKING: Final[Mapping[str, str]] = {
 }
 """Share → what those are that it leaves out."""
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "evaluation/comparison": lambda row: (
+        row["metric"] in {"sensitivity_difference", "specificity_difference"}
+    ),
     "evaluation/endpoints": lambda row: row["is_headline"] and not row["metric"].startswith("auc"),
     "evaluation/error_attribution": lambda row: row["metric"] == "share_not_separable",
     "evaluation/exclusion_audit": lambda row: row["metric"].startswith(SHARES),
