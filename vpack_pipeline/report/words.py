@@ -99,6 +99,7 @@ METRICS: Final[Mapping[str, str]] = {
     "share_single": "Cases with one vote",
     "share_split": "Panels divided",
     "share_unanimous": "Panels of one mind",
+    "share_wrong_labels": "Labels of panels of one mind that are wrong",
     "smd": "Standardised mean difference",
     "specificity_difference": "Specificity, difference",
     "specificity_independent": "Specificity, against independent sources",
@@ -232,6 +233,12 @@ STATES: Final[Mapping[str, str]] = {
     "unanimous": "panel of one mind",
     "split": "panel divided",
     "single_or_few": "fewer than three reads",
+}
+ASSUMPTIONS: Final[Mapping[str, str]] = {
+    "none": "panels of one mind are right",
+    "error_correlation=0": "readers err independently",
+    "error_correlation=0.3": "readers’ errors correlated by 0.3",
+    "error_correlation=0.5": "readers’ errors correlated by 0.5",
 }
 STATUSES: Final[Mapping[str, str]] = {
     "met": "met",

@@ -158,10 +158,9 @@ def _parted(over: str, whole: str) -> Relation:
                     system.bind((i, column), variable, int(row[column]))
                     groups.setdefault((*group, column), []).append((i, column))
         for cells in groups.values():
-            terms = [
-                (-1 if str(rows[i][over]) == whole else 1, system.cells[i, c]) for i, c in cells
-            ]
-            system.add(terms)
+            signs = [-1 if str(rows[i][over]) == whole else 1 for i, _ in cells]
+            if len(set(signs)) == 2:
+                system.add([(s, system.cells[cell]) for s, cell in zip(signs, cells, strict=True)])
 
     return relation
 
@@ -236,7 +235,15 @@ _PANEL_ROLES: Final = {
     "panel_specificity": ("negatives", "tn"),
 }
 """As in ``FIGURE_ROLES``, of the panel held against independent sources."""
-_PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
+_PARTED_KEYS: Final = (
+    "finding",
+    "model_id",
+    "window",
+    "metric",
+    "panel_state",
+    "assumption",
+    "reader_id",
+)
 OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
 """Tables whose relation names all their counts."""
 PRIMARY_ANALYSIS: Final = "intention_to_diagnose"
