@@ -86,6 +86,7 @@ METRICS: Final[Mapping[str, str]] = {
     "reader_sensitivity": "Sensitivity of a reader",
     "reader_specificity": "Specificity of a reader",
     "repeat_agreement": "A reader with themselves, on repeated reads",
+    "sensitivity_corrected": "Sensitivity, corrected for label error",
     "sensitivity_difference": "Sensitivity, difference",
     "sensitivity_independent": "Sensitivity, against independent sources",
     "sensitivity_leave_one_out": "Sensitivity, against the other readers",
@@ -101,6 +102,7 @@ METRICS: Final[Mapping[str, str]] = {
     "share_unanimous": "Panels of one mind",
     "share_wrong_labels": "Labels of panels of one mind that are wrong",
     "smd": "Standardised mean difference",
+    "specificity_corrected": "Specificity, corrected for label error",
     "specificity_difference": "Specificity, difference",
     "specificity_independent": "Specificity, against independent sources",
     "specificity_leave_one_out": "Specificity, against the other readers",
@@ -236,9 +238,28 @@ STATES: Final[Mapping[str, str]] = {
 }
 ASSUMPTIONS: Final[Mapping[str, str]] = {
     "none": "panels of one mind are right",
-    "error_correlation=0": "readers err independently",
-    "error_correlation=0.3": "readers’ errors correlated by 0.3",
-    "error_correlation=0.5": "readers’ errors correlated by 0.5",
+    "error_correlation=0": "errors independent",
+    "error_correlation=0.3": "errors correlated by 0.3",
+    "error_correlation=0.5": "errors correlated by 0.5",
+}
+VARIATIONS: Final[Mapping[str, str]] = {
+    "as_labelled": "by the prespecified rule (the headline)",
+    "drop_reader": "without the reader",
+    "resampled_panel": "readers drawn anew within each case",
+    "undecided": "cases without a decided label taken as",
+    "posterior": "cases weighted by their probability of being positive",
+    "panel_labels": "the panel’s own labels, from reads alone",
+    "corrected_by_independent_sources": "corrected, panel error by independent sources:",
+    "corrected_by_reads": "corrected, panel error by the reads alone:",
+}
+LEVELS: Final[Mapping[str, str]] = {
+    **ASSUMPTIONS,
+    "error_correlation=0.3;model_independent": "errors of readers alone correlated by 0.3",
+    "error_correlation=0.5;model_independent": "errors of readers alone correlated by 0.5",
+    "all": "",
+    "dawid_skene": "",
+    "positive": "positive",
+    "negative": "negative",
 }
 STATUSES: Final[Mapping[str, str]] = {
     "met": "met",

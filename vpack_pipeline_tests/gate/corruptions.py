@@ -122,6 +122,10 @@ SOUND: dict[str, Rows] = {
     ],
     "evaluation/failures": counted(n_cases=(10, 10), n_ok=(9, 10), n_failed=(1, 10)),
     "evaluation/integrity": [{"verdict": "held", "estimate": 0.0, "lower": None, "upper": None}],
+    "evaluation/label_sensitivity": [
+        {"variation": "as_labelled", "metric": "auc"},
+        {"variation": "resampled_panel", "metric": "auc"},
+    ],
     "evaluation/operating_points": counted(tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(4, 10)),
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
     "drift/baseline": [{"share": 1.0}],
@@ -253,6 +257,12 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"case_id": "y", "model_id": "a"},
     ],
     ("evaluation/integrity", "verdict_fits"): [{"verdict": "held", "estimate": 2.0}],
+    ("evaluation/label_sensitivity", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
+    ("evaluation/label_sensitivity", "one_headline"): [{"variation": "posterior", "metric": "auc"}],
+    ("evaluation/label_sensitivity", "counts_are_the_headlines"): [
+        {"variation": "as_labelled", "metric": "auc"},
+        {"variation": "posterior", "metric": "auc", "events": 4},
+    ],
     ("evaluation/operating_points", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("evaluation/operating_points", "cells_sum"): counted(
         tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(3, 10)

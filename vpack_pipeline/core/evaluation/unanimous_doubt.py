@@ -44,11 +44,13 @@ class Panels:
 
     ``weights`` (1 + B, P) says how often each patient counts: its first row is the sample itself,
     the others are bootstrap replicates. ``rates`` (1 + B,) each are taken from the reads of all
-    included cases, so that both windows have the same. ``refusal`` says why there are none.
+    included cases, so that both windows have the same. ``size`` is the most frequent number of
+    votes of a case. ``refusal`` says why there are no rates.
     """
 
     cell: pl.DataFrame
     votes: Votes
+    size: int
     weights: FloatArray
     rates: tuple[ReaderRates, ...]
     refusal: str | None
@@ -64,22 +66,24 @@ class Panels:
         voted = voted.join(cells, on=["n_votes", "n_positive_votes"]).sort("case_id")
         votes = Votes(cells["n_votes"].to_numpy(), cells["n_positive_votes"].to_numpy())
         cell = voted.select("case_id", pl.col("cell").cast(pl.Int64))
-        refusal = basis.refusal
-        if refusal is None and not (votes.n >= LEAST_VOTES).any():
-            refusal = TOO_FEW
-        if refusal is not None:
-            return cls(cell, votes, np.zeros((0, 0)), (), refusal)
         codes, inverse = np.unique(voted["patient"].to_numpy(), return_inverse=True)
         replicates = min(REPLICATES, evaluation.replicates)
-        rng = generator(evaluation.seed, "unanimous_doubt", finding)
         weights = np.zeros((1 + replicates, analysis.patients.height))
         weights[0] = 1
+        refusal = basis.refusal or (None if (votes.n >= LEAST_VOTES).any() else TOO_FEW)
+        if codes.size == 0:
+            return cls(cell, votes, 1, weights, (), refusal)
+        rng = generator(evaluation.seed, "panels", finding)
         drawn = np.concatenate(list(patient_weights(codes.size, replicates, rng)))
         weights[1:, codes] = drawn
+        # The most frequent size; of two as frequent the smaller, whose labels are noisier.
+        size = int(voted["n_votes"].mode().min())  # type: ignore[arg-type]
+        if refusal is not None:
+            return cls(cell, votes, size, weights, (), refusal)
         counts = np.zeros((codes.size, len(cells)))
         np.add.at(counts, (inverse, voted["cell"].to_numpy()), 1.0)
         rates = tuple(_rates(votes, counts, drawn @ counts, rho) for rho in CORRELATIONS)
-        return cls(cell, votes, weights, rates, None)
+        return cls(cell, votes, size, weights, rates, None)
 
     def counted(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
         """Count each mask's cases by panel, in the sample and each replicate: (1 + B, C) each."""
@@ -106,6 +110,7 @@ class Tallies:
 
     n_unanimous: int
     n_disagreements: int
+    n_doubtful: int
     panels: FloatArray
     alike: FloatArray
     alike_against: FloatArray
@@ -134,6 +139,7 @@ class Tallies:
         return cls(
             n_unanimous=int(unanimous.sum()),
             n_disagreements=int(disagrees.sum()),
+            n_doubtful=int((disagrees & doubtful).sum()),
             panels=present,
             alike=alike,
             alike_against=against,
@@ -184,8 +190,11 @@ def doubt(panels: Panels, which: int, tallies: Tallies, level: float) -> Doubt:
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = expected.sum(axis=1) / tallies.alike.sum(axis=1)
         share = (tallies.doubtful + added) / tallies.disagreements
-    pairs = zip((wrong, share), sizes, strict=True)
-    return Doubt(*(_estimate(values, n, method, level) for values, n in pairs))
+    # With the count that the figure without them has: where that is hidden, so is this.
+    return Doubt(
+        _estimate(wrong, tallies.n_unanimous, None, method, level),
+        _estimate(share, tallies.n_disagreements, tallies.n_doubtful, method, level),
+    )
 
 
 def _wrong_labels(panels: Panels, which: int, counts: FloatArray) -> FloatArray:
@@ -199,7 +208,9 @@ def _wrong_labels(panels: Panels, which: int, counts: FloatArray) -> FloatArray:
     return found
 
 
-def _estimate(values: FloatArray, n: int, method: str, level: float) -> Estimate:
+def _estimate(
+    values: FloatArray, n: int, events: int | None, method: str, level: float
+) -> Estimate:
     value = float(values[0])
     interval = percentile_interval(values[1:], level)
-    return Estimate(value, interval.lower, interval.upper, n, None, method)
+    return Estimate(value, interval.lower, interval.upper, n, events, method)

@@ -81,6 +81,16 @@ def _analyses(system: System, rows: Sequence[Row]) -> None:
             _difference(system, base, variable)
 
 
+def _relabelled(system: System, rows: Sequence[Row]) -> None:
+    """Flipping undecided cases moves them from none to one class: maybe few."""
+    for variable in sorted(system.values):
+        *group, variation, _, role = variable
+        base = (*group, "as_labelled", "all", role)
+        if variation == "undecided" and base in system.values:
+            system.ranks[variable] = 0
+            _difference(system, base, variable)
+
+
 def _completed(system: System, rows: Sequence[Row]) -> None:
     """The AUC over completed inferences leaves out those that failed: maybe few."""
     for i, row in enumerate(rows):
@@ -278,6 +288,7 @@ RELATIONS: Final[Mapping[str, Relation]] = {
     "eligibility/flow": _flow,
     "evaluation/exclusion_audit": _audit,
     "evaluation/integrity": _integrity,
+    "evaluation/label_sensitivity": _relabelled,
     "evaluation/operating_points": _analyses,
     "evaluation/performance": _completed,
     "representativeness/profile": _profile,
