@@ -281,6 +281,12 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/verification", "shares_within_unit"): [
         {"metric": "share_labelled", **OUT_OF_UNIT}
     ],
+    ("evaluation/verification", "figures_within_unit"): [
+        {"call": "all", "metric": "sensitivity", **OUT_OF_UNIT}
+    ],
+    ("evaluation/verification", "bounds_hold_figure"): [
+        {"metric": "sensitivity_bounds", "estimate": 0.3}
+    ],
     ("drift/baseline", "shares_add_up"): [{"share": 0.5}, {"bin_order": 2, "share": 0.4}],
     ("drift/limits", "action_not_below_warning"): [{"warning_limit": 0.5, "action_limit": 0.4}],
     ("drift/limits", "rate_has_spread"): [{"warning_rate": 0.1, "warning_rate_spread": None}],

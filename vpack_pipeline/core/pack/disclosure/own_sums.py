@@ -134,7 +134,10 @@ def _audited(row: Row) -> tuple[str, ...]:
 
 def _verification(system: System, rows: Sequence[Row]) -> None:
     """Calls part the mature cases; sources part the labels."""
+    _by_source(system, rows)
     for i, row in enumerate(rows):
+        if row["call"] == "all":
+            continue
         here: Variable = (str(row["finding"]), str(row["window"]))
         call: Variable = (*here, str(row["call"]))
         name = str(row["metric"]).removeprefix("share_")
@@ -153,6 +156,42 @@ def _verification(system: System, rows: Sequence[Row]) -> None:
         sources = [v for v in system.values if v[:3] == call and v[3:4] == ("labelled",)]
         parts = [(1, v) for v in sources if v[-1] != "any"]
         system.add([*parts, (-1, (*call, "labelled", "any"))])
+
+
+def _by_source(system: System, rows: Sequence[Row]) -> None:
+    """Sources part positives and negatives; a figure of both calls gives a small one away."""
+    small = {_side(row) for row in rows if _has_few(row, system.smallest_cell)}
+    parts: dict[tuple[str, ...], list[tuple[int, Variable]]] = {}
+    for i, row in enumerate(rows):
+        here, metric = _side(row), str(row["metric"])
+        if row["call"] != "all":
+            continue
+        if metric not in ("sensitivity", "specificity"):
+            if metric != "naive_is_headline" and small & {here, (*here[:2], "")}:
+                system.barred |= {(i, "n"), (i, "events")}
+            continue
+        for column in ("n", "events"):
+            if row[column] is not None:
+                variable: Variable = ("by source", *here, metric, column)
+                system.bind((i, column), variable, int(row[column]))
+                sign = -1 if here[2] == "any" else 1
+                parts.setdefault((*here[:2], metric, column), []).append((sign, variable))
+    for terms in parts.values():
+        system.add(terms)
+
+
+def _side(row: Row) -> tuple[str, str, str]:
+    """Finding, window and source; no source of the cases that any may be sought for."""
+    source = "" if row["metric"] == "eligible" else str(row["source"])
+    return str(row["finding"]), str(row["window"]), source
+
+
+def _has_few(row: Row, smallest_cell: int) -> bool:
+    """Whether few of either call are counted, or few are not; or few have no answer at all."""
+    if row["call"] == "all" or (row["call"] == "none" and row["metric"] != "eligible"):
+        return False
+    counts = (row["events"] or 0, (row["n"] or 0) - (row["events"] or 0))
+    return any(0 < count < smallest_cell for count in counts)
 
 
 def _parted(over: str, whole: str) -> Relation:
