@@ -108,6 +108,7 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
             "evaluation.calibration",
             "evaluation.subgroups",
             "evaluation.error_attribution",
+            "evaluation.label_sensitivity",
             "evaluation.transport",
             "evaluation.failures",
         ),

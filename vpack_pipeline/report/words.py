@@ -29,6 +29,8 @@ METRICS: Final[Mapping[str, str]] = {
     "cohen_kappa_quadratic": "Cohen's kappa, weighted by squared distance",
     "days_to_reference_median": "Days from case to label, median",
     "days_to_reference_p90": "Days from case to label, 90th percentile",
+    "difference_labelled": "Flagged less unflagged, share labelled",
+    "difference_verified": "Flagged less unflagged, share verified",
     "disagreement": "Disagreement of model and label",
     "effective_sample_size": "Effective sample size",
     "expected_calibration_error": "Expected calibration error",
@@ -72,6 +74,7 @@ METRICS: Final[Mapping[str, str]] = {
     "n_refused": "Refused",
     "n_undecided": "Without a label",
     "n_unused_tiebreak_reads": "Adjudications that were not needed",
+    "naive_is_headline": "Naive figure may stand alone (1) or not (0)",
     "negative_agreement": "Agreement on negatives",
     "npv": "NPV",
     "observed_expected": "Observed over expected positives",
@@ -106,6 +109,9 @@ METRICS: Final[Mapping[str, str]] = {
     "reader_specificity": "Specificity of a reader",
     "repeat_agreement": "A reader with themselves, on repeated reads",
     "seconds_per_read": "Seconds a read, median",
+    "sensitivity_begg_greenes": "Sensitivity, Begg–Greenes",
+    "sensitivity_bounds": "Sensitivity, with bounds for unlabelled cases",
+    "sensitivity_corrected": "Sensitivity, corrected for label error",
     "sensitivity_dawid_skene": "Sensitivity, if readers err independently",
     "sensitivity_difference": "Sensitivity, difference",
     "sensitivity_independent": "Sensitivity, against independent sources",
@@ -122,7 +128,11 @@ METRICS: Final[Mapping[str, str]] = {
     "share_split": "Panels divided",
     "share_unanimous": "Panels of one mind",
     "share_uncertain": "Cases whose soft label is uncertain",
+    "share_wrong_labels": "Labels of panels of one mind that are wrong",
     "smd": "Standardised mean difference",
+    "specificity_begg_greenes": "Specificity, Begg–Greenes",
+    "specificity_bounds": "Specificity, with bounds for unlabelled cases",
+    "specificity_corrected": "Specificity, corrected for label error",
     "specificity_dawid_skene": "Specificity, if readers err independently",
     "specificity_difference": "Specificity, difference",
     "specificity_independent": "Specificity, against independent sources",
@@ -270,6 +280,31 @@ FILES: Final[Mapping[str, str]] = {
     for code, what in (*SET_ASIDE_KINDS.items(), *((c, r.what) for c, r in REASONS.items()))
 }
 """Kind of a file that was set aside, or reason code → what it means, as the registry has it."""
+ASSUMPTIONS: Final[Mapping[str, str]] = {
+    "none": "panels of one mind are right",
+    "error_correlation=0": "errors independent",
+    "error_correlation=0.3": "errors correlated by 0.3",
+    "error_correlation=0.5": "errors correlated by 0.5",
+}
+VARIATIONS: Final[Mapping[str, str]] = {
+    "as_labelled": "by the prespecified rule (the headline)",
+    "drop_reader": "without the reader",
+    "resampled_panel": "readers drawn anew within each case",
+    "undecided": "cases without a decided label taken as",
+    "posterior": "cases weighted by their probability of being positive",
+    "panel_labels": "the panel’s own labels, from reads alone",
+    "corrected_by_independent_sources": "corrected, panel error by independent sources:",
+    "corrected_by_reads": "corrected, panel error by the reads alone:",
+}
+LEVELS: Final[Mapping[str, str]] = {
+    **ASSUMPTIONS,
+    "error_correlation=0.3;model_independent": "errors of readers alone correlated by 0.3",
+    "error_correlation=0.5;model_independent": "errors of readers alone correlated by 0.5",
+    "all": "",
+    "dawid_skene": "",
+    "positive": "positive",
+    "negative": "negative",
+}
 STATUSES: Final[Mapping[str, str]] = {
     "met": "met",
     "partial": "partly met",

@@ -236,6 +236,7 @@ class World:
                 x.stratum,
                 json.dumps(dict(x.covariates), sort_keys=True),
                 x.sex,
+                True,
             ),
             {
                 "case_id": pl.String,
@@ -244,6 +245,7 @@ class World:
                 "stratum": pl.String,
                 "covariates": pl.String,
                 "sex": pl.String,
+                "in_force": pl.Boolean,
             },
         )
 
@@ -397,6 +399,9 @@ def reads(*rows: Mapping[str, Any]) -> pl.DataFrame:
             "saw_peers": pl.Boolean,
             "rating": pl.Float64,
             "is_diagnostic": pl.Boolean,
+            "arm": pl.String,
+            "session": pl.Int64,
+            "read_at": pl.Datetime("us", "UTC"),
             "in_force": pl.Boolean,
         },
     )
@@ -422,6 +427,8 @@ def references(*rows: Mapping[str, Any]) -> pl.DataFrame:
             "finding": pl.String,
             "source": pl.String,
             "knew_index_test": pl.Boolean,
+            "label": pl.String,
+            "established_at": pl.Datetime("us", "UTC"),
             "in_force": pl.Boolean,
         },
     )

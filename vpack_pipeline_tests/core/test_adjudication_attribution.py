@@ -148,13 +148,19 @@ def attributed(
 
 
 def row(
-    figures: pl.DataFrame, metric: str, state: str = ALL, model: str = "new", window: str = ""
+    figures: pl.DataFrame,
+    metric: str,
+    state: str = ALL,
+    model: str = "new",
+    window: str = "",
+    assumption: str = "none",
 ) -> dict[str, Any]:
     return figures.row(
         by_predicate=(pl.col("metric") == metric)
         & (pl.col("panel_state") == state)
         & (pl.col("model_id") == model)
-        & (pl.col("window") == (window or "retrospective")),
+        & (pl.col("window") == (window or "retrospective"))
+        & (pl.col("assumption") == assumption),
         named=True,
     )
 
@@ -199,7 +205,10 @@ def test_share_not_separable_is_that_against_split_and_few() -> None:
 
 
 def test_share_not_separable_is_a_lower_bound_and_says_what_the_reads_rest_on() -> None:
-    least = "at least: readers' errors are taken as independent; with correlated errors it is more"
+    least = (
+        "at least: no unanimous panel is taken to be wrong; with their wrong labels, at an assumed"
+        " correlation of readers' errors, it is more"
+    )
     for saw_peers, more in (
         (False, ""),
         (True, "; the reads followed sight of peers, so that their agreement says less"),
@@ -207,6 +216,27 @@ def test_share_not_separable_is_a_lower_bound_and_says_what_the_reads_rest_on() 
     ):
         found = row(attributed(saw_peers=saw_peers), "share_not_separable")
         assert (found["status"], found["reason"]) == ("given", least + more)
+
+
+def test_wrong_labels_of_unanimous_panels_are_added_at_each_correlation() -> None:
+    found = attributed()
+    least = row(found, "share_not_separable")["estimate"]
+    for rho in ("0", "0.3", "0.5"):
+        at = f"error_correlation={rho}"
+        most = row(found, "share_not_separable", assumption=at)
+        wrong = row(found, "share_wrong_labels", "unanimous", assumption=at)
+        assert least <= most["estimate"] <= 1
+        assert 0 <= wrong["estimate"] <= 1
+        assert f"error correlation {rho} assumed" in most["method"]
+        assert (most["events"], most["n"]) == (3, 5)
+        assert most["reason"].startswith("at most")
+        seen = attributed(saw_peers=True)
+        refused = row(seen, "share_wrong_labels", "unanimous", assumption=at)
+        assert (refused["status"], "sight of peers" in refused["reason"]) == ("refused", True)
+    agreeing = attributed(
+        evaluation=made.evaluation(operating_points=(POINT | {"threshold": 0.0},))
+    )
+    assert row(agreeing, "share_not_separable", assumption=at)["status"] == "given"
 
 
 def test_patients_are_the_clusters() -> None:
@@ -269,11 +299,9 @@ def test_immature_cases_do_not_enter() -> None:
 def test_attribution_rows_are_fixed_by_the_protocol() -> None:
     per_cell = (len(METRICS) + 2) * (len(STATES) + 1) + 1
     found = attributed()
-    assert found.height == 2 * 2 * per_cell
+    assert found.height == 2 * 2 * (per_cell + 2 * 3)
     assert (
-        not found.select("finding", "model_id", "window", "panel_state", "metric")
-        .is_duplicated()
-        .any()
+        not found.select(contracts.load()["evaluation/error_attribution"].key).is_duplicated().any()
     )
 
 

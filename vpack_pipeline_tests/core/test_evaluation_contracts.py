@@ -20,6 +20,7 @@ MINE = {
     "exclusion_audit",
     "failures",
     "integrity",
+    "label_sensitivity",
     "operating_points",
     "performance",
     "subgroups",

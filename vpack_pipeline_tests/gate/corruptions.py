@@ -153,6 +153,10 @@ SOUND: dict[str, Rows] = {
     ],
     "evaluation/failures": counted(n_cases=(10, 10), n_ok=(9, 10), n_failed=(1, 10)),
     "evaluation/integrity": [{"verdict": "held", "estimate": 0.0, "lower": None, "upper": None}],
+    "evaluation/label_sensitivity": [
+        {"variation": "as_labelled", "metric": "auc"},
+        {"variation": "resampled_panel", "metric": "auc"},
+    ],
     "evaluation/operating_points": counted(tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(4, 10)),
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
     "drift/baseline": [{"share": 1.0}],
@@ -309,6 +313,12 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"case_id": "y", "model_id": "a"},
     ],
     ("evaluation/integrity", "verdict_fits"): [{"verdict": "held", "estimate": 2.0}],
+    ("evaluation/label_sensitivity", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
+    ("evaluation/label_sensitivity", "one_headline"): [{"variation": "posterior", "metric": "auc"}],
+    ("evaluation/label_sensitivity", "counts_are_the_headlines"): [
+        {"variation": "as_labelled", "metric": "auc"},
+        {"variation": "posterior", "metric": "auc", "events": 4},
+    ],
     ("evaluation/operating_points", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("evaluation/operating_points", "cells_sum"): counted(
         tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(3, 10)
@@ -326,6 +336,12 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/transport", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
     ("evaluation/verification", "shares_within_unit"): [
         {"metric": "share_labelled", **OUT_OF_UNIT}
+    ],
+    ("evaluation/verification", "figures_within_unit"): [
+        {"call": "all", "metric": "sensitivity", **OUT_OF_UNIT}
+    ],
+    ("evaluation/verification", "bounds_hold_figure"): [
+        {"metric": "sensitivity_bounds", "estimate": 0.3}
     ],
     ("drift/baseline", "shares_add_up"): [{"share": 0.5}, {"bin_order": 2, "share": 0.4}],
     ("drift/limits", "action_not_below_warning"): [{"warning_limit": 0.5, "action_limit": 0.4}],

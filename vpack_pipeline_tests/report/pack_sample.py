@@ -39,6 +39,7 @@ COMPUTED = (
     "evaluation/exclusion_audit",
     "evaluation/failures",
     "evaluation/integrity",
+    "evaluation/label_sensitivity",
     "evaluation/operating_points",
     "evaluation/performance",
     "evaluation/subgroups",

@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 from pack_sample import sample
-from report_bench import complete, rendered
+from report_bench import complete, rendered, retold, words_of
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError, DocumentError
@@ -242,3 +242,14 @@ def test_no_hidden_count_is_printed_anywhere_in_its_cell(study):
     )
     numbers = small["text"].cast(pl.Int64, strict=False).drop_nulls()
     assert numbers.filter((numbers > 0) & (numbers < 11)).len() == 0
+
+
+def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
+    key = {"window": "retrospective", "call": "all", "metric": "naive_is_headline"}
+    told = retold(study.report, "evaluation/verification", key, estimate="0.000", status="given")
+    first = words_of(rendered(study, report=told)).partition("Five questions of a reviewer")[0]
+    caution = "bounds: cases were labelled unlike by the model’s call"
+    # Sensitivity and specificity of the one window, each before the figure among those labelled.
+    assert first.count(caution) == 2
+    assert re.search(r"\d% to \d+\.\d% " + caution, first) or "hidden" in first
+    assert caution not in words_of(rendered(study))

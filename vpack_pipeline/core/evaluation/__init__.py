@@ -11,6 +11,7 @@ from vpack_pipeline.core.evaluation.error_attribution import error_attribution
 from vpack_pipeline.core.evaluation.exclusion_audit import exclusion_audit
 from vpack_pipeline.core.evaluation.failures import failures
 from vpack_pipeline.core.evaluation.integrity import integrity
+from vpack_pipeline.core.evaluation.label_sensitivity import label_sensitivity
 from vpack_pipeline.core.evaluation.operating_points import operating_points
 from vpack_pipeline.core.evaluation.performance import performance
 from vpack_pipeline.core.evaluation.subgroups import subgroups
@@ -26,6 +27,7 @@ __all__ = [
     "exclusion_audit",
     "failures",
     "integrity",
+    "label_sensitivity",
     "operating_points",
     "performance",
     "subgroups",

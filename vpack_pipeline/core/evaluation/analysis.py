@@ -92,6 +92,10 @@ class AnalysisSet:
     ----------
     time_split, reference_standard : one row per case × finding
     inferences : ``evaluation/index_test``, one row per case × finding × model
+
+    Attributes
+    ----------
+    patients : ``patient_id`` and its code ``patient``, 0 to P-1
     """
 
     def __init__(
@@ -105,14 +109,16 @@ class AnalysisSet:
         self.index_test = index_test
         keys = ["case_id", "finding"]
         split = time_split.select(*keys, "patient_id", "window", "is_mature", "is_included")
-        patients = split.select("patient_id").unique().sort("patient_id").with_row_index("patient")
+        self.patients = (
+            split.select("patient_id").unique().sort("patient_id").with_row_index("patient")
+        )
         self._frame = (
             split.join(reference_standard.select(*keys, "label"), on=keys)
             .join(
                 inferences.select(*keys, "model_id", "status", "score", "call"),
                 on=keys,
             )
-            .join(patients, on="patient_id")
+            .join(self.patients, on="patient_id")
             .sort("finding", "model_id", "case_id")
         )
 

@@ -1,19 +1,23 @@
 """Where index test and reference standard disagree, and how sure the standard was there.
 
 A disagreement against a split panel, or against one or two readers, may be the model's error or the
-label's: nobody can tell. A failed inference is neither. What does not belong here: how often panels
-err (``adjudication/label_noise``).
+label's: nobody can tell. A unanimous panel can err too, where readers err together: how often, at
+an assumed correlation, is said beside (``unanimous_doubt``). A failed inference is neither. What
+does not belong here: how often panels err (``adjudication/label_noise``).
 """
 
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
+from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
 from vpack_pipeline.core.evaluation.analysis import (
     AnalysisSet,
     Called,
@@ -22,8 +26,9 @@ from vpack_pipeline.core.evaluation.analysis import (
     primary_point,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.unanimous_doubt import Panels, Tallies, doubt
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
-from vpack_pipeline.stats.estimate import BoolArray
+from vpack_pipeline.stats.estimate import BoolArray, Estimate
 from vpack_pipeline.stats.proportions import clustered_proportion
 
 ALL: Final = "all"
@@ -39,9 +44,20 @@ or none (consensus alone)."""
 NOT_SEPARABLE: Final = (SPLIT, FEW)
 NO_POINT: Final = "the protocol fixes no operating point for this model and finding"
 NO_CASES: Final = "no mature case with a decided label and a completed inference"
+NO_UNANIMOUS: Final = "no panel of three or more is of one mind"
 AT_LEAST: Final = (
-    "at least: readers' errors are taken as independent; with correlated errors it is more"
+    "at least: no unanimous panel is taken to be wrong; with their wrong labels, at an assumed"
+    " correlation of readers' errors, it is more"
 )
+AT_MOST: Final = (
+    "at most, at this correlation, which is assumed and not measured: as if the model were right"
+    " wherever a unanimous panel is wrong"
+)
+ASSUMED: Final = "the correlation is assumed and not measured"
+NONE: Final = "none"
+ASSUMPTIONS: Final = (NONE, *(f"error_correlation={rho:g}" for rho in CORRELATIONS))
+"""Of a unanimous panel: that it is right, or that its readers' errors are correlated so."""
+
 NO_DISAGREEMENT: Final = "index test and reference standard do not disagree"
 METRICS: Final = ("disagreement", "false_positives", "false_negatives", "share_of_disagreements")
 
@@ -73,14 +89,19 @@ def error_attribution(
 
     Returns
     -------
-    figures by finding, model, window and panel_state (``all`` and each of :data:`STATES`).
-    ``disagreement`` is the share of the state's cases; ``share_of_disagreements`` the state's part
-    of all disagreements; ``share_not_separable`` (state ``all`` only) the part against split
-    panels and fewer than three reads, a lower bound. The prospective window is withheld before the
-    first look.
+    figures by finding, model, window, panel_state (``all`` and each of :data:`STATES`) and
+    assumption. ``disagreement`` is the share of the state's cases; ``share_of_disagreements`` the
+    state's part of all disagreements; ``share_not_separable`` (state ``all`` only) the part against
+    split panels and fewer than three reads, a lower bound. At each error correlation stand
+    ``share_wrong_labels`` (state ``unanimous``) and ``share_not_separable`` with these labels
+    added (:func:`unanimous_doubt.doubt`): the result is the range from the lower bound over the
+    correlations. The prospective window is withheld before the first look.
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "panel_state"], evaluation, cut, published_looks
+        ["finding", "model_id", "window", "panel_state", "assumption"],
+        evaluation,
+        cut,
+        published_looks,
     )
     analysis = AnalysisSet(
         time_split=time_split,
@@ -89,26 +110,25 @@ def error_attribution(
         index_test=index_test,
     )
     known = included_reads(reads, included, findings)
-    basis = {f.name: read_basis(known, f.name).caution for f in findings}
+    basis = {f.name: read_basis(known, f.name) for f in findings}
+    panels = {name: Panels.of(b, name, analysis, evaluation) for name, b in basis.items()}
     for finding, model_id, window in cells(findings, index_test):
         place = {"finding": finding, "model_id": model_id, "window": window}
         point = primary_point(evaluation, finding, model_id)
         if point is None:
             _refuse(figures, place)
             continue
-        cases = analysis.cases(finding, model_id, window)
-        state = cases.joined(_states(reference_standard, finding), "state")
-        decided = cases.is_decided
-        verdicts = called(cases.take(decided), point, index_test)
-        _give(
-            figures,
-            place,
-            verdicts,
-            state.filter(pl.Series(decided)).to_numpy(),
+        mature = analysis.cases(finding, model_id, window)
+        state = mature.joined(_states(reference_standard, finding), "state")
+        sorted_cases = _Sorted(
+            called(mature, point, index_test),
+            state.to_numpy().astype(str),
             f"at {point.name}",
             evaluation.interval.level,
-            "; ".join(text for text in (AT_LEAST, basis[finding]) if text),
         )
+        caution = basis[finding].caution
+        _give(figures, place, sorted_cases, f"{AT_LEAST}; {caution}" if caution else AT_LEAST)
+        _give_doubt(figures, place, sorted_cases, panels[finding])
     return figures.frame()
 
 
@@ -130,49 +150,90 @@ def _states(reference_standard: pl.DataFrame, finding: str) -> pl.DataFrame:
 
 def _refuse(figures: WindowedFigures, place: dict[str, str]) -> None:
     for state in (ALL, *STATES):
-        at = figures.at(**place, panel_state=state)
-        for metric in (
-            "n_cases",
-            "n_failed",
-            *METRICS,
-            *(["share_not_separable"] if state == ALL else []),
-        ):
+        at = figures.at(**place, panel_state=state, assumption=NONE)
+        for metric in ("n_cases", "n_failed", *METRICS):
             at.refuse(metric, NO_POINT)
+    for assumption in ASSUMPTIONS:
+        at = figures.at(**place, panel_state=ALL, assumption=assumption)
+        at.refuse("share_not_separable", NO_POINT)
+        if assumption != NONE:
+            at = figures.at(**place, panel_state=UNANIMOUS, assumption=assumption)
+            at.refuse("share_wrong_labels", NO_POINT)
 
 
-def _give(
-    figures: WindowedFigures,
-    place: dict[str, str],
-    verdicts: Called,
-    state: np.ndarray[tuple[int], np.dtype[np.object_]],
-    note: str,
-    level: float,
-    caution: str,
-) -> None:
-    cases = verdicts.cases
-    completed = cases.is_usable
-    n_completed = int(completed.sum())
-    is_wrong = completed & (verdicts.is_flagged != cases.is_positive)
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """The mature cases of a window at an operating point, with the state of each one's panel."""
+
+    verdicts: Called
+    state: npt.NDArray[np.str_]
+    note: str
+    level: float
+
+    @property
+    def completed(self) -> BoolArray:
+        """Cases with a decided label and a completed inference."""
+        return self.verdicts.cases.is_decided & self.verdicts.cases.is_usable
+
+    @property
+    def is_wrong(self) -> BoolArray:
+        """Those of them where index test and label disagree."""
+        cases = self.verdicts.cases
+        return np.asarray(self.completed & (self.verdicts.is_flagged != cases.is_positive))
+
+    @property
+    def doubtful(self) -> BoolArray:
+        """Cases whose panel leaves it open who erred."""
+        return np.asarray(np.isin(self.state, NOT_SEPARABLE))
+
+
+def _give(figures: WindowedFigures, place: dict[str, str], of: _Sorted, caution: str) -> None:
+    cases, completed, is_wrong = of.verdicts.cases, of.completed, of.is_wrong
     for name in (ALL, *STATES):
-        at = figures.at(**place, panel_state=name)
-        within = np.ones(cases.n, dtype=np.bool_) if name == ALL else np.asarray(state == name)
-        n_failed = int((within & ~completed).sum())
+        at = figures.at(**place, panel_state=name, assumption=NONE)
+        within = np.ones(cases.n, dtype=np.bool_) if name == ALL else np.asarray(of.state == name)
+        n_failed = int((within & cases.is_decided & ~cases.is_usable).sum())
         # Without its denominator: beside n_cases that would give a small number away.
         at.give("n_failed", n_failed, events=n_failed, method="count; failed or missing inferences")
         within &= completed
-        at.count("n_cases", int(within.sum()), n_completed)
+        at.count("n_cases", int(within.sum()), int(completed.sum()))
         sides = {
             "disagreement": is_wrong,
             "false_positives": is_wrong & ~cases.is_positive,
             "false_negatives": is_wrong & cases.is_positive,
         }
         for metric, side in sides.items():
-            _share(at, metric, side, within, cases.patient, note, level, NO_CASES)
-        arguments = (is_wrong, cases.patient, note, level, NO_DISAGREEMENT)
-        _share(at, "share_of_disagreements", within, *arguments)
+            _share(at, metric, side, within, of, NO_CASES)
+        _share(at, "share_of_disagreements", within, is_wrong, of, NO_DISAGREEMENT)
         if name == ALL:
-            doubtful = np.isin(state.astype(str), NOT_SEPARABLE)
-            _share(at, "share_not_separable", doubtful, *arguments, caution)
+            _share(at, "share_not_separable", of.doubtful, is_wrong, of, NO_DISAGREEMENT, caution)
+
+
+def _give_doubt(
+    figures: WindowedFigures, place: dict[str, str], of: _Sorted, panels: Panels
+) -> None:
+    """Add what the labels of unanimous panels leave open at each correlation."""
+    unanimous = of.completed & (of.state == UNANIMOUS)
+    tallies = None
+    if panels.refusal is None:
+        cases = of.verdicts.cases
+        tallies = Tallies.of(panels, cases, unanimous, of.is_wrong, of.doubtful)
+    for which, assumption in enumerate(ASSUMPTIONS[1:]):
+        in_panels = figures.at(**place, panel_state=UNANIMOUS, assumption=assumption)
+        in_all = figures.at(**place, panel_state=ALL, assumption=assumption)
+        if tallies is None:
+            in_panels.refuse("share_wrong_labels", str(panels.refusal))
+            in_all.refuse("share_not_separable", str(panels.refusal))
+            continue
+        found = doubt(panels, which, tallies, of.level)
+        _assumed(in_panels, "share_wrong_labels", found.wrong_labels, of.note, NO_UNANIMOUS)
+        _assumed(in_all, "share_not_separable", found.not_separable, of.note, NO_DISAGREEMENT)
+
+
+def _assumed(at: Place, metric: str, estimate: Estimate, note: str, empty: str) -> None:
+    caution = AT_MOST if metric == "share_not_separable" else ASSUMED
+    reason = estimate.reason or (caution if estimate.n else empty)
+    at.give(metric, replace(estimate, method=f"{estimate.method}; {note}", reason=reason))
 
 
 def _share(
@@ -180,15 +241,14 @@ def _share(
     metric: str,
     success: BoolArray,
     among: BoolArray,
-    patient: np.ndarray[tuple[int], np.dtype[np.int64]],
-    note: str,
-    level: float,
+    of: _Sorted,
     empty: str,
     caution: str | None = None,
 ) -> None:
     if not among.any():
         at.refuse(metric, empty, n=0, events=0)
         return
-    estimate = clustered_proportion(success[among], patient[among], level)
+    patient = of.verdicts.cases.patient[among]
+    estimate = clustered_proportion(success[among], patient, of.level)
     reason = "; ".join(text for text in (estimate.reason, caution) if text) or None
-    at.give(metric, estimate, method=f"{estimate.method}; {note}", reason=reason)
+    at.give(metric, estimate, method=f"{estimate.method}; {of.note}", reason=reason)

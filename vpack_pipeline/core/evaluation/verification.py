@@ -20,10 +20,18 @@ from vpack_pipeline.core.evaluation.analysis import (
     primary_point,
 )
 from vpack_pipeline.core.evaluation.looks import WINDOWS, WindowedFigures
+from vpack_pipeline.core.evaluation.partial_verification import (
+    Sought,
+    give_by_source,
+    give_difference,
+    give_whole,
+)
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest
+from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 
 ANY: Final = "any"
+ALL: Final = "all"
 PANEL: Final = "panel"
 CALLS: Final = ("positive", "negative", "none")
 _OPEN: Final = frozenset({"eligible"})
@@ -48,7 +56,9 @@ def verification(
     where the protocol states no operating point. A case is ``verified`` by an independent source
     when a row of it has come, by the panel when enough independent reads have, by ``any`` when by
     one of these; ``labelled`` when its positive or negative label is of that source. The shares
-    are of eligible cases.
+    are of eligible cases. Under the call ``all`` stand the performance among cases that each
+    source labelled, the difference of the shares verified, and of ``any`` source what partial
+    labelling does to the figures (:mod:`partial_verification`).
 
     Parameters
     ----------
@@ -86,12 +96,30 @@ def verification(
                     )
                     place.count("eligible", among.n, mature.n)
                     for name in ("verified", "labelled"):
-                        column = among.joined(come, f"{name}_{source}")
-                        mask = column.fill_null(value=False).to_numpy()
+                        mask = _mask(among, come, f"{name}_{source}")
                         place.count(name, int(mask.sum()), among.n)
                         rate = clustered_proportion(mask, among.patient, level)
                         place.give(f"share_{name}", rate)
+            sought = Sought(
+                mature,
+                calls,
+                primary_point(evaluation, finding.name, model_id),
+                index_test,
+                level,
+                adjudication.verification_tolerance,
+            )
+            at = {"finding": finding.name, "model_id": model_id, "window": window, "call": ALL}
+            for source in (*adjudication.reference_sources, PANEL, ANY):
+                place = figures.at(**at, source=source)
+                give_by_source(place, sought, _mask(mature, come, f"labelled_{source}"))
+                give_difference(place, sought, _mask(mature, come, f"verified_{source}"))
+            give_whole(figures.at(**at, source=ANY), sought)
     return figures.frame()
+
+
+def _mask(cases: CaseSet, come: pl.DataFrame, column: str) -> BoolArray:
+    found = cases.joined(come, column).fill_null(value=False)
+    return np.asarray(found.to_numpy(), dtype=np.bool_)
 
 
 def primary_calls(

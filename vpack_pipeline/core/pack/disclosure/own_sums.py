@@ -82,6 +82,16 @@ def _analyses(system: System, rows: Sequence[Row]) -> None:
             _difference(system, base, variable)
 
 
+def _relabelled(system: System, rows: Sequence[Row]) -> None:
+    """Flipping undecided cases moves them from none to one class: maybe few."""
+    for variable in sorted(system.values):
+        *group, variation, _, role = variable
+        base = (*group, "as_labelled", "all", role)
+        if variation == "undecided" and base in system.values:
+            system.ranks[variable] = 0
+            _difference(system, base, variable)
+
+
 def _completed(system: System, rows: Sequence[Row]) -> None:
     """The AUC over completed inferences leaves out those that failed: maybe few."""
     for i, row in enumerate(rows):
@@ -125,7 +135,10 @@ def _audited(row: Row) -> tuple[str, ...]:
 
 def _verification(system: System, rows: Sequence[Row]) -> None:
     """Calls part the mature cases; sources part the labels."""
+    _by_source(system, rows)
     for i, row in enumerate(rows):
+        if row["call"] == "all":
+            continue
         here: Variable = (str(row["finding"]), str(row["window"]))
         call: Variable = (*here, str(row["call"]))
         name = str(row["metric"]).removeprefix("share_")
@@ -146,6 +159,42 @@ def _verification(system: System, rows: Sequence[Row]) -> None:
         system.add([*parts, (-1, (*call, "labelled", "any"))])
 
 
+def _by_source(system: System, rows: Sequence[Row]) -> None:
+    """Sources part positives and negatives; a figure of both calls gives a small one away."""
+    small = {_side(row) for row in rows if _has_few(row, system.smallest_cell)}
+    parts: dict[tuple[str, ...], list[tuple[int, Variable]]] = {}
+    for i, row in enumerate(rows):
+        here, metric = _side(row), str(row["metric"])
+        if row["call"] != "all":
+            continue
+        if metric not in ("sensitivity", "specificity"):
+            if metric != "naive_is_headline" and small & {here, (*here[:2], "")}:
+                system.barred |= {(i, "n"), (i, "events")}
+            continue
+        for column in ("n", "events"):
+            if row[column] is not None:
+                variable: Variable = ("by source", *here, metric, column)
+                system.bind((i, column), variable, int(row[column]))
+                sign = -1 if here[2] == "any" else 1
+                parts.setdefault((*here[:2], metric, column), []).append((sign, variable))
+    for terms in parts.values():
+        system.add(terms)
+
+
+def _side(row: Row) -> tuple[str, str, str]:
+    """Finding, window and source; no source of the cases that any may be sought for."""
+    source = "" if row["metric"] == "eligible" else str(row["source"])
+    return str(row["finding"]), str(row["window"]), source
+
+
+def _has_few(row: Row, smallest_cell: int) -> bool:
+    """Whether few of either call are counted, or few are not; or few have no answer at all."""
+    if row["call"] == "all" or (row["call"] == "none" and row["metric"] != "eligible"):
+        return False
+    counts = (row["events"] or 0, (row["n"] or 0) - (row["events"] or 0))
+    return any(0 < count < smallest_cell for count in counts)
+
+
 def _parted(over: str, whole: str) -> Relation:
     """Make the relation of a table whose rows part, level by level, what one row holds whole."""
 
@@ -159,10 +208,9 @@ def _parted(over: str, whole: str) -> Relation:
                     system.bind((i, column), variable, int(row[column]))
                     groups.setdefault((*group, column), []).append((i, column))
         for cells in groups.values():
-            terms = [
-                (-1 if str(rows[i][over]) == whole else 1, system.cells[i, c]) for i, c in cells
-            ]
-            system.add(terms)
+            signs = [-1 if str(rows[i][over]) == whole else 1 for i, _ in cells]
+            if len(set(signs)) == 2:
+                system.add([(s, system.cells[cell]) for s, cell in zip(signs, cells, strict=True)])
 
     return relation
 
@@ -330,7 +378,15 @@ _PANEL_ROLES: Final = {
     "panel_specificity": ("negatives", "tn"),
 }
 """As in ``FIGURE_ROLES``, of the panel held against independent sources."""
-_PARTED_KEYS: Final = ("finding", "model_id", "window", "metric", "panel_state", "reader_id")
+_PARTED_KEYS: Final = (
+    "finding",
+    "model_id",
+    "window",
+    "metric",
+    "panel_state",
+    "assumption",
+    "reader_id",
+)
 OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
 """Tables whose relation names all their counts."""
 PRIMARY_ANALYSIS: Final = "intention_to_diagnose"
@@ -366,6 +422,7 @@ RELATIONS: Final[Mapping[str, Relation]] = {
     "eligibility/flow": _flow,
     "evaluation/exclusion_audit": _audit,
     "evaluation/integrity": _integrity,
+    "evaluation/label_sensitivity": _relabelled,
     "evaluation/operating_points": _analyses,
     "evaluation/performance": _completed,
     "representativeness/profile": _profile,

@@ -1,0 +1,203 @@
+"""What readers' errors are for a given correlation of them, as their own reads let it be known.
+
+The latent-class model of Dawid & Skene (1979) with readers alike and one common factor a case
+(:mod:`panel_error`; Qu, Tan & Kutner 1996): at ρ = 0 it is theirs, at ρ > 0 readers who agree may
+be wrong together. Three reads a case fit every ρ equally well, so that ρ is never estimated. What
+does not belong here: the panel's error that follows (``panel_error``), the index test.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+from scipy.special import comb, expit, logit, ndtr, ndtri
+
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
+from vpack_pipeline.stats.estimate import FloatArray, IntArray
+
+CORRELATIONS: Final = (0.0, 0.3, 0.5)
+"""Correlations of latent errors for which whatever rests on them is stated."""
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+_STEP: Final = 1e-5
+_LOW = np.array([-9.0, 0.0, 0.0])
+_HIGH = np.array([9.0, 4.0, 4.0])
+_TINY: Final = 1e-12
+_LEAST_YOUDEN: Final = 1e-3
+
+
+class Votes(NamedTuple):
+    """Distinct panels, (C,) each: how many positive or negative reads, how many positive."""
+
+    n: IntArray
+    positive: IntArray
+
+
+class ReaderRates(NamedTuple):
+    """(B,) each: share of cases with the finding, and the accuracy of one reader, all alike.
+
+    All nan where it cannot be told: no panel of three, or readers no better than chance.
+    """
+
+    prevalence: FloatArray
+    sensitivity: FloatArray
+    specificity: FloatArray
+
+
+def case_votes(reads: pl.DataFrame) -> pl.DataFrame:
+    """Count each case's positive and negative reads, one a reader.
+
+    Parameters
+    ----------
+    reads : of :class:`basis.ReadBasis`, of one finding
+
+    Returns
+    -------
+    ``case_id``, ``patient_id``, ``n_votes`` (1 or more) and ``n_positive_votes``, sorted
+    """
+    is_vote = pl.col("class").is_in([POSITIVE, NEGATIVE])
+    return (
+        first_of_reader(reads)
+        .filter(is_vote)
+        .group_by("case_id", "patient_id")
+        .agg(
+            pl.len().cast(pl.Int64).alias("n_votes"),
+            (pl.col("class") == POSITIVE).sum().cast(pl.Int64).alias("n_positive_votes"),
+        )
+        .sort("case_id")
+    )
+
+
+def chances(votes: Votes, rate: FloatArray, correlation: float) -> FloatArray:
+    """Probability of each panel's positive reads, (B, C), of readers who say so at a rate (B,).
+
+    Hermite quadrature over the common factor.
+    """
+    with np.errstate(divide="ignore"):
+        threshold = ndtri(np.asarray(rate, dtype=np.float64))[:, None]
+    given = ndtr((threshold + np.sqrt(correlation) * _NODES) / np.sqrt(1 - correlation))
+    n, k = votes.n, votes.positive
+    found: FloatArray = np.zeros((len(given), len(n)))
+    powers = [given**j for j in range(int(n.max(initial=0)) + 1)]
+    rests = [(1 - given) ** j for j in range(len(powers))]
+    share = _WEIGHTS / _WEIGHTS.sum()
+    for c in range(len(n)):
+        found[:, c] = comb(n[c], k[c]) * (powers[k[c]] * rests[n[c] - k[c]]) @ share
+    return found
+
+
+def reader_rates(
+    votes: Votes,
+    counts: FloatArray,
+    correlation: float,
+    *,
+    start: ReaderRates | None = None,
+    rounds: int = 40,
+) -> ReaderRates:
+    """Fit prevalence and reader accuracy for a given correlation, by maximum likelihood.
+
+    Damped Fisher scoring, B fits side by side; sensitivity and specificity are sought from 0.5 up,
+    which fixes the names of the classes.
+
+    Parameters
+    ----------
+    counts : (B, C) cases of each panel
+    correlation : ρ, in [0, 1)
+    start : (1,) each; for replicates the fit to the sample itself, from which few rounds do
+    rounds : of scoring, at most
+    """
+    informative = votes.n >= 2
+    cells = Votes(votes.n[informative], votes.positive[informative])
+    weight = np.asarray(counts, dtype=np.float64)[:, informative]
+    known = weight[:, cells.n >= 3].sum(axis=1) > 0
+    if start is not None:
+        known &= bool(np.isfinite(start.prevalence[0]))
+    point = _start(cells, weight[known], start)
+    found = np.full((3, len(weight)), np.nan)
+    if known.any():
+        fitted = _scored(cells, weight[known], point, correlation, rounds)
+        found[:, known] = expit(fitted[:, 0]), ndtr(fitted[:, 1]), ndtr(fitted[:, 2])
+    with np.errstate(invalid="ignore"):
+        found = np.where(found[1] + found[2] > 1 + _LEAST_YOUDEN, found, np.nan)
+    return ReaderRates(*found)
+
+
+def prevalence_given(
+    votes: Votes, counts: FloatArray, rates: ReaderRates, correlation: float
+) -> FloatArray:
+    """Prevalence (B,) of other cases, read by the same readers; nan without cases."""
+    ill, well = likelihoods(votes, rates, correlation)
+    weight = np.asarray(counts, dtype=np.float64)
+    found = np.array(rates.prevalence)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for _ in range(200):
+            mass = found[:, None] * ill
+            posterior = mass / np.maximum(mass + (1 - found)[:, None] * well, _TINY)
+            found = (weight * posterior).sum(axis=1) / weight.sum(axis=1)
+    return found
+
+
+def likelihoods(
+    votes: Votes, rates: ReaderRates, correlation: float
+) -> tuple[FloatArray, FloatArray]:
+    """Probability of each panel, (B, C), in cases with the finding and in cases without."""
+    return (
+        chances(votes, rates.sensitivity, correlation),
+        chances(votes, 1 - rates.specificity, correlation),
+    )
+
+
+def _start(cells: Votes, weight: FloatArray, start: ReaderRates | None) -> FloatArray:
+    if start is None:
+        share = weight @ np.asarray(2 * cells.positive > cells.n) / weight.sum(axis=1)
+        first = logit(np.clip(share, 0.01, 0.99))
+        rest = ndtri(np.array([0.85, 0.9]))
+    else:
+        first = np.repeat(logit(start.prevalence), len(weight))
+        rest = ndtri(np.concatenate([start.sensitivity, start.specificity]))
+    point = np.column_stack([first, np.tile(rest, (len(weight), 1))])
+    return np.asarray(np.clip(point, _LOW, _HIGH))
+
+
+def _probabilities(cells: Votes, point: FloatArray, correlation: float) -> FloatArray:
+    prevalence = expit(point[:, 0])[:, None]
+    ill = chances(cells, ndtr(point[:, 1]), correlation)
+    well = chances(cells, ndtr(-point[:, 2]), correlation)
+    return np.asarray(np.maximum(prevalence * ill + (1 - prevalence) * well, _TINY))
+
+
+def _scored(
+    cells: Votes, weight: FloatArray, point: FloatArray, correlation: float, rounds: int
+) -> FloatArray:
+    """Climb the likelihood from ``point`` (B, 3): logit prevalence, probits of the accuracies."""
+    damping = np.full(len(point), 1e-3)
+    chance = _probabilities(cells, point, correlation)
+    height = (weight * np.log(chance)).sum(axis=1)
+    for _ in range(rounds):
+        slopes = np.stack(
+            [
+                (_probabilities(cells, point + _STEP * unit, correlation) - chance) / _STEP
+                for unit in np.eye(3)
+            ],
+            axis=2,
+        )
+        scaled = slopes * (weight / chance)[:, :, None]
+        gradient = scaled.sum(axis=1)
+        by_size = weight.sum(axis=1)[:, None, None]
+        information = by_size * np.einsum("bci,bcj->bij", slopes / chance[:, :, None], slopes)
+        ridge = damping[:, None, None] * (by_size * np.eye(3) + information * np.eye(3))
+        step = np.linalg.solve(information + ridge + _TINY * np.eye(3), gradient[:, :, None])
+        tried = np.clip(point + np.clip(step[:, :, 0], -1, 1), _LOW, _HIGH)
+        new_chance = _probabilities(cells, tried, correlation)
+        new_height = (weight * np.log(new_chance)).sum(axis=1)
+        better = new_height >= height
+        point = np.where(better[:, None], tried, point)
+        chance = np.where(better[:, None], new_chance, chance)
+        gained = np.where(better, new_height - height, 0.0)
+        height = np.where(better, new_height, height)
+        damping = np.where(better, damping / 5, damping * 10)
+        if bool((gained[better] < 1e-9 * by_size[better, 0, 0]).all()) and bool(better.all()):
+            break
+    return point

@@ -1,0 +1,192 @@
+"""Sensitivity and specificity of the index test, corrected for the error of the panel's labels.
+
+Gart & Buck (1966) and Staquet et al. (1981), with Vacek's (1985) covariance where errors are
+correlated (``stats/label_error``). The panel's own labels are taken, made from reads alone: those
+of an independent source have no panel error. What does not belong here: whether a case is positive.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
+from vpack_pipeline.core.adjudication.label_noise import CHANCE
+from vpack_pipeline.core.adjudication.panel_error import panel_error
+from vpack_pipeline.core.adjudication.verified_panel import NO_PANEL, NO_SOURCE, SELECTED
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet
+from vpack_pipeline.core.evaluation.operating_points import Crossed
+from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
+from vpack_pipeline.protocol import Adjudication
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
+
+BY_READS: Final = "corrected_by_reads"
+BY_SOURCES: Final = "corrected_by_independent_sources"
+LEAST_VERIFIED: Final = 30
+TOO_FEW_VERIFIED: Final = (
+    f"fewer than {LEAST_VERIFIED} cases of either class have both an independent label and one of"
+    " the panel"
+)
+ASSUMED: Final = (
+    "what errors are correlated, and how far, is assumed and not measured; the result is the range"
+    " over all that is assumed"
+)
+FROM_READS: Final = "the panel's error rests on the reads alone"
+_SIDES: Final = ("sensitivity_corrected", "specificity_corrected")
+
+
+class Assumption(NamedTuple):
+    """A correlation of any two readers' latent errors, and whether the model shares it."""
+
+    which: int
+    model_shares: bool = True
+
+    @property
+    def correlation(self) -> float:
+        """ρ of the readers."""
+        return CORRELATIONS[self.which]
+
+    @property
+    def name(self) -> str:
+        """As the table's ``level`` has it."""
+        ending = "" if self.model_shares else ";model_independent"
+        return f"error_correlation={self.correlation:g}{ending}"
+
+    @property
+    def words(self) -> str:
+        """As the method has it."""
+        who = "of readers and of model and reader"
+        if not self.model_shares:
+            who = "of readers, none of model and reader,"
+        return f"error correlation {self.correlation:g} {who} assumed"
+
+
+_SHARED: Final = tuple(Assumption(which) for which in range(len(CORRELATIONS)))
+_APART: Final = tuple(
+    Assumption(which, model_shares=False) for which, rho in enumerate(CORRELATIONS) if rho > 0
+)
+ASSUMPTIONS: Final = {BY_SOURCES: _SHARED, BY_READS: (*_SHARED, *_APART)}
+"""Correction → what is assumed. Independent sources show the panel's error whatever the correlation
+of its readers, so that only the model's correlation with them is left to assume."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelAccuracy:
+    """The panel's sensitivity and specificity, (1 + B,) each: the sample, then its replicates."""
+
+    sensitivity: FloatArray
+    specificity: FloatArray
+    caution: str
+    method: str
+
+
+def with_panel_as_test(correlation: float, size: int) -> float:
+    """Correlation of the index test's latent error with that of a panel of readers.
+
+    Any two of a case's readings share one factor with correlation ρ; a panel's latent error is
+    taken as the mean of its readers': ρ / √(ρ + (1 - ρ) / k).
+
+    >>> with_panel_as_test(0.5, 1), round(with_panel_as_test(0.5, 3), 3), with_panel_as_test(0, 3)
+    (0.5, 0.612, 0.0)
+    """
+    shared = correlation + (1 - correlation) / size
+    return correlation / math.sqrt(shared)
+
+
+def by_sources(
+    panel_labels: pl.DataFrame, panels: Panels, analysis: AnalysisSet, adjudication: Adjudication
+) -> PanelAccuracy | str:
+    """The panel's accuracy where an independent source says so, or why there is none.
+
+    Parameters
+    ----------
+    panel_labels : ``case_id``, ``patient_id``, ``label`` of the panel, ``reference_label``
+    """
+    if set(adjudication.precedence) <= {"independent_reference"}:
+        return NO_PANEL
+    if not adjudication.reference_sources:
+        return NO_SOURCE
+    decided = pl.col("label", "reference_label").is_in(["positive", "negative"])
+    both = panel_labels.filter(pl.all_horizontal(decided)).join(analysis.patients, on="patient_id")
+    sums = np.zeros((panels.weights.shape[1], 4))
+    for column, name in enumerate(("positive", "negative")):
+        met = both.filter(pl.col("reference_label") == name)
+        if met.height < LEAST_VERIFIED:
+            return TOO_FEW_VERIFIED
+        patient = met["patient"].cast(pl.Int64).to_numpy()
+        np.add.at(sums[:, 2 * column], patient, (met["label"] == name).to_numpy().astype(float))
+        np.add.at(sums[:, 2 * column + 1], patient, 1.0)
+    right_ill, ill, right_well, well = (panels.weights @ sums).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return PanelAccuracy(
+            right_ill / ill, right_well / well, SELECTED, "panel error from independent sources"
+        )
+
+
+def by_reads(panels: Panels, which: int) -> PanelAccuracy | str:
+    """The accuracy of a majority of the usual size, at a correlation of its readers' errors."""
+    if panels.refusal is not None:
+        return panels.refusal
+    prevalence, ill, well = panels.rates[which]
+    if np.isnan(prevalence[0]):
+        return CHANCE
+    made = panel_error(ill, well, np.full(len(ill), 0.5), panels.size, CORRELATIONS[which])
+    method = f"panel error of a majority of {panels.size}, readers by a latent-class model"
+    return PanelAccuracy(made.sensitivity, made.specificity, FROM_READS, method)
+
+
+def two_by_two(table: Crossed, panels: Panels) -> FloatArray:
+    """Count tp, fp, fn, tn of the index test against the panel's labels: (1 + B, 4)."""
+    sums = np.zeros((panels.weights.shape[1], 4))
+    missed, alarmed = table.positive & ~table.hit, table.negative & ~table.cleared
+    for column, mask in enumerate((table.hit, alarmed, missed, table.cleared)):
+        np.add.at(sums[:, column], table.cases.patient[mask], 1.0)
+    found: FloatArray = panels.weights @ sums
+    return found
+
+
+def corrections(
+    counts: FloatArray,
+    accuracies: dict[tuple[str, Assumption], PanelAccuracy | str],
+    size: int,
+    level: float,
+) -> Iterator[tuple[str, str, str, Estimate]]:
+    """Correct the index test's figures at each correlation and for each source of panel error.
+
+    Parameters
+    ----------
+    counts : of :func:`two_by_two`
+    accuracies : by correction and assumption; a reason where there is none
+    size : votes of a panel
+
+    Yields
+    ------
+    correction, name of the assumption, metric, estimate
+    """
+    for (correction, assumed), accuracy in accuracies.items():
+        place = (correction, assumed.name)
+        if isinstance(accuracy, str):
+            for metric in _SIDES:
+                yield (*place, metric, undefined(accuracy, method="", n=0))
+            continue
+        found = corrected_estimates(
+            counts[0],
+            float(accuracy.sensitivity[0]),
+            float(accuracy.specificity[0]),
+            correlation=with_panel_as_test(assumed.correlation, size)
+            if assumed.model_shares
+            else 0.0,
+            replicates=Replicates(counts[1:], accuracy.sensitivity[1:], accuracy.specificity[1:]),
+            level=level,
+        )
+        for metric, estimate in zip(_SIDES, found, strict=True):
+            given = "; ".join(t for t in (estimate.reason, accuracy.caution, ASSUMED) if t)
+            method = f"{estimate.method}; {accuracy.method}; {assumed.words}"
+            reason = given if estimate.value is not None else estimate.reason
+            yield (*place, metric, replace(estimate, method=method, reason=reason))

@@ -1,0 +1,168 @@
+"""What it does to the figures where labels were not sought, or not found, in every case.
+
+Performance among the cases that each source labelled; and of all cases the difference of the shares
+labelled, what the unlabelled can do at worst and at best, and what they do if they are as those
+labelled of the same call (Begg & Greenes 1983). What does not belong here: who was verified
+(``verification``), what the study allows (``integrity``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vpack_pipeline.core.evaluation.analysis import CaseSet
+from vpack_pipeline.core.evaluation.looks import Place
+from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
+from vpack_pipeline.protocol import IndexTest, OperatingPoint
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
+from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.verification_bias import (
+    FigureBounds,
+    VerifiedCounts,
+    begg_greenes,
+    verification_bounds,
+)
+
+SIDES: Final = ("sensitivity", "specificity")
+NO_CALLS: Final = "not both flagged and unflagged mature cases"
+NO_POINT: Final = "the protocol states no operating point for the primary model"
+NO_DENOMINATOR: Final = "no case of this class has a label and a completed inference"
+ALIKE: Final = "labelled alike within the tolerance: the naive figure is the headline"
+UNLIKE: Final = (
+    "labelled unlike beyond the tolerance: the bounds are the headline, not the naive figure"
+)
+NOT_NEEDED: Final = "not needed: labelled alike within the tolerance"
+BOUNDS: Final = "the naive figure among labelled cases; lower and upper are bounds, no interval"
+IF_MISSING_AT_RANDOM: Final = (
+    "holds only if whether a case was labelled depends on the call and on nothing else that has to"
+    " do with the finding; cases are taken as independent"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Mature cases of a window with the primary model's calls."""
+
+    mature: CaseSet
+    calls: npt.NDArray[np.str_]
+    point: OperatingPoint | None
+    index_test: IndexTest
+    level: float
+    tolerance: float
+
+
+def give_by_source(place: Place, sought: Sought, labelled: BoolArray) -> None:
+    """Give sensitivity and specificity among the cases that a source labelled."""
+    cases = sought.mature.take(labelled)
+    if sought.point is None:
+        for metric in SIDES:
+            place.refuse(metric, NO_POINT)
+        return
+    table = tabulate(cases, sought.point, sought.index_test, ITD)
+    for metric in SIDES:
+        among, right = share(table, metric)
+        place.give(metric, clustered_proportion(right[among], cases.patient[among], sought.level))
+
+
+def give_difference(place: Place, sought: Sought, verified: BoolArray) -> None:
+    """Give the share verified of flagged cases less that of unflagged ones."""
+    place.give("difference_verified", _difference(sought, verified))
+
+
+def give_whole(place: Place, sought: Sought) -> None:
+    """Say whether the naive figure may stand alone, and give what stands in for it if not.
+
+    ``difference_labelled`` is that of the shares with a decided label; ``naive_is_headline`` is 1
+    where it lies within the protocol's tolerance. Bounds and the figures of Begg and Greenes are of
+    completed inferences.
+    """
+    decided = sought.mature.is_decided
+    difference = _difference(sought, decided)
+    place.give("difference_labelled", difference)
+    if difference.value is None:
+        for metric in ("naive_is_headline", *(f"{m}_{k}" for m in SIDES for k in _KINDS)):
+            place.refuse(metric, NO_CALLS if sought.point else NO_POINT)
+        return
+    # Shares are ratios of counts: a difference that equals the tolerance lies within it.
+    is_alike = abs(difference.value) <= sought.tolerance + 1e-12
+    place.give(
+        "naive_is_headline",
+        float(is_alike),
+        method=f"1 where the shares labelled differ by no more than {sought.tolerance:g}",
+        reason=ALIKE if is_alike else UNLIKE,
+    )
+    counts = _counts(sought)
+    n, verified = sum(counts), sum(counts[:4])
+    naive = (_share(counts.tp, counts.fn), _share(counts.tn, counts.fp))
+    corrected = begg_greenes(counts, level=sought.level)
+    for metric, value, bounds, estimate in zip(
+        SIDES, naive, verification_bounds(counts), corrected, strict=True
+    ):
+        place.give(f"{metric}_bounds", _bounded(value, bounds, n, verified))
+        needed = IF_MISSING_AT_RANDOM if not is_alike else f"{NOT_NEEDED}; {IF_MISSING_AT_RANDOM}"
+        reason = estimate.reason
+        if estimate.value is not None:
+            reason = f"{reason}; {needed}" if reason else needed
+        place.give(f"{metric}_begg_greenes", replace(estimate, reason=reason), events=verified)
+
+
+_KINDS: Final = ("bounds", "begg_greenes")
+
+
+def _difference(sought: Sought, found: BoolArray) -> Estimate:
+    """Difference of two shares with Newcombe's (1998, method 10) interval, by patient."""
+    method = "difference of shares, Newcombe's interval of intervals by patient"
+    masks = [sought.calls == call for call in ("positive", "negative")]
+    n = sum(int(mask.sum()) for mask in masks)
+    events = sum(int(found[mask].sum()) for mask in masks)
+    if not all(mask.any() for mask in masks):
+        reason = NO_CALLS if sought.point else NO_POINT
+        return undefined(reason, method=method, n=n, events=events)
+    (p, low, high), (q, below, above) = (
+        _ends(clustered_proportion(found[mask], sought.mature.patient[mask], sought.level))
+        for mask in masks
+    )
+    lower = p - q - math.hypot(p - low, above - q)
+    upper = p - q + math.hypot(high - p, q - below)
+    return Estimate(p - q, max(lower, -1.0), min(upper, 1.0), n, events, method)
+
+
+def _ends(estimate: Estimate) -> tuple[float, float, float]:
+    """Value and interval of a share of one case or more, which always has them."""
+    value, lower, upper = (
+        float(x or 0.0) for x in (estimate.value, estimate.lower, estimate.upper)
+    )
+    return value, lower, upper
+
+
+def _counts(sought: Sought) -> VerifiedCounts:
+    cases = sought.mature
+    flagged, cleared = sought.calls == "positive", sought.calls == "negative"
+    ill = cases.is_positive
+    well = cases.is_decided & ~ill
+    unlabelled = ~cases.is_decided
+    pairs = (
+        (flagged, ill),
+        (flagged, well),
+        (cleared, ill),
+        (cleared, well),
+        (flagged, unlabelled),
+        (cleared, unlabelled),
+    )
+    return VerifiedCounts(*(int((call & label).sum()) for call, label in pairs))
+
+
+def _bounded(value: float | None, bounds: FigureBounds, n: int, verified: int) -> Estimate:
+    method = "worst and best case of unlabelled cases; completed inferences"
+    if value is None:
+        return undefined(NO_DENOMINATOR, method=method, n=n, events=verified)
+    return Estimate(value, bounds.worst, bounds.best, n, verified, method, BOUNDS)
+
+
+def _share(right: int, wrong: int) -> float | None:
+    return right / (right + wrong) if right + wrong else None
