@@ -298,7 +298,10 @@ def test_cases_of_weight_zero_are_counted_by_why_and_enter_no_n():
     area = figure(frame, "auc", **none)
     assert (area["n"], area["events"]) == (40, 10)
     for row in (area, figure(frame, "sensitivity", operating_point="locked")):
-        assert row["reason"] == "cases of weight zero are left out; n_weight_zero counts them"
+        assert (
+            row["reason"]
+            == "cases whose like is not in the target are left out; n_weight_zero counts them"
+        )
     whole = World(WOMEN_AND_MEN, given=target(F=1, M=1)).run("transport")
     assert value(whole, "n_weight_zero", **none) == 0
     assert figure(whole, "auc", **none)["reason"] is None

@@ -384,6 +384,30 @@ def test_strata_that_overlap_are_no_parts_of_a_whole():
     ]
 
 
+def test_disagreements_less_false_alarms_do_not_give_few_misses_away():
+    asset = "evaluation/error_attribution"
+    states = {"split": (200, 50, 40, 10), "unanimous": (600, 90, 60, 30)}
+    rows = []
+    for state, (cases, wrong, false_alarms, misses) in states.items():
+        counts = {
+            "n_cases": (800, cases),
+            "disagreement": (cases, wrong),
+            "false_positives": (cases, false_alarms),
+            "false_negatives": (cases, misses),
+            "share_of_disagreements": (140, wrong),
+        }
+        rows += [
+            {"panel_state": state, "assumption": "none", "metric": m, "n": n, "events": e}
+            for m, (n, e) in counts.items()
+        ]
+    made = suppress(figures_of(asset, rows), contracts.load()[asset], 11)
+    of_split = made.frame.filter(panel_state="split")
+    known = dict(of_split.select("metric", "events").iter_rows())
+    assert known["false_negatives"] is None
+    wrong = known["disagreement"] or known["share_of_disagreements"]
+    assert wrong is None or known["false_positives"] is None
+
+
 def test_reads_counted_by_label_and_by_half_do_not_give_each_other_away():
     asset = "adjudication/reader_performance"
     rows = {

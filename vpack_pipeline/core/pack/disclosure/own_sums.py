@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Final
 
+from vpack_pipeline.core.pack.disclosure import label_sums
 from vpack_pipeline.core.pack.disclosure.protect import DEAR, Variable
-from vpack_pipeline.core.pack.disclosure.system import Cell, Relation, Row, System, infer, totals
+from vpack_pipeline.core.pack.disclosure.system import (
+    Cell,
+    Relation,
+    Row,
+    System,
+    difference,
+    totals,
+)
 
 
 def _flow(system: System, rows: Sequence[Row]) -> None:
@@ -79,7 +86,7 @@ def _analyses(system: System, rows: Sequence[Row]) -> None:
         base = (*group, PRIMARY_ANALYSIS, role)
         if analysis in names and base in system.values:
             system.ranks[variable] = 0
-            _difference(system, base, variable)
+            difference(system, base, variable)
 
 
 def _relabelled(system: System, rows: Sequence[Row]) -> None:
@@ -89,7 +96,7 @@ def _relabelled(system: System, rows: Sequence[Row]) -> None:
         base = (*group, "as_labelled", "all", role)
         if variation == "undecided" and base in system.values:
             system.ranks[variable] = 0
-            _difference(system, base, variable)
+            difference(system, base, variable)
 
 
 def _completed(system: System, rows: Sequence[Row]) -> None:
@@ -101,14 +108,7 @@ def _completed(system: System, rows: Sequence[Row]) -> None:
         for column, role in (("n", "decided"), ("events", "positives")):
             if row[column] is not None and (*group, role) in system.values:
                 system.bind((i, column), (*group, "completed", role), int(row[column]))
-                _difference(system, (*group, role), (*group, "completed", role))
-
-
-def _difference(system: System, one: Variable, other: Variable) -> None:
-    larger, smaller = sorted((one, other), key=lambda v: system.values[v], reverse=True)
-    apart: Variable = ("apart", *larger, *smaller)
-    system.values[apart] = system.values[larger] - system.values[smaller]
-    system.add([(1, smaller), (1, apart), (-1, larger)])
+                difference(system, (*group, role), (*group, "completed", role))
 
 
 def _audit(system: System, rows: Sequence[Row]) -> None:
@@ -133,104 +133,6 @@ def _audited(row: Row) -> tuple[str, ...]:
     return tuple(str(row[k]) for k in ("rule", "finding", "model_id", "window"))
 
 
-def _verification(system: System, rows: Sequence[Row]) -> None:
-    """Calls part the mature cases; sources part the labels."""
-    _by_source(system, rows)
-    for i, row in enumerate(rows):
-        if row["call"] == "all":
-            continue
-        here: Variable = (str(row["finding"]), str(row["window"]))
-        call: Variable = (*here, str(row["call"]))
-        name = str(row["metric"]).removeprefix("share_")
-        whole, part = (*here, "mature"), (*call, "eligible")
-        if name != "eligible":
-            whole, part = part, (*call, name, str(row["source"]))
-        for column, variable in (("n", whole), ("events", part)):
-            if row[column] is not None:
-                system.bind((i, column), variable, int(row[column]))
-        system.ranks[(*here, "mature")] = 3
-    here_and_calls = sorted({v[:3] for v in system.values if v[-1] == "eligible"})
-    for here in sorted({v[:2] for v in here_and_calls}):
-        parts = [(1, (*v, "eligible")) for v in here_and_calls if v[:2] == here]
-        system.add([*parts, (-1, (*here, "mature"))])
-    for call in here_and_calls:
-        sources = [v for v in system.values if v[:3] == call and v[3:4] == ("labelled",)]
-        parts = [(1, v) for v in sources if v[-1] != "any"]
-        system.add([*parts, (-1, (*call, "labelled", "any"))])
-
-
-def _by_source(system: System, rows: Sequence[Row]) -> None:
-    """Sources part positives and negatives; a figure of both calls gives a small one away."""
-    small = {_side(row) for row in rows if _has_few(row, system.smallest_cell)}
-    parts: dict[tuple[str, ...], list[tuple[int, Variable]]] = {}
-    for i, row in enumerate(rows):
-        here, metric = _side(row), str(row["metric"])
-        if row["call"] != "all":
-            continue
-        if metric not in ("sensitivity", "specificity"):
-            if metric != "naive_is_headline" and small & {here, (*here[:2], "")}:
-                system.barred |= {(i, "n"), (i, "events")}
-            continue
-        for column in ("n", "events"):
-            if row[column] is not None:
-                variable: Variable = ("by source", *here, metric, column)
-                system.bind((i, column), variable, int(row[column]))
-                sign = -1 if here[2] == "any" else 1
-                parts.setdefault((*here[:2], metric, column), []).append((sign, variable))
-    for terms in parts.values():
-        system.add(terms)
-
-
-def _side(row: Row) -> tuple[str, str, str]:
-    """Finding, window and source; no source of the cases that any may be sought for."""
-    source = "" if row["metric"] == "eligible" else str(row["source"])
-    return str(row["finding"]), str(row["window"]), source
-
-
-def _has_few(row: Row, smallest_cell: int) -> bool:
-    """Whether few of either call are counted, or few are not; or few have no answer at all."""
-    if row["call"] == "all" or (row["call"] == "none" and row["metric"] != "eligible"):
-        return False
-    counts = (row["events"] or 0, (row["n"] or 0) - (row["events"] or 0))
-    return any(0 < count < smallest_cell for count in counts)
-
-
-def _parted(over: str, whole: str) -> Relation:
-    """Make the relation of a table whose rows part, level by level, what one row holds whole."""
-
-    def relation(system: System, rows: Sequence[Row]) -> None:
-        groups: dict[tuple[str, ...], list[Cell]] = {}
-        for i, row in enumerate(rows):
-            group = tuple(str(row[k]) for k in _PARTED_KEYS if k in row and k != over)
-            for column in ("n", "events"):
-                if row[column] is not None:
-                    variable = ("parted", *group, column, str(row[over]))
-                    system.bind((i, column), variable, int(row[column]))
-                    groups.setdefault((*group, column), []).append((i, column))
-        for cells in groups.values():
-            signs = [-1 if str(rows[i][over]) == whole else 1 for i, _ in cells]
-            if len(set(signs)) == 2:
-                system.add([(s, system.cells[cell]) for s, cell in zip(signs, cells, strict=True)])
-
-    return relation
-
-
-def _readers(system: System, rows: Sequence[Row]) -> None:
-    """Readers make up all readers; and the same reads stand by label of the others and by half."""
-    _parted("reader_id", "all")(system, rows)
-    at = {(str(r["finding"]), str(r["reader_id"]), str(r["metric"])): i for i, r in enumerate(rows)}
-    for finding, reader in sorted({key[:2] for key in at}):
-        for column in ("n", "events"):
-            for one, other in _READER_SUMS:
-                places = [
-                    (sign, (at.get((finding, reader, metric), -1), column))
-                    for sign, metrics in ((1, one), (-1, other))
-                    for metric in metrics
-                ]
-                if all(cell in system.cells for _, cell in places):
-                    system.add([(sign, system.cells[cell]) for sign, cell in places])
-
-
 def _statuses(system: System, rows: Sequence[Row]) -> None:
     """Every case has one status of inference."""
     groups: dict[tuple[str, ...], dict[str, Cell]] = {}
@@ -246,59 +148,6 @@ def _statuses(system: System, rows: Sequence[Row]) -> None:
         system.ranks[whole] = 3
         parts = [(1, system.cells[c]) for m, c in cells.items() if m != "n_cases"]
         system.add([*parts, (-1, whole)])
-
-
-def _paths(system: System, rows: Sequence[Row]) -> None:
-    """Every case took one path to its label."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
-    for i, row in enumerate(rows):
-        if str(row["metric"]).startswith("path_") and row["events"] is not None:
-            group = (str(row["finding"]), str(row["stratum"]))
-            system.bind((i, "events"), (*group, str(row["metric"])), int(row["events"]))
-            groups.setdefault(group, []).append((i, "events"))
-    totals(system, groups.values())
-
-
-def _agreement(system: System, rows: Sequence[Row]) -> None:
-    """Paths part the cases; and panels that differ by a reader or a cut may differ by few."""
-    _paths(system, rows)
-    cases: dict[str, set[Variable]] = {}
-    positives: dict[str, dict[str, Variable]] = {}
-    for i, row in enumerate(rows):
-        finding, metric, stratum = (str(row[k]) for k in ("finding", "metric", "stratum"))
-        if metric == "positive_read_share" and row["events"] is not None:
-            variable: Variable = (finding, "positive_reads", int(row["events"]))
-            system.bind((i, "events"), variable, int(row["events"]))
-            positives.setdefault(finding, {})[stratum] = variable
-        elif metric in _OF_PANELS and row["n"] is not None:
-            # Panels of as many cases may be of the same: one is not shown where another is hidden.
-            variable = (finding, "rated", int(row["n"]))
-            system.bind((i, "n"), variable, int(row["n"]))
-            cases.setdefault(finding, set()).add(variable)
-    for same in cases.values():
-        whole, *others = sorted(same, key=lambda v: -system.values[v])
-        for other in others:
-            _difference(system, whole, other)
-    for by_cut in positives.values():
-        ordered = sorted(set(by_cut.values()), key=lambda v: -system.values[v])
-        for more, fewer in pairwise(ordered):
-            _difference(system, more, fewer)
-
-
-def _verified_panel(system: System, rows: Sequence[Row]) -> None:
-    """What the panel got wrong is what it missed and what it called falsely."""
-    for i, row in enumerate(rows):
-        roles = _PANEL_ROLES.get(str(row["metric"]))
-        if roles is None or row["stratum"] != "independent_reference":
-            continue
-        group: Variable = (str(row["finding"]), "independent_reference")
-        for column, role in zip(("n", "events"), roles, strict=True):
-            if row[column] is not None:
-                system.bind((i, column), (*group, role), int(row[column]))
-        parts = [("positives", "tp", "fn"), ("negatives", "tn", "fp"), ("wrong", "fn", "fp")]
-        for whole, *terms in [*parts, ("mature", "positives", "negatives")]:
-            system.add([*((1, (*group, term)) for term in terms), (-1, (*group, whole))])
-        infer(system.values, group)
 
 
 def _transport(system: System, rows: Sequence[Row]) -> None:
@@ -359,34 +208,6 @@ def _is_part(row: Row, of: Row) -> bool:
 
 _OF_ENGINES: Final = ("n_walker", "n_pydicom", "n_dicomweb", "n_unread")
 DELIVERED, CONFLICT = "DELIVERED", "DUP_SOP_CONFLICT"
-_OF_PANELS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha", "percent_agreement")
-"""Statistics whose ``n`` are the cases that a whole, a reduced or a paired panel rated."""
-_READER_SUMS: Final = (
-    (
-        ("sensitivity_leave_one_out", "specificity_leave_one_out"),
-        ("agreement_with_others_first_half", "agreement_with_others_second_half"),
-    ),
-    (
-        ("agreement_with_others_first_half", "agreement_with_others_second_half"),
-        ("agreement_with_others_change",),
-    ),
-)
-"""Metrics whose counts come to the same: reads that others can be held against."""
-_PANEL_ROLES: Final = {
-    "panel_error": ("mature", "wrong"),
-    "panel_sensitivity": ("positives", "tp"),
-    "panel_specificity": ("negatives", "tn"),
-}
-"""As in ``FIGURE_ROLES``, of the panel held against independent sources."""
-_PARTED_KEYS: Final = (
-    "finding",
-    "model_id",
-    "window",
-    "metric",
-    "panel_state",
-    "assumption",
-    "reader_id",
-)
 OWN_VARIABLES: Final = frozenset({"evaluation/verification", "evaluation/failures"})
 """Tables whose relation names all their counts."""
 PRIMARY_ANALYSIS: Final = "intention_to_diagnose"
@@ -410,13 +231,13 @@ BARS: Final[Mapping[str, tuple[str, ...]]] = {
 small one away."""
 
 RELATIONS: Final[Mapping[str, Relation]] = {
-    "adjudication/agreement": _agreement,
-    "adjudication/label_noise": _verified_panel,
-    "adjudication/reader_performance": _readers,
-    "evaluation/error_attribution": _parted("panel_state", "all"),
+    "adjudication/agreement": label_sums.agreement,
+    "adjudication/label_noise": label_sums.verified_panel,
+    "adjudication/reader_performance": label_sums.readers,
+    "evaluation/error_attribution": label_sums.attributed,
     "evaluation/failures": _statuses,
     "evaluation/transport": _transport,
-    "evaluation/verification": _verification,
+    "evaluation/verification": label_sums.verification,
     "cohort/outcomes": _outcomes,
     "drift/baseline": _baseline,
     "eligibility/flow": _flow,

@@ -51,6 +51,14 @@ def totals(system: System, parts: Iterable[list[Cell]]) -> None:
         system.add([(1, system.cells[c]) for c in cells], total)
 
 
+def difference(system: System, one: Variable, other: Variable) -> None:
+    """Say that two counts of much the same cases differ by a count that may be small."""
+    larger, smaller = sorted((one, other), key=lambda v: system.values[v], reverse=True)
+    apart: Variable = ("apart", *larger, *smaller)
+    system.values[apart] = system.values[larger] - system.values[smaller]
+    system.add([(1, smaller), (1, apart), (-1, larger)])
+
+
 FIGURE_ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "sensitivity": ("positives", "tp"),
     "specificity": ("negatives", "tn"),
