@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import polars as pl
@@ -120,6 +121,15 @@ def test_both_packs_answer_the_same_items_of_the_checklist(
         for p in (riverside_pack, hillcrest)
     ]
     assert items[0] == items[1] == list(range(1, 45))
+
+
+def test_what_the_page_links_to_lies_beside_it_and_the_printed_digest_is_that_files(
+    riverside_pack: Packed,
+) -> None:
+    for beside in ("gates", "protocol.yaml", "tables"):
+        assert (riverside_pack.data / beside).exists()
+    protocol = (riverside_pack.data / "protocol.yaml").read_bytes()
+    assert hashlib.sha256(protocol).hexdigest() in riverside_pack.words
 
 
 def test_the_two_models_are_told_apart(riverside_pack: Packed, hillcrest: Packed) -> None:

@@ -47,6 +47,7 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "evaluation/endpoints": lambda row: row["is_headline"] and not row["metric"].startswith("auc"),
     "evaluation/error_attribution": lambda row: row["metric"] == "share_not_separable",
     "evaluation/exclusion_audit": lambda row: row["metric"].startswith(SHARES),
+    "evaluation/transport": lambda row: row["metric"] == "share_weight_zero_not_in_target",
     "representativeness/match": lambda row: row["metric"] == "unsupported_share",
 }
 """Rows of other tables that the first page shows as percentages."""
