@@ -7,7 +7,6 @@ here: the checks of finished tables (``gate``), which need a build.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpack_pipeline import study
+from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
 from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
 from vpack_pipeline.io.deliveries import (
     LEDGER,
     PUBLISHED,
     closed_deliveries,
+    moment,
     open_deliveries,
+    published_in,
     survey,
 )
 from vpack_pipeline.io.edge import Edge
@@ -33,7 +35,7 @@ from vpack_pipeline.io.forms import (
     plain_text,
     read_form,
 )
-from vpack_pipeline.io.identity import MINIMUM_SECRET_BYTES, Pseudonyms
+from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.project import ProjectFolder, read_secret
 from vpack_pipeline.site import FolderSource, InputForm, InputKind
 from vpack_pipeline.study import Study
@@ -98,6 +100,7 @@ def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, st
         _sources(found, loaded, environment)
         names = _deliveries(found, folder, loaded, pseudonyms)
         forms = _forms(found, loaded, names)
+        _rows(found, folder, loaded, forms, pseudonyms or passing_pseudonyms(loaded.site))
         if pseudonyms is not None:
             _hints(found, folder, loaded, forms, pseudonyms)
     _models(found)
@@ -207,8 +210,6 @@ def _deliveries(
 def _survey_a_copy(folder: ProjectFolder, loaded: Study, pseudonyms: Pseudonyms | None) -> None:
     """Hold deliveries to a copy of their ledger: a check must not note what it saw."""
     own = folder.root / "data" / "state" / loaded.site.site_id
-    # A survey asks for no pseudonym; it must run where the secret is missing as well.
-    any_secret = Pseudonyms(secrets.token_bytes(MINIMUM_SECRET_BYTES), {}, None)
     with tempfile.TemporaryDirectory(prefix="vpack-check-") as temporary:
         state = Path(temporary)
         for name in (LEDGER, PUBLISHED):
@@ -219,7 +220,8 @@ def _survey_a_copy(folder: ProjectFolder, loaded: Study, pseudonyms: Pseudonyms 
                 root=loaded.root,
                 site=loaded.site,
                 protocol=loaded.protocol,
-                pseudonyms=pseudonyms or any_secret,
+                # It asks for no pseudonym, and must run where the secret is missing as well.
+                pseudonyms=pseudonyms or passing_pseudonyms(loaded.site),
                 state=state,
                 cut=None,
             )
@@ -275,6 +277,36 @@ def _read(found: Findings, loaded: Study, kind: InputKind, having: list[str]) ->
                 read_form(base / name / written.file, where, kind, written, loaded.protocol)
             )
     return tuple(forms)
+
+
+def _rows(
+    found: Findings,
+    folder: ProjectFolder,
+    loaded: Study,
+    forms: Mapping[InputKind, Delivered],
+    pseudonyms: Pseudonyms,
+) -> None:
+    """Name the rows that the next build would quarantine, as far as their own file tells.
+
+    Those that a published pack was built with are only noted, and so are repeated rows.
+    """
+    from vpack_pipeline.io.cohort.inputs.alone import rows_alone, still_wrong
+
+    cuts = published_in(folder.root / "data" / "state" / loaded.site.site_id)
+    last = max(map(moment, cuts), default=None)
+    for kind, delivered in forms.items():
+        days = [moment(form.where.partition("/")[0]) for form in delivered.forms]
+        files = [
+            rows_alone(kind, form, delivered.written, loaded.protocol, pseudonyms, day)
+            for form, (day, _) in zip(delivered.forms, days, strict=True)
+        ]
+        for form, when, faults in zip(delivered.forms, days, still_wrong(files), strict=True):
+            for problem in row_problems(form.where, faults):
+                is_known = last is not None and when <= last
+                if is_known or problem.what.startswith("DUPLICATE_ROW"):
+                    found.notes.append(f"{problem}")
+                else:
+                    found.problems.append(problem)
 
 
 def _hints(

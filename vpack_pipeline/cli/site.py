@@ -6,7 +6,7 @@ import json
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -51,14 +51,20 @@ def init(ctx: click.Context, site: str, protocol: str | None) -> None:
     help="The day of the delivery; today where not given.",
 )
 @click.option("--open", "stays_open", is_flag=True, help="Do not close it: it does not count yet.")
+@click.option("--force", is_flag=True, help="Deliver faulty rows too; a build quarantines them.")
 @click.pass_context
 def deliver(
-    ctx: click.Context, site: str, files: tuple[Path, ...], on: datetime | None, stays_open: bool
+    ctx: click.Context,
+    site: str,
+    files: tuple[Path, ...],
+    on: datetime | None,
+    stays_open: bool,
+    force: bool,
 ) -> None:
     """Put FILES into a new delivery of SITE, whole or not at all.
 
     Each is named as site.yaml names it. A closed delivery is never altered, so that files are held
-    to their forms first.
+    to their forms first, row by row.
     """
     from vpack_pipeline.io.deliveries import deliver as put
     from vpack_pipeline.io.deliveries import published_cuts
@@ -67,7 +73,12 @@ def deliver(
     folder = ProjectFolder(project_root(ctx))
     loaded = folder.study(site)
     day = _today() if on is None else on.date()
-    _hold_to_forms(loaded, files)
+    faults = _hold_to_forms(loaded, files, day)
+    if faults and not force:
+        remedy = (
+            "mend them, or give --force: deliver with its faulty rows; they will be quarantined"
+        )
+        raise DeliveryError([*faults, Problem("nothing was delivered", "rows are faulty", remedy)])
     published = published_cuts(folder.edge(loaded, None))
     name = put(loaded.site, folder.root, files, day, close=not stays_open, published=published)
     state = "open: close it with an empty file DONE" if stays_open else "closed"
@@ -75,25 +86,44 @@ def deliver(
     click.echo(f"next: vpack check {site}")
 
 
+_FORCE: Final = "mend them, or give --force: deliver with its faulty rows; they will be quarantined"
+
+
 def _today() -> date:
     return datetime.now(UTC).astimezone().date()
 
 
-def _hold_to_forms(loaded: Study, files: tuple[Path, ...]) -> None:
+def _hold_to_forms(loaded: Study, files: tuple[Path, ...], day: date) -> list[Problem]:
+    """List the rows that a build would refuse whatever other tables hold.
+
+    Raises
+    ------
+    DeliveryError
+        A file cannot be read as a whole.
+    """
+    from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
+    from vpack_pipeline.io.cohort.inputs.alone import rows_alone
     from vpack_pipeline.io.forms import read_form
 
     kinds = {form.file: kind for kind, form in loaded.site.inputs.items()}
     problems: list[Problem] = []
+    faults: list[Problem] = []
+    pseudonyms = passing_pseudonyms(loaded.site)
     for file in files:
         kind = kinds.get(file.name)
         if kind is None or not file.is_file():
             continue  # io.deliveries says what is wrong with it
+        written = loaded.site.inputs[kind]
         try:
-            read_form(file, file.name, kind, loaded.site.inputs[kind], loaded.protocol)
+            form = read_form(file, file.name, kind, written, loaded.protocol)
+            alone = rows_alone(kind, form, written, loaded.protocol, pseudonyms, day)
         except InputError as error:
             problems += [p for p in error.problems if p not in problems]
+            continue
+        faults += row_problems(file.name, alone.faults.sort("line", maintain_order=True))
     if problems:
         raise DeliveryError(problems)
+    return faults
 
 
 @click.command()

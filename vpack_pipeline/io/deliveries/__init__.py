@@ -27,6 +27,7 @@ from vpack_pipeline.io.deliveries.folder import (
     note,
     open_deliveries,
     published_cuts,
+    published_in,
     sha256_of,
     survey,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "open_deliveries",
     "parse_cut",
     "published_cuts",
+    "published_in",
     "sha256_of",
     "survey",
 ]
