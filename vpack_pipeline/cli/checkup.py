@@ -93,7 +93,7 @@ def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, st
     loaded: Study | None = None
     with found.gathering():
         loaded = folder.study(site_id)
-    _placeholders(found, folder.root, site_id, loaded)
+    found.problems += placeholders(folder.root, site_id, loaded)
     if loaded is not None:
         _documents(found, loaded)
         pseudonyms = _secret(found, folder, loaded)
@@ -107,21 +107,21 @@ def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, st
     return found
 
 
-def _placeholders(found: Findings, root: Path, site_id: str, loaded: Study | None) -> None:
+def placeholders(root: Path, site_id: str, loaded: Study | None) -> list[Problem]:
+    """List the documents of a site that are not filled in yet, with the lines."""
     paths = [root / study.SITES / site_id / "site.yaml"]
     if loaded is not None:
         name = loaded.protocol.reference.replace("@", "-")
         paths.append(root / study.PROTOCOLS / f"{name}.yaml")
-    for path in paths:
-        if not path.is_file():
-            continue
+    problems = []
+    for path in filter(Path.is_file, paths):
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         marked = [str(i) for i, line in enumerate(lines, start=1) if TO_BE_FILLED in line]
         if marked:
             what = f"{TO_BE_FILLED} stands in line{'s' * (len(marked) > 1)} {', '.join(marked)}"
-            found.problems.append(
-                Problem(path.name, what, f"write what belongs there, drop {TO_BE_FILLED}")
-            )
+            remedy = f"write what belongs there, drop {TO_BE_FILLED}"
+            problems.append(Problem(path.name, what, remedy))
+    return problems
 
 
 def _documents(found: Findings, loaded: Study) -> None:

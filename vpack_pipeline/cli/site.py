@@ -37,9 +37,10 @@ def init(ctx: click.Context, site: str, protocol: str | None) -> None:
         click.echo(f"  {line}")
     click.echo("next:")
     click.echo(f"  1. fill in each TODO of data/sites/{site}/site.yaml and of the protocol")
-    click.echo(f"  2. vpack check {site}")
+    click.echo(f"  2. vpack check {site}      (deliver refuses while a TODO is left)")
     click.echo(f"  3. vpack deliver {site} cases.csv readers.csv reads.csv predictions.csv")
-    click.echo(f"  4. vpack build {site}")
+    click.echo(f"  4. vpack check {site}")
+    click.echo(f"  5. vpack build {site}")
 
 
 @click.command()
@@ -66,6 +67,7 @@ def deliver(
     Each is named as site.yaml names it. A closed delivery is never altered, so that files are held
     to their forms first, row by row.
     """
+    from vpack_pipeline.cli.checkup import placeholders
     from vpack_pipeline.io.deliveries import deliver as put
     from vpack_pipeline.io.deliveries import published_cuts
     from vpack_pipeline.io.project import ProjectFolder
@@ -73,6 +75,9 @@ def deliver(
     folder = ProjectFolder(project_root(ctx))
     loaded = folder.study(site)
     day = _today() if on is None else on.date()
+    unfilled = placeholders(folder.root, site, loaded)
+    if unfilled:
+        raise DeliveryError(unfilled)
     faults = _hold_to_forms(loaded, files, day)
     if faults and not force:
         remedy = (

@@ -365,6 +365,18 @@ TOLD = (
 )
 
 
+def test_nothing_is_delivered_while_a_document_holds_a_todo(vpack: Shell) -> None:
+    steps = vpack("init", "harbour").out.partition("next:")[2]
+    words = ("TODO", "check harbour", "deliver harbour", "4. vpack check", "5. vpack build")
+    assert sorted(words, key=steps.index) == list(words)
+    said = vpack.delivered()
+    assert said.code == 2
+    assert "site.yaml: TODO stands in line" in said.err
+    assert "starter-0.1.yaml: TODO stands in line" in said.err
+    assert "lines 4," not in said.err
+    assert list((vpack.root / "data/sites/harbour/deliveries").iterdir()) == []
+
+
 def test_faulty_rows_are_named_and_not_delivered_unless_forced(ready: Shell) -> None:
     said = ready.delivered("2026-02-01", **FAULTY)
     assert said.code == 2
