@@ -21,7 +21,6 @@ from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.deliveries import closed_deliveries, moment, open_deliveries
 from vpack_pipeline.io.project import ProjectFolder
-from vpack_pipeline.site import InputForm
 
 ARCHIVE: Final = "cohort/files"
 POSITIONS: Final = 5
@@ -77,7 +76,7 @@ def _intakes(bench: Bench, found: Mapping[str, Receipt | None]) -> list[Intake]:
     if first is None or not _is_sound(bench, first):
         return []
     known = contracts.load()
-    inputs: Mapping[str, InputForm] = {**bench.study.site.inputs}
+    inputs = {str(kind): form for kind, form in bench.study.site.inputs.items()}
     deliveries = bench.warehouse.read(known[benches.FIRST], bench.site_id, first.files)
     made = []
     for asset, receipt in found.items():

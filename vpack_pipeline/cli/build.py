@@ -250,14 +250,17 @@ def _headlines(figures: dict[str, str]) -> list[str]:
 
 
 def _figure(figures: dict[str, str], stem: str, value: str) -> str:
-    status = figures.get(f"{stem}.status")
+    """Write one figure as the first page prints it, or why it prints none."""
+    status = figures.get(f"{stem}.status", "")
     if status == "given":
         bounds = f"{figures[f'{stem}.lower']} to {figures[f'{stem}.upper']}"
         return value if HIDDEN in bounds else f"{value} ({bounds})"
-    why = figures.get(f"{stem}.reason", "")
-    if why.strip(f"{HIDDEN} "):
+    if status == "hidden" and value != HIDDEN:
+        return value
+    why = figures.get(f"{stem}.reason", "").strip(f"{HIDDEN} ")
+    if why:
         return f"{status}: {why}"
-    return f"{status}, as a small count could be computed from it"
+    return "hidden, as a small count could be computed from it" if status == "hidden" else status
 
 
 @click.command()

@@ -362,12 +362,29 @@ def _hint(
 ) -> None:
     if not known:
         return
-    hint = normalisation_hint(_cells(forms, kind, name), known=known, pseudonym=pseudonym)
+    values = {value for value in _cells(forms, kind, name) if value}
+    hint = normalisation_hint(values, known=known, pseudonym=pseudonym)
+    where = f"inputs.{kind}, {name}"
     if hint.by_zero_padding or hint.by_case:
         remedy = "declare zero_pad or case under `identifiers` in site.yaml"
-        found.problems.append(Problem(f"inputs.{kind}, {name}", str(hint), remedy))
+        found.problems.append(Problem(where, str(hint), remedy))
+    elif values and hint.unmatched == len(values):
+        what = f"none of {len(values)} identifiers matches anything"
+        found.problems.append(Problem(where, what, _unmatched(name)))
     elif hint.unmatched:
         found.notes.append(f"{kind}, {name}: {hint}")
+
+
+def _unmatched(name: str) -> str:
+    """Say what to look at where every identifier of a column matches nothing."""
+    column = f"wrong column mapped to `{name}`?"
+    against = {
+        "study": f"wrong folder in `sources`, or {column}",
+        "patient_id": f"wrong folder in `sources` or wrong `issuer`, or {column}",
+        "case_id": f"{column} It is held to `case_id` of cases, or without cases to study UIDs",
+        "reader_id": f"{column} It is held to `reader_id` of readers",
+    }
+    return against[name]
 
 
 def _models(found: Findings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -69,7 +70,7 @@ def deliver(
     """
     from vpack_pipeline.cli.checkup import placeholders
     from vpack_pipeline.io.deliveries import deliver as put
-    from vpack_pipeline.io.deliveries import published_cuts
+    from vpack_pipeline.io.deliveries import moment, newest_closed, published_cuts
     from vpack_pipeline.io.project import ProjectFolder
 
     folder = ProjectFolder(project_root(ctx))
@@ -78,16 +79,19 @@ def deliver(
     unfilled = placeholders(folder.root, site, loaded)
     if unfilled:
         raise DeliveryError(unfilled)
-    faults = _hold_to_forms(loaded, files, day)
-    if faults and not force:
-        remedy = (
-            "mend them, or give --force: deliver with its faulty rows; they will be quarantined"
-        )
-        raise DeliveryError([*faults, Problem("nothing was delivered", "rows are faulty", remedy)])
+    held = _hold_to_forms(loaded, files, day)
+    if held.faults and not force:
+        last = Problem("nothing was delivered", "rows are faulty", _FORCE)
+        raise DeliveryError([*held.faults, last])
     published = published_cuts(folder.edge(loaded, None))
+    newest = newest_closed(loaded.site, folder.root)
     name = put(loaded.site, folder.root, files, day, close=not stays_open, published=published)
     state = "open: close it with an empty file DONE" if stays_open else "closed"
     click.echo(f"delivered {len(files)} files as {name} ({state})")
+    if newest is not None and day < moment(newest)[0]:
+        held.warnings.append(f"{name} lies before the newest delivery, {newest}")
+    for line in held.warnings:
+        click.echo(f"warning: {line}", err=True)
     click.echo(f"next: vpack check {site}")
 
 
@@ -98,8 +102,16 @@ def _today() -> date:
     return datetime.now(UTC).astimezone().date()
 
 
-def _hold_to_forms(loaded: Study, files: tuple[Path, ...], day: date) -> list[Problem]:
-    """List the rows that a build would refuse whatever other tables hold.
+@dataclass(slots=True)
+class _Held:
+    """What reading the files of a delivery showed: rows a build would refuse, and warnings."""
+
+    faults: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _hold_to_forms(loaded: Study, files: tuple[Path, ...], day: date) -> _Held:
+    """Find the rows that a build would refuse whatever other tables hold.
 
     Raises
     ------
@@ -112,7 +124,7 @@ def _hold_to_forms(loaded: Study, files: tuple[Path, ...], day: date) -> list[Pr
 
     kinds = {form.file: kind for kind, form in loaded.site.inputs.items()}
     problems: list[Problem] = []
-    faults: list[Problem] = []
+    held = _Held()
     pseudonyms = passing_pseudonyms(loaded.site)
     for file in files:
         kind = kinds.get(file.name)
@@ -125,10 +137,12 @@ def _hold_to_forms(loaded: Study, files: tuple[Path, ...], day: date) -> list[Pr
         except InputError as error:
             problems += [p for p in error.problems if p not in problems]
             continue
-        faults += row_problems(file.name, alone.faults.sort("line", maintain_order=True))
+        held.faults += row_problems(file.name, alone.faults.sort("line", maintain_order=True))
+        if written.mode == "full" and not form.rows:
+            held.warnings.append(f"{file.name} has no row: as `mode: full` it retracts every row")
     if problems:
         raise DeliveryError(problems)
-    return faults
+    return held
 
 
 @click.command()

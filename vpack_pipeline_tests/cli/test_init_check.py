@@ -434,7 +434,8 @@ def test_deliver_refuses_names_that_no_input_has_and_absent_files(ready: Shell) 
 
 
 def test_a_second_delivery_of_a_day_is_numbered_and_a_bad_date_refused(ready: Shell) -> None:
-    assert "delivered 4 files as 2026-01-05.2 (closed)" in ready.delivered().out
+    more = FILES["reads.csv"] + "R2,C1,finding,1\n"
+    assert "delivered 4 files as 2026-01-05.2 (closed)" in ready.delivered(reads=more).out
     assert ready.delivered("yesterday").code == 2
     assert ready("deliver", "harbour").code == 2
 
@@ -445,8 +446,35 @@ def test_without_a_date_a_delivery_is_of_today(ready: Shell, monkeypatch: Any) -
     from vpack_pipeline.cli import site as module
 
     monkeypatch.setattr(module, "_today", lambda: date(2031, 5, 17))
+    ready.put("export/reads.csv", FILES["reads.csv"] + "R2,C1,finding,1\n")
     said = ready("deliver", "harbour", "export/reads.csv")
     assert "as 2031-05-17" in said.out
+
+
+def test_the_same_files_are_not_delivered_twice(ready: Shell) -> None:
+    said = ready.delivered("2026-02-01")
+    assert said.code == 2
+    assert "all 4 files are identical to 2026-01-05: nothing delivered" in said.err
+    assert not (ready.root / "data/sites/harbour/deliveries/2026-02-01").exists()
+
+
+def test_a_full_file_without_rows_and_a_day_before_the_newest_are_warned_of(ready: Shell) -> None:
+    said = ready.delivered("2026-01-04", readers="reader_id\n")
+    assert said.code == 0
+    assert "warning: readers.csv has no row: as `mode: full` it retracts every row" in said.err
+    assert "warning: 2026-01-04 lies before the newest delivery, 2026-01-05" in said.err
+
+
+def test_identifiers_none_of_which_matches_are_to_be_mended(ready: Shell) -> None:
+    scanned(ready, study="1.2.3", accession="99", patient="P1")
+    ready.delivered(
+        "2026-02-01", cases="case_id,patient_id,index_date,study\nC1,P1,2025-12-01,8.8.8\n"
+    )
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert "inputs.cases, study: none of 1 identifiers matches anything" in said.err
+    assert "wrong folder in `sources`, or wrong column mapped to `study`?" in said.err
+    assert "8.8.8" not in said.out + said.err
 
 
 def test_a_needed_file_that_never_came_is_told_and_an_optional_one_noted(vpack: Shell) -> None:

@@ -31,7 +31,7 @@ from vpack_pipeline.io.deliveries.folder import (
     sha256_of,
     survey,
 )
-from vpack_pipeline.io.deliveries.sending import deliver
+from vpack_pipeline.io.deliveries.sending import deliver, newest_closed
 
 __all__ = [
     "DONE",
@@ -47,6 +47,7 @@ __all__ = [
     "look",
     "moment",
     "name_of",
+    "newest_closed",
     "note",
     "open_deliveries",
     "parse_cut",
