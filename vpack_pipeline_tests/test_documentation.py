@@ -10,10 +10,12 @@ import pytest
 
 from vpack_pipeline import cli, contracts
 from vpack_pipeline.cli import pages
+from vpack_pipeline.cli.new_site import starter
 from vpack_pipeline.core.adjudication.rules import RULES as READER_RULES
 from vpack_pipeline.core.drift.monitors import MONITORS
 from vpack_pipeline.core.evaluation.integrity import RULES as INTEGRITY_RULES
 from vpack_pipeline.core.representativeness import DISTANCES
+from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
 from vpack_pipeline.io.dicom.fields import FIELDS
@@ -122,6 +124,21 @@ def test_committed_pages_are_those_of_the_registries(name: str) -> None:
     committed = text(f"docs/{name}")
     assert committed == pages.pages()[name], "run: python -m vpack_pipeline.cli.pages"
     assert f"{name}" in text(OPERATING)
+
+
+def test_the_page_of_forms_names_every_column_with_a_meaning() -> None:
+    made = pages.pages()["forms.md"]
+    for kind in forms.KINDS:
+        rows = made.partition(f"## {kind}\n")[2].partition("\n## ")[0].splitlines()
+        told = [row.strip("| ").split(" | ") for row in rows if row.startswith("| `")]
+        named = {cells[0].strip("`") for cells in told}
+        of_protocol = {"cases": {"each covariate"}, "population": {"each variable"}}
+        names = {f.name for f in forms.fields_of(kind, starter())}
+        assert names >= named - of_protocol.get(kind, set())
+        assert kind in of_protocol or names == named
+        assert all(cells[-1].endswith(".") or "protocol" in cells[-1] for cells in told)
+    assert "docs/forms.md" in text(README)
+    assert "a name of `findings` in the protocol" in made
 
 
 def test_the_pages_name_every_field_status_outcome_and_remedy() -> None:

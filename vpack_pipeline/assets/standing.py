@@ -23,6 +23,8 @@ from vpack_pipeline.io.deliveries import closed_deliveries, moment, open_deliver
 from vpack_pipeline.io.project import ProjectFolder
 
 ARCHIVE: Final = "cohort/files"
+POSITIONS: Final = 5
+"""So many rows of one reason are named."""
 
 
 def receipts_of(bench: Bench) -> dict[str, Receipt | None]:
@@ -74,6 +76,7 @@ def _intakes(bench: Bench, found: Mapping[str, Receipt | None]) -> list[Intake]:
     if first is None or not _is_sound(bench, first):
         return []
     known = contracts.load()
+    inputs = {str(kind): form for kind, form in bench.study.site.inputs.items()}
     deliveries = bench.warehouse.read(known[benches.FIRST], bench.site_id, first.files)
     made = []
     for asset, receipt in found.items():
@@ -82,7 +85,8 @@ def _intakes(bench: Bench, found: Mapping[str, Receipt | None]) -> list[Intake]:
         if not _is_sound(bench, receipt):
             continue
         refused = bench.warehouse.read(known[asset], bench.site_id, receipt.files, "quarantine")
-        intake = intake_of(receipt, deliveries, refused)
+        form = inputs.get(asset.partition("/")[2])
+        intake = intake_of(receipt, deliveries, refused, form.file if form else None)
         # Nothing delivered is no loss where a site need not deliver any.
         if intake.delivered or known[asset].may_be_empty is None:
             made.append(intake)
@@ -93,7 +97,14 @@ def _is_sound(bench: Bench, receipt: Receipt) -> bool:
     return benches.is_own(bench, receipt, receipt.asset) and benches.is_whole(bench, receipt)
 
 
-def intake_of(receipt: Receipt, deliveries: pl.DataFrame, refused: pl.DataFrame) -> Intake:
+def has_refused(bench: Bench) -> bool:
+    """Tell whether a row of an input that counts was refused."""
+    return any(i.refusals and i.unit == "rows" for i in _intakes(bench, receipts_of(bench)))
+
+
+def intake_of(
+    receipt: Receipt, deliveries: pl.DataFrame, refused: pl.DataFrame, file: str | None = None
+) -> Intake:
     """Count what became of the rows of one input that count.
 
     Parameters
@@ -101,6 +112,7 @@ def intake_of(receipt: Receipt, deliveries: pl.DataFrame, refused: pl.DataFrame)
     receipt : of the input's table
     deliveries : cohort/deliveries; a ``full`` delivery retracts those of its kind before it
     refused : the input's quarantined rows
+    file : how the site calls the file of this input; without it no position is named
     """
     of_kind = deliveries.filter(pl.col("kind") == receipt.asset.partition("/")[2])
     in_order = sorted(of_kind.iter_rows(named=True), key=lambda row: moment(row["delivery"]))
@@ -113,14 +125,24 @@ def intake_of(receipt: Receipt, deliveries: pl.DataFrame, refused: pl.DataFrame)
         # An archive's table holds every file; one that is made of another holds what was taken.
         is_archive = receipt.asset == ARCHIVE
         delivered = receipt.rows + (0 if is_archive else receipt.quarantined)
-    counted = refused.group_by("reason", "field", "remedy").agg(pl.len().alias("rows"))
+    at = pl.concat_str("delivery", pl.lit(f"/{file}:"), "line")
+    where = at if file else pl.lit(None, dtype=pl.String)
+    counted = (
+        refused.with_columns(where.alias("at"))
+        .sort("delivery", "line")
+        .group_by("reason", "field", "remedy")
+        .agg(pl.len().alias("rows"), pl.col("at").drop_nulls().head(POSITIONS).alias("positions"))
+    )
     ordered = counted.sort("rows", "reason", "field", descending=[True, False, False])
     return Intake(
         asset=receipt.asset,
         unit="files" if receipt.asset == ARCHIVE else "rows",
         since=counting[0]["delivery"] if full else None,
         delivered=delivered,
-        refusals=tuple(Refusal(**row) for row in ordered.iter_rows(named=True)),
+        refusals=tuple(
+            Refusal(**row | {"positions": tuple(row["positions"])})
+            for row in ordered.iter_rows(named=True)
+        ),
     )
 
 

@@ -96,6 +96,10 @@ def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool)
         if as_json:
             closed = [str(p) for p in problems]
             click.echo(json.dumps({"site": site, "cut": cut, "closed_by": closed}))
+        elif _has_refused(root, site, cut):
+            click.echo(
+                f"some rows were refused: `vpack check {site}` names those wrong by themselves"
+            )
         raise GateClosedError(problems)
     if is_last:
         _tell(root, site, cut, seconds, ran, as_json)
@@ -191,6 +195,14 @@ def _closed_by(root: Path, site: str, cut: str) -> list[Problem]:
     return lock_problems(open_bench(ProjectFolder(root), site, cut))
 
 
+def _has_refused(root: Path, site: str, cut: str) -> bool:
+    from vpack_pipeline.assets.bench import open_bench
+    from vpack_pipeline.assets.standing import has_refused
+    from vpack_pipeline.io.project import ProjectFolder
+
+    return has_refused(open_bench(ProjectFolder(root), site, cut))
+
+
 def _tell(root: Path, site: str, cut: str, seconds: float, ran: Ran, as_json: bool) -> None:
     from vpack_pipeline.assets.bench import open_bench
     from vpack_pipeline.assets.publish import first_page
@@ -233,14 +245,22 @@ def _headlines(figures: dict[str, str]) -> list[str]:
         if column != "estimate" or not stem.endswith("intention_to_diagnose"):
             continue
         finding, window, metric, _ = stem.split(".")
-        status = figures.get(f"{stem}.status")
-        if status == "given":
-            bounds = f"{figures[f'{stem}.lower']} to {figures[f'{stem}.upper']}"
-            shown = "" if HIDDEN in bounds else f" ({bounds})"
-            found.append(f"{finding}, {window} {metric}: {value}{shown}")
-        else:
-            found.append(f"{finding}, {window} {metric}: {status}: {figures[f'{stem}.reason']}")
+        found.append(f"{finding}, {window} {metric}: {_figure(figures, stem, value)}")
     return found
+
+
+def _figure(figures: dict[str, str], stem: str, value: str) -> str:
+    """Write one figure as the first page prints it, or why it prints none."""
+    status = figures.get(f"{stem}.status", "")
+    if status == "given":
+        bounds = f"{figures[f'{stem}.lower']} to {figures[f'{stem}.upper']}"
+        return value if HIDDEN in bounds else f"{value} ({bounds})"
+    if status == "hidden" and value != HIDDEN:
+        return value
+    why = figures.get(f"{stem}.reason", "").strip(f"{HIDDEN} ")
+    if why:
+        return f"{status}: {why}"
+    return "hidden, as a small count could be computed from it" if status == "hidden" else status
 
 
 @click.command()

@@ -7,7 +7,6 @@ here: the checks of finished tables (``gate``), which need a build.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpack_pipeline import study
+from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
 from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
 from vpack_pipeline.io.deliveries import (
     LEDGER,
     PUBLISHED,
     closed_deliveries,
+    moment,
     open_deliveries,
+    published_in,
     survey,
 )
 from vpack_pipeline.io.edge import Edge
@@ -33,7 +35,7 @@ from vpack_pipeline.io.forms import (
     plain_text,
     read_form,
 )
-from vpack_pipeline.io.identity import MINIMUM_SECRET_BYTES, Pseudonyms
+from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.project import ProjectFolder, read_secret
 from vpack_pipeline.site import FolderSource, InputForm, InputKind
 from vpack_pipeline.study import Study
@@ -91,34 +93,35 @@ def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, st
     loaded: Study | None = None
     with found.gathering():
         loaded = folder.study(site_id)
-    _placeholders(found, folder.root, site_id, loaded)
+    found.problems += placeholders(folder.root, site_id, loaded)
     if loaded is not None:
         _documents(found, loaded)
         pseudonyms = _secret(found, folder, loaded)
         _sources(found, loaded, environment)
         names = _deliveries(found, folder, loaded, pseudonyms)
         forms = _forms(found, loaded, names)
+        _rows(found, folder, loaded, forms, pseudonyms or passing_pseudonyms(loaded.site))
         if pseudonyms is not None:
             _hints(found, folder, loaded, forms, pseudonyms)
     _models(found)
     return found
 
 
-def _placeholders(found: Findings, root: Path, site_id: str, loaded: Study | None) -> None:
+def placeholders(root: Path, site_id: str, loaded: Study | None) -> list[Problem]:
+    """List the documents of a site that are not filled in yet, with the lines."""
     paths = [root / study.SITES / site_id / "site.yaml"]
     if loaded is not None:
         name = loaded.protocol.reference.replace("@", "-")
         paths.append(root / study.PROTOCOLS / f"{name}.yaml")
-    for path in paths:
-        if not path.is_file():
-            continue
+    problems = []
+    for path in filter(Path.is_file, paths):
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         marked = [str(i) for i, line in enumerate(lines, start=1) if TO_BE_FILLED in line]
         if marked:
             what = f"{TO_BE_FILLED} stands in line{'s' * (len(marked) > 1)} {', '.join(marked)}"
-            found.problems.append(
-                Problem(path.name, what, f"write what belongs there, drop {TO_BE_FILLED}")
-            )
+            remedy = f"write what belongs there, drop {TO_BE_FILLED}"
+            problems.append(Problem(path.name, what, remedy))
+    return problems
 
 
 def _documents(found: Findings, loaded: Study) -> None:
@@ -207,8 +210,6 @@ def _deliveries(
 def _survey_a_copy(folder: ProjectFolder, loaded: Study, pseudonyms: Pseudonyms | None) -> None:
     """Hold deliveries to a copy of their ledger: a check must not note what it saw."""
     own = folder.root / "data" / "state" / loaded.site.site_id
-    # A survey asks for no pseudonym; it must run where the secret is missing as well.
-    any_secret = Pseudonyms(secrets.token_bytes(MINIMUM_SECRET_BYTES), {}, None)
     with tempfile.TemporaryDirectory(prefix="vpack-check-") as temporary:
         state = Path(temporary)
         for name in (LEDGER, PUBLISHED):
@@ -219,7 +220,8 @@ def _survey_a_copy(folder: ProjectFolder, loaded: Study, pseudonyms: Pseudonyms 
                 root=loaded.root,
                 site=loaded.site,
                 protocol=loaded.protocol,
-                pseudonyms=pseudonyms or any_secret,
+                # It asks for no pseudonym, and must run where the secret is missing as well.
+                pseudonyms=pseudonyms or passing_pseudonyms(loaded.site),
                 state=state,
                 cut=None,
             )
@@ -277,6 +279,36 @@ def _read(found: Findings, loaded: Study, kind: InputKind, having: list[str]) ->
     return tuple(forms)
 
 
+def _rows(
+    found: Findings,
+    folder: ProjectFolder,
+    loaded: Study,
+    forms: Mapping[InputKind, Delivered],
+    pseudonyms: Pseudonyms,
+) -> None:
+    """Name the rows that the next build would quarantine, as far as their own file tells.
+
+    Those that a published pack was built with are only noted, and so are repeated rows.
+    """
+    from vpack_pipeline.io.cohort.inputs.alone import rows_alone, still_wrong
+
+    cuts = published_in(folder.root / "data" / "state" / loaded.site.site_id)
+    last = max(map(moment, cuts), default=None)
+    for kind, delivered in forms.items():
+        days = [moment(form.where.partition("/")[0]) for form in delivered.forms]
+        files = [
+            rows_alone(kind, form, delivered.written, loaded.protocol, pseudonyms, day)
+            for form, (day, _) in zip(delivered.forms, days, strict=True)
+        ]
+        for form, when, faults in zip(delivered.forms, days, still_wrong(files), strict=True):
+            for problem in row_problems(form.where, faults):
+                is_known = last is not None and when <= last
+                if is_known or problem.what.startswith("DUPLICATE_ROW"):
+                    found.notes.append(f"{problem}")
+                else:
+                    found.problems.append(problem)
+
+
 def _hints(
     found: Findings,
     folder: ProjectFolder,
@@ -330,12 +362,29 @@ def _hint(
 ) -> None:
     if not known:
         return
-    hint = normalisation_hint(_cells(forms, kind, name), known=known, pseudonym=pseudonym)
+    values = {value for value in _cells(forms, kind, name) if value}
+    hint = normalisation_hint(values, known=known, pseudonym=pseudonym)
+    where = f"inputs.{kind}, {name}"
     if hint.by_zero_padding or hint.by_case:
         remedy = "declare zero_pad or case under `identifiers` in site.yaml"
-        found.problems.append(Problem(f"inputs.{kind}, {name}", str(hint), remedy))
+        found.problems.append(Problem(where, str(hint), remedy))
+    elif values and hint.unmatched == len(values):
+        what = f"none of {len(values)} identifiers matches anything"
+        found.problems.append(Problem(where, what, _unmatched(name)))
     elif hint.unmatched:
         found.notes.append(f"{kind}, {name}: {hint}")
+
+
+def _unmatched(name: str) -> str:
+    """Say what to look at where every identifier of a column matches nothing."""
+    column = f"wrong column mapped to `{name}`?"
+    against = {
+        "study": f"wrong folder in `sources`, or {column}",
+        "patient_id": f"wrong folder in `sources` or wrong `issuer`, or {column}",
+        "case_id": f"{column} It is held to `case_id` of cases, or without cases to study UIDs",
+        "reader_id": f"{column} It is held to `reader_id` of readers",
+    }
+    return against[name]
 
 
 def _models(found: Findings) -> None:

@@ -125,6 +125,12 @@ def _starter(root: Path, reference: str, made: list[str]) -> Protocol:
     return protocol
 
 
+def starter() -> Protocol:
+    """Give the protocol that a new project starts from."""
+    name, _, version = STARTER.partition("@")
+    return validate(_filled("protocol.yaml", ID=name, VERSION=version), "protocol.yaml", Protocol)
+
+
 def _schemas(root: Path, made: list[str]) -> Path:
     """Give the folder of JSON schemas: the project's own, or one that is made."""
     committed = root / schema.FOLDER

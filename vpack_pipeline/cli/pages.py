@@ -1,7 +1,7 @@
 """The pages of the documentation that are made from registries: header fields and reason codes.
 
 ``python -m vpack_pipeline.cli.pages`` writes those of ``docs``.
-What does not belong here: what the registries say (``io.dicom``, ``io.forms.reasons``).
+What does not belong here: what the registries say (``io.dicom``, ``io.forms``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from vpack_pipeline import contracts
+from vpack_pipeline.cli.new_site import starter
+from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
 from vpack_pipeline.io.dicom.fields import FIELDS, Field, Source
 from vpack_pipeline.io.forms import reasons
 from vpack_pipeline.io.forms.reasons import Reason
+from vpack_pipeline.site import InputKind
 
 FOLDER: Final = Path("docs")
 _MADE: Final = "*Made by `python -m vpack_pipeline.cli.pages`; do not edit.*"
@@ -94,6 +98,53 @@ Nothing is to be done; `detail` in `cohort/files` says which kind it is.
 """
 
 
+_FORMS: Final = f"""# Input forms
+
+{_MADE}
+
+What each file of a delivery holds. A site's own headers and codes are mapped in `site.yaml`
+(`columns`, `values`, `constants`), so that no export has to be renamed. `vpack init` writes an
+empty file of each kind into `forms/`.
+
+**Required.** *yes*: the file has the column, or `site.yaml` a constant for it, and each cell is
+filled. *column*: the file has it, and a cell may be empty. *no*: it may be left out. Identifiers
+are written as the site's systems write them; they become pseudonyms when they are read. A flag is
+`true`, `yes`, `1` or `false`, `no`, `0`. Dates and times are written as `date_format` and
+`datetime_format` of `site.yaml` say; a time has a zone, or `site.yaml` names one.
+
+A row with a cell that cannot be used is quarantined under a [reason code](reason-codes.md), which
+`vpack check` and `vpack deliver` name beforehand.
+
+{{kinds}}
+"""
+
+_FORM_TYPES: Final[Mapping[str, str]] = {
+    "text": "text",
+    "int": "whole number",
+    "float": "number",
+    "bool": "flag",
+    "date": "date",
+    "timestamp": "time",
+    "presence": "text, of which only is kept whether there is any",
+    "identifier": "identifier",
+    "study": "StudyInstanceUID or accession number",
+}
+_OF_PROTOCOL: Final[Mapping[str, str]] = {
+    "UNKNOWN_FINDING": "a name of `findings` in the protocol",
+    "UNKNOWN_MODEL": "an id of `index_test.models` in the protocol",
+    "UNKNOWN_RATING": "a value of the finding's `categories` in the protocol",
+    "SCORE_RANGE": "in the range of `index_test.output` of the protocol",
+}
+_MEANINGS: Final[Mapping[str, str]] = {
+    "study": "The study, by either of its numbers.",
+    "issuer": "Who issued the patient identifier, where several do.",
+    "same_as_issuer": "Who issued the identifier that is kept.",
+    "stratum": "The stratum of the sample that the case was drawn from.",
+    "same_as": "The site's identifier that is kept.",
+    "ascertained_by": "Who or what ascertained it; it may be written as a name.",
+}
+
+
 def pages() -> dict[str, str]:
     """Make each page as the text of its file, by file name."""
     statuses = _table(("status", "meaning"), STATUSES.items())
@@ -101,11 +152,57 @@ def pages() -> dict[str, str]:
     fields = _table(head, (_described(f) for f in FIELDS))
     kinds = _table(("kind", "what it is"), outcomes.SET_ASIDE_KINDS.items())
     return {
+        "forms.md": _FORMS.format(kinds="\n\n".join(_form(kind) for kind in forms.KINDS)),
         "header-fields.md": _FIELDS.format(statuses=statuses, fields=fields),
         "reason-codes.md": _REASONS.format(
             files=_reasons(outcomes.REASONS), kinds=kinds, rows=_reasons(reasons.REASONS)
         ),
     }
+
+
+def _form(kind: InputKind) -> str:
+    contract = contracts.load()[f"cohort/{kind}"]
+    meant = {c.name: c for c in contract.columns}
+    protocol = starter()
+    own = {c.name for c in protocol.covariates} if kind == "cases" else set()
+    own |= {v.name for v in protocol.representativeness.variables} if kind == "population" else own
+    rows = [_column(f, meant.get(f.name)) for f in forms.fields_of(kind, protocol)]
+    rows = [row for row in rows if row[0] not in own]
+    if kind == "cases":
+        told = "A name of `covariates` in the protocol."
+        rows.append(("each covariate", "no", "as declared", "", told))
+    if kind == "population":
+        told = "A name of `representativeness.variables` in the protocol; empty: missing."
+        codes = "its levels, or its bins such as 40–59 (40-59 is read too)"
+        rows.insert(0, ("each variable", "column", "text", codes, told))
+    head = ("column", "required", "type", "allowed", "meaning")
+    needed = forms.ONE_OF.get(kind, ())
+    note = f"\n\nAt least one of {', '.join(f'`{n}`' for n in needed)} is there." if needed else ""
+    return f"## {kind}\n\n{contract.description}{note}\n\n{_table(head, rows)}"
+
+
+def _column(field: forms.Field, stored: contracts.Column | None) -> tuple[str, ...]:
+    required = "yes" if field.filled else "column" if field.needed else "no"
+    unit = f", {stored.unit}" if stored is not None and stored.unit else ""
+    told = _MEANINGS.get(field.name) or (stored.description if stored is not None else "")
+    told = told.replace("Pseudonym of the", "The site's identifier of the")
+    told = told.replace("null", "empty").replace(", after the patient map", "")
+    told = told.replace("of the identifier that is", "that is")
+    return field.name, required, _FORM_TYPES[field.type] + unit, _allowed(field), told
+
+
+def _allowed(field: forms.Field) -> str:
+    found = _OF_PROTOCOL.get(field.bad) or _OF_PROTOCOL.get(field.out_of_range, "")
+    if field.name == "stratum":
+        found = "a name of `sampling.strata` in the protocol, or all"
+    elif not found and field.choices:
+        found = ", ".join(field.choices)
+    elif not found and field.minimum is not None:
+        found = f"{field.minimum:g} or more"
+    if field.default is None:
+        return found
+    default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+    return f"{found}; empty: {default}".removeprefix("; ")
 
 
 def _described(field: Field) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -37,9 +38,10 @@ def init(ctx: click.Context, site: str, protocol: str | None) -> None:
         click.echo(f"  {line}")
     click.echo("next:")
     click.echo(f"  1. fill in each TODO of data/sites/{site}/site.yaml and of the protocol")
-    click.echo(f"  2. vpack check {site}")
+    click.echo(f"  2. vpack check {site}      (deliver refuses while a TODO is left)")
     click.echo(f"  3. vpack deliver {site} cases.csv readers.csv reads.csv predictions.csv")
-    click.echo(f"  4. vpack build {site}")
+    click.echo(f"  4. vpack check {site}")
+    click.echo(f"  5. vpack build {site}")
 
 
 @click.command()
@@ -51,49 +53,96 @@ def init(ctx: click.Context, site: str, protocol: str | None) -> None:
     help="The day of the delivery; today where not given.",
 )
 @click.option("--open", "stays_open", is_flag=True, help="Do not close it: it does not count yet.")
+@click.option("--force", is_flag=True, help="Deliver faulty rows too; a build quarantines them.")
 @click.pass_context
 def deliver(
-    ctx: click.Context, site: str, files: tuple[Path, ...], on: datetime | None, stays_open: bool
+    ctx: click.Context,
+    site: str,
+    files: tuple[Path, ...],
+    on: datetime | None,
+    stays_open: bool,
+    force: bool,
 ) -> None:
     """Put FILES into a new delivery of SITE, whole or not at all.
 
     Each is named as site.yaml names it. A closed delivery is never altered, so that files are held
-    to their forms first.
+    to their forms first, row by row.
     """
+    from vpack_pipeline.cli.checkup import placeholders
     from vpack_pipeline.io.deliveries import deliver as put
-    from vpack_pipeline.io.deliveries import published_cuts
+    from vpack_pipeline.io.deliveries import moment, newest_closed, published_cuts
     from vpack_pipeline.io.project import ProjectFolder
 
     folder = ProjectFolder(project_root(ctx))
     loaded = folder.study(site)
     day = _today() if on is None else on.date()
-    _hold_to_forms(loaded, files)
+    unfilled = placeholders(folder.root, site, loaded)
+    if unfilled:
+        raise DeliveryError(unfilled)
+    held = _hold_to_forms(loaded, files, day)
+    if held.faults and not force:
+        last = Problem("nothing was delivered", "rows are faulty", _FORCE)
+        raise DeliveryError([*held.faults, last])
     published = published_cuts(folder.edge(loaded, None))
+    newest = newest_closed(loaded.site, folder.root)
     name = put(loaded.site, folder.root, files, day, close=not stays_open, published=published)
     state = "open: close it with an empty file DONE" if stays_open else "closed"
     click.echo(f"delivered {len(files)} files as {name} ({state})")
+    if newest is not None and day < moment(newest)[0]:
+        held.warnings.append(f"{name} lies before the newest delivery, {newest}")
+    for line in held.warnings:
+        click.echo(f"warning: {line}", err=True)
     click.echo(f"next: vpack check {site}")
+
+
+_FORCE: Final = "mend them, or give --force: deliver with its faulty rows; they will be quarantined"
 
 
 def _today() -> date:
     return datetime.now(UTC).astimezone().date()
 
 
-def _hold_to_forms(loaded: Study, files: tuple[Path, ...]) -> None:
+@dataclass(slots=True)
+class _Held:
+    """What reading the files of a delivery showed: rows a build would refuse, and warnings."""
+
+    faults: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _hold_to_forms(loaded: Study, files: tuple[Path, ...], day: date) -> _Held:
+    """Find the rows that a build would refuse whatever other tables hold.
+
+    Raises
+    ------
+    DeliveryError
+        A file cannot be read as a whole.
+    """
+    from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
+    from vpack_pipeline.io.cohort.inputs.alone import rows_alone
     from vpack_pipeline.io.forms import read_form
 
     kinds = {form.file: kind for kind, form in loaded.site.inputs.items()}
     problems: list[Problem] = []
+    held = _Held()
+    pseudonyms = passing_pseudonyms(loaded.site)
     for file in files:
         kind = kinds.get(file.name)
         if kind is None or not file.is_file():
             continue  # io.deliveries says what is wrong with it
+        written = loaded.site.inputs[kind]
         try:
-            read_form(file, file.name, kind, loaded.site.inputs[kind], loaded.protocol)
+            form = read_form(file, file.name, kind, written, loaded.protocol)
+            alone = rows_alone(kind, form, written, loaded.protocol, pseudonyms, day)
         except InputError as error:
             problems += [p for p in error.problems if p not in problems]
+            continue
+        held.faults += row_problems(file.name, alone.faults.sort("line", maintain_order=True))
+        if written.mode == "full" and not form.rows:
+            held.warnings.append(f"{file.name} has no row: as `mode: full` it retracts every row")
     if problems:
         raise DeliveryError(problems)
+    return held
 
 
 @click.command()

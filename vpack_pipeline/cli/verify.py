@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vpack_pipeline.errors import VerificationError
+from vpack_pipeline.errors import Problem, UsageError, VerificationError
 
 
 @click.command()
@@ -18,6 +18,7 @@ def verify(pack: Path, as_json: bool) -> None:
     from vpack_pipeline.io.packs import summary
     from vpack_pipeline.io.packs import verify as find_problems
 
+    _refuse_what_is_no_pack(pack)
     problems = find_problems(pack.resolve())
     if as_json:
         told = [{"where": p.where, "what": p.what} for p in problems]
@@ -29,3 +30,24 @@ def verify(pack: Path, as_json: bool) -> None:
         click.echo(f"whole: {found.identifier}, data cut {found.cut}, {found.files} files")
         click.echo(f"digest: {found.digest}")
         click.echo("compare this digest with the one that the site sent by another way")
+
+
+def _refuse_what_is_no_pack(path: Path) -> None:
+    """Tell a wrong path apart from a pack that is not whole.
+
+    Raises
+    ------
+    UsageError
+        Nothing lies there, or neither of the files by which a pack is known.
+    """
+    from vpack_pipeline.io.packs import LATEST, is_like_a_pack
+
+    if not path.is_dir():
+        what = "is no folder" if path.exists() else "does not exist"
+        raise UsageError(Problem(str(path), what, "give the folder of a pack"))
+    if is_like_a_pack(path):
+        return
+    below = sorted(p for depth in ("", "*/", "*/*/") for p in path.glob(f"{depth}{LATEST}"))
+    near = [p for p in below if p.is_dir() and is_like_a_pack(p)]
+    remedy = f"did you mean {str(near[0])!r}?" if near else "give the folder that holds bagit.txt"
+    raise UsageError(Problem(str(path), "is no pack", remedy))

@@ -18,22 +18,26 @@ from vpack_pipeline.gate.receipts import Receipt
 NEARLY_ALL: Final = 0.9
 """Share of an input's rows from which on their loss is what its sender has to hear first."""
 REASONS_TOLD: Final = 3
-POINTING: Final = frozenset(
-    {"UNKNOWN_CASE", "UNKNOWN_READER", "UNMATCHED_KEY", "AMBIGUOUS_KEY", "PATIENT_MISMATCH"}
-)
-"""Reasons of a row that names what another table lacks: where that one is lost, so are these."""
+POINTING: Final = frozenset({"UNKNOWN_CASE", "UNKNOWN_READER", "UNMATCHED_KEY", "AMBIGUOUS_KEY"})
+"""Reasons of a row that names what another table lacks: where that one is lost, so are these.
+
+PATIENT_MISMATCH is none of them: case and study were both found."""
 FOLLOWS: Final = "it follows from what stands above"
 NONE: Final = "has none"
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How many rows of an input were refused for one reason in one field; no value."""
+    """How many rows of an input were refused for one reason in one field; no value.
+
+    ``positions``: the first of them, as ``delivery/file:row``.
+    """
 
     reason: str
     field: str | None
     rows: int
     remedy: str
+    positions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,14 @@ class Intake:
         what = f"{self.refused} of {self.delivered} {self.unit} delivered{when} were refused"
         return Problem(self.asset, f"{what}: {', '.join([*first, *more])}", self.refusals[0].remedy)
 
+    def reasons(self) -> list[Problem]:
+        """Say of each reason where its first rows stand, and what can be done about it."""
+        return [
+            Problem(self.asset, f"{r.reason}{_in(r.field)}{_at(r)}", r.remedy)
+            for number, r in enumerate(self.refusals[:REASONS_TOLD])
+            if number or r.positions
+        ]
+
     @property
     def left(self) -> str:
         """Say how much is left."""
@@ -81,6 +93,13 @@ class Intake:
 
 def _in(field: str | None) -> str:
     return "" if field is None else f" in {field}"
+
+
+def _at(refusal: Refusal) -> str:
+    if not refusal.positions:
+        return ""
+    more = refusal.rows - len(refusal.positions)
+    return f": {', '.join(refusal.positions)}{f' and {more} more' if more > 0 else ''}"
 
 
 def ancestors(asset: str, dependencies: Mapping[str, Collection[str]]) -> set[str]:
@@ -95,7 +114,7 @@ def ancestors(asset: str, dependencies: Mapping[str, Collection[str]]) -> set[st
 
 
 def losses(intakes: Sequence[Intake], dependencies: Mapping[str, Collection[str]]) -> list[Problem]:
-    """List the inputs that lost nearly all of their rows for a reason of their own.
+    """List the inputs that lost nearly all of their rows for a reason of their own, and where.
 
     One whose rows point to a table that another lost input feeds stands in that one's second line.
     """
@@ -107,6 +126,7 @@ def losses(intakes: Sequence[Intake], dependencies: Mapping[str, Collection[str]
             names = ", ".join(i.asset for i in with_it)
             what = f"inputs that point to it lost their rows with it: {names}"
             found.append(Problem(root.asset, what, FOLLOWS))
+        found += root.reasons()
     return found
 
 

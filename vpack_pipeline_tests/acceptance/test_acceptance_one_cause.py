@@ -18,6 +18,7 @@ from vpack_pipeline.assets.standing import lock_problems, losses, standing, told
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.gate import check
+from vpack_pipeline.gate.causes import REASONS_TOLD
 from vpack_pipeline.gate.check import Checked
 from vpack_pipeline.io.dicom.outcomes import REASONS as OUTCOMES
 from vpack_pipeline.io.forms import REASONS
@@ -73,7 +74,8 @@ def assert_one_cause(built: Built, asset: str, n: int, problems: list[Problem]) 
     assert int(counted[1]) == closing_checks(built) > 10
     assert counted[3] == asset
     assert counted[4].startswith(f"kept 0 of {n}")
-    assert len(problems) <= 4
+    # The loss, what it took with it, what met nothing, and a line for each reason.
+    assert len(problems) <= 4 + REASONS_TOLD
 
 
 def test_all_images_cut_short_are_one_cause(riverside: Copied) -> None:
@@ -133,13 +135,15 @@ def test_predictions_that_match_no_case_are_told_though_the_gate_is_open(
     refused = built.quarantine("predictions")
     unmatched = refused.filter(reason="UNKNOWN_CASE").height
     assert refused.height == n
-    (lost,) = losses(built.bench)
+    lost, *reasons = losses(built.bench)
+    at = re.compile(r"UNKNOWN_CASE in case_id: \S+/predictions.parquet:\d")
+    assert any(at.match(p.what) for p in reasons)
     assert lost.where == "cohort/predictions"
     assert (
         f"{n} of {n} rows delivered were refused: {unmatched} UNKNOWN_CASE in case_id" in lost.what
     )
     assert lost.remedy == REASONS["UNKNOWN_CASE"].remedy
-    assert told_of(built.bench, built.receipt("cohort/predictions")) == [lost]
+    assert told_of(built.bench, built.receipt("cohort/predictions")) == [lost, *reasons]
 
 
 def test_a_sound_site_lost_nothing(riverside: Copied) -> None:

@@ -345,6 +345,86 @@ def test_a_file_with_wrong_headers_is_not_delivered(ready: Shell) -> None:
     assert not (ready.root / "data/sites/harbour/deliveries/2026-02-01").exists()
 
 
+FAULTY = {
+    "cases": "case_id,patient_id,index_date\nC1,P1,2025-12-01\nC2,P2,31.12.2025\nC1,P1,2025-12-01\n",
+    "reads": (
+        "reader_id,case_id,finding,rating,read_at,is_diagnostic\n"
+        "R1,C1,finding,7,2026-01-02T10:00Z,yes\n"
+        "R1,C2,tumour,1,2026-01-02T10:00Z,yes\n"
+        "R2,C1,finding,1,2026-01-02T10:00,yes\n"
+        "R2,C2,finding,1,2026-01-02T10:00Z,maybe\n"
+    ),
+}
+TOLD = (
+    "cases.csv data row 2, index_date: BAD_DATE, the cell is no date or time in the declared form"
+    " — check `date_format`",
+    "reads.csv data row 1, rating: UNKNOWN_RATING",
+    "reads.csv data row 2, finding: UNKNOWN_FINDING",
+    "reads.csv data row 3, read_at: TIME_WITHOUT_ZONE",
+    "reads.csv data row 4, is_diagnostic: UNKNOWN_CODE",
+)
+
+
+def test_nothing_is_delivered_while_a_document_holds_a_todo(vpack: Shell) -> None:
+    steps = vpack("init", "harbour").out.partition("next:")[2]
+    words = ("TODO", "check harbour", "deliver harbour", "4. vpack check", "5. vpack build")
+    assert sorted(words, key=steps.index) == list(words)
+    said = vpack.delivered()
+    assert said.code == 2
+    assert "site.yaml: TODO stands in line" in said.err
+    assert "starter-0.1.yaml: TODO stands in line" in said.err
+    assert "lines 4," not in said.err
+    assert list((vpack.root / "data/sites/harbour/deliveries").iterdir()) == []
+
+
+def test_faulty_rows_are_named_and_not_delivered_unless_forced(ready: Shell) -> None:
+    said = ready.delivered("2026-02-01", **FAULTY)
+    assert said.code == 2
+    for line in (*TOLD, "cases.csv data row 3, case_id: DUPLICATE_ROW", "give --force"):
+        assert line in said.err, line
+    assert "31.12.2025" not in said.err
+    assert "tumour" not in said.err
+    assert "maybe" not in said.err
+    folder = ready.root / "data/sites/harbour/deliveries"
+    assert [p.name for p in folder.iterdir()] == [DAY]
+    assert ready.delivered("2026-02-01", "--force", **FAULTY).code == 0
+    said = ready("check", "harbour")
+    assert said.code == 2
+    for line in TOLD:
+        assert f"2026-02-01/{line}" in said.err, line
+    assert "note: 2026-02-01/cases.csv data row 3, case_id: DUPLICATE_ROW" in said.out
+
+
+def test_five_rows_of_a_reason_are_named_and_the_rest_counted(ready: Shell) -> None:
+    rows = "".join(f"C{n},P{n},soon\n" for n in range(1, 10))
+    said = ready.delivered("2026-02-01", cases=f"case_id,patient_id,index_date\n{rows}")
+    assert "cases.csv data rows 1, 2, 3, 4, 5 and 4 more, index_date: BAD_DATE" in said.err
+
+
+def test_an_event_after_the_day_of_delivery_is_refused(ready: Shell) -> None:
+    late = "case_id,patient_id,index_date\nC1,P1,2026-03-01\n"
+    said = ready.delivered("2026-02-01", cases=late)
+    assert "cases.csv data row 1, index_date: EVENT_AFTER_DELIVERY" in said.err
+
+
+def test_a_faulty_row_that_a_later_delivery_states_soundly_is_mended(ready: Shell) -> None:
+    bad = FILES["reads.csv"].replace("C2,finding,0", "C2,finding,7")
+    assert ready.delivered("2026-02-01", "--force", reads=bad).code == 0
+    assert "2026-02-01/reads.csv data row 2, rating" in ready("check", "harbour").err
+    assert ready.delivered("2026-02-02").code == 0
+    said = ready("check", "harbour")
+    assert said.code == 0, said.err
+
+
+def test_a_faulty_row_that_a_published_pack_was_built_with_is_only_noted(ready: Shell) -> None:
+    bad = FILES["reads.csv"].replace("C2,finding,0", "C2,finding,7")
+    assert ready.delivered("2026-02-01", "--force", reads=bad).code == 0
+    ready.put("data/state/harbour/published_cuts.json", '["2026-02-01"]')
+    said = ready("check", "harbour")
+    assert said.code == 0, said.err
+    assert "note: 2026-02-01/reads.csv data row 2, rating: UNKNOWN_RATING" in said.out
+
+
 def test_deliver_refuses_names_that_no_input_has_and_absent_files(ready: Shell) -> None:
     path = str(ready.put("export/raeds.csv", "x\n"))
     said = ready("deliver", "harbour", path, "export/readers.csv", "export/none/cases.csv")
@@ -354,7 +434,8 @@ def test_deliver_refuses_names_that_no_input_has_and_absent_files(ready: Shell) 
 
 
 def test_a_second_delivery_of_a_day_is_numbered_and_a_bad_date_refused(ready: Shell) -> None:
-    assert "delivered 4 files as 2026-01-05.2 (closed)" in ready.delivered().out
+    more = FILES["reads.csv"] + "R2,C1,finding,1\n"
+    assert "delivered 4 files as 2026-01-05.2 (closed)" in ready.delivered(reads=more).out
     assert ready.delivered("yesterday").code == 2
     assert ready("deliver", "harbour").code == 2
 
@@ -365,8 +446,35 @@ def test_without_a_date_a_delivery_is_of_today(ready: Shell, monkeypatch: Any) -
     from vpack_pipeline.cli import site as module
 
     monkeypatch.setattr(module, "_today", lambda: date(2031, 5, 17))
+    ready.put("export/reads.csv", FILES["reads.csv"] + "R2,C1,finding,1\n")
     said = ready("deliver", "harbour", "export/reads.csv")
     assert "as 2031-05-17" in said.out
+
+
+def test_the_same_files_are_not_delivered_twice(ready: Shell) -> None:
+    said = ready.delivered("2026-02-01")
+    assert said.code == 2
+    assert "all 4 files are identical to 2026-01-05: nothing delivered" in said.err
+    assert not (ready.root / "data/sites/harbour/deliveries/2026-02-01").exists()
+
+
+def test_a_full_file_without_rows_and_a_day_before_the_newest_are_warned_of(ready: Shell) -> None:
+    said = ready.delivered("2026-01-04", readers="reader_id\n")
+    assert said.code == 0
+    assert "warning: readers.csv has no row: as `mode: full` it retracts every row" in said.err
+    assert "warning: 2026-01-04 lies before the newest delivery, 2026-01-05" in said.err
+
+
+def test_identifiers_none_of_which_matches_are_to_be_mended(ready: Shell) -> None:
+    scanned(ready, study="1.2.3", accession="99", patient="P1")
+    ready.delivered(
+        "2026-02-01", cases="case_id,patient_id,index_date,study\nC1,P1,2025-12-01,8.8.8\n"
+    )
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert "inputs.cases, study: none of 1 identifiers matches anything" in said.err
+    assert "wrong folder in `sources`, or wrong column mapped to `study`?" in said.err
+    assert "8.8.8" not in said.out + said.err
 
 
 def test_a_needed_file_that_never_came_is_told_and_an_optional_one_noted(vpack: Shell) -> None:

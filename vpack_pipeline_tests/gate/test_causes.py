@@ -65,6 +65,7 @@ def test_a_loss_leads_and_what_met_nothing_is_one_line() -> None:
             " 3 RAGGED_ROW",
             "check `date_format`",
         ),
+        ("cohort/cases", "RAGGED_ROW", "quote"),
         (
             "cohort/cases",
             "12 expectations of 2 tables met no rows because cohort/cases kept 0 of 100 rows",
@@ -137,3 +138,20 @@ def test_further_reasons_are_summed_up() -> None:
     refusals = [Refusal(code, None, 25, "mend") for code in ("A", "B", "C", "D")]
     told_of = lost("cohort/cases", 100, *refusals).as_problem().what
     assert told_of.endswith("25 A, 25 B, 25 C, 25 for other reasons")
+
+
+def test_each_reason_has_its_remedy_and_its_first_rows() -> None:
+    at = tuple(f"2026-01-05/cases.csv:{n}" for n in range(1, 6))
+    dated = Refusal("BAD_DATE", "index_date", 97, "check `date_format`", at)
+    mismatched = Refusal("PATIENT_MISMATCH", "study", 3, "correct the study", at[:3])
+    found = causes.losses((lost("cohort/cases", 100, dated, mismatched),), CHAIN)
+    assert [str(p) for p in found[1:]] == [
+        f"cohort/cases: BAD_DATE in index_date: {', '.join(at)} and 92 more — check `date_format`",
+        f"cohort/cases: PATIENT_MISMATCH in study: {', '.join(at[:3])} — correct the study",
+    ]
+
+
+def test_a_study_of_another_patient_is_a_cause_beside_lost_cases() -> None:
+    mismatch = Refusal("PATIENT_MISMATCH", "study", 50, "correct the study")
+    intakes = (lost("cohort/cases", 100, DATE), lost("cohort/reads", 50, mismatch))
+    assert [p.where for p in causes.losses(intakes, CHAIN)] == ["cohort/cases", "cohort/reads"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vpack_pipeline.cli import main
 from vpack_pipeline.io import packs
 
 PAYLOAD = {
@@ -135,6 +136,37 @@ def test_another_declaration_is_named(pack):
 
 def test_what_is_no_folder_is_no_pack(tmp_path):
     assert packs.verify(tmp_path / "nothing")
+
+
+def said(capsys, *words: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as left:
+        main(["verify", *words])
+    return int(str(left.value.code)), capsys.readouterr().err
+
+
+def test_a_folder_that_holds_packs_is_no_pack_and_the_latest_is_suggested(pack, tmp_path, capsys):
+    code, err = said(capsys, str(tmp_path))
+    assert code == 2
+    assert f"{tmp_path}: is no pack — did you mean '{tmp_path}/site-a/latest'?" in err
+    assert len(err.splitlines()) == 2
+    assert said(capsys, str(tmp_path / "site-a" / "latest"))[0] == 0
+
+
+def test_a_folder_without_any_pack_and_a_path_that_does_not_exist_are_told(tmp_path, capsys):
+    assert said(capsys, str(tmp_path)) == (
+        2,
+        f"1 to mend:\n  {tmp_path}: is no pack — give the folder that holds bagit.txt\n",
+    )
+    code, err = said(capsys, f"{tmp_path}/nothing")
+    assert code == 2
+    assert f"{tmp_path}/nothing: does not exist" in err
+
+
+def test_a_pack_that_lost_one_of_its_files_is_still_a_pack(pack, capsys):
+    (pack / "bagit.txt").unlink()
+    code, err = said(capsys, str(pack))
+    assert code == 1
+    assert "bagit.txt: is missing" in err
 
 
 def test_verification_imports_neither_dagster_nor_duckdb_nor_great_expectations(pack):

@@ -18,6 +18,7 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.cli import main
+from vpack_pipeline.cli.build import _headlines
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
 
@@ -66,10 +67,34 @@ def test_a_build_prints_a_line_a_table_and_where_the_report_is(
     assert {(how, gate) for *_, how, gate in tables} == {("kept", "pass")}
     assert f"{SITE} at the cut {LOOK}" in out
     assert "nothing new was published" in out
+    hidden = re.findall(
+        r"^  \S+, .*: (fewer than \d+ .* of \d+|hidden \(small count\))$", out, re.M
+    )
+    assert hidden, "the site is so small that figures at its threshold are hidden"
+    assert not re.search(r"^  .*: *$", out, re.M)
     (report,) = re.findall(r"^report: (.+)$", out, re.M)
     assert Path(report).is_file()
     assert "\nverify: vpack verify " in out
     assert (own / "data" / "dagster" / "dagster.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "reason", "shown"),
+    [
+        ("given", "91.2%", "", "91.2% (85.0% to 96.1%)"),
+        ("hidden", "fewer than 11 missed of 136", "", "fewer than 11 missed of 136"),
+        ("hidden", "—", "", "hidden, as a small count could be computed from it"),
+        ("insufficient", "—", "no positive case", "insufficient: no positive case"),
+        ("withheld", "—", "—", "withheld"),
+    ],
+)
+def test_a_figure_is_shown_as_the_first_page_prints_it_or_with_its_reason(
+    status: str, value: str, reason: str, shown: str
+) -> None:
+    stem = "finding.locked.sensitivity.intention_to_diagnose"
+    given = {"estimate": value, "lower": "85.0%", "upper": "96.1%", "status": status}
+    figures = {f"{stem}.{k}": v for k, v in {**given, "reason": reason}.items()}
+    assert _headlines(figures) == [f"finding, locked sensitivity: {shown}"]
 
 
 def test_json_is_one_object_and_nothing_else(

@@ -27,10 +27,11 @@ from vpack_pipeline.io.deliveries.folder import (
     note,
     open_deliveries,
     published_cuts,
+    published_in,
     sha256_of,
     survey,
 )
-from vpack_pipeline.io.deliveries.sending import deliver
+from vpack_pipeline.io.deliveries.sending import deliver, newest_closed
 
 __all__ = [
     "DONE",
@@ -46,10 +47,12 @@ __all__ = [
     "look",
     "moment",
     "name_of",
+    "newest_closed",
     "note",
     "open_deliveries",
     "parse_cut",
     "published_cuts",
+    "published_in",
     "sha256_of",
     "survey",
 ]

@@ -138,7 +138,12 @@ def choose_cut(edge: Edge, as_of: str | None = None) -> str:
 
 def published_cuts(edge: Edge) -> tuple[str, ...]:
     """Read the cuts at which this site's packs were published."""
-    return tuple(str(c) for c in _read_json(edge.state / PUBLISHED, []))
+    return published_in(edge.state)
+
+
+def published_in(state: Path) -> tuple[str, ...]:
+    """As :func:`published_cuts`, from a site's state folder, which need not be there."""
+    return tuple(str(c) for c in _read_json(state / PUBLISHED, []))
 
 
 def sha256_of(path: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vpack_pipeline.errors import DeliveryError, Problem, UsageError
 from vpack_pipeline.io.deliveries.cuts import is_name, moment, name_of
-from vpack_pipeline.io.deliveries.folder import DONE, is_closed
+from vpack_pipeline.io.deliveries.folder import DONE, is_closed, sha256_of
 from vpack_pipeline.io.forms.headers import nearest
 from vpack_pipeline.site import Site
 
@@ -44,12 +44,13 @@ def deliver(
     Raises
     ------
     UsageError
-        A file is absent, or no input has its name.
+        A file is absent, no input has its name, or all are those of the newest delivery.
     DeliveryError
         That day has a delivery that is still open.
     """
     _check_files(site, files)
     folder = (root / site.deliveries).resolve()
+    _refuse_repeated(folder, newest_closed(site, root), files)
     folder.mkdir(parents=True, exist_ok=True)
     name = _next_name(folder, on, published)
     staging = Path(tempfile.mkdtemp(prefix=".incoming-", dir=folder))
@@ -63,6 +64,31 @@ def deliver(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return name
+
+
+def newest_closed(site: Site, root: Path) -> str | None:
+    """Name the newest closed delivery, if there is one."""
+    folder = (root / site.deliveries).resolve()
+    if not folder.is_dir():
+        return None
+    names = [e.name for e in folder.iterdir() if is_name(e.name) and is_closed(e)]
+    return max(names, key=moment, default=None)
+
+
+def _refuse_repeated(folder: Path, newest: str | None, files: Sequence[Path]) -> None:
+    """Refuse files that the newest closed delivery holds byte for byte.
+
+    Raises
+    ------
+    UsageError
+        All of them are identical.
+    """
+    if newest is None:
+        return
+    pairs = [(file, folder / newest / file.name) for file in files]
+    if all(was.is_file() and sha256_of(file) == sha256_of(was) for file, was in pairs):
+        what = f"all {len(files)} files are identical to {newest}: nothing delivered"
+        raise UsageError(Problem("vpack deliver", what, "deliver what has changed since"))
 
 
 def _check_files(site: Site, files: Sequence[Path]) -> None:

@@ -7,7 +7,7 @@ row, delivery or table (``cohort.inputs``).
 from __future__ import annotations
 
 from vpack_pipeline.io.forms.cells import AS_ACCESSION, AS_UID, plain_text, typed
-from vpack_pipeline.io.forms.fields import FIELDS, KINDS, Field, fields_of, template_headers
+from vpack_pipeline.io.forms.fields import FIELDS, KINDS, ONE_OF, Field, fields_of, template_headers
 from vpack_pipeline.io.forms.headers import Form, form_problems, nearest, read_form
 from vpack_pipeline.io.forms.hints import Hint, normalisation_hint
 from vpack_pipeline.io.forms.reasons import REASONS, Reason
@@ -17,6 +17,7 @@ __all__ = [
     "AS_UID",
     "FIELDS",
     "KINDS",
+    "ONE_OF",
     "REASONS",
     "Field",
     "Form",

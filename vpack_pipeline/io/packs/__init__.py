@@ -20,7 +20,7 @@ from vpack_pipeline.io.packs.store import (
     version_name,
     versions,
 )
-from vpack_pipeline.io.packs.verification import Summary, summary, verify
+from vpack_pipeline.io.packs.verification import Summary, is_like_a_pack, summary, verify
 
 __all__ = [
     "LATEST",
@@ -29,6 +29,7 @@ __all__ = [
     "Version",
     "build_record",
     "find_build",
+    "is_like_a_pack",
     "latest",
     "pack_payload",
     "publish",

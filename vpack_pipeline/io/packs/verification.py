@@ -52,6 +52,11 @@ def summary(path: Path) -> Summary:
     )
 
 
+def is_like_a_pack(path: Path) -> bool:
+    """Tell whether a folder has one of the files by which a pack is known."""
+    return any(os.path.lexists(path / name) for name in (bag.DECLARATION, bag.MANIFEST))
+
+
 def verify(path: Path) -> list[Problem]:
     """Hold a pack against its manifests.
 

@@ -35,7 +35,6 @@ def patient_map(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
     """
     rows = read_rows("patient_map", edge, deliveries)
     key = ["patient_id"]
-    rows = refuse(rows, "CYCLE", "same_as", pl.col("patient_id") == pl.col("same_as"))
     content = ["patient_id", "same_as"]
     rows = refuse_duplicates(rows.select(*BOOKKEEPING, *content), content, key, None)
     while True:

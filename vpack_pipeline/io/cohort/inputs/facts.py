@@ -36,12 +36,6 @@ def reads(
     readers, cases : those in force; a read of another is quarantined
     """
     rows = read_rows("reads", edge, deliveries)
-    unrated = pl.col("rating").is_null() & pl.col("is_diagnostic")
-    rows = refuse(rows, "MISSING_VALUE", "rating", unrated)
-    for finding in edge.protocol.findings:
-        scale = [c.value for c in finding.categories]
-        outside = (pl.col("finding") == finding.name) & ~pl.col("rating").is_in(scale)
-        rows = refuse(rows, "UNKNOWN_RATING", "rating", outside)
     roster = readers.filter(pl.col("in_force"))["reader_id"]
     rows = refuse_unknown(rows, "UNKNOWN_READER", "reader_id", roster)
     rows = _refuse_unknown_cases(rows, edge, cases)
@@ -61,10 +55,6 @@ def predictions(*, edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame) ->
     An attempt that went well has a score, or, where the output is binary, a score or a call.
     """
     rows = read_rows("predictions", edge, deliveries)
-    silent = pl.col("score").is_null()
-    if edge.protocol.index_test.output.kind == "binary":
-        silent = silent & pl.col("call").is_null()
-    rows = refuse(rows, "MISSING_VALUE", "score", silent & (pl.col("status") == "ok"))
     rows = _refuse_unknown_cases(rows, edge, cases)
     key = ["case_id", "finding", "model_id", "attempt"]
     return finish("predictions", rows, deliveries, key)
@@ -80,8 +70,6 @@ def development(
     later, and stays a pseudonym that fits nothing.
     """
     rows = map_patients(read_rows("development", edge, deliveries), patient_map)
-    neither = pl.col("patient_id").is_null() & pl.col("study" + AS_UID).is_null()
-    rows = refuse(rows, "MISSING_VALUE", "patient_id", neither)
     rows = match_studies(rows, studies)
     rows = refuse(
         rows,

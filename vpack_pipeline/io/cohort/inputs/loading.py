@@ -6,7 +6,7 @@ is in force, count. What does not belong here: what is particular to one kind (i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,9 @@ from vpack_pipeline.errors import ContractError, DeliveryError, Problem
 from vpack_pipeline.io import deliveries as folder
 from vpack_pipeline.io.cohort.inputs.supersession import supersede
 from vpack_pipeline.io.edge import QUARANTINE_SCHEMA, Edge, Loaded
-from vpack_pipeline.io.forms import REASONS, Field, Form, fields_of, read_form, typed
+from vpack_pipeline.io.forms import AS_UID, REASONS, Field, Form, fields_of, read_form, typed
+from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import InputForm, InputKind
 
 _LATEST_ZONE: Final = timedelta(hours=14)
@@ -75,15 +77,37 @@ def read_rows(
     nothing = typed(_empty_form(kind), fields, _NO_FORM, edge.pseudonyms, as_study)
     parts = [nothing.with_columns(pl.lit("", dtype=pl.String).alias("delivery"))]
     for delivery, written, form in read_forms(kind, edge, deliveries):
-        rows = typed(form, fields, written, edge.pseudonyms, as_study)
-        ragged = pl.DataFrame(
-            {"line": form.ragged, "reason": ["RAGGED_ROW"] * len(form.ragged)},
-            schema={"line": pl.Int64, "reason": pl.String},
-        )
-        rows = _refuse_events(rows, fields, folder.moment(delivery)[0])
-        rows = pl.concat([rows, ragged], how="diagonal").sort("line", maintain_order=True)
+        day = folder.moment(delivery)[0]
+        rows = form_rows(kind, form, written, edge.protocol, edge.pseudonyms, day, as_study)
         parts.append(rows.with_columns(pl.lit(delivery).alias("delivery")))
     return pl.concat(parts)
+
+
+def form_rows(
+    kind: InputKind,
+    form: Form,
+    written: InputForm,
+    protocol: Protocol,
+    pseudonyms: Pseudonyms,
+    delivered_on: date,
+    as_study: Iterable[str] = (),
+) -> pl.DataFrame:
+    """Type the rows of one file and refuse those that are wrong whatever other tables hold.
+
+    Returns
+    -------
+    as :func:`read_rows`, without ``delivery``
+    """
+    fields = fields_of(kind, protocol)
+    rows = typed(form, fields, written, pseudonyms, as_study)
+    ragged = pl.DataFrame(
+        {"line": form.ragged, "reason": ["RAGGED_ROW"] * len(form.ragged)},
+        schema={"line": pl.Int64, "reason": pl.String},
+    )
+    rows = _refuse_events(rows, fields, delivered_on)
+    rows = pl.concat([rows, ragged], how="diagonal").sort("line", maintain_order=True)
+    own = _OWN_RULES.get(kind)
+    return rows if own is None else own(rows, protocol)
 
 
 def refuse(rows: pl.DataFrame, code: str, field: str, when: pl.Expr) -> pl.DataFrame:
@@ -229,6 +253,40 @@ def _refuse_events(rows: pl.DataFrame, fields: Sequence[Field], delivered_on: da
             rows = refuse(rows, "EVENT_AFTER_DELIVERY", field.name, pl.col(field.name) > limit)
     return rows
 
+
+def _own_reads(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    unrated = pl.col("rating").is_null() & pl.col("is_diagnostic")
+    rows = refuse(rows, "MISSING_VALUE", "rating", unrated)
+    for finding in protocol.findings:
+        scale = [c.value for c in finding.categories]
+        outside = (pl.col("finding") == finding.name) & ~pl.col("rating").is_in(scale)
+        rows = refuse(rows, "UNKNOWN_RATING", "rating", outside)
+    return rows
+
+
+def _own_predictions(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    silent = pl.col("score").is_null()
+    if protocol.index_test.output.kind == "binary":
+        silent = silent & pl.col("call").is_null()
+    return refuse(rows, "MISSING_VALUE", "score", silent & (pl.col("status") == "ok"))
+
+
+def _own_development(rows: pl.DataFrame, _protocol: Protocol) -> pl.DataFrame:
+    neither = pl.col("patient_id").is_null() & pl.col("study" + AS_UID).is_null()
+    return refuse(rows, "MISSING_VALUE", "patient_id", neither)
+
+
+def _own_patient_map(rows: pl.DataFrame, _protocol: Protocol) -> pl.DataFrame:
+    return refuse(rows, "CYCLE", "same_as", pl.col("patient_id") == pl.col("same_as"))
+
+
+_OWN_RULES: Final[Mapping[InputKind, Callable[[pl.DataFrame, Protocol], pl.DataFrame]]] = {
+    "reads": _own_reads,
+    "predictions": _own_predictions,
+    "development": _own_development,
+    "patient_map": _own_patient_map,
+}
+"""What makes a row of a kind wrong that no cell alone shows, and no other table is needed for."""
 
 _NO_FORM: Final = InputForm(file="none.csv")
 
