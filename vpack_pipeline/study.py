@@ -56,9 +56,7 @@ def load(root: Path, site_id: str) -> Study:
     """
     known = site_ids(root)
     if site_id not in known:
-        near = difflib.get_close_matches(site_id, known, 1)
-        remedy = f"did you mean {near[0]!r}?" if near else "make it with `vpack init SITE`"
-        raise UsageError(Problem(f"{SITES}", "no such site", remedy))
+        raise UsageError(_no_site(site_id, known))
     path = root / SITES / site_id / "site.yaml"
     try:
         site = read_model(path, Site)
@@ -73,6 +71,14 @@ def load(root: Path, site_id: str) -> Study:
     if found:
         raise DocumentError(found)
     return Study(root, protocol, site)
+
+
+def _no_site(typed: str, known: Iterable[str]) -> Problem:
+    if set(typed) & set("/\\"):
+        return Problem(str(SITES), f"{typed!r} is no site name", "give the name alone, no path")
+    near = difflib.get_close_matches(typed, list(known), 1)
+    remedy = f"did you mean {near[0]!r}?" if near else "make it with `vpack init SITE`"
+    return Problem(str(SITES), f"no such site {typed!r}", remedy)
 
 
 def _named_protocol_problems(root: Path, path: Path) -> tuple[Problem, ...]:

@@ -152,7 +152,8 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
     newest = packs.latest(folder.packs, site_id)
     deliveries = closed_deliveries(folder.root, loaded.site)
     unclosed = open_deliveries(folder.root, loaded.site)
-    closed_by, lost = _gate(folder, site_id)
+    cut, closed_by, lost = _gate(folder, site_id)
+    since = [d for d in deliveries if cut is not None and moment(d) > moment(cut)]
     last = deliveries[-1] if deliveries else None
     behind = last is not None and (newest is None or moment(newest.cut) < moment(last))
     return {
@@ -165,29 +166,35 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
         "is_behind": behind,
         "closed_by": [(p.where, p.what, p.remedy) for p in closed_by],
         "lost": [(p.where, p.what, p.remedy) for p in lost],
-        "summary": _summary(newest, last, behind, closed_by),
+        "summary": _summary(newest, last, behind, _closed_words(cut, len(since), closed_by)),
     }
 
 
-def _gate(folder: ProjectFolder, site_id: str) -> tuple[list[Problem], list[Problem]]:
-    """List what closes the gate and, where it is open, what was lost all the same."""
+def _gate(folder: ProjectFolder, site_id: str) -> tuple[str | None, list[Problem], list[Problem]]:
+    """List what closes the gate at the newest cut and, where it is open, what was lost."""
     if not folder.warehouse.receipts(benches.FIRST, site_id):
-        return [], []
+        return None, [], []
+    cut = benches.newest_cut(folder, site_id)
     try:
-        bench = benches.open_bench(folder, site_id, benches.newest_cut(folder, site_id))
+        bench = benches.open_bench(folder, site_id, cut)
         closed_by = lock_problems(bench)
-        return closed_by, [] if closed_by else losses(bench)
+        return cut, closed_by, [] if closed_by else losses(bench)
     except VpackError as error:
-        return [Problem(site_id, str(error))], []
+        return cut, [Problem(site_id, str(error))], []
 
 
-def _summary(
-    newest: packs.Version | None, last: str | None, behind: bool, closed_by: list[Problem]
-) -> str:
+def _closed_words(cut: str | None, since: int, closed_by: list[Problem]) -> str:
+    if not closed_by:
+        return ""
+    later = f"{since or 'no'} {'delivery' if since == 1 else 'deliveries'}"
+    return f"the gate is closed at the cut {cut}, {later} came since"
+
+
+def _summary(newest: packs.Version | None, last: str | None, behind: bool, closed: str) -> str:
     start = "no pack yet" if newest is None else f"latest pack {newest.name}"
     if last is None:
         return f"{start}; nothing was delivered yet"
     if not behind:
         return f"{start}, as new as the newest delivery ({last})"
-    why = "the gate is closed" if closed_by else "it was not built since"
+    why = closed or "it was not built since"
     return f"{start}, older than the newest delivery ({last}): {why}"

@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vpack_pipeline.cli import SITE, complete_site, project_root, show
-from vpack_pipeline.errors import GateClosedError, Problem, VpackError
+from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError
+
+if TYPE_CHECKING:
+    from vpack_pipeline.io.project import ProjectFolder
 
 HIDDEN = "—"
 """How the report prints a bound from which a small count could be computed."""
@@ -268,23 +271,45 @@ def _figure(figures: dict[str, str], stem: str, value: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def status(ctx: click.Context, site: str | None, as_json: bool) -> None:
-    """Tell how SITE (or every site) stands: latest pack, newest delivery, gates, and why."""
+    """Tell how SITE stands: latest pack, newest delivery, gates, and why; or a line a site."""
     from vpack_pipeline import study
     from vpack_pipeline.assets.standing import standing
     from vpack_pipeline.io.project import ProjectFolder
 
     folder = ProjectFolder(project_root(ctx))
-    names = [site] if site else study.site_ids(folder.root)
-    found = [standing(folder, name) for name in names]
+    if site:
+        found = [standing(folder, site)]
+    else:
+        found = [_standing_or_fault(folder, name) for name in study.site_ids(folder.root)]
     if as_json:
         click.echo(json.dumps(found, indent=1))
-        return
-    for entry in found:
-        click.echo(f"{entry['site']}: {entry['summary']}")
-        if entry["closed_by"]:
-            show(tuple(Problem(*p) for p in entry["closed_by"]), "  the gate is closed:")
-        for lost in entry["lost"]:
-            click.echo(f"  lost: {Problem(*lost)}")
+    else:
+        for entry in found:
+            click.echo(f"{entry['site']} ({study.SITES / entry['site']}): {entry['summary']}")
+            if site:
+                _show_standing(entry)
+    ctx.exit(2 if any("fault" in entry for entry in found) else 0)
+
+
+def _standing_or_fault(folder: ProjectFolder, name: str) -> dict[str, Any]:
+    """Tell how a site stands; what is wrong with it must not hide the other sites."""
+    from vpack_pipeline.assets.standing import standing
+
+    try:
+        return standing(folder, name)
+    except VpackError as error:
+        problems = error.problems if isinstance(error, InputError) else (Problem(name, str(error)),)
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        summary = f"to mend: {problems[0]}{more}"
+        told = [(p.where, p.what, p.remedy) for p in problems]
+        return {"site": name, "fault": told, "summary": summary}
+
+
+def _show_standing(entry: dict[str, Any]) -> None:
+    if entry["closed_by"]:
+        show(tuple(Problem(*p) for p in entry["closed_by"]), "  the gate is closed:")
+    for lost in entry["lost"]:
+        click.echo(f"  lost: {Problem(*lost)}")
 
 
 @click.command()

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -693,6 +694,65 @@ def test_an_unknown_site_is_told_with_the_nearest(ready: Shell) -> None:
     said = ready("check", "harbor")
     assert said.code == 2
     assert "did you mean 'harbour'?" in said.err
+
+
+def test_a_name_that_is_no_site_is_told_as_typed(ready: Shell) -> None:
+    assert "no such site 'harbor' — did you mean 'harbour'?" in ready("check", "harbor").err
+    said = ready("build", "a/b")
+    assert said.code == 2
+    assert "'a/b' is no site name — give the name alone, no path" in said.err
+
+
+def test_a_form_without_an_input_is_told_how_to_get_one(ready: Shell) -> None:
+    path = str(ready.put("export/population.csv", "x\n"))
+    uncomment = "uncomment `population:` under inputs in site.yaml"
+    assert uncomment in ready("deliver", "harbour", path).err
+    folder = f"data/sites/harbour/deliveries/{DAY}"
+    ready.put(f"{folder}/population.csv", "x\n")
+    assert uncomment in ready("check", "harbour").err
+
+
+def test_a_closed_delivery_is_not_to_be_renamed(ready: Shell) -> None:
+    ready.edit("data/sites/harbour/site.yaml", "file: cases.csv", "file: case.csv")
+    ready.edit("data/sites/harbour/site.yaml", "file: reads.csv", "file: redes.csv")
+    said = ready("check", "harbour")
+    assert "cases.csv: no input of site.yaml has this file — set `file: cases.csv`" in said.err
+    assert "set `file: reads.csv` under inputs.reads in site.yaml" in said.err
+
+
+def test_status_is_one_line_a_site_and_a_fault_hides_no_other(ready: Shell) -> None:
+    ready("init", "port")
+    ready.edit("data/sites/port/site.yaml", "site_id: port", "site_id: prot")
+    said = ready("status")
+    assert said.code == 2
+    lines = said.out.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == (
+        "harbour (data/sites/harbour): no pack yet, older than the newest delivery (2026-01-05):"
+        " it was not built since"
+    )
+    assert lines[1].startswith("port (data/sites/port): to mend: port/site.yaml: site_id is not")
+    found = json.loads(ready("status", "--json").out)
+    assert [entry["site"] for entry in found] == ["harbour", "port"]
+    assert ready("status", "harbour").code == 0
+
+
+def test_a_port_in_use_is_told_before_anything_starts(
+    ready: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execve", lambda _program, words, _environment: started.append(words))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = ready("ui", "--port", port)
+        assert said.code == 2
+        assert f"port {port} is in use — choose another with --port" in said.err
+        assert not started
+    said = ready("ui", "--port", port)
+    assert said.out == f"http://127.0.0.1:{port} (starting, may take a minute)\n"
+    assert len(started) == 1
 
 
 def test_the_shell_completes_sites(ready: Shell) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import date
 from pathlib import Path
+from time import process_time
 
 import polars as pl
 import pytest
@@ -12,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vpack_pipeline.errors import ContractError, DeliveryError
+from vpack_pipeline.gate.causes import POINTING
 from vpack_pipeline.io import cohort
 from vpack_pipeline.io.cohort.inputs import accounted, normalisation_hints
+from vpack_pipeline.io.cohort.inputs.alone import rows_alone
 from vpack_pipeline.io.edge import Loaded
-from vpack_pipeline.io.forms import REASONS
-from vpack_pipeline.site import IdentifierForm
+from vpack_pipeline.io.forms import REASONS, read_form
+from vpack_pipeline.site import IdentifierForm, InputKind
 
 READS_HEADER = "reader_id,case_id,finding,rating,session,read_at,duration_s,purpose\n"
 SCORES_HEADER = "case_id,finding,model_id,score,status,attempt,produced_at\n"
@@ -25,7 +29,52 @@ SCORES_HEADER = "case_id,finding,model_id,score,status,attempt,produced_at\n"
 def run(tmp_path: Path, inputs: dict[str, object] | None = None, **files: object) -> Tables:
     bench = Bench(tmp_path, inputs=inputs or {})
     bench.deliver_all(**files)
-    return bench.tables()
+    tables = bench.tables()
+    for kind in bench.site.inputs:
+        hold_what_is_said_before_to_the_build(bench, kind, tables)
+    return tables
+
+
+OF_OTHER_TABLES = {*POINTING, "PATIENT_MISMATCH", "CHAIN_IN_PATIENT_MAP"}
+REPEATED = {"DUPLICATE_ROW", "DUPLICATE_KEY"}
+
+
+def hold_what_is_said_before_to_the_build(bench: Bench, kind: InputKind, tables: Tables) -> None:
+    """What `check` and `deliver` say of a file's rows is what the build then says of them."""
+    written = bench.site.inputs[kind]
+    path = bench.root / "deliveries" / DAY / written.file
+    if not path.is_file():
+        return
+    form = read_form(path, written.file, kind, written, bench.protocol)
+    day = date.fromisoformat(DAY)
+    faults = rows_alone(kind, form, written, bench.protocol, bench.ids, day).faults
+    before = faults.select("line", "field", "reason").rows()
+    refused = tables.refused(kind)
+    assert {line for line, *_ in before} <= {line for line, *_ in refused}
+    by_cells = [row for row in refused if row[2] not in OF_OTHER_TABLES | REPEATED | {"CYCLE"}]
+    assert sorted(by_cells, key=str) == sorted(
+        (row for row in before if row[2] not in REPEATED | {"CYCLE"}), key=str
+    )
+    if not OF_OTHER_TABLES & {row[2] for row in refused}:
+        repeated = {row[0] for row in refused if row[2] in REPEATED}
+        assert repeated == {row[0] for row in before if row[2] in REPEATED}
+
+
+def test_ten_thousand_rows_are_read_in_a_second(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    rows = "".join(
+        f"R{n % 7},C{n},nodule,4,2026-01-0{1 + n % 4}T10:00:00Z\n" for n in range(10_000)
+    )
+    header = "reader_id,case_id,finding,rating,read_at\n"
+    folder = bench.deliver_all(reads_csv=header + rows)
+    written = bench.site.inputs["reads"]
+    started = process_time()
+    form = read_form(folder / "reads.csv", "reads.csv", "reads", written, bench.protocol)
+    day = date.fromisoformat(DAY)
+    alone = rows_alone("reads", form, written, bench.protocol, bench.ids, day)
+    assert process_time() - started < 1
+    assert alone.rows.height == 10_000
+    assert not alone.faults.height
 
 
 @pytest.mark.parametrize(

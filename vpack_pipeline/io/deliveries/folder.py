@@ -5,11 +5,12 @@ What does not belong here: which of them a cut counts (``cuts``).
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,7 @@ from vpack_pipeline.io.deliveries.cuts import (
     nothing_counts,
 )
 from vpack_pipeline.io.edge import Edge
-from vpack_pipeline.io.forms.headers import nearest
+from vpack_pipeline.io.forms.fields import KINDS
 from vpack_pipeline.site import InputKind, Site
 
 DONE: Final = "DONE"
@@ -193,12 +194,30 @@ def _files(site: Site, folder: Path, problems: list[Problem]) -> tuple[Delivered
                 Problem(
                     f"deliveries/{folder.name}/{entry.name}",
                     "no input of site.yaml has this file",
-                    nearest(entry.name, kinds) or f"inputs name {', '.join(sorted(kinds))}",
+                    _named_otherwise(entry.name, kinds),
                 )
             )
             continue
         found.append(DeliveredFile(kind, entry, sha256_of(entry), entry.stat().st_size))
     return tuple(sorted(found, key=lambda f: f.kind))
+
+
+def without_input(name: str, kinds: Collection[str]) -> str:
+    """Say how to give a file an input, where its name is that of a kind that has none; or empty."""
+    kind = Path(name).stem
+    is_one = kind in KINDS and kind not in kinds
+    return f"uncomment `{kind}:` under inputs in site.yaml" if is_one else ""
+
+
+def _named_otherwise(name: str, kinds: Mapping[str, InputKind]) -> str:
+    """Say how a file of a closed delivery is given an input: it cannot be renamed any more."""
+    stem, used = Path(name).stem, {str(kind): kind for kind in kinds.values()}
+    near = difflib.get_close_matches(name, sorted(kinds), n=1, cutoff=0.6)
+    own = used.get(stem) or (kinds[near[0]] if near else None)
+    told = without_input(name, used)
+    if told or own is None:
+        return told or f"inputs name {', '.join(sorted(kinds))}"
+    return f"set `file: {name}` under inputs.{own} in site.yaml"
 
 
 def _alterations(found: Sequence[Delivery], ledger: Mapping[str, Any]) -> list[Problem]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vpack_pipeline.errors import DeliveryError, Problem, UsageError
 from vpack_pipeline.io.deliveries.cuts import is_name, moment, name_of
-from vpack_pipeline.io.deliveries.folder import DONE, is_closed, sha256_of
+from vpack_pipeline.io.deliveries.folder import DONE, is_closed, sha256_of, without_input
 from vpack_pipeline.io.forms.headers import nearest
 from vpack_pipeline.site import Site
 
@@ -96,7 +96,11 @@ def _check_files(site: Site, files: Sequence[Path]) -> None:
     problems = [] if files else [Problem("vpack deliver", "no file is named", "name one or more")]
     for file in files:
         if file.name not in names:
-            remedy = nearest(file.name, names) or f"inputs name {', '.join(sorted(names))}"
+            remedy = (
+                without_input(file.name, site.inputs)
+                or nearest(file.name, names)
+                or f"inputs name {', '.join(sorted(names))}"
+            )
             problems.append(Problem(file.name, "no input of site.yaml has this file", remedy))
         elif not file.is_file():
             problems.append(Problem(file.name, "is absent or no file", "check the path"))
