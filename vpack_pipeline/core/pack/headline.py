@@ -41,6 +41,9 @@ LACKING: Final[Mapping[str, str]] = {
 }
 """Share → what those are that it leaves out."""
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "adjudication/agreement": lambda row: (
+        row["stratum"] == "all" and row["metric"] in {"percent_agreement", "positive_agreement"}
+    ),
     "evaluation/comparison": lambda row: (
         row["metric"] in {"sensitivity_difference", "specificity_difference"}
     ),
@@ -49,7 +52,7 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "evaluation/exclusion_audit": lambda row: row["metric"].startswith(SHARES),
     "representativeness/match": lambda row: row["metric"] == "unsupported_share",
 }
-"""Rows of other tables that the first page shows as percentages."""
+"""Rows of other tables that the first page, or a chapter's first lines, show as percentages."""
 
 Line = tuple[str, str, str, str, str, str]
 
