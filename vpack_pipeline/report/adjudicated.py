@@ -138,7 +138,7 @@ class Adjudicated:
 
     def path_drawing(self) -> Markup | None:
         """Draw by which way how many cases came to their label."""
-        rows = [(said[0].upper() + said[1:], row) for said, row in self.used_paths()]
+        rows = [(words.capital(said), row) for said, row in self.used_paths()]
         what = "How many cases got their label in which way, as a share of the cases included"
         name = f"paths-{self.finding.name}-drawing"
         return figures.bars(name, "Ways to a label", [("", rows)], what) if rows else None

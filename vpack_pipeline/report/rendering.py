@@ -134,8 +134,8 @@ class _Page:
         )
         environment.filters |= {
             "on_first_page": self.book.on_first_page,
-            "capitalize_first": lambda said: f"{said[0].upper()}{said[1:]}",
-            "lower_first": lambda said: f"{said[0].lower()}{said[1:]}",
+            "capitalize_first": words.capital,
+            "lower_first": words.small,
         }
         about, evaluation = self.protocol.about, self.protocol.evaluation
         smallest = self.protocol.disclosure.smallest_cell

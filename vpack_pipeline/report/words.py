@@ -382,6 +382,24 @@ def stratum(name: str, titles: Mapping[str, str]) -> str:
     return f"{titles.get(variable, title({}, variable))}: {level}"
 
 
+def capital(text: str) -> str:
+    """Begin with a capital and leave the rest as it is.
+
+    >>> capital("from AUC on"), capital("")
+    ('From AUC on', '')
+    """
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def small(text: str) -> str:
+    """Begin with a small letter, unless a name of capitals begins.
+
+    >>> small("Before the lock"), small("AUC, worst case")
+    ('before the lock', 'AUC, worst case')
+    """
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
+
+
 def listed(items: list[str]) -> str:
     """Join items as prose.
 

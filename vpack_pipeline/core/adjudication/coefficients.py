@@ -313,8 +313,8 @@ def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
     often = "rare" if 2 * positives < reads else "common"
     reason = (
         f"lies more than {PARTING:g} below AC1: a positive read is {often} (its share stands"
-        " beside), so that readers would often agree by chance as kappa reckons it; both describe the same"
-        " reads, and agreement on positives and on negatives says where readers part"
+        " beside), so that readers would often agree by chance as kappa reckons it; both describe"
+        " the same reads, and agreement on positives and on negatives says where readers part"
     )
     reason = reason if kappa.reason is None else f"{kappa.reason}; {reason}"
     return found | {"fleiss_kappa": replace(kappa, reason=reason)}
