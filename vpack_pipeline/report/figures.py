@@ -7,8 +7,9 @@ does not belong here: numbers that are not in the book.
 
 from __future__ import annotations
 
+import itertools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -230,3 +231,143 @@ def reliability(name: str, title: str, bins: Sequence[tuple[Row, Row]]) -> Marku
         )
     description = "Perfect calibration lies on the diagonal; the same figures stand in the table."
     return _open(name, title, description, size + 56, 380) + body + Markup("</svg>")
+
+
+def bars(
+    name: str, title: str, groups: Sequence[tuple[str, Sequence[tuple[str, Row]]]], what: str
+) -> Markup:
+    """Draw shares as bars, each with its count, in groups of one denominator each.
+
+    Parameters
+    ----------
+    groups : the words above each group (empty: none), then for each bar its words and its row
+    what : what a bar shows
+    """
+    left, right, y = 250.0, _WIDTH - 150.0, 4.0
+    body = Markup("")
+    for head, rows in groups:
+        if head:
+            body += _text(0, y + 16, head, "head")
+            y += 24
+        for words, row in rows:
+            share, counted = row["estimate"].number, row["events"].number
+            body += _text(0, y + 16, words)
+            width = (right - left) * (share or 0.0)
+            body += Markup(
+                '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="16" class="w0"/>'
+            ).format(left, y + 4, width)
+            # What is hidden has no length that could be measured off the drawing.
+            shown = row["events"].text if counted is not None else _why_not(row)
+            if share is not None and counted is not None:
+                shown = f"{shown} ({row['estimate']})"
+            body += _text(left + width + 8, y + 16, shown)
+            y += 25
+        y += 6
+    body = _line(left, 2, left, y - 6, "link") + body
+    description = f"{what}; the same figures stand in the table."
+    return _open(name, title, description, y) + body + Markup("</svg>")
+
+
+def matrix(
+    name: str, title: str, readers: Sequence[str], cells: Mapping[tuple[int, int], Row], what: str
+) -> Markup:
+    """Draw a figure of two readers at a time, reader against reader, darker where it is higher.
+
+    Parameters
+    ----------
+    readers : their short names, in order
+    cells : the row of each pair, by the places of its readers
+    what : what a field shows
+    """
+    left, top = 84.0, 66.0
+    size = min(76.0, (_WIDTH - left - 30) / len(readers))
+    tall = min(size, 34.0)
+    body = Markup("")
+    for i, reader in enumerate(readers):
+        x, y = left + i * size, top + i * tall
+        body += _text(left - 8, y + tall / 2 + 4, reader, "code", "end")
+        turned = '<text transform="translate({:.1f} {:.1f}) rotate(-40)" class="code">{}</text>'
+        body += Markup(turned).format(x + size / 2, top - 8, reader)
+        body += Markup(
+            '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="box"/>'
+        ).format(x, y, size - 2, tall - 2)
+    for (i, j), row in cells.items():
+        value = row["estimate"].number
+        shade = 0.0 if value is None else min(0.4, max(0.0, 0.6 * value))
+        shown = row["estimate"].text if value is not None else _why_not(row)[0]
+        for a, b in ((i, j), (j, i)):
+            x, y = left + b * size, top + a * tall
+            body += Markup(
+                '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="w0 field"'
+                ' fill-opacity="{:.2f}"/>'
+            ).format(x, y, size - 2, tall - 2, shade)
+            middle = x + (size - 2) / 2
+            body += _text(middle, y + tall / 2 + 3, shown, "small", "middle")
+    description = f"{what}; the same figures stand in the table."
+    height = top + len(readers) * tall + 4
+    width = int(left + len(readers) * size + 30)
+    return _open(name, title, description, height, width) + body + Markup("</svg>")
+
+
+def lines(
+    name: str,
+    title: str,
+    places: Sequence[str],
+    series: Sequence[tuple[str, Sequence[Row | None]]],
+    what: str,
+) -> Markup:
+    """Draw some figures over a few places, one line each, told apart by shape and by name.
+
+    Parameters
+    ----------
+    places : the words below each place, from left to right
+    series : the words for each line and its row at every place, None where there is none
+    what : what the lines show
+    """
+    left, right, top, height = 46.0, 480.0, 12.0, 220.0
+    numbers = [n for _, rows in series for r in rows if r and (n := r["estimate"].number)]
+    low = -1.0 if min([0.0, *numbers]) < 0 else 0.0
+
+    def at(i: int, value: float) -> tuple[float, float]:
+        step = (right - left - 80) / max(1, len(places) - 1)
+        return left + 40 + i * step, top + height * (1 - (value - low) / (1 - low))
+
+    body = Markup("")
+    for k in range(6):
+        tick = low + (1 - low) * k / 5
+        _, y = at(0, tick)
+        body += _line(left, y, right, y, "grid")
+        body += _text(left - 8, y + 4, f"{tick:.1f}".replace("-", "−"), "quiet", "end")
+    for i, words in enumerate(places):
+        for k, part in enumerate(textwrap.wrap(words, 18)):
+            x, _ = at(i, 0)
+            body += _text(x, top + height + 18 + k * 15, part, "quiet", "middle")
+    ends: list[tuple[float, str, str]] = []
+    for k, (words, rows) in enumerate(series):
+        marks = [
+            (*at(i, value), f"w{k}")
+            for i, row in enumerate(rows)
+            if row is not None and (value := row["estimate"].number) is not None
+        ]
+        for (x1, y1, style), (x2, y2, _) in itertools.pairwise(marks):
+            body += _line(x1, y1, x2, y2, f"bar {style}")
+        for x, y, style in marks:
+            body += _shape(x, y, style)
+        if marks:
+            ends.append((marks[-1][1], words, f"w{k}"))
+    y = -20.0
+    for end, words, style in sorted(ends):
+        y = max(end, y + 18)
+        body += _shape(right + 12, y, style) + _text(right + 24, y + 4, words)
+    description = f"{what}; the same figures stand in the table."
+    return _open(name, title, description, top + height + 54) + body + Markup("</svg>")
+
+
+def _shape(x: float, y: float, style: str) -> Markup:
+    """Mark a point: a circle, a square or a diamond, by the line that it belongs to."""
+    shapes = {
+        "w0": '<circle cx="{0:.1f}" cy="{1:.1f}" r="4.5" class="{2}"/>',
+        "w1": '<path d="M{0:.1f} {1:.1f} m-4 -4 h8 v8 h-8 z" class="{2}"/>',
+        "w2": '<path d="M{0:.1f} {1:.1f} m0 -6 l6 6 l-6 6 l-6 -6 z" class="{2}"/>',
+    }
+    return Markup(shapes[style]).format(x, y, style)

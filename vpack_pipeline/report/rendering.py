@@ -25,7 +25,15 @@ from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.packs.payload import canonical_protocol
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
-from vpack_pipeline.report import chapters, contradictions, figures, palette, wording, words
+from vpack_pipeline.report import (
+    adjudicated,
+    chapters,
+    contradictions,
+    figures,
+    palette,
+    wording,
+    words,
+)
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.rows import (
     Notes,
@@ -124,7 +132,11 @@ class _Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters["on_first_page"] = self.book.on_first_page
+        environment.filters |= {
+            "on_first_page": self.book.on_first_page,
+            "capitalize_first": words.capital,
+            "lower_first": words.small,
+        }
         about, evaluation = self.protocol.about, self.protocol.evaluation
         smallest = self.protocol.disclosure.smallest_cell
         environment.globals |= {
@@ -164,6 +176,9 @@ class _Page:
 
     def at_first(self, name: str) -> Cell:
         return self.book.first(name)
+
+    def at_adjudicated(self, finding: Finding) -> adjudicated.Adjudicated:
+        return adjudicated.Adjudicated(self.book, finding)
 
     def at_rows_of_counts(self, finding: Finding, metrics: Sequence[str]) -> list[Row]:
         """The rows behind the counts of the first page."""
@@ -373,6 +388,7 @@ class _Own(dict[str, str]):
 
 
 _FUNCTIONS = {
+    **adjudicated.FUNCTIONS,
     "but": but,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
     "column_values": column_values,

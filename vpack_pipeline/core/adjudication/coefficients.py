@@ -312,9 +312,9 @@ def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
     # The share itself is a figure of its own: counts of few reads are hidden there, not here.
     often = "rare" if 2 * positives < reads else "common"
     reason = (
-        f"lies more than {PARTING:g} below AC1: a positive read is {often} (positive_read_share),"
-        " so that readers would often agree by chance as kappa reckons it; both describe the same"
-        " reads, and agreement on positives and on negatives says where readers part"
+        f"lies more than {PARTING:g} below AC1: a positive read is {often} (its share stands"
+        " beside), so that readers would often agree by chance as kappa reckons it; both describe"
+        " the same reads, and agreement on positives and on negatives says where readers part"
     )
     reason = reason if kappa.reason is None else f"{kappa.reason}; {reason}"
     return found | {"fleiss_kappa": replace(kappa, reason=reason)}

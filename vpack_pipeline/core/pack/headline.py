@@ -41,6 +41,9 @@ LACKING: Final[Mapping[str, str]] = {
 }
 """Share → what those are that it leaves out."""
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "adjudication/agreement": lambda row: (
+        row["stratum"] == "all" and row["metric"] in {"percent_agreement", "positive_agreement"}
+    ),
     "evaluation/comparison": lambda row: (
         row["metric"] in {"sensitivity_difference", "specificity_difference"}
     ),
@@ -50,7 +53,7 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "evaluation/transport": lambda row: row["metric"] == "share_weight_zero_not_in_target",
     "representativeness/match": lambda row: row["metric"] == "unsupported_share",
 }
-"""Rows of other tables that the first page shows as percentages."""
+"""Rows of other tables that the first page, or a chapter's first lines, show as percentages."""
 
 Line = tuple[str, str, str, str, str, str]
 

@@ -1,0 +1,241 @@
+"""What the chapter on the reference standard needs: its strata in order, its drawings.
+
+Everything comes from printed rows. What does not belong here: layout (``templates``), the shapes of
+drawings (``figures``), words for names (``words``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from vpack_pipeline.protocol import Finding
+from vpack_pipeline.report import figures, words
+from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.rows import but, column_values, pick
+
+AGREEMENT = "adjudication/agreement"
+NOISE = "adjudication/label_noise"
+READERS = "adjudication/reader_performance"
+_LEAST_CUTS = 2
+"""A drawing over cut points needs as many."""
+_NOT_GIVEN = ("refused", "withheld")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two readers: the stratum of their rows, their pseudonyms."""
+
+    stratum: str
+    one: str
+    other: str
+
+    @property
+    def title(self) -> str:
+        """Both, by their short names."""
+        return f"{short(self.one)} and {short(self.other)}"
+
+
+def short(reader: str) -> str:
+    """Name a reader by the first eight characters of the pseudonym.
+
+    >>> short("0123456789abcdef"), short("all")
+    ('01234567', 'All')
+    """
+    return "All" if reader == "all" else reader[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjudicated:
+    """The adjudication's tables of one finding."""
+
+    book: Book
+    finding: Finding
+
+    def agreement(self, **where: str) -> list[Row]:
+        """List rows of agreement."""
+        return self.book.rows(AGREEMENT, finding=self.finding.name, **where)
+
+    def noise(self, stratum: str) -> list[Row]:
+        """List rows of one stratum of the label noise."""
+        return self.book.rows(NOISE, finding=self.finding.name, stratum=stratum)
+
+    def readers(self) -> list[Row]:
+        """List the rows of readers."""
+        return self.book.rows(READERS, finding=self.finding.name)
+
+    def reader_ids(self) -> list[str]:
+        """List readers, all of them together last."""
+        found = column_values(self.readers(), "reader_id")
+        return sorted(found, key=lambda r: (r == "all", r))
+
+    def qualified(self) -> list[Row]:
+        """List one row for each qualification and specialty among the readers."""
+        rows = but(pick(self.readers(), metric="n_reads"), reader_id="all")
+        kinds = {(r.says("qualification"), r.says("specialty")): r for r in reversed(rows)}
+        return [r for kind, r in sorted(kinds.items()) if any(kind)]
+
+    def basis(self) -> str:
+        """Say whether readers saw one another's reads, by the method of the counts."""
+        method = pick(self.agreement(stratum="all"), metric="n_readers")[0].says("method")
+        return words.BASES.get(method.partition("basis=")[2].partition(";")[0], "")
+
+    def paths(self) -> list[tuple[str, Row]]:
+        """List the ways to a label, each with its words and its row, in the order of print."""
+        rows = {r.key["metric"]: r for r in self.agreement(stratum="all")}
+        return [(said, rows[name]) for name, said in words.PATHS.items() if name in rows]
+
+    def used_paths(self) -> list[tuple[str, Row]]:
+        """List the ways that any case took."""
+        return [(said, row) for said, row in self.paths() if row.says("events") != "0"]
+
+    def commonest_path(self) -> tuple[str, Row] | None:
+        """Find the way that most cases took; None where a count that could be larger is hidden."""
+        sized = [(said, row, row["events"].number) for said, row in self.used_paths()]
+        known = [(n, said, row) for said, row, n in sized if n is not None]
+        if not known or any(row.says("events") == "—" for _, row in self.used_paths()):
+            return None
+        _, said, row = max(known, key=lambda k: k[0])
+        return said, row
+
+    def cuts(self) -> list[str]:
+        """List the strata of cut points, by their value."""
+        found = [s for s in column_values(self.agreement(), "stratum") if s.startswith("cut=")]
+        return sorted(found, key=_value)
+
+    def cut_title(self, stratum: str) -> str:
+        """Say from which category on a rating is positive at a cut point."""
+        labels = {c.value: c.label for c in self.finding.categories}
+        return f"from “{labels.get(_value(stratum), stratum)}” up"
+
+    def pairs(self) -> list[Pair]:
+        """List the pairs of readers."""
+        found = [s for s in column_values(self.agreement(), "stratum") if s.startswith("pair=")]
+        return [Pair(s, *s.removeprefix("pair=").split("|")) for s in found]
+
+    def without(self) -> list[str]:
+        """List the strata that leave one reader out."""
+        found = column_values(self.agreement(), "stratum")
+        return [s for s in found if s.startswith("without=")]
+
+    def correlations(self) -> list[str]:
+        """List the strata that assume a correlation of errors, by its size."""
+        rows = self.book.rows(NOISE, finding=self.finding.name)
+        found = [s for s in column_values(rows, "stratum") if s.startswith("error_correlation=")]
+        return sorted(found, key=_value)
+
+    def certainty(self) -> list[tuple[str, Row]]:
+        """List the states of the votes on a case, each with its words and its row."""
+        rows = {r.key["metric"]: r for r in self.noise("all")}
+        return [(said, rows[name]) for name, said in words.VOTES.items() if name in rows]
+
+    def uncertain(self) -> Row | None:
+        """Find the share of cases whose soft label is uncertain, where it has a figure."""
+        found = pick(self.noise("dawid_skene"), metric="share_uncertain")
+        return found[0] if found and found[0].says("status") not in _NOT_GIVEN else None
+
+    def path_drawing(self) -> Markup | None:
+        """Draw by which way how many cases came to their label."""
+        rows = [(words.capital(said), row) for said, row in self.used_paths()]
+        what = "How many cases got their label in which way, as a share of the cases included"
+        name = f"paths-{self.finding.name}-drawing"
+        return figures.bars(name, "Ways to a label", [("", rows)], what) if rows else None
+
+    def certainty_drawing(self) -> Markup:
+        """Draw how many cases readers were of one mind on, and how many soft labels are unsure."""
+        groups: list[tuple[str, Sequence[tuple[str, Row]]]] = [
+            ("Votes of the readers", self.certainty())
+        ]
+        soft = self.uncertain()
+        if soft is not None:
+            groups.append(("Soft labels", [("Uncertain", soft)]))
+        what = "Share of cases by what the votes on them say"
+        return figures.bars(
+            f"certainty-{self.finding.name}-drawing", "Certainty of cases", groups, what
+        )
+
+    def pair_drawing(self) -> Markup | None:
+        """Draw kappa of readers two at a time."""
+        pairs = self.pairs()
+        names = sorted({r for p in pairs for r in (p.one, p.other)})
+        places = {r: i for i, r in enumerate(names)}
+        found = {p: pick(self.agreement(stratum=p.stratum), metric="cohen_kappa") for p in pairs}
+        cells = {(places[p.one], places[p.other]): rows[0] for p, rows in found.items() if rows}
+        if not cells:
+            return None
+        return figures.matrix(
+            f"pairs-{self.finding.name}-drawing",
+            "Cohen's kappa, reader against reader",
+            [short(r) for r in names],
+            cells,
+            "One field for each two readers; the darker, the more alike their reads",
+        )
+
+    def cut_drawing(self) -> Markup | None:
+        """Draw three coefficients over the cut points."""
+        cuts = self.cuts()
+        rows = {c: {r.key["metric"]: r for r in self.agreement(stratum=c)} for c in cuts}
+        if len(cuts) < _LEAST_CUTS:
+            return None
+        series = [
+            (words.title(words.METRICS, name), [rows[c].get(name) for c in cuts])
+            for name in ("fleiss_kappa", "gwet_ac1", "positive_agreement")
+        ]
+        return figures.lines(
+            f"cuts-{self.finding.name}-drawing",
+            "Agreement over the cut points",
+            [self.cut_title(c) for c in cuts],
+            series,
+            "Agreement of readers, by the rating from which on a read counts as positive",
+        )
+
+
+def shared_reason(rows: Sequence[Row]) -> Cell | None:
+    """Find the reason that stands beside every figure but counts, so that it is printed once."""
+    shown = [r for r in rows if not r.key["metric"].startswith("n_")]
+    notes = {r.note.text if r.note is not None else "": r.note for r in shown}
+    return next(iter(notes.values())) if len(notes) == 1 and len(shown) > 1 else None
+
+
+def why_none(rows: Sequence[Row]) -> list[tuple[Cell, list[Row]]]:
+    """Sort rows that have no figure by the reason."""
+    sorted_by: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.says("status") in _NOT_GIVEN:
+            sorted_by.setdefault(row.says("reason"), []).append(row)
+    return [(found[0]["reason"], found) for found in sorted_by.values()]
+
+
+def is_given(rows: Sequence[Row]) -> bool:
+    """Whether any of the rows has a figure, be it hidden."""
+    return any(r.says("status") not in _NOT_GIVEN for r in rows)
+
+
+def split_metrics(
+    rows: Sequence[Row], metrics: Sequence[str]
+) -> tuple[list[str], list[tuple[Cell, list[str]]]]:
+    """Part metrics into those with any figure and those without, the latter by their reason."""
+    here = {m: pick(rows, metric=m) for m in metrics}
+    given = [m for m, found in here.items() if is_given(found)]
+    lacking: dict[str, tuple[Cell, list[str]]] = {}
+    for metric, found in here.items():
+        if found and metric not in given:
+            reason = found[-1]["reason"]
+            lacking.setdefault(reason.text, (reason, []))[1].append(metric)
+    return given, list(lacking.values())
+
+
+def _value(stratum: str) -> float:
+    return float(stratum.partition("=")[2])
+
+
+FUNCTIONS: Mapping[str, object] = {
+    "is_given": is_given,
+    "shared_reason": shared_reason,
+    "short": short,
+    "split_metrics": split_metrics,
+    "why_none": why_none,
+}
+"""What templates may call."""

@@ -1,0 +1,207 @@
+"""The chapter on the reference standard: plain lines, drawings and tables from printed cells."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import polars as pl
+import pytest
+from report_bench import rendered, retold, words_of
+
+from vpack_pipeline.report import adjudicated, figures, words
+from vpack_pipeline.report.book import Book
+
+AGREEMENT, NOISE = adjudicated.AGREEMENT, adjudicated.NOISE
+
+
+def chapter(page: str) -> str:
+    start = page.index('<section id="adjudication"')
+    return page[start : page.index('<section id="performance"')]
+
+
+def lines_of(page: str) -> dict[str, str]:
+    made = chapter(page)
+    found = re.findall(r"<div><dt>(.*?)</dt><dd>(.*?)</dd></div>", made, re.DOTALL)
+    opening = made[: made.index('<p class="items">')]
+    return {words_of(name): words_of(said) for name, said in found if name in opening}
+
+
+def drawing(page: str, name: str) -> str:
+    found = re.search(rf'<svg[^>]*aria-labelledby="{name}-title.*?</svg>', page, re.DOTALL)
+    assert found is not None, name
+    return found.group(0)
+
+
+@pytest.fixture(scope="module")
+def book(study) -> Book:
+    return Book(study.report)
+
+
+@pytest.fixture(scope="module")
+def one(study, book) -> adjudicated.Adjudicated:
+    return adjudicated.Adjudicated(book, study.protocol.findings[0])
+
+
+def test_the_chapter_opens_with_short_lines_that_lead_to_their_figures(page):
+    told = lines_of(page)
+    assert list(told) == [
+        "Who",
+        "By which rule",
+        "How often each way was needed",
+        "How well they agreed",
+        "Beyond chance",
+        "Agreement asked for beforehand",
+        "How certain the cases are",
+        "How much of the model's error could be the label's",
+    ]
+    assert all(len(said.split()) <= 75 for said in told.values()), told
+    opening = chapter(page).partition('<p class="items">')[0]
+    for target in re.findall(r'<dt><a href="#([^"]+)"', opening):
+        assert f'id="{target}"' in page
+
+
+def test_the_lines_say_what_the_cells_say(page, one):
+    told = lines_of(page)
+    rows = {r.key["metric"]: r for r in one.agreement(stratum="all")}
+    assert told["Who"].startswith(f"{rows['n_readers'].says('estimate')} readers")
+    assert "without sight of one another's reads" in told["Who"]
+    for said, row in one.used_paths():
+        events = row.says("events").replace("—", "a hidden number")
+        assert f"{events} {said}" in told["How often each way was needed"]
+    share = one.book.on_first_page(rows["percent_agreement"])
+    assert share.says("estimate").endswith("%")
+    assert share.says("estimate") in told["How well they agreed"]
+    for name in ("fleiss_kappa", "gwet_ac1"):
+        assert rows[name].says("estimate") in told["Beyond chance"]
+    assert rows["prespecified_floor"].says("reason") in told["Agreement asked for beforehand"]
+
+
+def test_why_kappa_and_ac1_part_is_said_only_where_they_do(study):
+    place = {"metric": "fleiss_kappa", "stratum": "all"}
+    apart = "lies more than 0.2 below AC1: a positive read is rare"
+    made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=apart))
+    assert f"Why they part: kappa {apart}" in lines_of(made)["Beyond chance"]
+    made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=""))
+    assert "here they say much the same" in lines_of(made)["Beyond chance"]
+
+
+def test_a_floor_that_only_the_estimate_reaches_is_put_in_plain_words(study):
+    verdict = "reached by the estimate, not by its lower bound"
+    place = {"metric": "prespecified_floor"}
+    made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=verdict))
+    said = lines_of(made)["Agreement asked for beforehand"]
+    assert said.endswith("it might have been missed.")
+    bare = study.protocol.adjudication.model_copy(update={"floor": None})
+    protocol = study.protocol.model_copy(update={"adjudication": bare})
+    why = "the protocol asks for no floor of agreement"
+    told = retold(study.report, AGREEMENT, place, reason=why, status="refused", estimate="")
+    made = rendered(study, report=told, protocol=protocol)
+    assert lines_of(made)["Agreement asked for beforehand"].replace(" .", ".") == f"{why}."
+
+
+def test_agreement_that_was_refused_is_told_with_its_reason(study):
+    told = study.report
+    gone = {"estimate": "", "lower": "", "upper": "", "status": "refused", "reason": "too few"}
+    for metric in ("percent_agreement", "positive_agreement", "fleiss_kappa", "gwet_ac1"):
+        told = retold(told, AGREEMENT, {"metric": metric, "stratum": "all"}, **gone)
+    said = lines_of(rendered(study, report=told))
+    assert said["How well they agreed"].startswith("Not known: too few")
+    assert said["Beyond chance"].startswith("Not known: too few")
+
+
+def test_no_pseudonym_is_printed_in_full(page):
+    assert re.findall(r"[0-9a-f]{32}", words_of(chapter(page))) == []
+
+
+def test_every_figure_of_agreement_and_noise_stands_in_a_table(page, study):
+    shown = set(re.findall(r'data-anchor="([^"]+)"', chapter(page)))
+    for asset in (AGREEMENT, NOISE, adjudicated.READERS):
+        cells = study.report.filter(
+            (pl.col("asset") == asset)
+            & (pl.col("column") == "estimate")
+            & (pl.col("text") != "")
+            & ~pl.col("anchor").str.starts_with("first.")
+        )
+        missing = set(cells["anchor"]) - shown
+        keys = cells.filter(pl.col("anchor").is_in(list(missing)))["row_key"].to_list()
+        # The number of cases of a pair is printed once, as its own count.
+        assert all('"metric": "n_cases"' in k or '"metric":"n_cases"' in k for k in keys), keys
+
+
+def test_drawings_hold_only_printed_texts(page, study):
+    texts = set(study.report["text"])
+    name = study.protocol.findings[0].name
+    for kind in ("paths", "certainty", "pairs"):
+        made = drawing(page, f"{kind}-{name}-drawing")
+        assert "<title" in made
+        assert "<desc" in made
+        for said in re.findall(r"<text[^>]*>([^<]*)</text>", made):
+            for number in re.findall(r"\d[\d,.]*\d|\d", html.unescape(said)):
+                is_name = re.fullmatch(r"[0-9a-f]{8}", said)
+                assert is_name or number in texts, said
+
+
+def test_a_hidden_count_has_no_bar_and_no_length(study):
+    place = {"metric": "path_third_reader"}
+    told = retold(study.report, AGREEMENT, place, events="—", estimate="0.001–0.010")
+    one = adjudicated.Adjudicated(Book(told), study.protocol.findings[0])
+    made = str(one.path_drawing())
+    assert 'width="0.0"' in made
+    assert ">hidden</text>" in made
+    assert one.commonest_path() is None
+    assert "most," not in words_of(chapter(rendered(study, report=told)))
+
+
+def test_hidden_kappa_of_a_pair_has_a_field_without_shade(study):
+    report = study.report
+    some = next(
+        s for s in report["row_key"] if '"pair=' in s and "cohen_kappa" in s and "linear" not in s
+    )
+    stratum = re.search(r'"(pair=[^"]+)"', some).group(1)
+    place = {"metric": "cohen_kappa", "stratum": stratum}
+    told = retold(report, AGREEMENT, place, estimate="—", status="hidden")
+    one = adjudicated.Adjudicated(Book(told), study.protocol.findings[0])
+    assert 'fill-opacity="0.00"' in str(one.pair_drawing())
+
+
+def test_without_pairs_or_cuts_a_sentence_stands_for_the_drawing(study):
+    kept = study.report.filter(~pl.col("row_key").str.contains('"(pair=|cut=|without=)'))
+    told = retold(kept, AGREEMENT, {"metric": "n_reader_pairs"}, reason="16 readers are too many")
+    made = words_of(chapter(rendered(study, report=told)))
+    assert "Pairs of readers are not listed: 16 readers are too many" in made
+    assert "one line between them and nothing to compare" in made
+
+
+def test_refused_noise_is_one_sentence_and_no_table(study):
+    why = "the reads followed sight of peers; this needs independent reads"
+    gone = {"estimate": "", "lower": "", "upper": "", "status": "refused", "reason": why}
+    told = retold(study.report, NOISE, {}, **gone)
+    made = chapter(rendered(study, report=told))
+    assert "error-correlation-" not in made
+    assert words_of(made).count(f"Not given: {why}") == 3
+
+
+def test_every_path_vote_and_basis_has_its_words(study):
+    metrics = set(study.tables[AGREEMENT]["metric"])
+    assert {m for m in metrics if m.startswith("path_")} == set(words.PATHS)
+    assert metrics - set(words.AGREED) == {
+        m for m in metrics if m.startswith(("path_", "cohen_", "identical_"))
+    }
+    noise = study.tables[NOISE].filter(pl.col("stratum") == "all")["metric"]
+    assert set(words.VOTES) == {m for m in noise if m.startswith("share_")}
+    assert set(words.BASES) == {
+        "independent",
+        "after_sight_of_peers",
+        "sight_of_peers_not_recorded",
+    }
+
+
+def test_lines_of_a_drawing_keep_their_names_apart(one):
+    cuts = one.cuts()
+    rows = [one.agreement(stratum=c, metric="gwet_ac1")[0] for c in cuts]
+    same = [(name, rows) for name in ("one", "two", "three")]
+    made = str(figures.lines("x", "X", cuts, same, "All the same"))
+    places = re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(?:one|two|three)<', made)
+    gaps = [b - a for a, b in zip(map(float, places), map(float, places[1:]), strict=False)]
+    assert all(gap >= 17 for gap in gaps)
