@@ -203,7 +203,7 @@ def test_deliver_copies_closes_and_counts_up(bench: Bench, tmp_path: Path) -> No
     file.write_text(READS)
     day = date(2026, 1, 5)
     assert deliver(bench.site, bench.root, [file], day) == DAY
-    with pytest.raises(UsageError, match=f"all 1 files are identical to {DAY}: nothing"):
+    with pytest.raises(UsageError, match=f"the one file is identical to {DAY}: nothing"):
         deliver(bench.site, bench.root, [file], day)
     file.write_text(READS + "R3,C2,nodule,1\n")
     assert deliver(bench.site, bench.root, [file], day) == f"{DAY}.2"
