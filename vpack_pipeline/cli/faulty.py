@@ -19,6 +19,9 @@ from vpack_pipeline.site import Site
 NAMED: Final = 5
 """So many positions are named for one reason in one column; the rest is counted."""
 
+_REMEDIES: Final = {"DUPLICATE_ROW": "export each row once"}
+"""What is to be done where a file can still be mended, if it differs from afterwards."""
+
 
 def passing_pseudonyms(site: Site) -> Pseudonyms:
     """Make pseudonyms of a secret that is thrown away: rows can be compared, and nothing kept."""
@@ -41,7 +44,7 @@ def row_problems(where: str, faults: pl.DataFrame) -> list[Problem]:
         Problem(
             f"{where} {_rows(lines)}{_column(field, finding)}",
             f"{reason}, {REASONS[reason].what}",
-            REASONS[reason].remedy,
+            _REMEDIES.get(reason, REASONS[reason].remedy),
         )
         for (reason, field, finding), lines in kinds.items()
     ]

@@ -91,6 +91,8 @@ def test_all_images_cut_short_are_one_cause(riverside: Copied) -> None:
     assert problems[0].remedy == OUTCOMES["TRUNCATED"].remedy
     stands = standing(folder(riverside.root), riverside.site)
     assert stands["closed_by"] == [(p.where, p.what, p.remedy) for p in problems]
+    closed = f"the gate is closed at the cut {built.bench.cut}, no deliveries came since"
+    assert stands["summary"].endswith(closed)
     assert not built.table("cohort/files").filter(outcome="PARSED").height
 
 

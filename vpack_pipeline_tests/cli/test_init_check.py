@@ -650,6 +650,7 @@ def test_without_cases_every_study_of_the_scan_is_a_case(ready: Shell) -> None:
     shutil.rmtree(ready.root / "data/sites/harbour/deliveries" / DAY)
     del (given := dict(FILES))["cases.csv"]
     given["reads.csv"] = "reader_id,case_id,finding,rating\nR1,1.2.3,finding,1\nR1,9.9,finding,1\n"
+    given["predictions.csv"] = "case_id,finding,model_id,score\n1.2.3,finding,model-1,0.9\n"
     paths = [str(ready.put(f"export/{name}", text)) for name, text in given.items()]
     assert ready("deliver", "harbour", *paths, "--on", DAY).code == 0
     said = ready("check", "harbour")

@@ -102,7 +102,10 @@ def test_a_loader_reads_only_what_was_counted(bench: Bench) -> None:
 def test_a_file_that_no_input_names_is_an_error_with_the_nearest(bench: Bench) -> None:
     bench.deliver_all()
     bench.deliver("2026-01-06", raeds_csv=READS)
-    with pytest.raises(DeliveryError, match=r"did you mean 'reads\.csv'"):
+    told = (
+        r"set `file: raeds\.csv` under inputs\.reads in site\.yaml, or name the file 'reads\.csv'"
+    )
+    with pytest.raises(DeliveryError, match=told):
         survey(bench.edge())
 
 
@@ -200,7 +203,11 @@ def test_deliver_copies_closes_and_counts_up(bench: Bench, tmp_path: Path) -> No
     file.write_text(READS)
     day = date(2026, 1, 5)
     assert deliver(bench.site, bench.root, [file], day) == DAY
+    with pytest.raises(UsageError, match=f"the one file is identical to {DAY}: nothing"):
+        deliver(bench.site, bench.root, [file], day)
+    file.write_text(READS + "R3,C2,nodule,1\n")
     assert deliver(bench.site, bench.root, [file], day) == f"{DAY}.2"
+    file.write_text(READS)
     # A cut of its own, where a pack of this day was published already.
     assert deliver(bench.site, bench.root, [file], day, published=[f"{DAY}.3"]) == f"{DAY}.4"
     assert (bench.root / "deliveries" / DAY / "reads.csv").read_text() == READS

@@ -210,14 +210,17 @@ def without_input(name: str, kinds: Collection[str]) -> str:
 
 
 def _named_otherwise(name: str, kinds: Mapping[str, InputKind]) -> str:
-    """Say how a file of a closed delivery is given an input: it cannot be renamed any more."""
-    stem, used = Path(name).stem, {str(kind): kind for kind in kinds.values()}
+    """Say how a file of a closed delivery is given an input: once counted it keeps its name."""
+    files = {str(kind): file for file, kind in kinds.items()}
     near = difflib.get_close_matches(name, sorted(kinds), n=1, cutoff=0.6)
-    own = used.get(stem) or (kinds[near[0]] if near else None)
-    told = without_input(name, used)
-    if told or own is None:
+    stem = Path(name).stem
+    own = stem if stem in files else str(kinds[near[0]]) if near else ""
+    if (told := without_input(name, files)) or not own:
         return told or f"inputs name {', '.join(sorted(kinds))}"
-    return f"set `file: {name}` under inputs.{own} in site.yaml"
+    return (
+        f"set `file: {name}` under inputs.{own} in site.yaml, or name the file {files[own]!r}"
+        " while no build has counted it"
+    )
 
 
 def _alterations(found: Sequence[Delivery], ledger: Mapping[str, Any]) -> list[Problem]:

@@ -87,7 +87,8 @@ def _refuse_repeated(folder: Path, newest: str | None, files: Sequence[Path]) ->
         return
     pairs = [(file, folder / newest / file.name) for file in files]
     if all(was.is_file() and sha256_of(file) == sha256_of(was) for file, was in pairs):
-        what = f"all {len(files)} files are identical to {newest}: nothing delivered"
+        these = f"all {len(files)} files are" if len(files) > 1 else "the one file is"
+        what = f"{these} identical to {newest}: nothing delivered"
         raise UsageError(Problem("vpack deliver", what, "deliver what has changed since"))
 
 
