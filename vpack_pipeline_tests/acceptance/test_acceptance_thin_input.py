@@ -150,7 +150,7 @@ ANSWERED = {
         "left nobody: no figure here rests on any case",
         "there was nothing to decide",
     ),
-    "one class": ("The independent reads are of",),
+    "one class": ("who read without sight of one another's reads",),
     "one reader": ("a single reader, so that nothing shows how far readers agree",),
     "no prospective data": ("No case from after the model was locked has a label due yet",),
 }

@@ -82,6 +82,7 @@ def test_why_kappa_and_ac1_part_is_said_only_where_they_do(study):
     apart = "lies more than 0.2 below AC1: a positive read is rare"
     made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=apart))
     assert f"Why they part: kappa {apart}" in lines_of(made)["Beyond chance"]
+    assert re.search(r"Positive are [\d.]+% of the reads", lines_of(made)["Beyond chance"])
     made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=""))
     assert "here they say much the same" in lines_of(made)["Beyond chance"]
 

@@ -86,7 +86,7 @@ def test_a_single_reader_and_hidden_counts_are_said_in_words(study):
     told = retold(told, FLOW, {"rule_order": 0}, remaining="—")
     told = retold(told, PERFORMANCE, MODEL | {"metric": "n_cases"}, estimate="—")
     made = rendered(study, report=told)
-    assert "With a single reader, nothing shows how far readers agree" in answer(
+    assert "a single reader, so that nothing shows how far readers agree" in answer(
         made, "adjudication"
     )
     assert "Of a hidden number of included cases: a hidden number by an independent source" in (

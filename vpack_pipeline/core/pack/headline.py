@@ -42,7 +42,8 @@ LACKING: Final[Mapping[str, str]] = {
 """Share → what those are that it leaves out."""
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "adjudication/agreement": lambda row: (
-        row["stratum"] == "all" and row["metric"] in {"percent_agreement", "positive_agreement"}
+        row["stratum"] == "all"
+        and row["metric"] in {"percent_agreement", "positive_agreement", "positive_read_share"}
     ),
     "evaluation/comparison": lambda row: (
         row["metric"] in {"sensitivity_difference", "specificity_difference"}
