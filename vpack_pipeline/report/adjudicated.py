@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from vpack_pipeline.protocol import Finding
-from vpack_pipeline.report import figures, words
+from vpack_pipeline.report import figures, reading, words
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.rows import but, column_values, pick
 
@@ -80,12 +80,12 @@ class Adjudicated:
     def basis(self) -> str:
         """Say whether readers saw one another's reads, by the method of the counts."""
         method = pick(self.agreement(stratum="all"), metric="n_readers")[0].says("method")
-        return words.BASES.get(method.partition("basis=")[2].partition(";")[0], "")
+        return reading.BASES.get(method.partition("basis=")[2].partition(";")[0], "")
 
     def paths(self) -> list[tuple[str, Row]]:
         """List the ways to a label, each with its words and its row, in the order of print."""
         rows = {r.key["metric"]: r for r in self.agreement(stratum="all")}
-        return [(said, rows[name]) for name, said in words.PATHS.items() if name in rows]
+        return [(said, rows[name]) for name, said in reading.PATHS.items() if name in rows]
 
     def used_paths(self) -> list[tuple[str, Row]]:
         """List the ways that any case took."""
@@ -129,7 +129,7 @@ class Adjudicated:
     def certainty(self) -> list[tuple[str, Row]]:
         """List the states of the votes on a case, each with its words and its row."""
         rows = {r.key["metric"]: r for r in self.noise("all")}
-        return [(said, rows[name]) for name, said in words.VOTES.items() if name in rows]
+        return [(said, rows[name]) for name, said in reading.VOTES.items() if name in rows]
 
     def uncertain(self) -> Row | None:
         """Find the share of cases whose soft label is uncertain, where it has a figure."""

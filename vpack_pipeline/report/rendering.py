@@ -31,6 +31,7 @@ from vpack_pipeline.report import (
     contradictions,
     figures,
     palette,
+    reading,
     wording,
     words,
 )
@@ -154,6 +155,7 @@ class _Page:
             "protocol": self.protocol,
             "protocol_sha256": hashlib.sha256(canonical_protocol(self.protocol)).hexdigest(),
             "questions": chapters.QUESTIONS,
+            "reading": reading,
             "receipts": self.receipts,
             "reference_line": reference_line(self.protocol),
             "site": self.site,

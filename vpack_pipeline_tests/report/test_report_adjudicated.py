@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from report_bench import rendered, retold, words_of
 
-from vpack_pipeline.report import adjudicated, figures, words
+from vpack_pipeline.report import adjudicated, figures, reading
 from vpack_pipeline.report.book import Book
 
 AGREEMENT, NOISE = adjudicated.AGREEMENT, adjudicated.NOISE
@@ -185,13 +185,13 @@ def test_refused_noise_is_one_sentence_and_no_table(study):
 
 def test_every_path_vote_and_basis_has_its_words(study):
     metrics = set(study.tables[AGREEMENT]["metric"])
-    assert {m for m in metrics if m.startswith("path_")} == set(words.PATHS)
-    assert metrics - set(words.AGREED) == {
+    assert {m for m in metrics if m.startswith("path_")} == set(reading.PATHS)
+    assert metrics - set(reading.AGREED) == {
         m for m in metrics if m.startswith(("path_", "cohen_", "identical_"))
     }
     noise = study.tables[NOISE].filter(pl.col("stratum") == "all")["metric"]
-    assert set(words.VOTES) == {m for m in noise if m.startswith("share_")}
-    assert set(words.BASES) == {
+    assert set(reading.VOTES) == {m for m in noise if m.startswith("share_")}
+    assert set(reading.BASES) == {
         "independent",
         "after_sight_of_peers",
         "sight_of_peers_not_recorded",

@@ -1,0 +1,82 @@
+"""Words on readers, what they said of cases, and how far they agreed.
+
+What does not belong here: words of other chapters (``words``), what is made of cells
+(``adjudicated``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+PLAIN: Final[Mapping[str, str]] = {
+    "percent_agreement": (
+        "How often two readers say the same of a case: positive, negative or indeterminate."
+    ),
+    "positive_agreement": "Where one reader says positive, how often another does too.",
+    "negative_agreement": "Where one reader says negative, how often another does too.",
+    "fleiss_kappa": (
+        "Agreement beyond chance; zero is chance alone, one is perfect. Chance is reckoned from how"
+        " often readers say positive, so that it falls where a finding is rare."
+    ),
+    "gwet_ac1": "The same with another reckoning of chance, which a rare finding moves little.",
+    "gwet_ac2_quadratic": "AC1 of the ratings as given: neighbouring ones count as nearly alike.",
+    "krippendorff_alpha": (
+        "Agreement beyond chance on the ratings as given, in their order, whatever the number of"
+        " reads per case."
+    ),
+    "krippendorff_alpha_nominal": "The same on positive, negative and indeterminate alone.",
+    "krippendorff_alpha_interval": "The same, with ratings twice as far apart counting more.",
+    "icc": "How much of the difference between ratings is between cases and not between readers.",
+    "pair_kappa_min": "The two readers who agree least.",
+    "pair_kappa_median": "Half the pairs agree more, half less.",
+    "pair_kappa_max": "The two readers who agree most.",
+    "prespecified_floor": "The figure that the protocol asks for, and whether it was reached.",
+    "repeat_agreement": "How often a reader who reads a case again says the same.",
+    "positive_read_share": "The rarer a positive read, the lower kappa at the same agreement.",
+}
+"""Metric of agreement → what it says, for those who do not work with it."""
+
+AGREED: Final = (
+    *PLAIN,
+    "n_readers",
+    "n_reader_pairs",
+    "n_cases",
+    "n_reads",
+    "n_indeterminate_reads",
+    "n_non_diagnostic_reads",
+    "share_read_again",
+    "n_unused_tiebreak_reads",
+    "share_consensus_discussed",
+    "days_to_reference_median",
+    "days_to_reference_p90",
+)
+"""Metrics of agreement in the order of print."""
+
+PATHS: Final[Mapping[str, str]] = {
+    "path_independent_reference": "by an independent source",
+    "path_consensus": "by readers in consensus",
+    "path_agreement": "by readers who all agreed",
+    "path_majority": "by a majority of the readers",
+    "path_median": "by the median rating",
+    "path_third_reader": "by a further reader",
+    "path_single_reader": "by one reader alone",
+    "path_unresolved": "left undecided after reading",
+    "path_no_reads": "without a read or other source",
+}
+"""Path → how a case came to its label, or came to none, in the order of print."""
+
+VOTES: Final[Mapping[str, str]] = {
+    "share_unanimous": "All votes alike",
+    "share_split": "Votes divided",
+    "share_single": "A single vote",
+    "share_none": "No vote",
+}
+"""State of a panel → what the votes on a case say, in the order of print."""
+
+BASES: Final[Mapping[str, str]] = {
+    "independent": "who read without sight of one another's reads",
+    "after_sight_of_peers": "who had seen one another's reads, so that their agreement says less",
+    "sight_of_peers_not_recorded": "of whom no record says whether they saw one another's reads",
+}
+"""Basis of the reads → what readers knew of one another."""
