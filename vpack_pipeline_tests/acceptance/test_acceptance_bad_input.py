@@ -160,7 +160,7 @@ def test_a_covariate_that_the_protocol_does_not_declare_is_an_error(riverside: C
 def test_a_file_that_no_input_names_is_an_error(riverside: Copied) -> None:
     (riverside.delivery(FIRST) / "read.csv").write_text("a,b\n")
     shown = text(refused(lambda: riverside.built("cohort/deliveries")))
-    assert "read.csv: no input of site.yaml has this file — did you mean 'reads.csv'?" in shown
+    assert "read.csv: no input of site.yaml has this file — set `file: read.csv`" in shown
 
 
 # Rows: one late delivery with a row of each kind of fault, read once

@@ -29,6 +29,8 @@ from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.backfill_bench import IN_THIS_PROCESS, backfill
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
+pytestmark = pytest.mark.usefixtures("_uncounted")
+
 LATER = "2026-08-01"
 FAILING = "evaluation/time_split"
 OTHER, BAD = "hillcrest", "brookside"
