@@ -50,9 +50,13 @@ print(json.dumps(spent), file=sys.stderr)
 """
 
 
-def seconds(*command: str, env: dict[str, str] | None = None) -> float:
+def seconds(
+    *command: str, env: dict[str, str] | None = None, ends: tuple[int, ...] = (0,)
+) -> float:
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env=env)
+    ended = subprocess.run(command, check=False, capture_output=True, env=env)
+    if ended.returncode not in ends:
+        raise SystemExit(f"{' '.join(command)} ended with {ended.returncode}")
     return time.perf_counter() - started
 
 
@@ -71,7 +75,8 @@ def main(site: str) -> None:
         for name in ("protocols", "sites", "demo"):
             shutil.copytree(ROOT / "data" / name, root / "data" / name)
         vpack = (python, "-m", "vpack_pipeline", "--root", str(root))
-        figures["vpack check"] = seconds(*vpack, "check", site)
+        # 2 where faulty rows are delivered, as a demonstration site has planted.
+        figures["vpack check"] = seconds(*vpack, "check", site, ends=(0, 2))
         first = subprocess.run(
             [python, "-c", SHARE, str(root), site],
             check=True,
