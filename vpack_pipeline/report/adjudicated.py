@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from vpack_pipeline.core.adjudication.reader_performance import rating_metric
 from vpack_pipeline.protocol import Finding
 from vpack_pipeline.report import figures, reading, words
 from vpack_pipeline.report.book import Book, Cell, Row
@@ -70,6 +71,16 @@ class Adjudicated:
         """List readers, all of them together last."""
         found = column_values(self.readers(), "reader_id")
         return sorted(found, key=lambda r: (r == "all", r))
+
+    def answers(self) -> list[tuple[str, str]]:
+        """List what a read may say, each metric with its words: the scale, then no answer."""
+        at = {rating_metric(c.value): f"“{c.label}”" for c in self.finding.categories}
+        return [*at.items(), ("share_non_diagnostic", "not diagnostic")]
+
+    def answer_rows(self) -> list[Row]:
+        """List the rows of what readers said, with how many reads each made."""
+        metrics = ("n_reads", *dict(self.answers()))
+        return self.book.rows(READERS, finding=self.finding.name, metric=metrics)
 
     def qualified(self) -> list[Row]:
         """List one row for each qualification and specialty among the readers."""
@@ -154,6 +165,25 @@ class Adjudicated:
         what = "Share of cases by what the votes on them say"
         return figures.bars(
             f"certainty-{self.finding.name}-drawing", "Certainty of cases", groups, what
+        )
+
+    def answers_drawing(self) -> Markup | None:
+        """Draw what each reader said, as shares of their reads."""
+        rows = {(r.key["reader_id"], r.key["metric"]): r for r in self.readers()}
+        answers = self.answers()
+        bars = [
+            (short(reader), [rows[reader, metric] for metric, _ in answers])
+            for reader in self.reader_ids()
+            if all((reader, metric) in rows for metric, _ in answers)
+        ]
+        if not any(is_given(found) for _, found in bars):
+            return None
+        return figures.stacked(
+            f"answers-{self.finding.name}-drawing",
+            "What each reader said",
+            [said for _, said in answers],
+            bars,
+            "All reads of one reader, parted by what they said",
         )
 
     def pair_drawing(self) -> Markup | None:

@@ -91,6 +91,7 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
             "adjudication.reference",
             "adjudication.paths",
             "adjudication.readers",
+            "adjudication.answers",
             "adjudication.agreement",
             "adjudication.cuts",
             "adjudication.pairs",

@@ -309,6 +309,70 @@ def matrix(
     return _open(name, title, description, height, width) + body + Markup("</svg>")
 
 
+def stacked(
+    name: str,
+    title: str,
+    parts: Sequence[str],
+    bars_of: Sequence[tuple[str, Sequence[Row]]],
+    what: str,
+) -> Markup:
+    """Draw what makes up a whole as one bar in parts, darker from the first part to the last.
+
+    Parts whose count is hidden stand together at the end as one open field, so that no length
+    tells more than the table does.
+
+    Parameters
+    ----------
+    parts : the words for each part, in order
+    bars_of : the words for each bar and its rows, one a part
+    what : what a bar shows
+    """
+    left, right = 96.0, _WIDTH - 10.0
+    shades = [0.05 + 0.4 * k / max(1, len(parts) - 1) for k in range(len(parts))]
+    body, y = _legend(parts, shades)
+    for words, rows in bars_of:
+        body += _text(left - 8, y + 16, words, "code", "end")
+        x = left
+        for row, shade in zip(rows, shades, strict=True):
+            share = row["estimate"].number if row["events"].number is not None else None
+            width = (right - left) * (share or 0.0)
+            if width:
+                body += _field(x, y, width, shade)
+                # Four characters of a share need as much.
+                fits = width > 34
+                body += _text(x + width / 2, y + 16, row["estimate"], "small", "middle") * fits
+            x += width
+        lost = sum(r.says("status") == "hidden" for r in rows)
+        if lost and right - x > 1:
+            body += Markup(
+                '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="22" class="open"/>'
+            ).format(x, y, right - x)
+        y += 30
+    description = f"{what}; the same figures stand in the table."
+    return _open(name, title, description, y) + body + Markup("</svg>")
+
+
+def _field(x: float, y: float, width: float, shade: float, height: int = 22) -> Markup:
+    made = Markup("")
+    for style in (f'class="w0 field" fill-opacity="{shade:.2f}"', 'class="edge"'):
+        made += Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" {}/>').format(
+            x, y, width, height, Markup(style)
+        )
+    return made
+
+
+def _legend(parts: Sequence[str], shades: Sequence[float]) -> tuple[Markup, float]:
+    """Say which shade is which part, in as many lines as it takes; and where they end."""
+    body, x, y = Markup(""), 0.0, 2.0
+    for words, shade in zip(parts, shades, strict=True):
+        width = 34 + 7.2 * len(words)
+        if x and x + width > _WIDTH:
+            x, y = 0.0, y + 22
+        body += _field(x, y, 14, shade, 14) + _text(x + 20, y + 12, words)
+        x += width
+    return body, y + 30
+
+
 def lines(
     name: str,
     title: str,

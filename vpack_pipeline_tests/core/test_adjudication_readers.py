@@ -131,6 +131,36 @@ def test_roster_stands_beside_the_readers_figures() -> None:
     assert row(found, "years_experience", reader_id="all")["estimate"] == 7
 
 
+@pytest.mark.parametrize("saw_peers", [False, True])
+def test_a_readers_use_of_the_scale_makes_up_their_reads_whatever_the_basis(saw_peers) -> None:
+    said = [
+        *(made.read(c, "r0", v, saw_peers=saw_peers) for c, v in zip("abcd", "++-x", strict=True)),
+        made.read("a", "r0", "-", session=2, saw_peers=saw_peers),
+        made.read("a", "r1", "?", saw_peers=saw_peers),
+    ]
+    found = table("reader_performance", said)
+    used = {
+        reader: dict(
+            found.filter(
+                (pl.col("reader_id") == reader)
+                & pl.col("metric").str.contains("share_rating=|share_non_diagnostic")
+            )
+            .select("metric", "events")
+            .iter_rows()
+        )
+        for reader in ("r0", "r1", "all")
+    }
+    values = {1: "share_rating=1", 3: "share_rating=3", 5: "share_rating=5"}
+    # The second session counts nowhere: it is a repeat.
+    assert [used["r0"][m] for m in values.values()] == [1, 0, 2]
+    assert used["r0"]["share_non_diagnostic"] == 1
+    assert [used["r1"][m] for m in values.values()] == [0, 1, 0]
+    assert {m: used["all"][m] for m in used["all"]} == {
+        m: used["r0"][m] + used["r1"][m] for m in used["all"]
+    }
+    assert row(found, "share_rating=5", reader_id="r0")["estimate"] == 0.5
+
+
 def test_pooled_row_stands_without_any_read() -> None:
     comparator = [made.read("a", "r0", "+", purpose="comparator")]
     found = table("reader_performance", comparator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Column, Contract
-from vpack_pipeline.core.pack.disclosure import HIDDEN, SMALL, suppress
+from vpack_pipeline.core.pack.disclosure import HIDDEN, SMALL, suppress, suppress_all
 from vpack_pipeline.core.pack.disclosure.protect import Equation, Hidden, determined, protect
 
 FIGURE = Contract(
@@ -430,3 +431,92 @@ def test_reads_counted_by_label_and_by_half_do_not_give_each_other_away():
     # The first half hides its 5 disagreements; the others must not add up to them.
     assert "agreement_with_others_first_half" in hidden.to_list()
     assert len(set(hidden.to_list()) - {"agreement_with_others_change"}) >= 2
+
+
+def _rated(reader: str, *counts: int) -> list[dict]:
+    """The ratings 1, 2, 3 and the reads that were not diagnostic, of one reader."""
+    metrics = ("share_rating=1", "share_rating=2", "share_rating=3", "share_non_diagnostic")
+    return [
+        {"reader_id": reader, "metric": m, "n": sum(counts), "events": e}
+        for m, e in zip(metrics, counts, strict=True)
+    ]
+
+
+def _events(frame: pl.DataFrame, reader: str) -> dict[str, int | None]:
+    return dict(frame.filter(reader_id=reader).select("metric", "events").iter_rows())
+
+
+def test_a_rating_that_a_reader_gave_a_few_times_does_not_follow_from_the_others():
+    asset = "adjudication/reader_performance"
+    rows = [
+        *_rated("r1", 140, 56, 4, 0),
+        *_rated("r2", 120, 50, 30, 0),
+        *_rated("r3", 90, 80, 30, 0),
+    ]
+    pooled = _rated("all", 350, 186, 64, 0)
+    made = suppress(figures_of(asset, [*pooled, *rows]), contracts.load()[asset], 11).frame
+    printed = {
+        (reader, metric): events
+        for reader, metric, events in made.select("reader_id", "metric", "events").iter_rows()
+    }
+    few = ("r1", "share_rating=3")
+    assert printed[few] is None
+    # An attacker who knows that ratings make up a reader, and readers all of them, solves nothing.
+    readers, metrics = ("r1", "r2", "r3"), sorted({m for _, m in printed})
+    hidden = [cell for cell, events in printed.items() if events is None]
+    sums = [[(r, m) for m in metrics] for r in (*readers, "all")]
+    sums += [[(r, m) for r in (*readers, "all")] for m in metrics]
+    known = np.array([[float(cell in cells) for cell in hidden] for cells in sums])
+    known[4:, [r == "all" for r, _ in hidden]] *= -1
+    alone = np.array([float(cell == few) for cell in hidden])
+    rank = np.linalg.matrix_rank
+    assert rank(np.vstack([known, alone])) == rank(known) + 1
+
+
+def test_an_indeterminate_rating_is_hidden_by_both_its_names():
+    asset = "adjudication/reader_performance"
+    unsure = {"reader_id": "r1", "metric": "share_indeterminate", "n": 200, "events": 56}
+    frame = figures_of(asset, [*_rated("r1", 140, 56, 4, 0), unsure])
+    shown_events = _events(suppress(frame, contracts.load()[asset], 11).frame, "r1")
+    assert shown_events["share_rating=3"] is None
+    # All reads less the first rating and the second, by either of its names, are the few.
+    second = (shown_events["share_rating=2"], shown_events["share_indeterminate"])
+    assert shown_events["share_rating=1"] is None or second == (None, None)
+
+
+def test_how_often_all_readers_chose_a_rating_does_not_follow_from_the_cuts():
+    readers, agreement = "adjudication/reader_performance", "adjudication/agreement"
+    frames = {
+        readers: figures_of(readers, _rated("all", 400, 96, 4, 0)),
+        agreement: figures_of(
+            agreement,
+            [
+                {"stratum": s, "metric": "positive_read_share", "n": 500, "events": e}
+                for s, e in (("all", 100), ("cut=2", 100), ("cut=3", 4))
+            ],
+        ),
+    }
+    made = suppress_all(frames, contracts.load(), 11)
+    by_value = _events(made[readers].frame, "all")
+    by_cut = dict(made[agreement].frame.select("stratum", "events").iter_rows())
+    assert by_value["share_rating=3"] is None
+    assert by_cut["cut=3"] is None
+    # 500 − 400 and the reads from the second rating up are the same 100.
+    if by_value["share_rating=2"] is not None:
+        assert by_cut["cut=2"] is None
+        assert by_cut["all"] is None
+        assert by_value["share_rating=1"] is None
+
+
+def test_reads_that_readers_left_open_are_hidden_in_both_tables():
+    readers, agreement = "adjudication/reader_performance", "adjudication/agreement"
+    frames = {
+        readers: figures_of(readers, _rated("all", 400, 50, 4, 46)),
+        agreement: figures_of(
+            agreement,
+            [{"stratum": "all", "metric": "n_non_diagnostic_reads", "n": 500, "events": 46}],
+        ),
+    }
+    made = suppress_all(frames, contracts.load(), 11)
+    here = _events(made[readers].frame, "all")["share_non_diagnostic"]
+    assert made[agreement].frame["events"].to_list() == [here]

@@ -281,6 +281,14 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"metric": f"agreement_with_others_{which}", "estimate": value}
         for which, value in (("first_half", 0.5), ("second_half", 0.6), ("change", 0.2))
     ],
+    ("adjudication/reader_performance", "ratings_make_up_reads"): [
+        {"metric": metric, "n": 10, "events": events}
+        for metric, events in (("share_rating=0", 6), ("share_non_diagnostic", 3))
+    ],
+    ("adjudication/reader_performance", "readers_make_up_all"): [
+        {"reader_id": reader, "metric": "share_rating=0", "n": 10, "events": 10}
+        for reader in ("all", "a", "b")
+    ],
     ("adjudication/reader_performance", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],
     ("adjudication/reference_standard", "reads_add_up"): [

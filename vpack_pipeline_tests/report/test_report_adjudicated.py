@@ -133,7 +133,7 @@ def test_every_figure_of_agreement_and_noise_stands_in_a_table(page, study):
 def test_drawings_hold_only_printed_texts(page, study):
     texts = set(study.report["text"])
     name = study.protocol.findings[0].name
-    for kind in ("paths", "certainty", "pairs"):
+    for kind in ("paths", "certainty", "pairs", "answers"):
         made = drawing(page, f"{kind}-{name}-drawing")
         assert "<title" in made
         assert "<desc" in made
@@ -206,3 +206,35 @@ def test_lines_of_a_drawing_keep_their_names_apart(one):
     places = re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(?:one|two|three)<', made)
     gaps = [b - a for a, b in zip(map(float, places), map(float, places[1:]), strict=False)]
     assert all(gap >= 17 for gap in gaps)
+
+
+def test_what_each_reader_said_is_drawn_and_tabled_alike(page, one):
+    made = words_of(drawing(page, f"answers-{one.finding.name}-drawing"))
+    for reader in one.reader_ids():
+        assert adjudicated.short(reader) in made
+    for _, said in one.answers():
+        assert html.escape(said) in made or said in made
+    table = page[page.index(f'id="answers-table-{one.finding.name}-caption"') :]
+    table = words_of(table[: table.index("</table>")])
+    for row in one.answer_rows():
+        assert row.says("estimate") in table
+
+
+def test_answers_that_are_hidden_share_one_field_without_a_length_of_their_own(study, one):
+    told, reader = study.report, one.reader_ids()[0]
+    answers = [metric for metric, _ in one.answers()]
+    for metric in answers[:2]:
+        place = {"metric": metric, "reader_id": reader}
+        told = retold(told, adjudicated.READERS, place, estimate="—", events="—", status="hidden")
+    whole = str(one.answers_drawing())
+    hidden = str(adjudicated.Adjudicated(Book(told), one.finding).answers_drawing())
+    assert (whole.count('class="open"'), hidden.count('class="open"')) == (0, 1)
+    assert whole.count('class="edge"') - hidden.count('class="edge"') == 2
+
+
+def test_without_reads_a_sentence_stands_for_what_readers_said(study):
+    gone = {"estimate": "", "status": "refused", "reason": "no read", "events": "0", "n": "0"}
+    told = retold(study.report, adjudicated.READERS, {}, **gone)
+    made = chapter(rendered(study, report=told))
+    assert "so that there is nothing to count" in words_of(made)
+    assert "answers-table-" not in made

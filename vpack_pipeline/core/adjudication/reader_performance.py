@@ -56,7 +56,9 @@ def reader_performance(
     case its label. A read that is indeterminate or not diagnostic is counted, and is right about
     nothing. Where all reads followed sight of peers every such figure is refused. Beside them stand
     the rates that Dawid and Skene's model gives (:mod:`latent`), and what may speak against the
-    reads (:mod:`red_flags`): change over time, pace, a jump after sight of the index test.
+    reads (:mod:`red_flags`): change over time, pace, a jump after sight of the index test. How a
+    reader uses the scale is counted whatever the basis: ``share_rating=`` each of its values, which
+    with ``share_non_diagnostic`` make up the reader's reads.
 
     Parameters
     ----------
@@ -86,6 +88,7 @@ def reader_performance(
             Flagging(basis.name, basis.refusal, evaluation.interval.level),
             reader_accuracy(basis, finding, evaluation),
             frozenset(roster.filter("in_development")["reader_id"]),
+            {rating_metric(c.value): c.value for c in finding.categories},
         )
         _put(figures, group, ALL_READERS, rows)
         for (name,), own in rows.sort("reader_id").group_by("reader_id", maintain_order=True):
@@ -100,6 +103,7 @@ class _Group:
     how: Flagging
     latent: ReaderAccuracy | str
     developers: frozenset[str]
+    ratings: dict[str, float]
 
 
 def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> None:
@@ -108,20 +112,30 @@ def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> No
     method = f"count; {group.how.note}"
     reason = _developed(group, rows)
     figures.give("n_reads", rows.height, n=n_cases, method=method, reason=reason, **keys)
-    for kind in (INDETERMINATE, NON_DIAGNOSTIC):
-        count = rows.filter(pl.col("class") == kind).height
-        if rows.height:
-            share = count / rows.height
-            figures.give(
-                f"share_{kind}", share, n=rows.height, events=count, method="share", **keys
-            )
-        else:
-            figures.refuse(f"share_{kind}", "no read", n=0, events=0, **keys)
+    is_rated = pl.col("class") != NON_DIAGNOSTIC
+    kinds = {f"share_{k}": pl.col("class") == k for k in (INDETERMINATE, NON_DIAGNOSTIC)}
+    values = {m: is_rated & (pl.col("rating") == v) for m, v in group.ratings.items()}
+    for metric, is_so in (kinds | values).items():
+        if not rows.height:
+            figures.refuse(metric, "no read", n=0, events=0, **keys)
+            continue
+        count = rows.filter(is_so).height
+        share = count / rows.height
+        figures.give(metric, share, n=rows.height, events=count, method="share", **keys)
     for against in _TARGETS:
         for metric, label in (("sensitivity", POSITIVE), ("specificity", NEGATIVE)):
             _put_share_right(figures, group.how, rows, metric, label, against, **keys)
     _put_latent(figures, group.latent, reader, rows, **keys)
     put_flags(figures, group.how, rows, **keys)
+
+
+def rating_metric(value: float) -> str:
+    """Name the share of a reader's reads that have this rating.
+
+    >>> rating_metric(3.0)
+    'share_rating=3'
+    """
+    return f"share_rating={value:g}"
 
 
 def _developed(group: _Group, rows: pl.DataFrame) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from vpack_pipeline.core.pack.disclosure.label_sums import RATING, rated_as
 from vpack_pipeline.core.pack.disclosure.own_sums import PRIMARY_ANALYSIS
 from vpack_pipeline.core.pack.disclosure.protect import Equation, Variable
 from vpack_pipeline.core.pack.disclosure.system import Cell, Row, System
@@ -25,6 +26,12 @@ BASES: Final = ("evaluation/performance", "evaluation/operating_points", "evalua
 _DIFFERENCE: Final = "_difference"
 _FLOW, _PROFILE = "eligibility/flow", "representativeness/profile"
 _AUDIT, _INTEGRITY = "evaluation/exclusion_audit", "evaluation/integrity"
+_AGREEMENT, _READERS = "adjudication/agreement", "adjudication/reader_performance"
+_SAME_READS: Final = {
+    "n_indeterminate_reads": "share_indeterminate",
+    "n_non_diagnostic_reads": "share_non_diagnostic",
+}
+"""Metric of agreement → metric of all readers that counts the same reads."""
 _WHOLE_METRICS: Final = ("n_", "sensitivity", "specificity", "prevalence", "auc", "flagged_per")
 
 
@@ -122,6 +129,7 @@ def join(systems: Mapping[str, System], rows: Mapping[str, Sequence[Row]], small
             Equation(tuple((c, (asset, *v)) for c, v in e.terms), e.total) for e in system.equations
         ]
     _link_cohort(joint)
+    _link_ratings(joint)
     _link_differences(joint)
     _link_audit(joint)
     _link_integrity(joint)
@@ -217,6 +225,37 @@ def _link_cohort(joint: Joint) -> None:
     parts = [windows[w, "all"] for w in WINDOWS if (w, "all") in windows]
     if "remaining" in ends and len(parts) == len(WINDOWS):
         joint.add([*((1, v) for v in parts), (-1, ends["remaining"])])
+
+
+def _link_ratings(joint: Joint) -> None:
+    """How all readers use the scale stands by value in one table and from each cut up in another.
+
+    So do reads that are not diagnostic, or indeterminate.
+    """
+    readers = joint.rows.get(_READERS, ())
+    pooled = {
+        (str(r["finding"]), str(r["metric"])): joint.cells[_READERS, i, "events"]
+        for i, r in enumerate(readers)
+        if r["reader_id"] == "all" and (_READERS, i, "events") in joint.cells
+    }
+    for i, row in enumerate(joint.rows.get(_AGREEMENT, ())):
+        finding, metric = str(row["finding"]), str(row["metric"])
+        same = pooled.get((finding, _SAME_READS.get(metric, "")))
+        mine = joint.cells.get((_AGREEMENT, i, "events"))
+        if mine is not None and same is not None:
+            joint.unite(same, mine)
+        if mine is not None and metric == "positive_read_share":
+            rated = sorted(
+                ((rated_as(m), v) for (f, m), v in pooled.items() if f == finding and RATING in m),
+                reverse=True,
+            )
+            unsure = pooled.get((finding, "share_indeterminate"))
+            # Which value is the protocol's cut is not known here: only sums that hold are kept.
+            for k in range(1, len(rated) + 1):
+                some = [*((1, v) for _, v in rated[:k]), (-1, mine)]
+                joint.add(some)
+                if unsure is not None:
+                    joint.add([*some, (-1, unsure)])
 
 
 def differences(joint: Joint) -> Iterator[tuple[Place, list[Place]]]:

@@ -145,6 +145,42 @@ def readers(system: System, rows: Sequence[Row]) -> None:
                     for metric in metrics
                 ]
                 _balance(system, at, terms)
+        _ratings(system, rows, at, (finding, reader))
+
+
+def _ratings(
+    system: System,
+    rows: Sequence[Row],
+    at: Mapping[tuple[str, ...], int],
+    who: tuple[str, ...],
+) -> None:
+    """The ratings of a scale make up a reader's reads, and some of them what is indeterminate."""
+    by_value = {
+        rated_as(key[-1]): key[-1] for key in at if key[:2] == who and key[-1].startswith(RATING)
+    }
+    values = [metric for _, metric in sorted(by_value.items())]
+    whole = [(at.get((*who, metric), -1), "events") for metric in (*values, "share_non_diagnostic")]
+    if values and all(cell in system.cells for cell in whole):
+        totals(system, [whole])
+    for first in range(len(values)):
+        for last in range(first + 1, len(values) + 1):
+            some = [(1, who, metric, "events") for metric in values[first:last]]
+            _balance(system, at, [*some, (-1, who, "share_indeterminate", "events")])
+    for metric in (*values, "share_indeterminate"):
+        _balance(system, at, [(1, who, metric, "n"), (-1, who, "share_non_diagnostic", "n")])
+
+
+RATING: Final = "share_rating="
+"""What the metric of a rating's share begins with."""
+
+
+def rated_as(metric: str) -> float:
+    """Give the value of a rating's metric or of a cut's stratum.
+
+    >>> rated_as("share_rating=3"), rated_as("cut=2")
+    (3.0, 2.0)
+    """
+    return float(metric.partition("=")[2])
 
 
 def _paths(system: System, rows: Sequence[Row]) -> None:
