@@ -74,8 +74,8 @@ class Adjudicated:
 
     def answers(self) -> list[tuple[str, str]]:
         """List what a read may say, each metric with its words: the scale, then no answer."""
-        at = {rating_metric(c.value): f"“{c.label}”" for c in self.finding.categories}
-        return [*at.items(), ("share_non_diagnostic", "not diagnostic")]
+        at = {rating_metric(c.value): words.capital(c.label) for c in self.finding.categories}
+        return [*at.items(), ("share_non_diagnostic", "Not diagnostic")]
 
     def answer_rows(self) -> list[Row]:
         """List the rows of what readers said, with how many reads each made."""
@@ -169,19 +169,27 @@ class Adjudicated:
 
     def answers_drawing(self) -> Markup | None:
         """Draw what each reader said, as shares of their reads."""
-        rows = {(r.key["reader_id"], r.key["metric"]): r for r in self.readers()}
-        answers = self.answers()
-        bars = [
-            (short(reader), [rows[reader, metric] for metric, _ in answers])
-            for reader in self.reader_ids()
-            if all((reader, metric) in rows for metric, _ in answers)
-        ]
-        if not any(is_given(found) for _, found in bars):
+        rows = {
+            metric: {r.key["reader_id"]: r for r in pick(self.readers(), metric=metric)}
+            for metric, _ in self.answers()
+        }
+        if not is_given([r for of_metric in rows.values() for r in of_metric.values()]):
             return None
+        styles = dict.fromkeys(rows, "w0") | {"share_non_diagnostic": "w1"}
+        # What nobody said needs no colour.
+        said = [
+            (answer, styles[m])
+            for m, answer in self.answers()
+            if any(r.says("events") != "0" for r in rows[m].values())
+        ]
+        bars = [
+            (short(reader), [rows[m][reader] for m, w in self.answers() if (w, styles[m]) in said])
+            for reader in self.reader_ids()
+        ]
         return figures.stacked(
             f"answers-{self.finding.name}-drawing",
             "What each reader said",
-            [said for _, said in answers],
+            said,
             bars,
             "All reads of one reader, parted by what they said",
         )

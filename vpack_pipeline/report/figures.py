@@ -312,24 +312,26 @@ def matrix(
 def stacked(
     name: str,
     title: str,
-    parts: Sequence[str],
+    parts: Sequence[tuple[str, str]],
     bars_of: Sequence[tuple[str, Sequence[Row]]],
     what: str,
 ) -> Markup:
-    """Draw what makes up a whole as one bar in parts, darker from the first part to the last.
+    """Draw what makes up a whole as one bar in parts, darker from part to part.
 
     Parts whose count is hidden stand together at the end as one open field, so that no length
     tells more than the table does.
 
     Parameters
     ----------
-    parts : the words for each part, in order
+    parts : the words for each part and its colour's class, in order
     bars_of : the words for each bar and its rows, one a part
     what : what a bar shows
     """
     left, right = 96.0, _WIDTH - 10.0
-    shades = [0.05 + 0.4 * k / max(1, len(parts) - 1) for k in range(len(parts))]
-    body, y = _legend(parts, shades)
+    shades = [
+        (style, 0.06 + 0.5 * k / max(1, len(parts) - 1)) for k, (_, style) in enumerate(parts)
+    ]
+    body, y = _legend([words for words, _ in parts], shades)
     for words, rows in bars_of:
         body += _text(left - 8, y + 16, words, "code", "end")
         x = left
@@ -337,13 +339,11 @@ def stacked(
             share = row["estimate"].number if row["events"].number is not None else None
             width = (right - left) * (share or 0.0)
             if width:
-                body += _field(x, y, width, shade)
-                # Four characters of a share need as much.
-                fits = width > 34
-                body += _text(x + width / 2, y + 16, row["estimate"], "small", "middle") * fits
+                body += _field(x, y, width, 22, shade)
+            if width >= _LEAST_WIDTH:
+                body += _text(x + width / 2, y + 16, row["estimate"].text, "small", "middle")
             x += width
-        lost = sum(r.says("status") == "hidden" for r in rows)
-        if lost and right - x > 1:
+        if any(row.says("status") == "hidden" for row in rows):
             body += Markup(
                 '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="22" class="open"/>'
             ).format(x, y, right - x)
@@ -352,23 +352,27 @@ def stacked(
     return _open(name, title, description, y) + body + Markup("</svg>")
 
 
-def _field(x: float, y: float, width: float, shade: float, height: int = 22) -> Markup:
-    made = Markup("")
-    for style in (f'class="w0 field" fill-opacity="{shade:.2f}"', 'class="edge"'):
-        made += Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" {}/>').format(
-            x, y, width, height, Markup(style)
-        )
-    return made
+_LEAST_WIDTH: Final = 34
+"""A share takes as much."""
 
 
-def _legend(parts: Sequence[str], shades: Sequence[float]) -> tuple[Markup, float]:
+def _field(x: float, y: float, width: float, height: float, shade: tuple[str, float]) -> Markup:
+    style, opacity = shade
+    return Markup(
+        '<rect x="{0:.1f}" y="{1:.1f}" width="{2:.1f}" height="{3:.0f}" class="{4} field"'
+        ' fill-opacity="{5:.2f}"/><rect x="{0:.1f}" y="{1:.1f}" width="{2:.1f}" height="{3:.0f}"'
+        ' class="edge"/>'
+    ).format(x, y, width, height, style, opacity)
+
+
+def _legend(parts: Sequence[str], shades: Sequence[tuple[str, float]]) -> tuple[Markup, float]:
     """Say which shade is which part, in as many lines as it takes; and where they end."""
-    body, x, y = Markup(""), 0.0, 2.0
+    body, x, y = Markup(""), 0.5, 2.5
     for words, shade in zip(parts, shades, strict=True):
-        width = 34 + 7.2 * len(words)
-        if x and x + width > _WIDTH:
-            x, y = 0.0, y + 22
-        body += _field(x, y, 14, shade, 14) + _text(x + 20, y + 12, words)
+        width = 40 + 7.2 * len(words)
+        if x > 1 and x + width > _WIDTH:
+            x, y = 0.5, y + 22
+        body += _field(x, y, 14, 14, shade) + _text(x + 20, y + 12, words)
         x += width
     return body, y + 30
 
