@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from vpack_pipeline.core.adjudication.ambiguity import kind_metric, undecided_metric
 from vpack_pipeline.core.adjudication.reader_performance import rating_metric
 from vpack_pipeline.protocol import Finding
 from vpack_pipeline.report import figures, reading, words
@@ -141,6 +142,15 @@ class Adjudicated:
         """List the states of the votes on a case, each with its words and its row."""
         rows = {r.key["metric"]: r for r in self.noise("all")}
         return [(said, rows[name]) for name, said in reading.VOTES.items() if name in rows]
+
+    def kinds(self) -> list[tuple[str, Row, Row]]:
+        """List the kinds of case: its words, how many there are, how many of them lack a label."""
+        rows = {r.key["metric"]: r for r in self.agreement(stratum="all")}
+        return [
+            (said, rows[kind_metric(kind)], rows[undecided_metric(kind)])
+            for kind, said in reading.KINDS.items()
+            if kind_metric(kind) in rows
+        ]
 
     def uncertain(self) -> Row | None:
         """Find the share of cases whose soft label is uncertain, where it has a figure."""

@@ -74,6 +74,18 @@ VOTES: Final[Mapping[str, str]] = {
 }
 """State of a panel → what the votes on a case say, in the order of print."""
 
+KINDS: Final[Mapping[str, str]] = {
+    "contradicted": "Some readers said positive, others negative",
+    "unsure": "Some readers could not say, the others were of one mind",
+    "indeterminate": "No reader could say",
+    "not_diagnostic": "Not diagnostic to any reader",
+    "partly_diagnostic": "Not diagnostic to some readers, the others were of one mind",
+    "single": "One reader alone, who said positive or negative",
+    "clear": "Two or more readers, all of one mind",
+    "unread": "No independent read",
+}
+"""Kind of case → what its readers said, the ambiguous first."""
+
 BASES: Final[Mapping[str, str]] = {
     "independent": "who read without sight of one another's reads",
     "after_sight_of_peers": "who had seen one another's reads, so that their agreement says less",

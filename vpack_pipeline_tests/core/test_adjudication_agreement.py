@@ -8,6 +8,7 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication import agreement, reference_standard
+from vpack_pipeline.core.adjudication.ambiguity import KINDS
 from vpack_pipeline.core.adjudication.coefficients import STATISTICS
 from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Floor
@@ -433,3 +434,29 @@ def test_reads_after_sight_of_peers_are_labelled_in_every_stratum() -> None:
 def test_figures_do_not_depend_on_the_order_of_rows_in_any_stratum() -> None:
     shuffled = list(np.random.default_rng(5).permutation(np.array(reads(), dtype=object)))
     assert table(reads()).equals(table(shuffled))
+
+
+def test_every_case_is_of_one_kind_and_its_missing_label_is_counted_there() -> None:
+    said = {
+        "contradicted": "+ - +",
+        "unsure": "+ ? +",
+        "indeterminate": "? ? x",
+        "not_diagnostic": "x x",
+        "partly_diagnostic": "+ + x",
+        "single": "+",
+        "clear": "- -",
+    }
+    reads = [r for case, marks in said.items() for r in made.panel(case, marks)]
+    reads += made.panel("clear2", "+ + +")
+    # c0, without any read, is there too.
+    found = table(reads, protocol=made.adjudication(minimum_readers=2, quorum=2))
+    counts = {k: row(found, f"cases_{k}")["events"] for k in KINDS}
+    assert counts == dict.fromkeys(KINDS, 1) | {"clear": 2}
+    assert {row(found, f"cases_{k}")["n"] for k in KINDS} == {9}
+    without = {k for k in KINDS if row(found, f"undecided_{k}")["events"]}
+    assert without == {"indeterminate", "not_diagnostic", "single", "unread"}
+    open_paths = ("path_unresolved", "path_no_reads")
+    assert sum(row(found, p)["events"] for p in open_paths) == len(without)
+    none = table(reads, only=set())
+    assert row(none, "cases_clear")["reason"] == "no case is included"
+    assert row(none, "undecided_clear")["reason"] == "no such case"

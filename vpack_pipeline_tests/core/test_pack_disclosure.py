@@ -520,3 +520,33 @@ def test_reads_that_readers_left_open_are_hidden_in_both_tables():
     made = suppress_all(frames, contracts.load(), 11)
     here = _events(made[readers].frame, "all")["share_non_diagnostic"]
     assert made[agreement].frame["events"].to_list() == [here]
+
+
+def test_few_cases_of_a_kind_do_not_follow_from_states_of_panels_or_paths():
+    agreement, noise = "adjudication/agreement", "adjudication/label_noise"
+    kinds = {"contradicted": 60, "unsure": 4, "clear": 300, "single": 36}
+    undecided = {"contradicted": 20, "unsure": 0, "clear": 0, "single": 16}
+    rows = [
+        *({"metric": f"cases_{k}", "n": 400, "events": e} for k, e in kinds.items()),
+        *({"metric": f"undecided_{k}", "n": kinds[k], "events": e} for k, e in undecided.items()),
+        {"metric": "path_unresolved", "n": 400, "events": 36},
+        {"metric": "path_majority", "n": 400, "events": 364},
+    ]
+    states = [{"metric": "share_split", "n": 400, "events": 64}]
+    made = suppress_all(
+        {
+            agreement: figures_of(agreement, [{"stratum": "all"} | r for r in rows]),
+            noise: figures_of(noise, [{"stratum": "all"} | r for r in states]),
+        },
+        contracts.load(),
+        11,
+    )
+    printed = dict(made[agreement].frame.select("metric", "events").iter_rows())
+    ns = dict(made[agreement].frame.select("metric", "n").iter_rows())
+    assert printed["cases_unsure"] is None
+    split = made[noise].frame["events"].item()
+    assert split is None or printed["cases_contradicted"] is None
+    # A kind's cases stand again as the whole of those without a label.
+    for kind in kinds:
+        assert (printed[f"cases_{kind}"] is None) == (ns[f"undecided_{kind}"] is None)
+    assert sum(printed[f"cases_{k}"] is None for k in kinds) >= 2

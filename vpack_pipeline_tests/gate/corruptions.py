@@ -269,6 +269,10 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ],
     ("adjudication/agreement", "within_scale"): [{"metric": "fleiss_kappa", **OUT_OF_UNIT}],
     ("adjudication/agreement", "paths_sum"): shared(path_majority=(6, 10), path_none=(3, 10)),
+    ("adjudication/agreement", "kinds_sum"): [
+        {**row, "stratum": "all"}
+        for row in shared(path_unresolved=(2, 10), cases_clear=(10, 10), undecided_clear=(1, 10))
+    ],
     ("adjudication/label_noise", "within_unit"): [{"metric": "share_split", **OUT_OF_UNIT}],
     ("adjudication/label_noise", "soft_labels_within_cases"): [
         {"metric": metric, "stratum": "dawid_skene", "n": n}

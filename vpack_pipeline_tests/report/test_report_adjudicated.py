@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from report_bench import rendered, retold, words_of
 
+from vpack_pipeline.core.adjudication import ambiguity
 from vpack_pipeline.report import adjudicated, figures, reading
 from vpack_pipeline.report.book import Book
 
@@ -189,8 +190,11 @@ def test_every_path_vote_and_basis_has_its_words(study):
     metrics = set(study.tables[AGREEMENT]["metric"])
     assert {m for m in metrics if m.startswith("path_")} == set(reading.PATHS)
     assert metrics - set(reading.AGREED) == {
-        m for m in metrics if m.startswith(("path_", "cohen_", "identical_"))
+        m
+        for m in metrics
+        if m.startswith(("path_", "cases_", "undecided_", "cohen_", "identical_"))
     }
+    assert set(reading.KINDS) == set(ambiguity.KINDS)
     noise = study.tables[NOISE].filter(pl.col("stratum") == "all")["metric"]
     assert set(reading.VOTES) == {m for m in noise if m.startswith("share_")}
     assert set(reading.BASES) == {
@@ -243,3 +247,14 @@ def test_without_reads_a_sentence_stands_for_what_readers_said(study):
     made = chapter(rendered(study, report=told))
     assert "so that there is nothing to count" in words_of(made)
     assert "answers-table-" not in made
+
+
+def test_ambiguous_cases_stand_by_kind_with_those_left_without_label(page, one):
+    table = page[page.index(f'id="kinds-{one.finding.name}-caption"') :]
+    lines = table[: table.index("</table>")].split("<tr>")[2:]
+    assert len(lines) == len(reading.KINDS)
+    for line, (said, row, without) in zip(lines, one.kinds(), strict=True):
+        told = words_of(line)
+        assert told.startswith(said)
+        assert row.says("events") in told
+        assert without.says("events") in told

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.adjudication.ambiguity import put_kinds
 from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, matrix
 from vpack_pipeline.core.adjudication.basis import read_basis as basis_of
 from vpack_pipeline.core.adjudication.coefficients import (
@@ -87,12 +88,14 @@ def agreement(
             _put_positive_share(figures, panel, stratum)
         put_pairs(figures, panel, disclosure.smallest_cell, evaluation.interval.level)
         _put_floor(figures, found["all"], adjudication.floor, finding.name)
-        of_finding = known.filter(
+        reference = known.filter(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")
         )
-        _put_counts(figures, of_finding, basis, finding.name)
+        _put_counts(figures, reference, basis, finding.name)
         _put_repeats(figures, basis, finding.name, evaluation)
-        _put_paths(figures, standard.filter(pl.col("finding") == finding.name), finding.name)
+        of_finding = standard.filter(pl.col("finding") == finding.name)
+        _put_paths(figures, of_finding, finding.name)
+        put_kinds(figures, of_finding, finding=finding.name, stratum="all")
     return figures.frame()
 
 

@@ -27,6 +27,13 @@ _DIFFERENCE: Final = "_difference"
 _FLOW, _PROFILE = "eligibility/flow", "representativeness/profile"
 _AUDIT, _INTEGRITY = "evaluation/exclusion_audit", "evaluation/integrity"
 _AGREEMENT, _READERS = "adjudication/agreement", "adjudication/reader_performance"
+_NOISE = "adjudication/label_noise"
+_KINDS_OF_STATES: Final = (
+    (("contradicted", "unsure"), ("split",)),
+    (("not_diagnostic", "unread"), ("none",)),
+    (("indeterminate", "partly_diagnostic", "single", "clear"), ("single", "unanimous")),
+)
+"""Kinds of case → states of a panel that they make up together."""
 _SAME_READS: Final = {
     "n_indeterminate_reads": "share_indeterminate",
     "n_non_diagnostic_reads": "share_non_diagnostic",
@@ -130,6 +137,7 @@ def join(systems: Mapping[str, System], rows: Mapping[str, Sequence[Row]], small
         ]
     _link_cohort(joint)
     _link_ratings(joint)
+    _link_kinds(joint)
     _link_differences(joint)
     _link_audit(joint)
     _link_integrity(joint)
@@ -256,6 +264,27 @@ def _link_ratings(joint: Joint) -> None:
                 joint.add(some)
                 if unsure is not None:
                     joint.add([*some, (-1, unsure)])
+
+
+def _link_kinds(joint: Joint) -> None:
+    """States of panels, in one table, are made up of the kinds of case in another."""
+    kinds = {
+        (str(r["finding"]), str(r["metric"])): joint.cells[_AGREEMENT, i, "events"]
+        for i, r in enumerate(joint.rows.get(_AGREEMENT, ()))
+        if str(r["metric"]).startswith("cases_") and (_AGREEMENT, i, "events") in joint.cells
+    }
+    states = {
+        (str(r["finding"]), str(r["metric"])): joint.cells[_NOISE, i, "events"]
+        for i, r in enumerate(joint.rows.get(_NOISE, ()))
+        if r["stratum"] == "all" and (_NOISE, i, "events") in joint.cells
+    }
+    for finding in sorted({f for f, _ in kinds}):
+        for of_kinds, of_states in _KINDS_OF_STATES:
+            parts = [kinds.get((finding, f"cases_{k}")) for k in of_kinds]
+            whole = [states.get((finding, f"share_{s}")) for s in of_states]
+            if all(v is not None for v in (*parts, *whole)):
+                signed = [*((1, v) for v in parts), *((-1, v) for v in whole)]
+                joint.add([(sign, v) for sign, v in signed if v is not None])
 
 
 def differences(joint: Joint) -> Iterator[tuple[Place, list[Place]]]:

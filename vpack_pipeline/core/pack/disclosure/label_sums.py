@@ -194,9 +194,34 @@ def _paths(system: System, rows: Sequence[Row]) -> None:
     totals(system, groups.values())
 
 
+def _kinds(system: System, rows: Sequence[Row]) -> None:
+    """Every case is of one kind; those without a label are so by kind and by path."""
+    kinds: dict[str, list[Cell]] = {}
+    unlabelled: dict[str, list[tuple[int, Variable]]] = {}
+    for i, row in enumerate(rows):
+        finding, metric = str(row["finding"]), str(row["metric"])
+        what, _, kind = metric.partition("_")
+        if row["events"] is None or what not in ("cases", "undecided", "path"):
+            continue
+        if what == "cases":
+            system.bind((i, "events"), (finding, "kind", kind), int(row["events"]))
+            kinds.setdefault(finding, []).append((i, "events"))
+        elif what == "undecided":
+            system.bind((i, "n"), (finding, "kind", kind), int(row["n"]))
+            variable: Variable = (finding, "undecided", kind)
+            system.bind((i, "events"), variable, int(row["events"]))
+            unlabelled.setdefault(finding, []).append((1, variable))
+        elif metric in ("path_unresolved", "path_no_reads"):
+            unlabelled.setdefault(finding, []).append((-1, system.cells[i, "events"]))
+    totals(system, kinds.values())
+    for terms in unlabelled.values():
+        system.add(terms)
+
+
 def agreement(system: System, rows: Sequence[Row]) -> None:
-    """Paths part the cases; and panels that differ by a reader or a cut may differ by few."""
+    """Paths and kinds part the cases; panels that differ by a reader or a cut may by few."""
     _paths(system, rows)
+    _kinds(system, rows)
     cases: dict[str, set[Variable]] = {}
     positives: dict[str, dict[str, Variable]] = {}
     for i, row in enumerate(rows):
