@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
-from evaluation_world import World, cases_of, references
+from evaluation_world import AFTER, World, cases_of, endpoint, references
 
 from vpack_pipeline.stats.verification_bias import VerifiedCounts, begg_greenes
 
@@ -101,3 +102,60 @@ def test_differences_of_each_source_count_what_has_come():
     difference = figure(made.run("verification"), "difference_verified", "pathology")
     assert difference["estimate"] == pytest.approx(0.01)
     assert (difference["events"], difference["n"]) == (1, 300)
+
+
+BEFORE_LOCK = {"window": "retrospective", "goal": 0.5}
+
+
+def judged(made: World, **changes: Any) -> dict[str, Any]:
+    chosen = endpoint(id="judged", **(BEFORE_LOCK | changes))
+    found = made.evaluated(endpoints=(chosen,)).run("endpoints")
+    return found.filter(is_headline=True).row(0, named=True)
+
+
+@pytest.mark.parametrize("metric", ["sensitivity", "specificity", "ppv", "npv"])
+def test_a_verdict_rests_on_the_bounds_where_labels_were_sought_unlike(metric):
+    unlike = world(100)
+    alike = judged(world(200), metric=metric)
+    assert (alike["verdict"], alike["reason"]) == ("met", None)
+    found = judged(unlike, metric=metric)
+    points = unlike.run("operating_points").filter(window="retrospective")
+    bound = {a: points.filter(analysis=a, metric=metric).row(0, named=True) for a in ENDS}
+    naive = points.filter(analysis="intention_to_diagnose", metric=metric).row(0, named=True)
+    assert found["estimate"] == naive["estimate"]
+    assert found["lower"] == min(bound["worst_case"]["lower"], naive["lower"])
+    assert found["upper"] == max(bound["best_case"]["upper"], naive["upper"])
+    assert "verdict rests on the bounds" in found["reason"]
+    is_safe = bound["worst_case"]["lower"] > 0.5
+    assert found["verdict"] == ("met" if is_safe else "inconclusive")
+
+
+ENDS = ("worst_case", "best_case")
+
+
+def test_an_auc_or_a_difference_has_no_interval_that_a_verdict_could_rest_on():
+    unlike = world(100)
+    assert judged(world(200), metric="auc", operating_point=None)["verdict"] == "met"
+    auc = judged(unlike, metric="auc", operating_point=None)
+    assert auc["verdict"] == "inconclusive"
+    assert auc["estimate"] is not None
+    assert (auc["lower"], auc["upper"]) == (None, None)
+    later = [replace(case, date=AFTER) for case in world(200).cases]
+    both = unlike.but(cases=[*unlike.cases, *later])
+    margin = {
+        "comparison": "non_inferiority",
+        "margin": 0.9,
+        "margin_rationale": "Wide enough to be met.",
+        "goal": None,
+        "window": "prospective",
+    }
+    assert judged(both, **margin)["verdict"] == "inconclusive"
+    same = world(200)
+    both = same.but(cases=[*same.cases, *later])
+    assert judged(both, **margin)["verdict"] == "met"
+
+
+def test_without_any_labelled_case_of_a_class_nothing_is_judged():
+    none = World([*cases_of(20, "negative", 0.9), *cases_of(20, None, 0.1)])
+    assert judged(none)["verdict"] == "refused"
+    assert judged(none, metric="auc", operating_point=None)["verdict"] == "refused"

@@ -12,17 +12,19 @@ from typing import Any, Final
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet
+from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet, primary_point
 from vpack_pipeline.core.evaluation.comparison import Pair
 from vpack_pipeline.core.evaluation.looks import (
     PROSPECTIVE,
     RETROSPECTIVE,
     VOID,
+    WINDOWS,
     exploratory_note,
     withheld_reason,
 )
-from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
+from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.evaluation.unlike_labels import are_unlike, on_bounds, without_interval
 from vpack_pipeline.core.evaluation.weights import (
     NO_FRACTION,
     SamplingWeights,
@@ -30,6 +32,7 @@ from vpack_pipeline.core.evaluation.weights import (
 )
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import (
+    Adjudication,
     Endpoint,
     Evaluation,
     IndexTest,
@@ -78,6 +81,7 @@ def endpoints(
     index_test: IndexTest,
     evaluation: Evaluation,
     sampling: Sampling,
+    adjudication: Adjudication,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Give each endpoint's estimate, bound, goal and verdict.
@@ -108,7 +112,15 @@ def endpoints(
         index_test=index_test,
     )
     note = exploratory_note(evaluation, cut, published_looks)
-    judge = _Judge(analysis, index_test, evaluation, SamplingWeights(cases, sampling), cut, note)
+    judge = _Judge(
+        analysis,
+        index_test,
+        evaluation,
+        SamplingWeights(cases, sampling),
+        adjudication.verification_tolerance,
+        cut,
+        note,
+    )
     quoted = {
         (row["endpoint"], str(row["look"])): row
         for row in published_looks.with_columns(pl.col("look").cast(pl.String)).to_dicts()
@@ -158,6 +170,7 @@ class _Judge:
     index_test: IndexTest
     evaluation: Evaluation
     weights: SamplingWeights
+    tolerance: float
     cut: datetime.date
     note: str | None
     """Why what is seen at this cut is exploratory, if it is."""
@@ -207,21 +220,41 @@ class _Judge:
     def estimate(self, endpoint: Endpoint, window: str, level: float) -> Estimate:
         """Compute an endpoint's figure at a confidence level."""
         point = self.point(endpoint)
-        model_id = self.model_id(endpoint)
         if endpoint.comparison == "non_inferiority":
-            return self._difference(endpoint, point, level)
-        mature = self.analysis.cases(endpoint.finding, model_id, window)
+            found = self._difference(endpoint, point, level)
+            is_unlike = any(self._is_unlike(endpoint, w) for w in WINDOWS)
+            return without_interval(found) if is_unlike else found
+        mature = self.analysis.cases(endpoint.finding, self.model_id(endpoint), window)
+        is_unlike = self._is_unlike(endpoint, window)
         if point is None:
-            return itd_auc(mature.take(mature.is_decided), self.index_test, level)
+            found = itd_auc(mature.take(mature.is_decided), self.index_test, level)
+            return without_interval(found) if is_unlike else found
         if not mature.is_usable.any():
             return undefined(NO_INFERENCE, method="", n=mature.n)
-        among, right = share(tabulate(mature, point, self.index_test, ITD), endpoint.metric)
-        patient = mature.patient[among]
+
+        def proportion(table: Crossed) -> Estimate:
+            return self._proportion(endpoint, table, level)
+
+        found = proportion(tabulate(mature, point, self.index_test, ITD))
+        if not is_unlike:
+            return found
+        return on_bounds(found, mature, point, self.index_test, proportion)
+
+    def _is_unlike(self, endpoint: Endpoint, window: str) -> bool:
+        model_id = self.model_id(endpoint)
+        speaks = primary_point(self.evaluation, endpoint.finding, model_id)
+        point = self.point(endpoint) or speaks
+        mature = self.analysis.cases(endpoint.finding, model_id, window)
+        return point is not None and are_unlike(mature, point, self.index_test, self.tolerance)
+
+    def _proportion(self, endpoint: Endpoint, table: Crossed, level: float) -> Estimate:
+        among, right = share(table, endpoint.metric)
+        patient = table.cases.patient[among]
         if endpoint.metric not in ("ppv", "npv"):
             return clustered_proportion(right[among], patient, level)
-        weight = self.weights.of(mature)
+        weight = self.weights.of(table.cases)
         if weight is None:
-            return undefined(NO_FRACTION, method="", n=mature.n)
+            return undefined(NO_FRACTION, method="", n=table.cases.n)
         return weighted_proportion(right[among], weight[among], patient, level)
 
     def _difference(

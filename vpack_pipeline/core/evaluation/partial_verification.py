@@ -18,6 +18,7 @@ import numpy.typing as npt
 from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.core.evaluation.looks import Place
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
+from vpack_pipeline.core.evaluation.unlike_labels import is_within
 from vpack_pipeline.protocol import IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -88,8 +89,7 @@ def give_whole(place: Place, sought: Sought) -> None:
         for metric in ("naive_is_headline", *(f"{m}_{k}" for m in SIDES for k in _KINDS)):
             place.refuse(metric, NO_CALLS if sought.point else NO_POINT)
         return
-    # Shares are ratios of counts: a difference that equals the tolerance lies within it.
-    is_alike = abs(difference.value) <= sought.tolerance + 1e-12
+    is_alike = is_within(difference.value, sought.tolerance)
     place.give(
         "naive_is_headline",
         float(is_alike),
