@@ -147,12 +147,19 @@ def test_an_auc_or_a_difference_has_no_interval_that_a_verdict_could_rest_on():
         "margin": 0.9,
         "margin_rationale": "Wide enough to be met.",
         "goal": None,
+        "rank": "secondary",
         "window": "prospective",
     }
     assert judged(both, **margin)["verdict"] == "inconclusive"
     same = world(200)
     both = same.but(cases=[*same.cases, *later])
     assert judged(both, **margin)["verdict"] == "met"
+
+
+def test_where_every_case_is_flagged_no_call_could_have_moved_a_label():
+    flagged = World([*cases_of(60, "positive", 0.9), *cases_of(20, None, 0.9)])
+    found = judged(flagged)
+    assert (found["verdict"], found["reason"]) == ("met", None)
 
 
 def test_without_any_labelled_case_of_a_class_nothing_is_judged():
