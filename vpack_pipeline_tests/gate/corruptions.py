@@ -50,6 +50,7 @@ BY_TABLE: dict[str, dict[str, Any]] = {
 """What a plain row of a table holds where its type alone does not say it."""
 
 FIRST_DAY, LATER = date(2026, 1, 5), date(2026, 2, 5)
+LATER_AT = datetime(2026, 2, 5, 12, tzinfo=UTC)
 UNITS = ("patient", "study", "case")
 
 
@@ -221,6 +222,10 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ],
     ("cohort/predictions", "score_finite"): [{"score": float("inf")}],
     ("cohort/predictions", "ok_has_output"): [{"status": "ok", "score": None, "call": None}],
+    ("cohort/reads", "blind_after_sight"): [
+        {"saw_index_test": True},
+        {"line": 2, "session": 2, "saw_index_test": False, "read_at": LATER_AT},
+    ],
     ("cohort/reads", "rated_or_not_diagnostic"): [{"rating": None, "is_diagnostic": True}],
     ("cohort/reads", "duration_not_negative"): [{"duration_s": -1.0}],
     ("cohort/series", "acquisitions_within_instances"): [
