@@ -118,14 +118,13 @@ def _with_breaches(plan: Plan, found: list[Read], rng: np.random.Generator) -> l
 def _repeated(
     plan: Plan, reader: Reader, found: list[Read], rng: np.random.Generator
 ) -> list[Read]:
-    """The first reader reads some exams again, weeks later."""
+    """The first reader reads some exams again, weeks later; who saw the score then has seen it."""
     own = [r for r in found if r.reader == reader.id and "non_diagnostic" not in r.exam.quirks]
     chosen = rng.choice(len(own), plan.repeat_reads, replace=False)
     return [
         replace(
             own[i],
             session=2,
-            saw_index_test=False,
             rating=_rating(plan, reader, own[i].exam, rng),
             read_at=own[i].read_at + timedelta(days=int(rng.integers(30, 45))),
         )

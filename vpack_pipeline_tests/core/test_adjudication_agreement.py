@@ -174,7 +174,11 @@ def test_only_independent_reference_reads_of_included_cases_enter() -> None:
             "given",
             "reached by the estimate, not by its lower bound",
         ),
-        (Floor(statistic="percent_agreement", value=0.99), "given", "not reached"),
+        (
+            Floor(statistic="percent_agreement", value=0.99),
+            "given",
+            "prespecified floor not reached",
+        ),
         (Floor(statistic="charm", value=0.5), "refused", "no statistic 'charm'; there are percent"),
         (None, "refused", "the protocol asks for no floor of agreement"),
     ],

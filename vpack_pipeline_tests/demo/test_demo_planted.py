@@ -158,6 +158,17 @@ def test_the_adjudicator_reads_discordant_cases_only(lakeside: world.World) -> N
     assert adjudicated == {c for c, found in ratings.items() if len(found) > 1} - unclear
 
 
+def test_who_saw_the_score_says_so_in_every_later_read() -> None:
+    plan = plan_of("riverside")
+    integrity = plan.integrity.model_copy(update={"reads_that_saw_score": 40})
+    many = plan.model_copy(update={"integrity": integrity, "repeat_reads": 60})
+    found = [r for r in reading.reads(world.build(many)) if r.role == "independent"]
+    since = {(r.reader, r.exam.case_id): r.read_at for r in found if r.saw_index_test}
+    again = [r for r in found if r.session == 2 and (r.reader, r.exam.case_id) in since]
+    assert len(again) > 3
+    assert all(r.saw_index_test for r in again)
+
+
 def test_failures_are_as_many_as_planted(lakeside: world.World) -> None:
     found = scoring.predictions(lakeside)
     for model, failures in lakeside.plan.failures.items():

@@ -50,6 +50,7 @@ BY_TABLE: dict[str, dict[str, Any]] = {
 """What a plain row of a table holds where its type alone does not say it."""
 
 FIRST_DAY, LATER = date(2026, 1, 5), date(2026, 2, 5)
+LATER_AT = datetime(2026, 2, 5, 12, tzinfo=UTC)
 UNITS = ("patient", "study", "case")
 
 
@@ -143,6 +144,8 @@ SOUND: dict[str, Rows] = {
             "n_non_diagnostic": 0,
             "n_unused_tiebreak": 0,
             "panel_state": "unanimous",
+            "n_repeats": 1,
+            "n_reads_total": 4,
         }
     ],
     "evaluation/endpoints": [{"verdict": "inconclusive"}],
@@ -221,6 +224,11 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ],
     ("cohort/predictions", "score_finite"): [{"score": float("inf")}],
     ("cohort/predictions", "ok_has_output"): [{"status": "ok", "score": None, "call": None}],
+    ("cohort/reads", "blind_after_sight"): [
+        {"saw_index_test": True},
+        {"line": 2, "session": 2, "saw_index_test": False, "read_at": LATER_AT},
+    ],
+    ("cohort/reads", "reader_on_roster"): [{"is_on_roster": False}],
     ("cohort/reads", "rated_or_not_diagnostic"): [{"rating": None, "is_diagnostic": True}],
     ("cohort/reads", "duration_not_negative"): [{"duration_s": -1.0}],
     ("cohort/series", "acquisitions_within_instances"): [
@@ -295,6 +303,13 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ],
     ("adjudication/reader_performance", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],
+    ("adjudication/reference_standard", "enough_reads"): [
+        {"method": "majority", "label": "positive", "n_positive": 2, "quorum": 3}
+    ],
+    ("adjudication/reference_standard", "every_case_has_a_row"): [{"n_cases_total": 2}],
+    ("adjudication/reference_standard", "reads_reconcile"): [
+        {"n_reads": 3, "n_repeats": 0, "n_reads_total": 4}
+    ],
     ("adjudication/reference_standard", "reads_add_up"): [
         {"n_reads": 3, "n_independent": 3, "n_positive": 2, "n_negative": 0}
     ],

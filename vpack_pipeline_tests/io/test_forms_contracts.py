@@ -66,6 +66,7 @@ def put(**values: object) -> Change:
         ("reads", put(session=0), "session_from_one"),
         ("reads", put(rating=None), "rated_or_not_diagnostic"),
         ("reads", put(duration_s=-1.0), "duration_not_negative"),
+        ("reads", put(is_on_roster=False), "reader_on_roster"),
         ("reference", put(source="other"), "source_known"),
         ("reference", put(label="other"), "label_known"),
         ("predictions", put(status="other"), "status_known"),
@@ -87,3 +88,13 @@ def test_an_expectation_sees_what_it_is_for(
 ) -> None:
     assert DAY in set(tables["deliveries"]["delivery"])
     assert expectation in failed(table, change(tables[table]), tmp_path)
+
+
+def test_reads_go_with_the_reader_whom_a_later_roster_leaves_out(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.deliver_all()
+    assert bench.tables()["reads"]["is_on_roster"].to_list() == [True, True, True]
+    bench.deliver("2026-01-06", readers_csv="reader_id,years_experience\nR1,5\n")
+    tables = bench.tables()
+    assert tables.refused("reads") == [(2, "reader_id", "UNKNOWN_READER")]
+    assert set(tables["reads"]["reader_id"]) == {bench.ids.reader("R1")}

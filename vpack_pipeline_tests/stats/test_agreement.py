@@ -97,6 +97,18 @@ def test_kappa_and_its_weighted_forms_equal_vcd(gold):
         assert (kappa.upper - kappa.value) / Z == pytest.approx(want["ase"], abs=case["tolerance"])
 
 
+def test_kappa_and_its_interval_equal_psych(gold):
+    case = gold("kappa_weighted_ase")
+    ratings = from_table(case["inputs"]["table"])
+    want = case["expected"]["psych"]
+    plain = agreement.cohen_kappa(ratings[:, 0], ratings[:, 1], [1, 2, 3, 4])
+    found = [plain.lower, plain.value, plain.upper]
+    assert found == pytest.approx(want["ci"][0], abs=case["tolerance"])
+    assert plain.value == pytest.approx(want["kappa"], abs=case["tolerance"])
+    quadratic = agreement.cohen_kappa(ratings[:, 0], ratings[:, 1], [1, 2, 3, 4], "quadratic")
+    assert quadratic.value == pytest.approx(want["weighted_kappa"], abs=case["tolerance"])
+
+
 def test_pairwise_kappa_uses_the_units_that_both_rated(gold):
     case = gold("pairwise_kappa_missing")
     ratings = matrix(case["inputs"]["ratings"])
@@ -114,6 +126,14 @@ def test_fleiss_kappa_equals_irr(gold):
     case = gold("fleiss_diagnoses")
     kappa = agreement.fleiss_kappa(matrix(case["inputs"]["ratings"]), [1, 2, 3, 4, 5])
     assert kappa.value == pytest.approx(case["expected"]["kappa"], abs=1e-9)
+
+
+def test_kappa_of_a_category_against_the_rest_equals_irr(gold):
+    case = gold("fleiss_diagnoses")
+    ratings = matrix(case["inputs"]["ratings"])
+    for category, want in enumerate(case["expected"]["per_category_kappa"], start=1):
+        kappa = agreement.fleiss_kappa((ratings == category).astype(float), [0, 1])
+        assert kappa.value == pytest.approx(want, abs=case["tolerance"])
 
 
 @pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])

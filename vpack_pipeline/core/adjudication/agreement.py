@@ -37,6 +37,7 @@ from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Findin
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 
+FLOOR_NOT_REACHED: Final = "prespecified floor not reached"
 _CUT: Final = {NEGATIVE: 0.0, INDETERMINATE: 1.0, POSITIVE: 2.0}
 
 
@@ -129,7 +130,7 @@ def _verdict(estimate: Estimate, floor: Floor) -> str | None:
     if estimate.value is None:
         return estimate.reason
     if estimate.value < floor.value:
-        return "not reached"
+        return FLOOR_NOT_REACHED
     if estimate.lower is not None and estimate.lower < floor.value:
         return "reached by the estimate, not by its lower bound"
     return "reached"

@@ -12,6 +12,7 @@ from vpack_pipeline.core.adjudication.evidence import (
     NEGATIVE,
     NON_DIAGNOSTIC,
     POSITIVE,
+    UNIT,
     count_of,
     evidence,
 )
@@ -47,7 +48,7 @@ def reference_standard(
     KeyError
         ``precedence`` names no rule; ``study.load`` refuses such a protocol.
     """
-    known = evidence(cases, reads, reference, findings, adjudication)
+    known = _with_delivered(evidence(cases, reads, reference, findings, adjudication), cases, reads)
     rules = [RULES[name](adjudication) for name in adjudication.precedence]
     decided = known.with_columns(
         first_to_decide(rules, "label").alias("label"),
@@ -77,7 +78,32 @@ def reference_standard(
         .alias("days_to_reference"),
         _unused_tiebreaks().alias("n_unused_tiebreak"),
         pl.when(pl.col("label").is_null()).then(_stated("reason")).alias("reason"),
+        "n_readers",
+        "n_repeats",
+        pl.lit(adjudication.minimum_readers, pl.Int64).alias("minimum_readers"),
+        pl.lit(adjudication.quorum, pl.Int64).alias("quorum"),
+        "n_reads_total",
+        "n_cases_total",
     ).sort("case_id", "finding")
+
+
+def _with_delivered(known: pl.DataFrame, cases: pl.DataFrame, reads: pl.DataFrame) -> pl.DataFrame:
+    """Add what the reads themselves say: their repeats, and the totals that the gate adds up to.
+
+    Counted past the evidence, so that a case or read which that lost or counted twice is noticed.
+    """
+    delivered = reads.filter(pl.col("in_force") & (pl.col("purpose") == "reference"))
+    voices = pl.struct("reader_id", "role").n_unique()
+    repeats = delivered.group_by(UNIT).agg((pl.len() - voices).alias("n_repeats"))
+    totals = delivered.group_by("finding").agg(pl.len().alias("n_reads_total"))
+    return (
+        known.join(repeats, on=UNIT, how="left", maintain_order="left")
+        .join(totals, on="finding", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("n_repeats", "n_reads_total").fill_null(0).cast(pl.Int64),
+            pl.lit(cases.filter("in_force").height, pl.Int64).alias("n_cases_total"),
+        )
+    )
 
 
 def _reasons(rules: list[Decision]) -> pl.Expr:

@@ -39,6 +39,8 @@ def reads(
     roster = readers.filter(pl.col("in_force"))["reader_id"]
     rows = refuse_unknown(rows, "UNKNOWN_READER", "reader_id", roster)
     rows = _refuse_unknown_cases(rows, edge, cases)
+    on_roster = pl.col("reader_id").is_in(roster.unique().implode()).fill_null(value=False)
+    rows = rows.with_columns(on_roster.alias("is_on_roster"))
     key = ["reader_id", "case_id", "finding", "arm", "session"]
     return finish("reads", rows, deliveries, key, "read_at")
 

@@ -1,0 +1,51 @@
+"""Readers who hardly agree, and cases that nobody decides, are results: published, and said first."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from vpack_pipeline_tests.acceptance.conftest import Copier
+from vpack_pipeline_tests.acceptance.site_bench import Packed, Row, build_pack
+
+OPPOSITE = {"absent": "present", "present": "absent"}
+ONE, OTHER = "R-ALDER", "R-BIRCH"
+
+
+def against_each_other(rows: list[Row]) -> list[Row]:
+    """Leave two readers, one of them with ratings turned round, and no third to decide."""
+    return [
+        row | {"Nodule or mass": OPPOSITE.get(row["Nodule or mass"], row["Nodule or mass"])}
+        if row["Reader"] == ONE
+        else row
+        for row in rows
+        if row["Reader"] in {ONE, OTHER}
+    ]
+
+
+@pytest.fixture(scope="module")
+def pack(copier: Copier) -> Packed:
+    copied = copier("riverside")
+    for path in (copied.data / "dicom" / "inbox").iterdir():
+        path.unlink()
+    for delivery in sorted((copied.data / "deliveries").iterdir()):
+        if (delivery / "reads.csv").is_file():
+            copied.rows(delivery / "reads.csv", against_each_other)
+        if (delivery / "befunde.csv").is_file():
+            copied.rows(delivery / "befunde.csv", lambda _rows: [], ";")
+    return build_pack(copied.root, copied.site)
+
+
+def test_low_agreement_and_many_undecided_cases_close_nothing(pack: Packed) -> None:
+    labels = pack.built.table("adjudication/reference_standard")
+    assert labels["label"].null_count() > labels.height / 2
+    assert labels.filter(pl.col("label").is_null())["reason"].null_count() == 0
+    assert pack.pack.path.is_dir()
+    assert pack.built.receipt("adjudication/reference_standard").passed
+
+
+def test_the_first_page_says_that_the_floor_was_not_reached(pack: Packed) -> None:
+    floor = pack.built.figure("adjudication/agreement", metric="prespecified_floor", stratum="all")
+    assert floor["reason"] == "prespecified floor not reached"
+    assert float(str(floor["estimate"])) < 0.6
+    assert "at least 0.6 asked for : prespecified floor not reached" in pack.first_page
