@@ -110,8 +110,11 @@ def test_units_of_a_rule_of_conduct_are_hidden_with_its_few_violations_and_else_
         empty | same | {"rule": rule, "title": rule, "estimate": float(few), "n": n, "events": few}
         for rule, (n, few) in units.items()
     ]
-    made = suppress(pl.DataFrame(rows, schema=contract.polars_schema), contract, 11).frame
+    whole = suppress(pl.DataFrame(rows, schema=contract.polars_schema), contract, 11)
+    made = whole.frame
     assert made.select("n", "events").rows() == [(None, None), (350, 50), (300, 0)]
+    # That there were some, and fewer than the smallest cell, is said; of how many is not.
+    assert whole.marks.select("n", "events").row(0) == (HIDDEN, SMALL)
     assert made["verdict"].to_list() == ["broken"] * 3
 
 

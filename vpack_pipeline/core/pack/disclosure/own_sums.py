@@ -126,7 +126,7 @@ def _integrity(system: System, rows: Sequence[Row]) -> None:
     """Beside totals of other tables, the units of a rule would give away its few violations."""
     for i, row in enumerate(rows):
         if row["n"] is not None and row["events"] and row["events"] < system.smallest_cell:
-            system.barred |= {(i, "n"), (i, "events")}
+            system.barred.add((i, "n"))
 
 
 def _audited(row: Row) -> tuple[str, ...]:
