@@ -10,6 +10,7 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication import label_noise, reference_standard
+from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.latent import CAUTION, METRICS, TOO_FEW, case_posteriors
 from vpack_pipeline_tests.core import adjudication_cases as made
 
@@ -30,7 +31,8 @@ def simulated(
 
 def posteriors(reads: list[dict[str, Any]]) -> pl.DataFrame | str:
     cases = made.cases_of(sorted({r["case_id"] for r in reads} | {"unread"}))
-    return case_posteriors(made.reads_of(reads), made.included_of(cases), made.NODULE)
+    known = included_reads(made.reads_of(reads), made.included_of(cases), (made.NODULE,))
+    return case_posteriors(read_basis(known, made.NODULE.name))
 
 
 def test_each_case_with_a_vote_has_the_probability_of_being_positive() -> None:

@@ -19,8 +19,6 @@ from vpack_pipeline.core.adjudication.basis import (
     INDEPENDENT,
     ReadBasis,
     ReaderMatrix,
-    included_reads,
-    read_basis,
     reader_matrix,
 )
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
@@ -59,17 +57,14 @@ CAUTION: Final = (
 POSTERIORS: Final = {"case_id": pl.String, "p_positive": pl.Float64}
 
 
-def case_posteriors(
-    reads: pl.DataFrame, included: pl.DataFrame, finding: Finding
-) -> pl.DataFrame | str:
+def case_posteriors(basis: ReadBasis) -> pl.DataFrame | str:
     """Give the probability that each included case is positive, by the reads of its panel.
 
     Each reader's first independent read counts where it is positive or negative.
 
     Parameters
     ----------
-    reads : cohort/reads
-    included : eligibility/included
+    basis : reads of included cases and one finding
 
     Returns
     -------
@@ -77,7 +72,6 @@ def case_posteriors(
     case; or why there is none: reads that followed sight of peers, or fewer than ``MINIMUM`` cases
     with three votes, or readers whose errors the model cannot tell from the classes
     """
-    basis = read_basis(included_reads(reads, included, (finding,)), finding.name)
     votes = vote_matrix(basis)
     model = latent_classes(basis, votes)
     if isinstance(model, str):
