@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
-from vpack_pipeline.core.adjudication.label_noise import CHANCE
 from vpack_pipeline.core.adjudication.panel_error import panel_error
 from vpack_pipeline.core.adjudication.verified_panel import NO_PANEL, NO_SOURCE, SELECTED
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet
@@ -133,9 +132,10 @@ def by_reads(panels: Panels, which: int) -> PanelAccuracy | str:
     """The accuracy of a majority of the usual size, at a correlation of its readers' errors."""
     if panels.refusal is not None:
         return panels.refusal
-    prevalence, ill, well = panels.rates[which]
-    if np.isnan(prevalence[0]):
-        return CHANCE
+    rates = panels.rates[which]
+    if rates.refusal is not None:
+        return rates.refusal
+    _, ill, well = rates
     made = panel_error(ill, well, np.full(len(ill), 0.5), panels.size, CORRELATIONS[which])
     method = f"panel error of a majority of {panels.size}, readers by a latent-class model"
     return PanelAccuracy(made.sensitivity, made.specificity, FROM_READS, method)

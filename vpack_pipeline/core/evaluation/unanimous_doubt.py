@@ -16,14 +16,15 @@ import polars as pl
 from vpack_pipeline.core.adjudication.basis import ReadBasis
 from vpack_pipeline.core.adjudication.common_factor import (
     CORRELATIONS,
+    LEAST_VOTES,
+    TOO_FEW,
     ReaderRates,
     Votes,
     case_votes,
     likelihoods,
     prevalence_given,
-    reader_rates,
+    rates_with_replicates,
 )
-from vpack_pipeline.core.adjudication.label_noise import CHANCE, TOO_FEW
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, generator
 from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
@@ -33,8 +34,6 @@ REPLICATES: Final = 200
 """Bootstrap replicates where each fits the readers' error anew; the protocol's, if it asks for
 fewer."""
 
-LEAST_VOTES: Final = 3
-_ROUNDS: Final = 6
 _NO_PANEL: Final = -1
 
 
@@ -82,7 +81,10 @@ class Panels:
             return cls(cell, votes, size, weights, (), refusal)
         counts = np.zeros((codes.size, len(cells)))
         np.add.at(counts, (inverse, voted["cell"].to_numpy()), 1.0)
-        rates = tuple(_rates(votes, counts, drawn @ counts, rho) for rho in CORRELATIONS)
+        rates = tuple(
+            rates_with_replicates(votes, counts.sum(axis=0), drawn @ counts, rho)
+            for rho in CORRELATIONS
+        )
         return cls(cell, votes, size, weights, rates, None)
 
     def counted(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
@@ -148,13 +150,6 @@ class Tallies:
         )
 
 
-def _rates(votes: Votes, counts: FloatArray, drawn: FloatArray, correlation: float) -> ReaderRates:
-    point = reader_rates(votes, counts.sum(axis=0, keepdims=True), correlation)
-    replicates = reader_rates(votes, drawn, correlation, start=point, rounds=_ROUNDS)
-    pairs = zip(point, replicates, strict=True)
-    return ReaderRates(*(np.concatenate(pair) for pair in pairs))
-
-
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """Shares at one correlation: of unanimous labels that are wrong, of disagreements in doubt."""
@@ -183,8 +178,9 @@ def doubt(panels: Panels, which: int, tallies: Tallies, level: float) -> Doubt:
         f" correlation {CORRELATIONS[which]:g} assumed; patient bootstrap"
     )
     sizes = (tallies.n_unanimous, tallies.n_disagreements)
-    if np.isnan(panels.rates[which].prevalence[0]):
-        return Doubt(*(undefined(CHANCE, method=method, n=n) for n in sizes))
+    refusal = panels.rates[which].refusal
+    if refusal is not None:
+        return Doubt(*(undefined(refusal, method=method, n=n) for n in sizes))
     expected = tallies.alike * _wrong_labels(panels, which, tallies.panels)
     added = np.minimum(expected, tallies.alike_against).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
