@@ -121,7 +121,7 @@ def by_sources(
         patient = met["patient"].cast(pl.Int64).to_numpy()
         np.add.at(sums[:, 2 * column], patient, (met["label"] == name).to_numpy().astype(float))
         np.add.at(sums[:, 2 * column + 1], patient, 1.0)
-    right_ill, ill, right_well, well = (panels.weights @ sums).T
+    right_ill, ill, right_well, well = panels.resampled(sums).T
     with np.errstate(invalid="ignore", divide="ignore"):
         return PanelAccuracy(
             right_ill / ill, right_well / well, SELECTED, "panel error from independent sources"
@@ -147,8 +147,7 @@ def two_by_two(table: Crossed, panels: Panels) -> FloatArray:
     missed, alarmed = table.positive & ~table.hit, table.negative & ~table.cleared
     for column, mask in enumerate((table.hit, alarmed, missed, table.cleared)):
         np.add.at(sums[:, column], table.cases.patient[mask], 1.0)
-    found: FloatArray = panels.weights @ sums
-    return found
+    return panels.resampled(sums)
 
 
 def corrections(

@@ -45,7 +45,7 @@ from vpack_pipeline.core.evaluation.error_attribution import NO_POINT
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
-from vpack_pipeline.core.evaluation.unanimous_doubt import REPLICATES, Panels
+from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -176,7 +176,7 @@ class _Labels:
         ids, drawn = pl.Series("case_id", [], pl.String), [np.zeros((0, 0), dtype=np.int8)]
         if refusal is None:
             rng = generator(evaluation.seed, "label_sensitivity", name)
-            found = list(again.drawn(min(REPLICATES, evaluation.replicates), rng))
+            found = list(again.drawn(evaluation.replicates, rng))
             ids, drawn = found[0][0], [codes for _, codes in found]
         return cls(
             dropped={r: again.without(r) if refusal is None else panel for r in again.readers},
