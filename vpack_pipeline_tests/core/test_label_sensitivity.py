@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from scipy.special import ndtri
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import common_factor, reference_standard
+from vpack_pipeline.core.adjudication import common_factor, label_noise, reference_standard
+from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.latent import TOO_FEW
 from vpack_pipeline.core.evaluation import error_attribution, label_sensitivity
 from vpack_pipeline.core.evaluation.corrected import TOO_FEW_VERIFIED
 from vpack_pipeline.core.evaluation.time_split import time_split
+from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication, Evaluation, IndexTest
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.evaluation_world import published_looks
@@ -375,6 +378,43 @@ def test_rates_are_those_that_made_the_votes_and_chance_has_none() -> None:
     assert np.isnan(split.prevalence).all()
     pairs = common_factor.Votes(np.full(3, 2), np.arange(3))
     assert np.isnan(common_factor.reader_rates(pairs, np.ones((1, 3)), 0.0).prevalence).all()
+
+
+def test_both_sections_rest_on_one_fit_of_the_readers() -> None:
+    site = simulated(600, readers=3, correlation=0.3)
+    # Some cases with two votes, on which no panel of three rests.
+    reads = site.reads.filter((pl.col("reader_id") != "r2") | (pl.col("case_id") > "c000099"))
+    included = made.included_of(site.cases)
+    noise = label_noise(
+        reads=reads,
+        cases=site.cases,
+        reference=site.reference,
+        included=included,
+        reference_standard=reference_standard(
+            cases=site.cases,
+            reads=reads,
+            reference=site.reference,
+            findings=(made.PLAIN,),
+            adjudication=site.adjudication,
+        ),
+        findings=(made.PLAIN,),
+        adjudication=site.adjudication,
+        evaluation=EVALUATION,
+    )
+    basis = read_basis(included_reads(reads, included, (made.PLAIN,)), "nodule")
+    patients = included.select("patient_id").unique().sort("patient_id").with_row_index("patient")
+    panels = Panels.of(basis, "nodule", SimpleNamespace(patients=patients), EVALUATION)  # type: ignore[arg-type]
+    for rates, rho in zip(panels.rates, CORRELATED, strict=True):
+        at = {"stratum": f"error_correlation={rho}"}
+        for metric, values in zip(("sensitivity", "specificity"), rates[1:], strict=True):
+            figure = noise.row(
+                by_predicate=pl.all_horizontal(
+                    pl.col(k) == v for k, v in {"metric": f"reader_{metric}", **at}.items()
+                ),
+                named=True,
+            )
+            assert figure["estimate"] == pytest.approx(values[0])
+            assert figure["n"] == 500
 
 
 def test_readers_at_chance_have_no_error_to_correct_for() -> None:
