@@ -10,7 +10,16 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication import label_noise, reference_standard
-from vpack_pipeline.core.adjudication.latent import CAUTION, METRICS, TOO_FEW, case_posteriors
+from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
+from vpack_pipeline.core.adjudication.latent import (
+    CAUTION,
+    METRICS,
+    TOO_FEW,
+    case_posteriors,
+    wider,
+)
+from vpack_pipeline.stats.estimate import undefined
+from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline_tests.core import adjudication_cases as made
 
 
@@ -30,7 +39,8 @@ def simulated(
 
 def posteriors(reads: list[dict[str, Any]]) -> pl.DataFrame | str:
     cases = made.cases_of(sorted({r["case_id"] for r in reads} | {"unread"}))
-    return case_posteriors(made.reads_of(reads), made.included_of(cases), made.NODULE)
+    known = included_reads(made.reads_of(reads), made.included_of(cases), (made.NODULE,))
+    return case_posteriors(read_basis(known, made.NODULE.name))
 
 
 def test_each_case_with_a_vote_has_the_probability_of_being_positive() -> None:
@@ -125,8 +135,25 @@ def test_uncertain_cases_and_contradicted_labels_are_shares_of_cases() -> None:
     votes = np.array([r["rating"] == 5.0 for r in reads]).reshape(300, 3).sum(axis=1) >= 2
     others = int(((p.to_numpy() > 0.5) != votes)[40:].sum())
     assert (differs["events"], differs["n"]) == (40 + others, 300)
-    assert "fitted model taken as known" in differs["method"]
+    assert differs["method"].startswith("Dawid-Skene, percentile bootstrap by patient, or Wilson")
+    assert differs["method"].endswith("whichever bound is wider; basis=independent")
     assert found["share_label_differs"]["events"] < 10
+
+
+def test_shares_are_in_doubt_as_the_model_is() -> None:
+    found = noise(simulated(300, seed=0)[0])
+    share, differs = found["share_uncertain"], found["share_label_differs"]
+    n, events = share["n"], share["events"]
+    known = clustered_proportion(np.arange(n) < events, np.arange(n))
+    assert known.lower is not None
+    assert share["lower"] < known.lower
+    assert share["upper"] == known.upper
+    # Where no label differs, no replicate has one that does: that is no proof.
+    assert differs["events"] == 0
+    assert differs["lower"] == 0
+    assert differs["upper"] > 0.005
+    lost = undefined("the classes cannot be told apart", method="", n=300, value=0.1)
+    assert wider(lost, known).lower is None
 
 
 def test_where_no_case_has_both_labels_none_can_differ() -> None:

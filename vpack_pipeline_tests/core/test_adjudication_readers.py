@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtri
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication import (
@@ -59,13 +60,17 @@ def row(figures: pl.DataFrame, metric: str, **keys: str) -> dict[str, Any]:
     return figures.row(by_predicate=pl.all_horizontal(wanted), named=True)
 
 
-def simulated(n: int, seed: int = 3, readers: int = 3) -> list[dict[str, Any]]:
-    """Independent readers of sensitivity .85 and specificity .95, 10% prevalence."""
+def simulated(
+    n: int, seed: int = 3, readers: int = 3, correlation: float = 0.0
+) -> list[dict[str, Any]]:
+    """Readers of sensitivity .85 and specificity .95, 10% prevalence, latent errors correlated."""
     rng = np.random.default_rng(seed)
     truth = rng.random(n) < 0.1
-    said = rng.random((n, readers)) < np.where(truth, 0.85, 0.05)[:, None]
+    factor = np.sqrt(correlation) * rng.standard_normal((n, 1))
+    latent = factor + np.sqrt(1 - correlation) * rng.standard_normal((n, readers))
+    said = latent < ndtri(np.where(truth, 0.85, 0.05))[:, None]
     return [
-        made.read(f"c{i:04}", f"r{j}", "+" if said[i, j] else "-")
+        made.read(f"c{i:05}", f"r{j}", "+" if said[i, j] else "-")
         for i in range(n)
         for j in range(readers)
     ]
@@ -168,19 +173,73 @@ def test_pooled_row_stands_without_any_read() -> None:
     assert set(found.filter(pl.col("metric") != "n_reads")["status"]) == {"refused"}
 
 
-def test_planted_reader_error_is_found() -> None:
+def test_readers_are_fitted_and_their_comparison_with_one_another_is_a_reference_line() -> None:
     """Tolerances are three standard errors; the others' own errors shift .85 to .826."""
     found = table("label_noise", simulated(5000, seed=5))
-    assert row(found, "reader_sensitivity")["estimate"] == pytest.approx(0.826, abs=0.03)
-    assert "lower bound on reader error" in row(found, "reader_sensitivity")["reason"]
+    line = row(found, "reader_sensitivity")
+    assert line["estimate"] == pytest.approx(0.826, abs=0.03)
+    assert line["reason"].startswith("a reference line, not the readers' accuracy")
     assert row(found, "reader_specificity")["estimate"] == pytest.approx(0.948, abs=0.006)
     at_zero = {"stratum": "error_correlation=0"}
-    assert row(found, "true_prevalence", **at_zero)["estimate"] == pytest.approx(0.1, abs=0.015)
-    perfect = row(found, "perfect_model_sensitivity", **at_zero)
-    assert perfect["estimate"] == pytest.approx(0.935, abs=0.025)
-    assert perfect["lower"] < perfect["estimate"] < perfect["upper"]
-    assert perfect["method"].startswith("majority of 3, common-factor probit")
-    assert "assumed" in perfect["reason"]
+    for metric, planted, tolerance in (
+        ("reader_sensitivity", 0.85, 0.035),
+        ("reader_specificity", 0.95, 0.006),
+        ("true_prevalence", 0.1, 0.015),
+        ("panel_sensitivity", 0.939, 0.025),
+        ("panel_specificity", 0.993, 0.002),
+        ("perfect_model_sensitivity", 0.935, 0.02),
+        ("perfect_model_specificity", 0.993, 0.004),
+    ):
+        figure = row(found, metric, **at_zero)
+        assert figure["estimate"] == pytest.approx(planted, abs=tolerance), metric
+        assert figure["lower"] < planted < figure["upper"], metric
+        assert "assumed" in figure["reason"]
+    assert row(found, "panel_error", **at_zero)["method"].startswith(
+        "majority of 3, common-factor probit"
+    )
+    assert line["estimate"] < row(found, "reader_sensitivity", **at_zero)["estimate"]
+
+
+def test_only_the_planted_correlation_holds_what_was_planted() -> None:
+    """Readers of 85/95 who share half of their latent errors; a majority of three by simulation."""
+    found = table("label_noise", simulated(12_000, seed=8, correlation=0.5))
+    apart, alike = ({"stratum": f"error_correlation={rho}"} for rho in ("0", "0.5"))
+    ill, well = (positive_reads(np.array([r]), 3, 0.5)[0] for r in (0.85, 0.05))
+    hit, alarm = 0.1 * ill[2:].sum(), 0.9 * well[2:].sum()
+    for metric, planted in (
+        ("reader_specificity", 0.95),
+        ("panel_sensitivity", ill[2:].sum()),
+        ("panel_specificity", well[:2].sum()),
+        ("panel_error", 0.1 - hit + alarm),
+        ("true_prevalence", 0.1),
+        ("perfect_model_sensitivity", hit / (hit + alarm)),
+    ):
+        right, wrong = row(found, metric, **alike), row(found, metric, **apart)
+        assert right["lower"] < planted < right["upper"], metric
+        assert not wrong["lower"] < planted < wrong["upper"], metric
+    reader = row(found, "reader_sensitivity", **alike)
+    assert reader["lower"] < 0.85 < reader["upper"]
+    # Held against one another, readers who err together look better than they are.
+    assert row(found, "reader_sensitivity")["lower"] > 0.85 or (
+        row(found, "reader_specificity")["lower"] > 0.95
+    )
+
+
+def test_a_fit_at_its_bounds_says_so() -> None:
+    """Nearly no positive majority: what is there looks like chance."""
+    said = [
+        *(r for i in range(40) for r in made.panel(f"a{i:02}", "- - -")),
+        *(r for i in range(5) for r in made.panel(f"b{i}", "+ - -")),
+        *made.panel("c", "+ + -"),
+    ]
+    found = table("label_noise", said)
+    poor = row(found, "reader_sensitivity", stratum="error_correlation=0")
+    assert poor["estimate"] == pytest.approx(0.5)
+    assert "lies at that bound" in poor["reason"]
+    absent = row(found, "panel_error", stratum="error_correlation=0.5")
+    assert (absent["status"], absent["n"]) == ("refused", 46)
+    assert absent["reason"].startswith("as far as the reads tell at this correlation every case is")
+    assert row(found, "reader_specificity")["status"] == "given"
 
 
 def test_the_more_readers_err_alike_the_more_a_panel_errs() -> None:
@@ -319,7 +378,7 @@ def test_modelled_panel_error_rests_on_reads_and_on_no_label() -> None:
     """Independent labels, right or upside down, move nothing but the rows that name them."""
     said = simulated(60)
     upside_down = [
-        (f"c{i:04}", "pathology", "positive" if i % 2 else "negative", 5) for i in range(60)
+        (f"c{i:05}", "pathology", "positive" if i % 2 else "negative", 5) for i in range(60)
     ]
     about_labels = pl.col("metric") == "share_label_differs"
     apart = (pl.col("stratum") != "independent_reference") & ~about_labels
@@ -385,4 +444,4 @@ def test_an_even_panel_may_tie_and_then_decides_nothing() -> None:
 
 def test_reasons_hold_no_number_of_a_patient() -> None:
     found = table("label_noise", simulated(40))
-    assert not any(re.search(r"c\d{4}", text) for text in found["reason"].drop_nulls())
+    assert not any(re.search(r"c\d{5}", text) for text in found["reason"].drop_nulls())

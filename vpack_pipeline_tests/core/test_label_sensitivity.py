@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ import pytest
 from scipy.special import ndtri
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import common_factor, reference_standard
+from vpack_pipeline.core.adjudication import common_factor, label_noise, reference_standard
+from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
+from vpack_pipeline.core.adjudication.latent import TOO_FEW
 from vpack_pipeline.core.evaluation import error_attribution, label_sensitivity
 from vpack_pipeline.core.evaluation.corrected import TOO_FEW_VERIFIED
 from vpack_pipeline.core.evaluation.time_split import time_split
+from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication, Evaluation, IndexTest
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.evaluation_world import published_looks
@@ -252,14 +256,14 @@ def test_correction_recovers_the_accuracy_that_one_reader_hides() -> None:
 
 
 def small(**changes: Any) -> Site:
-    """Twenty cases of three readers; r2 alone makes c a positive, d is undecided."""
+    """Fifty cases of three readers; r2 alone makes c a positive, d is undecided."""
     panels = {
         "a": ("+ + +", 0.9),
         "b": ("- - -", 0.1),
         "c": ("+ - +", 0.1),
         "d": ("+ -", 0.9),
         "e": ("- - x", None),
-    } | {f"f{i}": ("+ + +" if i < 5 else "- - -", 0.8 if i < 5 else 0.2) for i in range(15)}
+    } | {f"f{i:02}": ("+ + +" if i < 5 else "- - -", 0.8 if i < 5 else 0.2) for i in range(45)}
     settings: dict[str, Any] = {
         "cases": made.cases_of(sorted(panels)),
         "reads": made.reads_of([r for c, (said, _) in panels.items() for r in made.panel(c, said)]),
@@ -287,7 +291,7 @@ def test_every_variation_stands_beside_the_headline() -> None:
         for level, metric in (("positive", "sensitivity"), ("negative", "specificity"))
     }
     assert (flipped["positive"]["events"], flipped["positive"]["n"]) == (7, 8)
-    assert (flipped["negative"]["events"], flipped["negative"]["n"]) == (12, 13)
+    assert (flipped["negative"]["events"], flipped["negative"]["n"]) == (42, 43)
     drawn = row(found, "sensitivity", variation="resampled_panel")
     assert 6 / 8 <= drawn["lower"] <= drawn["estimate"] <= drawn["upper"] == 1
     belief = row(found, "specificity", variation="posterior")
@@ -337,13 +341,13 @@ def test_what_cannot_be_given_says_why() -> None:
     level = "error_correlation=0"
     corrected = row(none, "specificity_corrected", variation="corrected_by_reads", level=level)
     assert "operating point" in corrected["reason"]
-    failed = small(score=[None] * 20).run(label_sensitivity)
+    failed = small(score=[None] * 50).run(label_sensitivity)
     assert row(failed, "auc", variation="posterior")["reason"] == "no case has a usable inference"
     nobody = small(reads=small().reads.clear()).run(label_sensitivity)
     assert row(nobody, "auc", variation="resampled_panel")["status"] == "refused"
     two = small().reads.filter(pl.col("reader_id") != "r2")
     lone = small(reads=two).run(label_sensitivity)
-    assert "readers" in row(lone, "auc", variation="posterior")["reason"]
+    assert row(lone, "auc", variation="posterior")["reason"] == TOO_FEW
     sources = made.adjudication(precedence=("independent_reference",))
     alone = small(adjudication=sources).run(label_sensitivity)
     at = {"variation": "corrected_by_independent_sources", "level": level}
@@ -376,6 +380,43 @@ def test_rates_are_those_that_made_the_votes_and_chance_has_none() -> None:
     assert np.isnan(common_factor.reader_rates(pairs, np.ones((1, 3)), 0.0).prevalence).all()
 
 
+def test_both_sections_rest_on_one_fit_of_the_readers() -> None:
+    site = simulated(600, readers=3, correlation=0.3)
+    # Some cases with two votes, on which no panel of three rests.
+    reads = site.reads.filter((pl.col("reader_id") != "r2") | (pl.col("case_id") > "c000099"))
+    included = made.included_of(site.cases)
+    noise = label_noise(
+        reads=reads,
+        cases=site.cases,
+        reference=site.reference,
+        included=included,
+        reference_standard=reference_standard(
+            cases=site.cases,
+            reads=reads,
+            reference=site.reference,
+            findings=(made.PLAIN,),
+            adjudication=site.adjudication,
+        ),
+        findings=(made.PLAIN,),
+        adjudication=site.adjudication,
+        evaluation=EVALUATION,
+    )
+    basis = read_basis(included_reads(reads, included, (made.PLAIN,)), "nodule")
+    patients = included.select("patient_id").unique().sort("patient_id").with_row_index("patient")
+    panels = Panels.of(basis, "nodule", SimpleNamespace(patients=patients), EVALUATION)  # type: ignore[arg-type]
+    for rates, rho in zip(panels.rates, CORRELATED, strict=True):
+        at = {"stratum": f"error_correlation={rho}"}
+        for metric, values in zip(("sensitivity", "specificity"), rates[1:], strict=True):
+            figure = noise.row(
+                by_predicate=pl.all_horizontal(
+                    pl.col(k) == v for k, v in {"metric": f"reader_{metric}", **at}.items()
+                ),
+                named=True,
+            )
+            assert figure["estimate"] == pytest.approx(values[0])
+            assert figure["n"] == 500
+
+
 def test_readers_at_chance_have_no_error_to_correct_for() -> None:
     panels = {f"c{i:02d}": said for i, said in enumerate(["+ + -", "+ - -"] * 10)}
     reads = made.reads_of([r for c, said in panels.items() for r in made.panel(c, said)])
@@ -387,3 +428,14 @@ def test_readers_at_chance_have_no_error_to_correct_for() -> None:
     found = site.run(label_sensitivity)
     figure = row(found, "sensitivity_corrected", variation="corrected_by_reads", level=level)
     assert figure["reason"] == chance
+
+
+def test_below_thirty_cases_with_three_votes_nothing_is_weighted_by_belief() -> None:
+    """As of the soft labels of the reference standard, whose model this is."""
+    site = small()
+    few = site.cases["case_id"].head(29)
+    reads = site.reads.filter(pl.col("case_id").is_in(few.implode()))
+    found = small(reads=reads).run(label_sensitivity)
+    belief = found.filter(variation="posterior", window="retrospective")
+    assert set(belief["reason"]) == {TOO_FEW}
+    assert row(found, "sensitivity", variation="drop_reader", level="r0")["status"] == "given"

@@ -129,6 +129,10 @@ SOUND: dict[str, Rows] = {
             {"metric": metric, "stratum": "dawid_skene"}
             for metric in ("n_cases", "share_uncertain", "share_label_differs")
         ),
+        *(
+            {"metric": metric, "stratum": "error_correlation=0.3"}
+            for metric in ("panel_error", "reader_sensitivity", "reader_specificity")
+        ),
     ],
     "adjudication/reader_performance": [
         {"metric": f"agreement_with_others_{which}", "estimate": value}
@@ -285,6 +289,10 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("adjudication/label_noise", "soft_labels_within_cases"): [
         {"metric": metric, "stratum": "dawid_skene", "n": n}
         for metric, n in (("n_cases", 10), ("share_uncertain", 10), ("share_label_differs", 11))
+    ],
+    ("adjudication/label_noise", "panel_rests_on_readers"): [
+        {"metric": metric, "stratum": "error_correlation=0.3"}
+        for metric in ("panel_error", "reader_sensitivity")
     ],
     ("adjudication/label_noise", "states_sum"): shared(
         share_unanimous=(6, 10), share_split=(3, 10)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vpack_pipeline.stats import latent_class
-from vpack_pipeline.stats.latent_class import dawid_skene, dawid_skene_intervals
+from vpack_pipeline.stats.latent_class import dawid_skene, dawid_skene_intervals, intervals
+from vpack_pipeline.stats.latent_class import model as latent
+from vpack_pipeline.stats.resampling import patient_weights
 
 NAN = float("nan")
 
@@ -104,7 +105,7 @@ def test_planted_rates_are_found():
 
 
 def test_a_tie_is_undecided_and_a_unit_without_ratings_has_no_posterior():
-    model = latent_class.LatentClasses(
+    model = latent.LatentClasses(
         categories=np.array([0.0, 1.0]),
         prevalences=np.array([0.5, 0.5]),
         confusion=np.zeros((3, 2, 2)),
@@ -141,10 +142,10 @@ def test_two_readers_are_refused_however_often_they_rate():
     ratings, _ = simulated(np.random.default_rng(0), 50, RATES[:4])
     fit = dawid_skene(ratings, [0, 1], reader=np.array([0, 0, 1, 1]))
     assert fit.model is None
-    assert fit.reason == latent_class.FEW_READERS
+    assert fit.reason == latent.FEW_READERS
     assert fit.n_identifying == 50
     nothing = dawid_skene(np.full((4, 3), NAN), [0, 1])
-    assert (nothing.model, nothing.n, nothing.reason) == (None, 0, latent_class.NO_RATINGS)
+    assert (nothing.model, nothing.n, nothing.reason) == (None, 0, latent.NO_RATINGS)
 
 
 def test_readers_no_better_than_chance_are_refused():
@@ -152,33 +153,33 @@ def test_readers_no_better_than_chance_are_refused():
     rows = "100 _00 __1 100 10_ 0_0 101 _10 0_0 011 100 001"
     guesses = np.array([[NAN if c == "_" else float(c) for c in row] for row in rows.split()])
     fit = dawid_skene(guesses, [0, 1])
-    assert (fit.model, fit.reason) == (None, latent_class.NOT_BETTER)
+    assert (fit.model, fit.reason) == (None, latent.NOT_BETTER)
     found = dawid_skene_intervals(
         guesses, [0, 1], np.arange(12), 5, np.random.default_rng(0), minimum=2
     )
-    assert found.sensitivity[0].reason == latent_class.NOT_BETTER
+    assert found.sensitivity[0].reason == latent.NOT_BETTER
 
 
 def test_classes_that_changed_places_are_seen():
     table = np.ones((2, 3, 2))
     for matrix in ([[0.5, 0.5], [0.5, 0.5]], [[0.1, 0.9], [0.8, 0.2]]):
-        swapped = latent_class._Parameters(np.full((1, 2), 0.5), np.tile(matrix, (1, 3, 1, 1)))
-        assert not latent_class._better_than_chance(swapped, table, np.ones((1, 2)))[0]
+        swapped = latent.Parameters(np.full((1, 2), 0.5), np.tile(matrix, (1, 3, 1, 1)))
+        assert not latent.better_than_chance(swapped, table, np.ones((1, 2)))[0]
 
 
 def test_a_reader_without_a_rating_in_a_class_says_nothing_of_it():
     """The second reader gives nine ratings in ten, and none to a unit of the second class."""
     confusion = np.array([[[0.9, 0.1], [0.2, 0.8]], [[0.85, 0.15], [0.0, 0.0]]])
-    model = latent_class._Parameters(np.full((1, 2), 0.5), confusion[None])
+    model = latent.Parameters(np.full((1, 2), 0.5), confusion[None])
     table = np.array([[[1.0, 0.0], [9.0, 0.0]]])
-    assert latent_class._better_than_chance(model, table, np.ones((1, 1)))[0]
+    assert latent.better_than_chance(model, table, np.ones((1, 1)))[0]
 
 
 def test_a_model_that_has_not_settled_says_so():
     ratings, _ = simulated(np.random.default_rng(5), 200, RATES)
     fit = dawid_skene(ratings, [0, 1], max_iterations=2)
     assert not fit.model.converged
-    assert fit.reason == latent_class.NOT_CONVERGED
+    assert fit.reason == latent.NOT_CONVERGED
     assert fit.model.iterations == 2
 
 
@@ -202,7 +203,7 @@ def test_a_replicate_is_the_model_of_the_resampled_units():
     found = dawid_skene_intervals(
         ratings, [0, 1], cluster, 12, np.random.default_rng(1), tolerance=1e-13
     )
-    weights = next(iter(latent_class.patient_weights(120, 12, np.random.default_rng(1))))
+    weights = next(iter(patient_weights(120, 12, np.random.default_rng(1))))
     models = [
         dawid_skene(np.repeat(ratings, w[cluster], axis=0), [0, 1], tolerance=1e-13).model
         for w in weights
@@ -227,6 +228,44 @@ def test_a_replicate_is_the_model_of_the_resampled_units():
     assert got.lower < got.value < got.upper
 
 
+def test_soft_labels_of_replicates_are_those_of_the_resampled_units():
+    rng = np.random.default_rng(16)
+    ratings, truth = simulated(rng, 240, RATES[:3])
+    other = np.where(rng.random(240) < 0.7, np.where(rng.random(240) < 0.1, ~truth, truth), NAN)
+    ratings[-1], cluster = NAN, np.repeat(np.arange(120), 2)
+    found = dawid_skene_intervals(
+        ratings, [0, 1], cluster, 12, np.random.default_rng(1), other=other, tolerance=1e-13
+    )
+
+    def shares(units):
+        model = dawid_skene(ratings[units], [0, 1], tolerance=1e-13).model
+        rated = ~np.isnan(ratings[units]).all(axis=1)
+        unsure = model.posteriors[rated].max(axis=1) < 0.9
+        both = ~np.isnan(model.hard()) & ~np.isnan(other[units])
+        return unsure, (model.hard() != other[units])[both]
+
+    weights = next(iter(patient_weights(120, 12, np.random.default_rng(1))))
+    drawn = [shares(np.repeat(np.arange(240), w[cluster])) for w in weights]
+    for i, got in enumerate((found.uncertain, found.differs)):
+        itself = shares(np.arange(240))[i]
+        assert (got.events, got.n) == (itself.sum(), itself.size)
+        slow = np.quantile([d[i].mean() for d in drawn], [0.025, 0.975])
+        assert (got.lower, got.upper) == pytest.approx(tuple(slow), abs=1e-4)
+        assert got.lower < got.value < got.upper
+
+
+def test_another_label_is_a_category_of_each_unit():
+    ratings, _ = simulated(np.random.default_rng(17), 60, RATES[:3])
+    asked = (ratings, [0, 1], np.arange(60), 5, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="each unit"):
+        dawid_skene_intervals(*asked, other=np.zeros(59))
+    with pytest.raises(ValueError, match="none of the declared"):
+        dawid_skene_intervals(*asked, other=np.full(60, 0.5))
+    found = dawid_skene_intervals(*asked)
+    assert (found.differs.value, found.differs.reason) == (None, intervals.NO_OTHER_LABEL)
+    assert found.uncertain.value is not None
+
+
 def test_too_few_units_with_three_ratings_are_refused():
     ratings, _ = simulated(np.random.default_rng(7), 60, RATES[:4])
     ratings[29:, 2:] = NAN
@@ -237,7 +276,7 @@ def test_too_few_units_with_three_ratings_are_refused():
     assert len(found.sensitivity) == 4
     assert (found.sensitivity[0].n, found.sensitivity[3].n) == (60, 29)
     two = dawid_skene_intervals(ratings[:, :2], [0, 1], np.arange(60), 5, np.random.default_rng(0))
-    assert two.prevalences[0].reason == latent_class.FEW_READERS
+    assert two.prevalences[0].reason == latent.FEW_READERS
 
 
 def test_of_more_categories_the_prevalences_have_intervals(gold):
@@ -271,9 +310,9 @@ def test_replicates_without_a_rating_are_left_out():
 
 
 def test_replicates_that_lose_their_classes_leave_no_interval():
-    never = latent_class._estimate(0.5, np.full(4, NAN), 10, 0.95, None)
+    never = intervals._estimate(0.5, np.full(4, NAN), 10, 0.95, None)
     assert (never.value, never.lower) == (0.5, None)
-    assert never.reason == latent_class.NOT_IDENTIFIED_REPLICATES
+    assert never.reason == intervals.NOT_IDENTIFIED_REPLICATES
 
 
 def test_intervals_cover_planted_rates():
@@ -292,6 +331,23 @@ def test_intervals_cover_planted_rates():
                 covered.append(estimate.lower <= planted <= estimate.upper)
     # 132 intervals, correlated within a seed.
     assert 0.88 <= np.mean(covered) <= 0.99
+
+
+def test_intervals_of_uncertain_units_hold_the_share_that_a_known_model_misses():
+    """Of 300 units: of intervals that take the fitted model as known .63 hold it, of these .82."""
+    said = np.array([[(k >> j) & 1 for j in range(3)] for k in range(8)])
+    ill, well = (
+        prevalence * np.prod(np.where(said, rate, 1 - rate), axis=1)
+        for prevalence, rate in ((0.2, 0.9), (0.8, 0.05))
+    )
+    planted = (ill + well)[np.maximum(ill, well) < 0.9 * (ill + well)].sum()
+    held = []
+    for seed in range(40):
+        rng = np.random.default_rng([21, seed])
+        ratings, _ = simulated(rng, 300, ((0.9, 0.95),) * 3, prevalence=0.2)
+        found = dawid_skene_intervals(ratings, [0, 1], np.arange(300), 100, rng)
+        held.append(found.uncertain.lower <= planted <= found.uncertain.upper)
+    assert np.mean(held) >= 0.7
 
 
 def test_a_hundred_thousand_units_take_well_under_their_budget():

@@ -22,10 +22,24 @@ CORRELATIONS: Final = (0.0, 0.3, 0.5)
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 _STEP: Final = 1e-5
+_ROUNDS: Final = 6
+"""Of scoring, for replicates: they start where the sample's own fit has ended."""
 _LOW = np.array([-9.0, 0.0, 0.0])
 _HIGH = np.array([9.0, 4.0, 4.0])
 _TINY: Final = 1e-12
 _LEAST_YOUDEN: Final = 1e-3
+_ROUNDING: Final = 1e-3
+
+LEAST_VOTES: Final = 3
+TOO_FEW: Final = "no included case has three positive or negative independent reads"
+CHANCE: Final = "against one another the readers do no better than chance"
+ABSENT: Final = (
+    "as far as the reads tell at this correlation every case is positive, or every one negative:"
+    " nothing shows the readers' error in the other class"
+)
+AT_BOUND: Final = (
+    "a sensitivity or specificity below 0.5 is not sought, and the fit lies at that bound"
+)
 
 
 class Votes(NamedTuple):
@@ -38,12 +52,32 @@ class Votes(NamedTuple):
 class ReaderRates(NamedTuple):
     """(B,) each: share of cases with the finding, and the accuracy of one reader, all alike.
 
-    All nan where it cannot be told: no panel of three, or readers no better than chance.
+    All nan where it cannot be told: no panel of three, or readers no better than chance. Where no
+    case is of a class, the accuracy in that class alone is nan.
     """
 
     prevalence: FloatArray
     sensitivity: FloatArray
     specificity: FloatArray
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the first fit, of the sample itself, does not say how accurate a reader is."""
+        if np.isnan(self.prevalence[0]):
+            return CHANCE
+        return ABSENT if np.isnan(self.sensitivity[0] + self.specificity[0]) else None
+
+    @property
+    def caution(self) -> str | None:
+        """Why the first fit may be a poor one."""
+        least = min(self.sensitivity[0], self.specificity[0])
+        return AT_BOUND if least <= ndtr(_LOW[1] + _ROUNDING) else None
+
+    def certain(self) -> ReaderRates:
+        """Take an accuracy at the upper bound of the fit, 1 - 3e-5, as 1."""
+        most = ndtr(_HIGH[1] - _ROUNDING)
+        sides = (np.where(rate >= most, 1.0, rate) for rate in self[1:])
+        return ReaderRates(self.prevalence, *sides)
 
 
 def case_votes(reads: pl.DataFrame) -> pl.DataFrame:
@@ -111,9 +145,9 @@ def reader_rates(
     informative = votes.n >= 2
     cells = Votes(votes.n[informative], votes.positive[informative])
     weight = np.asarray(counts, dtype=np.float64)[:, informative]
-    known = weight[:, cells.n >= 3].sum(axis=1) > 0
+    known = weight[:, cells.n >= LEAST_VOTES].sum(axis=1) > 0
     if start is not None:
-        known &= bool(np.isfinite(start.prevalence[0]))
+        known &= start.refusal is None
     point = _start(cells, weight[known], start)
     found = np.full((3, len(weight)), np.nan)
     if known.any():
@@ -121,7 +155,26 @@ def reader_rates(
         found[:, known] = expit(fitted[:, 0]), ndtr(fitted[:, 1]), ndtr(fitted[:, 2])
     with np.errstate(invalid="ignore"):
         found = np.where(found[1] + found[2] > 1 + _LEAST_YOUDEN, found, np.nan)
+        absent, everywhere = expit(_LOW[0] + _ROUNDING), expit(_HIGH[0] - _ROUNDING)
+        found[1, found[0] <= absent] = np.nan
+        found[2, found[0] >= everywhere] = np.nan
     return ReaderRates(*found)
+
+
+def rates_with_replicates(
+    votes: Votes, counts: FloatArray, drawn: FloatArray, correlation: float
+) -> ReaderRates:
+    """Fit the sample itself and its bootstrap replicates: (1 + B,) each.
+
+    Parameters
+    ----------
+    counts : (C,) cases of each panel
+    drawn : (B, C), the same in each replicate
+    """
+    point = reader_rates(votes, counts[None], correlation)
+    replicates = reader_rates(votes, drawn, correlation, start=point, rounds=_ROUNDS)
+    pairs = zip(point, replicates, strict=True)
+    return ReaderRates(*(np.concatenate(pair) for pair in pairs))
 
 
 def prevalence_given(

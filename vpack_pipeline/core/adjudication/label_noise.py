@@ -20,6 +20,15 @@ from vpack_pipeline.core.adjudication.basis import (
     included_reads,
     read_basis,
 )
+from vpack_pipeline.core.adjudication.common_factor import (
+    CORRELATIONS,
+    LEAST_VOTES,
+    TOO_FEW,
+    ReaderRates,
+    Votes,
+    case_votes,
+    rates_with_replicates,
+)
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
 from vpack_pipeline.core.adjudication.latent import put_latent
 from vpack_pipeline.core.adjudication.panel_error import PanelError, panel_error
@@ -30,16 +39,10 @@ from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline.stats.resampling import patient_weights, percentile_interval
 
-CORRELATIONS: Final = (0.0, 0.3, 0.5)
-"""Correlations of latent errors for which the panel's error is stated."""
-
 PANEL_STATES: Final = ("unanimous", "split", "single", "none")
-TOO_FEW: Final = "no included case has three positive or negative independent reads"
-ONE_SIDED: Final = "by the majority of the other readers every case is positive, or every negative"
-CHANCE: Final = "against one another the readers do no better than chance"
 APPARENT: Final = (
-    "apparent: a lower bound on reader error where readers err together, since it is taken against"
-    " co-erring readers"
+    "a reference line, not the readers' accuracy: the others err too, which makes it too low where"
+    " readers err apart, and too high where they err together"
 )
 _METRICS: Final = {
     "prevalence": "true_prevalence",
@@ -51,11 +54,13 @@ _METRICS: Final = {
     "perfect_accuracy": "perfect_model_accuracy",
     "unanimous_share": "perfect_model_errors_unanimous",
 }
+_READERS: Final = ("reader_sensitivity", "reader_specificity")
 _CAUTION: Final = (
-    "rests on the reads alone, of cases verified or not: takes each reader's error against the"
-    " majority of the others as the true one, which is too small where readers err together; the"
+    "rests on the reads alone, of cases verified or not, and takes readers as alike; the"
     " correlation is assumed, not measured"
 )
+NEVER_WRONG: Final = "the panel is never wrong in this model"
+NO_INTERVAL: Final = "most bootstrap replicates do not tell it: no interval"
 
 
 def label_noise(
@@ -71,10 +76,12 @@ def label_noise(
 ) -> pl.DataFrame:
     """State the readers' apparent error, and what it would make of the panel's labels.
 
-    Reader error is that against the majority of two or more others. Panel error is that of a
-    majority of as many readers as most cases have, at latent error correlations of 0, 0.3 and 0.5,
-    by the model of :mod:`panel_error`; the true prevalence is the share of positive majorities
-    corrected for that error. Indeterminate and non-diagnostic reads are no votes. No label of the
+    At latent error correlations of 0, 0.3 and 0.5 stand one reader's error, fitted to the votes of
+    all cases with two or more (:mod:`common_factor`, the same fit on which the evaluation rests),
+    and the error that follows for a majority of as many readers as most cases have
+    (:mod:`panel_error`); the true prevalence is the share of positive majorities corrected for that
+    error. Beside them, as a reference line, readers against the majority of two or more others.
+    Indeterminate and non-diagnostic reads are no votes. No label of the
     reference standard enters these. Under the stratum ``independent_reference`` stands the panel's
     observed error, on the cases that an independent source settled (:mod:`verified_panel`); under
     ``dawid_skene`` what the reads say if readers err independently (:mod:`latent`).
@@ -109,21 +116,17 @@ def label_noise(
         _put_states(figures, of_finding, finding.name)
         basis = read_basis(known, finding.name)
         put_latent(figures, basis, of_finding, finding, evaluation)
-        votes = _votes(basis)
-        refusal = basis.refusal or (None if votes.height else TOO_FEW)
+        panels = case_votes(basis.reads)
+        too_few = None if (panels["n_votes"] >= LEAST_VOTES).any() else TOO_FEW
+        refusal = basis.refusal or too_few
         if refusal is not None:
             _refuse(figures, finding.name, refusal)
             continue
-        panel = _Panel.of(votes)
-        _put_readers(figures, votes, panel, basis, finding.name, evaluation)
-        _put_panel(figures, panel, basis, finding.name, evaluation)
+        made = _Panels.of(panels)
+        _put_start(figures, made, finding.name)
+        _put_reference_line(figures, basis, finding.name, evaluation)
+        _put_correlated(figures, made, basis, finding.name, evaluation)
     return figures.frame()
-
-
-def _votes(basis: ReadBasis) -> pl.DataFrame:
-    first = against_others(first_of_reader(basis.reads))
-    is_vote = pl.col("class").is_in([POSITIVE, NEGATIVE])
-    return first.filter(is_vote & (pl.col("n_votes") >= 3))
 
 
 def _put_states(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
@@ -138,137 +141,142 @@ def _put_states(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
             figures.refuse(metric, "no case is included", n=0, events=0, **keys)
 
 
-_READER_METRICS: Final = (
-    "n_cases",
-    "panel_size",
-    "panel_positive_share",
-    "reader_sensitivity",
-    "reader_specificity",
-)
-
-
 def _refuse(figures: Figures, finding: str, reason: str) -> None:
-    for metric in _READER_METRICS:
+    for metric in ("n_cases", "panel_size", "panel_positive_share", *_READERS):
         figures.refuse(metric, reason, finding=finding, stratum="all")
     for correlation in CORRELATIONS:
-        for metric in _METRICS.values():
+        for metric in (*_READERS, *_METRICS.values()):
             figures.refuse(metric, reason, finding=finding, stratum=_stratum(correlation))
 
 
 @dataclass(frozen=True, slots=True)
-class _Panel:
-    """Sums per patient, (P, 6): right and all reads where the others are positive, the same where
-    they are negative, positive majorities and all cases among panels of the usual size."""
+class _Panels:
+    """How often each patient's cases had each panel, (P, C), and which panel most cases have."""
 
+    votes: Votes
+    counts: FloatArray
     size: int
-    sums: FloatArray
-    n_cases: int
 
     @classmethod
-    def of(cls, votes: pl.DataFrame) -> _Panel:
-        cases = (
-            votes.group_by("case_id", "patient_id", maintain_order=True)
-            .agg(
-                pl.col("n_votes").first(),
-                (pl.col("class") == POSITIVE).sum().cast(pl.Int64).alias("n_positive"),
-            )
-            .sort("case_id")
+    def of(cls, voted: pl.DataFrame) -> _Panels:
+        """Count cases of :func:`common_factor.case_votes`."""
+        kinds, kind = np.unique(
+            voted.select("n_votes", "n_positive_votes").to_numpy(), axis=0, return_inverse=True
         )
+        patients, patient = np.unique(
+            np.asarray(voted["patient_id"].to_list()), return_inverse=True
+        )
+        counts = np.zeros((len(patients), len(kinds)))
+        np.add.at(counts, (patient, kind.reshape(-1)), 1.0)
         # The most frequent size; of two as frequent the smaller, whose labels are noisier.
-        size = int(cases["n_votes"].mode().min())  # type: ignore[arg-type]
-        usual = cases.filter(pl.col("n_votes") == size)
-        patients = votes.select("patient_id").unique().sort("patient_id")["patient_id"].to_list()
-        place = {p: i for i, p in enumerate(patients)}
-        sums = np.zeros((len(patients), 6))
-        for column, label in ((0, POSITIVE), (2, NEGATIVE)):
-            met = votes.filter(pl.col("others") == label)
-            rows = np.array([place[p] for p in met["patient_id"]], dtype=np.intp)
-            np.add.at(sums[:, column], rows, (met["class"] == label).to_numpy().astype(float))
-            np.add.at(sums[:, column + 1], rows, 1.0)
-        rows = np.array([place[p] for p in usual["patient_id"]], dtype=np.intp)
-        is_positive = (2 * usual["n_positive"] > size).to_numpy().astype(float)
-        np.add.at(sums[:, 4], rows, is_positive)
-        np.add.at(sums[:, 5], rows, 1.0)
-        return cls(size, sums, cases.height)
+        size = voted.filter(pl.col("n_votes") >= LEAST_VOTES)["n_votes"].mode().min()
+        return cls(Votes(kinds[:, 0], kinds[:, 1]), counts, int(size))  # type: ignore[arg-type]
 
-    def errors(self, totals: FloatArray, correlation: float) -> PanelError:
-        """The panel's error from sums of shape (B, 6)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            sensitivity = totals[:, 0] / totals[:, 1]
-            specificity = totals[:, 2] / totals[:, 3]
-            apparent = totals[:, 4] / totals[:, 5]
-        return panel_error(sensitivity, specificity, apparent, self.size, correlation)
+    def n(self, least: int) -> int:
+        """Count cases with so many votes or more."""
+        return int(self.counts[:, self.votes.n >= least].sum())
+
+    def positive_majorities(self, counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Count positive majorities and all cases among panels of the usual size, (B,) each."""
+        usual = self.votes.n == self.size
+        positive = usual & (2 * self.votes.positive > self.votes.n)
+        return counts[:, positive].sum(axis=1), counts[:, usual].sum(axis=1)
 
 
-def _put_readers(
-    figures: Figures,
-    votes: pl.DataFrame,
-    panel: _Panel,
-    basis: ReadBasis,
-    finding: str,
-    evaluation: Evaluation,
-) -> None:
+def _put_start(figures: Figures, panels: _Panels, finding: str) -> None:
     keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
-    figures.give("n_cases", panel.n_cases, n=panel.n_cases, method="three votes or more", **keys)
-    figures.give("panel_size", panel.size, method="most frequent number of votes", **keys)
-    positives, total = (int(panel.sums[:, i].sum()) for i in (4, 5))
+    n = panels.n(LEAST_VOTES)
+    figures.give("n_cases", n, n=n, method="three votes or more", **keys)
+    figures.give("panel_size", panels.size, method="most frequent number of votes", **keys)
+    found = panels.positive_majorities(panels.counts.sum(axis=0, keepdims=True))
+    positives, total = (int(count[0]) for count in found)
     figures.give(
         "panel_positive_share",
         positives / total,
         n=total,
         events=positives,
-        method=f"positive majorities of panels of {panel.size}",
+        method=f"positive majorities of panels of {panels.size}",
         **keys,
     )
-    level = evaluation.interval.level
-    for metric, label in (("reader_sensitivity", POSITIVE), ("reader_specificity", NEGATIVE)):
-        met = votes.filter(pl.col("others") == label)
+
+
+def _put_reference_line(
+    figures: Figures, basis: ReadBasis, finding: str, evaluation: Evaluation
+) -> None:
+    first = against_others(first_of_reader(basis.reads))
+    votes = first.filter(pl.col("class").is_in([POSITIVE, NEGATIVE]))
+    for metric, label in zip(_READERS, (POSITIVE, NEGATIVE), strict=True):
+        met = votes.filter((pl.col("others") == label) & (pl.col("n_votes") >= LEAST_VOTES))
         right = (met["class"] == label).to_numpy().astype(np.bool_)
-        estimate = clustered_proportion(right, np.asarray(met["patient_id"].to_list()), level)
+        patient = np.asarray(met["patient_id"].to_list())
+        estimate = clustered_proportion(right, patient, evaluation.interval.level)
         method = f"leave one out; {estimate.method}; {basis.name}"
         reason = estimate.reason or APPARENT
-        figures.give(metric, replace(estimate, method=method, reason=reason), **keys)
+        made = replace(estimate, method=method, reason=reason)
+        figures.give(metric, made, finding=finding, stratum="all")
 
 
-def _put_panel(
-    figures: Figures, panel: _Panel, basis: ReadBasis, finding: str, evaluation: Evaluation
+def _put_correlated(
+    figures: Figures, panels: _Panels, basis: ReadBasis, finding: str, evaluation: Evaluation
 ) -> None:
-    names = [f.name for f in fields(PanelError)]
-    n_usual = int(panel.sums[:, 5].sum())
+    """Add the readers' error at each correlation, and what it makes of a majority's label."""
     rng = np.random.default_rng([evaluation.seed, *f"label_noise/{finding}".encode()])
     drawn = np.concatenate(
         [
-            weights.astype(np.float64) @ panel.sums
-            for weights in patient_weights(len(panel.sums), evaluation.replicates, rng)
+            weights.astype(np.float64) @ panels.counts
+            for weights in patient_weights(len(panels.counts), evaluation.replicates, rng)
         ]
     )
-    observed = panel.sums.sum(axis=0, keepdims=True)
+    counts = panels.counts.sum(axis=0)
+    positives, usual = panels.positive_majorities(np.vstack([counts, drawn]))
     for correlation in CORRELATIONS:
-        point = panel.errors(observed, correlation)
-        replicates = panel.errors(drawn, correlation)
-        for name in names:
-            value = float(getattr(point, name)[0])
-            interval = percentile_interval(getattr(replicates, name), evaluation.interval.level)
-            figures.give(
-                _METRICS[name],
-                value,
-                lower=interval.lower,
-                upper=interval.upper,
-                n=n_usual,
-                method=(
-                    f"majority of {panel.size}, common-factor probit, error correlation"
-                    f" {correlation:g}; patient bootstrap; {basis.name}"
-                ),
-                reason=_CAUTION if np.isfinite(value) else _undefined(observed, point),
-                finding=finding,
-                stratum=_stratum(correlation),
-            )
+        rates = rates_with_replicates(panels.votes, counts, drawn, correlation)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apparent = positives / usual
+        known = f"common-factor probit, error correlation {correlation:g}"
+        resampled = f"patient bootstrap; {basis.name}"
+        fitted = (
+            f"one reader's error from all reads by a latent-class model, {known} assumed; n counts"
+            " cases with three votes or more, those with two enter too"
+        )
+        place = _At(figures, finding, _stratum(correlation), evaluation.interval.level, rates)
+        for metric, values in zip(_READERS, rates[1:], strict=True):
+            place.give(metric, values, panels.n(LEAST_VOTES), f"{fitted}; {resampled}")
+        sides = rates.certain()[1:]
+        error = panel_error(*sides, apparent, panels.size, correlation)
+        method = f"majority of {panels.size}, {known}; readers by a latent-class model; {resampled}"
+        for name in (f.name for f in fields(PanelError)):
+            place.give(_METRICS[name], getattr(error, name), int(usual[0]), method)
 
 
-def _undefined(observed: FloatArray, point: PanelError) -> str:
-    if observed[0, 1] == 0 or observed[0, 3] == 0:
-        return ONE_SIDED
-    return CHANCE if np.isnan(point.prevalence[0]) else "the panel is never wrong in this model"
+@dataclass(frozen=True, slots=True)
+class _At:
+    """The stratum of one correlation, and the fit on which its figures rest."""
+
+    figures: Figures
+    finding: str
+    stratum: str
+    level: float
+    rates: ReaderRates
+
+    def give(self, metric: str, values: FloatArray, n: int, method: str) -> None:
+        """Add a figure from the sample's value and its replicates', (1 + B,)."""
+        keys: dict[str, Any] = {"finding": self.finding, "stratum": self.stratum}
+        if not np.isfinite(values[0]):
+            self.figures.refuse(metric, self.rates.refusal or NEVER_WRONG, n=n, **keys)
+            return
+        interval = percentile_interval(values[1:], self.level)
+        unknown = NO_INTERVAL if interval.lower is None else None
+        self.figures.give(
+            metric,
+            float(values[0]),
+            lower=interval.lower,
+            upper=interval.upper,
+            n=n,
+            method=method,
+            reason="; ".join(t for t in (_CAUTION, self.rates.caution, unknown) if t),
+            **keys,
+        )
 
 
 def _stratum(correlation: float) -> str:

@@ -12,15 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import (
-    INDEPENDENT,
     ReadBasis,
     ReaderMatrix,
-    included_reads,
-    read_basis,
     reader_matrix,
 )
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
@@ -28,6 +24,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Evaluation, Finding
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 from vpack_pipeline.stats.latent_class import (
+    CERTAIN,
     LatentClasses,
     LatentClassIntervals,
     dawid_skene,
@@ -36,8 +33,6 @@ from vpack_pipeline.stats.latent_class import (
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 STRATUM: Final = "dawid_skene"
-UNCERTAIN: Final = (0.1, 0.9)
-"""Between these a soft label says neither."""
 CATEGORIES: Final = (0.0, 1.0)
 """Negative and positive, as the model sees them."""
 MINIMUM: Final = 30
@@ -56,20 +51,18 @@ CAUTION: Final = (
     "assumes that readers err independently given the truth; where they err alike it takes their"
     " shared error for truth"
 )
+NO_HARD_LABEL: Final = "no included case has both a hard label and a soft one"
 POSTERIORS: Final = {"case_id": pl.String, "p_positive": pl.Float64}
 
 
-def case_posteriors(
-    reads: pl.DataFrame, included: pl.DataFrame, finding: Finding
-) -> pl.DataFrame | str:
+def case_posteriors(basis: ReadBasis) -> pl.DataFrame | str:
     """Give the probability that each included case is positive, by the reads of its panel.
 
     Each reader's first independent read counts where it is positive or negative.
 
     Parameters
     ----------
-    reads : cohort/reads
-    included : eligibility/included
+    basis : reads of included cases and one finding
 
     Returns
     -------
@@ -77,7 +70,6 @@ def case_posteriors(
     case; or why there is none: reads that followed sight of peers, or fewer than ``MINIMUM`` cases
     with three votes, or readers whose errors the model cannot tell from the classes
     """
-    basis = read_basis(included_reads(reads, included, (finding,)), finding.name)
     votes = vote_matrix(basis)
     model = latent_classes(basis, votes)
     if isinstance(model, str):
@@ -131,13 +123,12 @@ def reader_accuracy(
     """
     votes = vote_matrix(basis)
     model = latent_classes(basis, votes)
-    return model if isinstance(model, str) else _accuracy(basis, votes, finding, evaluation)
+    if isinstance(model, str):
+        return model
+    return _accuracy(basis, votes, _intervals(votes, finding, evaluation))
 
 
-def _accuracy(
-    basis: ReadBasis, votes: ReaderMatrix, finding: Finding, evaluation: Evaluation
-) -> ReaderAccuracy:
-    found = _intervals(votes, finding, evaluation)
+def _accuracy(basis: ReadBasis, votes: ReaderMatrix, found: LatentClassIntervals) -> ReaderAccuracy:
     prevalence, sensitivity, specificity = (
         _labelled(estimate, basis) for estimate in (found.prevalences[1], *found.pooled)
     )
@@ -147,7 +138,7 @@ def _accuracy(
 
 
 def _intervals(
-    votes: ReaderMatrix, finding: Finding, evaluation: Evaluation
+    votes: ReaderMatrix, finding: Finding, evaluation: Evaluation, hard: FloatArray | None = None
 ) -> LatentClassIntervals:
     return dawid_skene_intervals(
         votes.ratings,
@@ -155,6 +146,7 @@ def _intervals(
         votes.patient,
         evaluation.replicates,
         np.random.default_rng([evaluation.seed, *f"dawid_skene/{finding.name}".encode()]),
+        other=hard,
         level=evaluation.interval.level,
         minimum=MINIMUM,
     )
@@ -186,7 +178,9 @@ def put_latent(
         for metric in METRICS:
             figures.refuse(metric, model, **keys)
         return
-    accuracy = _accuracy(basis, votes, finding, evaluation)
+    hard = _hard_labels(votes, standard)
+    found = _intervals(votes, finding, evaluation, hard)
+    accuracy = _accuracy(basis, votes, found)
     n = len(votes.cases)
     counted = f"included cases with a positive or negative read; {basis.name}"
     figures.give("n_cases", n, n=n, events=n, method=counted, **keys)
@@ -194,45 +188,47 @@ def put_latent(
     for metric, estimate in zip(METRICS[2:4], accuracy.pooled, strict=True):
         method = f"mean of the readers, weighted by their reads; {estimate.method}"
         figures.give(metric, replace(estimate, method=method), **keys)
-    _put_shares(figures, votes, model, standard, evaluation.interval.level, **keys)
+    level = evaluation.interval.level
+    is_uncertain = model.posteriors.max(axis=1) < CERTAIN
+    soft = model.hard()
+    both = ~np.isnan(soft) & ~np.isnan(hard)
+    differs, patient = (soft != hard)[both], votes.patient[both]
+    for metric, refitted, as_known in (
+        (
+            "share_uncertain",
+            found.uncertain,
+            clustered_proportion(is_uncertain, votes.patient, level),
+        ),
+        ("share_label_differs", found.differs, clustered_proportion(differs, patient, level)),
+    ):
+        if as_known.n == 0:
+            figures.refuse(metric, NO_HARD_LABEL, n=0, events=0, **keys)
+            continue
+        figures.give(metric, _labelled(wider(refitted, as_known), basis), **keys)
 
 
-def _put_shares(
-    figures: Figures,
-    votes: ReaderMatrix,
-    model: LatentClasses,
-    standard: pl.DataFrame,
-    level: float,
-    **keys: Any,
-) -> None:
-    positive: FloatArray = model.posteriors[:, 1]
-    uncertain = (positive > UNCERTAIN[0]) & (positive < UNCERTAIN[1])
-    _put_share(figures, "share_uncertain", uncertain, votes.patient, level, **keys)
-    soft = pl.DataFrame({"case_id": votes.cases, "soft": model.hard(), "patient": votes.patient})
+def _hard_labels(votes: ReaderMatrix, standard: pl.DataFrame) -> FloatArray:
+    """Codes of the labels in force, in the order of the cases; nan where none is decided."""
     codes = {NEGATIVE: CATEGORIES[0], POSITIVE: CATEGORIES[1]}
     label = pl.col("label").replace_strict(codes, default=None, return_dtype=pl.Float64)
-    both = soft.join(
-        standard.select("case_id", label.alias("hard")).drop_nulls("hard"),
+    found = pl.DataFrame({"case_id": votes.cases}).join(
+        standard.select("case_id", label.alias("hard")),
         on="case_id",
+        how="left",
         maintain_order="left",
-    ).filter(pl.col("soft").is_not_nan())
-    differs = (both["soft"] != both["hard"]).to_numpy()
-    patients = np.asarray(both["patient"].to_list(), dtype=np.str_)
-    _put_share(figures, "share_label_differs", differs, patients, level, **keys)
+    )
+    return np.asarray(found["hard"].fill_null(np.nan).to_numpy(), dtype=np.float64)
 
 
-def _put_share(
-    figures: Figures,
-    metric: str,
-    is_so: npt.NDArray[np.bool_],
-    patient: npt.NDArray[np.str_],
-    level: float,
-    **keys: Any,
-) -> None:
-    estimate = clustered_proportion(is_so, patient, level)
-    if not is_so.size:
-        none = "no included case has both a hard label and a soft one"
-        figures.refuse(metric, none, n=0, events=0, **keys)
-        return
-    method = f"{estimate.method}; Dawid-Skene, the fitted model taken as known; {INDEPENDENT}"
-    figures.give(metric, replace(estimate, method=method, reason=CAUTION), **keys)
+def wider(refitted: Estimate, as_known: Estimate) -> Estimate:
+    """Take whichever bound lies further out: with the model fitted anew, or taken as known.
+
+    A share jumps where many cases have a probability near a limit, so that the model must be in
+    doubt too; and where no case is so, replicates have none either, which does not prove it.
+    """
+    method = f"{refitted.method}, or {as_known.method} for this model, whichever bound is wider"
+    pairs = ((refitted.lower, refitted.upper), (as_known.lower, as_known.upper))
+    lower, upper = ([end for end in ends if end is not None] for ends in zip(*pairs, strict=True))
+    if refitted.lower is None:
+        return replace(refitted, method=method)
+    return replace(refitted, lower=min(lower), upper=max(upper), method=method)

@@ -5,7 +5,7 @@ positive where Φ⁻¹(sensitivity) + √ρ·Z + √(1−ρ)·εᵢ > 0, Z share
 specificity). ρ is the correlation of two readers' latent errors; ρ = 0 makes them independent
 (Ochi & Prentice 1984 for the model; Qu, Tan & Kutner 1996 for its use on diagnostic tests). Three
 reads a case cannot tell ρ from the readers' errors, so that it is a parameter of every statement.
-What does not belong here: what the readers' errors are (``label_noise``).
+What does not belong here: what the readers' errors are (``common_factor``).
 """
 
 from __future__ import annotations

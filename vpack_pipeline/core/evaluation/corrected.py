@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
-from vpack_pipeline.core.adjudication.label_noise import CHANCE
 from vpack_pipeline.core.adjudication.panel_error import panel_error
 from vpack_pipeline.core.adjudication.verified_panel import NO_PANEL, NO_SOURCE, SELECTED
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet
@@ -122,7 +121,7 @@ def by_sources(
         patient = met["patient"].cast(pl.Int64).to_numpy()
         np.add.at(sums[:, 2 * column], patient, (met["label"] == name).to_numpy().astype(float))
         np.add.at(sums[:, 2 * column + 1], patient, 1.0)
-    right_ill, ill, right_well, well = (panels.weights @ sums).T
+    right_ill, ill, right_well, well = panels.resampled(sums).T
     with np.errstate(invalid="ignore", divide="ignore"):
         return PanelAccuracy(
             right_ill / ill, right_well / well, SELECTED, "panel error from independent sources"
@@ -133,9 +132,10 @@ def by_reads(panels: Panels, which: int) -> PanelAccuracy | str:
     """The accuracy of a majority of the usual size, at a correlation of its readers' errors."""
     if panels.refusal is not None:
         return panels.refusal
-    prevalence, ill, well = panels.rates[which]
-    if np.isnan(prevalence[0]):
-        return CHANCE
+    rates = panels.rates[which]
+    if rates.refusal is not None:
+        return rates.refusal
+    _, ill, well = rates
     made = panel_error(ill, well, np.full(len(ill), 0.5), panels.size, CORRELATIONS[which])
     method = f"panel error of a majority of {panels.size}, readers by a latent-class model"
     return PanelAccuracy(made.sensitivity, made.specificity, FROM_READS, method)
@@ -147,8 +147,7 @@ def two_by_two(table: Crossed, panels: Panels) -> FloatArray:
     missed, alarmed = table.positive & ~table.hit, table.negative & ~table.cleared
     for column, mask in enumerate((table.hit, alarmed, missed, table.cleared)):
         np.add.at(sums[:, column], table.cases.patient[mask], 1.0)
-    found: FloatArray = panels.weights @ sums
-    return found
+    return panels.resampled(sums)
 
 
 def corrections(

@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, read_basis
-from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
+from vpack_pipeline.core.adjudication.latent import case_posteriors
 from vpack_pipeline.core.adjudication.relabelling import Relabelling
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
@@ -44,10 +45,9 @@ from vpack_pipeline.core.evaluation.error_attribution import NO_POINT
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
-from vpack_pipeline.core.evaluation.unanimous_doubt import REPLICATES, Panels
+from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
-from vpack_pipeline.stats.latent_class import dawid_skene
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.resampling import percentile_interval
 from vpack_pipeline.stats.roc import auc
@@ -176,33 +176,18 @@ class _Labels:
         ids, drawn = pl.Series("case_id", [], pl.String), [np.zeros((0, 0), dtype=np.int8)]
         if refusal is None:
             rng = generator(evaluation.seed, "label_sensitivity", name)
-            found = list(again.drawn(min(REPLICATES, evaluation.replicates), rng))
+            found = list(again.drawn(evaluation.replicates, rng))
             ids, drawn = found[0][0], [codes for _, codes in found]
         return cls(
             dropped={r: again.without(r) if refusal is None else panel for r in again.readers},
             drawn_ids=ids,
             drawn=np.concatenate(drawn),
-            posterior=refusal or _posterior(basis),
+            posterior=case_posteriors(basis),
             panel=panel,
             panels=panels,
             accuracies=accuracies,
             refusal=refusal,
         )
-
-
-def _posterior(basis: ReadBasis) -> pl.DataFrame | str:
-    """Probability that each case is positive by the Dawid–Skene model, or why there is none."""
-    is_vote = pl.col("class").is_in([POSITIVE, NEGATIVE])
-    votes = first_of_reader(basis.reads).filter(is_vote)
-    laid = votes.with_columns((pl.col("class") == POSITIVE).cast(pl.Float64).alias("vote")).pivot(
-        "reader_id", index="case_id", values="vote", sort_columns=True
-    )
-    laid = laid.sort("case_id")
-    ratings = laid.drop("case_id").cast(pl.Float64).fill_null(np.nan).to_numpy()
-    fit = dawid_skene(ratings, (0.0, 1.0))
-    if fit.model is None:
-        return str(fit.reason)
-    return laid.select("case_id").with_columns(pl.Series("chance", fit.model.posteriors[:, 1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +340,7 @@ def _give_drawn(place: _Writer, under: _Under, labels: _Labels) -> None:
 def _give_posterior(place: _Writer, under: _Under, posterior: pl.DataFrame | str) -> None:
     values: dict[str, float | None] = dict.fromkeys(METRICS)
     if not isinstance(posterior, str):
-        chance = under.mature.joined(posterior, "chance").cast(pl.Float64).fill_null(np.nan)
+        chance = under.mature.joined(posterior, "p_positive").cast(pl.Float64).fill_null(np.nan)
         values = under.values(under.mature, chance.to_numpy())
     method = "cases weighted by their posterior under the Dawid–Skene model of all reads"
     for metric, value in values.items():

@@ -16,26 +16,22 @@ import polars as pl
 from vpack_pipeline.core.adjudication.basis import ReadBasis
 from vpack_pipeline.core.adjudication.common_factor import (
     CORRELATIONS,
+    LEAST_VOTES,
+    TOO_FEW,
     ReaderRates,
     Votes,
     case_votes,
     likelihoods,
     prevalence_given,
-    reader_rates,
+    rates_with_replicates,
 )
-from vpack_pipeline.core.adjudication.label_noise import CHANCE, TOO_FEW
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, generator
 from vpack_pipeline.protocol import Evaluation
-from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
-from vpack_pipeline.stats.resampling import patient_weights, percentile_interval
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
+from vpack_pipeline.stats.resampling import WeightArray, patient_weights, percentile_interval
 
-REPLICATES: Final = 200
-"""Bootstrap replicates where each fits the readers' error anew; the protocol's, if it asks for
-fewer."""
-
-LEAST_VOTES: Final = 3
-_ROUNDS: Final = 6
 _NO_PANEL: Final = -1
+_CHUNK: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Panels:
     cell: pl.DataFrame
     votes: Votes
     size: int
-    weights: FloatArray
+    weights: WeightArray
     rates: tuple[ReaderRates, ...]
     refusal: str | None
 
@@ -67,22 +63,24 @@ class Panels:
         votes = Votes(cells["n_votes"].to_numpy(), cells["n_positive_votes"].to_numpy())
         cell = voted.select("case_id", pl.col("cell").cast(pl.Int64))
         codes, inverse = np.unique(voted["patient"].to_numpy(), return_inverse=True)
-        replicates = min(REPLICATES, evaluation.replicates)
-        weights = np.zeros((1 + replicates, analysis.patients.height))
+        replicates = evaluation.replicates
+        weights = np.zeros((1 + replicates, analysis.patients.height), dtype=np.int16)
         weights[0] = 1
         refusal = basis.refusal or (None if (votes.n >= LEAST_VOTES).any() else TOO_FEW)
         if codes.size == 0:
             return cls(cell, votes, 1, weights, (), refusal)
         rng = generator(evaluation.seed, "panels", finding)
-        drawn = np.concatenate(list(patient_weights(codes.size, replicates, rng)))
-        weights[1:, codes] = drawn
+        weights[1:, codes] = np.concatenate(list(patient_weights(codes.size, replicates, rng)))
         # The most frequent size; of two as frequent the smaller, whose labels are noisier.
         size = int(voted["n_votes"].mode().min())  # type: ignore[arg-type]
         if refusal is not None:
             return cls(cell, votes, size, weights, (), refusal)
         counts = np.zeros((codes.size, len(cells)))
         np.add.at(counts, (inverse, voted["cell"].to_numpy()), 1.0)
-        rates = tuple(_rates(votes, counts, drawn @ counts, rho) for rho in CORRELATIONS)
+        resampled = _resampled(weights[:, codes], counts)
+        rates = tuple(
+            rates_with_replicates(votes, resampled[0], resampled[1:], rho) for rho in CORRELATIONS
+        )
         return cls(cell, votes, size, weights, rates, None)
 
     def counted(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
@@ -94,14 +92,23 @@ class Panels:
             rows = np.asarray(mask) & (cell != _NO_PANEL)
             sums = np.zeros((self.weights.shape[1], len(self.votes.n)))
             np.add.at(sums, (cases.patient[rows], cell[rows]), 1.0)
-            counts.append(self.weights @ sums)
+            counts.append(self.resampled(sums))
         return counts
 
     def totals(self, cases: CaseSet, mask: BoolArray) -> FloatArray:
         """Count the mask's cases, with a panel or without: (1 + B,)."""
         sums = np.bincount(cases.patient[mask], minlength=self.weights.shape[1])
-        found: FloatArray = self.weights @ sums.astype(np.float64)
-        return found
+        return self.resampled(sums)
+
+    def resampled(self, sums: FloatArray | IntArray) -> FloatArray:
+        """Add up what patients have, (P, ...), in the sample and each replicate: (1 + B, ...)."""
+        return _resampled(self.weights, sums)
+
+
+def _resampled(weights: WeightArray, sums: FloatArray | IntArray) -> FloatArray:
+    """Weigh chunk by chunk: floats in place of all weights at once would take gigabytes."""
+    starts = range(0, len(weights), _CHUNK)
+    return np.concatenate([weights[at : at + _CHUNK].astype(np.float64) @ sums for at in starts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +155,6 @@ class Tallies:
         )
 
 
-def _rates(votes: Votes, counts: FloatArray, drawn: FloatArray, correlation: float) -> ReaderRates:
-    point = reader_rates(votes, counts.sum(axis=0, keepdims=True), correlation)
-    replicates = reader_rates(votes, drawn, correlation, start=point, rounds=_ROUNDS)
-    pairs = zip(point, replicates, strict=True)
-    return ReaderRates(*(np.concatenate(pair) for pair in pairs))
-
-
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """Shares at one correlation: of unanimous labels that are wrong, of disagreements in doubt."""
@@ -183,8 +183,9 @@ def doubt(panels: Panels, which: int, tallies: Tallies, level: float) -> Doubt:
         f" correlation {CORRELATIONS[which]:g} assumed; patient bootstrap"
     )
     sizes = (tallies.n_unanimous, tallies.n_disagreements)
-    if np.isnan(panels.rates[which].prevalence[0]):
-        return Doubt(*(undefined(CHANCE, method=method, n=n) for n in sizes))
+    refusal = panels.rates[which].refusal
+    if refusal is not None:
+        return Doubt(*(undefined(refusal, method=method, n=n) for n in sizes))
     expected = tallies.alike * _wrong_labels(panels, which, tallies.panels)
     added = np.minimum(expected, tallies.alike_against).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):

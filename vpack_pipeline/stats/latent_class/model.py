@@ -1,9 +1,6 @@
-"""Latent classes behind several readers' ratings, without a reference standard.
+"""The model of Dawid & Skene (1979) at its maximum likelihood.
 
-Dawid & Skene (1979): each unit has one true class, and given it readers err independently, each
-with a confusion matrix of their own. Where readers err alike (the same subtle lesion escapes all
-of them) the model takes their shared error for truth: a sensitivity analysis, no reference. What
-does not belong here: rules by which readers decide a label, and known reference errors.
+What does not belong here: how far its figures may be off (``intervals``).
 """
 
 from __future__ import annotations
@@ -15,14 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vpack_pipeline.stats.estimate import (
-    BoolArray,
-    Estimate,
-    FloatArray,
-    normal_quantile,
-    undefined,
-)
-from vpack_pipeline.stats.resampling import patient_codes, patient_weights, percentile_interval
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 
 METHOD = "Dawid-Skene"
 FEW_READERS = "fewer than three readers: their errors cannot be told from the true classes"
@@ -32,7 +22,6 @@ NOT_BETTER = (
     " class is which cannot be told"
 )
 NOT_CONVERGED = "the likelihood had not settled after the iterations allowed"
-NOT_IDENTIFIED_REPLICATES = "in most bootstrap replicates the classes cannot be told apart"
 UNEQUAL_CATEGORIES = "categories must be given, each once"
 _TINY = 1e-300
 _TIE = 1e-9
@@ -59,11 +48,9 @@ class LatentClasses:
 
     def hard(self) -> FloatArray:
         """The likeliest category of each unit: (units,), nan where two tie or it has no rating."""
-        ordered = np.sort(self.posteriors, axis=1)
-        runner_up = ordered[:, -2] if ordered.shape[1] > 1 else np.zeros(len(ordered))
-        decided = ordered[:, -1] - runner_up > _TIE
         best = np.argmax(np.nan_to_num(self.posteriors), axis=1)
-        labels: FloatArray = np.where(decided, self.categories[best], np.nan)
+        found = is_decided(self.posteriors)
+        labels: FloatArray = np.where(found, self.categories[best], np.nan)
         return labels
 
 
@@ -81,21 +68,7 @@ class LatentClassFit:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LatentClassIntervals:
-    """Prevalence of each category, and of two categories each reader's accuracy for the second.
-
-    ``pooled`` is the mean sensitivity and the mean specificity of the readers, each with the weight
-    of their ratings; empty unless the categories are two.
-    """
-
-    prevalences: tuple[Estimate, ...]
-    sensitivity: tuple[Estimate, ...]
-    specificity: tuple[Estimate, ...]
-    pooled: tuple[Estimate, ...] = ()
-
-
-class _Patterns(NamedTuple):
+class Patterns(NamedTuple):
     """Distinct rows of ratings: how often each reader gave each category, and whose rows they are.
 
     ``table`` (P, R, q); ``of_unit`` indexes the rated units' patterns, ``rated`` says which they
@@ -107,10 +80,11 @@ class _Patterns(NamedTuple):
     rated: BoolArray
 
     def counts(self) -> FloatArray:
+        """Count each pattern's units: (1, P)."""
         return np.bincount(self.of_unit, minlength=len(self.table)).astype(np.float64)[None, :]
 
 
-class _Parameters(NamedTuple):
+class Parameters(NamedTuple):
     """Of B models at once: (B, q) and (B, R, q, q) [reader, true, said]."""
 
     prevalences: FloatArray
@@ -118,7 +92,7 @@ class _Parameters(NamedTuple):
 
 
 class _Fitted(NamedTuple):
-    parameters: _Parameters
+    parameters: Parameters
     log_likelihood: FloatArray
     iterations: IndexArray
     converged: BoolArray
@@ -158,24 +132,24 @@ def dawid_skene(
     ValueError
         A rating is none of the categories, or they repeat; a reader index does not fit.
     """
-    patterns = _collapsed(ratings, categories, reader)
+    patterns = collapsed(ratings, categories, reader)
     n, ratings_each = len(patterns.of_unit), patterns.table.sum(axis=(1, 2))
     n_identifying = int((ratings_each[patterns.of_unit] >= 3).sum())
     if reason := _unfit(patterns):
         return LatentClassFit(None, n, n_identifying, METHOD, reason)
     counts = patterns.counts()
-    fitted = _expectation_maximisation(
+    fitted = expectation_maximisation(
         patterns.table, counts, _majority(patterns.table, counts), tolerance, max_iterations
     )
-    if not _better_than_chance(fitted.parameters, patterns.table, counts)[0]:
+    if not better_than_chance(fitted.parameters, patterns.table, counts)[0]:
         return LatentClassFit(None, n, n_identifying, METHOD, NOT_BETTER)
-    posterior, _ = _expected(patterns.table, fitted.parameters)
+    posterior, _ = expected(patterns.table, fitted.parameters)
     posteriors = np.full((len(patterns.rated), len(categories)), np.nan)
     posteriors[patterns.rated] = posterior[0][patterns.of_unit]
     model = LatentClasses(
         np.asarray(categories, dtype=np.float64),
         fitted.parameters.prevalences[0],
-        _named(fitted.parameters)[0],
+        named(fitted.parameters)[0],
         posteriors,
         float(fitted.log_likelihood[0]),
         int(fitted.iterations[0]),
@@ -185,70 +159,18 @@ def dawid_skene(
     return LatentClassFit(model, n, n_identifying, METHOD, reason)
 
 
-def dawid_skene_intervals(
-    ratings: FloatArray,
-    categories: Sequence[float],
-    cluster: npt.NDArray[np.generic],
-    replicates: int,
-    rng: np.random.Generator,
-    *,
-    reader: npt.NDArray[np.integer] | None = None,
-    level: float = 0.95,
-    minimum: int = 30,
-    tolerance: float = 1e-8,
-    max_iterations: int = 2000,
-) -> LatentClassIntervals:
-    """Percentile intervals by patient, each replicate started from the point estimate.
-
-    Parameters
-    ----------
-    ratings, categories, reader : see ``dawid_skene``
-    cluster : (units,) patient of each unit
-    minimum : units with three ratings or more, below which all is refused
-    tolerance : of the replicates; the point estimate is ``dawid_skene``'s
-
-    Returns
-    -------
-    sensitivity and specificity, a reader each, where the categories are two, the second being
-    positive; else empty. Replicates whose classes cannot be told apart are left out, and where
-    they are the majority there is no interval. ``n`` counts units with a rating, for a reader
-    those that the reader rated.
-    """
-    normal_quantile(level)
-    patterns = _collapsed(ratings, categories, reader)
-    codes, n_patients = patient_codes(cluster)
-    if codes.size != len(patterns.rated):
-        raise ValueError("one patient code is needed for each unit")
-    fit = dawid_skene(ratings, categories, reader=reader, max_iterations=max_iterations)
-    readers, n_rated = patterns.table.shape[1], _rated_by_reader(patterns)
-    reason = fit.reason
-    if fit.model is None or fit.n_identifying < minimum:
-        few = f"fewer than {minimum} units have three ratings or more"
-        nothing = few if reason is None or fit.model is not None else reason
-        blank = [undefined(nothing, method=METHOD, n=n) for n in (fit.n, *n_rated)]
-        return _arranged(
-            [blank[0]] * len(categories), [*blank[1:], *blank[1:], *blank[:1] * 2], len(categories)
-        )
-    start = _Parameters(fit.model.prevalences, np.nan_to_num(fit.model.confusion))
-    found = []
-    for weights in patient_weights(n_patients, replicates, rng):
-        drawn = _pattern_weights(patterns, weights[:, codes[patterns.rated]])
-        found.append(_replicates(patterns.table, drawn, start, tolerance, max_iterations))
-    q = len(categories)
-    values = _with_pooled(np.concatenate(found), q, n_rated)
-    model = _Parameters(start.prevalences[None], fit.model.confusion[None])
-    point = _with_pooled(_figures(model), q, n_rated)[0]
-    sizes = [fit.n] * q + [*n_rated, *n_rated, fit.n, fit.n]
-    estimates = [
-        _estimate(float(v), column, n, level, reason)
-        for v, column, n in zip(point, values.T, sizes, strict=False)
-    ]
-    return _arranged(estimates[:q], estimates[q : q + 2 * readers + 2], q)
+def is_decided(posteriors: FloatArray) -> BoolArray:
+    """Whether one class is likelier than any other, of (..., q) posteriors; nan is undecided."""
+    ordered = np.sort(posteriors, axis=-1)
+    runner_up = ordered[..., -2] if ordered.shape[-1] > 1 else 0.0
+    decided: BoolArray = ordered[..., -1] - runner_up > _TIE
+    return decided
 
 
-def _collapsed(
+def collapsed(
     ratings: FloatArray, categories: Sequence[float], reader: npt.NDArray[np.integer] | None
-) -> _Patterns:
+) -> Patterns:
+    """Take equal rows of ratings together."""
     values = np.asarray(ratings, dtype=np.float64)
     levels = np.asarray(categories, dtype=np.float64)
     if values.ndim != 2:
@@ -269,24 +191,24 @@ def _collapsed(
     flat = table[rated].reshape(int(rated.sum()), readers * levels.size)
     distinct, of_unit = np.unique(flat, axis=0, return_inverse=True)
     patterns = distinct.reshape(len(distinct), readers, levels.size).astype(np.float64)
-    return _Patterns(patterns, of_unit.reshape(-1), rated)
+    return Patterns(patterns, of_unit.reshape(-1), rated)
 
 
-def _unfit(patterns: _Patterns) -> str | None:
+def _unfit(patterns: Patterns) -> str | None:
     if not len(patterns.table):
         return NO_RATINGS
     readers = np.count_nonzero(patterns.table.any(axis=(0, 2)))
     return FEW_READERS if readers < 3 else None
 
 
-def _majority(table: FloatArray, counts: FloatArray) -> _Parameters:
+def _majority(table: FloatArray, counts: FloatArray) -> Parameters:
     """Parameters from each pattern's shares of votes, as if they were posteriors."""
     votes = table.sum(axis=1)
     shares = votes / votes.sum(axis=1, keepdims=True)
     return _maximised(table, counts, shares[None])
 
 
-def _expected(table: FloatArray, parameters: _Parameters) -> tuple[FloatArray, FloatArray]:
+def expected(table: FloatArray, parameters: Parameters) -> tuple[FloatArray, FloatArray]:
     """Posteriors (B, P, q) and log-likelihoods (B, P) of the patterns under B models."""
     n_patterns, readers, q = table.shape
     logs = np.log(np.maximum(parameters.confusion, _TINY)).swapaxes(2, 3)
@@ -300,7 +222,7 @@ def _expected(table: FloatArray, parameters: _Parameters) -> tuple[FloatArray, F
     return joint, (top + np.log(total))[:, :, 0]
 
 
-def _maximised(table: FloatArray, counts: FloatArray, posterior: FloatArray) -> _Parameters:
+def _maximised(table: FloatArray, counts: FloatArray, posterior: FloatArray) -> Parameters:
     """Parameters that fit B sets of posteriors, each pattern counting (B, P) times."""
     n_patterns, readers, q = table.shape
     mass = counts[:, :, None] * posterior
@@ -308,16 +230,16 @@ def _maximised(table: FloatArray, counts: FloatArray, posterior: FloatArray) -> 
     said = table.reshape(n_patterns, -1).T @ mass
     confusion = said.reshape(-1, readers, q, q).swapaxes(2, 3)
     total = confusion.sum(axis=3, keepdims=True)
-    return _Parameters(
+    return Parameters(
         prevalences,
         np.divide(confusion, total, out=np.zeros_like(confusion), where=total > 0),
     )
 
 
-def _expectation_maximisation(
+def expectation_maximisation(
     table: FloatArray,
     counts: FloatArray,
-    start: _Parameters,
+    start: Parameters,
     tolerance: float,
     max_iterations: int,
 ) -> _Fitted:
@@ -328,7 +250,7 @@ def _expectation_maximisation(
     converged = np.zeros(len(counts), dtype=np.bool_)
     active = np.arange(len(counts))
     for _ in range(max_iterations):
-        posterior, logs = _expected(table, _Parameters(prevalences[active], confusion[active]))
+        posterior, logs = expected(table, Parameters(prevalences[active], confusion[active]))
         now = (logs * counts[active]).sum(axis=1)
         settled = np.abs(now - likelihood[active]) <= tolerance * np.abs(now)
         likelihood[active], converged[active] = now, settled
@@ -337,12 +259,10 @@ def _expectation_maximisation(
             break
         iterations[active] += 1
         prevalences[active], confusion[active] = _maximised(table, counts[active], posterior)
-    return _Fitted(_Parameters(prevalences, confusion), likelihood, iterations, converged)
+    return _Fitted(Parameters(prevalences, confusion), likelihood, iterations, converged)
 
 
-def _better_than_chance(
-    parameters: _Parameters, table: FloatArray, counts: FloatArray
-) -> BoolArray:
+def better_than_chance(parameters: Parameters, table: FloatArray, counts: FloatArray) -> BoolArray:
     """Whether each class is named more often in its own cases than in those of any other: (B,).
 
     Over all readers, each with the weight of their ratings; a class that no unit has is passed by.
@@ -363,84 +283,8 @@ def _better_than_chance(
     return better
 
 
-def _named(parameters: _Parameters) -> FloatArray:
+def named(parameters: Parameters) -> FloatArray:
     """Confusion matrices with nan rows where nothing was rated in a class."""
     empty = parameters.confusion.sum(axis=3, keepdims=True) == 0
     named: FloatArray = np.where(empty, np.nan, parameters.confusion)
     return named
-
-
-def _pattern_weights(patterns: _Patterns, weights: npt.NDArray[np.int16]) -> FloatArray:
-    """How often each pattern enters each replicate: (B, P)."""
-    n_patterns = len(patterns.table)
-    return np.stack([np.bincount(patterns.of_unit, w, n_patterns) for w in weights])
-
-
-def _replicates(
-    table: FloatArray,
-    counts: FloatArray,
-    start: _Parameters,
-    tolerance: float,
-    max_iterations: int,
-) -> FloatArray:
-    """Figures of each replicate, a row of nan where its classes cannot be told apart."""
-    # Replicates without a rated unit have nothing to fit.
-    held = counts.sum(axis=1) > 0
-    repeated = _Parameters(*(np.repeat(part[None], held.sum(), axis=0) for part in start))
-    fitted = _expectation_maximisation(table, counts[held], repeated, tolerance, max_iterations)
-    good = _better_than_chance(fitted.parameters, table, counts[held])
-    figures = _figures(_Parameters(fitted.parameters.prevalences, _named(fitted.parameters)))
-    values = np.full((len(counts), figures.shape[1]), np.nan)
-    values[held] = np.where(good[:, None], figures, np.nan)
-    return values
-
-
-def _figures(parameters: _Parameters) -> FloatArray:
-    """(B, q) prevalences; of two categories also each reader's sensitivity, then specificity."""
-    confusion = parameters.confusion
-    if confusion.shape[2] != 2:
-        return parameters.prevalences
-    return np.hstack([parameters.prevalences, confusion[:, :, 1, 1], confusion[:, :, 0, 0]])
-
-
-def _with_pooled(figures: FloatArray, q: int, n_rated: list[int]) -> FloatArray:
-    """Figures with the readers' mean sensitivity and specificity behind, weighted by ratings.
-
-    A reader who rated no unit of the class is left out; a row without any stays nan.
-    """
-    if q != 2:
-        return figures
-    pooled = []
-    for own in np.split(figures[:, q:], 2, axis=1):
-        weight = np.where(np.isnan(own), 0.0, np.asarray(n_rated, dtype=np.float64))
-        total = weight.sum(axis=1)
-        mean = (weight * np.nan_to_num(own)).sum(axis=1) / np.maximum(total, 1.0)
-        pooled.append(np.where(total > 0, mean, np.nan))
-    return np.column_stack([figures, *pooled])
-
-
-def _rated_by_reader(patterns: _Patterns) -> list[int]:
-    rated = patterns.table.sum(axis=2) > 0
-    return [int(n) for n in patterns.counts()[0] @ rated]
-
-
-def _arranged(
-    prevalences: list[Estimate], accuracy: list[Estimate], q: int
-) -> LatentClassIntervals:
-    if q != 2:
-        return LatentClassIntervals(tuple(prevalences), (), ())
-    each, pooled = accuracy[:-2], tuple(accuracy[-2:])
-    half = len(each) // 2
-    return LatentClassIntervals(tuple(prevalences), tuple(each[:half]), tuple(each[half:]), pooled)
-
-
-def _estimate(
-    value: float, replicates: FloatArray, n: int, level: float, reason: str | None
-) -> Estimate:
-    method = f"{METHOD}, percentile bootstrap by patient"
-    if np.isnan(value):
-        return undefined("the reader rated no unit of the class", method=method, n=n)
-    interval = percentile_interval(replicates, level)
-    if interval.lower is None:
-        return undefined(NOT_IDENTIFIED_REPLICATES, method=method, n=n, value=value)
-    return Estimate(value, interval.lower, interval.upper, n, None, method, reason)
