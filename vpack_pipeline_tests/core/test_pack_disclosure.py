@@ -553,3 +553,19 @@ def test_few_cases_of_a_kind_do_not_follow_from_states_of_panels_or_paths():
     for kind in kinds:
         assert (printed[f"cases_{kind}"] is None) == (ns[f"undecided_{kind}"] is None)
     assert sum(printed[f"cases_{k}"] is None for k in kinds) >= 2
+
+
+def test_cases_of_fewer_votes_do_not_follow_from_those_of_enough():
+    asset = "adjudication/label_noise"
+    rows = [
+        {"stratum": "all", "metric": "n_cases", "n": 496},
+        {"stratum": "error_correlation=0", "metric": "panel_error", "n": 496},
+        {"stratum": "dawid_skene", "metric": "n_cases", "n": 500, "events": 500},
+        {"stratum": "dawid_skene", "metric": "prevalence", "n": 500},
+        {"stratum": "independent_reference", "metric": "n_cases", "n": 80, "events": 80},
+    ]
+    made = suppress(figures_of(asset, rows), contracts.load()[asset], 11).frame
+    printed = set(made["n"].drop_nulls())
+    # One of the two is hidden, wherever it stands; the others are not.
+    assert len(printed & {496, 500}) == 1
+    assert 80 in printed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final
 
 from vpack_pipeline.core.pack.disclosure.protect import Variable
@@ -245,7 +245,25 @@ def agreement(system: System, rows: Sequence[Row]) -> None:
             difference(system, more, fewer)
 
 
-def verified_panel(system: System, rows: Sequence[Row]) -> None:
+def label_noise(system: System, rows: Sequence[Row]) -> None:
+    """Panels of enough votes are among the cases with any; and see :func:`_verified_panel`."""
+    voted: dict[str, set[Variable]] = {}
+    for i, row in enumerate(rows):
+        stratum, _, level = str(row["stratum"]).partition("=")
+        is_panel = stratum == "all" and row["metric"] in _OF_VOTES
+        if (level or is_panel or stratum == "dawid_skene") and row["n"] is not None:
+            variable: Variable = (str(row["finding"]), "voted", int(row["n"]))
+            for column in ("n", "events"):
+                if row[column] == row["n"]:
+                    system.bind((i, column), variable, int(row["n"]))
+            voted.setdefault(str(row["finding"]), set()).add(variable)
+    for same in voted.values():
+        for one, other in combinations(sorted(same, key=lambda v: -system.values[v]), 2):
+            difference(system, one, other)
+    _verified_panel(system, rows)
+
+
+def _verified_panel(system: System, rows: Sequence[Row]) -> None:
     """What the panel got wrong is what it missed and what it called falsely."""
     for i, row in enumerate(rows):
         roles = _PANEL_ROLES.get(str(row["metric"]))
@@ -261,6 +279,8 @@ def verified_panel(system: System, rows: Sequence[Row]) -> None:
         infer(system.values, group)
 
 
+_OF_VOTES: Final = ("n_cases", "panel_positive_share")
+"""Metrics of label noise whose ``n`` are the cases with enough votes."""
 _OF_PANELS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha", "percent_agreement")
 """Statistics whose ``n`` are the cases that a whole, a reduced or a paired panel rated."""
 _READER_SUMS: Final = (

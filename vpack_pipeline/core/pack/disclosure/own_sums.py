@@ -232,7 +232,7 @@ small one away."""
 
 RELATIONS: Final[Mapping[str, Relation]] = {
     "adjudication/agreement": label_sums.agreement,
-    "adjudication/label_noise": label_sums.verified_panel,
+    "adjudication/label_noise": label_sums.label_noise,
     "adjudication/reader_performance": label_sums.readers,
     "evaluation/error_attribution": label_sums.attributed,
     "evaluation/failures": _statuses,

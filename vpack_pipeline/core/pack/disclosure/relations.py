@@ -16,8 +16,8 @@ from vpack_pipeline.core.pack.disclosure.own_sums import OWN_VARIABLES, RELATION
 from vpack_pipeline.core.pack.disclosure.protect import Variable
 from vpack_pipeline.core.pack.disclosure.system import Cell, Row, System, bind_figures, totals
 
-_OVERLAPPING = ("cut", "pair", "without")
-"""Strata of agreement that hold the same cases over and over: they make up no whole."""
+_OVERLAPPING = ("cut", "pair", "without", "error_correlation")
+"""Strata on readers that hold the same cases over and over: they make up no whole."""
 
 
 def build(
