@@ -13,7 +13,12 @@ import pytest
 from scipy.special import ndtri
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import common_factor, label_noise, reference_standard
+from vpack_pipeline.core.adjudication import (
+    common_factor,
+    label_noise,
+    panel_error,
+    reference_standard,
+)
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.latent import TOO_FEW
 from vpack_pipeline.core.evaluation import error_attribution, label_sensitivity
@@ -369,14 +374,14 @@ def test_prospective_window_is_withheld_before_the_first_look() -> None:
 
 
 def test_rates_are_those_that_made_the_votes_and_chance_has_none() -> None:
-    votes = common_factor.Votes(np.full(4, 3), np.arange(4))
+    votes = panel_error.Votes(np.full(4, 3), np.arange(4))
     for rho in common_factor.CORRELATIONS:
-        ill, well = (common_factor.chances(votes, np.array([r]), rho) for r in (0.85, 0.05))
+        ill, well = (panel_error.chances(votes, np.array([r]), rho) for r in (0.85, 0.05))
         found = common_factor.reader_rates(votes, (0.1 * ill + 0.9 * well) * 5000, rho)
         assert np.concatenate(found) == pytest.approx([0.1, 0.85, 0.95], abs=1e-4)
     split = common_factor.reader_rates(votes, np.array([[0.0, 50.0, 50.0, 0.0]]), 0.0)
     assert np.isnan(split.prevalence).all()
-    pairs = common_factor.Votes(np.full(3, 2), np.arange(3))
+    pairs = panel_error.Votes(np.full(3, 2), np.arange(3))
     assert np.isnan(common_factor.reader_rates(pairs, np.ones((1, 3)), 0.0).prevalence).all()
 
 

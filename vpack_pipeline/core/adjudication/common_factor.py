@@ -12,15 +12,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.special import comb, expit, logit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
-from vpack_pipeline.stats.estimate import FloatArray, IntArray
+from vpack_pipeline.core.adjudication.panel_error import Votes, chances
+from vpack_pipeline.stats.estimate import FloatArray
 
 CORRELATIONS: Final = (0.0, 0.3, 0.5)
 """Correlations of latent errors for which whatever rests on them is stated."""
 
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 _STEP: Final = 1e-5
 _ROUNDS: Final = 6
 """Of scoring, for replicates: they start where the sample's own fit has ended."""
@@ -40,13 +40,6 @@ ABSENT: Final = (
 AT_BOUND: Final = (
     "a sensitivity or specificity below 0.5 is not sought, and the fit lies at that bound"
 )
-
-
-class Votes(NamedTuple):
-    """Distinct panels, (C,) each: how many positive or negative reads, how many positive."""
-
-    n: IntArray
-    positive: IntArray
 
 
 class ReaderRates(NamedTuple):
@@ -102,24 +95,6 @@ def case_votes(reads: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("case_id")
     )
-
-
-def chances(votes: Votes, rate: FloatArray, correlation: float) -> FloatArray:
-    """Probability of each panel's positive reads, (B, C), of readers who say so at a rate (B,).
-
-    Hermite quadrature over the common factor.
-    """
-    with np.errstate(divide="ignore"):
-        threshold = ndtri(np.asarray(rate, dtype=np.float64))[:, None]
-    given = ndtr((threshold + np.sqrt(correlation) * _NODES) / np.sqrt(1 - correlation))
-    n, k = votes.n, votes.positive
-    found: FloatArray = np.zeros((len(given), len(n)))
-    powers = [given**j for j in range(int(n.max(initial=0)) + 1)]
-    rests = [(1 - given) ** j for j in range(len(powers))]
-    share = _WEIGHTS / _WEIGHTS.sum()
-    for c in range(len(n)):
-        found[:, c] = comb(n[c], k[c]) * (powers[k[c]] * rests[n[c] - k[c]]) @ share
-    return found
 
 
 def reader_rates(

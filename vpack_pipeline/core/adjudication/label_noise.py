@@ -25,13 +25,12 @@ from vpack_pipeline.core.adjudication.common_factor import (
     LEAST_VOTES,
     TOO_FEW,
     ReaderRates,
-    Votes,
     case_votes,
     rates_with_replicates,
 )
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
 from vpack_pipeline.core.adjudication.latent import put_latent
-from vpack_pipeline.core.adjudication.panel_error import PanelError, panel_error
+from vpack_pipeline.core.adjudication.panel_error import PanelError, Votes, panel_error
 from vpack_pipeline.core.adjudication.verified_panel import put_verified, verified_cases
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding

@@ -11,14 +11,22 @@ What does not belong here: what the readers' errors are (``common_factor``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import comb, ndtr, ndtri
 
-from vpack_pipeline.stats.estimate import FloatArray
+from vpack_pipeline.stats.estimate import FloatArray, IntArray
 
-_NODES: Final = 64
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+_SHARES = _WEIGHTS / _WEIGHTS.sum()
+
+
+class Votes(NamedTuple):
+    """Distinct panels, (C,) each: how many positive or negative reads, how many positive."""
+
+    n: IntArray
+    positive: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +49,40 @@ class PanelError:
     unanimous_share: FloatArray
 
 
-def positive_reads(rate: FloatArray, readers: int, correlation: float) -> FloatArray:
-    """Distribution of the number of positive reads among exchangeable, correlated readers.
+def chances(votes: Votes, rate: FloatArray, correlation: float) -> FloatArray:
+    """Probability of each panel's positive reads among exchangeable, correlated readers.
 
     Parameters
     ----------
     rate : (B,) probability that one reader says positive, in [0, 1]
-    readers : k, >= 1
     correlation : ρ, in [0, 1)
 
     Returns
     -------
-    (B, k + 1); rows sum to 1. Gauss–Hermite quadrature of 64 nodes over the common factor
-
-    >>> positive_reads(np.array([0.5]), 2, 0.0)
-    array([[0.25, 0.5 , 0.25]])
+    (B, C); Gauss–Hermite quadrature of 40 nodes over the common factor
     """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     with np.errstate(divide="ignore"):
         threshold = ndtri(np.asarray(rate, dtype=np.float64))[:, None]
-    given = ndtr((threshold + np.sqrt(correlation) * nodes) / np.sqrt(1 - correlation))
-    j = np.arange(readers + 1)
-    chances = comb(readers, j) * given[..., None] ** j * (1 - given[..., None]) ** (readers - j)
-    summed: FloatArray = np.einsum("n,bnj->bj", weights / weights.sum(), chances)
-    return summed
+    given = ndtr((threshold + np.sqrt(correlation) * _NODES) / np.sqrt(1 - correlation))
+    n, k = votes.n, votes.positive
+    found: FloatArray = np.zeros((len(given), len(n)))
+    powers = [given**j for j in range(int(n.max(initial=0)) + 1)]
+    rests = [(1 - given) ** j for j in range(len(powers))]
+    for c in range(len(n)):
+        found[:, c] = comb(n[c], k[c]) * (powers[k[c]] * rests[n[c] - k[c]]) @ _SHARES
+    return found
+
+
+def positive_reads(rate: FloatArray, readers: int, correlation: float) -> FloatArray:
+    """Distribution of the number of positive reads of a panel of k readers: (B, k + 1).
+
+    Parameters are those of :func:`chances`; rows sum to 1.
+
+    >>> positive_reads(np.array([0.5]), 2, 0.0).round(12)
+    array([[0.25, 0.5 , 0.25]])
+    """
+    positive = np.arange(readers + 1)
+    return chances(Votes(np.full_like(positive, readers), positive), rate, correlation)
 
 
 def panel_error(

@@ -19,12 +19,12 @@ from vpack_pipeline.core.adjudication.common_factor import (
     LEAST_VOTES,
     TOO_FEW,
     ReaderRates,
-    Votes,
     case_votes,
     likelihoods,
     prevalence_given,
     rates_with_replicates,
 )
+from vpack_pipeline.core.adjudication.panel_error import Votes
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, generator
 from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
