@@ -14,7 +14,7 @@ from markupsafe import Markup
 from vpack_pipeline.core.adjudication.ambiguity import kind_metric, undecided_metric
 from vpack_pipeline.core.adjudication.reader_performance import rating_metric
 from vpack_pipeline.protocol import Finding
-from vpack_pipeline.report import figures, reading, words
+from vpack_pipeline.report import figures, reader_figures, reading, words
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.rows import but, column_values, pick
 
@@ -213,12 +213,12 @@ class Adjudicated:
         cells = {(places[p.one], places[p.other]): rows[0] for p, rows in found.items() if rows}
         if not cells:
             return None
-        return figures.matrix(
+        return reader_figures.matrix(
             f"pairs-{self.finding.name}-drawing",
             "Cohen's kappa, reader against reader",
             [short(r) for r in names],
             cells,
-            "One field for each two readers; the darker, the more alike their reads",
+            "One field for each two readers; the stronger the colour, the more alike their reads",
         )
 
     def cut_drawing(self) -> Markup | None:
@@ -231,13 +231,19 @@ class Adjudicated:
             (words.title(words.METRICS, name), [rows[c].get(name) for c in cuts])
             for name in ("fleiss_kappa", "gwet_ac1", "positive_agreement")
         ]
-        return figures.lines(
+        return reader_figures.lines(
             f"cuts-{self.finding.name}-drawing",
             "Agreement over the cut points",
             [self.cut_title(c) for c in cuts],
             series,
             "Agreement of readers, by the rating from which on a read counts as positive",
+            self._own_line(cuts),
         )
+
+    def _own_line(self, cuts: Sequence[str]) -> tuple[int, str] | None:
+        """Find the place of the line that the study draws, with the words that mark it."""
+        found = [i for i, c in enumerate(cuts) if _value(c) == self.finding.positive_from]
+        return (found[0], "the study's line") if found else None
 
 
 def shared_reason(rows: Sequence[Row]) -> Cell | None:

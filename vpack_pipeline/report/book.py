@@ -17,6 +17,7 @@ from markupsafe import Markup
 from vpack_pipeline import contracts
 from vpack_pipeline.core.pack.text import HIDDEN, NOTHING
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.report import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class Cell:
     text: str
 
     def __html__(self) -> Markup:
-        """Print the text under its anchor, a dash where there is nothing."""
+        """Print the text under its anchor, a dash where there is nothing, a status in words."""
+        if self.text in words.STATUS_WORDS and self.anchor.endswith(".status"):
+            return Markup("{}").format(words.STATUS_WORDS[self.text])
         shown = self.text if self.text != NOTHING else "–"
         return Markup('<span data-anchor="{}">{}</span>').format(self.anchor, shown)
 

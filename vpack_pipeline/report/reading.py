@@ -67,7 +67,7 @@ PATHS: Final[Mapping[str, str]] = {
 """Path → how a case came to its label, or came to none, in the order of print."""
 
 VOTES: Final[Mapping[str, str]] = {
-    "share_unanimous": "All votes alike",
+    "share_unanimous": "All votes alike (positive, negative or indeterminate)",
     "share_split": "Votes divided",
     "share_single": "A single vote",
     "share_none": "No vote",
@@ -76,13 +76,13 @@ VOTES: Final[Mapping[str, str]] = {
 
 KINDS: Final[Mapping[str, str]] = {
     "contradicted": "Some readers said positive, others negative",
-    "unsure": "Some readers could not say, the others were of one mind",
+    "unsure": "Some readers could not say, the others were unanimous",
     "indeterminate": "No reader could say",
     "not_diagnostic": "Not diagnostic to any reader",
-    "partly_diagnostic": "Not diagnostic to some readers, the others were of one mind",
+    "partly_diagnostic": "Not diagnostic to some readers, the others were unanimous",
     "single": "One reader alone, who said positive or negative",
-    "clear": "Two or more readers, all of one mind",
-    "unread": "No independent read",
+    "clear": "Two or more readers, unanimous",
+    "unread": "No read of the panel",
 }
 """Kind of case → what its readers said, the ambiguous first."""
 

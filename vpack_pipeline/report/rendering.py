@@ -30,6 +30,7 @@ from vpack_pipeline.report import (
     chapters,
     contradictions,
     figures,
+    labels,
     palette,
     reading,
     wording,
@@ -46,7 +47,7 @@ from vpack_pipeline.report.rows import (
     pick,
     why_empty,
 )
-from vpack_pipeline.report.study import flow_drawing, reference_line
+from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
 from vpack_pipeline.site import Site
 
 _LEAST_STRATA = 2
@@ -151,6 +152,7 @@ class _Page:
             "hiding_note": HIDING_NOTE.format(smallest=smallest) if smallest > 1 else "",
             "light": palette.LIGHT,
             "listed": words.listed,
+            "made_up_readers": made_up_readers(self.site),
             "model": self.protocol.index_test.primary,
             "protocol": self.protocol,
             "protocol_sha256": hashlib.sha256(canonical_protocol(self.protocol)).hexdigest(),
@@ -391,6 +393,7 @@ class _Own(dict[str, str]):
 
 _FUNCTIONS = {
     **adjudicated.FUNCTIONS,
+    **labels.FUNCTIONS,
     "but": but,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
     "column_values": column_values,

@@ -13,19 +13,36 @@ from vpack_pipeline.report.book import Cell, Row
 
 
 class Notes(list[str]):
-    """The numbered notes below one table: each text once, in the order of mention."""
+    """The notes below one table: each text once, in the order of mention.
+
+    Their marks are letters, since a small digit after a count would be read as one of it.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.id = name
-        self._cells: dict[str, int] = {}
+        self._marks: dict[str, str] = {}
 
-    def mark(self, reason: Cell) -> int:
-        """Give the number of a note, adding it where it is new."""
-        if reason.text not in self._cells:
+    def mark(self, reason: Cell) -> str:
+        """Give the letter of a note, adding it where it is new."""
+        if reason.text not in self._marks:
             self.append(reason.__html__())
-            self._cells[reason.text] = len(self)
-        return self._cells[reason.text]
+            self._marks[reason.text] = _letters(len(self))
+        return self._marks[reason.text]
+
+    def lettered(self) -> list[tuple[str, str]]:
+        """List the notes, each after its letter."""
+        return list(zip(self._marks.values(), self, strict=True))
+
+
+def _letters(number: int) -> str:
+    """Count in letters, as lists do: after z comes aa.
+
+    >>> _letters(1), _letters(26), _letters(27)
+    ('a', 'z', 'aa')
+    """
+    more, letter = divmod(number - 1, 26)
+    return f"{_letters(more) if more else ''}{chr(ord('a') + letter)}"
 
 
 def heading(column: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from markupsafe import Markup
 
 from vpack_pipeline.core.pack.headline import WINDOWS
@@ -9,6 +12,11 @@ from vpack_pipeline.protocol import Adjudication, Finding, Protocol
 from vpack_pipeline.report import figures, words
 from vpack_pipeline.report.book import Book, Cell
 from vpack_pipeline.report.rows import pick
+from vpack_pipeline.site import Site, Synthetic
+
+_OF_READERS: Final = re.compile(
+    r"\b(everything|rosters?|readers?|radiologists?|reads?|ratings?)\b", re.IGNORECASE
+)
 
 
 def reference_line(protocol: Protocol) -> str:
@@ -53,6 +61,17 @@ def _decides(name: str, rule: Adjudication, readers: str) -> str:
         if (name == "third_reader")
         else alike
     )
+
+
+def made_up_readers(site: Site) -> tuple[Synthetic, ...]:
+    """List the synthetic parts that concern readers or their reads, by a word of the part's name.
+
+    >>> from types import SimpleNamespace as Named
+    >>> parts = (Named(part="scores"), Named(part="Reader roster"), Named(part="everything"))
+    >>> [s.part for s in made_up_readers(Named(synthetic=parts))]
+    ['Reader roster', 'everything']
+    """
+    return tuple(s for s in site.synthetic if _OF_READERS.search(s.part))
 
 
 def flow_drawing(book: Book, protocol: Protocol) -> Markup:
@@ -105,7 +124,8 @@ def _window_end(book: Book, finding: Finding, window: str, model: str, evidence:
             stratum="all",
             metric=metric,
         )
-        shown = row.says("estimate") or row.says("status")
+        status = row.says("status")
+        shown = row.says("estimate") or words.STATUS_WORDS.get(status, status)
         name = "Label due" if metric == "n_cases" else words.title(words.METRICS, metric)
         lines.append(f"{name}: {shown}")
     return lines

@@ -10,6 +10,11 @@ from typing import Final
 
 from vpack_pipeline.io.dicom.outcomes import REASONS, SET_ASIDE_KINDS
 
+_AS_LABELLED: Final = (
+    "if cases without a label are like the labelled ones of the same call (Begg–Greenes);"
+    " completed inferences only"
+)
+_BOUNDED: Final = "with bounds for unlabelled cases; completed inferences only"
 METRICS: Final[Mapping[str, str]] = {
     "agreement_jump_after_index_test": "Agreement with the others, model seen less not seen",
     "agreement_with_others_change": "Agreement with the others, second half less first",
@@ -30,7 +35,7 @@ METRICS: Final[Mapping[str, str]] = {
     "days_to_reference_median": "Days from case to label, median",
     "days_to_reference_p90": "Days from case to label, 90th percentile",
     "difference_labelled": "Flagged less unflagged, share labelled",
-    "difference_verified": "Flagged less unflagged, share verified",
+    "difference_verified": "Flagged less unflagged, share sought",
     "disagreement": "Disagreement of model and label",
     "effective_sample_size": "Effective sample size",
     "expected_calibration_error": "Expected calibration error",
@@ -74,7 +79,7 @@ METRICS: Final[Mapping[str, str]] = {
     "n_refused": "Refused",
     "n_undecided": "Without a label",
     "n_unused_tiebreak_reads": "Adjudications that were not needed",
-    "naive_is_headline": "Naive figure may stand alone (1) or not (0)",
+    "naive_is_headline": "May the figure among labelled cases stand alone?",
     "negative_agreement": "Agreement on negatives",
     "npv": "NPV",
     "observed_expected": "Observed over expected positives",
@@ -86,15 +91,6 @@ METRICS: Final[Mapping[str, str]] = {
     "panel_sensitivity": "Sensitivity of the panel",
     "panel_size": "Votes in a panel",
     "panel_specificity": "Specificity of the panel",
-    "path_agreement": "Labels by agreement of the readers",
-    "path_consensus": "Labels by consensus",
-    "path_independent_reference": "Labels by an independent source",
-    "path_majority": "Labels by majority",
-    "path_median": "Labels by the median rating",
-    "path_no_reads": "Cases without reads",
-    "path_single_reader": "Labels by one reader",
-    "path_third_reader": "Labels by a further reader",
-    "path_unresolved": "Cases left undecided",
     "percent_agreement": "Agreement of pairs of readers",
     "perfect_model_accuracy": "Apparent accuracy of a perfect model",
     "perfect_model_errors_unanimous": "A perfect model's disagreements with unanimous panels",
@@ -109,8 +105,8 @@ METRICS: Final[Mapping[str, str]] = {
     "reader_specificity": "Specificity of a reader",
     "repeat_agreement": "A reader with themselves, on repeated reads",
     "seconds_per_read": "Seconds a read, median",
-    "sensitivity_begg_greenes": "Sensitivity, Begg–Greenes",
-    "sensitivity_bounds": "Sensitivity, with bounds for unlabelled cases",
+    "sensitivity_begg_greenes": f"Sensitivity, {_AS_LABELLED}",
+    "sensitivity_bounds": f"Sensitivity, {_BOUNDED}",
     "sensitivity_corrected": "Sensitivity, corrected for label error",
     "sensitivity_dawid_skene": "Sensitivity, if readers err independently",
     "sensitivity_difference": "Sensitivity, difference",
@@ -121,17 +117,17 @@ METRICS: Final[Mapping[str, str]] = {
     "share_label_differs": "Labels that the soft label contradicts",
     "share_non_diagnostic": "Non-diagnostic",
     "share_none": "Cases without votes",
-    "share_not_separable": "share of disagreements that cannot be told from label noise",
+    "share_not_separable": "share of disagreements that cannot be told from mistakes of the label",
     "share_of_disagreements": "Share of all disagreements",
     "share_read_again": "Reads that were repeats",
     "share_single": "Cases with one vote",
-    "share_split": "Panels divided",
-    "share_unanimous": "Panels of one mind",
+    "share_split": "Readers divided",
+    "share_unanimous": "Readers unanimous",
     "share_uncertain": "Cases whose soft label is uncertain",
-    "share_wrong_labels": "Labels of panels of one mind that are wrong",
+    "share_wrong_labels": "Labels of unanimous readers that are wrong",
     "smd": "Standardised mean difference",
-    "specificity_begg_greenes": "Specificity, Begg–Greenes",
-    "specificity_bounds": "Specificity, with bounds for unlabelled cases",
+    "specificity_begg_greenes": f"Specificity, {_AS_LABELLED}",
+    "specificity_bounds": f"Specificity, {_BOUNDED}",
     "specificity_corrected": "Specificity, corrected for label error",
     "specificity_dawid_skene": "Specificity, if readers err independently",
     "specificity_difference": "Specificity, difference",
@@ -148,6 +144,8 @@ METRICS: Final[Mapping[str, str]] = {
 }
 """Metric → its name in print; a name that is not here is printed without its underscores."""
 
+STATUS_WORDS: Final[Mapping[str, str]] = {"refused": "not computed"}
+"""Status of a figure → what the page says of it, where that is another word."""
 STATUS_METRICS: Final[Mapping[str, str]] = {**METRICS, "n_failed": "Failed"}
 """The same where failures are told apart by status, so that one status is not the total."""
 
@@ -263,8 +261,8 @@ CALLS: Final[Mapping[str, str]] = {
 STATES: Final[Mapping[str, str]] = {
     "all": "all",
     "independent_reference": "independent source",
-    "unanimous": "panel of one mind",
-    "split": "panel divided",
+    "unanimous": "readers unanimous",
+    "split": "readers divided",
     "single_or_few": "fewer than three reads",
 }
 FATES: Final[Mapping[str, str]] = {
@@ -280,11 +278,17 @@ FILES: Final[Mapping[str, str]] = {
     for code, what in (*SET_ASIDE_KINDS.items(), *((c, r.what) for c, r in REASONS.items()))
 }
 """Kind of a file that was set aside, or reason code → what it means, as the registry has it."""
+SAME_MISTAKE: Final[Mapping[str, str]] = {
+    "0": "the same mistake by chance alone",
+    "0.3": "sometimes the same mistake",
+    "0.5": "often the same mistake",
+}
+"""Correlation of readers' errors → what that is in words."""
 ASSUMPTIONS: Final[Mapping[str, str]] = {
-    "none": "panels of one mind are right",
-    "error_correlation=0": "errors independent",
-    "error_correlation=0.3": "errors correlated by 0.3",
-    "error_correlation=0.5": "errors correlated by 0.5",
+    "none": "unanimous readers are right",
+    "error_correlation=0": f"errors correlated by 0 ({SAME_MISTAKE['0']})",
+    "error_correlation=0.3": f"errors correlated by 0.3 ({SAME_MISTAKE['0.3']})",
+    "error_correlation=0.5": f"errors correlated by 0.5 ({SAME_MISTAKE['0.5']})",
 }
 VARIATIONS: Final[Mapping[str, str]] = {
     "as_labelled": "by the prespecified rule (the headline)",
@@ -298,8 +302,12 @@ VARIATIONS: Final[Mapping[str, str]] = {
 }
 LEVELS: Final[Mapping[str, str]] = {
     **ASSUMPTIONS,
-    "error_correlation=0.3;model_independent": "errors of readers alone correlated by 0.3",
-    "error_correlation=0.5;model_independent": "errors of readers alone correlated by 0.5",
+    "error_correlation=0.3;model_independent": (
+        f"errors of readers alone correlated by 0.3 ({SAME_MISTAKE['0.3']})"
+    ),
+    "error_correlation=0.5;model_independent": (
+        f"errors of readers alone correlated by 0.5 ({SAME_MISTAKE['0.5']})"
+    ),
     "all": "",
     "dawid_skene": "",
     "positive": "positive",

@@ -220,3 +220,26 @@ def test_on_paper_nothing_is_cut_off_or_shrunk_to_fit(browser: Page, url: str) -
         assert browser.ask(PROTRUDING % PAPER[0]) == []
     finally:
         browser.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_on_paper_an_opening_answer_stays_whole_and_a_caption_is_no_larger_than_its_table(
+    browser: Page, url: str
+) -> None:
+    browser.size(*PAPER)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        browser.open(url)
+        kept = browser.ask(
+            """[...document.querySelectorAll(".answer")].map(
+            e => [getComputedStyle(e).breakInside, e.getBoundingClientRect().height])"""
+        )
+        assert kept
+        assert all(inside == "avoid" and height < PAPER[1] for inside, height in kept)
+        larger = browser.ask(
+            """[...document.querySelectorAll("caption")].filter(e =>
+            parseFloat(getComputedStyle(e).fontSize) >
+            parseFloat(getComputedStyle(e.parentElement).fontSize)).map(e => e.id)"""
+        )
+        assert larger == []
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")

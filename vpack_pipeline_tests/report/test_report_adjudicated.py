@@ -10,7 +10,7 @@ import pytest
 from report_bench import rendered, retold, words_of
 
 from vpack_pipeline.core.adjudication import ambiguity
-from vpack_pipeline.report import adjudicated, figures, reading
+from vpack_pipeline.report import adjudicated, reader_figures, reading
 from vpack_pipeline.report.book import Book
 
 SHAPES = {"svg", "title", "desc", "rect", "line", "path", "circle", "text"}
@@ -208,7 +208,7 @@ def test_lines_of_a_drawing_keep_their_names_apart(one):
     cuts = one.cuts()
     rows = [one.agreement(stratum=c, metric="gwet_ac1")[0] for c in cuts]
     same = [(name, rows) for name in ("one", "two", "three")]
-    made = str(figures.lines("x", "X", cuts, same, "All the same"))
+    made = str(reader_figures.lines("x", "X", cuts, same, "All the same"))
     places = re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(?:one|two|three)<', made)
     gaps = [b - a for a, b in zip(map(float, places), map(float, places[1:]), strict=False)]
     assert all(gap >= 17 for gap in gaps)

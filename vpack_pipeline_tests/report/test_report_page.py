@@ -102,7 +102,7 @@ def test_the_first_page_keeps_its_order(page):
         "Product", "Intended use", "Built, funded, held", "Data cut", "Kind of evidence",
         "Reference standard", "Included cases whose label is due", "Sensitivity", "Specificity",
         "Of 1,000 ", "Unaided readers", "Match to the target", "Largest exclusion",
-        "Error or label noise?", "Biggest limitation", "What this does not show", "How was the set built?",
+        "Error of the model or of the label?", "Biggest limitation", "What this does not show", "How was the set built?",
     ]  # fmt: skip
     places = [first.index(words) for words in order]
     assert places == sorted(places)

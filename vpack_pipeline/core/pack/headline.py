@@ -1,8 +1,8 @@
 """The figures of the first page: which cell of which table opens the report, and how it is written.
 
 Shares are written as percentages here, and a figure whose small count is hidden in words and not as
-a range, which would look like an interval; everything else has the text of its own table. What does
-not belong here: the page's layout, or any figure that stands in no table.
+a range with a dash, which would look like an interval; everything else has the text of its own
+table. What does not belong here: the page's layout, or any figure that stands in no table.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ LACKING: Final[Mapping[str, str]] = {
     "npv": "not flagged with the finding",
 }
 """Share → what those are that it leaves out."""
+BETWEEN: Final = ("share_not_separable", "share_of_disagreements", "share_verified")
+"""Shares that are told by what they lie between where a small count is hidden."""
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "adjudication/agreement": lambda row: (
         row["stratum"] == "all"
@@ -49,9 +51,17 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
         row["metric"] in {"sensitivity_difference", "specificity_difference"}
     ),
     "evaluation/endpoints": lambda row: row["is_headline"] and not row["metric"].startswith("auc"),
-    "evaluation/error_attribution": lambda row: row["metric"] == "share_not_separable",
+    "evaluation/error_attribution": lambda row: (
+        row["metric"] == "share_not_separable"
+        or (row["metric"] == "share_of_disagreements" and row["panel_state"] != "all")
+    ),
     "evaluation/exclusion_audit": lambda row: row["metric"].startswith(SHARES),
     "evaluation/transport": lambda row: row["metric"] == "share_weight_zero_not_in_target",
+    "evaluation/verification": lambda row: (
+        row["metric"] == "share_verified"
+        and row["source"] not in {"any", "panel"}
+        and row["call"] in {"positive", "negative"}
+    ),
     "representativeness/match": lambda row: row["metric"] == "unsupported_share",
 }
 """Rows of other tables that the first page, or a chapter's first lines, show as percentages."""
@@ -223,8 +233,10 @@ def _in_words(table: Printed, row: int) -> str:
     """Say which small count is hidden, where the range that is left shows which it is."""
     low, high = table.ranges.get(row, (0, 0))
     n = table.values[row].get("n")
-    metric = str(table.values[row].get("metric", "")).partition("_")[0]
-    lacking = LACKING.get(metric)
+    metric = str(table.values[row].get("metric", ""))
+    if n and metric in BETWEEN:
+        return f"between {text.percent(low / n)} and {text.percent(high / n)}"
+    lacking = LACKING.get(metric.partition("_")[0])
     if n and lacking and high == n - 1:
         return f"fewer than {n - low + 1} {lacking} of {text.count(n)}"
     return HIDDEN_FIGURE

@@ -1,0 +1,90 @@
+"""The strokes that the report's drawings are made of: text, lines, boxes, fields, legends.
+
+What does not belong here: a drawing (``figures``, ``reader_figures``), or any number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from vpack_pipeline.report.book import Row
+
+LINE: Final = 17
+WIDTH: Final = 720
+
+
+def opened(name: str, title: str, description: str, height: float, width: int = WIDTH) -> Markup:
+    """Open a drawing with its title and what it shows."""
+    return Markup(
+        '<svg class="drawing" role="img" aria-labelledby="{0}-title {0}-desc" '
+        'viewBox="0 0 {3} {4:.0f}" width="{3}" height="{4:.0f}">'
+        '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>'
+    ).format(name, title, description, width, height)
+
+
+def text(x: float, y: float, content: object, style: str = "", anchor: str = "start") -> Markup:
+    """Write a text."""
+    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}" text-anchor="{}">{}</text>').format(
+        x, y, style, anchor, content
+    )
+
+
+def line(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:
+    """Draw a straight line."""
+    return Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>').format(
+        x1, y1, x2, y2, style
+    )
+
+
+def box(x: float, y: float, width: float, lines: Sequence[tuple[str, str]]) -> Markup:
+    """Draw a box around lines of text, each with its class."""
+    height = height_of(lines)
+    made = Markup(
+        '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="box"/>'
+    ).format(x, y, width, height)
+    for i, (content, style) in enumerate(lines):
+        made += text(x + 12, y + 21 + i * LINE, content, style)
+    return made
+
+
+def height_of(lines: Sequence[tuple[str, str]]) -> float:
+    """Tell how high a box of these lines is."""
+    return 14 + len(lines) * LINE
+
+
+def arrow(x: float, y1: float, y2: float) -> Markup:
+    """Draw an arrow downwards."""
+    head = Markup('<path d="M{0:.1f} {1:.1f} l-4 -7 h8 z" class="tip"/>').format(x, y2)
+    return line(x, y1, x, y2 - 6, "link") + head
+
+
+def why_not(row: Row) -> str:
+    """Say in one word what stands where a row has no figure to draw."""
+    if row.is_given or row.says("status") in {"given", "hidden"}:
+        return "hidden"
+    return "withheld" if row.says("status") == "withheld" else "insufficient"
+
+
+def field(x: float, y: float, width: float, height: float, shade: tuple[str, float]) -> Markup:
+    """Draw a field of one shade with an edge around it."""
+    style, opacity = shade
+    return Markup(
+        '<rect x="{0:.1f}" y="{1:.1f}" width="{2:.1f}" height="{3:.0f}" class="{4} field"'
+        ' fill-opacity="{5:.2f}"/><rect x="{0:.1f}" y="{1:.1f}" width="{2:.1f}" height="{3:.0f}"'
+        ' class="edge"/>'
+    ).format(x, y, width, height, style, opacity)
+
+
+def legend(parts: Sequence[str], shades: Sequence[tuple[str, float]]) -> tuple[Markup, float]:
+    """Say which shade is which part, in as many lines as it takes; and where they end."""
+    body, x, y = Markup(""), 0.5, 2.5
+    for words, shade in zip(parts, shades, strict=True):
+        width = 40 + 7.2 * len(words)
+        if x > 1 and x + width > WIDTH:
+            x, y = 0.5, y + 22
+        body += field(x, y, 14, 14, shade) + text(x + 20, y + 12, words)
+        x += width
+    return body, y + 30

@@ -1,0 +1,363 @@
+"""What a reader without statistics meets: made-up readers named, ranges in words, no riddles."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from report_bench import rendered, retold, words_of
+
+from vpack_pipeline.core.pack.headline import BETWEEN, HIDDEN_FIGURE, Printed, _in_words
+from vpack_pipeline.report import adjudicated, reader_figures, reading, words
+from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.rows import Notes
+from vpack_pipeline.report.study import made_up_readers
+from vpack_pipeline.site import Synthetic
+
+ATTRIBUTION = "evaluation/error_attribution"
+LABELS = "evaluation/label_sensitivity"
+VERIFICATION = "evaluation/verification"
+INTEGRITY = "evaluation/integrity"
+GONE = {"estimate": "", "lower": "", "upper": "", "status": "refused", "reason": "no such read"}
+OF_READERS = ("readers", "answers", "pairs", "reader-doubts")
+"""Blocks in which figures of single readers stand."""
+
+
+def block(page: str, name: str) -> str:
+    """The markup of one block, up to the next one."""
+    start = page.index(f'<div id="{name}">')
+    rest = page[start + 1 :]
+    ends = [m.start() for m in re.finditer(r"</div>(?=<div id=|\s*</section>)", rest)]
+    return page[start : start + 1 + ends[0]]
+
+
+def opening(page: str) -> str:
+    start = page.index('<section id="adjudication"')
+    return page[start : page.index('<p class="items">', start)]
+
+
+def noise_line(page: str) -> str:
+    made = opening(page)
+    return words_of(made[made.index('<a href="#error-attribution">') :])
+
+
+@pytest.fixture(scope="module")
+def one(study) -> adjudicated.Adjudicated:
+    return adjudicated.Adjudicated(Book(study.report), study.protocol.findings[0])
+
+
+def of_parts(study, *parts: str):
+    made = tuple(Synthetic(part=part, note=f"Note on {part}.") for part in parts)
+    return study.site.model_copy(update={"synthetic": made})
+
+
+@pytest.mark.parametrize(
+    ("part", "is_theirs"),
+    [
+        ("everything", True),
+        ("roster", True),
+        ("Readers", True),
+        ("reads of the panel", True),
+        ("ratings", True),
+        ("scores", False),
+        ("image pixels", False),
+        ("already reading", False),
+    ],
+)
+def test_a_synthetic_part_concerns_readers_by_a_word_of_its_name(study, part, is_theirs):
+    found = made_up_readers(of_parts(study, part))
+    assert [s.part for s in found] == ([part] if is_theirs else [])
+
+
+def test_made_up_readers_are_named_where_figures_of_readers_stand(study):
+    page = rendered(study, site=of_parts(study, "scores", "roster"))
+    said = "Synthetic (roster): Note on roster."
+    assert said in words_of(opening(page))
+    for name in OF_READERS:
+        made = words_of(block(page, name))
+        assert said in made, name
+        assert made.count(said) == made.count("If one reader had not been there") + 1
+    chapter = page[page.index('<section id="adjudication"') :]
+    assert "Note on scores" not in chapter[: chapter.index('<section id="performance"')]
+
+
+def test_real_readers_are_not_called_made_up(study):
+    page = rendered(study, site=of_parts(study, "scores"))
+    assert 'class="made-up"' not in page
+
+
+def table(metric: str, ranges: dict, n: int | None = 35) -> Printed:
+    row = {"metric": metric, "n": n, "estimate": None}
+    return Printed(ATTRIBUTION, ("{}",), (row,), ({"estimate": "0.714–0.971"},), ranges)
+
+
+@pytest.mark.parametrize("metric", BETWEEN)
+def test_a_range_is_told_as_what_lies_between(metric):
+    assert _in_words(table(metric, {0: (25, 34)}), 0) == "between 71.4% and 97.1%"
+    assert _in_words(table(metric, {}, None), 0) == HIDDEN_FIGURE
+
+
+def test_a_range_of_another_share_keeps_its_words():
+    told = _in_words(table("sensitivity", {0: (25, 34)}), 0)
+    assert told == "fewer than 11 missed of 35"
+    assert _in_words(table("share_something", {0: (25, 34)}), 0) == HIDDEN_FIGURE
+
+
+def test_the_line_on_noise_says_where_disagreements_fell(page, study, one):
+    said = noise_line(page)
+    model = study.protocol.index_test.primary.id
+    rows = [
+        one.book.on_first_page(r)
+        for r in one.book.rows(ATTRIBUTION, model_id=model, window="prospective")
+        if r.key["metric"] in BETWEEN and r.key["panel_state"] in ("all", "unanimous")
+        and r.key["assumption"] in ("none", "error_correlation=0.5")
+    ]  # fmt: skip
+    wanted = [r for r in rows if (r.key["metric"], r.key["panel_state"]) != (BETWEEN[1], "all")]
+    assert len(wanted) == 3
+    for row in wanted:
+        assert row.says("estimate") in said
+        assert "%" in row.says("estimate")
+    assert "after the lock" in said
+    assert "up to" in said
+    assert "(a scenario, no bound)" in said
+    assert len(said.split()) <= 75
+
+
+def test_the_line_on_noise_falls_back_on_the_time_before_the_lock(study):
+    told = retold(study.report, ATTRIBUTION, {"window": "prospective"}, **GONE)
+    assert "with the label before the lock" in noise_line(rendered(study, report=told))
+    told = retold(study.report, ATTRIBUTION, {}, **GONE)
+    assert "Not known: no such read" in noise_line(rendered(study, report=told))
+
+
+def test_without_an_assumed_correlation_the_line_says_why(study):
+    place = {"assumption": "error_correlation=0.5", "metric": "share_not_separable"}
+    first = study.report
+    told = retold(first, ATTRIBUTION, place, **GONE)
+    said = noise_line(rendered(study, report=told))
+    assert "is not computed: no such read" in said
+    assert "scenario" not in said
+
+
+def test_the_spread_over_labels_is_the_lowest_and_the_highest_cell(page, study, one):
+    model = study.protocol.index_test.primary.id
+    made = words_of(block(page, "label-sensitivity"))
+    for window in ("retrospective", "prospective"):
+        rows = one.book.rows(LABELS, model_id=model, window=window)
+        cells = [r["estimate"] for r in rows if r.key["metric"].startswith("sensitivity")]
+        known = sorted((c for c in cells if c.number is not None), key=lambda c: c.number)
+        said = made[made.index(f"{words.WINDOWS[window]}: over all labels") :]
+        found = re.search(r"goes from (\S+) \(“.+?”\) to (\S+) \(“", said)
+        assert found.groups() == (known[0].text, known[-1].text)
+    assert "the goal was above" in made
+
+
+def test_labels_without_a_figure_stand_below_the_table_by_their_reason(study):
+    told = retold(study.report, LABELS, {"variation": "drop_reader"}, **GONE)
+    made = words_of(block(rendered(study, report=told), "label-sensitivity"))
+    assert "Not computed: without any one of the readers. Why: no such read ." in made
+    assert "Without the reader" not in made
+    place = {"variation": "drop_reader", "window": "prospective"}
+    made = words_of(
+        block(
+            rendered(study, report=retold(study.report, LABELS, place, **GONE)), "label-sensitivity"
+        )
+    )
+    assert "Prospective, not computed: without any one of the readers." in made
+
+
+def test_a_block_without_any_figure_is_a_sentence_and_no_table(study):
+    told = retold(study.report, LABELS, {}, **GONE)
+    made = block(rendered(study, report=told), "label-sensitivity")
+    assert "<table" not in made
+    assert words_of(made).count("no such read") == 1
+
+
+def test_too_few_printed_figures_are_not_compared(study):
+    told = retold(study.report, LABELS, {}, estimate="—", status="hidden")
+    assert "too few sensitivities are printed" in words_of(
+        block(rendered(study, report=told), "label-sensitivity")
+    )
+
+
+def test_assumptions_without_a_figure_stand_below_the_table(study):
+    place = {"assumption": "error_correlation=0.3"}
+    told = retold(study.report, ATTRIBUTION, place, **GONE)
+    made = words_of(block(rendered(study, report=told), "error-attribution"))
+    rest = made[made.index("Not computed: ") :]
+    assert words.ASSUMPTIONS["error_correlation=0.3"] in rest
+    assert "Why: no such read ." in rest
+
+
+def test_a_refused_figure_is_said_to_be_not_computed(study):
+    told = retold(study.report, ATTRIBUTION, {"panel_state": "split"}, **GONE)
+    page = rendered(study, report=told)
+    assert "not computed" in words_of(block(page, "error-attribution"))
+    assert not re.search(r">\s*refused\s*<", page)
+    assert str(Cell("a.b.status", "refused").__html__()) == "not computed"
+    assert "data-anchor" in Cell("a.b.status", "withheld").__html__()
+    assert "refused" in Cell("a.b.reason", "refused").__html__()
+
+
+@pytest.mark.parametrize(("figure", "word"), [("1.000", "yes"), ("0.000", "no")])
+def test_whether_a_figure_may_stand_alone_is_yes_or_no(study, figure, word):
+    place = {"metric": "naive_is_headline", "call": "all"}
+    told = retold(study.report, VERIFICATION, place, estimate=figure, status="given")
+    made = block(rendered(study, report=told), "verification")
+    line = made[made.index(words.METRICS["naive_is_headline"]) :]
+    line = words_of(line[: line.index("</tr>")])
+    assert word in line
+    assert figure not in line
+
+
+def test_how_often_a_source_was_sought_is_said_in_a_sentence(page, study, one):
+    made = words_of(block(page, "verification"))
+    for source in study.protocol.adjudication.reference_sources:
+        for window in ("retrospective", "prospective"):
+            rows = [
+                one.book.on_first_page(
+                    one.book.row(
+                        VERIFICATION,
+                        window=window, call=call, source=source, metric="share_verified",
+                    )
+                )
+                for call in ("positive", "negative")
+            ]  # fmt: skip
+            hidden = "hidden (a count below 11)"
+            flagged, cleared = (r.says("estimate").replace("—", hidden) for r in rows)
+            said = f"{words.SOURCES[source]} was sought in {flagged} of flagged and {cleared}"
+            assert said in made, said
+    none = study.protocol.adjudication.model_copy(update={"reference_sources": ()})
+    protocol = study.protocol.model_copy(update={"adjudication": none})
+    assert " was sought in " not in words_of(
+        block(rendered(study, protocol=protocol), "verification")
+    )
+
+
+def test_figures_of_completed_inferences_say_so(page):
+    made = words_of(block(page, "verification"))
+    assert "Completed inferences only, so that the figures differ from the headline" in made
+    for kind in ("begg_greenes", "bounds"):
+        for side in ("sensitivity", "specificity"):
+            assert words.METRICS[f"{side}_{kind}"].endswith("completed inferences only")
+
+
+def test_captions_say_how_the_answer_between_is_counted(page, study):
+    between = [
+        c.label
+        for f in study.protocol.findings
+        for c in f.categories
+        if c.value in f.indeterminate
+    ]  # fmt: skip
+    assert f"“{between[0]}” counted as an answer of its own" in words_of(block(page, "agreement"))
+    assert f"“{between[0]}” counted as yes or no at this line" in words_of(block(page, "cuts"))
+
+
+def test_the_studys_own_line_is_marked_in_the_drawing(page, study, one):
+    made = block(page, "cuts")
+    assert made.count('class="marked"') == 1
+    assert "the study&#39;s line" in made or "the study's line" in made
+    x = re.search(r'<line x1="([\d.]+)"[^>]*class="marked"', made).group(1)
+    place = one.cuts().index(f"cut={one.finding.positive_from:g}")
+    circles = re.findall(r'<circle cx="([\d.]+)"', made)
+    assert x == circles[place]
+
+
+def test_a_drawing_without_a_line_of_its_own_marks_none():
+    row = row_of("0.500")
+    made = reader_figures.lines("x", "X", ["a", "b"], [("one", [row, row])], "What")
+    assert "marked" not in made
+
+
+def row_of(estimate: str) -> Row:
+    cells = {"estimate": estimate, "lower": "", "upper": "", "status": "given", "reason": ""}
+    return Row("a/b", {}, {name: Cell(f"a.{name}", text) for name, text in cells.items()})
+
+
+def opacities(*estimates: str) -> list[str]:
+    places = [(0, 1), (0, 2), (1, 2)]
+    cells = {at: row_of(text) for at, text in zip(places, estimates, strict=True)}
+    made = reader_figures.matrix("x", "X", ["a", "b", "c"], cells, "What")
+    return re.findall(r'class="w0 field" fill-opacity="([\d.]+)"', made)
+
+
+def test_shades_run_from_the_lowest_to_the_highest_value_with_a_key():
+    key, fields = opacities("0.536", "0.550", "0.565")[:2], opacities("0.536", "0.550", "0.565")[2:]
+    assert key == ["0.05", "0.40"]
+    assert fields[::2] == ["0.05", "0.22", "0.40"]
+    assert set(opacities("0.5", "0.5", "0.5")) == {"0.40"}
+    assert opacities("—", "—", "—") == ["0.00"] * 6
+
+
+def test_the_key_names_the_values_at_its_ends(page, one):
+    made = words_of(block(page, "pairs"))
+    rows = [r for p in one.pairs() for r in one.agreement(stratum=p.stratum, metric="cohen_kappa")]
+    found = sorted((r["estimate"] for r in rows), key=lambda c: c.number)
+    assert f"least alike: {found[0]}" in made
+    assert f"most alike: {found[-1]}" in made
+    assert not re.search(r"paler|darker", made)
+
+
+def test_reads_with_sight_of_the_model_are_followed_up(study):
+    told = retold(study.report, INTEGRITY, {}, verdict="held")
+    assert "Such reads count like the others" not in rendered(study, report=told)
+    told = retold(told, INTEGRITY, {"rule": "readers_blind_to_peers"}, verdict="broken")
+    assert "Such reads count like the others" not in rendered(study, report=told)
+    told = retold(told, INTEGRITY, {"rule": "readers_blind_to_index_test"}, verdict="broken")
+    made = block(rendered(study, report=told), "reference")
+    assert "Such reads count like the others" in made
+    assert '<a href="#reader-doubts">' in made
+
+
+def test_ways_to_a_label_bear_one_name_in_drawing_and_table(page, one):
+    made = block(page, "paths")
+    drawing, table = made[: made.index("</svg>")], made[made.index("<table") :]
+    for said, _ in one.used_paths():
+        assert words.capital(said) in words_of(drawing)
+    for said, _ in one.paths():
+        assert words.capital(said) in words_of(table)
+    assert not [m for m in words.METRICS if m.startswith("path_")]
+    assert set(reading.PATHS) >= {row.key["metric"] for _, row in one.paths()}
+
+
+def test_a_single_vote_is_spoken_of_only_where_there_is_one(study):
+    said = "rests on a single vote"
+    for count, is_said in (("0", False), ("12", True), ("—", True)):
+        told = retold(study.report, adjudicated.NOISE, {"metric": "share_single"}, events=count)
+        assert (said in words_of(block(rendered(study, report=told), "certainty"))) == is_said
+
+
+def test_the_panel_as_seen_is_held_against_what_is_assumed(study, page, one):
+    made = words_of(block(page, "label-noise"))
+    assert "three or more said positive or negative" in made
+    assert "the more alike readers err, the less their agreement proves" in made
+    for correlation, said in words.SAME_MISTAKE.items():
+        assert f"Errors correlated by {correlation} ({said})" in made
+    seen = {"stratum": "independent_reference"}
+    told = study.report
+    for metric, figure in (("panel_sensitivity", "0.953–0.995"), ("panel_specificity", "0.970")):
+        told = retold(
+            told, adjudicated.NOISE, seen | {"metric": metric}, estimate=figure, status="given"
+        )
+    made = words_of(block(rendered(study, report=told), "label-noise"))
+    assert "sensitivity 0.953–0.995 (a range: a small count is hidden), specificity 0.970" in made
+    told = retold(study.report, adjudicated.NOISE, seen, **GONE)
+    made = words_of(block(rendered(study, report=told), "label-noise"))
+    assert "the panel was seen at work" not in made
+
+
+def test_notes_are_lettered_so_that_no_count_gains_a_digit(page):
+    notes = Notes("x")
+    marks = [notes.mark(Cell("a", text)) for text in ("one", "two", "one")]
+    assert marks == ["a", "b", "a"]
+    assert [letter for letter, _ in notes.lettered()] == ["a", "b"]
+    shown = re.findall(r"<sup><a [^>]*>([^<]*)</a></sup>", page)
+    assert shown
+    assert all(mark.isalpha() for mark in shown)
+
+
+def test_no_riddle_is_left_in_the_words(page):
+    said = words_of(page)
+    for riddle in ("of one mind", "Naive figure", "Share verified", "Sensitivity, Begg"):
+        assert riddle not in said, riddle
+    assert said.count("Label noise: labels that are wrong") == 1
