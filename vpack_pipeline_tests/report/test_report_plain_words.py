@@ -184,7 +184,7 @@ def test_assumptions_without_a_figure_stand_below_the_table(study):
     place = {"assumption": "error_correlation=0.3"}
     told = retold(study.report, ATTRIBUTION, place, **GONE)
     made = words_of(block(rendered(study, report=told), "error-attribution"))
-    rest = made[made.index("Not computed: ") :]
+    rest = made[made.index("Retrospective, not computed: ") :]
     assert words.ASSUMPTIONS["error_correlation=0.3"] in rest
     assert "Why: no such read ." in rest
 
