@@ -115,10 +115,7 @@ _RANKS: Final = {
     "immature": 0,
     "undecided": 0,
     "indeterminates": 0,
-    "indeterminate_flagged": 0,
-    "indeterminate_unflagged": 0,
-    "unlabelled_flagged": 0,
-    "unlabelled_unflagged": 0,
+    "all_flagged": 3,
 }
 """How much a reader needs a count; see ``protect``."""
 
