@@ -55,7 +55,10 @@ class Adjudication(Document):
     follow_up_minimum_days: Days
     """A negative follow-up counts after this many days."""
     verification_tolerance: Share
-    """Largest tolerated difference of verified shares between index-test results."""
+    """Largest tolerated difference, between index-test results, of shares verified or labelled."""
+    labelled_minimum: Share = 0.8
+    """Smallest share of completed inferences with a decided label for which the figure among them
+    may be the headline."""
 
     @property
     def label_sources(self) -> tuple[str, ...]:

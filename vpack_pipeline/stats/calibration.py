@@ -71,8 +71,8 @@ class ReliabilityBins:
     def expected_error(self) -> float:
         """Expected calibration error: mean distance of observed rate and mean probability.
 
-        Biased upwards: above 0 for a perfectly calibrated model. Print ``calibration_null`` beside
-        it. nan never occurs: there is at least one bin.
+        Naeini, Cooper & Hauskrecht 2015. Biased upwards: above 0 for a perfectly calibrated model.
+        Print ``calibration_null`` beside it. nan never occurs: there is at least one bin.
         """
         return float(self.n @ np.abs(self.observed - self.mean_prob) / self.n.sum())
 
@@ -83,14 +83,17 @@ def calibration(
     cluster: npt.NDArray[np.generic] | None = None,
     level: float = 0.95,
 ) -> Calibration:
-    """Calibration slope, intercepts, Brier score and Spiegelhalter's test (Cox 1958; Steyerberg).
+    """Calibration slope, intercepts, Brier score and Spiegelhalter's test.
+
+    Slope and intercepts: Cox 1958; Steyerberg 2009.
 
     Parameters
     ----------
     prob : (n,) in [0, 1]; 0 and 1 are moved by EPSILON for the log odds, and counted
     positive : (n,)
-    cluster : (n,) patient of each case; gives standard errors by patient (sandwich with P/(P-1))
-        in place of the model's. Spiegelhalter's test takes cases as independent either way.
+    cluster : (n,) patient of each case; gives standard errors by patient (sandwich, Liang & Zeger
+        1986, with P/(P-1)) in place of the model's. Spiegelhalter's test takes cases as independent
+        either way.
 
     Returns
     -------
@@ -284,7 +287,7 @@ def _log_likelihood(eta: FloatArray, y: FloatArray) -> float:
 def _brier(
     p: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
 ) -> Estimate:
-    """Mean squared error with a normal interval over cases, or patients (ratio estimator)."""
+    """Brier (1950), with a normal interval over cases, or patients (ratio estimator)."""
     method, n, events = "Brier score", y.size, int(y.sum())
     error = (p - y) ** 2
     value = float(error.mean())

@@ -150,7 +150,7 @@ def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArr
 
 
 def kolmogorov_smirnov(a: FloatArray, b: FloatArray) -> HypothesisTest:
-    """Two-sample Kolmogorov–Smirnov distance with its limiting p value (conservative with ties)."""
+    """Two-sample distance (Smirnov 1939) with its limiting p value, conservative with ties."""
     method = "Kolmogorov-Smirnov"
     x, y = np.sort(np.asarray(a, dtype=np.float64)), np.sort(np.asarray(b, dtype=np.float64))
     if min(x.size, y.size) == 0:

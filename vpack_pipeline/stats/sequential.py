@@ -84,6 +84,8 @@ def sample_size_noninferiority(
 ) -> int:
     """Cases needed in each of two windows for ``power_noninferiority`` to reach a power.
 
+    The same approximation (Chow, Shao & Wang 2008, section 4.2).
+
     >>> sample_size_noninferiority(0.9, 0.05)
     566
     """

@@ -569,3 +569,77 @@ def test_cases_of_fewer_votes_do_not_follow_from_those_of_enough():
     # One of the two is hidden, wherever it stands; the others are not.
     assert len(printed & {496, 500}) == 1
     assert 80 in printed
+
+
+def _pointed(**counts: tuple[int, int]) -> list[dict]:
+    """Rows of one operating point: metric → (n, events)."""
+    same = {"operating_point": "p", "analysis": "intention_to_diagnose", "window": "prospective"}
+    return [same | {"metric": m, "n": n, "events": e} for m, (n, e) in counts.items()]
+
+
+POINTED = {
+    "sensitivity": (136, 126),
+    "specificity": (173, 158),
+    "fp": (309, 15),
+    "fn": (309, 10),
+    "flagged_per_1000": (1036, 411),
+    "indeterminate_flagged": (1036, 68),
+    "indeterminate_unflagged": (1036, 107),
+    "unlabelled_flagged": (1036, 202),
+    "unlabelled_unflagged": (1036, 350),
+}
+
+
+def test_few_misses_do_not_follow_from_all_that_were_flagged():
+    asset = "evaluation/operating_points"
+    made = suppress(figures_of(asset, _pointed(**POINTED)), contracts.load()[asset], 11).frame
+    printed = dict(made.select("metric", "events").iter_rows())
+    assert printed["fn"] is None
+    # Flagged less those without a decided label are hits and false alarms; hits are 136 less misses.
+    parts = ("flagged_per_1000", "indeterminate_flagged", "unlabelled_flagged", "fp")
+    assert any(printed[m] is None for m in parts)
+    cleared = ("flagged_per_1000", "indeterminate_unflagged", "unlabelled_unflagged", "fp")
+    assert any(printed[m] is None for m in cleared)
+
+
+@pytest.mark.parametrize("failed", [0, 2])
+def test_few_misses_do_not_follow_from_disagreements_parted_by_panel(failed):
+    points, parted = "evaluation/operating_points", "evaluation/error_attribution"
+    same = {"window": "prospective", "assumption": "none"}
+    rows = []
+    for state, cases, alarms, misses in (
+        ("all", 309 - failed, 15, 10),
+        ("split", 161 - failed, 12, 10),
+        ("unanimous", 148, 3, 0),
+        ("single_or_few", 0, 0, 0),
+        ("independent_reference", 0, 0, 0),
+    ):
+        counts = {
+            "n_cases": (309 - failed, cases),
+            "disagreement": (cases, alarms + misses),
+            "false_positives": (cases, alarms),
+            "false_negatives": (cases, misses),
+            "share_of_disagreements": (25, alarms + misses),
+        }
+        rows += [
+            same | {"panel_state": state, "metric": m, "n": n, "events": e}
+            for m, (n, e) in counts.items()
+        ]
+    only = {m: POINTED[m] for m in ("sensitivity", "specificity", "fp", "fn")}
+    made = suppress_all(
+        {points: figures_of(points, _pointed(**only)), parted: figures_of(parted, rows)},
+        contracts.load(),
+        11,
+    )
+    whole = made[parted].frame.filter(panel_state="all")
+    printed = dict(whole.select("metric", "events").iter_rows())
+    at_point = dict(made[points].frame.select("metric", "events").iter_rows())
+    assert at_point["fn"] is None
+    alarms = at_point["fp"] or printed["false_positives"]
+    assert alarms is None or (printed["disagreement"] or printed["share_of_disagreements"]) is None
+    if failed:
+        # 309 decided less those parted are the two that failed.
+        parts = made[parted].frame.filter(pl.col("metric") == "n_cases", panel_state="split")
+        assert parts["events"].item() is None or printed["n_cases"] is None
+        rest = made[parted].frame.filter(pl.col("metric") == "n_cases", panel_state="unanimous")
+        assert None in (parts["events"].item(), rest["events"].item())

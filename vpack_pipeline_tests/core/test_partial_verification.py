@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from evaluation_world import AFTER, World, cases_of, endpoint, references
+from evaluation_world import ADJUDICATION, AFTER, World, cases_of, endpoint, references
 
 from vpack_pipeline.stats.verification_bias import VerifiedCounts, begg_greenes
 
@@ -22,7 +22,8 @@ def world(unflagged_labelled: int) -> World:
             *cases_of(unflagged_labelled - 12, "negative", 0.1),
             *cases_of(200 - unflagged_labelled, None, 0.1, n_independent=0),
             *cases_of(3, "negative", None, status="failed"),
-        ]
+        ],
+        adjudication=ADJUDICATION.model_copy(update={"labelled_minimum": 0.6}),
     )
 
 
@@ -50,14 +51,17 @@ def test_naive_figure_is_the_headline_where_labels_were_sought_alike():
     assert difference["estimate"] == pytest.approx(1 - 185 / 200)
     assert difference["lower"] < difference["estimate"] < difference["upper"]
     alone = figure(found, "naive_is_headline")
-    assert (alone["estimate"], "naive figure is the headline" in alone["reason"]) == (1, True)
-    assert figure(found, "sensitivity_begg_greenes")["reason"].startswith("not needed")
+    assert alone["estimate"] == 1
+    assert "labelled cases is the headline" in alone["reason"]
+    assert alone["reason"].endswith("is not shown by it")
+    assert figure(found, "sensitivity_begg_greenes")["reason"].startswith("beside the headline")
 
 
 def test_bounds_are_the_headline_where_they_were_not():
     found = world(100).run("verification")
     alone = figure(found, "naive_is_headline")
     assert (alone["estimate"], "bounds are the headline" in alone["reason"]) == (0, True)
+    assert alone["reason"].startswith("flagged and cleared cases are labelled in unlike shares")
     bounded = figure(found, "sensitivity_bounds")
     assert (bounded["lower"], bounded["estimate"], bounded["upper"]) == pytest.approx(
         (60 / 172, 60 / 72, 60 / 72)
@@ -68,6 +72,31 @@ def test_bounds_are_the_headline_where_they_were_not():
         given = figure(found, f"{metric}_begg_greenes")
         assert given["estimate"] == pytest.approx(estimate.value)
         assert "holds only if" in given["reason"]
+
+
+def test_the_figure_of_a_small_part_is_no_headline_though_flagged_and_cleared_came_alike():
+    # A quarter of either call is labelled, and it is the easy quarter.
+    part = World(
+        [
+            *cases_of(22, "positive", 0.9),
+            *cases_of(3, "negative", 0.9),
+            *cases_of(75, None, 0.9),
+            *cases_of(3, "positive", 0.1),
+            *cases_of(72, "negative", 0.1),
+            *cases_of(225, None, 0.1),
+        ]
+    )
+    found = part.run("verification")
+    assert figure(found, "difference_labelled")["estimate"] == 0
+    alone = figure(found, "naive_is_headline")
+    assert alone["estimate"] == 0
+    assert alone["reason"].startswith("fewer of the cases are labelled")
+    verdict = judged(part)
+    assert verdict["verdict"] == "inconclusive"
+    assert verdict["lower"] < 22 / 250
+    assert verdict["reason"].startswith("fewer of the cases are labelled")
+    enough = part.but(adjudication=part.adjudication.model_copy(update={"labelled_minimum": 0.25}))
+    assert judged(enough)["verdict"] == "met"
 
 
 def test_few_false_negatives_decide_nothing():
@@ -157,7 +186,7 @@ def test_an_auc_or_a_difference_has_no_interval_that_a_verdict_could_rest_on():
 
 
 def test_where_every_case_is_flagged_no_call_could_have_moved_a_label():
-    flagged = World([*cases_of(60, "positive", 0.9), *cases_of(20, None, 0.9)])
+    flagged = World([*cases_of(60, "positive", 0.9), *cases_of(9, None, 0.9)])
     found = judged(flagged)
     assert (found["verdict"], found["reason"]) == ("met", None)
 

@@ -246,9 +246,12 @@ def test_no_hidden_count_is_printed_anywhere_in_its_cell(study):
 
 def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
     key = {"window": "retrospective", "call": "all", "metric": "naive_is_headline"}
-    told = retold(study.report, "evaluation/verification", key, estimate="0.000", status="given")
+    why = "flagged and cleared cases are labelled in unlike shares"
+    told = retold(
+        study.report, "evaluation/verification", key, estimate="0.000", status="given", reason=why
+    )
     first = words_of(rendered(study, report=told)).partition("Five questions of a reviewer")[0]
-    caution = "bounds over every missing label: cases that the model flagged"
+    caution = f"bounds over every missing label; {why}"
     # Sensitivity and specificity of the one window, each before the figure among those labelled.
     assert first.count(caution) == 2
     assert re.search(r"\d% to \d+\.\d% " + caution, first) or "hidden" in first

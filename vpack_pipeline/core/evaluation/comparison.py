@@ -1,5 +1,6 @@
 """Before and after the lock: each window's figure and their difference, resampled by patient.
 
+The percentile interval (Efron 1981) of a cluster bootstrap over both windows (``resampling``).
 What does not belong here: whether a difference is tolerable (``endpoints``).
 """
 

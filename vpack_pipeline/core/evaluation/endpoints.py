@@ -22,9 +22,13 @@ from vpack_pipeline.core.evaluation.looks import (
     exploratory_note,
     withheld_reason,
 )
+from vpack_pipeline.core.evaluation.missing_labels import (
+    on_bounds,
+    why_not_alone_at,
+    without_interval,
+)
 from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
-from vpack_pipeline.core.evaluation.unlike_labels import are_unlike, on_bounds, without_interval
 from vpack_pipeline.core.evaluation.weights import (
     NO_FRACTION,
     SamplingWeights,
@@ -117,7 +121,7 @@ def endpoints(
         index_test,
         evaluation,
         SamplingWeights(cases, sampling),
-        adjudication.verification_tolerance,
+        adjudication,
         cut,
         note,
     )
@@ -170,7 +174,7 @@ class _Judge:
     index_test: IndexTest
     evaluation: Evaluation
     weights: SamplingWeights
-    tolerance: float
+    adjudication: Adjudication
     cut: datetime.date
     note: str | None
     """Why what is seen at this cut is exploratory, if it is."""
@@ -222,13 +226,14 @@ class _Judge:
         point = self.point(endpoint)
         if endpoint.comparison == "non_inferiority":
             found = self._difference(endpoint, point, level)
-            is_unlike = any(self._is_unlike(endpoint, w) for w in WINDOWS)
-            return without_interval(found) if is_unlike else found
+            reasons = (self._why_not_alone(endpoint, w) for w in WINDOWS)
+            why = next((r for r in reasons if r is not None), None)
+            return found if why is None else without_interval(found, why)
         mature = self.analysis.cases(endpoint.finding, self.model_id(endpoint), window)
-        is_unlike = self._is_unlike(endpoint, window)
+        why = self._why_not_alone(endpoint, window)
         if point is None:
             found = itd_auc(mature.take(mature.is_decided), self.index_test, level)
-            return without_interval(found) if is_unlike else found
+            return found if why is None else without_interval(found, why)
         if not mature.is_usable.any():
             return undefined(NO_INFERENCE, method="", n=mature.n)
 
@@ -236,16 +241,16 @@ class _Judge:
             return self._proportion(endpoint, table, level)
 
         found = proportion(tabulate(mature, point, self.index_test, ITD))
-        if not is_unlike:
+        if why is None:
             return found
-        return on_bounds(found, mature, point, self.index_test, proportion)
+        return on_bounds(found, mature, point, self.index_test, proportion, why)
 
-    def _is_unlike(self, endpoint: Endpoint, window: str) -> bool:
+    def _why_not_alone(self, endpoint: Endpoint, window: str) -> str | None:
         model_id = self.model_id(endpoint)
         speaks = primary_point(self.evaluation, endpoint.finding, model_id)
-        point = self.point(endpoint) or speaks
         mature = self.analysis.cases(endpoint.finding, model_id, window)
-        return point is not None and are_unlike(mature, point, self.index_test, self.tolerance)
+        point = self.point(endpoint) or speaks
+        return why_not_alone_at(mature, point, self.index_test, self.adjudication)
 
     def _proportion(self, endpoint: Endpoint, table: Crossed, level: float) -> Estimate:
         among, right = share(table, endpoint.metric)

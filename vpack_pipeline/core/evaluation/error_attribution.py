@@ -43,7 +43,7 @@ or none (consensus alone)."""
 
 NOT_SEPARABLE: Final = (SPLIT, FEW)
 NO_POINT: Final = "the protocol fixes no operating point for this model and finding"
-NO_CASES: Final = "no mature case with a decided label and a completed inference"
+NO_CASES: Final = "no mature case with a decided label, or no completed inference"
 NO_UNANIMOUS: Final = "no panel of three or more is of one mind"
 AT_LEAST: Final = (
     "at least: no unanimous panel is taken to be wrong; with their wrong labels, at an assumed"
@@ -77,9 +77,9 @@ def error_attribution(
 ) -> pl.DataFrame:
     """Sort disagreements of index test and reference standard by the state of the panel.
 
-    Of included, mature cases with a positive or negative label and a completed inference, at the
-    operating point that speaks for the model (the primary one, else its first). Failed inferences
-    are no disagreement, whatever the protocol counts them as: ``n_failed`` has them.
+    Of included, mature cases with a positive or negative label, at the operating point that speaks
+    for the model (the primary one, else its first); a failed inference counts as the protocol says,
+    so that the errors are those of the headline.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _states(reference_standard: pl.DataFrame, finding: str) -> pl.DataFrame:
 def _refuse(figures: WindowedFigures, place: dict[str, str]) -> None:
     for state in (ALL, *STATES):
         at = figures.at(**place, panel_state=state, assumption=NONE)
-        for metric in ("n_cases", "n_failed", *METRICS):
+        for metric in ("n_cases", *METRICS):
             at.refuse(metric, NO_POINT)
     for assumption in ASSUMPTIONS:
         at = figures.at(**place, panel_state=ALL, assumption=assumption)
@@ -171,15 +171,16 @@ class _Sorted:
     level: float
 
     @property
-    def completed(self) -> BoolArray:
-        """Cases with a decided label and a completed inference."""
-        return self.verdicts.cases.is_decided & self.verdicts.cases.is_usable
+    def counted(self) -> BoolArray:
+        """Cases with a decided label; none where no inference was completed."""
+        cases = self.verdicts.cases
+        return np.asarray(cases.is_decided & cases.is_usable.any())
 
     @property
     def is_wrong(self) -> BoolArray:
         """Those of them where index test and label disagree."""
         cases = self.verdicts.cases
-        return np.asarray(self.completed & (self.verdicts.is_flagged != cases.is_positive))
+        return np.asarray(self.counted & (self.verdicts.is_flagged != cases.is_positive))
 
     @property
     def doubtful(self) -> BoolArray:
@@ -188,15 +189,12 @@ class _Sorted:
 
 
 def _give(figures: WindowedFigures, place: dict[str, str], of: _Sorted, caution: str) -> None:
-    cases, completed, is_wrong = of.verdicts.cases, of.completed, of.is_wrong
+    cases, counted, is_wrong = of.verdicts.cases, of.counted, of.is_wrong
     for name in (ALL, *STATES):
         at = figures.at(**place, panel_state=name, assumption=NONE)
         within = np.ones(cases.n, dtype=np.bool_) if name == ALL else np.asarray(of.state == name)
-        n_failed = int((within & cases.is_decided & ~cases.is_usable).sum())
-        # Without its denominator: beside n_cases that would give a small number away.
-        at.give("n_failed", n_failed, events=n_failed, method="count; failed or missing inferences")
-        within &= completed
-        at.count("n_cases", int(within.sum()), int(completed.sum()))
+        within &= counted
+        at.count("n_cases", int(within.sum()), int(counted.sum()))
         sides = {
             "disagreement": is_wrong,
             "false_positives": is_wrong & ~cases.is_positive,
@@ -213,7 +211,7 @@ def _give_doubt(
     figures: WindowedFigures, place: dict[str, str], of: _Sorted, panels: Panels
 ) -> None:
     """Add what the labels of unanimous panels leave open at each correlation."""
-    unanimous = of.completed & (of.state == UNANIMOUS)
+    unanimous = of.counted & (of.state == UNANIMOUS)
     tallies = None
     if panels.refusal is None:
         cases = of.verdicts.cases

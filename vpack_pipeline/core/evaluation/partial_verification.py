@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.core.evaluation.looks import Place
+from vpack_pipeline.core.evaluation.missing_labels import why_not_alone
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
-from vpack_pipeline.core.evaluation.unlike_labels import is_within
-from vpack_pipeline.protocol import IndexTest, OperatingPoint
+from vpack_pipeline.protocol import Adjudication, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.verification_bias import (
@@ -33,11 +33,12 @@ SIDES: Final = ("sensitivity", "specificity")
 NO_CALLS: Final = "not both flagged and unflagged mature cases"
 NO_POINT: Final = "the protocol states no operating point for the primary model"
 NO_DENOMINATOR: Final = "no case of this class has a label and a completed inference"
-ALIKE: Final = "labelled alike within the tolerance: the naive figure is the headline"
-UNLIKE: Final = (
-    "labelled unlike beyond the tolerance: the bounds are the headline, not the naive figure"
+ALONE: Final = (
+    "the figure among labelled cases is the headline: enough are labelled, flagged and cleared ones"
+    " alike; that the others are as these is not shown by it"
 )
-NOT_NEEDED: Final = "not needed: labelled alike within the tolerance"
+NOT_ALONE: Final = "the bounds are the headline, not the figure among labelled cases"
+BESIDE: Final = "beside the headline, which is the figure among labelled cases"
 BOUNDS: Final = "the naive figure among labelled cases; lower and upper are bounds, no interval"
 IF_MISSING_AT_RANDOM: Final = (
     "holds only if whether a case was labelled depends on the call and on nothing else that has to"
@@ -54,7 +55,7 @@ class Sought:
     point: OperatingPoint | None
     index_test: IndexTest
     level: float
-    tolerance: float
+    adjudication: Adjudication
 
 
 def give_by_source(place: Place, sought: Sought, labelled: BoolArray) -> None:
@@ -79,8 +80,8 @@ def give_whole(place: Place, sought: Sought) -> None:
     """Say whether the naive figure may stand alone, and give what stands in for it if not.
 
     ``difference_labelled`` is that of the shares with a decided label; ``naive_is_headline`` is 1
-    where it lies within the protocol's tolerance. Bounds and the figures of Begg and Greenes are of
-    completed inferences.
+    where :mod:`missing_labels` has nothing against it. Bounds and the figures of Begg and Greenes
+    are of completed inferences.
     """
     decided = sought.mature.is_decided
     difference = _difference(sought, decided)
@@ -89,12 +90,15 @@ def give_whole(place: Place, sought: Sought) -> None:
         for metric in ("naive_is_headline", *(f"{m}_{k}" for m in SIDES for k in _KINDS)):
             place.refuse(metric, NO_CALLS if sought.point else NO_POINT)
         return
-    is_alike = is_within(difference.value, sought.tolerance)
+    flagged, cleared = sought.calls == "positive", sought.calls == "negative"
+    why = why_not_alone(decided, flagged, cleared, sought.adjudication)
+    asked = sought.adjudication
     place.give(
         "naive_is_headline",
-        float(is_alike),
-        method=f"1 where the shares labelled differ by no more than {sought.tolerance:g}",
-        reason=ALIKE if is_alike else UNLIKE,
+        float(why is None),
+        method=f"1 where {asked.labelled_minimum:g} or more of completed inferences are labelled,"
+        f" and the shares differ by no more than {asked.verification_tolerance:g}",
+        reason=ALONE if why is None else f"{why}: {NOT_ALONE}",
     )
     counts = _counts(sought)
     n, verified = sum(counts), sum(counts[:4])
@@ -104,7 +108,7 @@ def give_whole(place: Place, sought: Sought) -> None:
         SIDES, naive, verification_bounds(counts), corrected, strict=True
     ):
         place.give(f"{metric}_bounds", _bounded(value, bounds, n, verified))
-        needed = IF_MISSING_AT_RANDOM if not is_alike else f"{NOT_NEEDED}; {IF_MISSING_AT_RANDOM}"
+        needed = IF_MISSING_AT_RANDOM if why else f"{BESIDE}; {IF_MISSING_AT_RANDOM}"
         reason = estimate.reason
         if estimate.value is not None:
             reason = f"{reason}; {needed}" if reason else needed

@@ -1,8 +1,8 @@
 """What the figures would be in the population that the site stated, or why that cannot be said.
 
-Cases are weighted so that their mix of cells is the target's. That moves the case mix and nothing
-else: it assumes that within a cell the index test does as well there as here. What does not belong
-here: how far the mix differs (``representativeness``).
+Cases are weighted so that their mix of cells is the target's (poststratification: Holt & Smith
+1979). That moves the case mix and nothing else: it assumes that within a cell the index test does
+as well there as here. What does not belong here: how far the mix differs (``representativeness``).
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def verification(
                 primary_point(evaluation, finding.name, model_id),
                 index_test,
                 level,
-                adjudication.verification_tolerance,
+                adjudication,
             )
             at = {"finding": finding.name, "model_id": model_id, "window": window, "call": ALL}
             for source in (*adjudication.reference_sources, PANEL, ANY):

@@ -25,7 +25,7 @@ LABEL_SAMPLED = (
 
 
 class SamplingWeights:
-    """Inverse sampling fractions of the strata, looked up by case.
+    """Inverse sampling fractions (Horvitz & Thompson 1952) of the strata, looked up by case.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def weighted_proportion(
 ) -> Estimate:
     """Proportion of weight, with Wilson's interval on the effective sample size.
 
-    The variance is that of the ratio estimator over patients (Cochran 1977, section 11), the
-    effective size at most Kish's. At 0 and 1 the interval is exact, on the whole part of Kish's
-    size of the patients' total weights. Equal weights give ``clustered_proportion``.
+    The variance is that of the ratio estimator over patients (Cochran 1977, chapter 6), the
+    effective size at most Kish's (1965). At 0 and 1 the interval is exact, on the whole part of
+    Kish's size of the patients' total weights. Equal weights give ``clustered_proportion``.
 
     Parameters
     ----------

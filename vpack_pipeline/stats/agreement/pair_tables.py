@@ -52,7 +52,7 @@ def pairwise_kappa_bootstrap(
     weights: str | None = None,
     level: float = 0.95,
 ) -> dict[Pair, Bounds]:
-    """Percentile intervals of each pair's Cohen's kappa, drawing whole patients.
+    """Percentile intervals (Efron 1981) of each pair's Cohen's kappa, drawing whole patients.
 
     Parameters
     ----------

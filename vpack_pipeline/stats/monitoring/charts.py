@@ -19,7 +19,7 @@ from vpack_pipeline.stats.estimate import FloatArray
 def p_chart_limits(
     p: float, n: float, width: float = 3.0, *, dispersion: float = 1.0
 ) -> tuple[float, float]:
-    """Shewhart limits of a proportion of n cases: p ± width · √(dispersion · p(1 − p) / n).
+    """Shewhart (1931) limits of a proportion of n cases: p ± width · √(dispersion · p(1 − p) / n).
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ Statistic = Callable[[FloatArray, FloatArray], float | None]
 def quantile_edges(reference: FloatArray, bins: int) -> FloatArray:
     """Inner edges that cut the reference into bins of about equal probability.
 
-    Quantiles by linear interpolation (R's type 7), each once: with ties there are fewer bins. The
-    outer bins are open, so that a later value always has one; nan is left out.
+    Quantiles by linear interpolation (Hyndman & Fan 1996, type 7), each once: with ties there are
+    fewer bins. The outer bins are open, so that a later value always has one; nan is left out.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ def null_by_patient_resampling(
 ) -> FloatArray:
     """The statistic when nothing has changed, at the window's size.
 
-    In each replicate the reference, and a window out of it, are drawn by patient with replacement.
+    In each replicate the reference, and a window out of it, are drawn by patient with replacement
+    (Davison & Hinkley 1997, section 3.8).
     The window holds as many patients as give about ``window_n`` cases, at least one.
 
     Parameters

@@ -70,7 +70,7 @@ def clustered_proportion(
     """Proportion of units, with an interval that holds where patients give several units.
 
     Wilson's interval on the effective sample size M / deff. The design effect is the variance of
-    the ratio estimator over patients (Cochran 1977, section 11; Rao & Scott 1992) divided by the
+    the ratio estimator over patients (Cochran 1977, section 3.12; Rao & Scott 1992) divided by the
     binomial variance; Wilson on the effective size follows Korn & Graubard's idea (1998).
 
     The design effect is kept between two limits. Not below 1: units of a patient are alike or

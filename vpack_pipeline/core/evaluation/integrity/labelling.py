@@ -9,6 +9,7 @@ import polars as pl
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
 from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, withheld_reason
+from vpack_pipeline.core.evaluation.missing_labels import is_within
 from vpack_pipeline.core.evaluation.verification import ANY, evidence, primary_calls
 from vpack_pipeline.stats.estimate import BoolArray
 
@@ -39,7 +40,7 @@ def verification_alike(study: Study) -> Outcome:
         for source, sought in _sought(study, mature, finding.name):
             difference = float(sought[flagged].mean() - sought[cleared].mean())
             n += 1
-            if abs(difference) > study.adjudication.verification_tolerance:
+            if not is_within(difference, study.adjudication.verification_tolerance):
                 unlike.append(f"{finding.name} by {source}")
     if n == 0:
         lacking = "no finding has both flagged and unflagged mature cases"

@@ -17,7 +17,8 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.contracts import Contract
-from vpack_pipeline.core.pack.disclosure.joint import Joint, differences, join
+from vpack_pipeline.core.pack.disclosure.joint import Joint
+from vpack_pipeline.core.pack.disclosure.links import differences, join
 from vpack_pipeline.core.pack.disclosure.protect import Hidden, protect
 from vpack_pipeline.core.pack.disclosure.relations import build, rest_of
 from vpack_pipeline.core.pack.disclosure.system import System

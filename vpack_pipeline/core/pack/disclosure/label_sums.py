@@ -102,20 +102,41 @@ def _parted(over: str, whole: str) -> Relation:
 
 def attributed(system: System, rows: Sequence[Row]) -> None:
     """States of the panel make up all cases; misses and false alarms, the disagreements of each."""
-    _parted("panel_state", "all")(system, rows)
-    keys = (*_ATTRIBUTED_KEYS, "metric")
-    at = {tuple(str(row[k]) for k in keys): i for i, row in enumerate(rows)}
-    for *place, state, assumption in sorted({key[:-1] for key in at}):
-        here, whole = (*place, state, assumption), (*place, "all", assumption)
-        for sums in (
-            ((1, here, "false_positives", "events"), (1, here, "false_negatives", "events")),
-            ((1, here, "share_of_disagreements", "events"),),
-        ):
-            _balance(system, at, (*sums, (-1, here, "disagreement", "events")))
-        share = (1, here, "share_of_disagreements", "n")
-        _balance(system, at, (share, (-1, whole, "disagreement", "events")))
-        cases = (1, here, "n_cases", "events")
-        _balance(system, at, (cases, (-1, here, "disagreement", "n")))
+    places: set[Variable] = set()
+    for i, row in enumerate(rows):
+        metric, state = str(row["metric"]), str(row["panel_state"])
+        place: Variable = tuple(str(row[k]) for k in ("finding", "model_id", "window"))
+        for column, (kind, of) in zip(("n", "events"), _ATTRIBUTED.get(metric, ()), strict=False):
+            if row[column] is not None:
+                variable = (*place, kind, of or state)
+                system.bind((i, column), variable, int(row[column]))
+                system.ranks[variable] = _NEED[kind]
+                places.add(place)
+    for place in sorted(places):
+        for kind in ("cases", "wrong", "alarms", "misses"):
+            parts = [(1, (*place, kind, state)) for state in _STATES]
+            system.add([*parts, (-1, (*place, kind, "all"))])
+        for state in ("all", *_STATES):
+            errors = [(1, (*place, kind, state)) for kind in ("alarms", "misses")]
+            system.add([*errors, (-1, (*place, "wrong", state))])
+        open_cases = [(1, (*place, "wrong", state)) for state in _STATES[:2]]
+        system.add([*open_cases, (-1, (*place, "open", "all"))])
+
+
+_STATES: Final = ("split", "single_or_few", "unanimous", "independent_reference")
+"""States of a panel, those first that leave it open who erred."""
+_ATTRIBUTED: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "n_cases": (("cases", "all"), ("cases", "")),
+    "disagreement": (("cases", ""), ("wrong", "")),
+    "false_positives": (("cases", ""), ("alarms", "")),
+    "false_negatives": (("cases", ""), ("misses", "")),
+    "share_of_disagreements": (("wrong", "all"), ("wrong", "")),
+    "share_not_separable": (("wrong", "all"), ("open", "")),
+    "share_wrong_labels": (("cases", ""),),
+}
+"""Metric → what its ``n`` and ``events`` count, of which state; of the row's own where empty."""
+_NEED: Final = {"cases": 3, "open": 2, "wrong": 1, "alarms": 0, "misses": 0}
+"""How much a reader needs a count; see ``protect``."""
 
 
 def _balance(
@@ -309,4 +330,3 @@ _PARTED_KEYS: Final = (
     "assumption",
     "reader_id",
 )
-_ATTRIBUTED_KEYS: Final = ("finding", "model_id", "window", "panel_state", "assumption")

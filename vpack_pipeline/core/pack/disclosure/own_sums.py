@@ -86,7 +86,11 @@ def _analyses(system: System, rows: Sequence[Row]) -> None:
         base = (*group, PRIMARY_ANALYSIS, role)
         if analysis in names and base in system.values:
             system.ranks[variable] = 0
-            difference(system, base, variable)
+            if system.values[base] == system.values[variable]:
+                # Some must be: a failed inference is no hit where it counts as an error.
+                system.add([(1, base), (-1, variable)])
+            else:
+                difference(system, base, variable)
 
 
 def _relabelled(system: System, rows: Sequence[Row]) -> None:

@@ -89,7 +89,7 @@ def protect(
     """
     known = [e for e in equations if e.holds(values)]
     secret, absent = set(small), set(unprinted)
-    hidden = Hidden(secret - absent, absent)
+    hidden = Hidden(secret - absent, set(absent))
     search = _Search(values, known, hidden, smallest_cell, ranks or {})
     queue = sorted(secret, key=_order, reverse=True)
     done: set[Variable] = set()
@@ -105,6 +105,7 @@ def protect(
             queue.append(start)
         else:
             done |= members
+    search.show_needless(secret, absent)
     return hidden
 
 
@@ -188,6 +189,27 @@ class _Search:
         last = [v for near in left for v in near][:1]
         hidden.complement |= set(last)
         return bool(last)
+
+    def show_needless(self, secret: set[Variable], absent: set[Variable]) -> None:
+        """Show again what was hidden on the way and guards nothing, the most needed first."""
+        spare = self.hidden.complement - secret - absent
+        for variable in sorted(spare, key=self._need, reverse=True):
+            before = self.single_valued(self.reach(variable)) & secret
+            self.hidden.complement.discard(variable)
+            near = {v for e in self._around([variable]) for _, v in e.terms} & self.hidden.all
+            if self._told(near) & secret - before:
+                self.hidden.complement.add(variable)
+
+    def _told(self, near: set[Variable]) -> set[Variable]:
+        """Find what has a single value among all that hangs together with some counts."""
+        found: set[Variable] = set()
+        seen: set[Variable] = set()
+        for start in sorted(near, key=_order):
+            if start not in seen:
+                members = self.reach(start)
+                seen |= members
+                found |= self.single_valued(members)
+        return found
 
     def _need(self, variable: Variable) -> tuple[int, bool, int, tuple[str, ...]]:
         # Of equal rank a zero is hidden last: it is often known to be none.

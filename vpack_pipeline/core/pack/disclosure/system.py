@@ -79,6 +79,11 @@ FIGURE_ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "n_cases": ("included", "mature"),
     "n_immature": ("included", "immature"),
     "n_failed": ("mature", "failed"),
+    "flagged_per_1000": ("mature", "all_flagged"),
+    "indeterminate_flagged": ("mature", "indeterminate_flagged"),
+    "indeterminate_unflagged": ("mature", "indeterminate_unflagged"),
+    "unlabelled_flagged": ("mature", "unlabelled_flagged"),
+    "unlabelled_unflagged": ("mature", "unlabelled_unflagged"),
 }
 """Metric → what its ``n`` and its ``events`` count; cells that disagree stay on their own."""
 
@@ -89,8 +94,15 @@ _TWO_BY_TWO: Final = (
     ("unflagged", "fn", "tn"),
     ("decided", "positives", "negatives"),
     ("included", "mature", "immature"),
+    ("mature", "all_flagged", "all_unflagged"),
+    ("indeterminates", "indeterminate_flagged", "indeterminate_unflagged"),
+    ("undecided", "unlabelled_flagged", "unlabelled_unflagged"),
 )
-_LABELS: Final = ("mature", "positives", "negatives", "indeterminates", "undecided")
+_PARTED: Final = (
+    ("mature", "positives", "negatives", "indeterminates", "undecided"),
+    ("all_flagged", "flagged", "indeterminate_flagged", "unlabelled_flagged"),
+    ("all_unflagged", "unflagged", "indeterminate_unflagged", "unlabelled_unflagged"),
+)
 _RANKS: Final = {
     "positives": 4,
     "negatives": 4,
@@ -103,6 +115,7 @@ _RANKS: Final = {
     "immature": 0,
     "undecided": 0,
     "indeterminates": 0,
+    "all_flagged": 3,
 }
 """How much a reader needs a count; see ``protect``."""
 
@@ -120,7 +133,7 @@ def bind_figures(system: System, rows: Sequence[Row], keys: Sequence[str]) -> No
                 system.ranks[(*group, role)] = _RANKS.get(role, 1)
     for group in sorted(groups):
         infer(system.values, group)
-        for total, *parts in (*_TWO_BY_TWO, _LABELS):
+        for total, *parts in (*_TWO_BY_TWO, *_PARTED):
             system.add([*((1, (*group, part)) for part in parts), (-1, (*group, total))])
 
 
