@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from vpack_pipeline.core.pack.disclosure import label_links
 from vpack_pipeline.core.pack.disclosure.label_sums import RATING, rated_as
 from vpack_pipeline.core.pack.disclosure.own_sums import PRIMARY_ANALYSIS
 from vpack_pipeline.core.pack.disclosure.protect import Equation, Variable
@@ -138,6 +139,7 @@ def join(systems: Mapping[str, System], rows: Mapping[str, Sequence[Row]], small
     _link_cohort(joint)
     _link_ratings(joint)
     _link_kinds(joint)
+    label_links.link(joint)
     _link_differences(joint)
     _link_audit(joint)
     _link_integrity(joint)
