@@ -43,7 +43,8 @@ LACKING: Final[Mapping[str, str]] = {
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "adjudication/agreement": lambda row: (
         row["stratum"] == "all"
-        and row["metric"] in {"percent_agreement", "positive_agreement", "positive_read_share"}
+        and row["metric"]
+        in {"percent_agreement", "positive_agreement", "positive_read_share", "label_usable"}
     ),
     "evaluation/comparison": lambda row: (
         row["metric"] in {"sensitivity_difference", "specificity_difference"}
