@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from vpack_pipeline.core.adjudication.agreement import SIGHT
 from vpack_pipeline.core.adjudication.ambiguity import kind_metric, undecided_metric
 from vpack_pipeline.core.adjudication.reader_performance import rating_metric
 from vpack_pipeline.protocol import Finding
@@ -64,14 +65,23 @@ class Adjudicated:
         """List rows of one stratum of the label noise."""
         return self.book.rows(NOISE, finding=self.finding.name, stratum=stratum)
 
-    def readers(self) -> list[Row]:
-        """List the rows of readers."""
+    def roster(self) -> list[Row]:
+        """List the rows of everyone who gave a reference read."""
         return self.book.rows(READERS, finding=self.finding.name)
 
+    def roster_ids(self) -> list[str]:
+        """List everyone who gave a reference read, all of them together last."""
+        return _all_last(self.roster())
+
+    def readers(self) -> list[Row]:
+        """List the rows of readers with independent reads, and of these together."""
+        counts = pick(self.roster(), metric="n_reads")
+        unread = {r.key["reader_id"] for r in counts if r.says("estimate") == "0"} - {"all"}
+        return [r for r in self.roster() if r.key["reader_id"] not in unread]
+
     def reader_ids(self) -> list[str]:
-        """List readers, all of them together last."""
-        found = column_values(self.readers(), "reader_id")
-        return sorted(found, key=lambda r: (r == "all", r))
+        """List readers with independent reads, all of them together last."""
+        return _all_last(self.readers())
 
     def answers(self) -> list[tuple[str, str]]:
         """List what a read may say, each metric with its words: the scale, then no answer."""
@@ -81,13 +91,33 @@ class Adjudicated:
     def answer_rows(self) -> list[Row]:
         """List the rows of what readers said, with how many reads each made."""
         metrics = ("n_reads", *dict(self.answers()))
-        return self.book.rows(READERS, finding=self.finding.name, metric=metrics)
+        return [r for r in self.readers() if r.key["metric"] in metrics]
 
     def qualified(self) -> list[Row]:
         """List one row for each qualification and specialty among the readers."""
-        rows = but(pick(self.readers(), metric="n_reads"), reader_id="all")
-        kinds = {(r.says("qualification"), r.says("specialty")): r for r in reversed(rows)}
-        return [r for kind, r in sorted(kinds.items()) if any(kind)]
+        return _kinds(but(pick(self.readers(), metric="n_reads"), reader_id="all"))
+
+    def further(self) -> list[Row]:
+        """List the same of those who adjudicated and gave no independent read."""
+        own = set(self.reader_ids())
+        deciding = pick(self.roster(), metric="n_adjudicating_reads")
+        return _kinds([r for r in deciding if r.key["reader_id"] not in own])
+
+    def has_adjudicated(self) -> bool:
+        """Whether any case got its label by a further reader or in consensus."""
+        ways = ("path_third_reader", "path_consensus")
+        rows = [r for r in self.agreement(stratum="all") if r.key["metric"] in ways]
+        return any(r.says("events") != "0" for r in rows)
+
+    def sight(self) -> str:
+        """Say whether adjudicating reads followed sight of peers, by the method of their count."""
+        method = pick(self.agreement(stratum="all"), metric="n_adjudicators")[0].says("method")
+        return reading.SIGHT.get(method.partition(SIGHT)[2], "")
+
+    def labels(self) -> list[tuple[str, Row]]:
+        """List what labels say, each with its words and its row, in the order of print."""
+        rows = {r.key["metric"]: r for r in self.agreement(stratum="all")}
+        return [(said, rows[name]) for name, said in reading.LABELS.items() if name in rows]
 
     def basis(self) -> str:
         """Say whether readers saw one another's reads, by the method of the counts."""
@@ -163,6 +193,14 @@ class Adjudicated:
         what = "How many cases got their label in which way, as a share of the cases included"
         name = f"paths-{self.finding.name}-drawing"
         return figures.bars(name, "Ways to a label", [("", rows)], what) if rows else None
+
+    def label_drawing(self) -> Markup | None:
+        """Draw how many cases have which label, and how many none."""
+        rows = [(words.capital(said), row) for said, row in self.labels()]
+        what = "How many cases have which label, as a share of the cases included"
+        name = f"labels-{self.finding.name}-drawing"
+        is_any = any(row.says("n") != "0" for _, row in rows)
+        return figures.bars(name, "Labels", [("", rows)], what) if is_any else None
 
     def certainty_drawing(self) -> Markup:
         """Draw how many cases readers were of one mind on, and how many soft labels are unsure."""
@@ -244,6 +282,16 @@ class Adjudicated:
         """Find the place of the line that the study draws, with the words that mark it."""
         found = [i for i, c in enumerate(cuts) if _value(c) == self.finding.positive_from]
         return (found[0], "the study's line") if found else None
+
+
+def _all_last(rows: Sequence[Row]) -> list[str]:
+    return sorted(column_values(rows, "reader_id"), key=lambda r: (r == "all", r))
+
+
+def _kinds(rows: Sequence[Row]) -> list[Row]:
+    """Keep the first row of each qualification and specialty, in their order."""
+    kinds = {(r.says("qualification"), r.says("specialty")): r for r in reversed(rows)}
+    return [r for kind, r in sorted(kinds.items()) if any(kind)]
 
 
 def shared_reason(rows: Sequence[Row]) -> Cell | None:

@@ -17,9 +17,13 @@ PLAIN: Final[Mapping[str, str]] = {
     "negative_agreement": "Where one reader says negative, how often another does too.",
     "fleiss_kappa": (
         "Agreement beyond chance; zero is chance alone, one is perfect. Chance is reckoned from how"
-        " often readers say positive, so that it falls where a finding is rare."
+        " often readers say positive: where a finding is rare, readers who guess agree often too,"
+        " and kappa falls."
     ),
-    "gwet_ac1": "The same with another reckoning of chance, which a rare finding moves little.",
+    "gwet_ac1": (
+        "The same with another reckoning of chance, which falls where a finding is rare, so that"
+        " AC1 rises there."
+    ),
     "gwet_ac2_quadratic": "AC1 of the ratings as given: neighbouring ones count as nearly alike.",
     "krippendorff_alpha": (
         "Agreement beyond chance on the ratings as given, in their order, whatever the number of"
@@ -32,21 +36,29 @@ PLAIN: Final[Mapping[str, str]] = {
     "pair_kappa_median": "Half the pairs agree more, half less.",
     "pair_kappa_max": "The two readers who agree most.",
     "prespecified_floor": "The figure that the protocol asks for, and whether it was reached.",
+    "prespecified_floor_by_chance": (
+        "What readers would reach of that figure who answer at random, as often positive, negative"
+        " and indeterminate as these. A floor below it asks for nothing."
+    ),
     "repeat_agreement": "How often a reader who reads a case again says the same.",
     "positive_read_share": "The rarer a positive read, the lower kappa at the same agreement.",
+    "share_read_again": "Of a case and a reader, how often that reader read it a second time.",
+    "n_unused_tiebreak_reads": (
+        "Further reads of cases on which the readers had agreed, or which another source decided."
+    ),
 }
 """Metric of agreement → what it says, for those who do not work with it."""
 
 AGREED: Final = (
     *PLAIN,
     "n_readers",
+    "n_adjudicators",
+    "n_further_readers",
     "n_reader_pairs",
     "n_cases",
     "n_reads",
     "n_indeterminate_reads",
     "n_non_diagnostic_reads",
-    "share_read_again",
-    "n_unused_tiebreak_reads",
     "share_consensus_discussed",
     "days_to_reference_median",
     "days_to_reference_p90",
@@ -65,6 +77,14 @@ PATHS: Final[Mapping[str, str]] = {
     "path_no_reads": "without a read or other source",
 }
 """Path → how a case came to its label, or came to none, in the order of print."""
+
+LABELS: Final[Mapping[str, str]] = {
+    "label_positive": "positive",
+    "label_negative": "negative",
+    "label_indeterminate": "indeterminate",
+    "label_none": "without a label",
+}
+"""Share of cases by their label → what that is, in the order of print."""
 
 VOTES: Final[Mapping[str, str]] = {
     "share_unanimous": "All votes alike (positive, negative or indeterminate)",
@@ -85,6 +105,14 @@ KINDS: Final[Mapping[str, str]] = {
     "unread": "No read of the panel",
 }
 """Kind of case → what its readers said, the ambiguous first."""
+
+SIGHT: Final[Mapping[str, str]] = {
+    "all": ", having seen their reads",
+    "none": ", without sight of their reads",
+    "some": "; not of each read is it on record that it was made with, or without, sight of theirs",
+    "not_recorded": "; no record says whether with sight of their reads",
+}
+"""Sight of peers of the reads that adjudicate → what their readers knew of the others."""
 
 BASES: Final[Mapping[str, str]] = {
     "independent": "who read without sight of one another's reads",

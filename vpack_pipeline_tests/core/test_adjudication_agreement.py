@@ -168,7 +168,11 @@ def test_only_independent_reference_reads_of_included_cases_enter() -> None:
 @pytest.mark.parametrize(
     ("floor", "status", "verdict"),
     [
-        (Floor(statistic="percent_agreement", value=0.05), "given", "reached"),
+        (
+            Floor(statistic="percent_agreement", value=0.05),
+            "given",
+            "reached, but readers who guess would reach it too",
+        ),
         (
             Floor(statistic="percent_agreement", value=0.6),
             "given",
@@ -193,11 +197,54 @@ def test_floor_is_judged_and_never_hidden(floor: Floor | None, status: str, verd
         assert found["estimate"] == row(table(reads()), "percent_agreement")["estimate"]
 
 
+@pytest.mark.parametrize(
+    ("statistic", "value"),
+    [
+        # Positive 14 of 50, indeterminate 0, negative 36 of 50, of a scale of three classes.
+        ("percent_agreement", 0.28**2 + 0.72**2),
+        ("positive_agreement", 0.28),
+        ("negative_agreement", 0.72),
+        ("gwet_ac1", (0.5968 - 0.2016) / (1 - 0.2016)),
+        ("fleiss_kappa", 0.0),
+        ("krippendorff_alpha", 0.0),
+    ],
+)
+def test_what_readers_who_guess_would_reach_stands_beside_the_floor(
+    statistic: str, value: float
+) -> None:
+    said = by_reader(["++"] * 6 + ["+-"] * 2 + ["--"] * 17)
+    floor = Floor(statistic=statistic, value=0.01)
+    found = table(said, protocol=made.adjudication(floor=floor))
+    by_chance = row(found, "prespecified_floor_by_chance")
+    assert by_chance["estimate"] == pytest.approx(value)
+    assert by_chance["method"].startswith(f"{statistic} of readers who answer at random")
+    assert (by_chance["events"], by_chance["n"]) == ((14, 50) if value else (None, None))
+    verdict = row(found, "prespecified_floor")["reason"]
+    assert verdict == ("reached, but readers who guess would reach it too" if value else "reached")
+
+
+def test_a_floor_that_guessing_would_not_reach_is_just_reached() -> None:
+    said = by_reader(["++"] * 20 + ["--"] * 30)
+    floor = Floor(statistic="positive_agreement", value=0.6)
+    found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
+    assert row(found, "prespecified_floor")["reason"] == "reached"
+    assert row(found, "prespecified_floor_by_chance")["estimate"] == pytest.approx(0.4)
+
+
+def test_where_guessing_is_not_worked_out_that_is_said() -> None:
+    floor = Floor(statistic="icc", value=0.99)
+    found = table(reads(), protocol=made.adjudication(floor=floor))
+    by_chance = row(found, "prespecified_floor_by_chance")
+    assert (by_chance["status"], "not worked out" in by_chance["reason"]) == ("refused", True)
+    assert row(found, "prespecified_floor")["reason"] == "prespecified floor not reached"
+
+
 def test_undefined_statistic_gives_no_verdict() -> None:
     floor = Floor(statistic="fleiss_kappa", value=0.4)
     found = table([], protocol=made.adjudication(floor=floor))
     assert row(found, "prespecified_floor")["status"] == "refused"
-    assert row(found, "prespecified_floor")["reason"] == row(found, "fleiss_kappa")["reason"]
+    for metric in ("prespecified_floor", "prespecified_floor_by_chance"):
+        assert row(found, metric)["reason"] == row(found, "fleiss_kappa")["reason"]
 
 
 def test_every_case_has_one_path_and_unused_tiebreaks_are_counted() -> None:
@@ -215,6 +262,53 @@ def test_every_case_has_one_path_and_unused_tiebreaks_are_counted() -> None:
     assert row(found, "days_to_reference_median")["estimate"] == 1
 
 
+def test_labels_are_counted_and_those_of_use_together() -> None:
+    said = [
+        *made.panel("a", "+ +"),
+        *made.panel("b", "- -"),
+        *made.panel("c", "- -"),
+        *made.panel("d", "? ?"),
+        *made.panel("e", "+ -"),
+    ]
+    found = table(said, protocol=made.adjudication(indeterminate_policy="indeterminate"))
+    labels = {m: row(found, f"label_{m}") for m in ("positive", "negative", "indeterminate")}
+    assert {m: r["events"] for m, r in labels.items()} == {
+        "positive": 1,
+        "negative": 2,
+        "indeterminate": 1,
+    }
+    # Case c0 was never read.
+    assert row(found, "label_none")["events"] == 2
+    usable = row(found, "label_usable")
+    assert (usable["events"], usable["n"], usable["estimate"]) == (3, 6, 0.5)
+    nobody = table(said, only=set())
+    assert row(nobody, "label_usable")["reason"] == "no case is included"
+
+
+@pytest.mark.parametrize(
+    ("saw", "said"),
+    [
+        ((True, True), "all"),
+        ((False, False), "none"),
+        ((None, None), "not_recorded"),
+        ((True, None), "some"),
+    ],
+)
+def test_who_adjudicates_is_counted_with_what_they_had_seen(saw: Any, said: str) -> None:
+    deciding = [
+        made.read("c2", "t", "+", role="tiebreak", saw_peers=saw[0]),
+        made.read("c4", "t", "+", role="tiebreak", saw_peers=saw[1]),
+        made.read("c5", "r0", "+", role="consensus", saw_peers=saw[0]),
+    ]
+    found = table(reads() + deciding)
+    assert row(found, "n_adjudicators")["estimate"] == 2
+    assert row(found, "n_further_readers")["estimate"] == 1
+    assert row(found, "n_adjudicators")["method"] == f"count; saw_peers={said}"
+    assert row(found, "n_readers")["estimate"] == 3
+    alone = row(table(reads()), "n_adjudicators")
+    assert (alone["estimate"], alone["method"]) == (0, "count")
+
+
 def test_a_readers_repeats_are_held_against_themselves() -> None:
     again = [
         made.read("c0", "r0", "-", session=2),
@@ -225,6 +319,9 @@ def test_a_readers_repeats_are_held_against_themselves() -> None:
     assert row(found, "repeat_agreement")["estimate"] == 0.5
     assert row(found, "repeat_agreement")["n"] == 2
     assert row(found, "share_read_again")["events"] == 2
+    assert row(found, "share_read_again")["reason"] is None
+    rare = row(table(reads() + again[:1]), "share_read_again")
+    assert rare["reason"].startswith("fewer than one read in twenty was repeated")
     assert row(found, "gwet_ac1") == row(table(reads()), "gwet_ac1")
     blind = [made.read("a", "r0", "x"), made.read("a", "r0", "-", session=2)]
     assert row(table(blind), "repeat_agreement")["status"] == "refused"
@@ -278,7 +375,7 @@ def test_where_a_rare_finding_parts_kappa_from_ac1_the_reason_says_so() -> None:
     for metric, value in expected.items():
         assert row(found, metric)["estimate"] == pytest.approx(value, abs=5e-4)
     reason = row(found, "fleiss_kappa")["reason"]
-    assert reason.startswith("lies more than 0.2 below AC1: a positive read is rare")
+    assert reason.startswith("lies more than 0.2 below AC1: positive reads are rare, which")
     assert "wrong" not in reason
     assert row(found, "gwet_ac1")["reason"] is None
     share = row(found, "positive_read_share")
@@ -288,7 +385,7 @@ def test_where_a_rare_finding_parts_kappa_from_ac1_the_reason_says_so() -> None:
 def test_where_a_finding_is_common_the_reason_says_that() -> None:
     common = by_reader(["--"] * 9 + ["+-"] * 9 + ["-+"] * 9 + ["++"] * 223)
     kappa = row(table(common, finding=made.PLAIN), "fleiss_kappa")
-    assert "a positive read is common" in kappa["reason"]
+    assert "positive reads are common" in kappa["reason"]
     even = by_reader(["++"] * 45 + ["+-"] * 5 + ["-+"] * 5 + ["--"] * 45)
     assert row(table(even, finding=made.PLAIN), "fleiss_kappa")["reason"] is None
 

@@ -170,7 +170,43 @@ def test_pooled_row_stands_without_any_read() -> None:
     comparator = [made.read("a", "r0", "+", purpose="comparator")]
     found = table("reader_performance", comparator)
     assert found["reader_id"].unique().to_list() == ["all"]
-    assert set(found.filter(pl.col("metric") != "n_reads")["status"]) == {"refused"}
+    counts = pl.col("metric").is_in(["n_reads", "n_adjudicating_reads"])
+    assert set(found.filter(counts)["estimate"]) == {0}
+    assert set(found.filter(~counts)["status"]) == {"refused"}
+
+
+def test_who_only_adjudicates_stands_beside_the_readers_and_is_not_judged() -> None:
+    said = [
+        *made.panel("a", "+ + -", "+"),
+        *made.panel("b", "+ -", "+", "- -"),
+        *made.panel("c", "- -", "=-"),
+        made.read("b", "t0", "+", role="tiebreak", session=2),
+    ]
+    readers = pl.concat([made.roster("r0", "r1", "r2"), made.roster("t0", years_experience=20.0)])
+    found = table("reader_performance", said, readers=readers)
+    counted = {
+        reader: row(found, "n_adjudicating_reads", reader_id=reader)["estimate"]
+        for reader in ("r0", "r1", "r2", "t0", "all")
+    }
+    # A further session of the same reader is a repeat; r0's own tiebreak and consensus count.
+    assert counted == {"r0": 2, "r1": 1, "r2": 0, "t0": 2, "all": 5}
+    adjudicator = found.filter(pl.col("reader_id") == "t0")
+    assert adjudicator["metric"].to_list() == found.filter(reader_id="r0")["metric"].to_list()
+    assert set(adjudicator["specialty"]) == {"thoracic radiology"}
+    assert row(found, "n_reads", reader_id="t0")["estimate"] == 0
+    assert row(found, "years_experience", reader_id="t0")["estimate"] == 20
+    assert row(found, "years_experience", reader_id="all")["estimate"] == 7
+    refused = adjudicator.filter(pl.col("status") == "refused")
+    assert set(refused["reason"]) == {"no independent read: this reader adjudicated only"}
+    assert refused.height == adjudicator.height - 3
+
+
+def test_a_reader_whose_reads_all_followed_sight_of_peers_is_named_as_such() -> None:
+    said = [*made.panel("a", "+ + -"), made.read("a", "late", "+", saw_peers=True)]
+    found = table("reader_performance", said)
+    assert row(found, "n_reads", reader_id="late")["estimate"] == 0
+    why = row(found, "sensitivity_independent", reader_id="late")["reason"]
+    assert why.startswith("no read made without sight of peers")
 
 
 def test_readers_are_fitted_and_their_comparison_with_one_another_is_a_reference_line() -> None:

@@ -643,3 +643,146 @@ def test_few_misses_do_not_follow_from_disagreements_parted_by_panel(failed):
         assert parts["events"].item() is None or printed["n_cases"] is None
         rest = made[parted].frame.filter(pl.col("metric") == "n_cases", panel_state="unanimous")
         assert None in (parts["events"].item(), rest["events"].item())
+
+
+AGREEMENT, PERFORMANCE = "adjudication/agreement", "evaluation/performance"
+
+
+def _labelled(**counts: int) -> list[dict]:
+    """Cases by label, as a share of them all, and those of use together."""
+    counts["usable"] = counts["positive"] + counts["negative"]
+    n = sum(e for k, e in counts.items() if k != "usable")
+    return [
+        {"stratum": "all", "metric": f"label_{k}", "n": n, "events": e} for k, e in counts.items()
+    ]
+
+
+def _of_windows(**counts: tuple[int, int]) -> list[dict]:
+    """Mature cases of both windows by label."""
+    names = {"positive", "negative", "indeterminate", "undecided"}
+    windows = ("retrospective", "prospective")
+    sizes = [sum(counts[k][w] for k in names) for w in range(2)]
+    return [
+        {
+            "model_id": "m",
+            "window": window,
+            "stratum": "all",
+            "metric": f"n_{k}",
+            "n": sizes[w],
+            "events": counts[k][w],
+        }
+        for w, window in enumerate(windows)
+        for k in sorted(names)
+    ]
+
+
+def _texts(frame: pl.DataFrame) -> dict[str, int | None]:
+    return dict(frame.select("metric", "events").iter_rows())
+
+
+def test_labels_of_a_few_do_not_follow_from_the_others_nor_from_paths_and_kinds():
+    rows = [
+        *_labelled(positive=120, negative=260, indeterminate=16, none=4),
+        *(
+            {"stratum": "all", "metric": m, "n": n, "events": e}
+            for m, n, e in (
+                ("path_unresolved", 400, 4),
+                ("path_no_reads", 400, 0),
+                ("path_majority", 400, 396),
+                ("cases_clear", 400, 300),
+                ("cases_unsure", 400, 100),
+                ("undecided_clear", 300, 0),
+                ("undecided_unsure", 100, 4),
+            )
+        ),
+    ]
+    found = _texts(suppress(figures_of(AGREEMENT, rows), contracts.load()[AGREEMENT], 11).frame)
+    for name in ("label_none", "path_unresolved", "undecided_unsure"):
+        assert found[name] is None, name
+    # What a reader may put together: the labels make up 400, and two of them those of use.
+    usable = found["label_usable"]
+    if usable is None and None not in (found["label_positive"], found["label_negative"]):
+        usable = found["label_positive"] + found["label_negative"]
+    assert usable is None or found["label_indeterminate"] is None
+
+
+def test_where_no_label_is_rare_all_are_printed():
+    rows = _labelled(positive=120, negative=260, indeterminate=40, none=60)
+    found = suppress(figures_of(AGREEMENT, rows), contracts.load()[AGREEMENT], 11).frame
+    assert found["events"].null_count() == 0
+
+
+@pytest.mark.parametrize("late", [0, 3, 40])
+def test_few_labels_that_are_not_due_do_not_follow_from_both_windows(late: int):
+    windows = {
+        "positive": (60, 50),
+        "negative": (150, 120),
+        "indeterminate": (30, 20),
+        "undecided": (40, 30),
+    }
+    whole = {k: sum(v) for k, v in windows.items()} | {"positive": 110 + late}
+    labels = _labelled(none=whole.pop("undecided"), **whole)
+    frames = {
+        AGREEMENT: figures_of(AGREEMENT, labels),
+        PERFORMANCE: figures_of(PERFORMANCE, _of_windows(**windows)),
+    }
+    made = suppress_all(frames, contracts.load(), 11)
+    all_of_them = _texts(made[AGREEMENT].frame)
+    ours = made[PERFORMANCE].frame.filter(metric="n_positive")["events"].to_list()
+    is_told = all_of_them["label_positive"] is not None and None not in ours
+    assert is_told == (late != 3)
+    if late == 3 and None not in ours:
+        # Nor from those of use less the negative ones.
+        assert None in (all_of_them["label_usable"], all_of_them["label_negative"])
+
+
+@pytest.mark.parametrize("few", ["indeterminate", "undecided"])
+def test_few_of_one_window_do_not_follow_from_all_less_the_other(few: str):
+    windows = {
+        "positive": (60, 50),
+        "negative": (150, 120),
+        "indeterminate": (30, 20),
+        "undecided": (40, 30),
+    } | {few: (30, 4)}
+    whole = {k: sum(v) for k, v in windows.items()}
+    labels = _labelled(none=whole.pop("undecided"), **whole)
+    frames = {
+        AGREEMENT: figures_of(AGREEMENT, labels),
+        PERFORMANCE: figures_of(PERFORMANCE, _of_windows(**windows)),
+    }
+    made = suppress_all(frames, contracts.load(), 11)
+    by_window = dict(
+        made[PERFORMANCE].frame.filter(metric=f"n_{few}").select("window", "events").iter_rows()
+    )
+    assert by_window["prospective"] is None
+    label = "label_none" if few == "undecided" else f"label_{few}"
+    assert None in (_texts(made[AGREEMENT].frame)[label], by_window["retrospective"])
+
+
+def test_few_adjudications_that_were_not_needed_do_not_follow_from_all_of_them():
+    readers = "adjudication/reader_performance"
+    reads = [
+        {"reader_id": r, "metric": "n_adjudicating_reads", "n": n, "events": n}
+        for r, n in (("all", 98), ("a", 0), ("t", 98))
+    ]
+    rows = [
+        {"stratum": "all", "metric": "path_third_reader", "n": 400, "events": 94},
+        {"stratum": "all", "metric": "path_majority", "n": 400, "events": 306},
+        {"stratum": "all", "metric": "n_unused_tiebreak_reads", "events": 4, "method": "count"},
+    ]
+    frames = {AGREEMENT: figures_of(AGREEMENT, rows), readers: figures_of(readers, reads)}
+    made = suppress_all(frames, contracts.load(), 11)
+    agreed_ = _texts(made[AGREEMENT].frame)
+    assert agreed_["n_unused_tiebreak_reads"] is None
+    counted = dict(made[readers].frame.select("reader_id", "events").iter_rows())
+    assert agreed_["path_third_reader"] is None or {counted["all"], counted["t"]} == {None}
+
+
+def test_what_guessing_would_reach_is_hidden_with_the_positive_reads_it_rests_on():
+    rows = [
+        {"stratum": "all", "metric": m, "n": 900, "events": 5}
+        for m in ("positive_read_share", "prespecified_floor_by_chance")
+    ]
+    made = suppress(figures_of(AGREEMENT, rows), contracts.load()[AGREEMENT], 11).frame
+    assert made["estimate"].null_count() == 2
+    assert made["events"].null_count() == 2

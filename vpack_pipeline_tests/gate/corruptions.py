@@ -285,6 +285,10 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {**row, "stratum": "all"}
         for row in shared(path_unresolved=(2, 10), cases_clear=(10, 10), undecided_clear=(1, 10))
     ],
+    ("adjudication/agreement", "labels_sum"): [
+        {**row, "stratum": "all"}
+        for row in shared(label_positive=(2, 10), label_negative=(5, 10), label_none=(2, 10))
+    ],
     ("adjudication/label_noise", "within_unit"): [{"metric": "share_split", **OUT_OF_UNIT}],
     ("adjudication/label_noise", "soft_labels_within_cases"): [
         {"metric": metric, "stratum": "dawid_skene", "n": n}
@@ -308,6 +312,14 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("adjudication/reader_performance", "readers_make_up_all"): [
         {"reader_id": reader, "metric": "share_rating=0", "n": 10, "events": 10}
         for reader in ("all", "a", "b")
+    ],
+    ("adjudication/reader_performance", "adjudicating_reads_make_up_all"): [
+        {"reader_id": reader, "metric": "n_adjudicating_reads", "n": 10, "events": 10}
+        for reader in ("all", "a", "b")
+    ],
+    ("adjudication/reader_performance", "each_reader_has_each_metric"): [
+        {"reader_id": reader, "metric": metric}
+        for reader, metric in (("all", "n_reads"), ("all", "sensitivity"), ("a", "n_reads"))
     ],
     ("adjudication/reader_performance", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],

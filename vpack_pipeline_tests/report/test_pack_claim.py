@@ -165,7 +165,7 @@ def test_whoever_decides_between_readers_is_a_reader_without_figures(study):
     third = adjudication.model_copy(update={"precedence": ("majority", "third_reader")})
     assert statuses(study, cohort__readers=described, adjudication=panel)[16] == "met"
     status, why = judged(study, 16, cohort__readers=described, adjudication=third)
-    assert (status, "decided between others" in why) == ("partial", True)
+    assert (status, "decided between readers" in why) == ("partial", True)
 
 
 def test_a_reader_who_left_the_roster_describes_nobody(study):

@@ -50,6 +50,7 @@ def test_the_chapter_opens_with_short_lines_that_lead_to_their_figures(page):
     assert list(told) == [
         "Who",
         "By which rule",
+        "Usable labels",
         "How often each way was needed",
         "How well they agreed",
         "Beyond chance",
@@ -79,9 +80,74 @@ def test_the_lines_say_what_the_cells_say(page, one):
     assert rows["prespecified_floor"].says("reason") in told["Agreement asked for beforehand"]
 
 
+def test_whoever_decided_between_readers_stands_in_the_first_line(page, one):
+    rows = {r.key["metric"]: r for r in one.agreement(stratum="all")}
+    assert rows["n_further_readers"].says("estimate") == "1"
+    said = lines_of(page)["Who"]
+    assert "; 1 further reader ( radiologist , thoracic )" in said
+    assert "decided where they differed, having seen their reads" in said
+
+
+@pytest.mark.parametrize("sight", list(reading.SIGHT))
+def test_the_first_line_says_of_sight_what_is_on_record(study, sight):
+    told = retold(
+        study.report, AGREEMENT, {"metric": "n_adjudicators"}, method=f"count; saw_peers={sight}"
+    )
+    assert reading.SIGHT[sight].strip(",; ") in lines_of(rendered(study, report=told))["Who"]
+
+
+def test_readers_who_adjudicate_too_are_no_further_readers(study):
+    told = retold(study.report, AGREEMENT, {"metric": "n_further_readers"}, estimate="0")
+    told = retold(told, AGREEMENT, {"metric": "n_adjudicators"}, estimate="3")
+    said = lines_of(rendered(study, report=told))["Who"]
+    assert "3 of these gave adjudicating reads too" in said
+    assert "further reader" not in said
+    told = retold(study.report, AGREEMENT, {"metric": "n_adjudicators"}, estimate="2")
+    for metric in ("path_third_reader", "path_consensus"):
+        told = retold(told, AGREEMENT, {"metric": metric}, events="0")
+    said = lines_of(rendered(study, report=told))["Who"]
+    assert "read cases beside them and decided none" in said
+    assert "with some of these, 2 readers in all gave adjudicating reads too" in said
+
+
+def test_usable_labels_are_counted_before_the_ways_to_them(page, one, study):
+    rows = {r.key["metric"]: r for r in one.agreement(stratum="all")}
+    events = {m: rows[f"label_{m}"].says("events") for m in ("usable", "positive", "negative")}
+    said = lines_of(page)["Usable labels"]
+    assert said.startswith(f"{events['usable']} of {rows['label_usable'].says('n')} (")
+    assert f"%): {events['positive']} positive" in said.replace(" )", ")").replace("( ", "(")
+    assert f"{events['negative']} negative" in said
+    told = retold(study.report, AGREEMENT, {"metric": "label_positive"}, events="—", estimate="—")
+    hidden = lines_of(rendered(study, report=told))["Usable labels"]
+    assert "a hidden number positive" in hidden
+    nobody = study.report
+    for metric in ("label_usable", *reading.LABELS):
+        nobody = retold(nobody, AGREEMENT, {"metric": metric}, n="0", events="0")
+    made = rendered(study, report=nobody)
+    assert lines_of(made)["Usable labels"] == "No case was included."
+    assert "labels-table-" in made
+    assert "Only a positive or a negative label" not in made
+
+
+def test_everyone_stands_in_the_roster_and_only_readers_in_their_figures(page, one):
+    def table(name: str) -> str:
+        made = page[page.index(f'id="{name}-{one.finding.name}-caption"') :]
+        return words_of(made[: made.index("</table>")])
+
+    assert len(set(one.roster_ids()) - set(one.reader_ids())) == 1
+    # Pseudonyms of the sample begin alike: they are counted.
+    for name, listed in (
+        ("reader-roster", one.roster_ids()),
+        ("reader-performance", one.reader_ids()),
+        ("answers-table", one.reader_ids()),
+        ("reader-doubts", one.reader_ids()),
+    ):
+        assert table(name).count("00000000") == len(listed) - 1, name
+
+
 def test_why_kappa_and_ac1_part_is_said_only_where_they_do(study):
     place = {"metric": "fleiss_kappa", "stratum": "all"}
-    apart = "lies more than 0.2 below AC1: a positive read is rare"
+    apart = "lies more than 0.2 below AC1: positive reads are rare"
     made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=apart))
     assert f"Why they part: kappa {apart}" in lines_of(made)["Beyond chance"]
     assert re.search(r"Positive are [\d.]+% of the reads", lines_of(made)["Beyond chance"])
@@ -135,7 +201,7 @@ def test_every_figure_of_agreement_and_noise_stands_in_a_table(page, study):
 def test_drawings_hold_only_printed_texts(page, study):
     texts = set(study.report["text"])
     name = study.protocol.findings[0].name
-    for kind in ("paths", "certainty", "pairs", "answers"):
+    for kind in ("paths", "labels", "certainty", "pairs", "answers"):
         made = drawing(page, f"{kind}-{name}-drawing")
         assert "<title" in made
         assert "<desc" in made
@@ -189,10 +255,11 @@ def test_refused_noise_is_one_sentence_and_no_table(study):
 def test_every_path_vote_and_basis_has_its_words(study):
     metrics = set(study.tables[AGREEMENT]["metric"])
     assert {m for m in metrics if m.startswith("path_")} == set(reading.PATHS)
+    assert {m for m in metrics if m.startswith("label_")} - {"label_usable"} == set(reading.LABELS)
     assert metrics - set(reading.AGREED) == {
         m
         for m in metrics
-        if m.startswith(("path_", "cases_", "undecided_", "cohen_", "identical_"))
+        if m.startswith(("path_", "label_", "cases_", "undecided_", "cohen_", "identical_"))
     }
     assert set(reading.KINDS) == set(ambiguity.KINDS)
     noise = study.tables[NOISE].filter(pl.col("stratum") == "all")["metric"]

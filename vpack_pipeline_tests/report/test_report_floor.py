@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from report_bench import rendered, retold, words_of
 
-from vpack_pipeline.core.adjudication.agreement import FLOOR_NOT_REACHED
+from vpack_pipeline.core.adjudication.floor import NOT_REACHED, REACHED_BY_GUESSING
 from vpack_pipeline.report.adjudicated import AGREEMENT
 
 FLOOR = {"metric": "prespecified_floor", "stratum": "all"}
@@ -16,31 +16,47 @@ def first_page(page: str) -> str:
 
 
 def test_a_floor_that_was_not_reached_is_named_on_the_first_page(study) -> None:
-    told = {"estimate": "0.412", "lower": "0.380", "upper": "0.444", "reason": FLOOR_NOT_REACHED}
+    told = {"estimate": "0.412", "lower": "0.380", "upper": "0.444", "reason": NOT_REACHED}
     page = rendered(study, report=retold(study.report, AGREEMENT, FLOOR, **told))
     said = first_page(page)
     assert (
-        "Agreement of readers (Gwet's AC1) 0.412 ( 0.380 to 0.444 ) , at least 0.6 asked for"
+        "Agreement of readers (Agreement on positives) 0.412 ( 0.380 to 0.444 ) , at least 0.6 asked for"
         " : prespecified floor not reached ." in said
     )
-    assert f">{FLOOR_NOT_REACHED}</span></strong>" in page
+    assert f">{NOT_REACHED}</span></strong>" in page
 
 
 def test_what_was_found_and_judged_is_the_cell_of_the_table(study, page) -> None:
     reason = study.tables[AGREEMENT].filter(**FLOOR)["reason"].item()
     assert reason == "reached"
     assert f"at least 0.6 asked for : {reason} ." in first_page(page)
-    assert FLOOR_NOT_REACHED not in page
+    assert NOT_REACHED not in page
 
 
 @pytest.mark.parametrize("status", ["refused", "withheld"])
 def test_agreement_that_is_not_known_says_why(study, status: str) -> None:
     gone = {"estimate": "", "lower": "", "upper": "", "status": status, "reason": "one reader"}
     said = first_page(rendered(study, report=retold(study.report, AGREEMENT, FLOOR, **gone)))
-    assert "(Gwet's AC1) not given, at least 0.6 asked for : one reader ." in said
+    assert "(Agreement on positives) not given, at least 0.6 asked for : one reader ." in said
 
 
 def test_without_a_floor_the_first_page_says_nothing_of_it(study) -> None:
     bare = study.protocol.adjudication.model_copy(update={"floor": None})
     protocol = study.protocol.model_copy(update={"adjudication": bare})
     assert "Agreement of readers" not in first_page(rendered(study, protocol=protocol))
+
+
+def test_a_floor_that_guessing_would_reach_is_named_as_such(study) -> None:
+    told = retold(study.report, AGREEMENT, FLOOR, reason=REACHED_BY_GUESSING)
+    page = rendered(study, report=told)
+    assert f"at least 0.6 asked for : {REACHED_BY_GUESSING} ." in first_page(page)
+    assert f">{REACHED_BY_GUESSING}</span></strong>" in page
+
+
+def test_what_guessing_would_reach_stands_in_the_chapter(study, page) -> None:
+    place = FLOOR | {"metric": "prespecified_floor_by_chance"}
+    value = study.tables[AGREEMENT].filter(**place)["estimate"].item()
+    said = words_of(page[page.index('<section id="adjudication"') :])
+    assert f"Readers who guessed would reach {value:.3f} ." in said
+    none = rendered(study, report=retold(study.report, AGREEMENT, place, estimate="0.000"))
+    assert "Readers who guessed" not in words_of(none)

@@ -6,7 +6,6 @@ coefficient is computed (``stats.agreement``), how a reader did (``reader_perfor
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,6 @@ from vpack_pipeline.core.adjudication.ambiguity import put_kinds
 from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, matrix
 from vpack_pipeline.core.adjudication.basis import read_basis as basis_of
 from vpack_pipeline.core.adjudication.coefficients import (
-    STATISTICS,
     Panel,
     coefficients,
     cut_stratum,
@@ -24,20 +22,30 @@ from vpack_pipeline.core.adjudication.coefficients import (
     resampled,
 )
 from vpack_pipeline.core.adjudication.evidence import (
+    ADJUDICATING,
     INDETERMINATE,
     NEGATIVE,
     NON_DIAGNOSTIC,
     POSITIVE,
     first_of_reader,
 )
+from vpack_pipeline.core.adjudication.floor import put_floor
 from vpack_pipeline.core.adjudication.pairs import put_pairs
 from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Floor
+from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding
 from vpack_pipeline.stats import agreement as stats
-from vpack_pipeline.stats.estimate import Estimate, FloatArray
+from vpack_pipeline.stats.estimate import FloatArray
 
-FLOOR_NOT_REACHED: Final = "prespecified floor not reached"
+LEAST_REPEATED: Final = 0.05
+"""Of all reads, the share of repeats below which they say little of how steady readers are."""
+FEW_REPEATED: Final = (
+    "fewer than one read in twenty was repeated: says little of how steady readers are"
+)
+SIGHT: Final = "saw_peers="
+"""How the method of ``n_adjudicators`` says whose reads followed sight of peers: all, none …"""
+LABELS: Final = (POSITIVE, NEGATIVE, INDETERMINATE)
+"""What a label may say; ``label_none`` counts the cases without one."""
 _CUT: Final = {NEGATIVE: 0.0, INDETERMINATE: 1.0, POSITIVE: 2.0}
 
 
@@ -73,7 +81,7 @@ def agreement(
     Strata: ``all`` included cases; ``cut=`` each value from which a rating could count as positive;
     ``pair=`` two readers; ``without=`` a reader left out.
     ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the verdict
-    in ``reason``.
+    in ``reason``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
     """
     figures = Figures(["finding", "stratum"])
     known = included_reads(reads, included, findings)
@@ -88,7 +96,7 @@ def agreement(
         for stratum in ("all", *map(cut_stratum, panel.cuts)):
             _put_positive_share(figures, panel, stratum)
         put_pairs(figures, panel, disclosure.smallest_cell, evaluation.interval.level)
-        _put_floor(figures, found["all"], adjudication.floor, finding.name)
+        put_floor(figures, panel, found["all"], adjudication.floor)
         reference = known.filter(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")
         )
@@ -96,6 +104,7 @@ def agreement(
         _put_repeats(figures, basis, finding.name, evaluation)
         of_finding = standard.filter(pl.col("finding") == finding.name)
         _put_paths(figures, of_finding, finding.name)
+        _put_labels(figures, of_finding, finding.name)
         put_kinds(figures, of_finding, finding=finding.name, stratum="all")
     return figures.frame()
 
@@ -109,36 +118,10 @@ def _put_positive_share(figures: Figures, panel: Panel, stratum: str) -> None:
     )
 
 
-def _put_floor(
-    figures: Figures, found: dict[str, Estimate], floor: Floor | None, finding: str
-) -> None:
-    metric = "prespecified_floor"
-    keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
-    if floor is None:
-        figures.refuse(metric, "the protocol asks for no floor of agreement", **keys)
-        return
-    estimate = found.get(floor.statistic)
-    if estimate is None:
-        known = ", ".join(STATISTICS)
-        figures.refuse(metric, f"no statistic {floor.statistic!r}; there are {known}", **keys)
-        return
-    method = f"{floor.statistic} of at least {floor.value:g}; {estimate.method}"
-    figures.give(metric, replace(estimate, method=method, reason=_verdict(estimate, floor)), **keys)
-
-
-def _verdict(estimate: Estimate, floor: Floor) -> str | None:
-    if estimate.value is None:
-        return estimate.reason
-    if estimate.value < floor.value:
-        return FLOOR_NOT_REACHED
-    if estimate.lower is not None and estimate.lower < floor.value:
-        return "reached by the estimate, not by its lower bound"
-    return "reached"
-
-
 def _put_counts(figures: Figures, reads: pl.DataFrame, basis: ReadBasis, finding: str) -> None:
     keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
     method = f"count; {basis.name}"
+    _put_adjudicators(figures, reads, **keys)
     first = first_of_reader(basis.reads)
     n_cases = first["case_id"].n_unique()
     figures.give("n_reads", first.height, n=n_cases, method=method, **keys)
@@ -160,18 +143,38 @@ def _put_counts(figures: Figures, reads: pl.DataFrame, basis: ReadBasis, finding
     )
 
 
+def _put_adjudicators(figures: Figures, reads: pl.DataFrame, **keys: Any) -> None:
+    """Who gave tiebreak and consensus reads, and whether these followed sight of peers."""
+    deciding = reads.filter(pl.col("role").is_in(ADJUDICATING))
+    who = set(deciding["reader_id"])
+    own = set(reads.filter(pl.col("role") == "independent")["reader_id"])
+    seen = set(deciding["saw_peers"])
+    sight = {
+        frozenset([True]): "all",
+        frozenset([False]): "none",
+        frozenset([None]): "not_recorded",
+    }
+    method = "count"
+    if who:
+        method = f"count; {SIGHT}{sight.get(frozenset(seen), 'some')}"
+    figures.give("n_adjudicators", len(who), method=method, **keys)
+    figures.give("n_further_readers", len(who - own), method=method, **keys)
+
+
 def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: Evaluation) -> None:
     """A reader's further sessions on the same case and arm: how many, and how alike."""
     keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
     unit = ("case_id", "reader_id", "arm")
     per = basis.reads.group_by(unit, maintain_order=True).agg(pl.len().alias("sessions"))
     repeated = per.filter(pl.col("sessions") > 1)
+    is_few = repeated.height < LEAST_REPEATED * per.height
     _put_share(
         figures,
         "share_read_again",
         repeated.height,
         per.height,
         "no independent read was made",
+        FEW_REPEATED if is_few else None,
         **keys,
     )
     if not repeated.height:
@@ -214,11 +217,37 @@ def _put_paths(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
             figures.refuse(metric, "no label with a known time", n=0, **keys)
 
 
+def _put_labels(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
+    """What the labels say; ``label_usable`` counts those that are positive or negative."""
+    label = pl.col("label")
+    kinds = {name: label == name for name in LABELS} | {
+        "none": label.is_null(),
+        "usable": label.is_in([POSITIVE, NEGATIVE]),
+    }
+    for name, is_so in kinds.items():
+        _put_share(
+            figures,
+            f"label_{name}",
+            standard.filter(is_so).height,
+            standard.height,
+            "no case is included",
+            finding=finding,
+            stratum="all",
+        )
+
+
 def _put_share(
-    figures: Figures, metric: str, count: int, total: int, reason: str, **keys: Any
+    figures: Figures,
+    metric: str,
+    count: int,
+    total: int,
+    why_none: str,
+    caution: str | None = None,
+    **keys: Any,
 ) -> None:
     """A share of what was delivered: a description of this set, so that it has no interval."""
     if not total:
-        figures.refuse(metric, reason, n=0, events=0, **keys)
+        figures.refuse(metric, why_none, n=0, events=0, **keys)
         return
-    figures.give(metric, count / total, n=total, events=count, method="share", **keys)
+    share = count / total
+    figures.give(metric, share, n=total, events=count, method="share", reason=caution, **keys)

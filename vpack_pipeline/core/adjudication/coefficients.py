@@ -16,7 +16,13 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import ReadBasis, ReaderMatrix, reader_matrix
-from vpack_pipeline.core.adjudication.evidence import NON_DIAGNOSTIC, first_of_reader
+from vpack_pipeline.core.adjudication.evidence import (
+    INDETERMINATE,
+    NEGATIVE,
+    NON_DIAGNOSTIC,
+    POSITIVE,
+    first_of_reader,
+)
 from vpack_pipeline.protocol import Evaluation, Finding
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.agreement.bootstrap import Bounds
@@ -51,6 +57,7 @@ NO_PAIR: Final = "no case has two diagnostic reads"
 
 _NEGATIVE, _INDETERMINATE, _POSITIVE = 0.0, 1.0, 2.0
 _BINARY: Final = (0.0, 1.0)
+_NAMES: Final = {_NEGATIVE: NEGATIVE, _INDETERMINATE: INDETERMINATE, _POSITIVE: POSITIVE}
 Found = dict[str, Estimate]
 
 
@@ -301,6 +308,12 @@ def positive_reads(panel: Panel, stratum: str) -> tuple[int, int]:
     return int(cut.sum()), int((~np.isnan(panel.rated)).sum())
 
 
+def class_shares(panel: Panel) -> dict[str, float]:
+    """How often readers said each class of the protocol, of a panel with any rating."""
+    shares = stats.mean_shares(panel.cut, panel.classes)
+    return {_NAMES[c]: float(s) for c, s in zip(panel.classes, shares, strict=True)}
+
+
 def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
     """Say beside kappa why it lies far below AC1; neither is wrong."""
     kappa, ac1 = found["fleiss_kappa"], found["gwet_ac1"]
@@ -312,9 +325,9 @@ def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
     # The share itself is a figure of its own: counts of few reads are hidden there, not here.
     often = "rare" if 2 * positives < reads else "common"
     reason = (
-        f"lies more than {PARTING:g} below AC1: a positive read is {often} (its share stands"
-        " beside), so that readers would often agree by chance as kappa reckons it; both describe"
-        " the same reads, and agreement on positives and on negatives says where readers part"
+        f"lies more than {PARTING:g} below AC1: positive reads are {often}, which raises the"
+        " agreement expected by chance and lowers kappa; both describe the same reads, and"
+        " agreement on positives and on negatives says where readers part"
     )
     reason = reason if kappa.reason is None else f"{kappa.reason}; {reason}"
     return found | {"fleiss_kappa": replace(kappa, reason=reason)}

@@ -19,6 +19,8 @@ NEGATIVE: Final = "negative"
 INDETERMINATE: Final = "indeterminate"
 NON_DIAGNOSTIC: Final = "non_diagnostic"
 ROLES: Final = ("independent", "tiebreak", "consensus")
+ADJUDICATING: Final = ("tiebreak", "consensus")
+"""Roles of reads that are to decide a case whose independent reads did not."""
 OWN_TIEBREAK: Final = "own_tiebreak"
 """The role given to a tiebreak read by one of the case's own independent readers."""
 CLASSES: Final = (POSITIVE, NEGATIVE, INDETERMINATE, NON_DIAGNOSTIC)

@@ -2,7 +2,8 @@
 
 Other readers err too: agreement with them is a reference line, not a ceiling. What does not belong
 here: agreement of readers as a group (``agreement``), what follows for labels (``label_noise``),
-and comparators, who are held against the reference standard (``evaluation/performance``).
+and comparators, who are held against the reference standard (``evaluation/performance``). Who only
+adjudicates made no independent read, and stands here by name and count without being judged.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import against_others, included_reads, read_basis
 from vpack_pipeline.core.adjudication.evidence import (
+    ADJUDICATING,
     INDETERMINATE,
     NEGATIVE,
     NON_DIAGNOSTIC,
@@ -31,6 +33,8 @@ from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 ALL_READERS: Final = "all"
 ROSTER: Final = ("qualification", "specialty", "training", "conflicts")
+ONLY_ADJUDICATED: Final = "no independent read: this reader adjudicated only"
+NOT_IN_BASIS: Final = "no read made without sight of peers, as are those of the other readers"
 _TARGETS: Final = {"leave_one_out": "others", "independent": "reference_label"}
 _CAUTIONS: Final = {
     "leave_one_out": "the other readers err too: a reference line, not a ceiling",
@@ -60,6 +64,10 @@ def reader_performance(
     reader uses the scale is counted whatever the basis: ``share_rating=`` each of its values, which
     with ``share_non_diagnostic`` make up the reader's reads.
 
+    Whoever gave a reference read of an included case has a row of each metric. Of readers whose
+    reads are none of these, such as an adjudicator, what needs them is refused;
+    ``n_adjudicating_reads`` counts tiebreak and consensus reads, a reader's first of a case.
+
     Parameters
     ----------
     reads, readers, cases, reference : tables of section cohort
@@ -82,6 +90,9 @@ def reader_performance(
     )
     for finding in findings:
         basis = read_basis(known, finding.name)
+        first = first_of_reader(
+            known.filter(pl.col("finding") == finding.name, pl.col("purpose") == "reference")
+        )
         rows = with_halves(against_others(first_of_reader(basis.reads)))
         group = _Group(
             finding.name,
@@ -91,9 +102,12 @@ def reader_performance(
             {rating_metric(c.value): c.value for c in finding.categories},
         )
         _put(figures, group, ALL_READERS, rows)
-        for (name,), own in rows.sort("reader_id").group_by("reader_id", maintain_order=True):
-            _put(figures, group, str(name), own)
-        _put_experience(figures, finding.name, rows, roster)
+        for name in sorted(set(rows["reader_id"])):
+            _put(figures, group, name, rows.filter(pl.col("reader_id") == name))
+        others = set(first["reader_id"]) - set(rows["reader_id"])
+        _put_unread(figures, group, first.filter(pl.col("reader_id").is_in(others)))
+        _put_adjudicating(figures, finding.name, first)
+        _put_experience(figures, finding.name, rows, first["reader_id"], roster)
     return _with_roster(figures.frame(), roster)
 
 
@@ -127,6 +141,39 @@ def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> No
             _put_share_right(figures, group.how, rows, metric, label, against, **keys)
     _put_latent(figures, group.latent, reader, rows, **keys)
     put_flags(figures, group.how, rows, **keys)
+
+
+def _put_unread(figures: Figures, group: _Group, reads: pl.DataFrame) -> None:
+    """Say of readers without a read that enters why they have no figure, metric by metric."""
+    pooled = pl.col("finding") == group.finding, pl.col("reader_id") == ALL_READERS
+    metrics = figures.frame().filter(pooled)["metric"].to_list()
+    for (name,), own in reads.sort("reader_id").group_by("reader_id", maintain_order=True):
+        why = NOT_IN_BASIS if "independent" in own["role"] else ONLY_ADJUDICATED
+        reason = _developed(group, own)
+        for metric in metrics:
+            keys: dict[str, Any] = {"finding": group.finding, "reader_id": str(name)}
+            if metric == "n_reads":
+                method = f"count; {group.how.note}"
+                figures.give(metric, 0, n=0, method=method, reason=reason, **keys)
+            else:
+                figures.refuse(metric, why, n=0, **keys)
+
+
+def _put_adjudicating(figures: Figures, finding: str, first: pl.DataFrame) -> None:
+    """Count the reads that decided, or were to decide, what independent reads left open."""
+    counts = dict.fromkeys(sorted(set(first["reader_id"])), 0)
+    deciding = first.filter(pl.col("role").is_in(ADJUDICATING))
+    counts |= dict(deciding.group_by("reader_id").len().iter_rows())
+    for reader, n in {ALL_READERS: deciding.height, **counts}.items():
+        figures.give(
+            "n_adjudicating_reads",
+            n,
+            n=n,
+            events=n,
+            method="count",
+            finding=finding,
+            reader_id=reader,
+        )
 
 
 def rating_metric(value: float) -> str:
@@ -186,18 +233,21 @@ def _put_share_right(
 
 
 def _put_experience(
-    figures: Figures, finding: str, rows: pl.DataFrame, roster: pl.DataFrame
+    figures: Figures, finding: str, rows: pl.DataFrame, everyone: pl.Series, roster: pl.DataFrame
 ) -> None:
-    names = rows.select("reader_id").unique().sort("reader_id")
+    names = everyone.unique().sort().alias("reader_id").to_frame()
     years = names.join(roster, on="reader_id", how="left", maintain_order="left").select(
         "reader_id", "years_experience"
     )
-    pooled = years["years_experience"].drop_nulls().median()
+    is_pooled = pl.col("reader_id").is_in(set(rows["reader_id"]))
+    pooled = years.filter(is_pooled)["years_experience"].drop_nulls().median()
     for reader, value in [(ALL_READERS, pooled), *years.iter_rows()]:
         figures.give(
             "years_experience",
             value,
-            method="median of readers" if reader == ALL_READERS else "as delivered",
+            method="median of readers of independent reads"
+            if reader == ALL_READERS
+            else "as delivered",
             reason=None if value is not None else "not delivered",
             finding=finding,
             reader_id=reader,

@@ -45,7 +45,8 @@ BETWEEN: Final = ("share_not_separable", "share_of_disagreements", "share_verifi
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "adjudication/agreement": lambda row: (
         row["stratum"] == "all"
-        and row["metric"] in {"percent_agreement", "positive_agreement", "positive_read_share"}
+        and row["metric"]
+        in {"percent_agreement", "positive_agreement", "positive_read_share", "label_usable"}
     ),
     "evaluation/comparison": lambda row: (
         row["metric"] in {"sensitivity_difference", "specificity_difference"}

@@ -14,6 +14,7 @@ from vpack_pipeline.stats.agreement.coefficients import (
     specific_agreement,
 )
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
+from vpack_pipeline.stats.agreement.guessing import guessed, mean_shares
 from vpack_pipeline.stats.agreement.icc import icc_agreement
 from vpack_pipeline.stats.agreement.krippendorff import krippendorff_alpha
 from vpack_pipeline.stats.agreement.left_out import leave_one_reader_out
@@ -28,10 +29,12 @@ __all__ = [
     "brennan_prediger",
     "cohen_kappa",
     "fleiss_kappa",
+    "guessed",
     "gwet_ac",
     "icc_agreement",
     "krippendorff_alpha",
     "leave_one_reader_out",
+    "mean_shares",
     "pairwise_kappa_bootstrap",
     "pairwise_kappas",
     "percent_agreement",

@@ -127,7 +127,8 @@ def readers(g: Ground) -> Judged:
         return Judged("partial", f"not given for every reader: {', '.join(missing)}")
     if "third_reader" in g.adjudication.precedence:
         return Judged(
-            "partial", "the reader who decided between others has no figures of their own"
+            "partial",
+            "who decided between readers made no independent read, and is described and not judged",
         )
     return Judged("met")
 

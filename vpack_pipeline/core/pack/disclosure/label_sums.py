@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Final
 
-from vpack_pipeline.core.pack.disclosure.protect import Variable
+from vpack_pipeline.core.pack.disclosure.protect import DEAR, Variable
 from vpack_pipeline.core.pack.disclosure.system import (
     Cell,
     Relation,
@@ -204,6 +204,15 @@ def rated_as(metric: str) -> float:
     return float(metric.partition("=")[2])
 
 
+def _included(system: System, rows: Sequence[Row]) -> None:
+    """Paths, kinds and labels are of all included cases, whose number stands elsewhere too."""
+    for i, row in enumerate(rows):
+        if str(row["metric"]).startswith(("path_", "cases_", "label_")) and row["n"] is not None:
+            whole: Variable = (str(row["finding"]), "included")
+            system.bind((i, "n"), whole, int(row["n"]))
+            system.ranks[whole] = 4
+
+
 def _paths(system: System, rows: Sequence[Row]) -> None:
     """Every case took one path to its label."""
     groups: dict[tuple[str, ...], list[Cell]] = {}
@@ -239,15 +248,59 @@ def _kinds(system: System, rows: Sequence[Row]) -> None:
         system.add(terms)
 
 
+def _labels(system: System, rows: Sequence[Row]) -> None:
+    """Labels part the cases; those without one are so by path and by kind too."""
+    labels: dict[str, dict[str, Cell]] = {}
+    without: dict[tuple[str, str], list[tuple[int, Variable]]] = {}
+    for i, row in enumerate(rows):
+        finding, metric = str(row["finding"]), str(row["metric"])
+        if row["events"] is None:
+            continue
+        if metric.startswith("label_"):
+            system.bind((i, "events"), (finding, metric), int(row["events"]))
+            labels.setdefault(finding, {})[metric] = (i, "events")
+        elif metric in ("path_unresolved", "path_no_reads"):
+            without.setdefault((finding, "path"), []).append((1, system.cells[i, "events"]))
+        elif metric.startswith("undecided_"):
+            without.setdefault((finding, "kind"), []).append((1, system.cells[i, "events"]))
+    for finding, cells in labels.items():
+        at = {metric: system.cells[cell] for metric, cell in cells.items()}
+        totals(system, [[c for m, c in cells.items() if m != "label_usable"]])
+        if "label_usable" in at:
+            parts = [(1, v) for m, v in at.items() if m in ("label_positive", "label_negative")]
+            system.add([*parts, (-1, at["label_usable"])])
+        _rank_labels(system, at)
+        for how in ("path", "kind"):
+            if "label_none" in at:
+                system.add([*without.get((finding, how), []), (-1, at["label_none"])])
+
+
+def _rank_labels(system: System, at: Mapping[str, Variable]) -> None:
+    """Hide usable labels last, as performance does, which counts the same ones.
+
+    Of the others none is hidden first where any is few: performance hides that, too.
+    """
+    others = [v for m, v in at.items() if m in ("label_indeterminate", "label_none")]
+    is_few = any(0 < system.values[v] < system.smallest_cell for v in others)
+    for variable in at.values():
+        is_first = is_few or system.values[variable] > 0
+        system.ranks[variable] = 4 if variable not in others else 0 if is_first else DEAR
+
+
 def agreement(system: System, rows: Sequence[Row]) -> None:
-    """Paths and kinds part the cases; panels that differ by a reader or a cut may by few."""
+    """Paths, kinds and labels part the cases; panels a reader or a cut apart may differ by few."""
+    _included(system, rows)
     _paths(system, rows)
     _kinds(system, rows)
+    _labels(system, rows)
+    # To hide that there is none of a kind helps little: it is hidden only where nothing else helps.
+    zeros = [v for v, count in system.values.items() if count == 0]
+    system.ranks |= {v: DEAR + 1 for v in zeros if v not in system.ranks}
     cases: dict[str, set[Variable]] = {}
     positives: dict[str, dict[str, Variable]] = {}
     for i, row in enumerate(rows):
         finding, metric, stratum = (str(row[k]) for k in ("finding", "metric", "stratum"))
-        if metric == "positive_read_share" and row["events"] is not None:
+        if metric in _OF_POSITIVE_READS and row["events"] is not None:
             variable: Variable = (finding, "positive_reads", int(row["events"]))
             system.bind((i, "events"), variable, int(row["events"]))
             positives.setdefault(finding, {})[stratum] = variable
@@ -304,6 +357,8 @@ _OF_VOTES: Final = ("n_cases", "panel_positive_share")
 """Metrics of label noise whose ``n`` are the cases with enough votes."""
 _OF_PANELS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha", "percent_agreement")
 """Statistics whose ``n`` are the cases that a whole, a reduced or a paired panel rated."""
+_OF_POSITIVE_READS: Final = ("positive_read_share", "prespecified_floor_by_chance")
+"""Metrics whose ``events`` are the reads that are positive."""
 _READER_SUMS: Final = (
     (
         ("sensitivity_leave_one_out", "specificity_leave_one_out"),

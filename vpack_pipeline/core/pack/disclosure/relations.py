@@ -19,6 +19,9 @@ from vpack_pipeline.core.pack.disclosure.system import Cell, Row, System, bind_f
 _OVERLAPPING = ("cut", "pair", "without", "error_correlation")
 """Strata on readers that hold the same cases over and over: they make up no whole."""
 
+_OF_COUNTED_REST = ("label_usable",)
+"""Metrics whose rest is made up of counts that are rows of their own, each guarded as such."""
+
 
 def build(
     frame: pl.DataFrame, counts: Sequence[str], asset: str, keys: Sequence[str], smallest_cell: int
@@ -52,6 +55,8 @@ def _complements(system: System, rows: Sequence[Row]) -> None:
     for i in range(len(rows)):
         n, events = system.cells.get((i, "n")), system.cells.get((i, "events"))
         if n is None or events is None or n == events or system.values[n] < system.values[events]:
+            continue
+        if rows[i]["metric"] in _OF_COUNTED_REST:
             continue
         rest = rest_of(i)
         system.values[rest] = system.values[n] - system.values[events]
