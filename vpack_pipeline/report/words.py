@@ -289,9 +289,9 @@ ASSUMPTIONS: Final[Mapping[str, str]] = {
 VARIATIONS: Final[Mapping[str, str]] = {
     "as_labelled": "by the prespecified rule (the headline)",
     "drop_reader": "without the reader",
-    "resampled_panel": "readers drawn anew within each case",
+    "resampled_panel": "another panel of such readers,",
     "undecided": "cases without a decided label taken as",
-    "posterior": "cases weighted by their probability of being positive",
+    "posterior": "cases weighted by their probability of being positive, given reads and index test",
     "panel_labels": "the panel’s own labels, from reads alone",
     "corrected_by_independent_sources": "corrected, panel error by independent sources:",
     "corrected_by_reads": "corrected, panel error by the reads alone:",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,12 +20,13 @@ from vpack_pipeline.core.adjudication import (
     reference_standard,
 )
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
-from vpack_pipeline.core.adjudication.latent import TOO_FEW
+from vpack_pipeline.core.adjudication.latent import CAUTION, TOO_FEW
 from vpack_pipeline.core.evaluation import error_attribution, label_sensitivity
 from vpack_pipeline.core.evaluation.corrected import TOO_FEW_VERIFIED
 from vpack_pipeline.core.evaluation.time_split import time_split
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication, Evaluation, IndexTest
+from vpack_pipeline.stats.roc import auc
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.evaluation_world import published_looks
 from vpack_pipeline_tests.core.test_adjudication_attribution import INDEX_TEST, POINT
@@ -102,17 +103,25 @@ def simulated(
     verified: float = 0.0,
     is_apart: bool = False,
     seed: int = 11,
+    panel: int = 0,
 ) -> Site:
     """10% prevalence, readers of 85/95; latent errors share one factor a case.
 
-    The model's too, unless it is apart.
+    The model's too, unless it is apart. Another panel of such readers sees the same cases.
     """
     rng = np.random.default_rng(seed)
     is_ill = rng.random(n) < 0.1
     factor = rng.standard_normal(n)
 
-    def said(sensitivity: float, specificity: float, rho: float = correlation) -> Any:
-        noise = np.sqrt(rho) * factor + np.sqrt(1 - rho) * rng.standard_normal(n)
+    others = np.random.default_rng([seed, panel])
+
+    def said(
+        sensitivity: float, specificity: float, rho: float = correlation, *, is_reader: bool = True
+    ) -> Any:
+        own = rng.standard_normal(n)
+        if panel and is_reader:
+            own = others.standard_normal(n)
+        noise = np.sqrt(rho) * factor + np.sqrt(1 - rho) * own
         is_right = ndtri(np.where(is_ill, sensitivity, specificity)) + noise > 0
         return np.where(is_right, is_ill, ~is_ill)
 
@@ -139,7 +148,9 @@ def simulated(
         cases=made.cases_of(names),
         reads=reads.select(list(made.READS)),
         reference=made.reference_of(truth),
-        score=np.where(said(*model, 0.0 if is_apart else correlation), 0.9, 0.1).tolist(),
+        score=np.where(
+            said(*model, 0.0 if is_apart else correlation, is_reader=False), 0.9, 0.1
+        ).tolist(),
         adjudication=made.adjudication(precedence=("independent_reference", "majority")),
     )
 
@@ -193,6 +204,93 @@ def test_range_over_correlations_holds_the_share_that_independence_alone_misses(
     assert least["estimate"] <= alone["estimate"] < alone["upper"] < 0.95
     assert most["estimate"] > 0.95
     assert most["upper"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_another_panel_gives_what_new_readers_of_the_same_cases_would_have_given(rho) -> None:
+    """Readers drawn from a case's own three made a figure of .696 where new panels give .85."""
+    world = {"readers": 3, "model": (0.9, 0.92), "correlation": rho, "is_apart": True, "seed": 12}
+    site = simulated(4000, **world)  # type: ignore[arg-type]
+    found = site.run(label_sensitivity)
+    wrong_level = {"0": "0.5", "0.5": "0"}[f"{rho:g}"]
+    flagged = np.array(site.score) > 0.5
+    for metric in ("sensitivity", "specificity"):
+        new = []
+        for panel in range(1, 11):
+            reads = simulated(4000, panel=panel, **world).reads  # type: ignore[arg-type]
+            votes = reads.group_by("case_id").agg(pl.col("rating").median()).sort("case_id")
+            is_ill = votes["rating"].to_numpy() == 5
+            new.append(flagged[is_ill].mean() if metric == "sensitivity" else None)
+            if metric == "specificity":
+                new[-1] = (~flagged)[~is_ill].mean()
+        at = {"variation": "resampled_panel", "level": f"error_correlation={rho:g}"}
+        drawn = row(found, metric, **at)
+        assert drawn["lower"] <= np.mean(new) <= drawn["upper"]
+        assert drawn["estimate"] == pytest.approx(np.mean(new), abs=0.015)
+        headline = row(found, metric, variation="as_labelled")
+        assert drawn["lower"] <= headline["estimate"] <= drawn["upper"]
+        assert "is assumed" in drawn["reason"]
+    elsewhere = row(
+        found,
+        "sensitivity",
+        variation="resampled_panel",
+        level=f"error_correlation={wrong_level}",
+    )
+    assert elsewhere["estimate"] != drawn["estimate"]
+
+
+def test_other_readers_leave_what_an_independent_source_settled() -> None:
+    """A test that agrees with each pathology agrees with any panel of cases all verified."""
+    site = simulated(600, readers=3, verified=1.0)
+    found = site.run(label_sensitivity)
+    for level in CORRELATED:
+        drawn = row(
+            found, "sensitivity", variation="resampled_panel", level=f"error_correlation={level}"
+        )
+        assert (drawn["lower"], drawn["estimate"], drawn["upper"]) == (1, 1, 1)
+    assert row(found, "sensitivity", variation="posterior")["estimate"] == 1
+
+
+def test_a_tie_is_broken_by_one_more_reader_where_the_protocol_has_one() -> None:
+    votes = panel_error.Votes(np.array([2, 2, 2]), np.arange(3))
+    open_, broken = (
+        common_factor.another_panel(votes, 0.85, 0.0, is_tie_broken=broken)
+        for broken in (False, True)
+    )
+    assert open_.positive == pytest.approx(np.full(3, 0.85**2))
+    assert open_.negative == pytest.approx(np.full(3, 0.15**2))
+    # With its third reader a pair is a majority of three.
+    assert broken.positive == pytest.approx(np.full(3, 0.85**3 + 3 * 0.85**2 * 0.15))
+    assert broken.positive + broken.negative == pytest.approx(np.ones(3))
+    hard = common_factor.another_panel(votes, 0.85, 0.5, is_tie_broken=True).positive
+    # A case that two readers missed is a hard one.
+    assert hard[0] < hard[1] < hard[2]
+
+
+def test_belief_gives_back_the_accuracy_that_the_reads_alone_take_from_a_test() -> None:
+    """Weighted by their reads alone, cases made a test of .90 one of .77 and a perfect one .84."""
+    fair = simulated(6000, readers=3, model=(0.9, 0.92), seed=14).run(label_sensitivity)
+    for metric, planted, tolerance in (("sensitivity", 0.9, 0.035), ("specificity", 0.92, 0.01)):
+        found = row(fair, metric, variation="posterior")
+        assert found["estimate"] == pytest.approx(planted, abs=tolerance)
+        assert CAUTION in found["reason"]
+        assert "independent source settled" in found["method"]
+    # Two values of the score are one threshold.
+    both = [row(fair, m, variation="posterior")["estimate"] for m in ("sensitivity", "specificity")]
+    assert row(fair, "auc", variation="posterior")["estimate"] == pytest.approx(sum(both) / 2)
+    perfect = simulated(6000, readers=3, seed=14).run(label_sensitivity)
+    for metric in ("sensitivity", "specificity", "auc"):
+        assert row(perfect, metric, variation="posterior")["estimate"] > 0.985
+
+
+def test_belief_finds_the_area_of_a_score_of_many_values() -> None:
+    site = simulated(6000, readers=3, seed=15)
+    rng = np.random.default_rng(5)
+    is_ill = np.array(site.score) > 0.5
+    latent = rng.standard_normal(6000) + 1.5 * is_ill
+    site = replace(site, score=(1 / (1 + np.exp(-latent))).tolist())
+    found = row(site.run(label_sensitivity), "auc", variation="posterior")
+    assert found["estimate"] == pytest.approx(auc(latent, is_ill), abs=0.015)
 
 
 def corrected(figures: pl.DataFrame, metric: str, source: str) -> list[dict[str, Any]]:
@@ -297,11 +395,13 @@ def test_every_variation_stands_beside_the_headline() -> None:
     }
     assert (flipped["positive"]["events"], flipped["positive"]["n"]) == (7, 8)
     assert (flipped["negative"]["events"], flipped["negative"]["n"]) == (42, 43)
-    drawn = row(found, "sensitivity", variation="resampled_panel")
+    independent = {"level": "error_correlation=0"}
+    drawn = row(found, "sensitivity", variation="resampled_panel", **independent)
     assert 6 / 8 <= drawn["lower"] <= drawn["estimate"] <= drawn["upper"] == 1
+    assert (drawn["n"], drawn["events"]) == (7, 6)
     belief = row(found, "specificity", variation="posterior")
     assert 0.9 < belief["estimate"] <= 1
-    assert row(found, "auc", variation="resampled_panel")["status"] == "given"
+    assert row(found, "auc", variation="resampled_panel", **independent)["status"] == "given"
     few = row(
         found,
         "sensitivity_corrected",
@@ -320,13 +420,6 @@ def test_draws_do_not_depend_on_the_order_or_the_names_of_readers() -> None:
     assert found[0].equals(found[1])
 
 
-def test_median_rule_is_followed_when_readers_are_drawn_anew() -> None:
-    rule = made.adjudication(vote="median_then_cut", minimum_readers=2, quorum=2)
-    found = small(adjudication=rule).run(label_sensitivity)
-    drawn = row(found, "sensitivity", variation="resampled_panel")
-    assert 6 / 8 <= drawn["lower"] <= drawn["upper"] == 1
-
-
 def test_reads_after_sight_of_peers_are_no_ground_for_dropping_readers() -> None:
     seen = small(reads=small().reads.with_columns(saw_peers=pl.lit(value=True)))
     found = seen.run(label_sensitivity)
@@ -341,15 +434,17 @@ def test_reads_after_sight_of_peers_are_no_ground_for_dropping_readers() -> None
 
 def test_what_cannot_be_given_says_why() -> None:
     none = small(evaluation=made.evaluation()).run(label_sensitivity)
-    assert "operating point" in row(none, "sensitivity", variation="resampled_panel")["reason"]
-    assert row(none, "auc", variation="posterior")["status"] == "given"
     level = "error_correlation=0"
+    drawn = row(none, "sensitivity", variation="resampled_panel", level=level)
+    assert "operating point" in drawn["reason"]
+    assert row(none, "auc", variation="posterior")["status"] == "given"
     corrected = row(none, "specificity_corrected", variation="corrected_by_reads", level=level)
     assert "operating point" in corrected["reason"]
     failed = small(score=[None] * 50).run(label_sensitivity)
     assert row(failed, "auc", variation="posterior")["reason"] == "no case has a usable inference"
     nobody = small(reads=small().reads.clear()).run(label_sensitivity)
-    assert row(nobody, "auc", variation="resampled_panel")["status"] == "refused"
+    refused = row(nobody, "auc", variation="resampled_panel", level=level)
+    assert refused["status"] == "refused"
     two = small().reads.filter(pl.col("reader_id") != "r2")
     lone = small(reads=two).run(label_sensitivity)
     assert row(lone, "auc", variation="posterior")["reason"] == TOO_FEW

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import bdtr, expit, logit, ndtr, ndtri
 
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
-from vpack_pipeline.core.adjudication.panel_error import Votes, chances
+from vpack_pipeline.core.adjudication.panel_error import SHARES, Votes, chances, given_factor
 from vpack_pipeline.stats.estimate import FloatArray
 
 CORRELATIONS: Final = (0.0, 0.3, 0.5)
@@ -175,6 +175,53 @@ def likelihoods(
         chances(votes, rates.sensitivity, correlation),
         chances(votes, 1 - rates.specificity, correlation),
     )
+
+
+def usual_size(voted: pl.DataFrame) -> int:
+    """Votes of the panel that most cases have, of those with three or more if there are any.
+
+    Of two sizes as frequent the smaller, whose labels are noisier. Pairs are passed over: with the
+    third vote that breaks their ties they are panels of three.
+
+    Parameters
+    ----------
+    voted : of :func:`case_votes`, one case or more
+    """
+    whole = voted.filter(pl.col("n_votes") >= LEAST_VOTES)
+    sizes = (voted if whole.is_empty() else whole)["n_votes"]
+    return int(sizes.mode().min())  # type: ignore[arg-type]
+
+
+class AnotherPanel(NamedTuple):
+    """(C,) each: chance that another panel's majority is positive or negative; the rest tie."""
+
+    positive: FloatArray
+    negative: FloatArray
+
+
+def another_panel(
+    votes: Votes, rate: float, correlation: float, *, is_tie_broken: bool
+) -> AnotherPanel:
+    """What other readers of the same cases would say, as many as there were, of one true class.
+
+    A case's common factor is the case's own, so that other readers meet it too: it is taken from
+    its posterior given the votes that the case had.
+
+    Parameters
+    ----------
+    rate : probability that one reader says positive in this class
+    correlation : ρ, in [0, 1)
+    is_tie_broken : a tie is decided by one more such reader; else it decides nothing
+    """
+    given = given_factor(np.array([rate]), correlation)
+    n, k = votes.n[:, None], votes.positive[:, None]
+    factor = SHARES * given**k * (1 - given) ** (n - k)
+    factor /= factor.sum(axis=1, keepdims=True)
+    positive, negative = 1 - bdtr(n // 2, n, given), bdtr((n - 1) // 2, n, given)
+    if is_tie_broken:
+        tie = 1 - positive - negative
+        positive, negative = positive + tie * given, negative + tie * (1 - given)
+    return AnotherPanel((factor * positive).sum(axis=1), (factor * negative).sum(axis=1))
 
 
 def _start(cells: Votes, weight: FloatArray, start: ReaderRates | None) -> FloatArray:

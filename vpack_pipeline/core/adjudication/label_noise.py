@@ -27,6 +27,7 @@ from vpack_pipeline.core.adjudication.common_factor import (
     ReaderRates,
     case_votes,
     rates_with_replicates,
+    usual_size,
 )
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
 from vpack_pipeline.core.adjudication.latent import put_latent
@@ -167,9 +168,7 @@ class _Panels:
         )
         counts = np.zeros((len(patients), len(kinds)))
         np.add.at(counts, (patient, kind.reshape(-1)), 1.0)
-        # The most frequent size; of two as frequent the smaller, whose labels are noisier.
-        size = voted.filter(pl.col("n_votes") >= LEAST_VOTES)["n_votes"].mode().min()
-        return cls(Votes(kinds[:, 0], kinds[:, 1]), counts, int(size))  # type: ignore[arg-type]
+        return cls(Votes(kinds[:, 0], kinds[:, 1]), counts, usual_size(voted))
 
     def n(self, least: int) -> int:
         """Count cases with so many votes or more."""
