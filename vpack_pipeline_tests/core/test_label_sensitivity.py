@@ -77,8 +77,10 @@ class Site:
             evaluation=self.evaluation,
             cut=self.cut,
         )
-        contract = contracts.load()[f"evaluation/{function.__name__}"]
-        asked = {*contract.inputs, *contract.protocol, *contract.outside, "cut"}
+        section = "adjudication" if function is label_noise else "evaluation"
+        contract = contracts.load()[f"{section}/{function.__name__}"]
+        asked = {*contract.inputs, *contract.protocol, *contract.outside}
+        asked |= {"cut"} if contract.uses_cut else set()
         found = function(**{name: arguments[name] for name in asked})
         assert found.sort(contract.key).equals(found)
         return contracts.conform(found, contract)
@@ -104,10 +106,12 @@ def simulated(
     is_apart: bool = False,
     seed: int = 11,
     panel: int = 0,
+    by_call: tuple[float, float] | None = None,
 ) -> Site:
     """10% prevalence, readers of 85/95; latent errors share one factor a case.
 
     The model's too, unless it is apart. Another panel of such readers sees the same cases.
+    ``by_call`` has the shares of positive and of negative majorities that are verified.
     """
     rng = np.random.default_rng(seed)
     is_ill = rng.random(n) < 0.1
@@ -139,6 +143,9 @@ def simulated(
         for k, v in rest.items()  # type: ignore[arg-type]
     )
     sought = rng.random(n) < verified
+    if by_call is not None:
+        votes = reads.group_by("case_id").agg(pl.col("rating").median()).sort("case_id")
+        sought = rng.random(n) < np.where(votes["rating"].to_numpy() == 5, *by_call)
     truth = [
         (name, "pathology", "positive" if ill else "negative", 5)
         for name, ill, has in zip(names, is_ill, sought, strict=True)
@@ -358,6 +365,74 @@ def test_correction_recovers_the_accuracy_that_one_reader_hides() -> None:
         assert corrected["lower"] <= truth <= corrected["upper"]
 
 
+def test_correction_holds_where_who_is_verified_follows_the_call_of_the_panel() -> None:
+    """Half of positive and 15% of negative majorities: among these the panel is .981/.976."""
+    site = simulated(
+        20_000, readers=3, model=(0.9, 0.92), by_call=(0.5, 0.15), is_apart=True, seed=17
+    )
+    panel = site.run(label_noise)
+    at = {"stratum": "independent_reference"}
+    for metric, planted in (("panel_sensitivity", 0.939), ("panel_specificity", 0.993)):
+        plain, standing = (
+            noise_row(panel, f"{metric}{end}", **at) for end in ("", "_begg_greenes")
+        )
+        assert not plain["lower"] < planted < plain["upper"]
+        assert "among verified cases" in plain["reason"]
+        assert standing["lower"] < planted < standing["upper"]
+        assert "depends on the panel's call and on nothing else" in standing["reason"]
+        # It shows no count that the plain one does not.
+        assert (standing["n"], standing["events"]) == (plain["n"], plain["events"])
+    found = site.run(label_sensitivity)
+    independent = {
+        "variation": "corrected_by_independent_sources",
+        "level": "error_correlation=0",
+    }
+    for metric, planted in (("sensitivity", 0.9), ("specificity", 0.92)):
+        figure = row(found, f"{metric}_corrected", **independent)
+        assert figure["lower"] < planted < figure["upper"]
+        assert "Begg and Greenes" in figure["method"]
+        assert "on nothing else" in figure["reason"]
+
+
+def test_a_handful_of_verified_misses_of_the_panel_corrects_nothing() -> None:
+    site = simulated(1500, readers=3, by_call=(0.5, 0.15), seed=17)
+    at = {"variation": "corrected_by_independent_sources", "level": "error_correlation=0"}
+    figure = row(site.run(label_sensitivity), "sensitivity_corrected", **at)
+    assert figure["reason"].endswith("fewer than 10 false negatives among the verified cases")
+    panel = noise_row(
+        site.run(label_noise),
+        "panel_sensitivity_begg_greenes",
+        stratum="independent_reference",
+    )
+    assert (panel["status"], panel["reason"]) == (
+        "refused",
+        "fewer than 10 false negatives among the verified cases",
+    )
+
+
+def test_most_cases_without_a_panel_of_three_are_not_corrected_by_one() -> None:
+    site = simulated(1500, readers=3, model=(0.9, 0.92), seed=19)
+    is_third = (pl.col("reader_id") == "r2") & (pl.col("case_id") >= "c000500")
+    pairs = site.reads.filter(~is_third)
+    at = {"variation": "corrected_by_reads", "level": "error_correlation=0"}
+    alone = replace(site, reads=pairs)
+    refused = row(alone.run(label_sensitivity), "specificity_corrected", **at)
+    assert "most cases have fewer than three votes" in refused["reason"]
+    # With a further reader where two differ a pair is a panel of three.
+    rules = made.adjudication(precedence=("third_reader", "majority"))
+    role = pl.when(is_third).then(pl.lit("tiebreak")).otherwise("role")
+    tied = site.reads.with_columns(role.alias("role"))
+    broken = replace(site, reads=tied, adjudication=rules).run(label_sensitivity)
+    figure = row(broken, "specificity_corrected", **at)
+    assert figure["status"] == "given"
+    assert "majority of 3" in figure["method"]
+
+
+def noise_row(figures: pl.DataFrame, metric: str, **where: str) -> dict[str, Any]:
+    wanted = [pl.col(k) == v for k, v in {"metric": metric, **where}.items()]
+    return figures.row(by_predicate=pl.all_horizontal(wanted), named=True)
+
+
 def small(**changes: Any) -> Site:
     """Fifty cases of three readers; r2 alone makes c a positive, d is undecided."""
     panels = {
@@ -485,36 +560,19 @@ def test_both_sections_rest_on_one_fit_of_the_readers() -> None:
     # Some cases with two votes, on which no panel of three rests.
     reads = site.reads.filter((pl.col("reader_id") != "r2") | (pl.col("case_id") > "c000099"))
     included = made.included_of(site.cases)
-    noise = label_noise(
-        reads=reads,
-        cases=site.cases,
-        reference=site.reference,
-        included=included,
-        reference_standard=reference_standard(
-            cases=site.cases,
-            reads=reads,
-            reference=site.reference,
-            findings=(made.PLAIN,),
-            adjudication=site.adjudication,
-        ),
-        findings=(made.PLAIN,),
-        adjudication=site.adjudication,
-        evaluation=EVALUATION,
-    )
+    # Others with one vote: the most of all, and no panel.
+    reads = reads.filter((pl.col("reader_id") == "r0") | (pl.col("case_id") < "c000240"))
+    noise = replace(site, reads=reads).run(label_noise)
     basis = read_basis(included_reads(reads, included, (made.PLAIN,)), "nodule")
     patients = included.select("patient_id").unique().sort("patient_id").with_row_index("patient")
     panels = Panels.of(basis, "nodule", SimpleNamespace(patients=patients), EVALUATION)  # type: ignore[arg-type]
     for rates, rho in zip(panels.rates, CORRELATED, strict=True):
         at = {"stratum": f"error_correlation={rho}"}
         for metric, values in zip(("sensitivity", "specificity"), rates[1:], strict=True):
-            figure = noise.row(
-                by_predicate=pl.all_horizontal(
-                    pl.col(k) == v for k, v in {"metric": f"reader_{metric}", **at}.items()
-                ),
-                named=True,
-            )
+            figure = noise_row(noise, f"reader_{metric}", **at)
             assert figure["estimate"] == pytest.approx(values[0])
-            assert figure["n"] == 500
+            assert figure["n"] == 140
+    assert panels.size == noise_row(noise, "panel_size", stratum="all")["estimate"] == 3
 
 
 def test_readers_at_chance_have_no_error_to_correct_for() -> None:

@@ -32,7 +32,7 @@ from vpack_pipeline.core.adjudication.common_factor import (
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
 from vpack_pipeline.core.adjudication.latent import put_latent
 from vpack_pipeline.core.adjudication.panel_error import PanelError, Votes, panel_error
-from vpack_pipeline.core.adjudication.verified_panel import put_verified, verified_cases
+from vpack_pipeline.core.adjudication.verified_panel import panel_cases, put_verified
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.estimate import FloatArray
@@ -81,9 +81,9 @@ def label_noise(
     and the error that follows for a majority of as many readers as most cases have
     (:mod:`panel_error`); the true prevalence is the share of positive majorities corrected for that
     error. Beside them, as a reference line, readers against the majority of two or more others.
-    Indeterminate and non-diagnostic reads are no votes. No label of the
-    reference standard enters these. Under the stratum ``independent_reference`` stands the panel's
-    observed error, on the cases that an independent source settled (:mod:`verified_panel`); under
+    Indeterminate and non-diagnostic reads are no votes. No label of the reference standard enters
+    these. Under the stratum ``independent_reference`` stands the panel's error on the cases that an
+    independent source settled, plain and corrected for who these are (:mod:`verified_panel`); under
     ``dawid_skene`` what the reads say if readers err independently (:mod:`latent`).
 
     Parameters
@@ -102,7 +102,7 @@ def label_noise(
     figures = Figures(["finding", "stratum"])
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
-    verified = verified_cases(
+    decided = panel_cases(
         cases=cases,
         reads=reads,
         reference=reference,
@@ -111,7 +111,7 @@ def label_noise(
         adjudication=adjudication,
     )
     for finding in findings:
-        put_verified(figures, verified, finding.name, adjudication, evaluation.interval.level)
+        put_verified(figures, decided, finding.name, adjudication, evaluation.interval.level)
         of_finding = standard.filter(pl.col("finding") == finding.name)
         _put_states(figures, of_finding, finding.name)
         basis = read_basis(known, finding.name)

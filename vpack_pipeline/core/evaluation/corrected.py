@@ -17,13 +17,20 @@ import polars as pl
 
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
 from vpack_pipeline.core.adjudication.panel_error import panel_error
-from vpack_pipeline.core.adjudication.verified_panel import NO_PANEL, NO_SOURCE, SELECTED
+from vpack_pipeline.core.adjudication.verified_panel import (
+    IF_BY_CALL,
+    KINDS,
+    NO_PANEL,
+    NO_SOURCE,
+    verified_counts,
+)
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet
 from vpack_pipeline.core.evaluation.operating_points import Crossed
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
 from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
+from vpack_pipeline.stats.verification_bias import begg_greenes, corrected_shares
 
 BY_READS: Final = "corrected_by_reads"
 BY_SOURCES: Final = "corrected_by_independent_sources"
@@ -31,6 +38,10 @@ LEAST_VERIFIED: Final = 30
 TOO_FEW_VERIFIED: Final = (
     f"fewer than {LEAST_VERIFIED} cases of either class have both an independent label and one of"
     " the panel"
+)
+UNUSUAL: Final = (
+    "most cases have fewer than three votes, and no further reader decides where two differ: their"
+    " labels are not those of a majority of three"
 )
 ASSUMED: Final = (
     "what errors are correlated, and how far, is assumed and not measured; the result is the range"
@@ -101,7 +112,10 @@ def with_panel_as_test(correlation: float, size: int) -> float:
 def by_sources(
     panel_labels: pl.DataFrame, panels: Panels, analysis: AnalysisSet, adjudication: Adjudication
 ) -> PanelAccuracy | str:
-    """The panel's accuracy where an independent source says so, or why there is none.
+    """The panel's accuracy as independent sources have it, or why there is none.
+
+    Verified cases stand for the others of the panel's call (Begg & Greenes 1983), in each replicate
+    too: among verified cases alone a panel whose positives are sought out misses too little.
 
     Parameters
     ----------
@@ -111,27 +125,38 @@ def by_sources(
         return NO_PANEL
     if not adjudication.reference_sources:
         return NO_SOURCE
-    decided = pl.col("label", "reference_label").is_in(["positive", "negative"])
-    both = panel_labels.filter(pl.all_horizontal(decided)).join(analysis.patients, on="patient_id")
-    sums = np.zeros((panels.weights.shape[1], 4))
-    for column, name in enumerate(("positive", "negative")):
-        met = both.filter(pl.col("reference_label") == name)
-        if met.height < LEAST_VERIFIED:
-            return TOO_FEW_VERIFIED
-        patient = met["patient"].cast(pl.Int64).to_numpy()
-        np.add.at(sums[:, 2 * column], patient, (met["label"] == name).to_numpy().astype(float))
-        np.add.at(sums[:, 2 * column + 1], patient, 1.0)
-    right_ill, ill, right_well, well = panels.resampled(sums).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return PanelAccuracy(
-            right_ill / ill, right_well / well, SELECTED, "panel error from independent sources"
-        )
+    decided = panel_labels.filter(pl.col("label").is_in(["positive", "negative"])).select(
+        "patient_id", "reference_label", panel_label="label"
+    )
+    counts = verified_counts(decided)
+    if min(counts.tp + counts.fn, counts.tn + counts.fp) < LEAST_VERIFIED:
+        return TOO_FEW_VERIFIED
+    refused = begg_greenes(counts)[0]
+    if refused.value is None:
+        return f"the panel against independent sources: {refused.reason}"
+    known = decided.join(analysis.patients, on="patient_id")
+    sums = np.zeros((panels.weights.shape[1], len(KINDS)))
+    for column, (label, source) in enumerate(KINDS):
+        is_source = pl.col("reference_label").eq_missing(pl.lit(source, pl.String))
+        met = known.filter((pl.col("panel_label") == label) & is_source)
+        np.add.at(sums[:, column], met["patient"].cast(pl.Int64).to_numpy(), 1.0)
+    return PanelAccuracy(
+        *corrected_shares(panels.resampled(sums)),
+        f"{IF_BY_CALL}; a read made after the source's result may have known it",
+        "panel error from independent sources by Begg and Greenes",
+    )
 
 
-def by_reads(panels: Panels, which: int) -> PanelAccuracy | str:
-    """The accuracy of a majority of the usual size, at a correlation of its readers' errors."""
+def by_reads(panels: Panels, which: int, adjudication: Adjudication) -> PanelAccuracy | str:
+    """The accuracy of a majority of the usual size, at a correlation of its readers' errors.
+
+    A further reader who breaks ties makes a panel of two, or of three of one mind, one of three:
+    exactly, at any correlation, if that reader is one more of their kind.
+    """
     if panels.refusal is not None:
         return panels.refusal
+    if not panels.is_usual(is_tie_broken="third_reader" in adjudication.precedence):
+        return UNUSUAL
     rates = panels.rates[which]
     if rates.refusal is not None:
         return rates.refusal

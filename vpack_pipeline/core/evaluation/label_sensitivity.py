@@ -19,7 +19,8 @@ from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, re
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
 from vpack_pipeline.core.adjudication.latent import CAUTION, case_posteriors
-from vpack_pipeline.core.adjudication.relabelling import SOURCE_RULE, Relabelling
+from vpack_pipeline.core.adjudication.relabelling import Relabelling
+from vpack_pipeline.core.adjudication.rules import PANEL
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
     NO_INFERENCE,
@@ -148,7 +149,7 @@ def label_sensitivity(
             analysis,
             evaluation,
             reference_standard.filter(
-                (pl.col("finding") == finding.name) & (pl.col("method") == SOURCE_RULE)
+                (pl.col("finding") == finding.name) & (pl.col("source") != PANEL)
             ),
         )
         for finding in findings
@@ -195,7 +196,7 @@ class _Labels:
         accuracies = {
             (correction, assumed): sources
             if correction == BY_SOURCES
-            else by_reads(panels, assumed.which)
+            else by_reads(panels, assumed.which, again.adjudication)
             for correction, assumptions in ASSUMPTIONS.items()
             for assumed in assumptions
         }
