@@ -53,6 +53,7 @@ METRICS: Final[Mapping[str, str]] = {
     "krippendorff_alpha": "Krippendorff's alpha, as ordered",
     "krippendorff_alpha_interval": "Krippendorff's alpha, by distance",
     "krippendorff_alpha_nominal": "Krippendorff's alpha, unordered",
+    "misfit": "Misfit to the votes, deviance",
     "missed_per_1000": "Missed per 1,000",
     "n_cases": "Cases",
     "n_clipped": "Probabilities of exactly 0 or 1",

@@ -21,7 +21,7 @@ from vpack_pipeline.stats.estimate import (
     normal_quantile,
     undefined,
 )
-from vpack_pipeline.stats.resampling import percentile_interval
+from vpack_pipeline.stats.resampling import FEW_UNDEFINED, percentile_interval
 
 NO_INFORMATION: Final = "the reference is no better than chance"
 CONTRADICTED: Final = (
@@ -29,7 +29,10 @@ CONTRADICTED: Final = (
     " specificity in [0, 1] give them"
 )
 NO_CASES: Final = "no cases"
-MOST_REFUSED: Final = "most bootstrap replicates contradict the assumed errors: no interval"
+MANY_REFUSED: Final = (
+    f"more than {FEW_UNDEFINED:.0%} of bootstrap replicates contradict the assumed errors:"
+    " no interval"
+)
 NO_REPLICATES: Final = "no replicates were given: no interval"
 _GRID: Final = 128
 _BISECTIONS: Final = 40
@@ -256,9 +259,9 @@ def _estimate(value: float, drawn: FloatArray, n: int, method: str, level: float
     if drawn.size == 0:
         return undefined(NO_REPLICATES, method=method, n=n, value=value)
     method = f"{method}, percentile bootstrap"
-    interval = percentile_interval(drawn, level)
+    interval = percentile_interval(drawn, level, most_undefined=FEW_UNDEFINED)
     if interval.lower is None:
-        return undefined(MOST_REFUSED, method=method, n=n, value=value)
+        return undefined(MANY_REFUSED, method=method, n=n, value=value)
     reason = None
     if interval.n_undefined:
         reason = (

@@ -162,16 +162,22 @@ def test_replicates_give_an_interval_that_holds_both_uncertainties(correlation):
     assert widths[1] > widths[0]
 
 
-def test_refused_replicates_are_counted_and_a_majority_leaves_no_interval():
+def test_refused_replicates_are_counted_and_more_than_a_few_leave_no_interval():
+    """Those that are refused would have made a tail of the interval."""
     counts = np.array([49.0, 10.0, 11.0, 430.0])
-    shares = np.tile(counts, (10, 1))
-    some = Replicates(shares, np.array([0.9] * 8 + [0.0] * 2), np.full(10, 0.99))
-    sensitivity, _ = corrected_estimates(counts, 0.9, 0.99, replicates=some)
-    assert sensitivity.reason.startswith("2 of 10 replicates")
-    most = Replicates(shares, np.full(10, 0.4), np.full(10, 0.5))
+    shares = np.tile(counts, (100, 1))
+    for refused in (5, 6):
+        some = Replicates(
+            shares, np.array([0.9] * (100 - refused) + [0.0] * refused), np.full(100, 0.99)
+        )
+        sensitivity, _ = corrected_estimates(counts, 0.9, 0.99, replicates=some)
+        assert (sensitivity.lower is None) == (refused == 6)
+        expected = label_error.MANY_REFUSED if refused == 6 else "5 of 100 replicates"
+        assert sensitivity.reason.startswith(expected)
+    most = Replicates(shares, np.full(100, 0.4), np.full(100, 0.5))
     sensitivity, specificity = corrected_estimates(counts, 0.9, 0.99, replicates=most)
     assert sensitivity.value is not None
     assert sensitivity.lower is None
-    assert specificity.reason == label_error.MOST_REFUSED
+    assert specificity.reason == label_error.MANY_REFUSED
     alone, _ = corrected_estimates(counts, 0.9, 0.99)
     assert (alone.lower, alone.reason) == (None, label_error.NO_REPLICATES)

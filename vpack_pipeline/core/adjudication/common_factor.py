@@ -2,8 +2,9 @@
 
 The latent-class model of Dawid & Skene (1979) with readers alike and one common factor a case
 (:mod:`panel_error`; Qu, Tan & Kutner 1996): at ρ = 0 it is theirs, at ρ > 0 readers who agree may
-be wrong together. Three reads a case fit every ρ equally well, so that ρ is never estimated. What
-does not belong here: the panel's error that follows (``panel_error``), the index test.
+be wrong together. Three reads a case fit every ρ equally well, but where the fit lies at a bound;
+four or more tell a little (:func:`misfit`). ρ is never estimated. What does not belong here: the
+panel's error that follows (``panel_error``), the index test.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from vpack_pipeline.stats.estimate import FloatArray
 
 CORRELATIONS: Final = (0.0, 0.3, 0.5)
 """Correlations of latent errors for which whatever rests on them is stated."""
+SCENARIOS: Final = (
+    f"correlations up to {max(CORRELATIONS):g} are scenarios, assumed and not measured, and no"
+    " bound"
+)
 
 _STEP: Final = 1e-5
 _ROUNDS: Final = 6
@@ -40,6 +45,9 @@ ABSENT: Final = (
 AT_BOUND: Final = (
     "a sensitivity or specificity below 0.5 is not sought, and the fit lies at that bound"
 )
+AT_TOP: Final = "a sensitivity or specificity is fitted as 1, as high as it can be"
+WORSE: Final = 3.84
+"""By how much a deviance exceeds the least one where a fit is called worse: χ² of one degree."""
 
 
 class ReaderRates(NamedTuple):
@@ -63,8 +71,10 @@ class ReaderRates(NamedTuple):
     @property
     def caution(self) -> str | None:
         """Why the first fit may be a poor one."""
-        least = min(self.sensitivity[0], self.specificity[0])
-        return AT_BOUND if least <= ndtr(_LOW[1] + _ROUNDING) else None
+        sides = (self.sensitivity[0], self.specificity[0])
+        if min(sides) <= ndtr(_LOW[1] + _ROUNDING):
+            return AT_BOUND
+        return AT_TOP if max(sides) >= ndtr(_HIGH[1] - _ROUNDING) else None
 
     def certain(self) -> ReaderRates:
         """Take an accuracy at the upper bound of the fit, 1 - 3e-5, as 1."""
@@ -150,6 +160,24 @@ def rates_with_replicates(
     replicates = reader_rates(votes, drawn, correlation, start=point, rounds=_ROUNDS)
     pairs = zip(point, replicates, strict=True)
     return ReaderRates(*(np.concatenate(pair) for pair in pairs))
+
+
+def misfit(votes: Votes, counts: FloatArray, rates: ReaderRates, correlation: float) -> float:
+    """Deviance of the first fit from the votes as they are: 0 where it gives each panel its share.
+
+    Of panels of two votes or more, given how many votes they have; twice the log-likelihood of the
+    multinomial without a model less that of the fit. nan where the fit is refused.
+
+    Parameters
+    ----------
+    counts : (C,) cases of each panel, as the fit had them
+    """
+    ill, well = (part[0] for part in likelihoods(votes, rates, correlation))
+    fitted = rates.prevalence[0] * ill + (1 - rates.prevalence[0]) * well
+    whole = np.array([counts[votes.n == n].sum() for n in votes.n])
+    seen = (votes.n >= 2) & (counts > 0)
+    terms = counts[seen] * np.log(counts[seen] / whole[seen] / np.maximum(fitted[seen], _TINY))
+    return max(2 * float(terms.sum()), 0.0)
 
 
 def prevalence_given(

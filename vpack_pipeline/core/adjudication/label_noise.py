@@ -24,8 +24,10 @@ from vpack_pipeline.core.adjudication.common_factor import (
     CORRELATIONS,
     LEAST_VOTES,
     TOO_FEW,
+    WORSE,
     ReaderRates,
     case_votes,
+    misfit,
     rates_with_replicates,
     usual_size,
 )
@@ -37,7 +39,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
-from vpack_pipeline.stats.resampling import patient_weights, percentile_interval
+from vpack_pipeline.stats.resampling import FEW_UNDEFINED, patient_weights, percentile_interval
 
 PANEL_STATES: Final = ("unanimous", "split", "single", "none")
 APPARENT: Final = (
@@ -60,7 +62,15 @@ _CAUTION: Final = (
     " correlation is assumed, not measured"
 )
 NEVER_WRONG: Final = "the panel is never wrong in this model"
-NO_INTERVAL: Final = "most bootstrap replicates do not tell it: no interval"
+NO_INTERVAL: Final = (
+    f"more than {FEW_UNDEFINED:.0%} of bootstrap replicates do not tell it: no interval"
+)
+_MAJORITY: Final = (
+    "of a majority of so many blind readers alike: the panel that decides by one mind and else by a"
+    " further reader errs so only if that reader is one more of their kind"
+)
+MISFIT: Final = "misfit"
+_DEVIANCE: Final = "how far the fitted votes are from the votes: 0 is no misfit"
 
 
 def label_noise(
@@ -145,7 +155,7 @@ def _refuse(figures: Figures, finding: str, reason: str) -> None:
     for metric in ("n_cases", "panel_size", "panel_positive_share", *_READERS):
         figures.refuse(metric, reason, finding=finding, stratum="all")
     for correlation in CORRELATIONS:
-        for metric in (*_READERS, *_METRICS.values()):
+        for metric in (*_READERS, *_METRICS.values(), MISFIT):
             figures.refuse(metric, reason, finding=finding, stratum=_stratum(correlation))
 
 
@@ -227,8 +237,10 @@ def _put_correlated(
     )
     counts = panels.counts.sum(axis=0)
     positives, usual = panels.positive_majorities(np.vstack([counts, drawn]))
+    fits: dict[float, ReaderRates] = {}
     for correlation in CORRELATIONS:
         rates = rates_with_replicates(panels.votes, counts, drawn, correlation)
+        fits[correlation] = rates
         with np.errstate(invalid="ignore", divide="ignore"):
             apparent = positives / usual
         known = f"common-factor probit, error correlation {correlation:g}"
@@ -244,7 +256,33 @@ def _put_correlated(
         error = panel_error(*sides, apparent, panels.size, correlation)
         method = f"majority of {panels.size}, {known}; readers by a latent-class model; {resampled}"
         for name in (f.name for f in fields(PanelError)):
-            place.give(_METRICS[name], getattr(error, name), int(usual[0]), method)
+            also = _MAJORITY if _METRICS[name].startswith("panel_") else None
+            place.give(_METRICS[name], getattr(error, name), int(usual[0]), method, also)
+    _put_misfit(figures, panels, finding, fits)
+
+
+def _put_misfit(
+    figures: Figures, panels: _Panels, finding: str, fits: dict[float, ReaderRates]
+) -> None:
+    """Say at each correlation how well the votes are fitted, and where another fits them better."""
+    counts = panels.counts.sum(axis=0)
+    found = {
+        rho: misfit(panels.votes, counts, rates, rho)
+        for rho, rates in fits.items()
+        if rates.refusal is None
+    }
+    n = panels.n(LEAST_VOTES)
+    for rho, rates in fits.items():
+        keys: dict[str, Any] = {"finding": finding, "stratum": _stratum(rho), "n": n}
+        if rho not in found:
+            figures.refuse(MISFIT, str(rates.refusal), **keys)
+            continue
+        best = min(found, key=lambda other: found[other])
+        reason = _DEVIANCE
+        if found[rho] - found[best] > WORSE:
+            reason = f"fits these votes worse than error correlation {best:g}; {reason}"
+        method = "deviance of the fit from the votes, two or more a case"
+        figures.give(MISFIT, found[rho], method=method, reason=reason, **keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +295,15 @@ class _At:
     level: float
     rates: ReaderRates
 
-    def give(self, metric: str, values: FloatArray, n: int, method: str) -> None:
+    def give(
+        self, metric: str, values: FloatArray, n: int, method: str, also: str | None = None
+    ) -> None:
         """Add a figure from the sample's value and its replicates', (1 + B,)."""
         keys: dict[str, Any] = {"finding": self.finding, "stratum": self.stratum}
         if not np.isfinite(values[0]):
             self.figures.refuse(metric, self.rates.refusal or NEVER_WRONG, n=n, **keys)
             return
-        interval = percentile_interval(values[1:], self.level)
+        interval = percentile_interval(values[1:], self.level, most_undefined=FEW_UNDEFINED)
         unknown = NO_INTERVAL if interval.lower is None else None
         self.figures.give(
             metric,
@@ -272,7 +312,7 @@ class _At:
             upper=interval.upper,
             n=n,
             method=method,
-            reason="; ".join(t for t in (_CAUTION, self.rates.caution, unknown) if t),
+            reason="; ".join(t for t in (_CAUTION, also, self.rates.caution, unknown) if t),
             **keys,
         )
 

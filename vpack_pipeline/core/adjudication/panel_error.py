@@ -32,12 +32,16 @@ class Votes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PanelError:
-    """A majority of k readers, and a perfect model held against it; arrays of one shape.
+    """A majority of k blind readers alike, a perfect model held against it; arrays of one shape.
 
     Sensitivity and specificity of the panel are among cases with a majority. ``perfect_*`` are what
     a model that is always right shows against the panel's labels; ``unanimous_share`` is the
     share of its apparent errors where the panel is unanimous. All of it nan where the readers do
     no better than chance (sensitivity + specificity <= 1).
+
+    No such majority need have sat. Two or three readers of one mind, and else a further reader, err
+    as a majority of three does if the further reader is one more of their kind, and then exactly,
+    at any correlation: readers who can change places leave the same patterns of right and wrong.
     """
 
     prevalence: FloatArray

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
+from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, SCENARIOS
 from vpack_pipeline.core.adjudication.panel_error import panel_error
 from vpack_pipeline.core.adjudication.verified_panel import (
     IF_BY_CALL,
@@ -45,7 +45,7 @@ UNUSUAL: Final = (
 )
 ASSUMED: Final = (
     "what errors are correlated, and how far, is assumed and not measured; the result is the range"
-    " over all that is assumed"
+    f" over all that is assumed; {SCENARIOS}"
 )
 FROM_READS: Final = "the panel's error rests on the reads alone"
 _SIDES: Final = ("sensitivity_corrected", "specificity_corrected")

@@ -29,7 +29,12 @@ from vpack_pipeline.core.adjudication.panel_error import Votes
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, generator
 from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
-from vpack_pipeline.stats.resampling import WeightArray, patient_weights, percentile_interval
+from vpack_pipeline.stats.resampling import (
+    FEW_UNDEFINED,
+    WeightArray,
+    patient_weights,
+    percentile_interval,
+)
 
 _NO_PANEL: Final = -1
 _CHUNK: Final = 64
@@ -226,5 +231,5 @@ def _estimate(
     values: FloatArray, n: int, events: int | None, method: str, level: float
 ) -> Estimate:
     value = float(values[0])
-    interval = percentile_interval(values[1:], level)
+    interval = percentile_interval(values[1:], level, most_undefined=FEW_UNDEFINED)
     return Estimate(value, interval.lower, interval.upper, n, events, method)
