@@ -304,6 +304,7 @@ LEVELS: Final[Mapping[str, str]] = {
     "error_correlation=0.3;model_independent": "errors of readers alone correlated by 0.3",
     "error_correlation=0.5;model_independent": "errors of readers alone correlated by 0.5",
     "all": "",
+    "range": "range over what is assumed",
     "dawid_skene": "",
     "positive": "positive",
     "negative": "negative",

@@ -302,9 +302,16 @@ def test_belief_finds_the_area_of_a_score_of_many_values() -> None:
 
 def corrected(figures: pl.DataFrame, metric: str, source: str) -> list[dict[str, Any]]:
     """What is given of a corrected figure, over all that is assumed."""
-    return figures.filter(
-        window="retrospective", metric=metric, variation=f"corrected_by_{source}", status="given"
-    ).to_dicts()
+    return (
+        figures.filter(
+            window="retrospective",
+            metric=metric,
+            variation=f"corrected_by_{source}",
+            status="given",
+        )
+        .filter(pl.col("level") != "range")
+        .to_dicts()
+    )
 
 
 def test_range_over_assumptions_holds_the_accuracy_that_independence_alone_misses() -> None:
@@ -313,8 +320,16 @@ def test_range_over_assumptions_holds_the_accuracy_that_independence_alone_misse
     independent = {"level": "error_correlation=0"}
     for metric, truth in (("sensitivity_corrected", 0.85), ("specificity_corrected", 0.9)):
         for source in ("independent_sources", "reads"):
+            planted = row(
+                found, metric, variation=f"corrected_by_{source}", level="error_correlation=0.5"
+            )
+            assert planted["lower"] <= truth <= planted["upper"], source
             rows = corrected(found, metric, source)
-            assert min(r["lower"] for r in rows) <= truth <= max(r["upper"] for r in rows)
+            whole = row(found, metric, variation=f"corrected_by_{source}", level="range")
+            assert whole["lower"] == min(r["lower"] or r["estimate"] for r in rows)
+            assert whole["upper"] == max(r["upper"] or r["estimate"] for r in rows)
+            assert "refused" in whole["method"]
+            assert (whole["n"], whole["events"]) == (planted["n"], planted["events"])
             assert all("error correlation" in r["method"] for r in rows)
             assert all("assumed and not measured" in r["reason"] for r in rows)
         by_sources = {"variation": "corrected_by_independent_sources"} | independent
@@ -327,9 +342,14 @@ def test_range_holds_the_accuracy_of_a_model_that_errs_apart_from_the_readers() 
     site = simulated(12000, readers=3, model=(0.85, 0.9), correlation=0.5, is_apart=True, seed=13)
     found = site.run(label_sensitivity)
     for metric, truth in (("sensitivity_corrected", 0.85), ("specificity_corrected", 0.9)):
-        rows = corrected(found, metric, "reads")
-        assert len(rows) == 5
-        assert min(r["lower"] for r in rows) <= truth <= max(r["upper"] for r in rows)
+        whole = row(found, metric, variation="corrected_by_reads", level="range")
+        assert whole["lower"] <= truth <= whole["upper"]
+        assert whole["method"].endswith("shared by the model or not; 0 of 5 refused")
+        right = {
+            "variation": "corrected_by_reads",
+            "level": "error_correlation=0.5;model_independent",
+        }
+        assert row(found, metric, **right)["lower"] <= truth <= row(found, metric, **right)["upper"]
     alone = row(
         found,
         "sensitivity_corrected",

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
+from scipy.stats import binom
 
 from vpack_pipeline.stats import label_error
 from vpack_pipeline.stats.label_error import (
@@ -87,6 +89,39 @@ def test_correlated_errors_flatter_a_test_and_the_correction_takes_it_back(corre
     naive = solve(counts, reference)
     assert np.isnan(naive[0]) or naive[0] > test[0]
     assert solve(counts, reference, correlation) == pytest.approx(test, abs=1e-9)
+
+
+@pytest.mark.parametrize("readers", [1, 3, 5])
+@pytest.mark.parametrize("correlation", [0.3, 0.5])
+def test_a_majority_of_readers_who_share_a_factor_is_corrected_exactly(readers, correlation):
+    """Expected counts by integrating over the factor on a grid: prevalence .2, readers .85/.95."""
+    test, reader = (0.85, 0.9), (0.85, 0.95)
+    factor = np.linspace(-9, 9, 20_001)
+    density = np.exp(-(factor**2) / 2)
+    density /= density.sum()
+    right, known = [], []
+    for mine, theirs in zip(test, reader, strict=True):
+        given = [
+            ndtr((ndtri(r) + np.sqrt(correlation) * factor) / np.sqrt(1 - correlation))
+            for r in (mine, theirs)
+        ]
+        panel = binom.sf(readers // 2, readers, given[1])
+        known.append(density @ panel)
+        right.append([density @ (given[0] * panel), density @ given[0]])
+    (both, se), (clear, sp) = right
+    ill, well = (
+        [both, se - both, known[0] - both],
+        [1 - sp - known[1] + clear, known[1] - clear, sp - clear],
+    )
+    cells = 0.2 * np.array(ill) + 0.8 * np.array(well)
+    counts = np.append(cells, 1 - cells.sum())
+    found = corrected_accuracy(counts[None], *(np.array([k]) for k in known), correlation, readers)
+    assert (found.sensitivity[0], found.specificity[0]) == pytest.approx(test, abs=1e-4)
+    if readers > 1:
+        # Ties of one more, broken at random, change nothing.
+        even = [np.array([k]) for k in known]
+        again = corrected_accuracy(counts[None], *even, correlation, readers + 1)
+        assert again.sensitivity[0] == found.sensitivity[0]
 
 
 def test_small_correlations_pass_into_independence():

@@ -7,8 +7,7 @@ of an independent source have no panel error. What does not belong here: whether
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -47,6 +46,12 @@ ASSUMED: Final = (
     "what errors are correlated, and how far, is assumed and not measured; the result is the range"
     f" over all that is assumed; {SCENARIOS}"
 )
+RANGE: Final = (
+    "bounds from the lowest to the highest of the intervals; the figure is that of the least"
+    " correlation that is not refused"
+)
+ALL_ASSUMED: Final = "range"
+"""The level of the range over all that is assumed."""
 FROM_READS: Final = "the panel's error rests on the reads alone"
 _SIDES: Final = ("sensitivity_corrected", "specificity_corrected")
 
@@ -94,19 +99,6 @@ class PanelAccuracy:
     specificity: FloatArray
     caution: str
     method: str
-
-
-def with_panel_as_test(correlation: float, size: int) -> float:
-    """Correlation of the index test's latent error with that of a panel of readers.
-
-    Any two of a case's readings share one factor with correlation ρ; a panel's latent error is
-    taken as the mean of its readers': ρ / √(ρ + (1 - ρ) / k).
-
-    >>> with_panel_as_test(0.5, 1), round(with_panel_as_test(0.5, 3), 3), with_panel_as_test(0, 3)
-    (0.5, 0.612, 0.0)
-    """
-    shared = correlation + (1 - correlation) / size
-    return correlation / math.sqrt(shared)
 
 
 def by_sources(
@@ -191,8 +183,22 @@ def corrections(
 
     Yields
     ------
-    correction, name of the assumption, metric, estimate
+    correction, name of the assumption or ``ALL_ASSUMED``, metric, estimate
     """
+    found: dict[tuple[str, str], list[Estimate]] = {}
+    for correction, level_name, metric, estimate in _each(counts, accuracies, size, level):
+        found.setdefault((correction, metric), []).append(estimate)
+        yield correction, level_name, metric, estimate
+    for (correction, metric), estimates in found.items():
+        yield correction, ALL_ASSUMED, metric, over_assumptions(estimates, correction)
+
+
+def _each(
+    counts: FloatArray,
+    accuracies: dict[tuple[str, Assumption], PanelAccuracy | str],
+    size: int,
+    level: float,
+) -> Iterator[tuple[str, str, str, Estimate]]:
     for (correction, assumed), accuracy in accuracies.items():
         place = (correction, assumed.name)
         if isinstance(accuracy, str):
@@ -203,9 +209,8 @@ def corrections(
             counts[0],
             float(accuracy.sensitivity[0]),
             float(accuracy.specificity[0]),
-            correlation=with_panel_as_test(assumed.correlation, size)
-            if assumed.model_shares
-            else 0.0,
+            correlation=assumed.correlation if assumed.model_shares else 0.0,
+            readers=size,
             replicates=Replicates(counts[1:], accuracy.sensitivity[1:], accuracy.specificity[1:]),
             level=level,
         )
@@ -214,3 +219,33 @@ def corrections(
             method = f"{estimate.method}; {accuracy.method}; {assumed.words}"
             reason = given if estimate.value is not None else estimate.reason
             yield (*place, metric, replace(estimate, method=method, reason=reason))
+
+
+def over_assumptions(estimates: Sequence[Estimate], correction: str) -> Estimate:
+    """Give the range over all that is assumed, as the bounds of one figure.
+
+    The value is that of the first assumption that is not refused; what the counts contradict is no
+    part of the range. A figure without an interval counts with its value alone.
+
+    Parameters
+    ----------
+    estimates : of one metric and correction, in the order of ``ASSUMPTIONS``
+    """
+    given = [e for e in estimates if e.value is not None]
+    names = ", ".join(f"{rho:g}" for rho in CORRELATIONS)
+    method = f"range over the assumptions: error correlations {names}"
+    if len(ASSUMPTIONS[correction]) > len(CORRELATIONS):
+        method += ", shared by the model or not"
+    method += f"; {len(estimates) - len(given)} of {len(estimates)} refused"
+    if not given:
+        return replace(estimates[0], method=method)
+    bare = sum(e.lower is None for e in given)
+    reason = f"{RANGE}; {ASSUMED}"
+    if bare:
+        reason = f"{bare} of {len(given)} have no interval: the range is at least so wide; {reason}"
+    ends = [(e.value, e.value) if e.lower is None else (e.lower, e.upper) for e in given]
+    lower, upper = (
+        pick(float(end) for end in side if end is not None)
+        for pick, side in zip((min, max), zip(*ends, strict=True), strict=True)
+    )
+    return replace(given[0], lower=lower, upper=upper, method=method, reason=reason)

@@ -40,6 +40,7 @@ from vpack_pipeline.core.evaluation.beliefs import (
     settled,
 )
 from vpack_pipeline.core.evaluation.corrected import (
+    ALL_ASSUMED,
     ASSUMPTIONS,
     BY_SOURCES,
     Assumption,
@@ -391,10 +392,11 @@ def _give_corrected(place: _Writer, under: _Under, labels: _Labels) -> None:
     for metric in METRICS[:2]:
         place.give((PANEL_LABELS, ALL), metric, plain[metric], SENSITIVITY)
     if under.point is None or not by_panel.is_usable.any():
-        for correction, assumed in labels.accuracies:
+        levels = [(correction, assumed.name) for correction, assumed in labels.accuracies]
+        for at in (*levels, *((correction, ALL_ASSUMED) for correction in ASSUMPTIONS)):
             for metric in METRICS[:2]:
                 refused = undefined(under.missing(metric), method="", n=0)
-                place.give((correction, assumed.name), f"{metric}_corrected", refused)
+                place.give(at, f"{metric}_corrected", refused)
         return
     table = tabulate(by_panel, under.point, under.index_test, ITD)
     counts = two_by_two(table, labels.panels)
