@@ -97,6 +97,7 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
             "adjudication.pairs",
             "adjudication.certainty",
             "adjudication.label_noise",
+            "evaluation.votes_and_sources",
             "adjudication.reader_doubts",
             "evaluation.verification",
         ),
