@@ -281,7 +281,10 @@ def _put_misfit(
         reason = _DEVIANCE
         if found[rho] - found[best] > WORSE:
             reason = f"fits these votes worse than error correlation {best:g}; {reason}"
-        method = "deviance of the fit from the votes, two or more a case; to one decimal"
+        method = (
+            "deviance of the fit from the votes, two or more a case, to one decimal; n counts cases"
+            " with three votes or more"
+        )
         # Rounded: to the last digit it could tell of counts that are hidden.
         figures.give(MISFIT, round(found[rho], 1), method=method, reason=reason, **keys)
 

@@ -52,7 +52,10 @@ RANGE: Final = (
 )
 ALL_ASSUMED: Final = "range"
 """The level of the range over all that is assumed."""
-FROM_READS: Final = "the panel's error rests on the reads alone"
+FROM_READS: Final = (
+    "the panel's error rests on the reads alone, as that of a majority of blind readers alike, of"
+    " whose kind a further reader is taken to be"
+)
 _SIDES: Final = ("sensitivity_corrected", "specificity_corrected")
 
 
