@@ -22,7 +22,7 @@ from vpack_pipeline.stats.agreement import agreement_bootstrap
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
 from vpack_pipeline.stats.latent_class import dawid_skene_intervals
-from vpack_pipeline.stats.resampling import percentile_interval
+from vpack_pipeline.stats.resampling import FEW_UNDEFINED, percentile_interval
 from vpack_pipeline.stats.verification_bias import VerifiedCounts, begg_greenes
 
 
@@ -179,7 +179,9 @@ def fitted_readers() -> Iterator[Figure]:
                 counts = rng.multinomial(3000, 0.1 * ill + 0.9 * well).astype(np.float64)
                 drawn = rng.multinomial(3000, counts / 3000, 300).astype(np.float64)
                 made = rates_with_replicates(panels, counts, drawn, assumed)
-                bounds = [percentile_interval(values[1:], 0.95) for values in made]
+                bounds = [
+                    percentile_interval(v[1:], 0.95, most_undefined=FEW_UNDEFINED) for v in made
+                ]
                 truths = zip(bounds, (0.1, 0.85, 0.95), strict=True)
                 hits.append([_holds((i.lower, i.upper), value) for i, value in truths])
             names = ("prevalence", "sensitivity", "specificity")

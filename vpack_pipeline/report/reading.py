@@ -94,6 +94,26 @@ VOTES: Final[Mapping[str, str]] = {
 }
 """State of a panel → what the votes on a case say, in the order of print."""
 
+_MAJORITY: Final = "Of a majority of so many readers, all like this one and blind to each other."
+MODELLED: Final[Mapping[str, str]] = {
+    "misfit": "How far what is assumed is from the votes: the smaller the better.",
+    "panel_error": _MAJORITY,
+    "panel_sensitivity": _MAJORITY,
+    "panel_specificity": _MAJORITY,
+}
+"""Metric of a model of readers → what it speaks of."""
+
+_SEEN: Final = "Among the cases that a source settled, which may be unlike the others."
+_STANDING_FOR: Final = "Those cases stand for the others that the panel called alike."
+VERIFIED: Final[Mapping[str, str]] = {
+    "panel_error": _SEEN,
+    "panel_sensitivity": _SEEN,
+    "panel_specificity": _SEEN,
+    "panel_sensitivity_begg_greenes": _STANDING_FOR,
+    "panel_specificity_begg_greenes": _STANDING_FOR,
+}
+"""Metric of a panel held against independent sources → which cases it speaks of."""
+
 KINDS: Final[Mapping[str, str]] = {
     "contradicted": "Some readers said positive, others negative",
     "unsure": "Some readers could not say, the others were unanimous",

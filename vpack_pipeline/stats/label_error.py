@@ -2,17 +2,20 @@
 
 Gart & Buck (1966) and Staquet et al. (1981) for errors that are independent given the truth; with
 Vacek's (1985) conditional covariances where a case that misleads the reference misleads the index
-test too. Cases alone tell nothing of that correlation, so that it is a parameter of every
-statement. What does not belong here: how the reference's errors are known.
+test too. The reference may be a majority of readers who are misled alike. Cases alone tell nothing
+of that correlation, so that it is a parameter of every statement. What does not belong here: how
+the reference's errors are known.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import bdtr, ndtr, ndtri
 
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -21,7 +24,7 @@ from vpack_pipeline.stats.estimate import (
     normal_quantile,
     undefined,
 )
-from vpack_pipeline.stats.resampling import percentile_interval
+from vpack_pipeline.stats.resampling import FEW_UNDEFINED, percentile_interval
 
 NO_INFORMATION: Final = "the reference is no better than chance"
 CONTRADICTED: Final = (
@@ -29,12 +32,17 @@ CONTRADICTED: Final = (
     " specificity in [0, 1] give them"
 )
 NO_CASES: Final = "no cases"
-MOST_REFUSED: Final = "most bootstrap replicates contradict the assumed errors: no interval"
+MANY_REFUSED: Final = (
+    f"more than {FEW_UNDEFINED:.0%} of bootstrap replicates contradict the assumed errors:"
+    " no interval"
+)
 NO_REPLICATES: Final = "no replicates were given: no interval"
 _GRID: Final = 128
 _BISECTIONS: Final = 40
 _FAR: Final = 37.0
 _ROUNDING: Final = 1e-12
+_FACTOR, _FACTOR_WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+_SHARES: Final[FloatArray] = _FACTOR_WEIGHTS / _FACTOR_WEIGHTS.sum()
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -53,18 +61,38 @@ class Replicates(NamedTuple):
     reference_specificity: FloatArray
 
 
+_Covariance = Callable[[FloatArray], FloatArray]
+
+
 class _Reference(NamedTuple):
-    """(B,) of each."""
+    """(B,) of each, and how many readers it is the majority of."""
 
     sensitivity: FloatArray
     specificity: FloatArray
+    readers: int = 1
 
     @property
     def youden(self) -> FloatArray:
         return self.sensitivity + self.specificity - 1
 
     def at(self, rows: npt.NDArray[np.intp]) -> _Reference:
-        return _Reference(*(part[rows] for part in self))
+        return _Reference(self.sensitivity[rows], self.specificity[rows], self.readers)
+
+    def covariances(self, correlation: float) -> tuple[_Covariance, _Covariance]:
+        """How far a figure (…, B) of the index test is shared, with the disease and without."""
+        if self.readers == 1:
+            return (
+                lambda mine: conditional_covariance(mine, self.sensitivity, correlation),
+                lambda mine: conditional_covariance(mine, self.specificity, correlation),
+            )
+        ill, well = (
+            _majority_given(rate, self.readers, correlation)
+            for rate in (self.sensitivity, self.specificity)
+        )
+        return (
+            lambda mine: _covariance_given(mine, ill, correlation),
+            lambda mine: _covariance_given(mine, well, correlation),
+        )
 
 
 class _Apparent(NamedTuple):
@@ -88,6 +116,7 @@ def corrected_accuracy(
     reference_sensitivity: FloatArray,
     reference_specificity: FloatArray,
     correlation: float = 0.0,
+    readers: int = 1,
 ) -> CorrectedAccuracy:
     """Sensitivity and specificity of the index test, for the errors of the reference.
 
@@ -97,6 +126,9 @@ def corrected_accuracy(
     reference_sensitivity, reference_specificity : (B,) in [0, 1]
     correlation : ρ, in [0, 1): of the latent normal errors of index test and reference within a
         true class, as in a bivariate probit; 0 is independence
+    readers : the reference is a majority of so many readers alike, and ρ that of any two latent
+        errors, theirs or the index test's, which share one normal factor a case; of an even number
+        ties are taken as broken at random, which makes them as one fewer
 
     Returns
     -------
@@ -116,6 +148,7 @@ def corrected_accuracy(
     reference = _Reference(
         np.asarray(reference_sensitivity, dtype=np.float64),
         np.asarray(reference_specificity, dtype=np.float64),
+        readers - (readers % 2 == 0),
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         apparent = _independent(counts, reference)
@@ -135,6 +168,7 @@ def corrected_estimates(
     reference_specificity: float,
     *,
     correlation: float = 0.0,
+    readers: int = 1,
     replicates: Replicates | None = None,
     level: float = 0.95,
 ) -> tuple[Estimate, Estimate]:
@@ -145,7 +179,7 @@ def corrected_estimates(
     two_by_two : (4,) tp, fp, fn, tn
     replicates : patients drawn for the counts, and for what the reference's errors were taken
         from, so that the interval holds both uncertainties
-    correlation : see ``corrected_accuracy``
+    correlation, readers : see ``corrected_accuracy``
 
     Returns
     -------
@@ -154,10 +188,12 @@ def corrected_estimates(
     """
     normal_quantile(level)
     name = "Staquet" if correlation == 0 else f"Vacek, latent correlation {correlation:g}"
+    if correlation > 0 and readers > 1:
+        name = f"{name} of any two of test and readers"
     counts = np.asarray(two_by_two, dtype=np.float64)
     n = round(float(counts.sum()))
     known = (np.array([reference_sensitivity]), np.array([reference_specificity]))
-    point = corrected_accuracy(counts[None], *known, correlation)
+    point = corrected_accuracy(counts[None], *known, correlation, readers)
     if np.isnan(point.sensitivity[0]):
         reason = CONTRADICTED
         if reference_sensitivity + reference_specificity <= 1:
@@ -167,7 +203,7 @@ def corrected_estimates(
     if replicates is None:
         drawn = CorrectedAccuracy(np.empty(0), np.empty(0))
     else:
-        drawn = corrected_accuracy(*replicates, correlation)
+        drawn = corrected_accuracy(*replicates, correlation, readers)
     sensitivity, specificity = (
         _estimate(float(value[0]), values, n, name, level)
         for value, values in zip(point, drawn, strict=True)
@@ -188,6 +224,41 @@ def conditional_covariance(first: FloatArray, second: FloatArray, correlation: f
     density = np.exp(-(h**2 + k**2 - 2 * h * k * np.sin(angle)) / (2 * np.cos(angle) ** 2))
     summed: FloatArray = density @ _NODE_WEIGHTS * reach / (2 * np.pi)
     return summed
+
+
+def _majority_given(rate: FloatArray, readers: int, correlation: float) -> FloatArray:
+    """Chance (B, N) that a majority is right at each node of the common factor, from its rate (B,).
+
+    That fixes the rate of one reader, which is looked up in a table.
+    """
+    threshold, rates = _majorities(readers, correlation)
+    reader = np.interp(rate, rates, threshold)
+    return _majority(_given(reader, correlation), readers)
+
+
+def _majority(given: FloatArray, readers: int) -> FloatArray:
+    return np.asarray(1 - bdtr(readers // 2, readers, given))
+
+
+@lru_cache(maxsize=16)
+def _majorities(readers: int, correlation: float) -> tuple[FloatArray, FloatArray]:
+    """Probits of one reader's rate of being right, and the rate of a majority at each."""
+    threshold = np.linspace(-8.0, 8.0, 4001)
+    rates = _majority(_given(threshold, correlation), readers) @ _SHARES
+    return threshold, np.maximum.accumulate(rates)
+
+
+def _given(threshold: FloatArray, correlation: float) -> FloatArray:
+    """Chance of being right at each node of the common factor, for probits (…,) of the rates."""
+    moved = threshold[..., None] + np.sqrt(correlation) * _FACTOR
+    return np.asarray(ndtr(moved / np.sqrt(1 - correlation)))
+
+
+def _covariance_given(mine: FloatArray, panel: FloatArray, correlation: float) -> FloatArray:
+    """Covariance of being right of a test (…, B) and of a panel (B, N) that share the factor."""
+    given = _given(np.clip(ndtri(mine), -_FAR, _FAR), correlation)
+    apart = _SHARES * (panel - (panel @ _SHARES)[:, None])
+    return np.asarray(np.einsum("...bn,bn->...b", given, apart))
 
 
 def _independent(counts: FloatArray, reference: _Reference) -> _Apparent:
@@ -211,14 +282,14 @@ def _shifted(apparent: _Apparent, shared: FloatArray) -> CorrectedAccuracy:
 
 
 def _excess(
-    apparent: _Apparent, reference: _Reference, shared: FloatArray, correlation: float
+    apparent: _Apparent,
+    reference: _Reference,
+    shared: FloatArray,
+    covariances: tuple[_Covariance, _Covariance],
 ) -> FloatArray:
     """How much more covariance the figures make than was taken off to get them."""
     right = (np.clip(figure, 0, 1) for figure in _shifted(apparent, shared))
-    ill, well = (
-        conditional_covariance(mine, known, correlation)
-        for mine, known in zip(right, (reference.sensitivity, reference.specificity), strict=True)
-    )
+    ill, well = (share(mine) for share, mine in zip(covariances, right, strict=True))
     made = apparent.diseased * ill + apparent.healthy * well
     return np.asarray(made / reference.youden - shared, dtype=np.float64)
 
@@ -235,14 +306,15 @@ def _shared_error(apparent: _Apparent, reference: _Reference, correlation: float
     low = np.maximum(by_sensitivity - apparent.diseased, by_specificity - apparent.healthy)
     low = np.maximum(low, 0.0)
     steps = low + (high - low) * np.linspace(0, 1, _GRID)[:, None]
-    sign = _excess(apparent, reference, steps, correlation) > 0
+    covariances = reference.covariances(correlation)
+    sign = _excess(apparent, reference, steps, covariances) > 0
     falls = sign[:-1] & ~sign[1:]
     single = (falls.sum(axis=0) == 1) & (high >= low)
     at, rows = falls.argmax(axis=0), np.arange(len(low))
     left, right = steps[at, rows], steps[at + 1, rows]
     for _ in range(_BISECTIONS):
         middle = (left + right) / 2
-        above = _excess(apparent, reference, middle, correlation) > 0
+        above = _excess(apparent, reference, middle, covariances) > 0
         left, right = np.where(above, middle, left), np.where(above, right, middle)
     return np.where(single, (left + right) / 2, np.nan)
 
@@ -256,9 +328,9 @@ def _estimate(value: float, drawn: FloatArray, n: int, method: str, level: float
     if drawn.size == 0:
         return undefined(NO_REPLICATES, method=method, n=n, value=value)
     method = f"{method}, percentile bootstrap"
-    interval = percentile_interval(drawn, level)
+    interval = percentile_interval(drawn, level, most_undefined=FEW_UNDEFINED)
     if interval.lower is None:
-        return undefined(MOST_REFUSED, method=method, n=n, value=value)
+        return undefined(MANY_REFUSED, method=method, n=n, value=value)
     reason = None
     if interval.n_undefined:
         reason = (

@@ -8,13 +8,16 @@ here: the statistics that are resampled.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from vpack_pipeline.stats.estimate import FloatArray, normal_quantile
+
+FEW_UNDEFINED: Final = 0.05
+"""Share of replicates that may be refused for what they say before an interval is."""
 
 WeightArray = npt.NDArray[np.int16]
 
@@ -89,11 +92,15 @@ def cluster_weights(
         yield weights[:, codes]
 
 
-def percentile_interval(values: FloatArray, level: float = 0.95) -> PercentileInterval:
+def percentile_interval(
+    values: FloatArray, level: float = 0.95, *, most_undefined: float = 0.5
+) -> PercentileInterval:
     """Percentile interval of bootstrap replicates (Efron 1981); NaN marks an undefined replicate.
 
-    Undefined replicates are left out and counted. Where they are the majority the interval would
-    describe the unusual resamples only: both bounds are None.
+    Undefined replicates are left out and counted. Where their share is above ``most_undefined`` the
+    interval would describe the resamples that are not: both bounds are None. What is undefined at
+    random may be half of them; what is refused for lying beyond a bound may be ``FEW_UNDEFINED``,
+    since it would have made a tail of the interval.
 
     >>> percentile_interval(np.array([1.0, 2.0, 3.0, np.nan]), level=0.5)
     PercentileInterval(lower=1.5, upper=2.5, n_undefined=1)
@@ -102,7 +109,7 @@ def percentile_interval(values: FloatArray, level: float = 0.95) -> PercentileIn
     replicates = np.asarray(values, dtype=np.float64)
     defined = replicates[np.isfinite(replicates)]
     n_undefined = int(replicates.size - defined.size)
-    if defined.size == 0 or n_undefined > defined.size:
+    if defined.size == 0 or n_undefined > most_undefined * replicates.size:
         return PercentileInterval(None, None, n_undefined)
     lower, upper = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
     return PercentileInterval(float(lower), float(upper), n_undefined)

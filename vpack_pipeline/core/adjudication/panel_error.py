@@ -11,7 +11,7 @@ What does not belong here: what the readers' errors are (``common_factor``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from scipy.special import comb, ndtr, ndtri
@@ -19,7 +19,8 @@ from scipy.special import comb, ndtr, ndtri
 from vpack_pipeline.stats.estimate import FloatArray, IntArray
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
-_SHARES = _WEIGHTS / _WEIGHTS.sum()
+SHARES: Final[FloatArray] = _WEIGHTS / _WEIGHTS.sum()
+"""Weight of each node of the common factor."""
 
 
 class Votes(NamedTuple):
@@ -31,12 +32,16 @@ class Votes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PanelError:
-    """A majority of k readers, and a perfect model held against it; arrays of one shape.
+    """A majority of k blind readers alike, a perfect model held against it; arrays of one shape.
 
     Sensitivity and specificity of the panel are among cases with a majority. ``perfect_*`` are what
     a model that is always right shows against the panel's labels; ``unanimous_share`` is the
     share of its apparent errors where the panel is unanimous. All of it nan where the readers do
     no better than chance (sensitivity + specificity <= 1).
+
+    No such majority need have sat. Two or three readers of one mind, and else a further reader, err
+    as a majority of three does if the further reader is one more of their kind, and then exactly,
+    at any correlation: readers who can change places leave the same patterns of right and wrong.
     """
 
     prevalence: FloatArray
@@ -47,6 +52,17 @@ class PanelError:
     perfect_specificity: FloatArray
     perfect_accuracy: FloatArray
     unanimous_share: FloatArray
+
+
+def given_factor(rate: FloatArray, correlation: float) -> FloatArray:
+    """Probability that a reader says positive, (B, 40): at each node of the common factor.
+
+    Parameters are those of :func:`chances`; weighted by ``SHARES`` they come to the rate.
+    """
+    with np.errstate(divide="ignore"):
+        threshold = ndtri(np.asarray(rate, dtype=np.float64))[:, None]
+    factor = np.sqrt(correlation) * _NODES
+    return np.asarray(ndtr((threshold + factor) / np.sqrt(1 - correlation)))
 
 
 def chances(votes: Votes, rate: FloatArray, correlation: float) -> FloatArray:
@@ -61,15 +77,13 @@ def chances(votes: Votes, rate: FloatArray, correlation: float) -> FloatArray:
     -------
     (B, C); Gauss–Hermite quadrature of 40 nodes over the common factor
     """
-    with np.errstate(divide="ignore"):
-        threshold = ndtri(np.asarray(rate, dtype=np.float64))[:, None]
-    given = ndtr((threshold + np.sqrt(correlation) * _NODES) / np.sqrt(1 - correlation))
+    given = given_factor(rate, correlation)
     n, k = votes.n, votes.positive
     found: FloatArray = np.zeros((len(given), len(n)))
     powers = [given**j for j in range(int(n.max(initial=0)) + 1)]
     rests = [(1 - given) ** j for j in range(len(powers))]
     for c in range(len(n)):
-        found[:, c] = comb(n[c], k[c]) * (powers[k[c]] * rests[n[c] - k[c]]) @ _SHARES
+        found[:, c] = comb(n[c], k[c]) * (powers[k[c]] * rests[n[c] - k[c]]) @ SHARES
     return found
 
 

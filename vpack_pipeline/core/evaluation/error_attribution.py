@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
-from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
+from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, SCENARIOS
 from vpack_pipeline.core.evaluation.analysis import (
     AnalysisSet,
     Called,
@@ -46,14 +46,14 @@ NO_POINT: Final = "the protocol fixes no operating point for this model and find
 NO_CASES: Final = "no mature case with a decided label, or no completed inference"
 NO_UNANIMOUS: Final = "no panel of three or more is of one mind"
 AT_LEAST: Final = (
-    "at least: no unanimous panel is taken to be wrong; with their wrong labels, at an assumed"
-    " correlation of readers' errors, it is more"
+    "at least, independent sources taken as right: no unanimous panel is taken to be wrong; with"
+    " their wrong labels, at an assumed correlation of readers' errors, it is more"
 )
 AT_MOST: Final = (
-    "at most, at this correlation, which is assumed and not measured: as if the model were right"
-    " wherever a unanimous panel is wrong"
+    "at most, at this correlation, independent sources taken as right and readers as alike: as if"
+    f" the model were right wherever a unanimous panel is wrong; {SCENARIOS}"
 )
-ASSUMED: Final = "the correlation is assumed and not measured"
+ASSUMED: Final = f"readers are taken as alike; {SCENARIOS}"
 NONE: Final = "none"
 ASSUMPTIONS: Final = (NONE, *(f"error_correlation={rho:g}" for rho in CORRELATIONS))
 """Of a unanimous panel: that it is right, or that its readers' errors are correlated so."""

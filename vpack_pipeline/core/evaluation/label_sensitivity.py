@@ -16,22 +16,31 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, read_basis
+from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
-from vpack_pipeline.core.adjudication.latent import case_posteriors
+from vpack_pipeline.core.adjudication.latent import CAUTION, case_posteriors
 from vpack_pipeline.core.adjudication.relabelling import Relabelling
+from vpack_pipeline.core.adjudication.rules import PANEL
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
     NO_INFERENCE,
     UNLABELLED,
     AnalysisSet,
     CaseSet,
-    called,
     cells,
     generator,
-    intention_to_diagnose_score,
     primary_point,
 )
+from vpack_pipeline.core.evaluation.beliefs import (
+    METRICS,
+    OtherPanels,
+    Sides,
+    beliefs,
+    output_groups,
+    settled,
+)
 from vpack_pipeline.core.evaluation.corrected import (
+    ALL_ASSUMED,
     ASSUMPTIONS,
     BY_SOURCES,
     Assumption,
@@ -47,23 +56,30 @@ from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, OperatingPoint
-from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.resampling import percentile_interval
-from vpack_pipeline.stats.roc import auc
 
 ALL: Final = "all"
 AS_LABELLED: Final = "as_labelled"
 PANEL_LABELS: Final = "panel_labels"
 DROP_READER: Final = "drop_reader"
 RESAMPLED: Final = "resampled_panel"
+THIRD_READER: Final = "third_reader"
 UNDECIDED: Final = "undecided"
 POSTERIOR: Final = "posterior"
 DAWID_SKENE: Final = "dawid_skene"
-METRICS: Final = ("sensitivity", "specificity", "auc")
 HEADLINE: Final = "the prespecified rule: the headline, which the other rows do not replace"
 SENSITIVITY: Final = "sensitivity analysis: the prespecified rule gives the headline"
 NO_VALUE: Final = "no case of one class"
+ANOTHER: Final = (
+    "as many readers alike as each case had see the same cases, each as hard as its reads and the"
+    " index test's output let it be; their majority decides; cases that an independent source"
+    " settled keep their label; the index test is taken to err apart from the readers given the"
+    " truth, and their errors' correlation is assumed; the bounds are the spread over panels,"
+    " patients and the readers' fitted errors held fixed"
+)
+BELIEVED: Final = f"{CAUTION}; the index test too is taken to err apart from them"
 NO_READS: Final = "no reader made a reference read of an included case"
 _CODES: Final = {NEGATIVE: 0, POSITIVE: 1, "indeterminate": 2}
 
@@ -97,10 +113,12 @@ def label_sensitivity(
     Returns
     -------
     figures by finding, model, window, variation and level: ``as_labelled``; ``drop_reader`` (level:
-    a reader), labels made again without that reader's reads; ``resampled_panel``, the median over
-    panels drawn with replacement within each case, with percentiles of the draws as bounds;
+    a reader), labels made again without that reader's reads; ``resampled_panel`` (level: a
+    correlation of readers' errors), the median over other panels of such readers, as fitted, with
+    percentiles of the draws as bounds;
     ``undecided`` (level: positive or negative), every case without a decided label taken as such;
-    ``posterior``, cases weighted by their probability of being positive; ``panel_labels``, against
+    ``posterior``, cases weighted by their probability of being positive, given their reads and the
+    index test's output (:mod:`beliefs`); ``panel_labels``, against
     the panel's own labels, made from reads alone; and that corrected for the panel's error, known
     from independent sources or from the reads (:mod:`corrected`), at each error correlation.
     ``n`` and ``events`` are those of the headline, but where undecided cases are flipped: counts of
@@ -131,6 +149,9 @@ def label_sensitivity(
             read_basis(known, finding.name),
             analysis,
             evaluation,
+            reference_standard.filter(
+                (pl.col("finding") == finding.name) & (pl.col("source") != PANEL)
+            ),
         )
         for finding in findings
     }
@@ -149,8 +170,11 @@ class _Labels:
     """Every other set of labels of one finding, made once for all models and windows."""
 
     dropped: dict[str, pl.DataFrame]
-    drawn_ids: pl.Series
-    drawn: np.ndarray[tuple[int, int], np.dtype[np.int8]]
+    settled: pl.DataFrame
+    least: int
+    is_tie_broken: bool
+    replicates: int
+    seed: int
     posterior: pl.DataFrame | str
     panel: pl.DataFrame
     panels: Panels
@@ -159,7 +183,12 @@ class _Labels:
 
     @classmethod
     def of(
-        cls, again: Relabelling, basis: ReadBasis, analysis: AnalysisSet, evaluation: Evaluation
+        cls,
+        again: Relabelling,
+        basis: ReadBasis,
+        analysis: AnalysisSet,
+        evaluation: Evaluation,
+        settled: pl.DataFrame,
     ) -> _Labels:
         name = again.finding.name
         panels = Panels.of(basis, name, analysis, evaluation)
@@ -168,26 +197,28 @@ class _Labels:
         accuracies = {
             (correction, assumed): sources
             if correction == BY_SOURCES
-            else by_reads(panels, assumed.which)
+            else by_reads(panels, assumed.which, again.adjudication)
             for correction, assumptions in ASSUMPTIONS.items()
             for assumed in assumptions
         }
         refusal = basis.refusal or (None if basis.reads.height else NO_READS)
-        ids, drawn = pl.Series("case_id", [], pl.String), [np.zeros((0, 0), dtype=np.int8)]
-        if refusal is None:
-            rng = generator(evaluation.seed, "label_sensitivity", name)
-            found = list(again.drawn(evaluation.replicates, rng))
-            ids, drawn = found[0][0], [codes for _, codes in found]
         return cls(
             dropped={r: again.without(r) if refusal is None else panel for r in again.readers},
-            drawn_ids=ids,
-            drawn=np.concatenate(drawn),
+            settled=settled,
+            least=again.adjudication.minimum_readers,
+            is_tie_broken=THIRD_READER in again.adjudication.precedence,
+            replicates=evaluation.replicates,
+            seed=evaluation.seed,
             posterior=case_posteriors(basis),
             panel=panel,
             panels=panels,
             accuracies=accuracies,
             refusal=refusal,
         )
+
+    def is_settled(self, cases: CaseSet) -> BoolArray:
+        """Mark the cases whose label is an independent source's."""
+        return np.asarray(cases.case_id.is_in(self.settled["case_id"].implode()).to_numpy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,29 +249,6 @@ class _Under:
         found["auc"] = itd_auc(cases.take(cases.is_decided), self.index_test, self.level)
         return found
 
-    def values(self, cases: CaseSet, chance: FloatArray) -> dict[str, float | None]:
-        """Give the figures without intervals, cases counting as positive by a chance (n,).
-
-        Each case is taken twice, as positive with its chance and as negative with the rest; nan
-        leaves it out.
-        """
-        found: dict[str, float | None] = dict.fromkeys(METRICS)
-        held = np.isfinite(chance)
-        kept, weight = cases.take(held), np.concatenate([chance[held], 1 - chance[held]])
-        sides = [replace(kept, label=np.full(kept.n, code, dtype=np.int8)) for code in (1, 0)]
-        if not kept.is_usable.any():
-            return found
-        if self.point is not None:
-            ill, well = (called(side, self.point, self.index_test).is_flagged for side in sides)
-            found["sensitivity"] = _mean(ill, weight[: kept.n])
-            found["specificity"] = _mean(~well, weight[kept.n :])
-        if self.index_test.output.kind != "binary":
-            score = [intention_to_diagnose_score(side, self.index_test) for side in sides]
-            is_ill = np.arange(weight.size) < kept.n
-            some = weight > 0
-            found["auc"] = auc(np.concatenate(score)[some], is_ill[some], weight[some])
-        return found
-
     def missing(self, metric: str) -> str:
         """Say why a figure is not to be had whatever the labels are."""
         if not self.mature.is_usable.any():
@@ -248,11 +256,6 @@ class _Under:
         if metric == "auc":
             return NO_AUC if self.index_test.output.kind == "binary" else NO_VALUE
         return NO_POINT if self.point is None else NO_VALUE
-
-
-def _mean(right: BoolArray, weight: FloatArray) -> float | None:
-    total = float(weight.sum())
-    return float(weight[right].sum()) / total if total > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +304,7 @@ def _give(place: _Writer, under: _Under, labels: _Labels) -> None:
         for metric, estimate in found.items():
             place.give((DROP_READER, reader), metric, estimate, SENSITIVITY)
     _give_drawn(place, under, labels)
-    _give_posterior(place, under, labels.posterior)
+    _give_posterior(place, under, labels)
     _give_corrected(place, under, labels)
 
 
@@ -314,41 +317,73 @@ def _give_undecided(place: _Writer, under: _Under) -> None:
 
 
 def _give_drawn(place: _Writer, under: _Under, labels: _Labels) -> None:
-    if labels.refusal is not None:
-        for metric in METRICS:
-            place.give((RESAMPLED, ALL), metric, undefined(labels.refusal, method="", n=0))
-        return
-    where = {case: i for i, case in enumerate(labels.drawn_ids)}
-    columns = [where[case] for case in under.mature.case_id]
-    values: dict[str, list[float]] = {metric: [] for metric in METRICS}
-    for label in labels.drawn[:, columns]:
-        chance = np.where(np.isin(label, (0, 1)), label, np.nan).astype(np.float64)
-        for metric, value in under.values(under.mature, chance).items():
-            values[metric].append(np.nan if value is None else value)
-    method = f"median of {len(labels.drawn)} panels drawn; bounds are percentiles of the draws"
-    caution = f"{SENSITIVITY}; the bounds are the spread over panels, patients held fixed"
-    for metric, found in values.items():
-        drawn = np.array(found)
-        interval = percentile_interval(drawn, under.level)
-        known = drawn[np.isfinite(drawn)]
-        value = float(np.median(known)) if known.size else None
-        reason = None if known.size else under.missing(metric)
-        estimate = Estimate(value, interval.lower, interval.upper, 0, None, method, reason)
-        place.give((RESAMPLED, ALL), metric, estimate, caution)
+    cases, panels = under.mature, labels.panels
+    by_source = labels.is_settled(cases)
+    sides = Sides.of(cases, under.point, under.index_test)
+    group = output_groups(cases, under.point, under.index_test)
+    method = (
+        f"median of {labels.replicates} panels drawn; bounds are percentiles of the draws;"
+        " readers by a latent-class model"
+    )
+    for which, rho in enumerate(CORRELATIONS):
+        at = (RESAMPLED, f"error_correlation={rho:g}")
+        refusal = panels.refusal or panels.rates[which].refusal
+        if refusal is not None:
+            for metric in METRICS:
+                place.give(at, metric, undefined(refusal, method="", n=0))
+            continue
+        others = OtherPanels.of(
+            cases,
+            by_source,
+            group,
+            panels,
+            which,
+            least=labels.least,
+            is_tie_broken=labels.is_tie_broken,
+        )
+        rng = generator(labels.seed, "another_panel", *place.place.values(), f"{rho:g}")
+        for metric, drawn in others.figures(sides, labels.replicates, rng).items():
+            interval = percentile_interval(drawn, under.level)
+            known = drawn[np.isfinite(drawn)]
+            value = float(np.median(known)) if known.size else None
+            reason = None if known.size else under.missing(metric)
+            estimate = Estimate(
+                value,
+                interval.lower,
+                interval.upper,
+                0,
+                None,
+                f"{method}, error correlation {rho:g} assumed",
+                reason,
+            )
+            place.give(at, metric, estimate, f"{SENSITIVITY}; {ANOTHER}")
 
 
-def _give_posterior(place: _Writer, under: _Under, posterior: pl.DataFrame | str) -> None:
-    values: dict[str, float | None] = dict.fromkeys(METRICS)
+def _give_posterior(place: _Writer, under: _Under, labels: _Labels) -> None:
+    cases, posterior = under.mature, labels.posterior
+    values: dict[str, float] = dict.fromkeys(METRICS, np.nan)
     if not isinstance(posterior, str):
-        chance = under.mature.joined(posterior, "p_positive").cast(pl.Float64).fill_null(np.nan)
-        values = under.values(under.mature, chance.to_numpy())
-    method = "cases weighted by their posterior under the Dawid–Skene model of all reads"
+        chance = cases.joined(posterior, "p_positive").cast(pl.Float64).fill_null(np.nan)
+        # Where the model has settled, its prevalence is the mean of its posteriors.
+        prior = float(posterior["p_positive"].mean())  # type: ignore[arg-type]
+        with np.errstate(divide="ignore"):
+            odds = chance.to_numpy() / (1 - chance.to_numpy()) * (1 - prior) / prior
+        odds = settled(cases, labels.is_settled(cases), odds)
+        sides = Sides.of(cases, under.point, under.index_test)
+        belief = beliefs(odds, output_groups(cases, under.point, under.index_test))
+        held = np.where(np.isnan(belief), 0.0, belief), np.where(np.isnan(belief), 0.0, 1 - belief)
+        found = sides.figures(held[0][None], held[1][None])
+        values = {metric: float(value[0]) for metric, value in found.items()}
+    method = (
+        "accuracy fitted to reads and output together, readers' errors those of the Dawid–Skene"
+        " model of all reads; a case that an independent source settled is taken as that"
+    )
     for metric, value in values.items():
         reason = posterior if isinstance(posterior, str) else under.missing(metric)
-        estimate = Estimate(
-            value, None, None, 0, None, method, None if value is not None else reason
-        )
-        place.give((POSTERIOR, DAWID_SKENE), metric, estimate, SENSITIVITY)
+        estimate = Estimate(value, None, None, 0, None, method, None)
+        if np.isnan(value):
+            estimate = undefined(reason, method=method, n=0)
+        place.give((POSTERIOR, DAWID_SKENE), metric, estimate, f"{SENSITIVITY}; {BELIEVED}")
 
 
 def _give_corrected(place: _Writer, under: _Under, labels: _Labels) -> None:
@@ -357,10 +392,11 @@ def _give_corrected(place: _Writer, under: _Under, labels: _Labels) -> None:
     for metric in METRICS[:2]:
         place.give((PANEL_LABELS, ALL), metric, plain[metric], SENSITIVITY)
     if under.point is None or not by_panel.is_usable.any():
-        for correction, assumed in labels.accuracies:
+        levels = [(correction, assumed.name) for correction, assumed in labels.accuracies]
+        for at in (*levels, *((correction, ALL_ASSUMED) for correction in ASSUMPTIONS)):
             for metric in METRICS[:2]:
                 refused = undefined(under.missing(metric), method="", n=0)
-                place.give((correction, assumed.name), f"{metric}_corrected", refused)
+                place.give(at, f"{metric}_corrected", refused)
         return
     table = tabulate(by_panel, under.point, under.index_test, ITD)
     counts = two_by_two(table, labels.panels)

@@ -23,12 +23,18 @@ from vpack_pipeline.core.adjudication.common_factor import (
     likelihoods,
     prevalence_given,
     rates_with_replicates,
+    usual_size,
 )
 from vpack_pipeline.core.adjudication.panel_error import Votes
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, generator
 from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
-from vpack_pipeline.stats.resampling import WeightArray, patient_weights, percentile_interval
+from vpack_pipeline.stats.resampling import (
+    FEW_UNDEFINED,
+    WeightArray,
+    patient_weights,
+    percentile_interval,
+)
 
 _NO_PANEL: Final = -1
 _CHUNK: Final = 64
@@ -40,8 +46,8 @@ class Panels:
 
     ``weights`` (1 + B, P) says how often each patient counts: its first row is the sample itself,
     the others are bootstrap replicates. ``rates`` (1 + B,) each are taken from the reads of all
-    included cases, so that both windows have the same. ``size`` is the most frequent number of
-    votes of a case. ``refusal`` says why there are no rates.
+    included cases, so that both windows have the same. ``size`` is that of
+    :func:`common_factor.usual_size`. ``refusal`` says why there are no rates.
     """
 
     cell: pl.DataFrame
@@ -71,8 +77,7 @@ class Panels:
             return cls(cell, votes, 1, weights, (), refusal)
         rng = generator(evaluation.seed, "panels", finding)
         weights[1:, codes] = np.concatenate(list(patient_weights(codes.size, replicates, rng)))
-        # The most frequent size; of two as frequent the smaller, whose labels are noisier.
-        size = int(voted["n_votes"].mode().min())  # type: ignore[arg-type]
+        size = usual_size(voted)
         if refusal is not None:
             return cls(cell, votes, size, weights, (), refusal)
         counts = np.zeros((codes.size, len(cells)))
@@ -83,10 +88,23 @@ class Panels:
         )
         return cls(cell, votes, size, weights, rates, None)
 
+    def cell_of(self, cases: CaseSet) -> IntArray:
+        """Where each case's votes stand in ``votes``; -1 where it has none."""
+        found = cases.joined(self.cell, "cell").fill_null(_NO_PANEL)
+        return np.asarray(found.to_numpy(), dtype=np.int64)
+
+    def is_usual(self, *, is_tie_broken: bool) -> bool:
+        """Whether the panel of half of the cases or more is one of three or more.
+
+        A pair is where a third vote breaks its ties. Without panels of three no size is unusual.
+        """
+        n = self.votes.n[self.cell["cell"].to_numpy()]
+        least = 2 if is_tie_broken else LEAST_VOTES
+        return self.size < LEAST_VOTES or bool((n >= least).mean() >= 1 / 2)
+
     def counted(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
         """Count each mask's cases by panel, in the sample and each replicate: (1 + B, C) each."""
-        found = cases.joined(self.cell, "cell").fill_null(_NO_PANEL)
-        cell = np.asarray(found.to_numpy(), dtype=np.int64)
+        cell = self.cell_of(cases)
         counts = []
         for mask in masks:
             rows = np.asarray(mask) & (cell != _NO_PANEL)
@@ -213,5 +231,5 @@ def _estimate(
     values: FloatArray, n: int, events: int | None, method: str, level: float
 ) -> Estimate:
     value = float(values[0])
-    interval = percentile_interval(values[1:], level)
+    interval = percentile_interval(values[1:], level, most_undefined=FEW_UNDEFINED)
     return Estimate(value, interval.lower, interval.upper, n, events, method)

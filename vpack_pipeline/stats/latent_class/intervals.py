@@ -25,12 +25,19 @@ from vpack_pipeline.stats.latent_class.model import (
     is_decided,
     named,
 )
-from vpack_pipeline.stats.resampling import patient_codes, patient_weights, percentile_interval
+from vpack_pipeline.stats.resampling import (
+    FEW_UNDEFINED,
+    patient_codes,
+    patient_weights,
+    percentile_interval,
+)
 
 CERTAIN: Final = 0.9
 """Probability of its likeliest class from which a unit's soft label is no longer uncertain."""
 NO_OTHER_LABEL: Final = "no unit has both another label and a likeliest class"
-NOT_IDENTIFIED_REPLICATES: Final = "in most bootstrap replicates the classes cannot be told apart"
+NOT_IDENTIFIED_REPLICATES: Final = (
+    f"in more than {FEW_UNDEFINED:.0%} of bootstrap replicates the classes cannot be told apart"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ def dawid_skene_intervals(
     -------
     sensitivity and specificity, a reader each, where the categories are two, the second being
     positive; else empty. Replicates whose classes cannot be told apart are left out, and where
-    they are the majority there is no interval. ``n`` counts units with a rating, for a reader
+    they are more than 5% there is no interval. ``n`` counts units with a rating, for a reader
     those that the reader rated.
     """
     normal_quantile(level)
@@ -246,7 +253,7 @@ def _estimate(
     method = f"{METHOD}, percentile bootstrap by patient"
     if np.isnan(value):
         return undefined("the reader rated no unit of the class", method=method, n=n)
-    interval = percentile_interval(replicates, level)
+    interval = percentile_interval(replicates, level, most_undefined=FEW_UNDEFINED)
     if interval.lower is None:
         return undefined(NOT_IDENTIFIED_REPLICATES, method=method, n=n, value=value)
     return Estimate(value, interval.lower, interval.upper, n, None, method, reason)

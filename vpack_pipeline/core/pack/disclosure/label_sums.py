@@ -374,6 +374,8 @@ _PANEL_ROLES: Final = {
     "panel_error": ("mature", "wrong"),
     "panel_sensitivity": ("positives", "tp"),
     "panel_specificity": ("negatives", "tn"),
+    "panel_sensitivity_begg_greenes": ("positives", "tp"),
+    "panel_specificity_begg_greenes": ("negatives", "tn"),
 }
 """As in ``FIGURE_ROLES``, of the panel held against independent sources."""
 _PARTED_KEYS: Final = (

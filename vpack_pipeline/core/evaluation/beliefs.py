@@ -1,0 +1,179 @@
+"""How likely each case is positive by its reads and the index test's output, and what another panel
+of such readers would call it.
+
+Readers' errors are known, from a latent-class model of the reads; the index test is taken to err
+apart from the readers given the truth. Weighed by its reads alone a case would not count as what
+the index test says of it, so that even a perfect test would seem to err. What does not belong here:
+the readers' errors (``adjudication/common_factor``, ``adjudication/latent``), the table
+(``label_sensitivity``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from scipy.stats import rankdata
+
+from vpack_pipeline.core.adjudication.common_factor import (
+    CORRELATIONS,
+    ReaderRates,
+    another_panel,
+    likelihoods,
+)
+from vpack_pipeline.core.evaluation.analysis import (
+    CaseSet,
+    called,
+    intention_to_diagnose_score,
+)
+from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
+from vpack_pipeline.protocol import IndexTest, OperatingPoint
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
+from vpack_pipeline.stats.mixture import class_chances
+from vpack_pipeline.stats.roc import auc_replicates
+
+METRICS: Final = ("sensitivity", "specificity", "auc")
+_PER_GROUP: Final = 50
+_MOST_GROUPS: Final = 20
+_CHUNK: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The index test on each case, were it positive, and were it negative.
+
+    ``hit`` and ``cleared`` (n,) say whether its call would be right; ``score`` (2n,) has the cases
+    as positive first. None where there is no operating point, or no score.
+    """
+
+    n: int
+    hit: BoolArray | None
+    cleared: BoolArray | None
+    score: FloatArray | None
+
+    @classmethod
+    def of(cls, cases: CaseSet, point: OperatingPoint | None, index_test: IndexTest) -> Sides:
+        """Take each case as of either class, failed inferences as the protocol says."""
+        sides = [replace(cases, label=np.full(cases.n, code, dtype=np.int8)) for code in (1, 0)]
+        hit = cleared = score = None
+        if cases.is_usable.any():
+            if point is not None:
+                flags = [called(side, point, index_test).is_flagged for side in sides]
+                hit, cleared = flags[0], ~flags[1]
+            if index_test.output.kind != "binary":
+                scores = [intention_to_diagnose_score(side, index_test) for side in sides]
+                score = np.concatenate(scores)
+        return cls(cases.n, hit, cleared, score)
+
+    def figures(self, positive: FloatArray, negative: FloatArray) -> dict[str, FloatArray]:
+        """Give each metric (B,), nan where undefined, for weights (B, n) as of either class."""
+        found = {metric: np.full(len(positive), np.nan) for metric in METRICS}
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.hit is not None:
+                found["sensitivity"] = positive @ self.hit / positive.sum(axis=1)
+            if self.cleared is not None:
+                found["specificity"] = negative @ self.cleared / negative.sum(axis=1)
+        if self.score is not None:
+            is_ill = np.arange(2 * self.n) < self.n
+            found["auc"] = auc_replicates(self.score, is_ill, np.hstack([positive, negative]))
+        return found
+
+
+def output_groups(cases: CaseSet, point: OperatingPoint | None, index_test: IndexTest) -> IntArray:
+    """Sort cases by the index test's output: failed ones, and on either side of the threshold
+    up to 20 groups by score of 50 cases or more; codes from 0.
+    """
+    group = np.zeros(cases.n, dtype=np.int64)
+    is_binary = index_test.output.kind == "binary"
+    flagged = cases.call if point is None else called(cases, point, index_test).is_flagged
+    first = 1
+    for side in (False, True):
+        rows = np.flatnonzero(cases.is_usable & (flagged == side))
+        most = 1 if is_binary else min(max(rows.size // _PER_GROUP, 1), _MOST_GROUPS)
+        rank = rankdata(cases.score[rows], method="min") - 1
+        group[rows] = first if is_binary else first + (rank * most // max(rows.size, 1))
+        first += most
+    return group
+
+
+def beliefs(odds: FloatArray, group: IntArray) -> FloatArray:
+    """Chance that each case is positive; nan where its odds are.
+
+    Parameters
+    ----------
+    odds : likelihood of what else is known of each case if positive over that if negative; nan
+        leaves a case out
+    group : of :func:`output_groups`
+    """
+    known = ~np.isnan(odds)
+    found = np.full(odds.size, np.nan)
+    found[known] = class_chances(odds[known], group[known])
+    return found
+
+
+def settled(cases: CaseSet, by_source: BoolArray, odds: FloatArray) -> FloatArray:
+    """Let an independent source's label be all that is known of its cases."""
+    label = np.where(cases.is_positive, np.inf, 0.0)
+    return np.where(by_source & cases.is_decided, label, odds)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPanels:
+    """Chances (n,) that another panel calls each case positive or negative; the rest: no label."""
+
+    positive: FloatArray
+    negative: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        cases: CaseSet,
+        by_source: BoolArray,
+        group: IntArray,
+        panels: Panels,
+        which: int,
+        *,
+        least: int,
+        is_tie_broken: bool,
+    ) -> OtherPanels:
+        """Work out the chances at one correlation of the readers' errors.
+
+        Parameters
+        ----------
+        by_source : (n,) cases that an independent source settled: they keep their label, as do
+            those with fewer than ``least`` votes
+        which : of ``CORRELATIONS``; its fit is not refused
+        """
+        correlation = CORRELATIONS[which]
+        rates = ReaderRates(*(part[:1] for part in panels.rates[which]))
+        cell = panels.cell_of(cases)
+        ill, well = (part[0][cell] for part in likelihoods(panels.votes, rates, correlation))
+        has_votes = cell >= 0
+        odds = np.where(has_votes, ill / np.maximum(well, np.finfo(float).tiny), np.nan)
+        chance = beliefs(settled(cases, by_source, odds), group)
+        sides = [
+            another_panel(panels.votes, float(rate), correlation, is_tie_broken=is_tie_broken)
+            for rate in (rates.sensitivity[0], 1 - rates.specificity[0])
+        ]
+        again = has_votes & (panels.votes.n[cell] >= least) & ~by_source
+        found = []
+        for kept, (if_ill, if_well) in zip(
+            (cases.is_positive, cases.is_decided & ~cases.is_positive),
+            zip(*sides, strict=True),
+            strict=True,
+        ):
+            drawn = chance * if_ill[cell] + (1 - chance) * if_well[cell]
+            found.append(np.where(again, drawn, kept.astype(np.float64)))
+        return cls(*found)
+
+    def figures(
+        self, sides: Sides, replicates: int, rng: np.random.Generator
+    ) -> dict[str, FloatArray]:
+        """Draw panels, and give each metric against their labels: (B,)."""
+        parts = []
+        for start in range(0, replicates, _CHUNK):
+            drawn = rng.random((min(_CHUNK, replicates - start), sides.n))
+            positive, negative = drawn < self.positive, drawn >= 1 - self.negative
+            parts.append(sides.figures(positive.astype(float), negative.astype(float)))
+        return {metric: np.concatenate([part[metric] for part in parts]) for metric in METRICS}
