@@ -306,7 +306,7 @@ def test_bins_of_calibration_sum_to_the_scored_and_decided(site: Built) -> None:
 
 
 def test_errors_by_state_of_the_panel_sum_to_the_errors_of_the_table(site: Built) -> None:
-    points = site.table("evaluation/operating_points").filter(analysis="completed_only")
+    points = site.table("evaluation/operating_points").filter(analysis="intention_to_diagnose")
     primary = next(p for p in site.bench.study.protocol.evaluation.operating_points if p.primary)
     attribution = site.table("evaluation/error_attribution").filter(model_id=primary.model)
     for keys, part in groups(attribution, "finding", "window"):

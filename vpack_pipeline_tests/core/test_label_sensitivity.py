@@ -240,3 +240,13 @@ def test_below_thirty_cases_with_three_votes_nothing_is_weighted_by_belief() -> 
     belief = found.filter(variation="posterior", window="retrospective")
     assert set(belief["reason"]) == {TOO_FEW}
     assert row(found, "sensitivity", variation="drop_reader", level="r0")["status"] == "given"
+
+
+def test_where_every_read_is_negative_no_case_is_weighted_as_positive() -> None:
+    site = simulated(60, readers=3)
+    all_negative = site.reads.with_columns(pl.lit(made.RATINGS["-"]).alias("rating"))
+    found = replace(site, reads=all_negative).run(label_sensitivity)
+    posterior = {"variation": "posterior", "level": "dawid_skene"}
+    sensitivity = row(found, "sensitivity", **posterior)
+    assert (sensitivity["status"], sensitivity["reason"]) == ("refused", "no case of one class")
+    assert row(found, "specificity", **posterior)["status"] == "given"

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.stats import rankdata
 
 from vpack_pipeline.core.adjudication.common_factor import (
     CORRELATIONS,
@@ -91,8 +90,9 @@ def output_groups(cases: CaseSet, point: OperatingPoint | None, index_test: Inde
     for side in (False, True):
         rows = np.flatnonzero(cases.is_usable & (flagged == side))
         most = 1 if is_binary else min(max(rows.size // _PER_GROUP, 1), _MOST_GROUPS)
-        rank = rankdata(cases.score[rows], method="min") - 1
-        group[rows] = first if is_binary else first + (rank * most // max(rows.size, 1))
+        score = cases.score[rows]
+        below = np.searchsorted(np.sort(score), score)
+        group[rows] = first if is_binary else first + (below * most // max(rows.size, 1))
         first += most
     return group
 
@@ -110,6 +110,20 @@ def beliefs(odds: FloatArray, group: IntArray) -> FloatArray:
     found = np.full(odds.size, np.nan)
     found[known] = class_chances(odds[known], group[known])
     return found
+
+
+def likelihood_odds(chance: FloatArray, prior: float) -> FloatArray:
+    """Likelihood of reads if positive over that if negative, from chances (n,) and their prior.
+
+    Where the prior leaves only one class, the reads are all of it.
+
+    >>> likelihood_odds(np.array([0.5, 0.0]), 0.5), likelihood_odds(np.zeros(1), 0.0)
+    (array([1., 0.]), array([0.]))
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = chance / (1 - chance) * (1 - prior) / prior
+    only = 0.0 if prior < 0.5 else np.inf
+    return np.where(np.isnan(odds) & ~np.isnan(chance), only, odds)
 
 
 def settled(cases: CaseSet, by_source: BoolArray, odds: FloatArray) -> FloatArray:

@@ -36,6 +36,7 @@ from vpack_pipeline.core.evaluation.beliefs import (
     OtherPanels,
     Sides,
     beliefs,
+    likelihood_odds,
     output_groups,
     settled,
 )
@@ -366,8 +367,7 @@ def _give_posterior(place: _Writer, under: _Under, labels: _Labels) -> None:
         chance = cases.joined(posterior, "p_positive").cast(pl.Float64).fill_null(np.nan)
         # Where the model has settled, its prevalence is the mean of its posteriors.
         prior = float(posterior["p_positive"].mean())  # type: ignore[arg-type]
-        with np.errstate(divide="ignore"):
-            odds = chance.to_numpy() / (1 - chance.to_numpy()) * (1 - prior) / prior
+        odds = likelihood_odds(chance.to_numpy(), prior)
         odds = settled(cases, labels.is_settled(cases), odds)
         sides = Sides.of(cases, under.point, under.index_test)
         belief = beliefs(odds, output_groups(cases, under.point, under.index_test))

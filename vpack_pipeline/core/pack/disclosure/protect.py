@@ -9,7 +9,7 @@ not belong here: which equations hold in which table (``relations``).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -192,24 +192,40 @@ class _Search:
 
     def show_needless(self, secret: set[Variable], absent: set[Variable]) -> None:
         """Show again what was hidden on the way and guards nothing, the most needed first."""
-        spare = self.hidden.complement - secret - absent
+        hidden = self.hidden
+        told: set[Variable] = set()
+        for members in self._apart(hidden.complement - absent):
+            told |= self.single_valued(members) & secret
+            # What follows from the printed counts anyhow is no secret to keep.
+            hidden.complement -= self._solved - secret - absent
+        spare = hidden.complement - secret - absent
         for variable in sorted(spare, key=self._need, reverse=True):
-            before = self.single_valued(self.reach(variable)) & secret
-            self.hidden.complement.discard(variable)
-            near = {v for e in self._around([variable]) for _, v in e.terms} & self.hidden.all
-            if self._told(near) & secret - before:
-                self.hidden.complement.add(variable)
+            if self._is_only_guard(variable, secret):
+                continue
+            hidden.complement.discard(variable)
+            near = {v for e in self._around([variable]) for _, v in e.terms} & hidden.all
+            for members in self._apart(near):
+                if self.single_valued(members) & secret - told:
+                    hidden.complement.add(variable)
+                    break
 
-    def _told(self, near: set[Variable]) -> set[Variable]:
-        """Find what has a single value among all that hangs together with some counts."""
-        found: set[Variable] = set()
+    def _apart(self, starts: Iterable[Variable]) -> Iterator[set[Variable]]:
+        """Give the hidden counts that hang together with some, once each."""
         seen: set[Variable] = set()
-        for start in sorted(near, key=_order):
+        for start in sorted(starts, key=_order):
             if start not in seen:
                 members = self.reach(start)
                 seen |= members
-                found |= self.single_valued(members)
-        return found
+                yield members
+
+    def _is_only_guard(self, variable: Variable, secret: set[Variable]) -> bool:
+        """Whether a secret stands alone with it in a sum, and would follow at once."""
+        everything = self.hidden.all
+        for equation in self._around([variable]):
+            others = {v for _, v in equation.terms if v in everything} - {variable}
+            if len(others) == 1 and others <= secret:
+                return True
+        return False
 
     def _need(self, variable: Variable) -> tuple[int, bool, int, tuple[str, ...]]:
         # Of equal rank a zero is hidden last: it is often known to be none.
