@@ -37,11 +37,11 @@ MANY_REFUSED: Final = (
     " no interval"
 )
 NO_REPLICATES: Final = "no replicates were given: no interval"
-_GRID: Final = 128
-_BISECTIONS: Final = 40
+_GRID: Final = 64
+_BISECTIONS: Final = 26
 _FAR: Final = 37.0
 _ROUNDING: Final = 1e-12
-_FACTOR, _FACTOR_WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+_FACTOR, _FACTOR_WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
 _SHARES: Final[FloatArray] = _FACTOR_WEIGHTS / _FACTOR_WEIGHTS.sum()
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 

@@ -77,7 +77,7 @@ def figures(
 def named(table: pl.DataFrame, rename: Callable[[str], str]) -> pl.DataFrame:
     """Rename in the key, and keep the numbers."""
     key = [c for c in ("stratum", "reader_id", "metric") if c in table.columns]
-    renamed = table.with_columns(pl.col(c).map_elements(rename, pl.String) for c in key)
+    renamed = table.with_columns(pl.Series(c, [rename(v) for v in table[c]]) for c in key)
     return renamed.select(*key, *NUMBERS, "status").sort(key)
 
 

@@ -46,6 +46,10 @@ class Hidden:
         """Every hidden count."""
         return self.small | self.complement
 
+    def __contains__(self, variable: Variable) -> bool:
+        """Whether a count is hidden."""
+        return variable in self.small or variable in self.complement
+
 
 @dataclass(frozen=True, slots=True)
 class Determined:
@@ -132,12 +136,11 @@ class _Search:
 
         Equations whose other counts are printed say nothing of anything else.
         """
-        everything = self.hidden.all
         found, queue = {start}, [start]
         while queue:
             for i in self._uses.get(queue.pop(), ()):
                 for _, variable in self.equations[i].terms:
-                    if variable in everything and variable not in found:
+                    if variable not in found and variable in self.hidden:
                         found.add(variable)
                         queue.append(variable)
         return found
@@ -170,12 +173,11 @@ class _Search:
         Giving up a range does not help where the equations alone have one solution.
         """
         hidden = self.hidden
-        everything = hidden.all
         reach = [
             {v for e in self._around(start) for _, v in e.terms} for start in ([target], members)
         ]
         for near in reach:
-            visible = [v for v in near - everything if self.ranks.get(v, 1) < DEAR]
+            visible = [v for v in near if v not in hidden and self.ranks.get(v, 1) < DEAR]
             if visible:
                 hidden.complement.add(min(visible, key=self._need))
                 return True
@@ -185,7 +187,7 @@ class _Search:
                 hidden.small -= ranges
                 hidden.complement |= ranges
                 return True
-        left = [sorted(near - everything, key=self._need) for near in reach]
+        left = [sorted((v for v in near if v not in hidden), key=self._need) for near in reach]
         last = [v for near in left for v in near][:1]
         hidden.complement |= set(last)
         return bool(last)
@@ -203,7 +205,7 @@ class _Search:
             if self._is_only_guard(variable, secret):
                 continue
             hidden.complement.discard(variable)
-            near = {v for e in self._around([variable]) for _, v in e.terms} & hidden.all
+            near = {v for e in self._around([variable]) for _, v in e.terms if v in hidden}
             for members in self._apart(near):
                 if self.single_valued(members) & secret - told:
                     hidden.complement.add(variable)
@@ -220,9 +222,8 @@ class _Search:
 
     def _is_only_guard(self, variable: Variable, secret: set[Variable]) -> bool:
         """Whether a secret stands alone with it in a sum, and would follow at once."""
-        everything = self.hidden.all
         for equation in self._around([variable]):
-            others = {v for _, v in equation.terms if v in everything} - {variable}
+            others = {v for _, v in equation.terms if v in self.hidden} - {variable}
             if len(others) == 1 and others <= secret:
                 return True
         return False
@@ -240,22 +241,19 @@ def determined(
     smallest_cell: int,
 ) -> Determined:
     """Find the hidden counts that the printed ones leave a single value."""
-    everything = hidden.all
-    equations = [e for e in equations if any(v in everything for _, v in e.terms)]
-    unknown = sorted({v for e in equations for _, v in e.terms} & everything, key=_order)
-    if not unknown:
-        return Determined(set(), set())
     rows, rest = [], []
     for equation in equations:
         row: dict[Variable, int] = {}
         total = equation.total
         for coefficient, variable in equation.terms:
-            if variable in everything:
+            if variable in hidden:
                 row[variable] = row.get(variable, 0) + coefficient
             else:
                 total -= coefficient * values[variable]
-        rows.append({v: c for v, c in row.items() if c})
-        rest.append(total)
+        if row:
+            rows.append({v: c for v, c in row.items() if c})
+            rest.append(total)
+    unknown = sorted({v for row in rows for v in row}, key=_order)
     low = {v: 1 if v in hidden.small else 0 for v in unknown}
     high = {v: smallest_cell - 1 if v in hidden.small else _UNBOUNDED for v in unknown}
     _narrow(rows, rest, low, high)
