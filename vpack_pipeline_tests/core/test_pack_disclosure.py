@@ -786,3 +786,25 @@ def test_what_guessing_would_reach_is_hidden_with_the_positive_reads_it_rests_on
     made = suppress(figures_of(AGREEMENT, rows), contracts.load()[AGREEMENT], 11).frame
     assert made["estimate"].null_count() == 2
     assert made["events"].null_count() == 2
+
+
+def test_few_misses_do_not_follow_from_the_bounds_of_missing_labels():
+    asset = "evaluation/operating_points"
+    rows = _pointed(**POINTED)
+    bounds = {
+        "best_case": {"sensitivity": (406, 396), "specificity": (630, 615)},
+        "worst_case": {"sensitivity": (593, 126), "specificity": (443, 158)},
+    }
+    for analysis, figures in bounds.items():
+        rows += [row | {"analysis": analysis} for row in _pointed(**figures)]
+    made = suppress(figures_of(asset, rows), contracts.load()[asset], 11).frame
+    printed = {(r["analysis"], r["metric"]): (r["n"], r["events"]) for r in made.to_dicts()}
+    itd = "intention_to_diagnose"
+    assert printed[itd, "fn"][1] is None
+    # All flagged less false alarms, less the cases by which a class grows, are the hits.
+    flagged, alarms = printed[itd, "flagged_per_1000"][1], printed[itd, "fp"][1]
+    for analysis, metric, known in (
+        ("best_case", "sensitivity", printed[itd, "sensitivity"][0]),
+        ("worst_case", "specificity", printed[itd, "specificity"][0]),
+    ):
+        assert None in (flagged, alarms, printed[analysis, metric][0], known)

@@ -93,6 +93,26 @@ def _analyses(system: System, rows: Sequence[Row]) -> None:
                 difference(system, base, variable)
 
 
+def _points(system: System, rows: Sequence[Row]) -> None:
+    """Beside all that were flagged, bounds of missing labels would tell few misses or hits."""
+    _analyses(system, rows)
+    keys = ("finding", "model_id", "window", "operating_point")
+    few = {
+        tuple(str(row[k]) for k in keys)
+        for row in rows
+        if row["analysis"] == PRIMARY_ANALYSIS
+        and row["metric"] in _CROSSED
+        and 0 < (row["events"] or 0) < system.smallest_cell
+    }
+    for i, row in enumerate(rows):
+        if row["analysis"] in _BOUNDS and tuple(str(row[k]) for k in keys) in few:
+            system.barred |= {(i, "n"), (i, "events")}
+
+
+_CROSSED: Final = ("tp", "fp", "fn", "tn")
+_BOUNDS: Final = ("worst_case", "best_case")
+
+
 def _relabelled(system: System, rows: Sequence[Row]) -> None:
     """Flipping undecided cases moves them from none to one class: maybe few."""
     for variable in sorted(system.values):
@@ -248,7 +268,7 @@ RELATIONS: Final[Mapping[str, Relation]] = {
     "evaluation/exclusion_audit": _audit,
     "evaluation/integrity": _integrity,
     "evaluation/label_sensitivity": _relabelled,
-    "evaluation/operating_points": _analyses,
+    "evaluation/operating_points": _points,
     "evaluation/performance": _completed,
     "representativeness/profile": _profile,
 }
