@@ -9,7 +9,6 @@ from typing import Final
 from vpack_pipeline.core.pack.disclosure.protect import DEAR, Variable
 from vpack_pipeline.core.pack.disclosure.system import (
     Cell,
-    Relation,
     Row,
     System,
     difference,
@@ -80,26 +79,6 @@ def _has_few(row: Row, smallest_cell: int) -> bool:
     return any(0 < count < smallest_cell for count in counts)
 
 
-def _parted(over: str, whole: str) -> Relation:
-    """Make the relation of a table whose rows part, level by level, what one row holds whole."""
-
-    def relation(system: System, rows: Sequence[Row]) -> None:
-        groups: dict[tuple[str, ...], list[Cell]] = {}
-        for i, row in enumerate(rows):
-            group = tuple(str(row[k]) for k in _PARTED_KEYS if k in row and k != over)
-            for column in ("n", "events"):
-                if row[column] is not None:
-                    variable = ("parted", *group, column, str(row[over]))
-                    system.bind((i, column), variable, int(row[column]))
-                    groups.setdefault((*group, column), []).append((i, column))
-        for cells in groups.values():
-            signs = [-1 if str(rows[i][over]) == whole else 1 for i, _ in cells]
-            if len(set(signs)) == 2:
-                system.add([(s, system.cells[cell]) for s, cell in zip(signs, cells, strict=True)])
-
-    return relation
-
-
 def attributed(system: System, rows: Sequence[Row]) -> None:
     """States of the panel make up all cases; misses and false alarms, the disagreements of each."""
     places: set[Variable] = set()
@@ -152,9 +131,24 @@ def _balance(
         system.add([(sign, system.cells[cell]) for sign, cell in cells])
 
 
+def _readers_make_up_all(system: System, rows: Sequence[Row]) -> None:
+    groups: dict[tuple[str, ...], list[tuple[int, Variable]]] = {}
+    for i, row in enumerate(rows):
+        for column in ("n", "events"):
+            if row[column] is not None:
+                group = (str(row["finding"]), str(row["metric"]), column)
+                variable = ("parted", *group, str(row["reader_id"]))
+                system.bind((i, column), variable, int(row[column]))
+                sign = -1 if row["reader_id"] == "all" else 1
+                groups.setdefault(group, []).append((sign, system.cells[i, column]))
+    for terms in groups.values():
+        if len({sign for sign, _ in terms}) == 2:
+            system.add(terms)
+
+
 def readers(system: System, rows: Sequence[Row]) -> None:
     """Readers make up all readers; and the same reads stand by label of the others and by half."""
-    _parted("reader_id", "all")(system, rows)
+    _readers_make_up_all(system, rows)
     keys = ("finding", "reader_id", "metric")
     at = {tuple(str(row[k]) for k in keys): i for i, row in enumerate(rows)}
     for finding, reader in sorted({key[:2] for key in at}):
@@ -378,12 +372,3 @@ _PANEL_ROLES: Final = {
     "panel_specificity_begg_greenes": ("negatives", "tn"),
 }
 """As in ``FIGURE_ROLES``, of the panel held against independent sources."""
-_PARTED_KEYS: Final = (
-    "finding",
-    "model_id",
-    "window",
-    "metric",
-    "panel_state",
-    "assumption",
-    "reader_id",
-)
