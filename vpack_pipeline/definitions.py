@@ -17,8 +17,9 @@ from vpack_pipeline.sections import SECTIONS
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Make the definitions; tests override resources here."""
     with warnings.catch_warnings():
-        # Partitioned checks are previews; the pin of dagster covers them.
+        # Partitioned checks are previews, code references a beta; the pin of dagster covers them.
         warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [
             asset
             for section in SECTIONS

@@ -30,11 +30,6 @@ class Study:
     protocol: Protocol
     site: Site
 
-    def blocks(self, contract: contracts.Contract) -> dict[str, Any]:
-        """Give a table the blocks that its contract declares, and only those."""
-        made = {name: getattr(self.protocol, name) for name in contract.protocol}
-        return made | {name: getattr(self.site, name) for name in contract.site}
-
 
 def site_ids(root: Path) -> list[str]:
     """List the sites that have a ``site.yaml``, by name."""
@@ -185,7 +180,7 @@ def _finding_problems(protocol: Protocol) -> Iterable[Problem]:
 def _monitor_problems(protocol: Protocol) -> Iterable[Problem]:
     from vpack_pipeline.core.drift import check_monitors
 
-    return check_monitors(protocol, eligibility_views()["case"])
+    return check_monitors(protocol, contracts.eligibility_views()["case"])
 
 
 def _variable_problems(protocol: Protocol) -> Iterable[Problem]:
@@ -224,17 +219,7 @@ def _maturity_problems(protocol: Protocol) -> Iterable[Problem]:
 def _rule_problems(protocol: Protocol) -> Iterable[Problem]:
     from vpack_pipeline.core.eligibility import check_rules
 
-    return check_rules(protocol.eligibility, protocol.covariates, eligibility_views())
-
-
-def eligibility_views() -> dict[str, dict[str, str]]:
-    """Give the columns, with their types, that rules of each level may read."""
-    known = contracts.load()
-    tables = {"patient": "patients", "study": "studies", "case": "cases"}
-    return {
-        level: {c.name: c.type for c in known[f"eligibility/{table}"].columns}
-        for level, table in tables.items()
-    }
+    return check_rules(protocol.eligibility, protocol.covariates, contracts.eligibility_views())
 
 
 def _site_problems(protocol: Protocol, site: Site) -> Iterable[Problem]:

@@ -13,14 +13,15 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from vpack_pipeline import contracts
+from vpack_pipeline import contracts, source_digest
 from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets import by_function, standing
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets import standing
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.gate import digests
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
 from vpack_pipeline.io.deliveries import parse_cut
@@ -39,7 +40,7 @@ progress = logging.getLogger("vpack_pipeline.progress")
 KeyFigures = Callable[[Any], Mapping[str, Any]]
 """Turns a table into the scalars that the Dagster UI shows of it: aggregates, never row values.
 
-The table is as :func:`vpack_pipeline.assets.materialize.read` gives it: lazy if it is bucketed."""
+The table is as :func:`vpack_pipeline.assets.by_function.read` gives it: lazy if it is bucketed."""
 
 
 def table_asset(contract: Contract, key_figures: KeyFigures | None = None) -> dg.AssetsDefinition:
@@ -74,11 +75,13 @@ def asset_arguments(contract: Contract) -> dict[str, Any]:
         "group_name": contract.section,
         "owners": list(OWNERS),
         "kinds": _kinds(contract),
+        "code_version": digests.in_force(contract.asset).code_version,
         "description": _description(contract),
         "metadata": {
             "dagster/column_schema": _column_schema(contract),
             "grain": contract.grain,
             "section": SECTIONS[contract.section],
+            **_code_reference(contract),
         },
         "check_specs": [
             dg.AssetCheckSpec(
@@ -105,6 +108,21 @@ def _description(contract: Contract) -> str:
     elif contract.computed_by == "generated":
         lines += ["", "Compiled from the protocol's eligibility rules."]
     return "\n".join(lines)
+
+
+def _code_reference(contract: Contract) -> Mapping[str, Any]:
+    """Say where the table is computed: the line of its function, its SQL file, its compiler."""
+    if contract.computed_by == "sql":
+        path, line = models.source(contract.asset), 1
+    elif contract.package is None:
+        path, line = source_digest.definition(*digests.COMPILER.split(":"))
+    else:
+        path, line = source_digest.definition(contract.package, contract.table)
+    reference = dg.LocalFileCodeReference(
+        file_path=str(path), line_number=line, label=contract.asset
+    )
+    found = dg.CodeReferencesMetadataValue(code_references=[reference])
+    return {"dagster/code_references": found}
 
 
 def _column_schema(contract: Contract) -> dg.TableSchema:
@@ -180,6 +198,7 @@ def report(
         "quarantined": receipt.quarantined,
         "cut": receipt.cut,
         "kept": made.kept,
+        **({"checked again": True} if made.checked_again else {}),
         **(_figures(bench, receipt, key_figures)),
         **(seen or {}),
         **({"attention": told[0]} if told else {}),
@@ -229,7 +248,7 @@ def check_result(receipt: Receipt, told: Sequence[str] = ()) -> dg.AssetCheckRes
 def _figures(bench: Bench, receipt: Receipt, key_figures: KeyFigures | None) -> dict[str, Any]:
     if key_figures is None or not receipt.passed:
         return {}
-    return dict(key_figures(steps.read(bench, receipt)))
+    return dict(key_figures(by_function.read(bench, receipt)))
 
 
 def _lineage(contract: Contract) -> dict[str, Any]:

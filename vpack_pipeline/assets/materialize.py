@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import by_function, by_model
 from vpack_pipeline.assets.bench import Bench, dependencies, is_own, is_whole, upstream
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.core.evaluation.looks import VOID
@@ -26,18 +26,12 @@ from vpack_pipeline.errors import (
     TableError,
     VpackError,
 )
-from vpack_pipeline.gate import check, receipts
+from vpack_pipeline.gate import check, digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
-from vpack_pipeline.io.edge import Loaded
 from vpack_pipeline.io.identity import NORMALISATION
-from vpack_pipeline.io.warehouse import (
-    Role,
-    TableFile,
-    cut_order,
-    digest_table,
-)
-from vpack_pipeline.study import Study, eligibility_views
+from vpack_pipeline.io.warehouse import TableFile, cut_order, digest_table
+from vpack_pipeline.protocol import Protocol
 
 LIVE_INPUTS = frozenset({"deliveries", "archive"})
 """Outside inputs that can change without a trace in any table: read on every run."""
@@ -46,10 +40,14 @@ DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.E
 
 @dataclass(frozen=True, slots=True)
 class Materialized:
-    """A table at a cut; ``kept`` if nothing that it is computed from had changed."""
+    """A table at a cut; ``kept`` if nothing that it is computed from had changed.
+
+    ``checked_again``: it was kept, and checked by expectations or a gate that had changed.
+    """
 
     receipt: Receipt
     kept: bool
+    checked_again: bool = False
 
 
 def materialize(bench: Bench, asset: str) -> Materialized:
@@ -98,11 +96,19 @@ def _materialize(bench: Bench, contract: Contract) -> Materialized:
     is_live = bool(LIVE_INPUTS & set(contract.outside))
     kept = _find_kept(bench, contract, fingerprint)
     if kept is not None and not is_live:
-        return Materialized(_carry(bench, kept), kept=True)
+        return _keep(bench, contract, kept)
     files = _compute(bench, contract, inputs, outside)
     if kept is not None and digest_table(files) == kept.table_digest:
-        return Materialized(_carry(bench, kept), kept=True)
-    return Materialized(sign(bench, contract, files, inputs, fingerprint), kept=False)
+        return _keep(bench, contract, kept)
+    return Materialized(sign(bench, contract, files, digests_of(inputs), fingerprint), kept=False)
+
+
+def _keep(bench: Bench, contract: Contract, receipt: Receipt) -> Materialized:
+    """Keep a table; where its expectations or the gate have changed, check it again."""
+    if receipt.check == digests.in_force(contract.asset).check:
+        return Materialized(_carry(bench, receipt), kept=True)
+    checked = sign(bench, contract, receipt.files, receipt.inputs, receipt.fingerprint)
+    return Materialized(checked, kept=True, checked_again=True)
 
 
 def _outside(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
@@ -127,11 +133,10 @@ def _fingerprint(
     inputs: Mapping[str, Receipt],
     outside: Mapping[str, pl.DataFrame],
 ) -> str:
-    blocks = bench.study.blocks(contract)
+    blocks = by_function.blocks(bench.study, contract)
     return receipts.fingerprint(
         {
-            "code": receipts.code_digest(),
-            "contract": contract.digest,
+            "compute": digests.in_force(contract.asset).compute,
             "blocks": {name: _plain(value) for name, value in blocks.items()},
             "secret": bench.edge.pseudonyms.fingerprint,
             "normalisation": NORMALISATION,
@@ -192,122 +197,37 @@ def _compute(
     inputs: Mapping[str, Receipt],
     outside: Mapping[str, pl.DataFrame],
 ) -> list[TableFile]:
-    if contract.computed_by in {"sql", "generated"}:
-        return _run_model(bench, contract, inputs)
-    made = _call(bench, contract, inputs, outside)
-    return write(bench, contract, made)
+    if contract.package is not None:
+        return by_function.compute(bench, contract, inputs, outside)
+    return by_model.compute(bench, contract, inputs, _sql(bench.study.protocol, contract))
 
 
-def write(
-    bench: Bench, contract: Contract, made: pl.DataFrame | pl.LazyFrame | Loaded
-) -> list[TableFile]:
-    """Hold a computed frame to its contract and write it, with its quarantine."""
-    table = made.table if isinstance(made, Loaded) else made
-    if contract.bucket:
-        files = bench.warehouse.write_buckets(table.lazy(), contract, bench.site_id)
-    else:
-        frame = contracts.conform(table.lazy().collect(), contract)
-        files = [bench.warehouse.write(frame, contract.asset, bench.site_id)]
-    if isinstance(made, Loaded):
-        part = made.quarantine.sort("position")
-        files.append(bench.warehouse.write(part, contract.asset, bench.site_id, "quarantine"))
-    return files
-
-
-def _call(
-    bench: Bench,
-    contract: Contract,
-    inputs: Mapping[str, Receipt],
-    outside: Mapping[str, pl.DataFrame],
-) -> pl.DataFrame | pl.LazyFrame | Loaded:
-    place = f"io.{contract.section}" if contract.computed_by == "io" else f"core.{contract.section}"
-    function = getattr(importlib.import_module(f"vpack_pipeline.{place}"), contract.table)
-    frames: dict[str, Any] = {
-        argument: read(bench, inputs[asset], contract.inputs_part)
-        for argument, asset in contract.inputs.items()
-    }
-    if contract.inputs_part == "quarantine":
-        frames = {"parts": frames}
-    arguments: dict[str, Any] = {**frames, **outside}
-    if contract.computed_by == "io":
-        edge = bench.edge.narrowed(contract.protocol, contract.site)
-        # As with the blocks: what is not declared is not seen, or the table would be kept wrongly.
-        arguments["edge"] = edge if contract.uses_cut else replace(edge, cut=None)
-    else:
-        arguments |= bench.study.blocks(contract)
-        if contract.uses_cut:
-            arguments["cut"] = bench.edge.cut_date
-    made: pl.DataFrame | pl.LazyFrame | Loaded = function(**arguments)
-    return made
-
-
-def read(bench: Bench, receipt: Receipt, part: Role = "table") -> pl.DataFrame | pl.LazyFrame:
-    """Read a table in the order of its key; a bucketed one lazily, in no order."""
-    contract = contracts.load()[receipt.asset]
-    if contract.bucket and part == "table":
-        return bench.warehouse.scan(contract, bench.site_id, receipt.files)
-    return bench.warehouse.read(contract, bench.site_id, receipt.files, part)
-
-
-def _run_model(bench: Bench, contract: Contract, inputs: Mapping[str, Receipt]) -> list[TableFile]:
-    destination = bench.warehouse.staging(contract.asset, bench.site_id)
-    files = {
-        asset: bench.warehouse.paths(asset, bench.site_id, receipt.files, "table")
-        for asset, receipt in inputs.items()
-    }
-    try:
-        rows = models.run(
-            sql_of(bench.study, contract),
-            contract,
-            files,
-            _parameters(bench, contract),
-            destination,
-        )
-        if contract.bucket:
-            made = pl.scan_parquet(destination, hive_partitioning=False)
-            return bench.warehouse.write_buckets(made, contract, bench.site_id)
-        return [bench.warehouse.adopt(destination, contract.asset, bench.site_id, rows)]
-    finally:
-        destination.unlink(missing_ok=True)
-
-
-def sql_of(loaded: Study, contract: Contract) -> str:
+def _sql(protocol: Protocol, contract: Contract) -> str:
     """Give a model's text: from its file, or compiled from the protocol's rules."""
     if contract.computed_by == "sql":
         return models.load()[contract.asset].sql
     from vpack_pipeline.core.eligibility import compile_flags
 
-    protocol = loaded.protocol
-    return compile_flags(protocol.eligibility, protocol.covariates, eligibility_views())
-
-
-def _parameters(bench: Bench, contract: Contract) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, path in contract.parameters.items():
-        if path == "cut":
-            found[name] = bench.edge.cut_date
-            continue
-        block, _, rest = path.partition(".")
-        is_protocol = block in contract.protocol
-        value: Any = getattr(bench.study.protocol if is_protocol else bench.study.site, block)
-        for part in rest.split(".") if rest else ():
-            value = value[part] if isinstance(value, Mapping) else getattr(value, part)
-        found[name] = list(value) if isinstance(value, tuple) else value
-    return found
+    views = contracts.eligibility_views()
+    return compile_flags(protocol.eligibility, protocol.covariates, views)
 
 
 def sign(
     bench: Bench,
     contract: Contract,
-    files: list[TableFile],
-    inputs: Mapping[str, Receipt],
+    files: Sequence[TableFile],
+    inputs: Mapping[str, str],
     fingerprint: str,
 ) -> Receipt:
-    """Check the written files and leave the receipt, whatever its outcome."""
+    """Check the written files and leave the receipt, whatever its outcome.
+
+    ``inputs`` gives the digest of each table that was read.
+    """
     rows = sum(f.rows for f in files if f.role == "table")
     paths = bench.warehouse.paths(contract.asset, bench.site_id, files, "table")
     checks = check.run(contract, paths, rows)
     protocol = bench.study.protocol
+    now = digests.in_force(contract.asset)
     receipt = Receipt(
         format=receipts.FORMAT,
         asset=contract.asset,
@@ -319,14 +239,20 @@ def sign(
         rows=rows,
         quarantined=sum(f.rows for f in files if f.role == "quarantine"),
         table_digest=digest_table(files),
-        code=receipts.code_digest(),
-        contract=contract.digest,
+        compute=now.compute,
+        check=now.check,
+        words=now.words,
         fingerprint=fingerprint,
         secret=bench.edge.pseudonyms.fingerprint,
         normalisation=NORMALISATION,
-        inputs={name: r.table_digest for name, r in inputs.items()},
+        inputs=dict(inputs),
         outcome="fail" if any(c.closes for c in checks) else "pass",
         checks=tuple(c.as_dict() for c in checks),
     ).signed(bench.edge.pseudonyms)
     bench.warehouse.write_receipt(contract.asset, bench.site_id, bench.cut, receipt.as_dict())
     return receipt
+
+
+def digests_of(inputs: Mapping[str, Receipt]) -> dict[str, str]:
+    """Give the digest of each table that was read."""
+    return {name: receipt.table_digest for name, receipt in inputs.items()}

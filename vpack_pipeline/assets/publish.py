@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets import by_function
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.assets.standing import lock_problems, receipts_of
 from vpack_pipeline.errors import GateClosedError, Problem
-from vpack_pipeline.gate import receipts
+from vpack_pipeline.gate import digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.deliveries import (
@@ -96,8 +97,8 @@ def _skipped(bench: Bench, news: str) -> PackAtCut | None:
 def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news: str) -> PackAtCut:
     payload = _payload(bench, found)
     contract = contracts.load()[benches.LAST]
-    files = steps.write(bench, contract, packs.validation_pack(payload))
-    inputs = {name: found[name] for name in benches.dependencies()[benches.LAST]}
+    files = by_function.write(bench, contract, packs.validation_pack(payload))
+    inputs = {name: found[name].table_digest for name in benches.dependencies()[benches.LAST]}
     receipt = steps.sign(bench, contract, files, inputs, fingerprint)
     if not receipt.passed:
         what = "the manifest did not pass its check"
@@ -152,7 +153,7 @@ def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
 def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
     return receipts.fingerprint(
         {
-            "code": receipts.code_digest(),
+            "code": asdict(digests.in_force(benches.LAST)),
             "cut": bench.cut,
             "protocol": bench.study.protocol.digest,
             "site": bench.study.site.model_dump(mode="json"),
@@ -168,7 +169,7 @@ def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
     looks = bench.study.protocol.evaluation.looks
     return receipts.fingerprint(
         {
-            "code": receipts.code_digest(),
+            "code": digests.everything(),
             "protocol": bench.study.protocol.digest,
             "site": bench.study.site.model_dump(mode="json"),
             "looks": [str(look.cut) for look in looks if look.cut <= bench.edge.cut_date],

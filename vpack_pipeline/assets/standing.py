@@ -15,7 +15,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.errors import Problem, VpackError
-from vpack_pipeline.gate import causes, lock, receipts
+from vpack_pipeline.gate import causes, digests, lock
 from vpack_pipeline.gate.causes import Intake, Refusal
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
@@ -38,12 +38,11 @@ def lock_problems(bench: Bench) -> list[Problem]:
     is_closed = any(receipt is not None and not receipt.passed for receipt in found.values())
     return lock.problems(
         found,
-        contracts=contracts.load(),
         dependencies=benches.dependencies(),
         site_id=bench.site_id,
         cut=bench.cut,
         protocol_digest=bench.study.protocol.digest,
-        code=receipts.code_digest(),
+        digests={asset: digests.in_force(asset) for asset in found},
         warehouse=bench.warehouse,
         pseudonyms=bench.edge.pseudonyms,
         intakes=_intakes(bench, found) if is_closed else (),

@@ -112,9 +112,25 @@ class Contract(Document):
         return self.asset.partition("/")[2]
 
     @property
+    def package(self) -> str | None:
+        """The package that gives the function of the table's name; None for a model."""
+        if self.computed_by in {"sql", "generated"}:
+            return None
+        section = "packs" if self.section == "pack" and self.computed_by == "io" else self.section
+        return f"vpack_pipeline.{self.computed_by}.{section}"
+
+    @property
     def digest(self) -> str:
         """sha256 over the canonical form."""
         return digest_of(self.model_dump(mode="json"))
+
+    @property
+    def computing(self) -> dict[str, Any]:
+        """What decides the table itself: how it is computed and written, no words, no checks."""
+        named = {"asset", "key", "bucket", "computed_by", "inputs", "inputs_part"}
+        given = {"protocol", "site", "parameters", "uses_cut", "outside"}
+        columns = [(c.name, c.type, c.null) for c in self.columns]
+        return self.model_dump(mode="json", include=named | given) | {"columns": columns}
 
     @property
     def polars_schema(self) -> dict[str, Any]:
@@ -245,6 +261,16 @@ def conform(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         raise ContractError(f"{contract.asset}: columns {wrong} are not of the contract's type")
     types: Any = contract.polars_schema
     return frame.cast(types).sort(contract.key, maintain_order=True)
+
+
+def eligibility_views() -> dict[str, dict[str, str]]:
+    """Give the columns, with their types, that rules of each level may read."""
+    known = load()
+    tables = {"patient": "patients", "study": "studies", "case": "cases"}
+    return {
+        level: {c.name: c.type for c in known[f"eligibility/{table}"].columns}
+        for level, table in tables.items()
+    }
 
 
 def order(dependencies: Mapping[str, frozenset[str]]) -> list[str]:

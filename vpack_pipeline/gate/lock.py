@@ -1,18 +1,18 @@
 """The lock on the pack: it opens only over one whole, authentic and fitting set of receipts.
 
 However the run was started (the whole job, the pack alone, another machine), the receipts of this
-site and cut must exist, be signed by the site's secret, have passed, match the contracts in force
-and the files on disk, and descend from one another, so that old and new tables cannot be mixed.
+site and cut must exist, be signed by the site's secret, have passed, match the digests in force and
+the files on disk, and descend from one another, so that old and new tables cannot be mixed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.gate import causes
 from vpack_pipeline.gate.causes import Intake
+from vpack_pipeline.gate.digests import Digests
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.warehouse import Warehouse, digest_file, digest_table
@@ -21,12 +21,11 @@ from vpack_pipeline.io.warehouse import Warehouse, digest_file, digest_table
 def problems(
     receipts: Mapping[str, Receipt | None],
     *,
-    contracts: Mapping[str, Contract],
     dependencies: Mapping[str, frozenset[str]],
     site_id: str,
     cut: str,
     protocol_digest: str,
-    code: str,
+    digests: Mapping[str, Digests],
     warehouse: Warehouse,
     pseudonyms: Pseudonyms,
     intakes: Sequence[Intake] = (),
@@ -46,7 +45,7 @@ def problems(
         else:
             found += _identity(receipt, asset, site_id, cut, protocol_digest, pseudonyms)
             found += _files(receipt, warehouse)
-            stale += _currency(receipt, contracts[asset], code)
+            stale += _currency(receipt, digests[asset])
             stale += _descent(receipt, receipts, dependencies[asset])
         if stale and closed & causes.ancestors(asset, dependencies):
             waiting += 1
@@ -79,12 +78,16 @@ def _identity(
     return []
 
 
-def _currency(receipt: Receipt, contract: Contract, code: str) -> list[Problem]:
+def _currency(receipt: Receipt, now: Digests) -> list[Problem]:
     found = []
-    if receipt.contract != contract.digest:
-        found.append(_again(receipt.asset, "its contract has changed since it was checked"))
-    if receipt.code != code:
-        found.append(_again(receipt.asset, "the code or a library has changed since"))
+    if receipt.compute != now.compute:
+        what = "the code that computes it, or a library, has changed since"
+        found.append(_again(receipt.asset, what))
+    if receipt.check != now.check:
+        what = "its expectations, or the gate, have changed since it was checked"
+        found.append(_again(receipt.asset, what))
+    if receipt.words != now.words:
+        found.append(_again(receipt.asset, "the words of the report have changed since"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Receipts: what was checked, at which cut, from which inputs, under which contract and code.
+"""Receipts: what was checked, at which cut, from which inputs, under which code and expectations.
 
 A receipt is authenticated with a key derived from the site's secret, so that nobody without the
 secret can write one. What does not belong here: where receipts lie (``io.warehouse``).
@@ -6,14 +6,11 @@ secret can write one. What does not belong here: where receipts lie (``io.wareho
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata, resources
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from vpack_pipeline.errors import GateClosedError, Problem
@@ -21,24 +18,15 @@ from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.warehouse import TableFile, digest_table
 from vpack_pipeline.protocol import Protocol
 
-FORMAT = 1
-COMPUTING_LIBRARIES = (
-    "duckdb",
-    "great-expectations",
-    "jinja2",
-    "numpy",
-    "polars",
-    "pyarrow",
-    "pydicom",
-    "scipy",
-)
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The checked state of one table of one site at one cut.
 
-    ``inputs`` maps each upstream asset to the digest of the table that was read; ``checks`` holds
+    ``inputs`` maps each upstream asset to the digest of the table that was read; ``compute``,
+    ``check`` and ``words`` are the digests of ``gate.digests`` that were in force; ``checks`` holds
     each expectation's outcome with counts.
     """
 
@@ -52,8 +40,9 @@ class Receipt:
     rows: int
     quarantined: int
     table_digest: str
-    code: str
-    contract: str
+    compute: str
+    check: str
+    words: str
     fingerprint: str
     secret: str
     normalisation: str
@@ -118,29 +107,6 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
     """Digest all that a table is computed from."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@functools.cache
-def code_digest() -> str:
-    """Digest every source file of the package and the versions of the libraries that compute."""
-    made = hashlib.sha256()
-    for package in ("vpack_pipeline", "dbt_like_sql"):
-        for path, content in sorted(_sources(resources.files(package), package)):
-            made.update(f"{path}\x00{hashlib.sha256(content).hexdigest()}\n".encode())
-    for library in COMPUTING_LIBRARIES:
-        made.update(f"{library}=={metadata.version(library)}\n".encode())
-    return made.hexdigest()
-
-
-def _sources(folder: Traversable, where: str) -> list[tuple[str, bytes]]:
-    found = []
-    for entry in folder.iterdir():
-        name = f"{where}/{entry.name}"
-        if entry.is_dir() and entry.name != "__pycache__":
-            found.extend(_sources(entry, name))
-        elif entry.name.endswith((".py", ".sql", ".yaml", ".j2", ".css")):
-            found.append((name, entry.read_bytes()))
-    return found
 
 
 def _mac(receipt: Receipt, pseudonyms: Pseudonyms) -> str:

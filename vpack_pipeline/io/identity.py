@@ -11,9 +11,12 @@ import hashlib
 import hmac
 import unicodedata
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from vpack_pipeline.errors import Problem, SecretError
-from vpack_pipeline.site import IdentifierForm, Kind
+
+if TYPE_CHECKING:
+    from vpack_pipeline.site import IdentifierForm, Kind
 
 NORMALISATION = "nfkc-trim-1"
 """Version of the normalisation; it stands in receipts."""

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from vpack_pipeline.contracts import DUCKDB_TYPES, Contract
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.sections import SECTIONS
 
+MODELS: Final = "dbt_like_sql"
+"""The package of the models."""
 MEMORY: Final = "2GB"
 """Beyond it, a model sorts and groups on disk: as much as any machine has, however many rows."""
 
@@ -43,7 +46,7 @@ def load() -> Mapping[str, Model]:
     ContractError
         A file does not parse as one DuckDB SELECT, or names a table without its section.
     """
-    root = resources.files("dbt_like_sql")
+    root = resources.files(MODELS)
     found: dict[str, Model] = {}
     for section in SECTIONS:
         folder = root / section
@@ -81,6 +84,22 @@ def references(sql: str, asset: str) -> frozenset[str]:
         elif table.name and table.name not in names:
             raise ContractError(f"{file}: {table.name} must be named as section.table")
     return frozenset(found)
+
+
+def source(asset: str) -> Traversable:
+    """Name the file of a model."""
+    return resources.files(MODELS).joinpath(f"{asset}.sql")
+
+
+def without_comments(sql: str) -> str:
+    """Give a model's words and signs, apart from comments and layout.
+
+    Examples
+    --------
+    >>> without_comments("select 1 as x -- one") == without_comments("select 1\\n  as x")
+    True
+    """
+    return "\n".join(f"{t.token_type.name} {t.text}" for t in sqlglot.tokenize(sql, read="duckdb"))
 
 
 def run(

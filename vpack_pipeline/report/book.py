@@ -19,6 +19,8 @@ from vpack_pipeline.core.pack.text import HIDDEN, NOTHING
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.report import words
 
+PACKAGE_DATA: Final = ("contracts",)
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 import polars as pl
@@ -48,7 +48,10 @@ from vpack_pipeline.report.rows import (
     why_empty,
 )
 from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
+from vpack_pipeline.report.template_text import SYNTAX, Templates
 from vpack_pipeline.site import Site
+
+PACKAGE_DATA: Final = ("contracts",)
 
 _LEAST_STRATA = 2
 """A drawing that compares strata needs as many."""
@@ -128,11 +131,10 @@ class _Page:
 
     def _environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("vpack_pipeline.report", "templates"),
+            loader=Templates(),
             undefined=jinja2.StrictUndefined,
             autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
+            **SYNTAX,
         )
         environment.filters |= {
             "on_first_page": self.book.on_first_page,

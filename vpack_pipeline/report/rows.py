@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.pack.headline import WINDOWS
 from vpack_pipeline.report import words
 from vpack_pipeline.report.book import Cell, Row
+
+PACKAGE_DATA: Final = ("contracts",)
 
 
 class Notes(list[str]):

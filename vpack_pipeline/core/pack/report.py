@@ -28,6 +28,8 @@ from vpack_pipeline.core.pack.headline import Printed, headline
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Disclosure, Evaluation, Finding, IndexTest
 
+PACKAGE_DATA: Final = ("contracts",)
+
 SCHEMA: Final = {
     "anchor": pl.String,
     "chapter": pl.String,

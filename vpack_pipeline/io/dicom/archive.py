@@ -16,15 +16,17 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 import polars as pl
 
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.io.dicom.outcomes import HeaderError
-from vpack_pipeline.io.edge import Edge
-from vpack_pipeline.site import FolderSource
+
+if TYPE_CHECKING:
+    # What the parser imports decides whether an archive is read again.
+    from vpack_pipeline.io.edge import Edge
 
 _CHUNK: Final = 1024 * 1024
 OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -78,7 +80,7 @@ def roots(edge: Edge) -> list[tuple[int, Path]]:
     problems = []
     found = []
     for number, source in enumerate(edge.site.sources, start=1):
-        if not isinstance(source, FolderSource):
+        if source.kind != "folder":
             continue
         root = edge.resolve(source.path)
         if not root.is_dir():

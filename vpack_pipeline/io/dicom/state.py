@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import hashlib
 import json
 import os
@@ -21,22 +20,20 @@ import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from vpack_pipeline import source_digest
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.io.dicom import fields, ledger
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.identity import NORMALISATION
 from vpack_pipeline.io.warehouse import write_durably
 
-_PARSER: Final = (
-    *("structure.py", "elements.py", "walker.py", "by_pydicom.py", "containment.py", "reading.py"),
-    *("charsets.py", "values.py", "fields.py", "conversion.py", "header.py", "dicomweb/model.py"),
-)
+PARSER: Final = ("vpack_pipeline.io.dicom.reading", "vpack_pipeline.io.dicom.dicomweb.model")
+"""The modules that make a header row of a file, and of a server's metadata."""
 FOLDER: Final = "images"
 KEY: Final = ["file_id", "version"]
 
@@ -129,16 +126,7 @@ def parser_of(edge: Edge) -> str:
     forms = sorted((k, f.zero_pad, f.case) for k, f in edge.site.identifiers.items())
     # The secret is part of it: pseudonyms of another secret must never be mixed with these.
     given = (NORMALISATION, forms, edge.site.issuer, edge.pseudonyms.fingerprint)
-    return hashlib.sha256(f"{_code_digest()} {given!r}".encode()).hexdigest()[:32]
-
-
-@functools.cache
-def _code_digest() -> str:
-    """Digest the reader itself and the tables of character sets that it takes from pydicom."""
-    made = hashlib.sha256(metadata.version("pydicom").encode())
-    for name in _PARSER:
-        made.update((resources.files(__package__) / name).read_bytes())
-    return made.hexdigest()
+    return hashlib.sha256(f"{source_digest.digest_of(PARSER)} {given!r}".encode()).hexdigest()[:32]
 
 
 @contextlib.contextmanager

@@ -148,27 +148,75 @@ def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
 
 
 RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
-    check.__name__: ((check.__doc__ or "").partition("\n")[0], check)
-    for check in (
+    "protocol_registered": (
+        "The protocol was fixed before the prospective window opened.",
         protocol_registered,
-        model_locked,
+    ),
+    "model_locked": ("Every model was locked before the prospective window opened.", model_locked),
+    "thresholds_fixed": (
+        "Every operating point was fixed before the prospective window opened.",
         thresholds_fixed,
+    ),
+    "rules_before_window": (
+        "Every eligibility rule was decided before the prospective window opened.",
         rules_before_window,
+    ),
+    "rules_blind": (
+        "Every eligibility rule was decided without sight of scores and labels.",
         rules_blind,
+    ),
+    "scored_by_locked_model": (
+        "No included case was scored before its model was locked.",
         scored_by_locked_model,
+    ),
+    "received_before_scored": (
+        "No included prospective case was scored before it was received.",
         received_before_scored,
+    ),
+    "scored_before_labelled": (
+        "Every included prospective case was scored before its label was established.",
         scored_before_labelled,
+    ),
+    "delivered_before_labels": (
+        "No included prospective score was first delivered after the first evidence for its label.",
         delivered_before_labels,
+    ),
+    "no_development_patient": (
+        "No included patient was used to train or tune.",
         no_development_patient,
-        disjoint_patients,
+    ),
+    "disjoint_patients": ("No patient has included cases in both windows.", disjoint_patients),
+    "consecutive": (
+        "No week of the prospective window lacks a case, where cases come often enough to tell.",
         consecutive,
+    ),
+    "every_study_has_case": (
+        "Every study of the archive in the prospective window belongs to a case.",
         every_study_has_case,
+    ),
+    "every_case_accounted": (
+        "Every included mature prospective case was sent to the index test, or is reported as not.",
         every_case_accounted,
+    ),
+    "verification_alike": (
+        "Labels were sought alike, of any source and of each, whatever the index test said.",
         verification_alike,
+    ),
+    "readers_blind_to_index_test": (
+        "No read that makes a label was made with sight of the index test.",
         readers_blind_to_index_test,
+    ),
+    "readers_blind_to_peers": (
+        "No independent read that makes a label was made with sight of another.",
         readers_blind_to_peers,
+    ),
+    "reference_blind_to_index_test": (
+        "Nobody who gave an independent reference knew the index test.",
         reference_blind_to_index_test,
+    ),
+    "readers_not_in_development": (
+        "No reader whose reads make labels took part in development.",
         readers_not_in_development,
-    )
+    ),
 }
-"""Rule → what it asks, and its check. The first line of a check's docstring is printed."""
+"""Rule → what it asks, as the report prints it, and its check."""

@@ -6,6 +6,7 @@ What does not belong here: which cases are included (``eligibility``).
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import polars as pl
 
@@ -25,6 +26,8 @@ from vpack_pipeline.io.cohort.inputs.studies import match_studies, refuse_unmatc
 from vpack_pipeline.io.cohort.inputs.supersession import supersede
 from vpack_pipeline.io.edge import Edge, Loaded
 from vpack_pipeline.io.forms import AS_UID
+
+PACKAGE_DATA: Final = ("contracts/cohort",)
 
 
 def patient_map(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:

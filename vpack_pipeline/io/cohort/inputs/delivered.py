@@ -18,6 +18,8 @@ from vpack_pipeline.io.edge import QUARANTINE_SCHEMA, Edge
 from vpack_pipeline.io.forms import Hint, normalisation_hint, plain_text, read_form
 from vpack_pipeline.site import InputKind
 
+PACKAGE_DATA: Final = ("contracts/cohort",)
+
 _CASE_KINDS: Final[tuple[InputKind, ...]] = ("case_studies", "reads", "reference", "predictions")
 _STUDY_KINDS: Final[tuple[InputKind, ...]] = ("cases", "case_studies", "operations")
 

@@ -22,6 +22,8 @@ from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import InputForm, InputKind
 
+PACKAGE_DATA: Final = ("contracts/cohort",)
+
 _LATEST_ZONE: Final = timedelta(hours=14)
 """How far a delivery's day can lie from UTC's."""
 

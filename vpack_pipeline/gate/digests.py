@@ -1,0 +1,144 @@
+"""The digests in force of each table: what computes it, what checks it, what words it is told in.
+
+*compute* decides whether a table is computed again, *check* whether it is checked again; *words*
+enter the tables of the section ``pack`` alone. What does not belong here: how code is digested
+(``source_digest``), what a digest is compared with (``lock``, ``assets.materialize``).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any, Final
+
+from vpack_pipeline import contracts, source_digest
+from vpack_pipeline.contracts import Contract
+from vpack_pipeline.errors import ContractError
+from vpack_pipeline.gate.suite import plan
+from vpack_pipeline.io import models
+from vpack_pipeline.report import template_sources
+
+BY_FUNCTION: Final = "vpack_pipeline.assets.by_function"
+BY_MODEL: Final = "vpack_pipeline.assets.by_model"
+COMPILER: Final = "vpack_pipeline.core.eligibility:compile_flags"
+PAYLOAD: Final = ("vpack_pipeline.io.packs:pack_payload", "vpack_pipeline.report:render")
+"""What makes the last table beside its own function: the files that it lists."""
+GATE: Final = ("vpack_pipeline.gate.check",)
+GATE_LIBRARIES: Final = ("duckdb", "duckdb-engine", "great-expectations", "sqlalchemy")
+DISPATCHERS: Final[Mapping[str, str]] = {
+    "vpack_pipeline.assets.by_function": "imports the function that the contract names",
+    "vpack_pipeline.contracts": "reads every contract; whoever asks for more than its own says so",
+    "vpack_pipeline.io.models": "reads every model; each counts for its own table",
+    "vpack_pipeline.io.dicom.engines": "asks whether Ray is there, which decides no value",
+    "vpack_pipeline.source_digest": "reads the sources that it digests",
+}
+"""Modules that may import by name or read package data undeclared, and why that hides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What is in force for one table; ``words`` is empty outside of the section ``pack``."""
+
+    compute: str
+    check: str
+    words: str
+
+    @property
+    def code_version(self) -> str:
+        """Everything that decides what the table says, as Dagster's code version."""
+        return _digest([self.compute, self.words]) if self.words else self.compute
+
+
+@functools.cache
+def in_force(asset: str) -> Digests:
+    """Give the digests of one table, taken once a process.
+
+    Raises
+    ------
+    ContractError
+        A module or library that computes the table cannot be followed.
+    """
+    contract = contracts.load()[asset]
+    return Digests(
+        compute=_compute(contract),
+        check=_check(contract),
+        words=_words() if contract.section == "pack" else "",
+    )
+
+
+def everything() -> str:
+    """Digest the code, expectations and words of all tables."""
+    return _digest({asset: asdict(in_force(asset)) for asset in contracts.load()})
+
+
+def roots(contract: Contract) -> frozenset[str]:
+    """Name the modules that a table is computed with, as ``source_digest`` takes them."""
+    if contract.computed_by == "sql":
+        return frozenset({BY_MODEL})
+    if contract.computed_by == "generated":
+        return frozenset({BY_MODEL, COMPILER})
+    own = {BY_FUNCTION, f"{contract.package}:{contract.table}"}
+    return frozenset(own | set(PAYLOAD) if contract.package == "vpack_pipeline.io.packs" else own)
+
+
+def _compute(contract: Contract) -> str:
+    found = source_digest.closure(roots(contract))
+    model = models.load()[contract.asset].sql if contract.computed_by == "sql" else ""
+    return _digest(
+        {
+            "contract": contract.computing,
+            "model": models.without_comments(model),
+            "code": source_digest.digest_of(roots(contract)),
+            "data": {path: _package_data(path) for path in source_digest.package_data(found)},
+        }
+    )
+
+
+def _check(contract: Contract) -> str:
+    return _digest(
+        {
+            "asset": contract.asset,
+            "may_be_empty": contract.may_be_empty is not None,
+            "expectations": [asdict(planned) for planned in plan(contract)],
+            "gate": _gate(),
+        }
+    )
+
+
+@functools.cache
+def _gate() -> str:
+    versions = [f"{name}=={metadata.version(name)}" for name in GATE_LIBRARIES]
+    return _digest([source_digest.digest_of(GATE), versions])
+
+
+@functools.cache
+def _words() -> str:
+    """Digest contracts with their descriptions, the report's code and its templates."""
+    return _digest(
+        {
+            "contracts": {asset: c.digest for asset, c in contracts.load().items()},
+            "code": source_digest.digest_of(["vpack_pipeline.report:render"]),
+            "templates": template_sources(),
+        }
+    )
+
+
+@functools.cache
+def _package_data(path: str) -> str:
+    """Digest what a module declares to read: the contracts of a section, or the report's words."""
+    folder, _, section = path.partition("/")
+    if folder == "report":
+        return _words()
+    if folder != "contracts":
+        raise ContractError(f"no way to digest the package data {path!r}")
+    known = contracts.load().values()
+    return _digest({c.asset: c.computing for c in known if section in {"", c.section}})
+
+
+def _digest(parts: Mapping[str, Any] | Sequence[Any]) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
