@@ -166,7 +166,7 @@ def _find_kept(bench: Bench, contract: Contract, fingerprint: str) -> Receipt | 
     for cut in ordered:
         if known[cut].get("fingerprint") != fingerprint:
             continue
-        receipt = _readable(known[cut], contract.asset)
+        receipt = readable(known[cut], contract.asset)
         if receipt is None or not receipt.passed:
             continue
         if is_own(bench, receipt, contract.asset) and is_whole(bench, receipt):
@@ -174,7 +174,7 @@ def _find_kept(bench: Bench, contract: Contract, fingerprint: str) -> Receipt | 
     return None
 
 
-def _readable(data: dict[str, Any], asset: str) -> Receipt | None:
+def readable(data: dict[str, Any], asset: str) -> Receipt | None:
     """Read a receipt; one of another version only means that the table is computed again."""
     try:
         return receipts.read(data, asset)

@@ -64,7 +64,8 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     found = {a: r for a, r in receipts_of(bench).items() if r is not None}
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
-    own = bench.receipt(benches.LAST)
+    data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, bench.cut)
+    own = None if data is None else steps.readable(data, benches.LAST)
     is_same = own is not None and own.fingerprint == fingerprint
     if known is not None and own is not None and is_same and _is_linked(bench):
         note = "the same inputs: nothing new was published"

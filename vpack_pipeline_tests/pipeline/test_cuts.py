@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.publish import looks_to_build
 from vpack_pipeline.errors import SecretError
-from vpack_pipeline.gate import receipts
+from vpack_pipeline.gate import digests
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
@@ -152,7 +153,8 @@ def test_latest_never_moves_to_a_lower_cut(
     """Other code makes another version of an earlier cut: published, and not the latest."""
     before, known = bench.latest(own), bench.versions(own)
     assume()
-    monkeypatch.setattr(receipts, "code_digest", lambda: "f" * 64)
+    known = digests.in_force
+    monkeypatch.setattr(digests, "in_force", lambda a: replace(known(a), compute="f" * 64))
     ran = bench.run(own, as_of=EARLY)
     assert ran.result.success, ran.errors
     assert ran.metadata(benches.LAST)["pack"] == "published"

@@ -19,12 +19,14 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets import by_function
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.factory import AS_OF_TAG
 from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.assets.standing import lock_problems
 from vpack_pipeline.contracts import Expectation
 from vpack_pipeline.errors import GateClosedError
+from vpack_pipeline.gate import digests
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.backfill_bench import IN_THIS_PROCESS, backfill
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
@@ -161,20 +163,25 @@ def test_a_missing_file_closes(own: Path) -> None:
     assert problems(own) == [("drift/plan", "a file that was checked is missing")]
 
 
-def test_a_contract_changed_after_the_check_closes(
-    built: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("part", "what"),
+    [
+        ("compute", "the code that computes it, or a library, has changed since"),
+        ("check", "its expectations, or the gate, have changed since it was checked"),
+        ("words", "the words of the report have changed since"),
+    ],
+)
+def test_a_digest_that_is_no_longer_in_force_closes_the_pack_alone(
+    built: Path, monkeypatch: pytest.MonkeyPatch, part: str, what: str
 ) -> None:
-    known = dict(contracts.load())
-    changed = known["drift/plan"].model_copy(update={"grain": "one row per month"})
-    monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
-    assert problems(built) == [("drift/plan", "its contract has changed since it was checked")]
+    known = digests.in_force
 
+    def in_force(asset: str) -> digests.Digests:
+        now = known(asset)
+        return replace(now, **{part: "another"}) if asset == "drift/plan" else now
 
-def test_changed_code_closes_the_pack_alone(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vpack_pipeline.gate.receipts.code_digest", lambda: "another")
-    found = problems(built)
-    assert {what for _, what in found} == {"the code or a library has changed since"}
-    assert len(found) == len(contracts.load()) - 1
+    monkeypatch.setattr(digests, "in_force", in_force)
+    assert problems(built) == [("drift/plan", what)]
 
 
 def test_a_changed_protocol_closes_the_pack_alone(own: Path) -> None:
@@ -190,8 +197,8 @@ def test_old_and_new_tables_cannot_be_mixed(own: Path, assume: Callable[..., Non
     assert old is not None
     table = at.warehouse.read(contract, SITE, old.files)
     assume()
-    files = steps.write(at, contract, table.head(table.height - 1))
-    inputs = {name: benches.upstream(at, name) for name in old.inputs}
+    files = by_function.write(at, contract, table.head(table.height - 1))
+    inputs = {name: benches.upstream(at, name).table_digest for name in old.inputs}
     steps.sign(at, contract, files, inputs, old.fingerprint)
     readers = {a for a, inputs in benches.dependencies().items() if contract.asset in inputs}
     what = "it was made from another version of eligibility/included"
@@ -211,7 +218,7 @@ def test_a_deleted_receipt_closes(own: Path) -> None:
         {"rows": 1_000_000},
         {"inputs": {}},
         {"mac": "0" * 64},
-        {"contract": "0" * 64},
+        {"compute": "0" * 64},
     ],
     ids=lambda change: next(iter(change)),
 )
