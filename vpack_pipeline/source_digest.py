@@ -239,10 +239,11 @@ def _declared(node: ast.stmt) -> tuple[str, ...]:
 
 def _without_text(parsed: ast.Module) -> ast.Module:
     """Take out docstrings and whatever else is a string and nothing but a string."""
-    for holder in [parsed, *_statements(parsed)]:
+    holders: list[ast.AST] = [parsed, *_statements(parsed)]
+    for holder in holders:
         body = getattr(holder, "body", None)
         if isinstance(body, list):
-            holder.body = [n for n in body if not _is_text(n)]  # type: ignore[union-attr]
+            holder.body = [n for n in body if not _is_text(n)]  # type: ignore[attr-defined]
     return parsed
 
 
