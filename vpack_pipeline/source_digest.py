@@ -91,12 +91,17 @@ def _digest_of(roots: frozenset[str]) -> str:
     found = closure(roots)
     made = hashlib.sha256(f"python=={sys.version_info.major}.{sys.version_info.minor}\n".encode())
     for library in sorted({LIBRARIES[name] for name in libraries(found) - UNCOUNTED}):
-        made.update(f"{library}=={metadata.version(library)}\n".encode())
+        made.update(f"{library}=={_version(library)}\n".encode())
     for name in sorted(found):
         made.update(f"{name} {tree()[name].digest}\n".encode())
     for name in sorted(_packages_above(found) - found):
         made.update(f"{name} {tree()[name].own}\n".encode())
     return made.hexdigest()
+
+
+@functools.cache
+def _version(library: str) -> str:
+    return metadata.version(library)
 
 
 @functools.cache

@@ -47,8 +47,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     add.package = package  # type: ignore[attr-defined]
     yield add
     monkeypatch.undo()
-    source_digest.closure.cache_clear()
-    source_digest._digest_of.cache_clear()
+    for cached in (source_digest.closure, source_digest._digest_of, source_digest._version):
+        cached.cache_clear()
 
 
 def followed(*roots: str) -> set[str]:
@@ -215,10 +215,12 @@ def test_versions_of_the_libraries_that_are_imported_count(
     found = source_digest.closure(frozenset([ROOT]))
     assert source_digest.libraries(found) == {"polars", "ray", "scipy"}
     asked: list[str] = []
+    source_digest._version.cache_clear()
     monkeypatch.setattr(metadata, "version", lambda name: asked.append(name) or "1")
     first = source_digest.digest_of([ROOT])
     assert asked == ["polars", "scipy"]
     source_digest._digest_of.cache_clear()
+    source_digest._version.cache_clear()
     monkeypatch.setattr(metadata, "version", lambda name: "2" if name == "scipy" else "1")
     assert source_digest.digest_of([ROOT]) != first
 

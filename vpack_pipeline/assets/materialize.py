@@ -134,9 +134,11 @@ def _fingerprint(
     outside: Mapping[str, pl.DataFrame],
 ) -> str:
     blocks = by_function.blocks(bench.study, contract)
+    now = digests.in_force(contract.asset)
     return receipts.fingerprint(
         {
-            "compute": digests.in_force(contract.asset).compute,
+            "compute": now.compute,
+            "words": now.words,
             "blocks": {name: _plain(value) for name, value in blocks.items()},
             "secret": bench.edge.pseudonyms.fingerprint,
             "normalisation": NORMALISATION,

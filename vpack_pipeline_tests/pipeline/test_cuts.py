@@ -153,8 +153,8 @@ def test_latest_never_moves_to_a_lower_cut(
     """Other code makes another version of an earlier cut: published, and not the latest."""
     before, known = bench.latest(own), bench.versions(own)
     assume()
-    known = digests.in_force
-    monkeypatch.setattr(digests, "in_force", lambda a: replace(known(a), compute="f" * 64))
+    now = digests.in_force
+    monkeypatch.setattr(digests, "in_force", lambda a: replace(now(a), compute="f" * 64))
     ran = bench.run(own, as_of=EARLY)
     assert ran.result.success, ran.errors
     assert ran.metadata(benches.LAST)["pack"] == "published"

@@ -341,6 +341,7 @@ def test_an_expectation_that_raises_closes_the_lock_and_says_so(
     )
     changed = known["drift/plan"].model_copy(update={"expectations": (raising,)})
     monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
+    monkeypatch.setattr(digests, "in_force", digests.in_force.__wrapped__)
     receipt = steps.materialize(bench.bench(own, cut=LOOK), "drift/plan").receipt
     assert receipt.outcome == "fail"
     assert problems(own)[-1] == ("drift/plan", "expectation odd could not be evaluated")
@@ -359,6 +360,7 @@ def test_a_warning_is_shown_and_closes_nothing(own: Path, monkeypatch: pytest.Mo
     )
     changed = known["drift/plan"].model_copy(update={"expectations": (warning,)})
     monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
+    monkeypatch.setattr(digests, "in_force", digests.in_force.__wrapped__)
     receipt = steps.materialize(bench.bench(own, cut=LOOK), "drift/plan").receipt
     assert receipt.passed
     (found,) = [c for c in receipt.checks if c["id"] == "few_monitors"]

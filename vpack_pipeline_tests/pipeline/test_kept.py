@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -196,8 +197,8 @@ def test_receipts_of_the_first_format_are_made_anew_once_and_looks_stay_quoted(
     own: Path, assume: Callable[..., None]
 ) -> None:
     """What another version of this package left is no receipt; the packs that it left are packs."""
-    for asset in TABLES:
-        path = bench.receipt_path(own, asset, LOOK)
+    for asset, cut in itertools.product(TABLES, (bench.EARLY, LOOK)):
+        path = bench.receipt_path(own, asset, cut)
         old = json.loads(path.read_text(encoding="utf-8"))
         for name in ("compute", "check", "words"):
             del old[name]
