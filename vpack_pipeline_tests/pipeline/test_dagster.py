@@ -248,10 +248,10 @@ TICKING = """
 """
 DAEMON = """
     import sys
+    from dagster._daemon.cli import main
     from dagster._scheduler import scheduler
     # Dagster looks for due schedules at each full minute only.
     scheduler._get_next_scheduler_iteration_time = lambda start: start + 1
-    from dagster._daemon.cli import main
     sys.argv = ["dagster-daemon", "run", "-f", "ticking.py"]
     main()
 """
@@ -295,11 +295,13 @@ def test_the_daemon_runs_what_sensor_and_schedule_ask_for(early: Path, tmp_path:
         )
     of_sensor = f"{SITE}-{LOOK}"
     try:
-        keys, _ = _wait(home, lambda keys, _: of_sensor in keys)
+        keys, _ = _wait(daemon, home, lambda keys, _: of_sensor in keys)
         assert keys == {of_sensor}, (tmp_path / "daemon.log").read_text()[-2000:]
         # The site is registered now; a minute is due since the schedule was started.
         dagster("-c", textwrap.dedent(STARTED_A_MINUTE_AGO))
-        keys, statuses = _wait(home, lambda keys, found: len(keys) >= 2 and "SUCCESS" in found)
+        keys, statuses = _wait(
+            daemon, home, lambda keys, found: len(keys) >= 2 and "SUCCESS" in found
+        )
     finally:
         end_group(daemon)
     log = (tmp_path / "daemon.log").read_text()[-2000:]
@@ -307,13 +309,16 @@ def test_the_daemon_runs_what_sensor_and_schedule_ask_for(early: Path, tmp_path:
     assert "SUCCESS" in statuses, log
 
 
-def _wait(home: Path, is_done: Callable[[set[str], set[str]], bool]) -> tuple[set[str], set[str]]:
-    """Look for the keys and statuses of runs until they are as wanted, or for four minutes."""
+def _wait(
+    daemon: subprocess.Popen[bytes], home: Path, is_done: Callable[[set[str], set[str]], bool]
+) -> tuple[set[str], set[str]]:
+    """Look for keys and statuses of runs until they are as wanted, at most four minutes."""
     end = time.monotonic() + 240
     keys: set[str] = set()
     statuses: set[str] = set()
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        while time.monotonic() < end and not is_done(keys, statuses):
+        while not is_done(keys, statuses) and time.monotonic() < end:
+            assert daemon.poll() is None, "the daemon has ended"
             time.sleep(0.5)
             runs = instance.get_runs()
             keys = {run.tags.get("dagster/run_key", "") for run in runs} - {""}
