@@ -265,9 +265,8 @@ STARTED_A_MINUTE_AGO = """
 """
 
 
-def test_the_daemon_runs_what_sensor_and_schedule_ask_for(early: Path, tmp_path: Path) -> None:
+def test_the_daemon_runs_what_sensor_and_schedule_ask_for(own: Path, tmp_path: Path) -> None:
     """The schedule ticks every minute here; both must end up as runs of the site."""
-    root = bench.copy(early, tmp_path / "root")
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(Path(__file__).parents[2] / "dagster.yaml", home / "dagster.yaml")
@@ -275,7 +274,7 @@ def test_the_daemon_runs_what_sensor_and_schedule_ask_for(early: Path, tmp_path:
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(home),
-        "VPACK_ROOT": str(root),
+        "VPACK_ROOT": str(own),
         "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}",
     }
 
