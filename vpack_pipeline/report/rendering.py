@@ -99,6 +99,23 @@ def render(
     return html.encode()
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates compiled once a process: pages differ in what templates are given."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     book: Book
@@ -132,6 +149,7 @@ class _Page:
     def _environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(
             loader=Templates(),
+            bytecode_cache=_COMPILED,
             undefined=jinja2.StrictUndefined,
             autoescape=True,
             **SYNTAX,

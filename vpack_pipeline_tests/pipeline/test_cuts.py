@@ -23,8 +23,6 @@ from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
-pytestmark = pytest.mark.usefixtures("_uncounted")
-
 NEW = "2026-07-25"
 
 

@@ -27,14 +27,14 @@ from vpack_pipeline.assets.standing import lock_problems
 from vpack_pipeline.contracts import Expectation
 from vpack_pipeline.errors import GateClosedError
 from vpack_pipeline.gate import digests
+from vpack_pipeline_tests.once import once
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.backfill_bench import IN_THIS_PROCESS, backfill
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
-pytestmark = pytest.mark.usefixtures("_uncounted")
-
 LATER = "2026-08-01"
 FAILING = "evaluation/time_split"
+TOLD = "told.json"
 OTHER, BAD = "hillcrest", "brookside"
 
 
@@ -63,32 +63,38 @@ def descendants(asset: str) -> set[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def failed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bench.Ran]:
-    """The built root, with a table that failed its check at a later cut."""
-    root = bench.copy(built, tmp_path_factory.mktemp("failed") / "root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(frozenset({FAILING})))
-        return root, bench.run(root, as_of=LATER)
+@pytest.fixture(scope="session")
+def failed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built root, with a table that failed its check at a later cut, and what that run told."""
+
+    def make(root: Path) -> None:
+        bench.copy(built, root)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(frozenset({FAILING})))
+            ran = bench.run(root, as_of=LATER)
+        made = sorted(ran.recomputed | ran.kept)
+        told = {"success": ran.result.success, "checks": ran.checks, "made": made}
+        (root / TOLD).write_text(json.dumps(told))
+
+    return once(tmp_path_factory, "failed", make)
 
 
 def test_a_failing_check_stops_what_follows_in_its_run_and_publishes_nothing(
-    built: Path, failed: tuple[Path, bench.Ran]
+    built: Path, failed: Path
 ) -> None:
-    root, ran = failed
-    assert not ran.result.success
-    assert ran.checks[FAILING] is False
-    made = ran.recomputed | ran.kept
-    assert FAILING in made
-    assert not made & (descendants(FAILING) | {benches.LAST})
-    assert bench.versions(root) == bench.versions(built)
-    assert bench.latest(root) == bench.latest(built)
+    told = json.loads((failed / TOLD).read_text())
+    assert told["success"] is False
+    assert told["checks"][FAILING] is False
+    assert FAILING in told["made"]
+    assert not set(told["made"]) & (descendants(FAILING) | {benches.LAST})
+    assert bench.versions(failed) == bench.versions(built)
+    assert bench.latest(failed) == bench.latest(built)
 
 
 def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
-    built: Path, failed: tuple[Path, bench.Ran]
+    built: Path, failed: Path, tmp_path: Path
 ) -> None:
-    root, _ = failed
+    root = bench.copy(failed, tmp_path / "root")
     ran = bench.run(root, only=[benches.LAST])
     assert not ran.result.success
     assert bench.versions(root) == bench.versions(built)
@@ -104,7 +110,10 @@ def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
 
 @pytest.fixture(scope="module")
 def three(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
-    """Three sites of one backfill of the daemon; the one in the middle fails its check."""
+    """Three sites of one backfill of the daemon; the one in the middle fails its check.
+
+    Dagster's record of it lies in this process: another would have to make its own.
+    """
     from examples.demo_sites.sites import generate
 
     folder = tmp_path_factory.mktemp("three")

@@ -19,8 +19,6 @@ from vpack_pipeline.gate import digests
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
 
-pytestmark = pytest.mark.usefixtures("_uncounted")
-
 TABLES = contracts.order(benches.dependencies())
 BEFORE_PACK = [asset for asset in TABLES if not asset.startswith("pack/")]
 
