@@ -10,7 +10,7 @@ from time import process_time
 import polars as pl
 import pytest
 from forms_bench import DAY, READERS, READS, Bench, Tables, protocol
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.errors import ContractError, DeliveryError
@@ -21,6 +21,7 @@ from vpack_pipeline.io.cohort.inputs.alone import rows_alone
 from vpack_pipeline.io.edge import Loaded
 from vpack_pipeline.io.forms import REASONS, read_form
 from vpack_pipeline.site import IdentifierForm, InputKind
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 READS_HEADER = "reader_id,case_id,finding,rating,session,read_at,duration_s,purpose\n"
 SCORES_HEADER = "case_id,finding,model_id,score,status,attempt,produced_at\n"
@@ -470,7 +471,7 @@ likely = st.tuples(
 ).map(list)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@examples_drawn(30)
 @given(
     first=st.lists(likely | row, max_size=12),
     second=st.lists(likely | row, max_size=12),
