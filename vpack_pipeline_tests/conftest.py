@@ -1,17 +1,25 @@
-"""The order in which files run, and the small sites that several folders read."""
+"""What holds for every test: the profile of property tests, the order of files, shared sites."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from vpack_pipeline_tests import file_order
+from vpack_pipeline_tests.hypothesis_profiles import EVERY_RUN, register_profiles
 from vpack_pipeline_tests.once import changed, once, shared_by
 
 if TYPE_CHECKING:
     from vpack_pipeline_tests.acceptance.site_bench import Packed
+
+# Before any test module is imported: a test takes its number of examples from the profile in force.
+# pytest's own --hypothesis-profile comes later still before tests, and wins.
+register_profiles()
+settings.load_profile(os.environ.get("VPACK_HYPOTHESIS", EVERY_RUN))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

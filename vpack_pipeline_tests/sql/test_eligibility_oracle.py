@@ -11,8 +11,10 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 from .world import World, broken_expectations, rules_of
 
@@ -257,7 +259,7 @@ FLOW = [
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples_drawn(100)
 def test_sql_agrees_with_the_oracle(drawn: tuple[World, list[Judge]]) -> None:
     world, judges = drawn
     made = world.run()
