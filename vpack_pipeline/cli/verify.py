@@ -18,7 +18,7 @@ def verify(pack: Path, as_json: bool) -> None:
     from vpack_pipeline.io.packs import summary
     from vpack_pipeline.io.packs import verify as find_problems
 
-    _refuse_what_is_no_pack(pack)
+    _refuse_what_cannot_be_read(pack)
     problems = find_problems(pack.resolve())
     if as_json:
         told = [{"where": p.where, "what": p.what} for p in problems]
@@ -32,20 +32,24 @@ def verify(pack: Path, as_json: bool) -> None:
         click.echo("compare this digest with the one that the site sent by another way")
 
 
-def _refuse_what_is_no_pack(path: Path) -> None:
-    """Tell a wrong path apart from a pack that is not whole.
+def _refuse_what_cannot_be_read(path: Path) -> None:
+    """Tell a wrong path, or a pack of the future, apart from a pack that is not whole.
 
     Raises
     ------
     UsageError
-        Nothing lies there, or neither of the files by which a pack is known.
+        Nothing lies there, or neither of the files by which a pack is known; or only a newer vpack
+        can read it.
     """
-    from vpack_pipeline.io.packs import LATEST, is_like_a_pack
+    from vpack_pipeline.io.packs import LATEST, is_like_a_pack, newer_format
 
     if not path.is_dir():
         what = "is no folder" if path.exists() else "does not exist"
         raise UsageError(Problem(str(path), what, "give the folder of a pack"))
     if is_like_a_pack(path):
+        newer = newer_format(path)
+        if newer is not None:
+            raise UsageError(newer)
         return
     below = sorted(p for depth in ("", "*/", "*/*/") for p in path.glob(f"{depth}{LATEST}"))
     near = [p for p in below if p.is_dir() and is_like_a_pack(p)]

@@ -20,7 +20,13 @@ from vpack_pipeline.io.packs.store import (
     version_name,
     versions,
 )
-from vpack_pipeline.io.packs.verification import Summary, is_like_a_pack, summary, verify
+from vpack_pipeline.io.packs.verification import (
+    Summary,
+    is_like_a_pack,
+    newer_format,
+    summary,
+    verify,
+)
 
 __all__ = [
     "LATEST",
@@ -31,6 +37,7 @@ __all__ = [
     "find_build",
     "is_like_a_pack",
     "latest",
+    "newer_format",
     "pack_payload",
     "publish",
     "published_looks",
