@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "status": "vpack_pipeline.cli.build",
     "clean": "vpack_pipeline.cli.build",
     "verify": "vpack_pipeline.cli.verify",
+    "upgrade": "vpack_pipeline.cli.upgrade",
     "ui": "vpack_pipeline.cli.ui",
 }
 SUMMARIES: Final[dict[str, str]] = {
@@ -38,6 +39,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "status": "Tell how a site stands: latest pack, newest delivery, gates.",
     "clean": "Remove warehouse files that no receipt names.",
     "verify": "Check a pack offline: integrity and completeness.",
+    "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }
 
