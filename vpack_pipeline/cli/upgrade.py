@@ -102,5 +102,5 @@ def _text(path: Path) -> str:
 
 
 def _difference(name: str, before: str, after: str) -> str:
-    lines = (text.splitlines(keepends=True) for text in (before, after))
-    return "".join(difflib.unified_diff(*lines, f"{name} (as it is)", f"{name} (upgraded)"))
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(old, new, f"{name} (as it is)", f"{name} (upgraded)"))

@@ -132,7 +132,7 @@ def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Pro
     if not info.get("External-Identifier", "").endswith(f"-{_digest(path / bag.MANIFEST)[:12]}"):
         found.append(Problem(bag.INFO, "names another version than the payload gives", _ASK))
     if bag.format_of(info) == 0:
-        found.append(Problem(bag.INFO, "states a format that is no number", _ASK))
+        found.append(Problem(bag.INFO, "states no valid format", _ASK))
     if not info.get("Bagging-Date"):
         found.append(Problem(bag.INFO, "states no data cut", _ASK))
     return found
