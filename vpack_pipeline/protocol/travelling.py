@@ -1,7 +1,7 @@
 """The protocol as it travels: the YAML in every pack, and how that of an older pack is read.
 
 What does not belong here: the documents as people write them (``strict_yaml``), which formats a
-pack can have (``io.packs.bag``).
+pack can have (``pack_format.bag``).
 """
 
 from __future__ import annotations

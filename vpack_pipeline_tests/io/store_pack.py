@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from vpack_pipeline.io import packs
-from vpack_pipeline.io.packs.bag import FORMAT
+from vpack_pipeline.pack_format.bag import FORMAT
 
 SITE = "riverside"
 REPORT = b"<!doctype html><title>A short page in place of the report</title>\n"

@@ -18,7 +18,7 @@ import pytest
 
 from vpack_pipeline.cli import main
 from vpack_pipeline.io import packs
-from vpack_pipeline.io.packs import bag
+from vpack_pipeline.pack_format import bag
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline_tests.io.store_pack import store
 

@@ -14,8 +14,8 @@ import yaml
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import VerificationError
 from vpack_pipeline.io import packs
-from vpack_pipeline.io.packs.bag import FORMAT
 from vpack_pipeline.io.packs.payload import to_csv
+from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.protocol import Protocol
 
 

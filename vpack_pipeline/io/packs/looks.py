@@ -17,8 +17,8 @@ from vpack_pipeline.core.evaluation.looks import VOID, is_judged_at_looks
 from vpack_pipeline.core.evaluation.verdict_basis import changed_blocks
 from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.io.packs.store import Version, versions
-from vpack_pipeline.io.packs.verification import summary, verify
 from vpack_pipeline.io.warehouse import cut_order
+from vpack_pipeline.pack_format.verification import summary, verify
 from vpack_pipeline.protocol import Look, Protocol
 
 SCHEMA: Final = {

@@ -2,8 +2,8 @@
 
 Written by hand and not through ``bagit``, which stamps the clock and its own version into the
 bag; a test holds the result against ``bagit``. Manifests have two spaces between digest and path,
-so that stock ``sha256sum -c`` reads them. What does not belong here: where packs lie (``store``),
-what is in them (``payload``).
+so that stock ``sha256sum -c`` reads them. What does not belong here: where packs lie
+(``io.packs.store``), what is in them (``io.packs.payload``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Whether a pack is what it says: every file, no other file, every digest.
 
-It runs where Dagster, DuckDB and Great Expectations are absent, and reads nothing but the pack.
+It reads nothing but the pack.
 Digests prove that a pack is whole, not who made it: compare the printed digest with the one that
-the site sent by another way. What does not belong here: repair, or publishing (``store``).
+the site sent by another way. What does not belong here: repair, or publishing
+(``io.packs.store``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.io.packs import bag
+from vpack_pipeline.pack_format import bag
 
 REQUIRED: Final = ("claim.json", "drift/plan.json", "protocol.yaml", "report.html")
 """Payload files without which a bag is no pack."""
+LATEST: Final = "latest"
+"""The link beside a site's packs that leads to the newest one."""
 
 _ASK = "ask the sender for the pack again"
 
@@ -58,6 +61,12 @@ def summary(path: Path) -> Summary:
 def is_like_a_pack(path: Path) -> bool:
     """Tell whether a folder has one of the files by which a pack is known."""
     return any(os.path.lexists(path / name) for name in (bag.DECLARATION, bag.MANIFEST))
+
+
+def nearest_pack(path: Path) -> Path | None:
+    """Find the first newest pack of a site at most two folders below one that is no pack."""
+    below = sorted(p for depth in ("", "*/", "*/*/") for p in path.glob(f"{depth}{LATEST}"))
+    return next((p for p in below if p.is_dir() and is_like_a_pack(p)), None)
 
 
 def newer_format(path: Path) -> Problem | None:
