@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[pipeline,dev,ray]'
 	touch $(STAMP)
 
 # Make both demo sites, build and verify their packs, and say where the reports are.
