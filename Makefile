@@ -18,7 +18,7 @@ JUDGED := $(addprefix --cov vpack_pipeline., core stats contracts)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) '.[dev]'
+	$(INSTALL) '.[pipeline,dev]'
 	touch $(STAMP)
 
 # All that `make test` needs; it does this itself, where nobody asks how long it takes.
@@ -61,7 +61,7 @@ nightly-large: $(STAMP)
 
 # A scan on Ray, which nothing else installs.
 nightly-ray: $(STAMP)
-	$(INSTALL) '.[dev,ray]'
+	$(INSTALL) '.[pipeline,dev,ray]'
 	$(BIN)/python -c 'import ray'
 	$(PYTEST) -m ray
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from vpack_pipeline.core.evaluation.analysis import primary_point
 from vpack_pipeline.core.pack.headline import WINDOWS
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.io.packs.payload import canonical_protocol
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import (
     adjudicated,
@@ -175,7 +173,7 @@ class _Page:
             "made_up_readers": made_up_readers(self.site),
             "model": self.protocol.index_test.primary,
             "protocol": self.protocol,
-            "protocol_sha256": hashlib.sha256(canonical_protocol(self.protocol)).hexdigest(),
+            "protocol_sha256": self.protocol.digest,
             "questions": chapters.QUESTIONS,
             "reading": reading,
             "receipts": self.receipts,

@@ -164,10 +164,10 @@ def test_latest_never_moves_to_a_lower_cut(
 def test_a_look_is_not_taken_again_under_a_protocol_that_changed_after_it(
     own: Path, assume: Callable[..., None]
 ) -> None:
-    def set_seed(protocol: dict[str, dict[str, object]]) -> None:
-        protocol["evaluation"]["seed"] = 7
+    def set_method(protocol: dict[str, dict[str, object]]) -> None:
+        protocol["sampling"]["method"] = "random"
 
-    bench.edit(own / bench.PROTOCOL, set_seed)
+    bench.edit(own / bench.PROTOCOL, set_method)
     assume()
     at = bench.bench(own, cut=LOOK)
     for asset in contracts.order(benches.dependencies()):

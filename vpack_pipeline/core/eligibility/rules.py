@@ -109,6 +109,20 @@ def bounded_rules(eligibility: Eligibility) -> tuple[str, ...]:
     return tuple(found)
 
 
+def meaning(rule: Rule) -> tuple[str, frozenset[str]]:
+    """Give a rule's condition without how it is written, and the columns that it names.
+
+    Spaces, comments and the case of keywords say nothing. A condition that does not parse stands
+    as it is written and names nothing.
+    """
+    try:
+        node = _expression(rule.when)
+    except RefusedError:
+        return rule.when, frozenset()
+    names = frozenset(column.name for column in node.find_all(exp.Column))
+    return node.sql("duckdb", comments=False), names
+
+
 def _expression(when: str) -> exp.Expression:
     try:
         tokens = sqlglot.tokenize(when, read="duckdb")
