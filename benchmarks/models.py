@@ -179,7 +179,7 @@ def eligibility(rules: int) -> Eligibility:
 
 
 def _plain(number: int, column: Column, unit: str) -> str:
-    """A value that its type allows, one in eight missing where it may."""
+    """A value that its type allows; one in eight is missing where the column may be null."""
     turn = f"hash({unit}, {number})"
     value = {
         "string": f"'{column.name} ' || ({turn} % 7)",
@@ -187,7 +187,7 @@ def _plain(number: int, column: Column, unit: str) -> str:
         "float": f"(1 + {turn} % 97) / 8",
         "bool": f"{turn} % 3 = 0",
         "date": f"DATE '2016-01-01' + cast({turn} % 3650 as integer)",
-        "timestamp": f"TIMESTAMPTZ '2026-01-05 08:00:00Z' + to_minutes(cast({turn} % 999 as integer))",
+        "timestamp": f"TIMESTAMPTZ '2026-01-05 08:00:00Z' + to_minutes(cast({turn} % 999 as int))",
     }[column.type]
     return f"case when {turn} % 8 > 0 then {value} end" if column.null else value
 
@@ -197,12 +197,14 @@ def simulate(folder: Path, cases: int) -> None:
     connection = duckdb.connect()
     connection.execute("SET threads=1; SET memory_limit='2GB'; SET TimeZone='UTC'")
     for asset, (share, unit, given) in INPUTS.items():
-        columns = ", ".join(
-            f'cast({given.get(c.name) or _plain(n, c, unit)} as {DUCKDB_TYPES[c.type]}) as "{c.name}"'
-            for n, c in enumerate(contracts.load()[asset].columns)
+        columns = contracts.load()[asset].columns
+        values = [given.get(c.name) or _plain(n, c, unit) for n, c in enumerate(columns)]
+        row = ", ".join(
+            f'cast({value} as {DUCKDB_TYPES[c.type]}) as "{c.name}"'
+            for c, value in zip(columns, values, strict=True)
         )
         rows = f"range({int(cases * share)}) as r(i)"
-        connection.execute(f"copy (select {columns} from {rows}) to '{_path(folder, asset)}'")
+        connection.execute(f"copy (select {row} from {rows}) to '{_path(folder, asset)}'")
 
 
 def _path(folder: Path, asset: str) -> Path:
@@ -306,7 +308,9 @@ def measured(folder: Path, what: str, asset: str, rules: int) -> Cost | None:
 
 def main(cases: int, rules: int, tables: list[str]) -> int:
     given, failed = eligibility(rules), []
-    print(f"{cases} cases, {rules} rules, limit {models.MEMORY}; ratios to copying a model's inputs")
+    print(
+        f"{cases} cases, {rules} rules, limit {models.MEMORY}; ratios to copying a model's inputs"
+    )
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
         simulate(folder, cases)

@@ -15,7 +15,8 @@ import pytest
 from vpack_pipeline import contracts
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "cohort_tables.py"
-ROWS = 110_000
+SMALL, LARGE = (55_000, 400), (110_000, 3650)
+"""Rows and days: just more than one batch in a year, and more than two in ten years."""
 
 
 def run(folder: Path, step: str, **environment: str) -> None:
@@ -46,10 +47,17 @@ def named(headers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(SMALL, id="small"),
+        pytest.param(LARGE, id="large", marks=pytest.mark.nightly),
+    ],
+)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows, days = request.param
     folder = tmp_path_factory.mktemp("simulated")
-    run(folder, f"simulate={ROWS}")
+    run(folder, f"simulate={rows},{days}")
     run(folder, "made", POLARS_MAX_THREADS="2")
     return folder
 
@@ -80,4 +88,4 @@ def test_a_night_rewrites_the_months_of_its_studies_only(made: Path) -> None:
     for table in ("files", "instances"):
         new = set(after[table][1]) - set(before[table][1])
         assert 1 <= len(new) <= 3
-        assert len(after[table][1]) > 100
+        assert len(after[table][1]) > 12

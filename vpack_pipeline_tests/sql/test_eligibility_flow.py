@@ -7,6 +7,7 @@ from collections import Counter
 import polars as pl
 import pytest
 
+from vpack_pipeline.core.eligibility import stopping_problems
 from vpack_pipeline.errors import DocumentError
 from vpack_pipeline.protocol import Covariate
 
@@ -175,6 +176,25 @@ def test_case_removed_by_no_rule_but_its_own_study_rule_is_unknown_without_index
         assert values(clinic.rules, made["flags"]) == [("case", "c1", "ct", "unknown")]
         assert made["included"]["case_id"].to_list() == included
         assert made["flags"]["stopping_rules"].sum() == (if_unknown == "stop")
+
+
+def test_a_rule_that_stops_is_named_with_the_units_it_is_unknown_of(clinic):
+    rules = [
+        r.model_copy(update={"if_unknown": "stop"} if r.level == "study" else {})
+        for r in clinic.rules.rules
+    ]
+    clinic.rules = clinic.rules.model_copy(update={"rules": tuple(rules)})
+    clinic.tables["cases"].append({"case_id": "d1", "patient_id": "dan"})
+    flags = clinic.run()["flags"]
+    assert [(p.where, p.what) for p in stopping_problems(flags.lazy(), clinic.rules)] == [
+        ("eligibility rule ct", "it is unknown where the protocol says stop (cases: 1)"),
+        (
+            "eligibility rule low_dose",
+            "it is unknown where the protocol says stop (cases: 1, studies: 1)",
+        ),
+    ]
+    nothing = flags.with_columns(stopping_rules=pl.lit(0, dtype=pl.Int64))
+    assert stopping_problems(nothing.lazy(), clinic.rules) == []
 
 
 def test_prior_study_stays_until_a_rule_removes_it_or_its_patient(world):
