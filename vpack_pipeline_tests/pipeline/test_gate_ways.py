@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -23,7 +25,7 @@ from vpack_pipeline.assets import by_function
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.factory import AS_OF_TAG
 from vpack_pipeline.assets.publish import publish
-from vpack_pipeline.assets.standing import lock_problems
+from vpack_pipeline.assets.standing import lock_problems, told_of
 from vpack_pipeline.contracts import Expectation
 from vpack_pipeline.errors import GateClosedError
 from vpack_pipeline.gate import digests
@@ -106,6 +108,20 @@ def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
         "what": "expectation table_columns failed for 1 of 188 rows",
     }.items() <= next(r for r in rows if r["table"] == FAILING).items()
     assert all(r["remedy"] for r in rows)
+
+
+def test_a_rule_that_is_unknown_where_the_protocol_says_stop_closes_and_is_named(own: Path) -> None:
+    def stop(protocol: dict[str, Any]) -> None:
+        rule = next(r for r in protocol["eligibility"]["rules"] if r["id"] == "adult")
+        rule |= {"when": "kvp is not null and age_years / 0 >= 18", "if_unknown": "stop"}
+
+    bench.edit(own / bench.PROTOCOL, stop)
+    opened = bench.bench(own, cut=LOOK)
+    receipt = steps.materialize(opened, "eligibility/flags").receipt
+    assert [c["id"] for c in receipt.checks if c["closes"]] == ["no_rule_stops"]
+    named = [p for p in told_of(opened, receipt) if p.where == "eligibility rule adult"]
+    assert re.search(r"unknown where the protocol says stop \(.*studies: \d+\)", named[0].what)
+    assert named[0] in lock_problems(opened)
 
 
 @pytest.fixture(scope="module")

@@ -151,10 +151,11 @@ def test_series_and_studies_say_what_most_of_their_instances_say(
             assert found[name] == expected
 
 
+@pytest.mark.parametrize("rows", [10_000, pytest.param(60_000, marks=pytest.mark.nightly)])
 def test_a_model_larger_than_its_memory_gives_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    given = filled([(n // 4, n // 2, {"kvp": float(n % 97)}) for n in range(60_000)])
+    given = filled([(n // 4, n // 2, {"kvp": float(n % 97)}) for n in range(rows)])
     path = tmp_path / "made_series.parquet"
     run("series", tmp_path, instances=given)
     roomy = path.read_bytes()
@@ -162,6 +163,10 @@ def test_a_model_larger_than_its_memory_gives_the_same_bytes(
     run("series", tmp_path, instances=given)
     assert path.read_bytes() == roomy
     assert sorted(p.name for p in tmp_path.iterdir()) == ["instances.parquet", path.name]
+    # It did not fit: where nothing can be written beside the destination, it fails.
+    path.with_suffix(".spill").touch()
+    with pytest.raises(duckdb.IOException, match="spill"):
+        run("series", tmp_path, instances=given)
 
 
 # What became of the files

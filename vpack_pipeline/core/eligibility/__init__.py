@@ -8,5 +8,13 @@ from __future__ import annotations
 
 from vpack_pipeline.core.eligibility.compiler import VIEWS, compile_flags
 from vpack_pipeline.core.eligibility.rules import bounded_rules, check_rules, meaning
+from vpack_pipeline.core.eligibility.stopping import stopping_problems
 
-__all__ = ["VIEWS", "bounded_rules", "check_rules", "compile_flags", "meaning"]
+__all__ = [
+    "VIEWS",
+    "bounded_rules",
+    "check_rules",
+    "compile_flags",
+    "meaning",
+    "stopping_problems",
+]
