@@ -6,6 +6,7 @@ What does not belong here: which functions are allowed (``grammar``), the SQL ma
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -109,16 +110,17 @@ def bounded_rules(eligibility: Eligibility) -> tuple[str, ...]:
     return tuple(found)
 
 
-def meaning(rule: Rule) -> tuple[str, frozenset[str]]:
+@functools.lru_cache(maxsize=256)
+def meaning(when: str) -> tuple[str, frozenset[str]]:
     """Give a rule's condition without how it is written, and the columns that it names.
 
     Spaces, comments and the case of keywords say nothing. A condition that does not parse stands
     as it is written and names nothing.
     """
     try:
-        node = _expression(rule.when)
+        node = _expression(when)
     except RefusedError:
-        return rule.when, frozenset()
+        return when, frozenset()
     names = frozenset(column.name for column in node.find_all(exp.Column))
     return node.sql("duckdb", comments=False), names
 

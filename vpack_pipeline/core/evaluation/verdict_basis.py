@@ -67,7 +67,7 @@ def verdict_basis(
         "covariates": {_fixed(c, "title") for c in protocol.covariates if c.name in named},
         # A set: a case is in if it passes every rule, in whatever order they stand.
         "eligibility": {
-            _fixed(rule, "id", "title", "rationale", when=meaning(rule)[0])
+            _fixed(rule, "id", "title", "rationale", when=meaning(rule.when)[0])
             for rule in protocol.eligibility.rules
         },
         "evaluation": _evaluation(protocol, claim, point) | {"alpha": alpha},
@@ -98,7 +98,7 @@ def _fixed(document: Document, *left_out: str, **instead: str) -> frozenset[tupl
 
 
 def _columns_of_rules(protocol: Protocol) -> frozenset[str]:
-    return frozenset[str]().union(*(meaning(rule)[1] for rule in protocol.eligibility.rules))
+    return frozenset[str]().union(*(meaning(rule.when)[1] for rule in protocol.eligibility.rules))
 
 
 def _evaluation(
