@@ -53,7 +53,8 @@ UNCOUNTED: Final = frozenset({"ray"})
 class Module:
     """One module of the tree.
 
-    ``digest`` is taken over the syntax tree; ``own`` over what a package defines itself. ``names``
+    ``digest`` is taken over the syntax tree; ``own`` over what a package defines itself
+    (and nothing of a module). ``names``
     gives, for each name that the module binds by an import, the module and the name in it (None
     where the module itself is meant); ``targets`` lists every import, wherever it stands; ``data``
     what the module declares as :data:`DECLARATION`; ``lines`` where functions and classes
@@ -224,7 +225,7 @@ def _module(name: str, source: bytes, *, is_package: bool) -> Module:
         name,
         is_package,
         _digest(parsed.body),
-        _digest([node for node in own if not _is_list_of_names(node)]),
+        _digest(node for node in own if is_package and not _is_list_of_names(node)),
         names,
         tuple(dict.fromkeys(targets)),
         tuple(path for node in own for path in _declared(node)),

@@ -18,7 +18,7 @@ from vpack_pipeline.errors import DocumentError, Problem
 from vpack_pipeline.old_names import OldName, Where
 
 MAX_BYTES = 1_000_000
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _DECIMAL = re.compile(
     r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?\Z|[-+]?[0-9]+[eE][-+]?[0-9]+\Z"
@@ -87,9 +87,9 @@ def parse(text: str, name: str) -> tuple[Any, dict[Where, int]]:
     if len(text.encode()) > MAX_BYTES:
         raise DocumentError(Problem(name, "larger than 1 MB", "split or shorten the document"))
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             _refuse_alias(event, name)
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         message = error.problem or "not YAML"

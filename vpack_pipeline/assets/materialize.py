@@ -103,6 +103,35 @@ def _materialize(bench: Bench, contract: Contract) -> Materialized:
     return Materialized(sign(bench, contract, files, digests_of(inputs), fingerprint), kept=False)
 
 
+def is_current(bench: Bench, asset: str, checked: Mapping[str, Receipt]) -> bool:
+    """Tell whether :func:`materialize` would keep a table as its receipt at this cut has it.
+
+    Nothing is signed. What can change without a trace in any table is read again.
+
+    Parameters
+    ----------
+    checked : the table's own receipt and those of its inputs, all known to be in force and whole
+
+    Raises
+    ------
+    TableError, VpackError
+        As of :func:`materialize`.
+    """
+    contract = contracts.load()[asset]
+    receipt = checked[asset]
+    with only_foreseen(asset):
+        inputs = {name: checked[name] for name in sorted(dependencies()[asset])}
+        outside = _outside(bench, contract)
+        if receipt.fingerprint != _fingerprint(bench, contract, inputs, outside):
+            return False
+        if receipt.check != digests.in_force(asset).check:
+            return False
+        if LIVE_INPUTS & set(contract.outside):
+            made = _compute(bench, contract, inputs, outside)
+            return digest_table(made) == receipt.table_digest
+    return True
+
+
 def _keep(bench: Bench, contract: Contract, receipt: Receipt) -> Materialized:
     """Keep a table; where its expectations or the gate have changed, check it again."""
     if receipt.check == digests.in_force(contract.asset).check:

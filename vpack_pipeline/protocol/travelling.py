@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from vpack_pipeline.old_names import OldName, with_new_names
+from vpack_pipeline.strict_yaml import LOADER
 
 Migration = Callable[[dict[str, Any]], None]
 """Changes a protocol's plain data in place into what the next format means by it."""
@@ -51,7 +52,7 @@ def from_yaml(
         It is not the YAML of a mapping.
     """
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=LOADER)
     except yaml.YAMLError:
         data = None
     if not isinstance(data, dict):
