@@ -72,9 +72,12 @@ PackOf = Callable[[str, Callable[[Copied], None]], Packed]
 
 @pytest.fixture(scope="session")
 def pack_of(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PackOf:
-    """Give the pack of a small site after a change with a name, built once a run."""
+    """Give the pack of a small site after a change with a name, with few replicates."""
 
     def packed(name: str, change: Callable[[Copied], None]) -> Packed:
-        return packed_once(tmp_path_factory, small_root, "riverside", name, change)
+        def make(copied: Copied) -> None:
+            change(copied.with_few_replicates())
+
+        return packed_once(tmp_path_factory, small_root, "riverside", name, make)
 
     return packed

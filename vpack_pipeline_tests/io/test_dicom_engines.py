@@ -22,7 +22,7 @@ from vpack_pipeline.io.dicom.engines import InProcess, Pool, Ray
 from vpack_pipeline.io.edge import Scanning
 
 needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is not installed: the extra `ray`"
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: `make nightly-ray` does"
 )
 
 
@@ -79,8 +79,11 @@ def test_a_pool_in_which_every_worker_dies_stops_and_keeps_what_it_read(tmp_path
     assert found.taken_up >= 4
 
 
+@pytest.mark.ray
 @needs_ray
-@pytest.mark.parametrize("reader", [scanner.FileReader, Deadly])
+@pytest.mark.parametrize(
+    "reader", [scanner.FileReader, pytest.param(Deadly, marks=pytest.mark.nightly)]
+)
 def test_ray_gives_the_same_tables_though_a_worker_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: list[pl.DataFrame], reader: Any
 ) -> None:
