@@ -2,17 +2,17 @@
 
     .venv/bin/python benchmarks/models.py [cases] [rules] [table …]
 
-Inputs are simulated for so many cases (a million), the rules of eligibility too (fifty); a model
-reads what the models before it made. Each runs in a process of its own, as it does in a build. With
-tables, only these are told of. Exits with 1 when a model does not end within ``models.MEMORY``. The
-ratio to the baseline of the same run travels between machines; the seconds do not.
+Inputs are simulated for so many cases (a million), the rules of eligibility too (fifty); a model of
+eligibility reads what those before it made. Each runs in a process of its own, as in a build. With
+tables, only these run and the models that they read. Exits with 1 when a model does not end within
+``models.MEMORY``. The ratio to the baseline of the same run travels between machines; the seconds
+do not.
 """
 
 from __future__ import annotations
 
 import graphlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -35,7 +35,10 @@ from vpack_pipeline.protocol import Covariate, Eligibility, Rule
 from vpack_pipeline.study import eligibility_views
 
 GENERATED = "eligibility/flags"
-FEW = ("'yes'", "'no'", "'absent'")
+FLAGS = dict.fromkeys(
+    ("lossy_image_compression", "burned_in_annotation", "breast_implant_present"),
+    "case hash(i // 2) % 3 when 0 then 'yes' when 1 then 'no' else 'absent' end",
+)
 COVARIATES = (
     Covariate(name="weight_kg", title="Weight", type="float"),
     Covariate(name="smoker", title="Smoker", type="bool"),
@@ -75,10 +78,7 @@ INPUTS = {
             "patient_id": _id("patient", "i // 2 * 4 // 5"),
             "default_case_id": _id("case", "i // 2"),
             "exposure_index": "case when i % 32 < 30 then hash(i // 2) % 1000003 end",
-            **dict.fromkeys(
-                ("lossy_image_compression", "burned_in_annotation", "breast_implant_present"),
-                f"[{', '.join(FEW)}][i // 2 % 3 + 1]",
-            ),
+            **FLAGS,
         },
     ),
     "cohort/files": Input(
@@ -88,6 +88,16 @@ INPUTS = {
             "file_id": _id("file", "i"),
             "outcome": "case when i % 25 = 0 then 'DUP_SOP_CONFLICT' else 'PARSED' end",
             "study_id": _id("study", "i // 2"),
+        },
+    ),
+    "cohort/studies": Input(
+        1.1,
+        "i",
+        {
+            "study_id": _id("study", "i"),
+            "patient_id": _id("patient", "i * 4 // 5"),
+            "exposure_index": "case when i % 16 < 15 then hash(i) % 1000003 end",
+            **FLAGS,
         },
     ),
     "cohort/cases": Input(
@@ -155,7 +165,7 @@ INPUTS = {
         },
     ),
 }
-"""What the models read and no model makes."""
+"""What the models of eligibility and evaluation read, and what those of the images read."""
 
 
 def eligibility(rules: int) -> Eligibility:
@@ -192,19 +202,21 @@ def _plain(number: int, column: Column, unit: str) -> str:
     return f"case when {turn} % 8 > 0 then {value} end" if column.null else value
 
 
-def simulate(folder: Path, cases: int) -> None:
-    """Write every table that no model makes."""
+def simulated(folder: Path, asset: str, cases: int) -> int:
+    """Write a table of ``INPUTS``; returns its rows."""
+    share, unit, given = INPUTS[asset]
+    columns = contracts.load()[asset].columns
+    values = [given.get(c.name) or _plain(n, c, unit) for n, c in enumerate(columns)]
+    row = ", ".join(
+        f'cast({value} as {DUCKDB_TYPES[c.type]}) as "{c.name}"'
+        for c, value in zip(columns, values, strict=True)
+    )
+    rows = int(cases * share)
     connection = duckdb.connect()
     connection.execute("SET threads=1; SET memory_limit='2GB'; SET TimeZone='UTC'")
-    for asset, (share, unit, given) in INPUTS.items():
-        columns = contracts.load()[asset].columns
-        values = [given.get(c.name) or _plain(n, c, unit) for n, c in enumerate(columns)]
-        row = ", ".join(
-            f'cast({value} as {DUCKDB_TYPES[c.type]}) as "{c.name}"'
-            for c, value in zip(columns, values, strict=True)
-        )
-        rows = f"range({int(cases * share)}) as r(i)"
-        connection.execute(f"copy (select {row} from {rows}) to '{_path(folder, asset)}'")
+    path = _path(folder, asset)
+    connection.execute(f"copy (select {row} from range({rows}) as r(i)) to '{path}'")
+    return rows
 
 
 def _path(folder: Path, asset: str) -> Path:
@@ -217,14 +229,24 @@ def sql_of(asset: str, rules: Eligibility) -> str:
     return models.load()[asset].sql
 
 
-def order(rules: Eligibility) -> list[str]:
-    """Every model, after the models that it reads."""
-    assets = [*models.load(), GENERATED]
-    read = {a: models.references(sql_of(a, rules), a) for a in assets}
-    return [a for a in graphlib.TopologicalSorter(read).static_order() if a in assets]
+def inputs_of(asset: str, rules: Eligibility) -> list[str]:
+    return sorted(models.references(sql_of(asset, rules), asset))
 
 
-def copied(folder: Path, asset: str) -> int:
+def order(rules: Eligibility, wanted: list[str]) -> list[str]:
+    """Every model that is wanted, after the models that it reads; those of the images last."""
+    read: dict[str, list[str]] = {}
+    asked = wanted or [*models.load(), GENERATED]
+    while asked:
+        asset = asked.pop()
+        read[asset] = [a for a in inputs_of(asset, rules) if a not in INPUTS]
+        asked += [a for a in read[asset] if a not in read]
+    return sorted(
+        graphlib.TopologicalSorter(read).static_order(), key=lambda a: a.startswith("cohort/")
+    )
+
+
+def copied(folder: Path, asset: str, _: int) -> int:
     """The baseline: one table, read and written as it is."""
     connection = duckdb.connect()
     connection.execute(f"SET threads=1; SET memory_limit='{models.MEMORY}'")
@@ -234,8 +256,9 @@ def copied(folder: Path, asset: str) -> int:
     return 0
 
 
-def made(folder: Path, asset: str, rules: Eligibility) -> int:
-    """Run a model as an asset does; returns its rows."""
+def made(folder: Path, asset: str, n_rules: int) -> int | None:
+    """Run a model as an asset does; returns its rows, None where its memory was not enough."""
+    rules = eligibility(n_rules)
     contract = contracts.load()[asset]
     values = {
         "primary_model": "m1",
@@ -244,9 +267,16 @@ def made(folder: Path, asset: str, rules: Eligibility) -> int:
         "rules": rules.rules_json,
     }
     sql = sql_of(asset, rules)
-    inputs = {name: [_path(folder, name)] for name in sorted(models.references(sql, asset))}
+    inputs = {name: [_path(folder, name)] for name in inputs_of(asset, rules)}
     given = {name: values[name] for name in contract.parameters}
-    return models.run(sql, contract, inputs, given, _path(folder, asset))
+    path = folder / "made.parquet"
+    try:
+        rows = models.run(sql, contract, inputs, given, path)
+    except duckdb.OutOfMemoryException:
+        return None
+    if asset not in INPUTS:
+        path.rename(_path(folder, asset))
+    return rows
 
 
 @contextmanager
@@ -271,73 +301,66 @@ def spilled(folder: Path) -> Iterator[list[int]]:
         thread.join()
 
 
+STEPS = {"simulated": simulated, "copied": copied, "made": made}
+
+
 class Cost(NamedTuple):
-    """Seconds, processor seconds, bytes at the peak and on disk, rows."""
+    """Seconds, processor seconds, bytes at the peak and on disk; rows, None where it failed."""
 
     seconds: float
     processor: float
     peak: int
     spill: int
-    rows: int
+    rows: int | None
 
 
-def step(folder: Path, what: str, asset: str, rules: int) -> None:
+def step(folder: Path, what: str, asset: str, number: int) -> None:
     """Run one step and print its cost."""
-    given = eligibility(rules)
     with spilled(folder) as most:
         at, spent = time.perf_counter(), time.process_time()
-        try:
-            rows = copied(folder, asset) if what == "copied" else made(folder, asset, given)
-        except duckdb.OutOfMemoryException as error:
-            sys.exit(f"out of memory: {error}")
+        rows = STEPS[what](folder, asset, number)
         took = (time.perf_counter() - at, time.process_time() - spent)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps(Cost(*took, peak, most[0], rows)))
 
 
-def measured(folder: Path, what: str, asset: str, rules: int) -> Cost | None:
-    """Run a step in a process of its own; None if its memory was not enough."""
-    command = [sys.executable, __file__, "step", str(folder), what, asset, str(rules)]
+def measured(folder: Path, what: str, asset: str, number: int) -> Cost:
+    """Run a step in a process of its own.
+
+    The system counts the memory of the process that started it, so that one holds no table.
+    """
+    command = [sys.executable, __file__, "step", str(folder), what, asset, str(number)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if "out of memory" in done.stderr:
-        return None
     if done.returncode:
         sys.exit(done.stderr)
     return Cost(*json.loads(done.stdout))
 
 
-def main(cases: int, rules: int, tables: list[str]) -> int:
+def main(cases: int, rules: int, wanted: list[str]) -> int:
+    print(f"{cases} cases, {rules} rules, limit {models.MEMORY}; × copying what a model reads")
     given, failed = eligibility(rules), []
-    print(
-        f"{cases} cases, {rules} rules, limit {models.MEMORY}; ratios to copying a model's inputs"
-    )
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
+    copies: dict[str, Cost] = {}
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        simulate(folder, cases)
-        copies: dict[str, Cost] = {}
-        for asset in order(given):
-            inputs = models.references(sql_of(asset, given), asset)
+        for asset in order(given, wanted):
+            inputs = inputs_of(asset, given)
+            for i in set(inputs) & set(INPUTS) - set(copies):
+                measured(folder, "simulated", i, cases)
             if any(not _path(folder, i).exists() for i in inputs):
-                print(f"{asset:<24} not run: an input was not made")
+                print(f"{asset:<22} not run: an input was not made")
                 continue
+            copies |= {i: measured(folder, "copied", i, 0) for i in set(inputs) - set(copies)}
             cost = measured(folder, "made", asset, rules)
-            if cost is None:
-                failed.append(asset)
-                _path(folder, asset).unlink(missing_ok=True)
-                print(f"{asset:<24} out of memory")
-            elif not tables or asset in tables:
-                for i in inputs - set(copies):
-                    copy = measured(folder, "copied", i, rules)
-                    assert copy is not None
-                    copies[i] = copy
-                _tell(asset, cost, [copies[i] for i in inputs])
+            failed += [asset] if cost.rows is None else []
+            _tell(asset, cost, [copies[i] for i in inputs])
     return 1 if failed else 0
 
 
 def _tell(asset: str, cost: Cost, copies: list[Cost]) -> None:
     base, spent = (sum(c[n] for c in copies) for n in (0, 1))
+    ended = "out of memory" if cost.rows is None else f"{cost.rows:>8} rows"
     print(
-        f"{asset:<24} {cost.rows:>9} rows  {cost.seconds:6.1f} s ({cost.seconds / base:5.1f} ×)"
+        f"{asset:<22} {ended}  {cost.seconds:6.1f} s ({cost.seconds / base:5.1f} ×)"
         f"  processor {cost.processor:6.1f} s ({cost.processor / spent:5.1f} ×)"
         f"  peak {cost.peak / 1e9:5.2f} GB  spill {cost.spill / 1e9:5.2f} GB",
         flush=True,

@@ -65,6 +65,8 @@ def expectation(**changes: Any) -> dict[str, Any]:
         ({"inputs": {"drift": "cohort/reads"}, "protocol": ["drift"]}, "argument drift repeats"),
         ({"inputs": {"a": "cohort/reads"}, "outside": ["a"]}, "argument a repeats"),
         ({"computed_by": "sql", "inputs": {"a": "cohort/reads"}}, "a model's inputs come from its SQL"),
+        ({"split_by": "case_id"}, "split_by case_id is no key of a model"),
+        ({"split_by": "n", "computed_by": "sql"}, "split_by n is no key of a model"),
         ({"inputs": {"a": "reads"}}, "pattern"),
         ({"expectations": [expectation(), expectation()]}, "expectation e repeats"),
         ({"expectations": [expectation(kwargs={"column": "m"})]}, "expectation e: m is no column"),

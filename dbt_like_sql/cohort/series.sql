@@ -1,81 +1,41 @@
 -- Decides what a series says of itself: of each setting the value that most of its instances have;
--- ties go to the smallest, and it is null only where no instance has a value. `counted` says of one
--- setting after the other how many instances have each value; the other settings are null there.
+-- ties go to the smallest (mode takes the first in the order given), and it is null only where no
+-- instance has a value.
 -- Acquisitions are told apart by all settings but exposure, which dose modulation changes. Of a
--- setting that may differ from frame to frame, `summary` has the least and greatest over images and
+-- setting that may differ from frame to frame, there is the least and greatest over images and
 -- frames; how many distinct values there are is the larger of that among the images and that within
 -- one of them, for which values an image has in between is not kept.
-with counted as (
-  select
-    series_id, study_id, patient_id, modality, study_date, series_description, protocol_name,
-    sequence_name, manufacturer, model, software, kvp, exposure_mas, exposure_index,
-    deviation_index, slice_thickness_mm, spacing_between_slices_mm, pixel_spacing_mm,
-    imager_pixel_spacing_mm, convolution_kernel, magnetic_field_strength_t,
-    radiopharmaceutical_code, contrast_agent, body_part, view_position, laterality,
-    scanning_sequence, repetition_time_ms, echo_time_ms, count(*) as n
-  from cohort.instances
-  group by grouping sets (
-    (series_id, study_id), (series_id, patient_id), (series_id, modality), (series_id, study_date),
-    (series_id, series_description), (series_id, protocol_name), (series_id, sequence_name),
-    (series_id, manufacturer), (series_id, model), (series_id, software), (series_id, kvp),
-    (series_id, exposure_mas), (series_id, exposure_index), (series_id, deviation_index),
-    (series_id, slice_thickness_mm), (series_id, spacing_between_slices_mm),
-    (series_id, pixel_spacing_mm), (series_id, imager_pixel_spacing_mm),
-    (series_id, convolution_kernel), (series_id, magnetic_field_strength_t),
-    (series_id, radiopharmaceutical_code), (series_id, contrast_agent), (series_id, body_part),
-    (series_id, view_position), (series_id, laterality), (series_id, scanning_sequence),
-    (series_id, repetition_time_ms), (series_id, echo_time_ms)
-  )
-),
-most_frequent as (
+with described as (
   select
     series_id,
-    arg_min(study_id, (-n, study_id)) as study_id,
-    arg_min(patient_id, (-n, patient_id)) as patient_id,
-    arg_min(modality, (-n, modality)) as modality,
-    arg_min(study_date, (-n, study_date)) as study_date,
-    arg_min(series_description, (-n, series_description)) as series_description,
-    arg_min(protocol_name, (-n, protocol_name)) as protocol_name,
-    arg_min(sequence_name, (-n, sequence_name)) as sequence_name,
-    arg_min(manufacturer, (-n, manufacturer)) as manufacturer,
-    arg_min(model, (-n, model)) as model,
-    arg_min(software, (-n, software)) as software,
-    arg_min(kvp, (-n, kvp)) as kvp,
-    arg_min(exposure_mas, (-n, exposure_mas)) as exposure_mas,
-    arg_min(exposure_index, (-n, exposure_index)) as exposure_index,
-    arg_min(deviation_index, (-n, deviation_index)) as deviation_index,
-    arg_min(slice_thickness_mm, (-n, slice_thickness_mm)) as slice_thickness_mm,
-    arg_min(spacing_between_slices_mm, (-n, spacing_between_slices_mm)) as spacing_between_slices_mm,
-    arg_min(pixel_spacing_mm, (-n, pixel_spacing_mm)) as pixel_spacing_mm,
-    arg_min(imager_pixel_spacing_mm, (-n, imager_pixel_spacing_mm)) as imager_pixel_spacing_mm,
-    arg_min(convolution_kernel, (-n, convolution_kernel)) as convolution_kernel,
-    arg_min(magnetic_field_strength_t, (-n, magnetic_field_strength_t)) as magnetic_field_strength_t,
-    arg_min(radiopharmaceutical_code, (-n, radiopharmaceutical_code)) as radiopharmaceutical_code,
-    arg_min(contrast_agent, (-n, contrast_agent)) as contrast_agent,
-    arg_min(body_part, (-n, body_part)) as body_part,
-    arg_min(view_position, (-n, view_position)) as view_position,
-    arg_min(laterality, (-n, laterality)) as laterality,
-    arg_min(scanning_sequence, (-n, scanning_sequence)) as scanning_sequence,
-    arg_min(repetition_time_ms, (-n, repetition_time_ms)) as repetition_time_ms,
-    arg_min(echo_time_ms, (-n, echo_time_ms)) as echo_time_ms
-  from counted
-  group by series_id
-),
-acquisitions as (
-  select series_id, count(*) as n_distinct_acquisitions
-  from (
-    select distinct
-      series_id, series_description, protocol_name, sequence_name, manufacturer, model, software,
-      kvp, slice_thickness_mm, spacing_between_slices_mm, pixel_spacing_mm, imager_pixel_spacing_mm,
-      convolution_kernel, magnetic_field_strength_t, radiopharmaceutical_code, contrast_agent,
-      body_part, view_position, laterality, scanning_sequence, repetition_time_ms, echo_time_ms
-    from cohort.instances
-  )
-  group by series_id
-),
-summary as (
-  select
-    series_id,
+    mode(study_id order by study_id) as study_id,
+    mode(patient_id order by patient_id) as patient_id,
+    mode(modality order by modality) as modality,
+    mode(study_date order by study_date) as study_date,
+    mode(series_description order by series_description) as series_description,
+    mode(protocol_name order by protocol_name) as protocol_name,
+    mode(sequence_name order by sequence_name) as sequence_name,
+    mode(manufacturer order by manufacturer) as manufacturer,
+    mode(model order by model) as model,
+    mode(software order by software) as software,
+    mode(kvp order by kvp) as kvp,
+    mode(exposure_mas order by exposure_mas) as exposure_mas,
+    mode(exposure_index order by exposure_index) as exposure_index,
+    mode(deviation_index order by deviation_index) as deviation_index,
+    mode(slice_thickness_mm order by slice_thickness_mm) as slice_thickness_mm,
+    mode(spacing_between_slices_mm order by spacing_between_slices_mm) as spacing_between_slices_mm,
+    mode(pixel_spacing_mm order by pixel_spacing_mm) as pixel_spacing_mm,
+    mode(imager_pixel_spacing_mm order by imager_pixel_spacing_mm) as imager_pixel_spacing_mm,
+    mode(convolution_kernel order by convolution_kernel) as convolution_kernel,
+    mode(magnetic_field_strength_t order by magnetic_field_strength_t) as magnetic_field_strength_t,
+    mode(radiopharmaceutical_code order by radiopharmaceutical_code) as radiopharmaceutical_code,
+    mode(contrast_agent order by contrast_agent) as contrast_agent,
+    mode(body_part order by body_part) as body_part,
+    mode(view_position order by view_position) as view_position,
+    mode(laterality order by laterality) as laterality,
+    mode(scanning_sequence order by scanning_sequence) as scanning_sequence,
+    mode(repetition_time_ms order by repetition_time_ms) as repetition_time_ms,
+    mode(echo_time_ms order by echo_time_ms) as echo_time_ms,
     count(*) as n_instances,
     cast(sum(coalesce(n_frames, 1)) as bigint) as n_frames,
     least(min(kvp), min(kvp_min)) as kvp_min,
@@ -101,20 +61,19 @@ summary as (
     greatest(count(distinct echo_time_ms), max(echo_time_ms_n_distinct)) as echo_time_ms_n_distinct
   from cohort.instances
   group by series_id
+),
+acquisitions as (
+  select series_id, count(*) as n_distinct_acquisitions
+  from (
+    select distinct
+      series_id, series_description, protocol_name, sequence_name, manufacturer, model, software,
+      kvp, slice_thickness_mm, spacing_between_slices_mm, pixel_spacing_mm, imager_pixel_spacing_mm,
+      convolution_kernel, magnetic_field_strength_t, radiopharmaceutical_code, contrast_agent,
+      body_part, view_position, laterality, scanning_sequence, repetition_time_ms, echo_time_ms
+    from cohort.instances
+  )
+  group by series_id
 )
-select
-  series_id, study_id, patient_id, modality, study_date, n_instances, n_frames, series_description,
-  protocol_name, sequence_name, manufacturer, model, software, kvp, exposure_mas, exposure_index,
-  deviation_index, slice_thickness_mm, spacing_between_slices_mm, pixel_spacing_mm,
-  imager_pixel_spacing_mm, convolution_kernel, magnetic_field_strength_t, radiopharmaceutical_code,
-  contrast_agent, body_part, view_position, laterality, scanning_sequence, repetition_time_ms,
-  echo_time_ms, kvp_min, kvp_max, kvp_n_distinct, exposure_mas_min, exposure_mas_max,
-  exposure_mas_n_distinct, slice_thickness_mm_min, slice_thickness_mm_max,
-  slice_thickness_mm_n_distinct, spacing_between_slices_mm_min, spacing_between_slices_mm_max,
-  spacing_between_slices_mm_n_distinct, pixel_spacing_mm_min, pixel_spacing_mm_max,
-  pixel_spacing_mm_n_distinct, repetition_time_ms_min, repetition_time_ms_max,
-  repetition_time_ms_n_distinct, echo_time_ms_min, echo_time_ms_max, echo_time_ms_n_distinct,
-  n_distinct_acquisitions
-from most_frequent
-join summary using (series_id)
+select described.*, acquisitions.n_distinct_acquisitions
+from described
 join acquisitions using (series_id)

@@ -90,6 +90,9 @@ class Contract(Document):
     export: bool = False
     bucket: Name | None = None
     """A date column: the table is one file for each of its months, each in the key's order."""
+    split_by: Name | None = None
+    """A column of the key and of every input: a large model runs over some of its values at a time,
+    which must change no row."""
     computed_by: Literal["core", "sql", "io", "generated"]
     inputs: dict[Name, TableName] = {}
     inputs_part: Literal["table", "quarantine"] = "table"
@@ -176,6 +179,10 @@ def _column_problems(contract: Contract) -> list[str]:
     ]
     if contract.bucket not in {None, *(c.name for c in contract.columns if c.type == "date")}:
         found.append(f"bucket {contract.bucket} is no column of dates")
+    if contract.split_by is not None and (
+        contract.computed_by != "sql" or contract.split_by not in contract.key
+    ):
+        found.append(f"split_by {contract.split_by} is no key of a model")
     if contract.export:
         found += [f"{c.name} is row-level" for c in contract.columns if c.disclosure == "row"]
     return found

@@ -8,6 +8,8 @@ one thread, locked to the files it was given. What does not belong here: what a 
 from __future__ import annotations
 
 import functools
+import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -25,7 +27,10 @@ from vpack_pipeline.sections import SECTIONS
 MODELS: Final = "dbt_like_sql"
 """The package of the models."""
 MEMORY: Final = "2GB"
-"""Beyond it, a model sorts and groups on disk: as much as any machine has, however many rows."""
+"""Beyond it, a model sorts, joins and counts on disk: as much as any machine has."""
+SPLIT_ROWS: Final = 200_000
+"""A model that may be split reads about so many rows at a time: what a group holds of varying
+length (the values of which one is the most frequent) does not go to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +116,13 @@ def run(
 ) -> int:
     """Run a model into one parquet file, in the order of the table's key.
 
-    What does not fit in :data:`MEMORY` lies beside the destination until the model is done.
+    What does not fit in :data:`MEMORY` lies beside the destination until the model is done. With
+    ``split_by`` in its contract, a model of more than :data:`SPLIT_ROWS` rows runs part by part.
 
     Parameters
     ----------
     sql : one SELECT
-    contract : gives the columns, their types and the key
+    contract : gives the columns, their types, the key and what the model may be split by
     inputs : asset → exactly the parquet files of its receipt
     parameters : name → value of each ``$name``
     destination : the file to write
@@ -140,13 +146,47 @@ def run(
         folders.add(_quoted(destination.parent))
         connection.execute(f"SET allowed_directories=[{', '.join(sorted(folders))}]")
         connection.execute("SET enable_external_access=false; SET lock_configuration=true")
-        connection.execute(_copy(sql, contract, destination), dict(parameters) or None)
+        parts = _parts(connection, contract, inputs)
+        if parts == 1:
+            connection.execute(_copy(sql, contract, destination), dict(parameters) or None)
+        else:
+            _run_parts(connection, parts, sql, contract, inputs, parameters, destination)
         found = connection.execute(
             f"select count(*) from read_parquet({_quoted(destination)})"
         ).fetchone()
     finally:
         connection.close()
     return int(found[0]) if found else 0
+
+
+def _parts(connection: Any, contract: Contract, inputs: Mapping[str, Sequence[Path]]) -> int:
+    """Say in how many parts a model runs: by the rows of its largest input."""
+    if contract.split_by is None:
+        return 1
+    counted = [connection.execute(f"select count(*) from {_name(a)}").fetchone() for a in inputs]
+    return max(1, *(math.ceil(int(rows) / SPLIT_ROWS) for (rows,) in counted))
+
+
+def _run_parts(
+    connection: Any,
+    parts: int,
+    sql: str,
+    contract: Contract,
+    inputs: Mapping[str, Sequence[Path]],
+    parameters: Mapping[str, Any],
+    destination: Path,
+) -> None:
+    """Run a model over one part of its inputs after the other, and sort what they give together."""
+    with tempfile.TemporaryDirectory(
+        prefix=f"{destination.stem}.", dir=destination.parent
+    ) as folder:
+        made = [Path(folder) / f"{part}.parquet" for part in range(parts)]
+        for part, path in enumerate(made):
+            for asset, files in inputs.items():
+                rows = f' where hash("{contract.split_by}") % {parts} = {part}'
+                connection.execute(_view(asset, files, rows))
+            connection.execute(_copy(sql, contract, path), dict(parameters) or None)
+        connection.execute(_copy(f"from {_read(made)}", contract, destination))
 
 
 def _copy(sql: str, contract: Contract, destination: Path) -> str:
@@ -160,13 +200,17 @@ def _copy(sql: str, contract: Contract, destination: Path) -> str:
     )
 
 
-def _view(asset: str, files: Sequence[Path]) -> str:
+def _view(asset: str, files: Sequence[Path], rows: str = "") -> str:
+    return f"create or replace view {_name(asset)} as select * from {_read(files)}{rows}"
+
+
+def _name(asset: str) -> str:
     section, _, table = asset.partition("/")
-    names = ", ".join(_quoted(path) for path in files)
-    return (
-        f'create view "{section}"."{table}" as'
-        f" select * from read_parquet([{names}], hive_partitioning=false)"
-    )
+    return f'"{section}"."{table}"'
+
+
+def _read(files: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(map(_quoted, files))}], hive_partitioning=false)"
 
 
 def _quoted(path: Path) -> str:

@@ -75,6 +75,54 @@ def test_two_runs_give_the_same_bytes(
     assert run(SQL, contract, files, tmp_path).read_bytes() == first
 
 
+@pytest.mark.parametrize(
+    ("rows", "memory"),
+    [(300_000, "40MB"), pytest.param(3_000_000, "200MB", marks=pytest.mark.nightly)],
+)
+def test_a_model_larger_than_its_memory_gives_the_same_bytes(
+    contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, memory: str
+) -> None:
+    given = tmp_path / "given.parquet"
+    row = "md5(cast(i % 3 * 7 + i // 2 as varchar)) as case_id, i as n"
+    duckdb.sql(f"copy (select {row} from range({rows}) as r(i)) to '{given}'")
+    sql = (
+        "select a.case_id, sum(b.n) * $factor as n, null as seen_at"
+        " from cohort.cases as a join cohort.cases as b using (case_id) group by a.case_id"
+    )
+    path = run(sql, contract, [given], tmp_path)
+    roomy = path.read_bytes()
+    monkeypatch.setattr(models, "MEMORY", memory)
+    assert run(sql, contract, [given], tmp_path).read_bytes() == roomy
+    assert list(path.parent.iterdir()) == [path]
+    # It did not fit: where nothing can be written beside the destination, it fails.
+    path.with_suffix(".spill").touch()
+    with pytest.raises(duckdb.IOException, match="spill"):
+        run(sql, contract, [given], tmp_path)
+
+
+def test_a_model_that_is_split_sees_some_keys_at_a_time_and_gives_all_rows_in_order(
+    contract: Contract, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "SPLIT_ROWS", 1)
+    sql = "select case_id, n * $factor + count(*) over () as n, seen_at from cohort.cases"
+    whole = pl.read_parquet(run(sql, contract, files, tmp_path))
+    assert whole["n"].to_list() == [8, 10, 6, 22]
+    split = contract.model_copy(update={"split_by": "case_id"})
+    path = run(sql, split, files, tmp_path)
+    found = pl.read_parquet(path)
+    assert found["case_id"].to_list() == whole["case_id"].to_list() == ["a", "b", "c", "z"]
+    seen_at_a_time = found["n"] - whole["n"] + 4
+    assert 1 <= seen_at_a_time.min() <= seen_at_a_time.max() < 4
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("asset", [a for a, c in contracts.load().items() if c.split_by])
+def test_every_input_of_a_model_that_may_be_split_has_the_column(asset: str) -> None:
+    known = contracts.load()
+    split_by = known[asset].split_by
+    assert all(split_by in known[i].polars_schema for i in models.load()[asset].inputs)
+
+
 def test_a_parameter_is_bound_and_never_pasted(
     contract: Contract, files: list[Path], tmp_path: Path
 ) -> None:

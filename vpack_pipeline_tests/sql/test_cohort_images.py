@@ -117,9 +117,13 @@ INSTANCE = st.tuples(
 
 
 @examples_drawn(25)
-@given(placed=st.lists(INSTANCE, min_size=1, max_size=12), conflicts=st.lists(st.integers(1, 3)))
+@given(
+    placed=st.lists(INSTANCE, min_size=1, max_size=12),
+    conflicts=st.lists(st.integers(1, 3)),
+    split_rows=st.sampled_from([models.SPLIT_ROWS, 4]),
+)
 def test_series_and_studies_say_what_most_of_their_instances_say(
-    tmp_path_factory: pytest.TempPathFactory, placed: Any, conflicts: Any
+    tmp_path_factory: pytest.TempPathFactory, placed: Any, conflicts: Any, split_rows: int
 ) -> None:
     folder = tmp_path_factory.mktemp("models")
     instances = filled(placed)
@@ -129,7 +133,9 @@ def test_series_and_studies_say_what_most_of_their_instances_say(
         schema=FILES,
     )
     for table, key in (("series", "series_id"), ("studies", "study_id")):
-        found = run(table, folder, instances=instances, files=files)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(models, "SPLIT_ROWS", split_rows)
+            found = run(table, folder, instances=instances, files=files)
         grouped = instances.partition_by(key, as_dict=True)
         assert set(found) == {name for (name,) in grouped}
         for (name,), group in grouped.items():
@@ -149,24 +155,6 @@ def test_series_and_studies_say_what_most_of_their_instances_say(
                 expected["n_series"] = group["series_id"].n_unique()
                 expected["n_conflicts"] = conflicts.count(int(name.removeprefix("t")))
             assert found[name] == expected
-
-
-@pytest.mark.parametrize("rows", [10_000, pytest.param(60_000, marks=pytest.mark.nightly)])
-def test_a_model_larger_than_its_memory_gives_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
-    given = filled([(n // 4, n // 2, {"kvp": float(n % 97)}) for n in range(rows)])
-    path = tmp_path / "made_series.parquet"
-    run("series", tmp_path, instances=given)
-    roomy = path.read_bytes()
-    monkeypatch.setattr(models, "MEMORY", "200MB")
-    run("series", tmp_path, instances=given)
-    assert path.read_bytes() == roomy
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["instances.parquet", path.name]
-    # It did not fit: where nothing can be written beside the destination, it fails.
-    path.with_suffix(".spill").touch()
-    with pytest.raises(duckdb.IOException, match="spill"):
-        run("series", tmp_path, instances=given)
 
 
 # What became of the files
