@@ -14,7 +14,8 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.io.cohort.inputs.loading import form_rows, refuse_duplicates
+from vpack_pipeline.io.cohort.inputs.form_rows import form_rows
+from vpack_pipeline.io.cohort.inputs.loading import refuse_duplicates
 from vpack_pipeline.io.forms import AS_UID, Form
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.protocol import Protocol

@@ -5,19 +5,19 @@ What does not belong here: which cases are included (``eligibility``).
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.io.cohort.inputs.form_rows import refuse
 from vpack_pipeline.io.cohort.inputs.loading import (
     BOOKKEEPING,
+    as_json,
     finish,
     map_patients,
     quarantined,
     read_rows,
-    refuse,
     refuse_duplicates,
     refuse_unknown,
     sequence,
@@ -25,7 +25,7 @@ from vpack_pipeline.io.cohort.inputs.loading import (
 from vpack_pipeline.io.cohort.inputs.studies import match_studies, refuse_unmatched
 from vpack_pipeline.io.cohort.inputs.supersession import supersede
 from vpack_pipeline.io.edge import Edge, Loaded
-from vpack_pipeline.io.forms import AS_UID
+from vpack_pipeline.io.forms import AS_ACCESSION, AS_UID
 
 PACKAGE_DATA: Final = ("contracts/cohort",)
 
@@ -65,7 +65,7 @@ def cases(
     """
     if "cases" not in edge.site.inputs:
         return _one_case_a_study(studies)
-    rows = read_rows("cases", edge, deliveries, as_study=["case_id"])
+    rows = read_rows("cases", edge, deliveries)
     rows = refuse_unmatched(_index_studies(map_patients(rows, patient_map), studies))
     rows = refuse(
         rows,
@@ -74,8 +74,8 @@ def cases(
         pl.col("study_patient_id") != pl.col("patient_id"),
     )
     names = [c.name for c in edge.protocol.covariates]
-    packed = pl.Series("covariates", _json(rows, names), dtype=pl.String)
-    return finish("cases", rows.drop(names).with_columns(packed), deliveries, ["case_id"])
+    rows = rows.with_columns(as_json(rows, names).alias("covariates"))
+    return finish("cases", rows, deliveries, ["case_id"])
 
 
 def case_studies(
@@ -127,26 +127,20 @@ def _tangle(start: str, target: dict[str, str]) -> str:
     return "CYCLE" if step == start else "CHAIN_IN_PATIENT_MAP"
 
 
-def _json(rows: pl.DataFrame, names: list[str]) -> list[str]:
-    if not names:
-        return ["{}"] * rows.height  # a selection of no columns has no rows
-    return [
-        json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        for row in rows.select(names).iter_rows(named=True)
-    ]
-
-
 def _index_studies(rows: pl.DataFrame, studies: pl.LazyFrame) -> pl.DataFrame:
     """Find the study that each delivered case names, or that its identifier is.
 
     Only where the export names no study may the identifier of the case stand for it.
     """
-    silent = pl.col("study" + AS_UID).is_null()
-    named, own = match_studies(rows, studies), match_studies(rows, studies, "case_id")
-    return named.with_columns(
-        pl.when(silent).then(own[name]).otherwise(pl.col(name)).alias(name)
-        for name in ("study_id", "study_patient_id")
+    is_silent = pl.col("study" + AS_UID).is_null()
+    told = rows.with_columns(
+        pl.when(is_silent)
+        .then("case_id" + suffix)
+        .otherwise("study" + suffix)
+        .alias("index" + suffix)
+        for suffix in (AS_UID, AS_ACCESSION)
     )
+    return match_studies(told, studies, "index")
 
 
 def _one_case_a_study(studies: pl.LazyFrame) -> Loaded:
@@ -188,7 +182,7 @@ def _default_case_studies(
 ) -> pl.DataFrame:
     contract = contracts.load()["cohort/case_studies"]
     if "cases" in edge.site.inputs:
-        rows = read_rows("cases", edge, deliveries, as_study=["case_id"])
+        rows = read_rows("cases", edge, deliveries)
         named = _index_studies(rows, studies).select("delivery", "line", "study_id")
         linked = cases.join(named, on=["delivery", "line"], how="left", maintain_order="left")
     else:

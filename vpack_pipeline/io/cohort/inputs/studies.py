@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from vpack_pipeline.io.cohort.inputs.loading import refuse
+from vpack_pipeline.io.cohort.inputs.form_rows import refuse
 from vpack_pipeline.io.forms import AS_ACCESSION, AS_UID
 
 

@@ -35,24 +35,35 @@ def supersede(
     ``rows`` with ``in_force`` and ``superseded_by`` (null exactly where in force)
     """
     group = ["_epoch", *key]
+    ordered = rows.join(_epochs(sequence), on="delivery", how="left", maintain_order="left")
+    # Most keys stand once in an epoch: nothing but the next full file can take their place.
+    is_alone = ~ordered.select(group).is_duplicated()
+    alone = ordered.filter(is_alone).with_columns(superseded_by="_closed_by")
+    rivals = _supersede_rivals(ordered.filter(~is_alone), group, revision)
+    return (
+        pl.concat([alone, rivals])
+        .with_columns(in_force=pl.col("superseded_by").is_null())
+        .sort("_order", "line", maintain_order=True)
+        .select(*rows.columns, "in_force", "superseded_by")
+    )
+
+
+def _supersede_rivals(
+    rows: pl.DataFrame, group: Sequence[str], revision: str | None
+) -> pl.DataFrame:
+    """Decide between rows of one epoch and key."""
     by = ["_generation", revision, "_order"] if revision else ["_order"]
-    ordered = rows.join(_epochs(sequence), on="delivery", how="left").sort("_order", "line")
+    ordered = rows.sort("_order", "line")
     if revision:
         # A row whose time is unknown cannot be compared: by order of delivery it ends what was.
         unknown = pl.col(revision).is_null().cast(pl.Int64)
         ordered = ordered.with_columns(unknown.cum_sum().over(group).alias("_generation"))
     ordered = ordered.sort(*by, "line", nulls_last=False)
     is_last = pl.int_range(pl.len()).over(group) == pl.len().over(group) - 1
-    return (
-        ordered.with_columns(
-            pl.when(is_last)
-            .then(pl.col("_closed_by"))
-            .otherwise(pl.col("delivery").last().over(group))
-            .alias("superseded_by")
-        )
-        .with_columns(pl.col("superseded_by").is_null().alias("in_force"))
-        .sort("_order", "line")
-        .select(*rows.columns, "in_force", "superseded_by")
+    took_over = pl.col("delivery").last().over(group)
+    return ordered.select(
+        *rows.columns,
+        superseded_by=pl.when(is_last).then("_closed_by").otherwise(took_over),
     )
 
 
