@@ -606,7 +606,7 @@ def test_cleaning_removes_what_is_of_no_use(tmp_path: Path, read: list[str]) -> 
     state = bench.root / "state"
     (kept_folder(bench) / ".writing-x").touch()
     changed = replace(bench, inputs={"reads": {**APPEND["reads"], "nulls": ["n/a"]}})
-    of_now = [loading.kept_rows(kind, changed.edge(DAY)) for kind in changed.site.inputs]
+    of_now = [loading.kept_of(kind, changed.edge(DAY)) for kind in changed.site.inputs]
     assert kept_rows.clean(state, of_now) == 1 + 2 + 2  # the draft, then parts with their indexes
     assert not list(kept_folder(bench).glob("*.parquet"))
     assert not kept_folder(bench, "reference").exists()

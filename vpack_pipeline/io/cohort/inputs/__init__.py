@@ -17,12 +17,13 @@ from vpack_pipeline.io.cohort.inputs.facts import (
     reads,
     reference,
 )
-from vpack_pipeline.io.cohort.inputs.loading import accounted
+from vpack_pipeline.io.cohort.inputs.loading import accounted, clean_kept
 
 __all__ = [
     "accounted",
     "case_studies",
     "cases",
+    "clean_kept",
     "deliveries",
     "development",
     "operations",

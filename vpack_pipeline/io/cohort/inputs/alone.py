@@ -66,7 +66,7 @@ def rows_alone(
     variables = [v.name for v in protocol.representativeness.variables]
     key = _KEYS[kind] if kind != "population" else tuple(variables)
     table = contracts.load()[f"cohort/{kind}"].polars_schema
-    named = {*table, *key, *(c.name for c in protocol.covariates)} - {"delivery", "line"}
+    named = {*table, *key} - {"delivery", "line"}
     content = [c for c in rows.columns if c in named]
     return FileRows(refuse_duplicates(rows, content, key, _REVISIONS.get(kind)), key)
 

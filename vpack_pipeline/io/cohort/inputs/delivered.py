@@ -13,7 +13,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import DeliveryError, Problem
 from vpack_pipeline.io import deliveries as folder
-from vpack_pipeline.io.cohort.inputs.loading import kept_rows, read_file
+from vpack_pipeline.io.cohort.inputs.loading import kept_of, read_file
 from vpack_pipeline.io.deliveries import DeliveredFile
 from vpack_pipeline.io.edge import QUARANTINE_SCHEMA, Edge
 from vpack_pipeline.site import InputKind
@@ -78,7 +78,7 @@ def _count_rows(
     files : delivery → digest of its file
     problems : of files that cannot be read as a whole, to which new ones are added
     """
-    kept = kept_rows(kind, edge)
+    kept = kept_of(kind, edge)
     counts = kept.counts(files)
     read: dict[str, pl.DataFrame] = {}
     for name in [name for name in files if name not in counts]:

@@ -9,7 +9,6 @@ import polars as pl
 
 from vpack_pipeline.io.cohort.inputs.form_rows import refuse
 from vpack_pipeline.io.cohort.inputs.loading import (
-    as_json,
     finish,
     map_patients,
     read_rows,
@@ -91,8 +90,6 @@ def operations(*, edge: Edge, deliveries: pl.DataFrame, studies: pl.LazyFrame) -
 def population(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
     """Read the target population: counts per cell of the representativeness variables."""
     rows = read_rows("population", edge, deliveries)
-    names = sorted(v.name for v in edge.protocol.representativeness.variables)
-    rows = rows.with_columns(as_json(rows, names).alias("cell"))
     return finish("population", rows, deliveries, ["cell"])
 
 

@@ -7,19 +7,24 @@ other file, no other table, no cut. What does not belong here: rules that need a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from vpack_pipeline.io.forms import AS_UID, Field, Form, fields_of, typed
+from vpack_pipeline.io.forms import AS_ACCESSION, AS_UID, Field, Form, fields_of, typed
 from vpack_pipeline.site import InputForm, InputKind
 
 if TYPE_CHECKING:
     from vpack_pipeline.io.identity import Pseudonyms
     from vpack_pipeline.protocol import Protocol
 
+INDEX: Final = "index"
+"""Of cases: the prefix of the two pseudonyms by which the index study is looked for."""
+NAMES_STUDY: Final = "names_study"
+"""Of cases: the row names its index study itself."""
 _LATEST_ZONE: Final = timedelta(hours=14)
 """How far a delivery's day can lie from UTC's."""
 
@@ -47,6 +52,10 @@ def form_rows(
     )
     rows = _refuse_events(rows, fields, delivered_on)
     rows = pl.concat([rows, ragged], how="diagonal").sort("line", maintain_order=True)
+    return _by_own_rules(kind, rows, protocol)
+
+
+def _by_own_rules(kind: InputKind, rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     own = _OWN_RULES.get(kind)
     return rows if own is None else own(rows, protocol)
 
@@ -54,8 +63,9 @@ def form_rows(
 def no_rows(kind: InputKind, protocol: Protocol, pseudonyms: Pseudonyms) -> pl.DataFrame:
     """Give the rows of no file: the columns that :func:`form_rows` gives."""
     cells = pl.DataFrame(schema={"line": pl.Int64, "finding_cell": pl.String})
-    nothing = Form(kind, cells, (), frozenset())
-    return typed(nothing, fields_of(kind, protocol), _NO_FORM, pseudonyms)
+    form = Form(kind, cells, (), frozenset())
+    rows = typed(form, fields_of(kind, protocol), _NO_FORM, pseudonyms)
+    return _by_own_rules(kind, rows, protocol)
 
 
 def refuse(rows: pl.DataFrame, code: str, field: str, when: pl.Expr) -> pl.DataFrame:
@@ -75,6 +85,33 @@ def _refuse_events(rows: pl.DataFrame, fields: Sequence[Field], delivered_on: da
             limit = end if field.type == "timestamp" else delivered_on + timedelta(days=1)
             rows = refuse(rows, "EVENT_AFTER_DELIVERY", field.name, pl.col(field.name) > limit)
     return rows
+
+
+def _own_cases(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    """Write covariates as they are stored; say which study may be the index study.
+
+    Only where the export names no study may the identifier of the case stand for it.
+    """
+    names = [c.name for c in protocol.covariates]
+    names_study = pl.col("study" + AS_UID).is_not_null()
+    ways = [AS_UID, AS_ACCESSION]
+    return (
+        rows.with_columns(
+            _as_json(rows, names).alias("_covariates"),
+            names_study.alias(NAMES_STUDY),
+            *(
+                pl.when(names_study).then("study" + w).otherwise("case_id" + w).alias(INDEX + w)
+                for w in ways
+            ),
+        )
+        .drop(names, *(name + w for name in ("study", "case_id") for w in ways))
+        .rename({"_covariates": "covariates"})
+    )
+
+
+def _own_population(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    names = sorted(v.name for v in protocol.representativeness.variables)
+    return rows.with_columns(_as_json(rows, names).alias("cell"))
 
 
 def _own_reads(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
@@ -103,12 +140,31 @@ def _own_patient_map(rows: pl.DataFrame, _protocol: Protocol) -> pl.DataFrame:
     return refuse(rows, "CYCLE", "same_as", pl.col("patient_id") == pl.col("same_as"))
 
 
+def _as_json(rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """Write some columns of each row as a JSON object with sorted keys."""
+    if not names:
+        return pl.repeat("{}", rows.height, dtype=pl.String, eager=True)
+    unique = rows.select(names).unique()
+    texts = [
+        json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        for row in unique.iter_rows(named=True)
+    ]
+    known = unique.with_columns(pl.Series("_json", texts, dtype=pl.String))
+    joined = rows.select(names).join(
+        known, on=list(names), how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined["_json"]
+
+
 _OWN_RULES: Final[Mapping[InputKind, Callable[[pl.DataFrame, Protocol], pl.DataFrame]]] = {
+    "cases": _own_cases,
     "reads": _own_reads,
     "predictions": _own_predictions,
     "development": _own_development,
+    "population": _own_population,
     "patient_map": _own_patient_map,
 }
-"""What makes a row of a kind wrong that no cell alone shows, and no other table is needed for."""
+"""What follows from the cells of a row of a kind together, and needs no other row or table."""
+
 
 _NO_FORM: Final = InputForm(file="none.csv")

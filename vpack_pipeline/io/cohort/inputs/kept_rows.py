@@ -90,12 +90,15 @@ class KeptRows:
             if name in known and known[name].sha256 == sha256
         }
 
-    def take(self, files: Mapping[str, str]) -> tuple[list[pl.DataFrame], set[str]]:
+    def take(
+        self, files: Mapping[str, str], columns: Sequence[str] | None = None
+    ) -> tuple[list[pl.DataFrame], set[str]]:
         """Take the rows of those delivered files that were read before.
 
         Parameters
         ----------
         files : delivery → digest of its file
+        columns : those wanted, ``delivery`` among them; None: all
 
         Returns
         -------
@@ -107,7 +110,7 @@ class KeptRows:
         with self._locked(fcntl.LOCK_SH):
             for part in self._parts():
                 names = {n for n, file in part.files.items() if files.get(n) == file.sha256}
-                rows = self._rows(part, names)
+                rows = self._rows(part, names, columns)
                 if rows is not None:
                     frames.append(rows)
                     taken |= names
@@ -193,7 +196,9 @@ class KeptRows:
         key = self.pseudonyms.derive("typed rows")
         return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
-    def _rows(self, part: Part, names: set[str]) -> pl.DataFrame | None:
+    def _rows(
+        self, part: Part, names: set[str], columns: Sequence[str] | None = None
+    ) -> pl.DataFrame | None:
         """Read the rows of some deliveries of a part; None where there are none, or it is lost."""
         if not names:
             return None
@@ -203,7 +208,8 @@ class KeptRows:
             return None
         if hashlib.sha256(data).hexdigest() != part.sha256:
             return None
-        rows = pl.read_parquet(io.BytesIO(data), hive_partitioning=False)
+        wanted = None if columns is None else list(columns)
+        rows = pl.read_parquet(io.BytesIO(data), columns=wanted, hive_partitioning=False)
         if rows.height == sum(part.files[name].rows for name in names):
             return rows
         return rows.filter(pl.col("delivery").is_in(sorted(names)))

@@ -6,7 +6,6 @@ is in force, count. What does not belong here: what is particular to one kind (i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from pydantic import TypeAdapter
 from vpack_pipeline import contracts, source_digest
 from vpack_pipeline.errors import ContractError, DeliveryError, Problem
 from vpack_pipeline.io import deliveries as folder
+from vpack_pipeline.io.cohort.inputs import kept_rows
 from vpack_pipeline.io.cohort.inputs.form_rows import form_rows, no_rows, refuse
 from vpack_pipeline.io.cohort.inputs.kept_rows import KeptRows
 from vpack_pipeline.io.cohort.inputs.supersession import supersede
@@ -40,7 +40,7 @@ def sequence(deliveries: pl.DataFrame, kind: InputKind) -> list[tuple[str, str]]
     return sorted(of_kind.rows(), key=lambda row: folder.moment(row[0]))
 
 
-def kept_rows(kind: InputKind, edge: Edge) -> KeptRows:
+def kept_of(kind: InputKind, edge: Edge) -> KeptRows:
     """Find what is kept of the deliveries of a kind, as this site's form is read today."""
     blocks = contracts.load()[f"cohort/{kind}"].protocol
     decides: dict[str, Any] = {
@@ -52,6 +52,11 @@ def kept_rows(kind: InputKind, edge: Edge) -> KeptRows:
     }
     plain = TypeAdapter(Any).dump_python(decides, mode="json")
     return KeptRows(edge.state, kind, digest_of(plain), edge.pseudonyms)
+
+
+def clean_kept(edge: Edge) -> int:
+    """Remove kept rows that are of no use any more, and give the number of files removed."""
+    return kept_rows.clean(edge.state, [kept_of(kind, edge) for kind in edge.site.inputs])
 
 
 def read_file(kind: InputKind, edge: Edge, delivery: str, sha256: str) -> pl.DataFrame:
@@ -85,8 +90,14 @@ def read_file(kind: InputKind, edge: Edge, delivery: str, sha256: str) -> pl.Dat
     return rows.with_columns(pl.lit(delivery).alias("delivery"))
 
 
-def read_rows(kind: InputKind, edge: Edge, deliveries: pl.DataFrame) -> pl.DataFrame:
+def read_rows(
+    kind: InputKind, edge: Edge, deliveries: pl.DataFrame, only: Sequence[str] = ()
+) -> pl.DataFrame:
     """Give all delivered rows of a kind, typed and pseudonymous: kept ones, or read from the files.
+
+    Parameters
+    ----------
+    only : columns of the kind that are wanted beside ``delivery`` and ``line``; empty: all
 
     Returns
     -------
@@ -102,22 +113,25 @@ def read_rows(kind: InputKind, edge: Edge, deliveries: pl.DataFrame) -> pl.DataF
     of_kind = deliveries.filter(pl.col("kind") == kind).select("delivery", "sha256")
     files: dict[str, str] = dict(of_kind.iter_rows())
     nothing = no_rows(kind, edge.protocol, edge.pseudonyms).with_columns(delivery=pl.lit(""))
+    if only:
+        nothing = nothing.select("delivery", "line", *only)
     if not files:
         return nothing
-    kept = kept_rows(kind, edge)
-    parts, taken = kept.take(files)
+    kept = kept_of(kind, edge)
+    parts, taken = kept.take(files, nothing.columns)
     new = [name for name in files if name not in taken]
     read = {name: read_file(kind, edge, name, files[name]) for name in new}
     kept.keep(files, read)
-    rows = pl.concat([nothing, *parts, *read.values()])
+    parts += [rows.select(nothing.columns) for rows in read.values()]
+    rows = pl.concat([nothing, *parts], rechunk=True)
     return _in_sequence(rows, [name for name, _ in sequence(deliveries, kind)])
 
 
 def _in_sequence(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """Order rows by delivery as deliveries follow one another; rows of each keep their order."""
     places = {name: place for place, name in enumerate(names)}
-    place = pl.col("delivery").replace_strict(places, return_dtype=pl.Int64)
-    return rows.sort(place, maintain_order=True)
+    place = rows["delivery"].replace_strict(places, return_dtype=pl.Int64)
+    return rows if place.is_sorted() else rows.sort(place, maintain_order=True)
 
 
 def refuse_unknown(rows: pl.DataFrame, code: str, field: str, known: pl.Series) -> pl.DataFrame:
@@ -165,8 +179,14 @@ def refuse_duplicates(
     """Refuse repeated rows but the first, and every row of a key that a delivery states twice.
 
     Two rows of one key are revisions, not duplicates, where both have a time and times differ.
+
+    Parameters
+    ----------
+    rows : as of :func:`read_rows`: those of a delivery lie side by side
+    content : the columns of the table, the key among them
+    key, revision : as of ``supersede``
     """
-    is_double = rows.select("delivery", *key).is_duplicated()
+    is_double = rows.select(pl.col("delivery").rle_id(), *key).is_duplicated()
     if not is_double.any():
         return rows
     # Most keys stand once in a file, and only those that do not have to be looked at.
@@ -246,22 +266,6 @@ def check_balance(kind: InputKind, deliveries: pl.DataFrame, loaded: Loaded) -> 
             f"cohort/{kind}: accepted and quarantined rows are not those delivered in"
             f" {', '.join(off['delivery'])}"
         )
-
-
-def as_json(rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
-    """Write some columns of each row as a JSON object with sorted keys."""
-    if not names:
-        return pl.repeat("{}", rows.height, dtype=pl.String, eager=True)
-    unique = rows.select(names).unique()
-    texts = [
-        json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        for row in unique.iter_rows(named=True)
-    ]
-    known = unique.with_columns(pl.Series("_json", texts, dtype=pl.String))
-    joined = rows.select(names).join(
-        known, on=list(names), how="left", nulls_equal=True, maintain_order="left"
-    )
-    return joined["_json"]
 
 
 def map_patients(frame: pl.DataFrame, patient_map: pl.DataFrame) -> pl.DataFrame:
