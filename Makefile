@@ -1,15 +1,28 @@
-# Two commands set everything up: `make demo` and `make test`.
+# `make demo` and `make test` set everything up on a fresh machine; `make quick` is for each change.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint nightly tools clean-demo
+TESTS := vpack_pipeline_tests
+# Tests that generate or build whole sites; every other file tests units.
+SITES := $(addprefix $(TESTS)/, acceptance browser demo pipeline wheel)
+# Statistics, contracts, architecture and documents; what is named after rules, headers and words.
+QUICK := $(TESTS)/stats $(wildcard $(TESTS)/test_*.py $(TESTS)/*/test_*_rules.py $(TESTS)/*/test_*_header.py $(TESTS)/*/test_*_words.py)
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses 2 --dist worksteal
+JUDGED := $(addprefix --cov vpack_pipeline., core stats contracts pack_format)
+
+.PHONY: install demo quick test lint tools clean-demo nightly $(addprefix nightly-, properties coverage large ray simulations)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	$(INSTALL) '.[pipeline,dev]'
 	touch $(STAMP)
+
+# All that `make test` needs; it does this itself, where nobody asks how long it takes.
+install: $(STAMP) tools
 
 # Make both demo sites, build and verify their packs, and say where the reports are.
 demo: $(STAMP)
@@ -22,14 +35,38 @@ demo: $(STAMP)
 	@echo "lidc      data/packs/lidc/latest/data/report.html"
 	@echo "lakeside  data/packs/lakeside/latest/data/report.html"
 
-# Formatting, linting, layers and types, then every test with its coverage: 90% of all lines, and every
-# line of what judges and computes.
-test: $(STAMP) tools lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term:skip-covered --cov-fail-under 90
-	$(BIN)/coverage report --include 'vpack_pipeline/core/*,vpack_pipeline/stats/*' --skip-covered --show-missing --fail-under 100
+# Before each change is committed: formatting, lint, layers, types, and the tests that say most a second.
+quick: $(STAMP) lint
+	$(PYTEST) --quiet $(QUICK)
 
-# Coverage of intervals and other simulated figures against their targets; a quarter of an hour.
-nightly: $(STAMP)
+# The bar. Units with their lines counted: of what judges and computes, every one. Then whole sites.
+test: $(STAMP) tools lint
+	$(PYTEST) $(PARALLEL) -m 'not nightly' $(addprefix --ignore , $(SITES)) --junitxml .pytest_cache/units.xml $(JUDGED) --cov-report term-missing:skip-covered --cov-fail-under 100
+	$(PYTEST) $(PARALLEL) -m 'not nightly' $(SITES) --junitxml .pytest_cache/sites.xml
+
+# What takes too long for that, in parts that each run alone.
+nightly: nightly-properties nightly-coverage nightly-large nightly-ray nightly-simulations
+
+# Every property with fresh seeds and twenty times the examples.
+nightly-properties: $(STAMP)
+	VPACK_HYPOTHESIS=nightly $(PYTEST) $(PARALLEL) -m 'hypothesis and not nightly'
+
+# All tests of `make test` with all lines counted: 90% of them.
+nightly-coverage: $(STAMP) tools
+	$(PYTEST) $(PARALLEL) -m 'not nightly' --cov --cov-report term:skip-covered --cov-fail-under 90
+
+# The large sisters of tests that `make test` runs small.
+nightly-large: $(STAMP)
+	$(PYTEST) $(PARALLEL) -m 'nightly and not ray'
+
+# A scan on Ray, which nothing else installs.
+nightly-ray: $(STAMP)
+	$(INSTALL) '.[pipeline,dev,ray]'
+	$(BIN)/python -c 'import ray'
+	$(PYTEST) -m ray
+
+# Coverage of intervals and other simulated figures against their targets.
+nightly-simulations: $(STAMP)
 	$(BIN)/python benchmarks/simulations.py
 
 lint: $(STAMP)

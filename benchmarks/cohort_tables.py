@@ -95,12 +95,12 @@ def _setting(name: str, number: int, series: Any, kind: Any) -> pl.Series:
     return pl.Series([*values.get(kind, [None] * 7), None], dtype=kind)[choice]
 
 
-def simulate(folder: Path, rows: int) -> None:
-    """Write the header rows of the first day, and those that a night adds."""
+def simulate(folder: Path, rows: int, days: int = DAYS) -> None:
+    """Write the header rows of the first day, and those that a night adds to so many days."""
     for n, first in enumerate(range(0, rows, PART_ROWS)):
-        part = headers(min(PART_ROWS, rows - first), first, (0, DAYS))
+        part = headers(min(PART_ROWS, rows - first), first, (0, days))
         part.write_parquet(folder / f"day-{n:03}.parquet", row_group_size=GROUP_ROWS)
-    night = headers(rows // 100, 2 * rows, (DAYS - LAST_WEEKS, DAYS))
+    night = headers(rows // 100, 2 * rows, (days - LAST_WEEKS, days))
     night.write_parquet(folder / "night.parquet", row_group_size=GROUP_ROWS)
 
 
@@ -229,6 +229,6 @@ if __name__ == "__main__":
     if len(sys.argv) <= 2:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
     elif sys.argv[2].startswith("simulate="):
-        simulate(Path(sys.argv[1]), int(sys.argv[2].partition("=")[2]))
+        simulate(Path(sys.argv[1]), *map(int, sys.argv[2].partition("=")[2].split(",")))
     else:
         step(Path(sys.argv[1]), sys.argv[2])

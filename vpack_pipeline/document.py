@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from vpack_pipeline.old_names import OldName
 
 
 class Document(BaseModel):
     """A part of a document: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    old_names: ClassVar[tuple[OldName, ...]] = ()
+    """Of a whole document: the names that its fields no longer have."""
+
+
+def digest_of(value: Any) -> str:
+    """Digest plain data by its canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _zoned(value: datetime) -> datetime:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text
+from vpack_pipeline.old_names import OldName
 
 InputKind = Literal[
     "cases",
@@ -140,6 +141,8 @@ class Synthetic(Document):
 class Site(Document):
     """One site in one study: the partition."""
 
+    old_names = (OldName(("reader_names_are_pseudonyms",), None),)
+
     site_id: Identifier
     title: Text
     protocol: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}@[0-9.]+\z")]
@@ -160,7 +163,6 @@ class Site(Document):
     """The file of the site secret; VPACK_SECRET_<SITE_ID> in the environment takes precedence."""
     published_secret: bool = False
     """The secret is public (demo data): pseudonyms protect nobody and the pack says so."""
-    reader_names_are_pseudonyms: bool = False
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
     synthetic: tuple[Synthetic, ...] = ()

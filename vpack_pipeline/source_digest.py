@@ -53,7 +53,8 @@ UNCOUNTED: Final = frozenset({"ray"})
 class Module:
     """One module of the tree.
 
-    ``digest`` is taken over the syntax tree; ``own`` over what a package defines itself. ``names``
+    ``digest`` is taken over the syntax tree; ``own`` over what a package defines itself
+    (and nothing of a module). ``names``
     gives, for each name that the module binds by an import, the module and the name in it (None
     where the module itself is meant); ``targets`` lists every import, wherever it stands; ``data``
     what the module declares as :data:`DECLARATION`; ``lines`` where functions and classes
@@ -91,12 +92,17 @@ def _digest_of(roots: frozenset[str]) -> str:
     found = closure(roots)
     made = hashlib.sha256(f"python=={sys.version_info.major}.{sys.version_info.minor}\n".encode())
     for library in sorted({LIBRARIES[name] for name in libraries(found) - UNCOUNTED}):
-        made.update(f"{library}=={metadata.version(library)}\n".encode())
+        made.update(f"{library}=={_version(library)}\n".encode())
     for name in sorted(found):
         made.update(f"{name} {tree()[name].digest}\n".encode())
     for name in sorted(_packages_above(found) - found):
         made.update(f"{name} {tree()[name].own}\n".encode())
     return made.hexdigest()
+
+
+@functools.cache
+def _version(library: str) -> str:
+    return metadata.version(library)
 
 
 @functools.cache
@@ -147,7 +153,7 @@ def package_data(modules: Set[str]) -> list[str]:
 @functools.cache
 def tree() -> Mapping[str, Module]:
     """Read every module of the package, once a process."""
-    return {m.name: m for m in _read(resources.files(PACKAGE), PACKAGE)}
+    return {m.name: m for m in read_modules(resources.files(PACKAGE), PACKAGE)}
 
 
 def definition(module: str, name: str) -> tuple[Traversable, int]:
@@ -195,10 +201,11 @@ def _packages_above(modules: Iterable[str]) -> set[str]:
     return found
 
 
-def _read(folder: Traversable, package: str) -> Iterator[Module]:
+def read_modules(folder: Traversable, package: str) -> Iterator[Module]:
+    """Read the modules of a package and of those below it."""
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         if entry.is_dir() and (entry / "__init__.py").is_file():
-            yield from _read(entry, f"{package}.{entry.name}")
+            yield from read_modules(entry, f"{package}.{entry.name}")
         elif entry.name == "__init__.py":
             yield _module(package, entry.read_bytes(), is_package=True)
         elif entry.name.endswith(".py"):
@@ -218,7 +225,7 @@ def _module(name: str, source: bytes, *, is_package: bool) -> Module:
         name,
         is_package,
         _digest(parsed.body),
-        _digest([node for node in own if not _is_list_of_names(node)]),
+        _digest(node for node in own if is_package and not _is_list_of_names(node)),
         names,
         tuple(dict.fromkeys(targets)),
         tuple(path for node in own for path in _declared(node)),
@@ -238,11 +245,21 @@ def _declared(node: ast.stmt) -> tuple[str, ...]:
 
 def _without_text(parsed: ast.Module) -> ast.Module:
     """Take out docstrings and whatever else is a string and nothing but a string."""
-    for node in ast.walk(parsed):
-        body = getattr(node, "body", None)
+    holders: list[ast.AST] = [parsed, *_statements(parsed)]
+    for holder in holders:
+        body = getattr(holder, "body", None)
         if isinstance(body, list):
-            node.body = [n for n in body if not _is_text(n)]  # type: ignore[attr-defined]
+            holder.body = [n for n in body if not _is_text(n)]  # type: ignore[attr-defined]
     return parsed
+
+
+def _statements(holder: ast.AST) -> Iterator[ast.AST]:
+    """List the statements in a block and in the blocks within it; expressions hold none."""
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        block = getattr(holder, name, None)
+        for node in block if isinstance(block, list) else ():
+            yield node
+            yield from _statements(node)
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -265,16 +282,14 @@ def _digest(body: Iterable[ast.stmt]) -> str:
     return made.hexdigest()
 
 
-def _imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+def _imports(parsed: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
     """List every import, in functions too, but those for the type checker alone."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import | ast.ImportFrom):
-            yield child
-        elif isinstance(child, ast.If) and _is_for_types(child.test):
-            for other in child.orelse:
-                yield from _imports(other)
-        else:
-            yield from _imports(child)
+    spared: set[ast.AST] = set()
+    for node in _statements(parsed):
+        if isinstance(node, ast.If) and _is_for_types(node.test):
+            spared.update(node.body)
+        elif isinstance(node, ast.Import | ast.ImportFrom) and node not in spared:
+            yield node
 
 
 def _is_for_types(test: ast.expr) -> bool:

@@ -15,16 +15,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vpack_pipeline.errors import DocumentError, Problem
+from vpack_pipeline.old_names import OldName, Where
 
 MAX_BYTES = 1_000_000
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _DECIMAL = re.compile(
     r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?\Z|[-+]?[0-9]+[eE][-+]?[0-9]+\Z"
 )
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
-Where = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -87,9 +87,9 @@ def parse(text: str, name: str) -> tuple[Any, dict[Where, int]]:
     if len(text.encode()) > MAX_BYTES:
         raise DocumentError(Problem(name, "larger than 1 MB", "split or shorten the document"))
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             _refuse_alias(event, name)
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         message = error.problem or "not YAML"
@@ -137,9 +137,27 @@ def validate(text: str, name: str, model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found = [_problem(e, lines, name, model) for e in error.errors()]
+        errors = [e for e in error.errors() if not _has_old_name(e, lines, model)]
+        found = [_problem(e, lines, name, model) for e in errors]
         # Alternatives that fail alike say it once.
         raise DocumentError(list(dict.fromkeys(found))) from None
+
+
+def _has_old_name(error: Any, lines: dict[Where, int], model: type[BaseModel]) -> bool:
+    """Tell whether what is missing stands there under an old name, which is told instead."""
+    if error["type"] != "missing":
+        return False
+    at = _written(tuple(error["loc"]), lines)
+    return any(
+        old.now == error["loc"][-1] and old.stands_at(was) and was in lines
+        for old in _old_names(model)
+        for was in [(*at, old.path[-1])]
+    )
+
+
+def _old_names(model: type[BaseModel]) -> tuple[OldName, ...]:
+    known: tuple[OldName, ...] = getattr(model, "old_names", ())
+    return known
 
 
 def _problem(error: Any, lines: dict[Where, int], name: str, model: type[BaseModel]) -> Problem:
@@ -148,6 +166,9 @@ def _problem(error: Any, lines: dict[Where, int], name: str, model: type[BaseMod
     field = ".".join(str(part) for part in where) or "document"
     place = f"{name}:{lines[at]}"
     if error["type"] == "extra_forbidden":
+        old = next((o for o in _old_names(model) if o.stands_at(where)), None)
+        if old is not None:
+            return Problem(place, f"unknown key {field!r}", old.remedy)
         near = difflib.get_close_matches(str(where[-1]), _known_keys(model, where[:-1]), 1, 0.5)
         remedy = f"did you mean {near[0]!r}?" if near else "remove it"
         return Problem(place, f"unknown key {field!r}", remedy)

@@ -51,7 +51,7 @@ def load(root: Path, site_id: str) -> Study:
     """
     known = site_ids(root)
     if site_id not in known:
-        raise UsageError(_no_site(site_id, known))
+        raise UsageError(no_such_site(site_id, known))
     path = root / SITES / site_id / "site.yaml"
     try:
         site = read_model(path, Site)
@@ -68,7 +68,8 @@ def load(root: Path, site_id: str) -> Study:
     return Study(root, protocol, site)
 
 
-def _no_site(typed: str, known: Iterable[str]) -> Problem:
+def no_such_site(typed: str, known: Iterable[str]) -> Problem:
+    """Say that a site does not exist, and which was perhaps meant."""
     if set(typed) & set("/\\"):
         return Problem(str(SITES), f"{typed!r} is no site name", "give the name alone, no path")
     near = difflib.get_close_matches(typed, list(known), 1)

@@ -96,6 +96,18 @@ def test_documents_name_only_places_that_exist(document: str) -> None:
         assert any((base / place).exists() for base in (ROOT, ROOT / "vpack_pipeline")), place
 
 
+def test_the_documents_name_every_make_target_of_tests_and_none_that_is_not() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text("Makefile"), re.MULTILINE))
+    named = {d: set(re.findall(r"`make ([a-z-]+)`", text(d))) for d in (README, CONTRIBUTING)}
+    assert named[CONTRIBUTING] | named[README] <= targets
+    parts = {name for name in targets if name.startswith("nightly-")}
+    (all_parts,) = re.findall(r"^nightly: (.+)$", text("Makefile"), re.MULTILINE)
+    assert parts == set(all_parts.split())
+    assert named[CONTRIBUTING] >= parts | {"quick", "test", "nightly"}
+    assert named[README] >= {"quick", "test", "nightly"}
+    assert text(CONTRIBUTING).startswith("# Contributing\n\n`make quick` ")
+
+
 def test_every_command_has_help() -> None:
     for name in cli.COMMANDS:
         command = cli.cli.get_command(click.Context(cli.cli), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from documents import data_of, protocol, put
 from pydantic import ValidationError
 
-from vpack_pipeline.protocol import Protocol, digest_of
+from vpack_pipeline.document import digest_of
+from vpack_pipeline.old_names import OldName
+from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.protocol.travelling import MIGRATIONS, from_yaml, to_yaml
 from vpack_pipeline.strict_yaml import read_model
 
 SHIPPED = sorted((Path(__file__).parents[1] / "data/protocols").glob("*.yaml"))
@@ -133,6 +137,61 @@ def test_the_digest_depends_on_content_and_not_on_the_order_of_keys() -> None:
     assert turned.digest == protocol().digest
     assert protocol(about__title="another").digest != protocol().digest
     assert digest_of({"b": 1, "a": 2}) == digest_of({"a": 2, "b": 1})
+
+
+def test_the_digest_is_the_sha256_of_the_file_that_travels() -> None:
+    made = protocol()
+    assert made.digest == hashlib.sha256(made.as_travels).hexdigest()
+    again = made.model_copy(update={"version": "9.9"})
+    assert again.digest == hashlib.sha256(again.as_travels).hexdigest() != made.digest
+
+
+def test_what_travels_is_read_back_as_the_same_protocol() -> None:
+    made = protocol(about__title="yes: 1e5, \u00e9 and a colon")
+    assert Protocol.of_pack(made.as_travels, 1) == made
+    assert Protocol.of_pack(made.as_travels, 2).as_travels == made.as_travels
+
+
+def test_a_field_that_came_later_is_read_at_its_default() -> None:
+    data = protocol().model_dump(mode="json")
+    for block, name in (("index_test", "attempt"), ("adjudication", "vote")):
+        del data[block][name]
+    del data["disclosure"]
+    assert Protocol.of_pack(to_yaml(data), 1) == protocol()
+
+
+def test_the_earliest_packs_asked_for_no_share_of_labels() -> None:
+    data = protocol().model_dump(mode="json")
+    del data["adjudication"]["labelled_minimum"]
+    read = {n: Protocol.of_pack(to_yaml(data), n).adjudication.labelled_minimum for n in (1, 2)}
+    assert read == {1: 0.0, 2: 0.8}
+    assert set(MIGRATIONS) == {1}
+
+
+def test_migrations_are_applied_in_order_from_the_format_of_the_pack() -> None:
+    known = {
+        2: lambda data: data["done"].append("3"),
+        1: lambda data: data["done"].append("2"),
+    }
+
+    def done(pack_format: int) -> list[str]:
+        made: list[str] = from_yaml(b"done: []\n", pack_format, migrations=known)["done"]
+        return made
+
+    assert [done(1), done(2), done(3)] == [["2", "3"], ["3"], []]
+
+
+def test_an_old_name_is_read_as_the_new_one_in_a_pack() -> None:
+    old = [OldName(("disclosure", "fewest"), "smallest_cell")]
+    assert from_yaml(b"disclosure: {fewest: 5}", 1, old_names=old) == {
+        "disclosure": {"smallest_cell": 5},
+    }
+
+
+@pytest.mark.parametrize("text", [b"[1, 2]", b"a: [", b"\xff\xfe\x00", b"id: a\n"])
+def test_what_is_no_protocol_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"protocol|Field required"):
+        Protocol.of_pack(text, 1)
 
 
 def test_a_protocol_cannot_be_changed_once_read() -> None:

@@ -9,6 +9,7 @@ import pytest
 from documents import data_of, project, put
 
 from vpack_pipeline import contracts, study
+from vpack_pipeline.assets import by_function
 from vpack_pipeline.errors import DocumentError, InputError, UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -143,7 +144,7 @@ def test_a_protocol_that_changed_on_disk_is_read_again(tmp_path: Path) -> None:
 def test_a_table_is_given_only_the_blocks_that_its_contract_declares(tmp_path: Path) -> None:
     loaded = study.load(project(tmp_path), "harbour")
     contract = contracts.load()["drift/plan"]
-    assert set(loaded.blocks(contract)) == {*contract.protocol, *contract.site}
+    assert set(by_function.blocks(loaded, contract)) == {*contract.protocol, *contract.site}
 
 
 def test_sites_are_folders_with_a_site_document(tmp_path: Path) -> None:

@@ -3,68 +3,67 @@
 -- the last of its cases falls, or, where it is no case's index study, when it or its patient is
 -- removed. A patient falls with the last of their cases, or, without cases, of their studies.
 -- An atom is what must fall for a unit to fall; every figure follows from the atoms' masks, in
--- which bit r - 1 stands for rule r.
+-- which bit r - 1 stands for rule r. Units alike in the bits of eight rules are counted together:
+-- a row a unit and rule would be too many.
 with numbers as (
   select unnest(range(1, cast(json_array_length(cast($rules as json)) as bigint) + 1)) as rule_order
 ),
 rules as (
   select
-    rule_order,
-    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].id') as rule,
-    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].title') as title,
-    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].kind') as kind,
-    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].level') as level
-  from numbers
-),
-flag_masks as (
+    0 as rule_order,
+    'start' as rule,
+    'In the cohort' as title,
+    'start' as kind,
+    'all' as level,
+    null as first_bit,
+    null as bit
+  union all
   select
-    level,
-    unit_id,
-    bit_or(case when removes then 1::bigint << (rule_order - 1)::bigint else 0 end) as mask,
-    bit_or(case when value = 'unknown' then 1::bigint << (rule_order - 1)::bigint else 0 end)
-      as unsure,
-    min(case when removes then rule_order end) as first_order
-  from eligibility.flags
-  group by level, unit_id
+    rule_order,
+    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].id'),
+    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].title'),
+    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].kind'),
+    json_extract_string(cast($rules as json), '$[' || (rule_order - 1) || '].level'),
+    (rule_order - 1) // 8 * 8,
+    (rule_order - 1) % 8
+  from numbers
 ),
 case_atoms as (
   select
     c.case_id,
     c.study_id,
     c.patient_id,
-    coalesce(f.mask, 0) | coalesce(s.mask, 0) | coalesce(p.mask, 0) as mask,
-    coalesce(f.unsure, 0) | coalesce(s.unsure, 0) | coalesce(p.unsure, 0) as unsure,
-    least(f.first_order, s.first_order, p.first_order) as first_order
+    f.removing_rules | coalesce(s.removing_rules, 0) | p.removing_rules as mask,
+    f.unknown_rules | coalesce(s.unknown_rules, 0) | p.unknown_rules as unsure
   from eligibility.cases as c
-  left join flag_masks as f on f.level = 'case' and f.unit_id = c.case_id
-  left join flag_masks as s on s.level = 'study' and s.unit_id = c.study_id
-  left join flag_masks as p on p.level = 'patient' and p.unit_id = c.patient_id
+  join eligibility.flags as f on f.level = 'case' and f.unit_id = c.case_id
+  join eligibility.flags as p on p.level = 'patient' and p.unit_id = c.patient_id
+  left join eligibility.flags as s on s.level = 'study' and s.unit_id = c.study_id
 ),
 study_atoms as (
   select
     t.study_id,
     t.patient_id,
-    coalesce(s.mask, 0) | coalesce(p.mask, 0) as mask,
-    coalesce(s.unsure, 0) | coalesce(p.unsure, 0) as unsure,
-    least(s.first_order, p.first_order) as first_order
+    s.removing_rules | p.removing_rules as mask,
+    s.unknown_rules | p.unknown_rules as unsure
   from eligibility.studies as t
-  left join flag_masks as s on s.level = 'study' and s.unit_id = t.study_id
-  left join flag_masks as p on p.level = 'patient' and p.unit_id = t.patient_id
+  join eligibility.flags as s on s.level = 'study' and s.unit_id = t.study_id
+  join eligibility.flags as p on p.level = 'patient' and p.unit_id = t.patient_id
 ),
 atoms as (
-  select 'case' as unit, case_id as unit_id, mask, unsure, first_order from case_atoms
+  select 'case' as unit, case_id as unit_id, mask, unsure from case_atoms
   union all
-  select 'study', study_id, mask, unsure, first_order
+  select 'study', study_id, mask, unsure
   from case_atoms
   where study_id is not null
   union all
-  select 'study', study_id, mask, unsure, first_order
+  select 'study', study_id, mask, unsure
   from study_atoms
   where study_id not in (select study_id from case_atoms where study_id is not null)
   union all
-  select 'patient', patient_id, mask, unsure, first_order from case_atoms
+  select 'patient', patient_id, mask, unsure from case_atoms
   union all
-  select 'patient', patient_id, mask, unsure, first_order
+  select 'patient', patient_id, mask, unsure
   from study_atoms
   where patient_id not in (select patient_id from case_atoms)
 ),
@@ -72,13 +71,25 @@ units as (
   select
     unit,
     unit_id,
-    case when bool_and(mask <> 0) then max(first_order) end as falls_at,
+    case when min(mask) > 0 then max(mask & -mask) else 0 end as falls_by,
     bit_and(mask) as alone,
-    case when bit_count(bit_and(mask)) = 1 and min(bit_count(mask)) = 1 then bit_and(mask) else 0 end
-      as only_by,
+    case when min(bit_count(mask)) = 1 then bit_and(mask) else 0 end as only_by,
     bit_or(unsure) as unsure
   from atoms
   group by unit, unit_id
+),
+eights as (
+  select
+    unit,
+    first_bit,
+    (falls_by >> first_bit) & 255 as falls_by,
+    (alone >> first_bit) & 255 as alone,
+    (only_by >> first_bit) & 255 as only_by,
+    (unsure >> first_bit) & 255 as unsure,
+    count(*) as n
+  from units
+  cross join (select unnest(range(0, 64, 8)) as first_bit) as bytes
+  group by all
 ),
 totals as (
   select 'patient' as unit, count(*) as total
@@ -92,6 +103,9 @@ totals as (
   union all
   select 'case' as unit, count(*) as total from cohort.cases where in_force
 ),
+found as (
+  select unit, sum(n) as found from eights where first_bit = 0 group by unit
+),
 steps as (
   select
     r.rule_order,
@@ -101,39 +115,29 @@ steps as (
     r.level,
     t.unit,
     t.total,
-    count(u.unit_id) as found,
-    count(u.unit_id) filter (where u.falls_at < r.rule_order) as fallen,
-    count(u.unit_id) filter (where u.falls_at = r.rule_order) as removed,
-    count(u.unit_id) filter (where (u.alone >> (r.rule_order - 1)) & 1 = 1) as marginal,
-    count(u.unit_id) filter (where (u.only_by >> (r.rule_order - 1)) & 1 = 1) as unique_to_rule,
-    count(u.unit_id) filter (where (u.unsure >> (r.rule_order - 1)) & 1 = 1) as unknown
+    coalesce(sum(e.n) filter (where (e.falls_by >> r.bit) & 1 = 1), 0) as removed,
+    coalesce(sum(e.n) filter (where (e.alone >> r.bit) & 1 = 1), 0) as marginal,
+    coalesce(sum(e.n) filter (where (e.only_by >> r.bit) & 1 = 1), 0) as unique_to_rule,
+    coalesce(sum(e.n) filter (where (e.unsure >> r.bit) & 1 = 1), 0) as unknown
   from rules as r
   cross join totals as t
-  left join units as u on u.unit = t.unit
+  left join eights as e on e.unit = t.unit and e.first_bit = r.first_bit
   group by r.rule_order, r.rule, r.title, r.kind, r.level, t.unit, t.total
 )
 select
-  0 as rule_order,
-  'start' as rule,
-  'In the cohort' as title,
-  'start' as kind,
-  'all' as level,
-  t.unit,
-  count(u.unit_id) as entered,
-  0 as removed,
-  count(u.unit_id) as remaining,
-  0 as marginal,
-  0 as unique_to_rule,
-  0 as unknown,
-  t.total
-from totals as t
-left join units as u on u.unit = t.unit
-group by t.unit, t.total
-union all
-select
-  rule_order, rule, title, kind, level, unit,
-  found - fallen as entered,
-  removed,
-  found - fallen - removed as remaining,
-  marginal, unique_to_rule, unknown, total
-from steps
+  s.rule_order,
+  s.rule,
+  s.title,
+  s.kind,
+  s.level,
+  s.unit,
+  coalesce(f.found, 0) - sum(s.removed) over so_far + s.removed as entered,
+  s.removed,
+  coalesce(f.found, 0) - sum(s.removed) over so_far as remaining,
+  s.marginal,
+  s.unique_to_rule,
+  s.unknown,
+  s.total
+from steps as s
+left join found as f on f.unit = s.unit
+window so_far as (partition by s.unit order by s.rule_order)

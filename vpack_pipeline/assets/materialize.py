@@ -103,6 +103,35 @@ def _materialize(bench: Bench, contract: Contract) -> Materialized:
     return Materialized(sign(bench, contract, files, digests_of(inputs), fingerprint), kept=False)
 
 
+def is_current(bench: Bench, asset: str, checked: Mapping[str, Receipt]) -> bool:
+    """Tell whether :func:`materialize` would keep a table as its receipt at this cut has it.
+
+    Nothing is signed. What can change without a trace in any table is read again.
+
+    Parameters
+    ----------
+    checked : the table's own receipt and those of its inputs, all known to be in force and whole
+
+    Raises
+    ------
+    TableError, VpackError
+        As of :func:`materialize`.
+    """
+    contract = contracts.load()[asset]
+    receipt = checked[asset]
+    with only_foreseen(asset):
+        inputs = {name: checked[name] for name in sorted(dependencies()[asset])}
+        outside = _outside(bench, contract)
+        if receipt.fingerprint != _fingerprint(bench, contract, inputs, outside):
+            return False
+        if receipt.check != digests.in_force(asset).check:
+            return False
+        if LIVE_INPUTS & set(contract.outside):
+            made = _compute(bench, contract, inputs, outside)
+            return digest_table(made) == receipt.table_digest
+    return True
+
+
 def _keep(bench: Bench, contract: Contract, receipt: Receipt) -> Materialized:
     """Keep a table; where its expectations or the gate have changed, check it again."""
     if receipt.check == digests.in_force(contract.asset).check:
@@ -134,9 +163,11 @@ def _fingerprint(
     outside: Mapping[str, pl.DataFrame],
 ) -> str:
     blocks = by_function.blocks(bench.study, contract)
+    now = digests.in_force(contract.asset)
     return receipts.fingerprint(
         {
-            "compute": digests.in_force(contract.asset).compute,
+            "compute": now.compute,
+            "words": now.words,
             "blocks": {name: _plain(value) for name, value in blocks.items()},
             "secret": bench.edge.pseudonyms.fingerprint,
             "normalisation": NORMALISATION,
@@ -166,7 +197,7 @@ def _find_kept(bench: Bench, contract: Contract, fingerprint: str) -> Receipt | 
     for cut in ordered:
         if known[cut].get("fingerprint") != fingerprint:
             continue
-        receipt = _readable(known[cut], contract.asset)
+        receipt = readable(known[cut], contract.asset)
         if receipt is None or not receipt.passed:
             continue
         if is_own(bench, receipt, contract.asset) and is_whole(bench, receipt):
@@ -174,7 +205,7 @@ def _find_kept(bench: Bench, contract: Contract, fingerprint: str) -> Receipt | 
     return None
 
 
-def _readable(data: dict[str, Any], asset: str) -> Receipt | None:
+def readable(data: dict[str, Any], asset: str) -> Receipt | None:
     """Read a receipt; one of another version only means that the table is computed again."""
     try:
         return receipts.read(data, asset)

@@ -14,6 +14,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
+from vpack_pipeline.core.eligibility import stopping_problems
 from vpack_pipeline.errors import Problem, VpackError
 from vpack_pipeline.gate import causes, digests, lock
 from vpack_pipeline.gate.causes import Intake, Refusal
@@ -23,6 +24,7 @@ from vpack_pipeline.io.deliveries import closed_deliveries, moment, open_deliver
 from vpack_pipeline.io.project import ProjectFolder
 
 ARCHIVE: Final = "cohort/files"
+RULED: Final = "eligibility/flags"
 POSITIONS: Final = 5
 """So many rows of one reason are named."""
 
@@ -36,7 +38,7 @@ def lock_problems(bench: Bench) -> list[Problem]:
     """List why the lock on this site's pack stays closed at this cut; empty opens it."""
     found = receipts_of(bench)
     is_closed = any(receipt is not None and not receipt.passed for receipt in found.values())
-    return lock.problems(
+    problems = lock.problems(
         found,
         dependencies=benches.dependencies(),
         site_id=bench.site_id,
@@ -47,6 +49,7 @@ def lock_problems(bench: Bench) -> list[Problem]:
         pseudonyms=bench.edge.pseudonyms,
         intakes=_intakes(bench, found) if is_closed else (),
     )
+    return [*problems, *_stopping_rules(bench, found[RULED])]
 
 
 def told_of(bench: Bench, receipt: Receipt) -> list[Problem]:
@@ -61,7 +64,18 @@ def told_of(bench: Bench, receipt: Receipt) -> list[Problem]:
     intakes = _intakes(bench, found)
     if receipt.passed:
         return causes.losses(intakes, benches.dependencies())
-    return causes.closing({asset: receipt}, intakes, benches.dependencies())
+    closing = causes.closing({asset: receipt}, intakes, benches.dependencies())
+    return [*closing, *_stopping_rules(bench, receipt)]
+
+
+def _stopping_rules(bench: Bench, receipt: Receipt | None) -> list[Problem]:
+    """Name the eligibility rules that stop; the check of their table only counts units."""
+    if receipt is None or receipt.asset != RULED or receipt.passed or not _is_sound(bench, receipt):
+        return []
+    if receipt.protocol_digest != bench.study.protocol.digest:
+        return []
+    flags = bench.warehouse.scan(contracts.load()[RULED], bench.site_id, receipt.files)
+    return stopping_problems(flags, bench.study.protocol.eligibility)
 
 
 def losses(bench: Bench) -> list[Problem]:

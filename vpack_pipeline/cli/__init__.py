@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "status": "vpack_pipeline.cli.build",
     "clean": "vpack_pipeline.cli.build",
     "verify": "vpack_pipeline.cli.verify",
+    "upgrade": "vpack_pipeline.cli.upgrade",
     "ui": "vpack_pipeline.cli.ui",
 }
 SUMMARIES: Final[dict[str, str]] = {
@@ -38,8 +39,27 @@ SUMMARIES: Final[dict[str, str]] = {
     "status": "Tell how a site stands: latest pack, newest delivery, gates.",
     "clean": "Remove warehouse files that no receipt names.",
     "verify": "Check a pack offline: integrity and completeness.",
+    "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }
+
+
+PIPELINE: Final = frozenset(
+    {
+        "dagster",
+        "dagster_webserver",
+        "duckdb",
+        "duckdb_engine",
+        "great_expectations",
+        "pyarrow",
+        "pydicom",
+        "pytz",
+        "sklearn",
+        "sqlglot",
+    }
+)
+"""What the extra ``pipeline`` installs, as it is imported: what a site runs and a reviewer does
+not."""
 
 
 class LazyGroup(click.Group):
@@ -138,8 +158,27 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"internal: {error}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001  the text of a foreign exception may carry values
-        click.echo(f"internal: {described(error)}", err=True)
-        sys.exit(3)
+        library = lacking_library(error)
+        click.echo(
+            needs_pipeline(library) if library else f"internal: {described(error)}", err=True
+        )
+        sys.exit(2 if library else 3)
+
+
+def lacking_library(error: Exception) -> str | None:
+    """Name the library of the extra ``pipeline`` whose absence an exception tells."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    library = str(error.name).partition(".")[0]
+    return library if library in PIPELINE else None
+
+
+def needs_pipeline(library: str) -> str:
+    """Say that a command needs more than the base install, and how to get it."""
+    return (
+        f"this command needs the extra pipeline ({library} is not installed):"
+        " pip install 'vpack-pipeline[pipeline]'"
+    )
 
 
 def run() -> None:

@@ -16,6 +16,7 @@ from vpack_pipeline.cli import SITE, complete_site, project_root, show
 from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError
 
 if TYPE_CHECKING:
+    from vpack_pipeline.assets.publish import PackAtCut
     from vpack_pipeline.io.project import ProjectFolder
 
 HIDDEN = "—"
@@ -90,7 +91,7 @@ def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool)
     started = time.monotonic()
     if not as_json:
         click.echo(f"{site} at the cut {cut}")
-    ran = _run(root, site, cut, as_json)
+    ran = _kept(root, site, cut, as_json) or _run(root, site, cut, as_json)
     seconds = time.monotonic() - started
     if not ran.succeeded:
         problems = _closed_by(root, site, cut)
@@ -106,6 +107,39 @@ def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool)
         raise GateClosedError(problems)
     if is_last:
         _tell(root, site, cut, seconds, ran, as_json)
+
+
+def _kept(root: Path, site: str, cut: str, quiet: bool) -> Ran | None:
+    """Tell of the pack that is there already, in one event; None if there is anything to build."""
+    from vpack_pipeline.assets.bench import open_bench
+    from vpack_pipeline.assets.unchanged import unchanged
+    from vpack_pipeline.io.project import ProjectFolder
+
+    found = unchanged(open_bench(ProjectFolder(root), site, cut))
+    if found is None or not _observed(root, site, cut, found.pack):
+        return None
+    lines = ProgressLines(len(found.receipts), quiet)
+    for receipt in found.receipts:
+        record = {"rows": receipt.rows, "seconds": 0.0, "kept": True, "outcome": receipt.outcome}
+        lines.handle(logging.makeLogRecord({"msg": receipt.asset, **record}))
+    return Ran(True, found.pack.version, found.pack.note, lines)
+
+
+def _observed(root: Path, site: str, cut: str, pack: PackAtCut) -> bool:
+    """Leave one event with Dagster; False where its record does not know this site's pack."""
+    import dagster as dg
+
+    from vpack_pipeline.assets.bench import LAST
+    from vpack_pipeline.cli.home import dagster_home
+
+    key = dg.AssetKey(LAST.split("/"))
+    with dagster_home(root), dg.DagsterInstance.get() as instance:
+        if site not in instance.get_materialized_partitions(key):
+            return False
+        told = {"cut": cut, "pack_version": pack.version, "pack": pack.note}
+        event = dg.AssetObservation(key, partition=site, metadata=told)
+        instance.report_runless_asset_event(event)
+    return True
 
 
 def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:

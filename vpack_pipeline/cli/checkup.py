@@ -129,11 +129,16 @@ def _documents(found: Findings, loaded: Study) -> None:
 
     protocol = loaded.protocol
     rules = protocol.eligibility.rules
+    late = sum(rule.partition == "after" for rule in rules)
     found.fine.append(f"site.yaml: {len(loaded.site.inputs)} inputs")
     found.fine.append(
-        f"protocol {protocol.reference}, digest {protocol.digest[:12]}: {len(rules)} rules,"
-        f" {len(protocol.findings)} findings, {len(protocol.drift.monitors)} monitors"
+        f"protocol {protocol.reference}, digest {protocol.digest[:12]}: {len(rules)} rules"
+        f" ({late} after partition), {len(protocol.findings)} findings,"
+        f" {len(protocol.drift.monitors)} monitors"
     )
+    if protocol.covariates:
+        told = ", ".join(f"{c.name} ({c.title}, {c.type})" for c in protocol.covariates)
+        found.fine.append(f"columns that cases may hold beside the usual ones: {told}")
     bounded = bounded_rules(protocol.eligibility)
     if bounded:
         found.notes.append(

@@ -7,6 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Final
+
+STORAGE: Final = """
+# The record of runs, with connections that stay open (vpack_pipeline/run_history.py).
+storage:
+  custom:
+    module: vpack_pipeline.run_history
+    class: PooledSqliteStorage
+    config:
+      base_dir:
+        env: DAGSTER_HOME
+"""
+"""Not in the project's own settings: without DAGSTER_HOME, Dagster keeps its record elsewhere."""
 
 
 @contextmanager
@@ -20,12 +33,18 @@ def dagster_home(root: Path) -> Iterator[Path]:
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     if not settings.exists():
-        settings.write_text(_settings(root), encoding="utf-8")
+        settings.write_text(_with_storage(_settings(root)), encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     try:
         yield home
     finally:
         del os.environ["DAGSTER_HOME"]
+
+
+def _with_storage(settings: str) -> str:
+    """Add where the record of runs lies, unless the project's own settings say it."""
+    is_given = any(line.startswith("storage:") for line in settings.splitlines())
+    return settings if is_given else settings + STORAGE
 
 
 def _settings(root: Path) -> str:

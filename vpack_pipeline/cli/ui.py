@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import socket
 import sys
@@ -22,6 +23,7 @@ def ui(ctx: click.Context, port: int, read_only: bool) -> None:
     from vpack_pipeline.cli.home import dagster_home
 
     root = project_root(ctx)
+    _demand_server()
     _refuse_taken(port)
     with dagster_home(root) as home:
         environment = {**os.environ, "VPACK_ROOT": str(root), "DAGSTER_HOME": str(home)}
@@ -32,6 +34,19 @@ def ui(ctx: click.Context, port: int, read_only: bool) -> None:
             arguments.append("--read-only")
         click.echo(f"http://127.0.0.1:{port} (starting, may take a minute)")
         os.execve(sys.executable, arguments, environment)
+
+
+def _demand_server() -> None:
+    """Find out before this process becomes the server, which would tell it by a traceback.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        The extra ``pipeline`` is not installed.
+    """
+    name = "dagster_webserver"
+    if importlib.util.find_spec(name) is None:
+        raise ModuleNotFoundError(name=name)
 
 
 def _refuse_taken(port: int) -> None:

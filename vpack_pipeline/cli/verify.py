@@ -1,4 +1,8 @@
-"""``vpack verify``: offline, at a reviewer's desk, without any engine of the pipeline."""
+"""``vpack verify``: offline, at a reviewer's desk, with the base install alone.
+
+It imports nothing beyond click and ``pack_format``, so that it answers at once; import-linter and
+a test hold this.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,13 @@ from pathlib import Path
 import click
 
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
+from vpack_pipeline.pack_format.verification import (
+    is_like_a_pack,
+    nearest_pack,
+    newer_format,
+    summary,
+)
+from vpack_pipeline.pack_format.verification import verify as find_problems
 
 
 @click.command()
@@ -15,10 +26,7 @@ from vpack_pipeline.errors import Problem, UsageError, VerificationError
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(pack: Path, as_json: bool) -> None:
     """Check PACK: every file is there, none was added, none was altered."""
-    from vpack_pipeline.io.packs import summary
-    from vpack_pipeline.io.packs import verify as find_problems
-
-    _refuse_what_is_no_pack(pack)
+    _refuse_what_cannot_be_read(pack)
     problems = find_problems(pack.resolve())
     if as_json:
         told = [{"where": p.where, "what": p.what} for p in problems]
@@ -32,22 +40,23 @@ def verify(pack: Path, as_json: bool) -> None:
         click.echo("compare this digest with the one that the site sent by another way")
 
 
-def _refuse_what_is_no_pack(path: Path) -> None:
-    """Tell a wrong path apart from a pack that is not whole.
+def _refuse_what_cannot_be_read(path: Path) -> None:
+    """Tell a wrong path, or a pack of the future, apart from a pack that is not whole.
 
     Raises
     ------
     UsageError
-        Nothing lies there, or neither of the files by which a pack is known.
+        Nothing lies there, or neither of the files by which a pack is known; or only a newer vpack
+        can read it.
     """
-    from vpack_pipeline.io.packs import LATEST, is_like_a_pack
-
     if not path.is_dir():
         what = "is no folder" if path.exists() else "does not exist"
         raise UsageError(Problem(str(path), what, "give the folder of a pack"))
     if is_like_a_pack(path):
+        newer = newer_format(path)
+        if newer is not None:
+            raise UsageError(newer)
         return
-    below = sorted(p for depth in ("", "*/", "*/*/") for p in path.glob(f"{depth}{LATEST}"))
-    near = [p for p in below if p.is_dir() and is_like_a_pack(p)]
-    remedy = f"did you mean {str(near[0])!r}?" if near else "give the folder that holds bagit.txt"
+    near = nearest_pack(path)
+    remedy = f"did you mean {str(near)!r}?" if near else "give the folder that holds bagit.txt"
     raise UsageError(Problem(str(path), "is no pack", remedy))

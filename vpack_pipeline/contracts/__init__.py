@@ -16,9 +16,9 @@ from typing import Annotated, Any, Final, Literal, Self
 import polars as pl
 from pydantic import Field, StringConstraints, model_validator
 
-from vpack_pipeline.document import Document, Name, Text
+from vpack_pipeline.document import Document, Name, Text, digest_of
 from vpack_pipeline.errors import ContractError, DocumentError
-from vpack_pipeline.protocol import Protocol, digest_of
+from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.sections import SECTIONS, UPSTREAM
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import validate

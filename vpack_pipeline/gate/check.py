@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, build, fold, plan
+from vpack_pipeline.gate.fold import fold
+from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, build, plan
 
 Outcome = Literal["pass", "fail", "error", "vacuous"]
 
@@ -73,7 +74,7 @@ def evaluate(
     alone = [p for p in planned if p not in folded]
     results = _results(files, [*alone, one] if one else alone)
     if one and _outcome(one, results.get(one.id), rows) in {"pass", "vacuous"}:
-        results |= {p.id: _NOTHING_FOUND for p in folded}
+        results |= {p.id: _nothing_found(p, rows) for p in folded}
     elif folded:
         results |= _results(files, folded)
     return [_judge(entry, results.get(entry.id), rows, may_be_empty) for entry in planned]
@@ -88,7 +89,12 @@ class _Result:
     exception_info: Mapping[str, Any]
 
 
-_NOTHING_FOUND = _Result(True, {"observed_value": 0, "unexpected_count": 0}, {})
+def _nothing_found(planned: Planned, rows: int) -> _Result:
+    """Give what Great Expectations says of an expectation that passes over all rows."""
+    if planned.type.startswith("expect_table"):
+        return _Result(True, {"observed_value": None}, {})
+    counts = {"observed_value": 0, "element_count": rows, "unexpected_count": 0}
+    return _Result(True, counts, {})
 
 
 def _results(files: Sequence[Path], planned: Sequence[Planned]) -> dict[str, _Result]:
@@ -114,7 +120,7 @@ def _judge(planned: Planned, result: _Result | None, rows: int, may_be_empty: bo
     unexpected = _count(found.get("unexpected_count"))
     if planned.type == UNEXPECTED_ROWS:
         element_count, unexpected = rows, _count(found.get("observed_value"))
-    elif planned.type.startswith("expect_table") or result is _NOTHING_FOUND:
+    elif planned.type.startswith("expect_table"):
         element_count = rows
     outcome = _outcome(planned, result, rows)
     tolerated = outcome == "vacuous" and (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,29 +111,6 @@ def _types_query(contract: Contract) -> str:
     )
 
 
-def fold(planned: Sequence[Planned]) -> tuple[Planned | None, list[Planned]]:
-    """Ask many expectations in one query, which finds nothing exactly where each of them passes.
-
-    Returns
-    -------
-    the one, None where there are not two to fold; and those that it stands for
-    """
-    parts = [p for p in planned if p.type == UNEXPECTED_ROWS or _is_plain_not_null(p)]
-    if len(parts) < 2:
-        return None, []
-    queries = [_as_subselect(p) for p in parts if p.type == UNEXPECTED_ROWS]
-    any_null = " or ".join(f'"{p.kwargs["column"]}" is null' for p in parts if p.type == NOT_NULL)
-    if any_null:
-        queries.append(f"select 1 from {{batch}} where {any_null}")
-    union = " union all ".join(f"select 1 as found from ({q}) as part" for q in queries)
-    query = {"query": f"select found from ({union}) as found_in_any"}
-    return Planned("all_at_once", UNEXPECTED_ROWS, query, "critical", ""), parts
-
-
-def _is_plain_not_null(planned: Planned) -> bool:
-    return planned.type == NOT_NULL and set(planned.kwargs) == {"column"}
-
-
 def build(planned: Planned) -> Any:
     """Make the Great Expectations object.
 
@@ -147,7 +124,7 @@ def build(planned: Planned) -> Any:
     meta = {"id": planned.id}
     try:
         if planned.type == UNEXPECTED_ROWS:
-            query = _as_subselect(planned)
+            query = as_subselect(planned)
             return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, meta=meta)
         kwargs = dict(planned.kwargs)
         if "row_condition" in kwargs:
@@ -178,7 +155,14 @@ def _condition(given: Mapping[str, Any]) -> Any:
     raise ValueError(word)
 
 
-def _as_subselect(planned: Planned) -> str:
+def as_subselect(planned: Planned) -> str:
+    """Give the query of an expectation over ``{batch}``, as Great Expectations can take it.
+
+    Raises
+    ------
+    ContractError
+        It is not one query over ``{batch}``, or holds a comment.
+    """
     query = str(planned.kwargs.get("query", "")).strip()
     if set(planned.kwargs) != {"query"} or "{batch}" not in query or "--" in query:
         raise ContractError(

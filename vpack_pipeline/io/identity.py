@@ -18,7 +18,7 @@ from vpack_pipeline.errors import Problem, SecretError
 if TYPE_CHECKING:
     from vpack_pipeline.site import IdentifierForm, Kind
 
-NORMALISATION = "nfkc-trim-1"
+NORMALISATION = "nfkc-trim-2"
 """Version of the normalisation; it stands in receipts."""
 
 MINIMUM_SECRET_BYTES = 32
@@ -78,14 +78,16 @@ class Pseudonyms:
         return hmac.new(self._secret, b"derive\x1f" + purpose.encode(), hashlib.sha256).digest()
 
     def normalise(self, kind: str, value: str) -> str:
-        """Bring an identifier to the form in which it is compared."""
-        text = unicodedata.normalize("NFKC", value).strip().strip("\x00").strip()
+        """Bring an identifier to the form in which it is compared; that form stays as it is."""
+        text = unicodedata.normalize("NFKC", value)
         form = self._forms.get(kind)
-        if form is None:
-            return text
-        if form.case != "keep":
-            text = text.upper() if form.case == "upper" else text.lower()
-        return text.zfill(form.zero_pad) if form.zero_pad and text.isdigit() else text
+        if form is not None and form.case != "keep":
+            cased = text.upper() if form.case == "upper" else text.lower()
+            # A letter whose capital is written with marks leaves the normal form.
+            text = unicodedata.normalize("NFKC", cased)
+        text = _trimmed(text)
+        zero_pad = 0 if form is None else form.zero_pad
+        return text.zfill(zero_pad) if zero_pad and text.isdigit() else text
 
     def of(self, kind: str, value: str, issuer: str | None = None) -> str | None:
         """Pseudonym of an identifier of any kind; None where it normalises to nothing."""
@@ -147,3 +149,10 @@ class Pseudonyms:
     def _digest(self, kind: str, scope: str, text: str) -> str:
         message = f"{kind}\x1f{scope}\x1f{text}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._secret, message, "sha256").hex()[:32]
+
+
+def _trimmed(text: str) -> str:
+    """Take the padding off both ends: white space and NUL in any order."""
+    while (shorter := text.strip().strip("\x00")) != text:
+        text = shorter
+    return text

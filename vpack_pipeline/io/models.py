@@ -202,11 +202,13 @@ def column_lineage(asset: str) -> Mapping[str, frozenset[tuple[str, str]]]:
     from sqlglot.lineage import lineage
     from sqlglot.optimizer.qualify import qualify
     from sqlglot.optimizer.scope import build_scope
+    from sqlglot.schema import MappingSchema
 
     from vpack_pipeline import contracts
 
     model = load()[asset]
-    schema = _schema_of(model.inputs)
+    # Made once: each column would turn plain names into a schema again.
+    schema = MappingSchema(_schema_of(model.inputs), dialect="duckdb")
     try:
         qualified = qualify(
             sqlglot.parse_one(model.sql, read="duckdb"), schema=schema, dialect="duckdb"
@@ -214,21 +216,22 @@ def column_lineage(asset: str) -> Mapping[str, frozenset[tuple[str, str]]]:
         # The scope is given, or each column would qualify the model again; and nothing is trimmed,
         # which would copy the whole model for each step of each column.
         scope = build_scope(qualified)
-        found = {}
-        for column in contracts.load()[asset].columns:
-            node = lineage(
-                column.name,
-                qualified,
-                schema=schema,
-                dialect="duckdb",
-                scope=scope,
-                trim_selects=False,
-                copy=False,
-            )
-            found[column.name] = frozenset(_sources(node))
+        traced = lineage(
+            None,
+            qualified,
+            schema=schema,
+            dialect="duckdb",
+            scope=scope,
+            trim_selects=False,
+            copy=False,
+        )
     except (sqlglot.errors.SqlglotError, ValueError) as error:
         raise ContractError(f"dbt_like_sql/{asset}.sql: {error}") from None
-    return found
+    columns = [c.name for c in contracts.load()[asset].columns]
+    lost = sorted(set(columns) - set(traced))
+    if lost:
+        raise ContractError(f"dbt_like_sql/{asset}.sql: no column {', '.join(lost)}")
+    return {name: frozenset(_sources(traced[name])) for name in columns}
 
 
 def _sources(node: Any) -> set[tuple[str, str]]:

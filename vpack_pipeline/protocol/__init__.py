@@ -7,8 +7,7 @@ does (``core``); ``study.load`` resolves those names.
 from __future__ import annotations
 
 import hashlib
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
 
@@ -49,6 +48,7 @@ from vpack_pipeline.protocol.subject import (
     IndexTestModel,
     Output,
 )
+from vpack_pipeline.protocol.travelling import from_yaml, to_yaml
 
 __all__ = [
     "About",
@@ -80,7 +80,6 @@ __all__ = [
     "Stratum",
     "Subgroups",
     "Variable",
-    "digest_of",
 ]
 
 
@@ -109,12 +108,22 @@ class Protocol(Document):
         return f"{self.id}@{self.version}"
 
     @property
+    def as_travels(self) -> bytes:
+        """The bytes of ``protocol.yaml`` in every pack of this protocol."""
+        return to_yaml(self.model_dump(mode="json"))
+
+    @property
     def digest(self) -> str:
-        """sha256 over the canonical form."""
-        return digest_of(self.model_dump(mode="json"))
+        """sha256 of the ``protocol.yaml`` that travels: what ``sha256sum`` says of it."""
+        return hashlib.sha256(self.as_travels).hexdigest()
 
+    @classmethod
+    def of_pack(cls, text: bytes, pack_format: int) -> Self:
+        """Read the ``protocol.yaml`` of a pack of any format.
 
-def digest_of(value: Any) -> str:
-    """Digest plain data by its canonical JSON (sorted keys, no spaces)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+        Raises
+        ------
+        ValueError
+            It is no protocol that this version can read.
+        """
+        return cls.model_validate(from_yaml(text, pack_format, old_names=cls.old_names))

@@ -15,8 +15,8 @@ import polars as pl
 from markupsafe import Markup
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.pack.text import HIDDEN, NOTHING
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.pack_format.text import HIDDEN, NOTHING
 from vpack_pipeline.report import words
 
 PACKAGE_DATA: Final = ("contracts",)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from vpack_pipeline.core.evaluation.analysis import primary_point
 from vpack_pipeline.core.pack.headline import WINDOWS
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.io.packs.payload import canonical_protocol
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import (
     adjudicated,
@@ -99,6 +97,23 @@ def render(
     return html.encode()
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates compiled once a process: pages differ in what templates are given."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     book: Book
@@ -132,6 +147,7 @@ class _Page:
     def _environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(
             loader=Templates(),
+            bytecode_cache=_COMPILED,
             undefined=jinja2.StrictUndefined,
             autoescape=True,
             **SYNTAX,
@@ -157,7 +173,7 @@ class _Page:
             "made_up_readers": made_up_readers(self.site),
             "model": self.protocol.index_test.primary,
             "protocol": self.protocol,
-            "protocol_sha256": hashlib.sha256(canonical_protocol(self.protocol)).hexdigest(),
+            "protocol_sha256": self.protocol.digest,
             "questions": chapters.QUESTIONS,
             "reading": reading,
             "receipts": self.receipts,

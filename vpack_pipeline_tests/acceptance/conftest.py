@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,16 @@ import pytest
 from examples.demo_sites import world
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.sites import generate, plan_of
-from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, at_cut, build, copy_site
+from vpack_pipeline_tests.acceptance.site_bench import (
+    Built,
+    Copied,
+    Packed,
+    at_cut,
+    build,
+    copy_site,
+    packed_once,
+)
 from vpack_pipeline_tests.once import once
-from vpack_pipeline_tests.untraced import untraced
 
 BEFORE_THE_LOOK = "2026-04-10"
 LOOK = "2026-07-20"
@@ -27,13 +34,6 @@ class Lakeside:
     world: world.World
     before: Built
     at_look: Built
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _uncounted() -> Iterator[None]:
-    """Whole sites prove more than lines: the tests of each part cover its lines."""
-    with untraced():
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -61,30 +61,20 @@ def lidc(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return at_cut(once(tmp_path_factory, "lidc", make), "lidc")
 
 
-@pytest.fixture(scope="session")
-def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small sites as generated; nothing is ever built here."""
-
-    def make(root: Path) -> None:
-        for site in ("riverside", "hillcrest", "lidc"):
-            generate(site, root, tiny=True)
-
-    return once(tmp_path_factory, "small", make)
-
-
 @pytest.fixture
 def riverside(small_root: Path, tmp_path: Path) -> Copied:
     """A small site of its own to alter, without the files that cannot be read."""
-    copied = copy_site(small_root, "riverside", tmp_path)
-    for path in (copied.data / "dicom" / "inbox").iterdir():
-        path.unlink()
-    return copied
+    return copy_site(small_root, "riverside", tmp_path).without_broken_files()
 
 
-Copier = Callable[[str], Copied]
+PackOf = Callable[[str, Callable[[Copied], None]], Packed]
 
 
-@pytest.fixture(scope="module")
-def copier(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Copier:
-    """Copies a small site for a test module that builds it once."""
-    return lambda site: copy_site(small_root, site, tmp_path_factory.mktemp(site))
+@pytest.fixture(scope="session")
+def pack_of(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PackOf:
+    """Give the pack of a small site after a change with a name, built once a run."""
+
+    def packed(name: str, change: Callable[[Copied], None]) -> Packed:
+        return packed_once(tmp_path_factory, small_root, "riverside", name, change)
+
+    return packed

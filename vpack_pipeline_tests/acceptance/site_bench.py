@@ -6,21 +6,23 @@ import csv
 import html
 import io
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.publish import PackAtCut, publish
+from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.io import packs
 from vpack_pipeline.io.deliveries import choose_cut
 from vpack_pipeline.io.project import ProjectFolder
+from vpack_pipeline_tests.once import copy, once
 
 Row = dict[str, str]
 
@@ -100,14 +102,18 @@ def needed(assets: tuple[str, ...]) -> set[str]:
 
 @dataclass(frozen=True)
 class Packed:
-    """A published pack."""
+    """The only version of a site's pack."""
 
     built: Built
-    pack: PackAtCut
+
+    @property
+    def path(self) -> Path:
+        (version,) = packs.versions(self.built.root / "data" / "packs", self.built.site_id)
+        return version.path
 
     @property
     def data(self) -> Path:
-        return self.pack.path / "data"
+        return self.path / "data"
 
     @property
     def html(self) -> str:
@@ -132,10 +138,27 @@ class Packed:
         return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
 
 
-def build_pack(root: Path, site: str, as_of: str | None = None) -> Packed:
+def build_pack(root: Path, site: str) -> Packed:
     """Build the whole chain and publish."""
-    built = build(root, site, as_of=as_of, with_pack=True)
-    return Packed(built, publish(built.bench))
+    built = build(root, site, with_pack=True)
+    assert publish(built.bench).note == "published"
+    return Packed(built)
+
+
+def packed_once(
+    factory: pytest.TempPathFactory,
+    source: Path,
+    site: str,
+    name: str = "as it is",
+    change: Callable[[Copied], None] = lambda _: None,
+) -> Packed:
+    """Give the pack of a copied site after a change, built by one process of the run: read it only."""
+
+    def make(root: Path) -> None:
+        change(copy_site(source, site, root))
+        build_pack(root, site)
+
+    return Packed(at_cut(once(factory, f"{site}, {name}", make), site))
 
 
 def refused(act: Callable[[], object]) -> InputError:
@@ -164,6 +187,12 @@ class Copied:
 
     def delivery(self, name: str) -> Path:
         return self.data / "deliveries" / name
+
+    def without_broken_files(self) -> Copied:
+        """Take out what was planted to be refused; the rows that are refused stay."""
+        for path in (self.data / "dicom" / "inbox").iterdir():
+            path.unlink()
+        return self
 
     def edit(self, path: Path, old: str, new: str) -> None:
         """Replace a text that must be there."""
@@ -201,5 +230,6 @@ class Copied:
 def copy_site(source: Path, site: str, target: Path) -> Copied:
     """Copy the documents and data of a site, and nothing that was computed."""
     for part in (f"sites/{site}", "protocols", f"demo/{site}"):
-        shutil.copytree(source / "data" / part, target / "data" / part, symlinks=True)
+        (target / "data" / part).parent.mkdir(parents=True, exist_ok=True)
+        copy(source / "data" / part, target / "data" / part)
     return Copied(target, site)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from vpack_pipeline_tests.acceptance.conftest import Copier
-from vpack_pipeline_tests.acceptance.site_bench import Packed, Row, build_pack
+from vpack_pipeline_tests.acceptance.conftest import PackOf
+from vpack_pipeline_tests.acceptance.site_bench import Copied, Packed, Row
 
 OPPOSITE = {"absent": "present", "present": "absent"}
 ONE, OTHER = "R-ALDER", "R-BIRCH"
@@ -23,24 +23,25 @@ def against_each_other(rows: list[Row]) -> list[Row]:
     ]
 
 
-@pytest.fixture(scope="module")
-def pack(copier: Copier) -> Packed:
-    copied = copier("riverside")
-    for path in (copied.data / "dicom" / "inbox").iterdir():
-        path.unlink()
+def turn_round(copied: Copied) -> None:
+    copied.without_broken_files()
     for delivery in sorted((copied.data / "deliveries").iterdir()):
         if (delivery / "reads.csv").is_file():
             copied.rows(delivery / "reads.csv", against_each_other)
         if (delivery / "befunde.csv").is_file():
             copied.rows(delivery / "befunde.csv", lambda _rows: [], ";")
-    return build_pack(copied.root, copied.site)
+
+
+@pytest.fixture
+def pack(pack_of: PackOf) -> Packed:
+    return pack_of("against each other", turn_round)
 
 
 def test_low_agreement_and_many_undecided_cases_close_nothing(pack: Packed) -> None:
     labels = pack.built.table("adjudication/reference_standard")
     assert labels["label"].null_count() > labels.height / 2
     assert labels.filter(pl.col("label").is_null())["reason"].null_count() == 0
-    assert pack.pack.path.is_dir()
+    assert pack.path.is_dir()
     assert pack.built.receipt("adjudication/reference_standard").passed
 
 

@@ -22,8 +22,16 @@ from vpack_pipeline.assets.standing import standing
 from vpack_pipeline.cli.checkup import check_site
 from vpack_pipeline.errors import DeliveryError, DocumentError, InputError, SecretError, UsageError
 from vpack_pipeline.io.project import ProjectFolder
-from vpack_pipeline_tests.acceptance.conftest import Copier
-from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, at_cut, build, refused
+from vpack_pipeline_tests.acceptance.site_bench import (
+    Built,
+    Copied,
+    Packed,
+    at_cut,
+    build,
+    copy_site,
+    refused,
+)
+from vpack_pipeline_tests.once import once
 
 FIRST = "2026-01-15"
 LATE = "2026-07-21"
@@ -178,10 +186,17 @@ READ_LINES = {
 }
 
 
-@pytest.fixture(scope="module")
-def faulty(copier: Copier) -> Built:
-    copied = copier("riverside")
-    shutil.rmtree(copied.data / "dicom" / "inbox")
+@pytest.fixture(scope="session")
+def faulty(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    def make(root: Path) -> None:
+        copied = copy_site(small_root, "riverside", root).without_broken_files()
+        deliver_faulty_rows(copied)
+        copied.built("cohort/reads", "cohort/predictions", "cohort/quarantine")
+
+    return at_cut(once(tmp_path_factory, "riverside, faulty rows", make), "riverside")
+
+
+def deliver_faulty_rows(copied: Copied) -> None:
     header, *rows = lines_of(copied.delivery(FIRST) / READS_FILE)
     at = {name: i for i, name in enumerate(header)}
     sound = next(r for r in rows if r[at["Nodule or mass"]] == "absent" and r[at["Session"]] == "1")
@@ -219,7 +234,6 @@ def faulty(copier: Copier) -> Built:
     parquet = io.BytesIO()
     made.write_parquet(parquet)
     copied.deliver(LATE, reads__csv=csv_of(reads), predictions__parquet=parquet.getvalue())
-    return copied.built("cohort/reads", "cohort/predictions", "cohort/quarantine")
 
 
 def late(built: Built, kind: str) -> dict[int, tuple[str, str | None]]:
@@ -434,9 +448,12 @@ def test_aliases_in_yaml_are_refused_with_their_line(riverside: Copied) -> None:
 
 
 def readers(copied: Copied) -> list[tuple[object, ...]]:
-    table = copied.built("cohort/readers").table("cohort/readers")
-    last = table.filter("in_force").drop("delivery", "line", "superseded_by")
-    return last.rows()
+    return in_force(copied.built("cohort/readers"))
+
+
+def in_force(built: Built) -> list[tuple[object, ...]]:
+    table = built.table("cohort/readers")
+    return table.filter("in_force").drop("delivery", "line", "superseded_by").rows()
 
 
 def rewrite(copied: Copied, kind: str, change: Callable[[bytes], bytes]) -> None:
@@ -446,10 +463,9 @@ def rewrite(copied: Copied, kind: str, change: Callable[[bytes], bytes]) -> None
             path.write_bytes(change(path.read_bytes()))
 
 
-@pytest.fixture(scope="module")
-def plain_readers(copier: Copier) -> list[tuple[object, ...]]:
-    copied = copier("riverside")
-    return readers(copied)
+@pytest.fixture
+def plain_readers(riverside_pack: Packed) -> list[tuple[object, ...]]:
+    return in_force(riverside_pack.built)
 
 
 @pytest.mark.parametrize(

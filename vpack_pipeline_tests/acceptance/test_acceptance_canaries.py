@@ -23,8 +23,8 @@ import pydicom
 import pytest
 
 from vpack_pipeline_tests.acceptance import canary_scan
-from vpack_pipeline_tests.acceptance.conftest import Copier
-from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, Row, at_cut
+from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, Row, at_cut, copy_site
+from vpack_pipeline_tests.once import copy, once
 
 REPOSITORY = Path(__file__).parents[2]
 SITE = "riverside"
@@ -276,23 +276,27 @@ def plant_broken_rows(copied: Copied) -> None:
     pl.concat([scores, broken]).write_parquet(path)
 
 
-@pytest.fixture(scope="module")
-def planted(copier: Copier) -> Copied:
-    copied = copier(SITE)
-    plant(copied)
-    return copied
+@pytest.fixture(scope="session")
+def built(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    def make(root: Path) -> None:
+        copied = copy_site(small_root, SITE, root)
+        plant(copied)
+        run = vpack(copied, root / "build.txt", "build", SITE)
+        assert run.code == 0, run.output.read_text()
+
+    root = once(tmp_path_factory, "canaries", make)
+    return Run(root, 0, root / "build.txt")
 
 
-@pytest.fixture(scope="module")
-def built(planted: Copied, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    output = tmp_path_factory.mktemp("output") / "build.txt"
-    return vpack(planted, output, "build", SITE)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tables(built: Run) -> Built:
-    assert built.code == 0, built.output.read_text()
     return at_cut(built.root, SITE)
+
+
+@pytest.fixture
+def copied(small_root: Path, tmp_path: Path) -> Copied:
+    """A small site of its own to alter."""
+    return copy_site(small_root, SITE, tmp_path / "root")
 
 
 def test_the_site_is_published_with_the_canaries_in_it(built: Run, tables: Built) -> None:
@@ -329,19 +333,16 @@ def test_text_that_a_declared_column_asks_for_stays_in_row_level_tables(
     assert parts == {("cohort", "cases")}
 
 
-def test_the_check_and_the_status_print_no_canary(
-    built: Run, planted: Copied, tmp_path: Path
-) -> None:
-    assert built.code == 0
+def test_the_check_and_the_status_print_no_canary(built: Run, tmp_path: Path) -> None:
+    planted = Copied(copy(built.root, tmp_path / "root"), SITE)
     for number, arguments in enumerate([("check", SITE), ("status", SITE), ("status", "--json")]):
         run = vpack(planted, tmp_path / f"{number}.txt", *arguments)
         assert run.output.stat().st_size > 50
         assert canary_scan.find([run.output], [*CANARIES, *ASKED_FOR.values()]) == []
 
 
-def test_an_input_error_shows_no_cell(copier: Copier, tmp_path: Path) -> None:
+def test_an_input_error_shows_no_cell(copied: Copied, tmp_path: Path) -> None:
     """A covariate that no protocol declares, with free text in its cells."""
-    copied = copier(SITE)
     path = copied.delivery(FIRST) / "cases.csv"
     header, *rows = path.read_text("utf-8").rstrip("\n").split("\n")
     lines = [f"{header},Remark", *(f"{row},CANARYREMARK" for row in rows)]
@@ -354,8 +355,7 @@ def test_an_input_error_shows_no_cell(copier: Copier, tmp_path: Path) -> None:
     assert canary_scan.find([run.output, copied.root / "data/dagster"], ["CANARYREMARK"]) == []
 
 
-def test_a_foreign_exception_leaves_no_text_in_dagster(copier: Copier, tmp_path: Path) -> None:
-    copied = copier(SITE)
+def test_a_foreign_exception_leaves_no_text_in_dagster(copied: Copied, tmp_path: Path) -> None:
     patch = (
         "from vpack_pipeline.io import cohort\n"
         "def fail(**given):\n"

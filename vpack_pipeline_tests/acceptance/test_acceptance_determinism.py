@@ -6,14 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline_tests.acceptance.conftest import Copier
-from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, at_cut, build_pack
+from vpack_pipeline_tests.acceptance.site_bench import Copied, Packed, at_cut, copy_site
+from vpack_pipeline_tests.once import copy, once
 
 REPOSITORY = Path(__file__).parents[2]
 SITE = "riverside"
@@ -27,37 +26,21 @@ HABITS = {
 UMASK = 0o077
 
 
-@dataclass(frozen=True)
-class Made:
-    """A site as one machine built it."""
-
-    built: Built
-    pack: dict[str, bytes]
-
-
-def made_here(copied: Copied) -> Made:
-    """Build in this process, with its habits and without Dagster."""
-    packed = build_pack(copied.root, SITE)
-    return Made(packed.built, files_of(packed.pack.path))
-
-
-def made_elsewhere(copied: Copied, cwd: Path) -> Made:
+def build_elsewhere(root: Path, cwd: Path) -> None:
     """Build by the command, in a process of other habits."""
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(("LC_", "VPACK_", "DAGSTER_"))
     }
     environment |= {"PYTHONPATH": str(REPOSITORY), **HABITS}
-    made = subprocess.run(
-        [sys.executable, "-m", "vpack_pipeline", "--root", str(copied.root), "build", SITE],
+    done = subprocess.run(
+        [sys.executable, "-m", "vpack_pipeline", "--root", str(root), "build", SITE],
         env=environment,
         umask=UMASK,
         cwd=cwd,
         capture_output=True,
         check=False,
     )
-    assert made.returncode == 0, made.stderr.decode()
-    latest = copied.root / "data" / "packs" / SITE / "latest"
-    return Made(at_cut(copied.root, SITE), files_of(latest.resolve()))
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def files_of(pack: Path) -> dict[str, bytes]:
@@ -80,52 +63,57 @@ def disturb(copied: Copied) -> None:
             os.utime(path, (1_600_000_000, 1_600_000_000))
 
 
-@pytest.fixture(scope="module")
-def twice(copier: Copier, tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, Made]:
-    first, second = copier(SITE), copier(SITE)
-    disturb(second)
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    return made_here(first), made_elsewhere(second, elsewhere)
+@pytest.fixture
+def twice(
+    riverside_pack: Packed, small_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Packed, Packed]:
+    """The site as built in a process of these tests without Dagster, and elsewhere."""
+
+    def make(root: Path) -> None:
+        disturb(copy_site(small_root, SITE, root))
+        build_elsewhere(root, tmp_path_factory.mktemp("elsewhere"))
+
+    elsewhere = once(tmp_path_factory, "built elsewhere", make)
+    return riverside_pack, Packed(at_cut(elsewhere, SITE))
 
 
-def test_every_table_has_the_same_digest(twice: tuple[Made, Made]) -> None:
+def test_every_table_has_the_same_digest(twice: tuple[Packed, Packed]) -> None:
     digests = [
-        {asset: made.built.receipt(asset).table_digest for asset in contracts.load()}
-        for made in twice
+        {asset: site.built.receipt(asset).table_digest for asset in contracts.load()}
+        for site in twice
     ]
     assert digests[0] == digests[1]
     assert len(digests[0]) > 45
 
 
-def test_every_receipt_is_the_same_to_its_signature(twice: tuple[Made, Made]) -> None:
+def test_every_receipt_is_the_same_to_its_signature(twice: tuple[Packed, Packed]) -> None:
     first, second = (
-        {asset: made.built.receipt(asset) for asset in contracts.load()} for made in twice
+        {asset: site.built.receipt(asset) for asset in contracts.load()} for site in twice
     )
     assert first == second
 
 
-def test_the_pack_is_the_same_byte_for_byte(twice: tuple[Made, Made]) -> None:
-    first, second = (made.pack for made in twice)
+def test_the_pack_is_the_same_byte_for_byte(twice: tuple[Packed, Packed]) -> None:
+    first, second = (files_of(site.path) for site in twice)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
     assert "data/report.html" in first
 
 
-def test_no_path_host_or_user_stands_in_the_pack(twice: tuple[Made, Made]) -> None:
-    for made in twice:
-        root = str(made.built.root).encode()
-        for name, content in made.pack.items():
+def test_no_path_host_or_user_stands_in_the_pack(twice: tuple[Packed, Packed]) -> None:
+    for site in twice:
+        root = str(site.built.root).encode()
+        for name, content in files_of(site.path).items():
             assert root not in content, name
             assert b"/root/" not in content, name
             assert os.uname().nodename.encode() not in content, name
 
 
 def test_building_again_keeps_every_table_and_publishes_nothing(
-    twice: tuple[Made, Made], tmp_path: Path
+    riverside_pack: Packed, tmp_path: Path
 ) -> None:
-    first = twice[0]
-    versions = first.built.root / "data" / "packs" / SITE / "versions"
-    before = sorted(p.name for p in versions.iterdir())
-    again = made_elsewhere(Copied(first.built.root, SITE), tmp_path)
-    assert again.pack == first.pack
-    assert sorted(p.name for p in versions.iterdir()) == before
+    root = copy(riverside_pack.built.root, tmp_path / "root")
+    build_elsewhere(root, tmp_path)
+    again = Packed(at_cut(root, SITE))
+    assert again.path.name == riverside_pack.path.name
+    assert files_of(again.path) == files_of(riverside_pack.path)

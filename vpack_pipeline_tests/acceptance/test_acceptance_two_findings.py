@@ -13,8 +13,9 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.io.packs import verify
-from vpack_pipeline_tests.acceptance.conftest import Copier
-from vpack_pipeline_tests.acceptance.site_bench import Copied, Packed, build_pack
+from vpack_pipeline_tests.acceptance.conftest import PackOf
+from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, Packed, at_cut, copy_site
+from vpack_pipeline_tests.once import once
 
 FIRST, SECOND = "nodule_or_mass", "effusion"
 FINDING: Final = """findings:
@@ -72,11 +73,10 @@ def add_finding(copied: Copied) -> None:
         if (folder / "reads.csv").exists():
             text = (folder / "reads.csv").read_text("utf-8")
             table = list(csv.reader(io.StringIO(text, newline="")))
-            whole = [row for row in table if len(row) == len(table[0])]
             made = io.StringIO(newline="")
             writer = csv.writer(made, lineterminator="\n")
-            writer.writerow([*whole[0], "Effusion"])
-            writer.writerows([*row, _read(row[1], row[0])] for row in whole[1:])
+            writer.writerow([*table[0], "Effusion"])
+            writer.writerows([*row, _read(row[1], row[0])] for row in table[1:])
             (folder / "reads.csv").write_text(made.getvalue(), "utf-8")
         if (folder / "predictions.parquet").exists():
             _score(folder / "predictions.parquet")
@@ -94,36 +94,45 @@ def _score(path: Path) -> None:
     pl.concat([known, more]).write_parquet(path)
 
 
-def _emptied(copied: Copied) -> Copied:
-    for path in (copied.data / "dicom" / "inbox").iterdir():
-        path.unlink()
-    return copied
-
-
-@pytest.fixture(scope="module")
-def alone(copier: Copier) -> Packed:
-    copied = _emptied(copier("riverside"))
-    # The same rows of reads: what is ragged cannot be given a second finding.
+def prepare(copied: Copied) -> None:
+    """Leave whole rows of reads only: what is ragged cannot be given a second finding."""
+    copied.without_broken_files()
+    protocol = copied.root / "data" / "protocols" / "cxr-triage-1.0.yaml"
+    # Whether a figure moves does not depend on how often it is drawn.
+    copied.edit(protocol, "replicates: 1000", "replicates: 200")
     for folder in sorted((copied.data / "deliveries").iterdir()):
         if (folder / "reads.csv").exists():
             copied.rows(folder / "reads.csv", lambda rows: rows)
-    return build_pack(copied.root, "riverside")
 
 
-@pytest.fixture(scope="module")
-def both(copier: Copier) -> Packed:
-    copied = _emptied(copier("riverside"))
-    add_finding(copied)
-    return build_pack(copied.root, "riverside")
+@pytest.fixture
+def alone(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The tables of the first finding alone."""
+
+    def make(root: Path) -> None:
+        copied = copy_site(small_root, "riverside", root)
+        prepare(copied)
+        copied.built()
+
+    return at_cut(once(tmp_path_factory, "riverside, one finding", make), "riverside")
 
 
-def test_a_second_finding_moves_no_figure_of_the_first(alone: Packed, both: Packed) -> None:
+@pytest.fixture
+def both(pack_of: PackOf) -> Packed:
+    def change(copied: Copied) -> None:
+        prepare(copied)
+        add_finding(copied)
+
+    return pack_of("two findings", change)
+
+
+def test_a_second_finding_moves_no_figure_of_the_first(alone: Built, both: Packed) -> None:
     seen = 0
     for asset, contract in contracts.load().items():
         is_by_finding = contract.export and "finding" in contract.polars_schema
         if not is_by_finding or asset.startswith("pack/"):
             continue
-        before = alone.built.table(asset).filter(finding=FIRST)
+        before = alone.table(asset).filter(finding=FIRST)
         after = both.built.table(asset).filter(finding=FIRST)
         assert after.equals(before), asset
         # Of drift a finding has what the protocol asks for; this one asks for none.
@@ -145,7 +154,7 @@ def test_the_second_finding_has_the_readers_that_were_planted(both: Packed) -> N
 
 
 def test_the_report_tells_of_both_and_says_which_is_which(both: Packed) -> None:
-    verify(both.pack.path)
+    verify(both.path)
     page = both.html
     for name in (FIRST, SECOND):
         for block in ("answers", "paths", "kinds", "agreement", "certainty"):

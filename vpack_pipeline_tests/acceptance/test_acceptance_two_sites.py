@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.io.packs import verify
-from vpack_pipeline_tests.acceptance.conftest import Copier, Lakeside
-from vpack_pipeline_tests.acceptance.site_bench import Packed, build_pack
+from vpack_pipeline_tests.acceptance.conftest import Lakeside
+from vpack_pipeline_tests.acceptance.site_bench import Packed, packed_once
 
 FIXED_BY_PROTOCOL = [
     asset
@@ -23,22 +24,18 @@ FIXED_BY_PROTOCOL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def hillcrest(copier: Copier) -> Packed:
-    return build_pack(copier("hillcrest").root, "hillcrest")
-
-
-@pytest.fixture(scope="module")
-def riverside_pack(copier: Copier) -> Packed:
-    return build_pack(copier("riverside").root, "riverside")
+@pytest.fixture(scope="session")
+def hillcrest(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    return packed_once(tmp_path_factory, small_root, "hillcrest")
 
 
 def test_a_model_that_fails_every_endpoint_is_published_as_the_latest(hillcrest: Packed) -> None:
     endpoints = hillcrest.built.table("evaluation/endpoints").filter("is_headline")
     assert set(endpoints["verdict"]) == {"not_met"}
     assert endpoints.height == 4
-    assert hillcrest.pack.note == "published"
-    verify(hillcrest.pack.path)
+    verify(hillcrest.path)
+    latest = hillcrest.built.root / "data" / "packs" / "hillcrest" / "latest"
+    assert latest.resolve() == hillcrest.path
 
 
 def test_its_first_page_says_so_at_each_endpoint(hillcrest: Packed) -> None:

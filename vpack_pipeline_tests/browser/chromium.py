@@ -20,7 +20,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from vpack_pipeline_tests.browser.processes import end_group
+from vpack_pipeline_tests.processes import end_group
 
 ABSENT = "no Chromium on PATH; install it with: sudo apt-get install chromium"
 SECONDS = 60.0

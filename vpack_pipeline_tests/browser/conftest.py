@@ -1,4 +1,4 @@
-"""One small site and its pack for all tests of this folder, and a browser for each module."""
+"""The small site's pack for all tests of this folder, and a browser for each module."""
 
 from __future__ import annotations
 
@@ -6,32 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from examples.demo_sites.sites import generate
-from vpack_pipeline_tests.acceptance.site_bench import build_pack
+from vpack_pipeline_tests.acceptance.site_bench import Packed, copy_site
 from vpack_pipeline_tests.browser import chromium
 
 SITE = "riverside"
 
 
 @pytest.fixture(scope="session")
-def site_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with one small site, before anything is built."""
-    root = tmp_path_factory.mktemp("browser")
-    generate(SITE, root, tiny=True)
-    protocol = root / "data" / "protocols" / "cxr-triage-1.0.yaml"
-    given = yaml.safe_load(protocol.read_text(encoding="utf-8"))
-    # The page is the same with fewer replicates, only sooner there.
-    given["evaluation"]["replicates"] = given["drift"]["replicates"] = 200
-    protocol.write_text(yaml.safe_dump(given, sort_keys=False), encoding="utf-8")
-    return root
+def site_root(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with one small site, where nothing is built."""
+    return copy_site(small_root, SITE, tmp_path_factory.mktemp("browser")).root
 
 
 @pytest.fixture(scope="session")
-def pack(site_root: Path) -> Path:
+def pack(riverside_pack: Packed) -> Path:
     """The payload of the small site's pack."""
-    return build_pack(site_root, SITE).data
+    return riverside_pack.data
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.definitions import build_defs
 from vpack_pipeline.sections import SECTIONS, UPSTREAM
 from vpack_pipeline_tests.browser.chromium import Page
-from vpack_pipeline_tests.browser.processes import end_group, living
-
-pytestmark = pytest.mark.slow
+from vpack_pipeline_tests.processes import end_group, living
 
 SECONDS = 120.0
 WINDOW = (1600, 1000)

@@ -125,6 +125,16 @@ def test_init_writes_a_file_with_our_headers_for_each_kind(vpack: Shell) -> None
         assert text == ",".join(template_headers(kind, protocol)) + "\n"
 
 
+def test_check_says_what_the_protocol_holds(ready: Shell) -> None:
+    path = "data/protocols/starter-0.1.yaml"
+    ready.edit(path, "partition: before", "partition: after")
+    ready.edit(path, "covariates: []", "covariates:\n  - {name: ward, title: Ward, type: string}")
+    said = ready("check", "harbour").out
+    digest = study.load(ready.root, "harbour").protocol.digest
+    assert f"protocol starter@0.1, digest {digest[:12]}: 2 rules (1 after partition), " in said
+    assert "columns that cases may hold beside the usual ones: ward (Ward, string)" in said
+
+
 def test_init_makes_a_secret_that_only_its_owner_can_read(vpack: Shell) -> None:
     vpack("init", "harbour")
     vpack("init", "port")

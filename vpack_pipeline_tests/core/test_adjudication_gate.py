@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
@@ -16,6 +16,7 @@ from vpack_pipeline.core.adjudication import reference_standard
 from vpack_pipeline.protocol import Adjudication
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.test_adjudication_rules import PROTOCOLS, SAID, Said, panels
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 CONTRACT = contracts.load()["adjudication/reference_standard"]
 QUERIES = {e.id: e.kwargs["query"] for e in CONTRACT.expectations if "query" in e.kwargs}
@@ -46,9 +47,8 @@ def standard(
     )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+# Each example writes over the file of the one before.
+@examples_drawn(40, unchecked=(HealthCheck.function_scoped_fixture,))
 @given(protocol=PROTOCOLS, said=SAID, again=st.sets(st.integers(0, 20)))
 def test_whatever_the_rules_decide_passes(
     tmp_path: Path, protocol: Adjudication, said: Said, again: set[int]
@@ -56,8 +56,8 @@ def test_whatever_the_rules_decide_passes(
     reads = panels(said)
     repeats = [r | {"session": 7} for i, r in enumerate(reads) if i in again]
     comparators = [r | {"session": 8, "purpose": "comparator"} for r in reads[:2]]
-    cases = [f"c{i:02}" for i in range(len(said) + 1)]
-    source = [("c00", "pathology", "positive", 5)]
+    cases = [f"c{i:04}" for i in range(len(said) + 1)]
+    source = [("c0000", "pathology", "positive", 5)]
     found = standard([*reads, *repeats, *comparators], *cases, reference=source, protocol=protocol)
     assert found["n_repeats"].sum() == len(repeats)
     assert refused(found, tmp_path) == set()

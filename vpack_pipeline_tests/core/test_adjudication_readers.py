@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
@@ -20,6 +20,7 @@ from vpack_pipeline.core.adjudication import (
 )
 from vpack_pipeline.core.adjudication.panel_error import panel_error, positive_reads
 from vpack_pipeline_tests.core import adjudication_cases as made
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 FIGURES = {"reader_performance": reader_performance, "label_noise": label_noise}
 
@@ -457,7 +458,7 @@ def test_common_factor_model_agrees_with_drawing_readers() -> None:
     assert positive_reads(np.array([rate]), k, rho)[0] == pytest.approx(counts, abs=0.004)
 
 
-@settings(max_examples=60, deadline=None)
+@examples_drawn(60)
 @given(rate=st.floats(0, 1), k=st.integers(1, 7), rho=st.floats(0, 0.9))
 def test_positive_reads_are_a_distribution_with_the_readers_mean(
     rate: float, k: int, rho: float

@@ -267,6 +267,23 @@ def test_a_void_look_says_so_and_which_blocks_of_the_protocol_changed():
         assert "exploratory" in since["reason"]
 
 
+def test_a_look_void_for_one_endpoint_speaks_for_the_others_and_says_for_which():
+    claims = (endpoint(), endpoint(id="lower", goal=0.4))
+    void = published_looks({**PUBLISHED, "endpoint": "lower", "verdict": "void"})
+    world = World(CASES, given={"published_looks": void}).evaluated(endpoints=claims)
+    frame = world.run("endpoints")
+
+    def row(name: str, look: str) -> dict:
+        return figure(frame, "sensitivity", endpoint=name, look=look)
+
+    assert row("lower", "2026-03-01")["verdict"] == "void"
+    assert row("lower", "since")["reason"] == f"{VOID_NOTE} for lower"
+    assert row(claims[0].id, "2026-03-01")["verdict"] == "met"
+    assert row(claims[0].id, "since")["reason"].startswith("this cut is a look")
+    auc = figure(world.run("performance"), "auc", window="prospective")
+    assert auc["reason"] == f"{VOID_NOTE} for lower"
+
+
 def test_look_without_a_published_pack_is_refused():
     row = figure(World(CASES, cut=LATER).run("endpoints"), "sensitivity", look="2026-03-01")
     assert (row["status"], row["verdict"]) == ("refused", "refused")

@@ -22,7 +22,7 @@ from evaluation_world import (
     reads,
     value,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
@@ -31,6 +31,7 @@ from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import Output, Sampling, Stratum
 from vpack_pipeline.stats.proportions import clopper_pearson, clustered_proportion, wilson_bounds
 from vpack_pipeline.stats.roc import auc, auc_clustered
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 BINARY = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
 ITD = {"analysis": "intention_to_diagnose"}
@@ -149,7 +150,7 @@ def test_auc_bounds_enclose_what_any_labels_could_give():
     assert value(frame, "auc_best_case") == pytest.approx(max(seen))
 
 
-@settings(max_examples=150, deadline=None)
+@examples_drawn(150)
 @given(
     labelled=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=4),
     unlabelled=st.lists(st.integers(0, 3), max_size=4),
@@ -209,7 +210,7 @@ def test_failure_that_is_always_wrong_lowers_the_worst_case_and_the_best_alike()
     assert value(frame, "auc_best_case") == pytest.approx(4 / 12)
 
 
-@settings(max_examples=60, deadline=None)
+@examples_drawn(60)
 @given(
     labelled=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=4),
     unlabelled=st.lists(st.integers(0, 3), max_size=3),

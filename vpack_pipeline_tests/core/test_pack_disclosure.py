@@ -8,13 +8,14 @@ import random
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Column, Contract
 from vpack_pipeline.core.pack.disclosure import HIDDEN, SMALL, suppress, suppress_all
 from vpack_pipeline.core.pack.disclosure.protect import Equation, Hidden, determined, protect
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 FIGURE = Contract(
     asset="evaluation/subgroups",
@@ -193,7 +194,7 @@ def attack(frame: pl.DataFrame, marks: pl.DataFrame, start: int, end: int | None
     return possible
 
 
-@settings(max_examples=60, deadline=None)
+@examples_drawn(60)
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=4), st.integers(0, 12))
 def test_no_attacker_with_the_flow_in_hand_can_name_a_small_count(removed, rest):
     start = sum(removed) + rest
@@ -305,7 +306,7 @@ def test_files_of_a_conflict_are_counted_by_twos(conflict, is_hidden):
     assert (None in (found["EMPTY"], found["TRUNCATED"])) == is_hidden
 
 
-@settings(max_examples=40, deadline=None)
+@examples_drawn(40)
 @given(
     st.lists(st.integers(0, 30), min_size=3, max_size=3),
     st.lists(st.integers(0, 30), min_size=2, max_size=2),

@@ -140,7 +140,7 @@ def test_lidc_deals_each_scan_four_readers_at_most(small_root: Path) -> None:
     assert max(Counter(len(r) for r in readers.values())) <= 4
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_whole_demonstration_takes_less_than_a_minute(tmp_path: Path) -> None:
     start = time.perf_counter()
     for name in ("lidc", "lakeside"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,7 @@ import pytest
 from examples.demo_sites import reading, scoring, world
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.sites import plan_of
-from vpack_pipeline_tests.acceptance.site_bench import copy_site
+from vpack_pipeline_tests.acceptance.site_bench import Built, Packed
 
 LOADERS = (
     *("deliveries", "patient_map", "files", "outcomes", "instances", "series", "studies", "cases"),
@@ -30,9 +29,7 @@ class Cohort:
     quarantine: pl.DataFrame
 
 
-def load(root: Path, name: str, target: Path) -> Cohort:
-    copied = copy_site(root, name, target)
-    built = copied.built(*(f"cohort/{table}" for table in LOADERS))
+def cohort_of(built: Built) -> Cohort:
     kinds = [
         t
         for t in LOADERS
@@ -43,8 +40,8 @@ def load(root: Path, name: str, target: Path) -> Cohort:
 
 
 @pytest.fixture(scope="module")
-def riverside(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    return load(small_root, "riverside", tmp_path_factory.mktemp("state"))
+def riverside(riverside_pack: Packed) -> Cohort:
+    return cohort_of(riverside_pack.built)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vpack_pipeline.gate import causes
+from vpack_pipeline.gate import causes, receipts
 from vpack_pipeline.gate.causes import FOLLOWS, Intake, Refusal
 from vpack_pipeline.gate.receipts import Receipt
 
@@ -26,8 +26,10 @@ def check(identifier: str, outcome: str, **more: Any) -> dict[str, Any]:
 def receipt(asset: str, rows: int, *checks: dict[str, Any]) -> Receipt:
     return Receipt(
         **dict.fromkeys(("site", "protocol", "protocol_digest", "cut", "table_digest"), ""),
-        **dict.fromkeys(("code", "contract", "fingerprint", "secret", "normalisation"), ""),
-        format=1,
+        **dict.fromkeys(
+            ("compute", "check", "words", "fingerprint", "secret", "normalisation"), ""
+        ),
+        format=receipts.FORMAT,
         asset=asset,
         files=(),
         rows=rows,

@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vpack_pipeline.errors import SecretError
@@ -96,14 +96,40 @@ def test_derived_keys_differ_by_purpose_and_from_the_secret() -> None:
     assert len(ids().content(b"header")) == 32
 
 
-@given(st.text(max_size=40))
-def test_normalising_twice_changes_nothing(value: str) -> None:
-    own = ids(patient=IdentifierForm(zero_pad=6, case="upper"))
+WRITTEN = st.text(max_size=40) | st.text("0017１２aAbBßΐΣςǰ \t\x00", max_size=5)
+"""Anything, and short identifiers of which many differ only in how they are written."""
+FORMS = st.builds(
+    IdentifierForm,
+    zero_pad=st.integers(0, 6),
+    case=st.sampled_from(["keep", "upper", "lower"]),
+)
+
+
+@given(WRITTEN, FORMS)
+@example("\x00 \x001", IdentifierForm())
+@example("ΐ", IdentifierForm(case="upper"))
+def test_normalising_twice_changes_nothing(value: str, form: IdentifierForm) -> None:
+    own = ids(patient=form)
     once = own.normalise("patient", value)
     assert own.normalise("patient", once) == once
 
 
-@given(st.text(max_size=20), st.text(max_size=20))
-def test_pseudonyms_match_exactly_where_normal_forms_do(a: str, b: str) -> None:
-    own = ids()
+@given(WRITTEN, WRITTEN, FORMS)
+def test_pseudonyms_match_exactly_where_normal_forms_do(
+    a: str, b: str, form: IdentifierForm
+) -> None:
+    own = ids(case=form)
     assert (own.case(a) == own.case(b)) == (own.normalise("case", a) == own.normalise("case", b))
+
+
+@given(WRITTEN, FORMS, st.text(" \t\x00", max_size=3), st.text(" \t\x00", max_size=3))
+def test_spellings_that_a_site_calls_one_match(
+    value: str, form: IdentifierForm, before: str, after: str
+) -> None:
+    own = ids(case=form)
+    spelled = f"{before}{value}{after}"
+    if form.zero_pad and value.isascii() and value.isdigit():
+        spelled = f"{before}{value.zfill(form.zero_pad)}{after}"
+    if form.case != "keep" and value.isascii():
+        spelled = spelled.swapcase()
+    assert own.case(spelled) == own.case(value)

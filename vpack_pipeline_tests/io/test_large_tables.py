@@ -13,9 +13,11 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
+from vpack_pipeline_tests.once import copy, once
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "cohort_tables.py"
-ROWS = 110_000
+SIZES = [(55_000, 365), pytest.param((110_000, 3650), marks=pytest.mark.nightly)]
+"""Rows, of a table that is too large for one file, and days: a year and two batches, or more."""
 
 
 def run(folder: Path, step: str, **environment: str) -> None:
@@ -46,12 +48,21 @@ def named(headers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("simulated")
-    run(folder, f"simulate={ROWS}")
-    run(folder, "made", POLARS_MAX_THREADS="2")
-    return folder
+@pytest.fixture(scope="session", params=SIZES, ids=["year", "decade"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows, days = request.param
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        run(folder, f"simulate={rows},{days}")
+        run(folder, "made", POLARS_MAX_THREADS="2")
+
+    return once(tmp_path_factory, f"simulated {rows}", make)
+
+
+@pytest.fixture
+def own(made: Path, tmp_path: Path) -> Path:
+    return copy(made, tmp_path / "own")
 
 
 def test_no_row_is_lost_and_each_month_is_in_the_keys_order(made: Path) -> None:
@@ -67,17 +78,18 @@ def test_no_row_is_lost_and_each_month_is_in_the_keys_order(made: Path) -> None:
         assert read(made, table).select(key, "n_instances").sort(key).equals(counted)
 
 
-def test_one_thread_and_two_give_the_same_bytes(made: Path) -> None:
-    two = tables(made)
-    run(made, "made", POLARS_MAX_THREADS="1")
-    assert tables(made) == two
+def test_one_thread_and_two_give_the_same_bytes(made: Path, own: Path) -> None:
+    run(own, "made", POLARS_MAX_THREADS="1")
+    assert tables(own) == tables(made)
 
 
-def test_a_night_rewrites_the_months_of_its_studies_only(made: Path) -> None:
+def test_a_night_rewrites_the_months_of_its_studies_only(made: Path, own: Path) -> None:
     before = tables(made)
-    run(made, "night")
-    after = tables(made)
+    run(own, "night")
+    after = tables(own)
+    days = pl.read_parquet(own / "*[0-9t].parquet", columns=["study_date"])
+    months = days["study_date"].dt.strftime("%Y-%m").n_unique()
     for table in ("files", "instances"):
         new = set(after[table][1]) - set(before[table][1])
         assert 1 <= len(new) <= 3
-        assert len(after[table][1]) > 100
+        assert len(after[table][1]) == months >= 12

@@ -8,7 +8,7 @@ import pytest
 from forms_bench import Bench
 
 from vpack_pipeline import contracts
-from vpack_pipeline.gate import causes, check
+from vpack_pipeline.gate import causes, check, receipts
 from vpack_pipeline.gate.receipts import Receipt
 
 HEADER = "reader_id,case_id,finding,session,arm,purpose,role,saw_index_test,rating,read_at\n"
@@ -121,11 +121,13 @@ def test_either_side_can_be_corrected_by_a_later_delivery(
 def test_the_closed_gate_says_what_to_deliver(tmp_path: Path) -> None:
     found = checked(tmp_path, [SEEN, BLIND, BLIND.replace("nodule 2", "nodule 3")])
     empty = dict.fromkeys(("site", "protocol", "protocol_digest", "cut", "table_digest"), "")
-    known = dict.fromkeys(("code", "contract", "fingerprint", "secret", "normalisation"), "")
+    known = dict.fromkeys(
+        ("compute", "check", "words", "fingerprint", "secret", "normalisation"), ""
+    )
     receipt = Receipt(
         **empty,
         **known,
-        format=1,
+        format=receipts.FORMAT,
         asset="cohort/reads",
         files=(),
         rows=3,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from vpack_pipeline.io.deliveries import choose_cut
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline.partitions import SITES
 from vpack_pipeline.resources import Project
+from vpack_pipeline_tests import once
 
 SITE = "riverside"
 PROTOCOL = Path("data/protocols/cxr-triage-1.0.yaml")
@@ -62,8 +62,7 @@ def trimmed(protocol: dict[str, Any]) -> dict[str, Any]:
 
 def copy(root: Path, to: Path) -> Path:
     """Copy a root with modification times, so that its archive need not be read again."""
-    shutil.copytree(root, to, symlinks=True)
-    return to
+    return once.copy(root, to)
 
 
 def edit(path: Path, change: Any) -> None:

@@ -11,19 +11,11 @@ from dagster._core.storage.defs_state.base import set_defs_state_storage
 from vpack_pipeline.gate import check
 from vpack_pipeline_tests.once import once
 from vpack_pipeline_tests.pipeline import bench
-from vpack_pipeline_tests.untraced import untraced
 
 
 @pytest.fixture(autouse=True)
 def _no_global_of_a_past_instance() -> Iterator[None]:
     with set_defs_state_storage(None):
-        yield
-
-
-@pytest.fixture(scope="module")
-def _uncounted() -> Iterator[None]:
-    """For modules of many whole builds: the other modules cover the same lines."""
-    with untraced():
         yield
 
 

@@ -13,6 +13,7 @@ import pytest
 from vpack_pipeline.cli import main
 from vpack_pipeline.cli.scan import LiveLine
 from vpack_pipeline.io.dicom.progress import Milestones, Progress
+from vpack_pipeline_tests.once import once
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
 
@@ -20,12 +21,14 @@ Vpack = Callable[..., tuple[int, str, str]]
 FIRST_TABLES = ("cohort/deliveries", "cohort/files")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = bench.make_root(tmp_path_factory.mktemp("generated") / "root")
-    for path in (root / "data" / "demo").rglob("*"):  # what is two minutes old has settled
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-    return root
+    def make(root: Path) -> None:
+        bench.make_root(root)
+        for path in (root / "data" / "demo").rglob("*"):  # what is two minutes old has settled
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+
+    return once(tmp_path_factory, "generated", make)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,12 +18,10 @@ from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.publish import looks_to_build
 from vpack_pipeline.errors import SecretError
-from vpack_pipeline.gate import receipts
+from vpack_pipeline.gate import digests
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
-
-pytestmark = pytest.mark.usefixtures("_uncounted")
 
 NEW = "2026-07-25"
 
@@ -152,7 +151,8 @@ def test_latest_never_moves_to_a_lower_cut(
     """Other code makes another version of an earlier cut: published, and not the latest."""
     before, known = bench.latest(own), bench.versions(own)
     assume()
-    monkeypatch.setattr(receipts, "code_digest", lambda: "f" * 64)
+    now = digests.in_force
+    monkeypatch.setattr(digests, "in_force", lambda a: replace(now(a), compute="f" * 64))
     ran = bench.run(own, as_of=EARLY)
     assert ran.result.success, ran.errors
     assert ran.metadata(benches.LAST)["pack"] == "published"
@@ -164,10 +164,10 @@ def test_latest_never_moves_to_a_lower_cut(
 def test_a_look_is_not_taken_again_under_a_protocol_that_changed_after_it(
     own: Path, assume: Callable[..., None]
 ) -> None:
-    def set_seed(protocol: dict[str, dict[str, object]]) -> None:
-        protocol["evaluation"]["seed"] = 7
+    def set_method(protocol: dict[str, dict[str, object]]) -> None:
+        protocol["sampling"]["method"] = "random"
 
-    bench.edit(own / bench.PROTOCOL, set_seed)
+    bench.edit(own / bench.PROTOCOL, set_method)
     assume()
     at = bench.bench(own, cut=LOOK)
     for asset in contracts.order(benches.dependencies()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -19,20 +21,22 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets import by_function
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.factory import AS_OF_TAG
 from vpack_pipeline.assets.publish import publish
-from vpack_pipeline.assets.standing import lock_problems
+from vpack_pipeline.assets.standing import lock_problems, told_of
 from vpack_pipeline.contracts import Expectation
 from vpack_pipeline.errors import GateClosedError
+from vpack_pipeline.gate import digests
+from vpack_pipeline_tests.once import once
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.backfill_bench import IN_THIS_PROCESS, backfill
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
-pytestmark = pytest.mark.usefixtures("_uncounted")
-
 LATER = "2026-08-01"
 FAILING = "evaluation/time_split"
+TOLD = "told.json"
 OTHER, BAD = "hillcrest", "brookside"
 
 
@@ -61,32 +65,38 @@ def descendants(asset: str) -> set[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def failed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bench.Ran]:
-    """The built root, with a table that failed its check at a later cut."""
-    root = bench.copy(built, tmp_path_factory.mktemp("failed") / "root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(frozenset({FAILING})))
-        return root, bench.run(root, as_of=LATER)
+@pytest.fixture(scope="session")
+def failed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built root, with a table that failed its check at a later cut, and what that run told."""
+
+    def make(root: Path) -> None:
+        bench.copy(built, root)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vpack_pipeline.gate.check.run", bench.assumed(frozenset({FAILING})))
+            ran = bench.run(root, as_of=LATER)
+        made = sorted(ran.recomputed | ran.kept)
+        told = {"success": ran.result.success, "checks": ran.checks, "made": made}
+        (root / TOLD).write_text(json.dumps(told))
+
+    return once(tmp_path_factory, "failed", make)
 
 
 def test_a_failing_check_stops_what_follows_in_its_run_and_publishes_nothing(
-    built: Path, failed: tuple[Path, bench.Ran]
+    built: Path, failed: Path
 ) -> None:
-    root, ran = failed
-    assert not ran.result.success
-    assert ran.checks[FAILING] is False
-    made = ran.recomputed | ran.kept
-    assert FAILING in made
-    assert not made & (descendants(FAILING) | {benches.LAST})
-    assert bench.versions(root) == bench.versions(built)
-    assert bench.latest(root) == bench.latest(built)
+    told = json.loads((failed / TOLD).read_text())
+    assert told["success"] is False
+    assert told["checks"][FAILING] is False
+    assert FAILING in told["made"]
+    assert not set(told["made"]) & (descendants(FAILING) | {benches.LAST})
+    assert bench.versions(failed) == bench.versions(built)
+    assert bench.latest(failed) == bench.latest(built)
 
 
 def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
-    built: Path, failed: tuple[Path, bench.Ran]
+    built: Path, failed: Path, tmp_path: Path
 ) -> None:
-    root, _ = failed
+    root = bench.copy(failed, tmp_path / "root")
     ran = bench.run(root, only=[benches.LAST])
     assert not ran.result.success
     assert bench.versions(root) == bench.versions(built)
@@ -100,9 +110,26 @@ def test_the_pack_alone_in_a_later_run_is_refused_and_says_by_what(
     assert all(r["remedy"] for r in rows)
 
 
+def test_a_rule_that_is_unknown_where_the_protocol_says_stop_closes_and_is_named(own: Path) -> None:
+    def stop(protocol: dict[str, Any]) -> None:
+        rule = next(r for r in protocol["eligibility"]["rules"] if r["id"] == "adult")
+        rule |= {"when": "kvp is not null and age_years / 0 >= 18", "if_unknown": "stop"}
+
+    bench.edit(own / bench.PROTOCOL, stop)
+    opened = bench.bench(own, cut=LOOK)
+    receipt = steps.materialize(opened, "eligibility/flags").receipt
+    assert [c["id"] for c in receipt.checks if c["closes"]] == ["no_rule_stops"]
+    named = [p for p in told_of(opened, receipt) if p.where == "eligibility rule adult"]
+    assert re.search(r"unknown where the protocol says stop \(.*studies: \d+\)", named[0].what)
+    assert named[0] in lock_problems(opened)
+
+
 @pytest.fixture(scope="module")
 def three(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
-    """Three sites of one backfill of the daemon; the one in the middle fails its check."""
+    """Three sites of one backfill of the daemon; the one in the middle fails its check.
+
+    Dagster's record of it lies in this process: another would have to make its own.
+    """
     from examples.demo_sites.sites import generate
 
     folder = tmp_path_factory.mktemp("three")
@@ -161,20 +188,25 @@ def test_a_missing_file_closes(own: Path) -> None:
     assert problems(own) == [("drift/plan", "a file that was checked is missing")]
 
 
-def test_a_contract_changed_after_the_check_closes(
-    built: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("part", "what"),
+    [
+        ("compute", "the code that computes it, or a library, has changed since"),
+        ("check", "its expectations, or the gate, have changed since it was checked"),
+        ("words", "the words of the report have changed since"),
+    ],
+)
+def test_a_digest_that_is_no_longer_in_force_closes_the_pack_alone(
+    built: Path, monkeypatch: pytest.MonkeyPatch, part: str, what: str
 ) -> None:
-    known = dict(contracts.load())
-    changed = known["drift/plan"].model_copy(update={"grain": "one row per month"})
-    monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
-    assert problems(built) == [("drift/plan", "its contract has changed since it was checked")]
+    known = digests.in_force
 
+    def in_force(asset: str) -> digests.Digests:
+        now = known(asset)
+        return replace(now, **{part: "another"}) if asset == "drift/plan" else now
 
-def test_changed_code_closes_the_pack_alone(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vpack_pipeline.gate.receipts.code_digest", lambda: "another")
-    found = problems(built)
-    assert {what for _, what in found} == {"the code or a library has changed since"}
-    assert len(found) == len(contracts.load()) - 1
+    monkeypatch.setattr(digests, "in_force", in_force)
+    assert problems(built) == [("drift/plan", what)]
 
 
 def test_a_changed_protocol_closes_the_pack_alone(own: Path) -> None:
@@ -190,8 +222,8 @@ def test_old_and_new_tables_cannot_be_mixed(own: Path, assume: Callable[..., Non
     assert old is not None
     table = at.warehouse.read(contract, SITE, old.files)
     assume()
-    files = steps.write(at, contract, table.head(table.height - 1))
-    inputs = {name: benches.upstream(at, name) for name in old.inputs}
+    files = by_function.write(at, contract, table.head(table.height - 1))
+    inputs = {name: benches.upstream(at, name).table_digest for name in old.inputs}
     steps.sign(at, contract, files, inputs, old.fingerprint)
     readers = {a for a, inputs in benches.dependencies().items() if contract.asset in inputs}
     what = "it was made from another version of eligibility/included"
@@ -211,7 +243,7 @@ def test_a_deleted_receipt_closes(own: Path) -> None:
         {"rows": 1_000_000},
         {"inputs": {}},
         {"mac": "0" * 64},
-        {"contract": "0" * 64},
+        {"compute": "0" * 64},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -334,6 +366,7 @@ def test_an_expectation_that_raises_closes_the_lock_and_says_so(
     )
     changed = known["drift/plan"].model_copy(update={"expectations": (raising,)})
     monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
+    monkeypatch.setattr(digests, "in_force", digests.in_force.__wrapped__)
     receipt = steps.materialize(bench.bench(own, cut=LOOK), "drift/plan").receipt
     assert receipt.outcome == "fail"
     assert problems(own)[-1] == ("drift/plan", "expectation odd could not be evaluated")
@@ -352,6 +385,7 @@ def test_a_warning_is_shown_and_closes_nothing(own: Path, monkeypatch: pytest.Mo
     )
     changed = known["drift/plan"].model_copy(update={"expectations": (warning,)})
     monkeypatch.setattr(contracts, "load", lambda: known | {"drift/plan": changed})
+    monkeypatch.setattr(digests, "in_force", digests.in_force.__wrapped__)
     receipt = steps.materialize(bench.bench(own, cut=LOOK), "drift/plan").receipt
     assert receipt.passed
     (found,) = [c for c in receipt.checks if c["id"] == "few_monitors"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,10 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.gate import receipts
+from vpack_pipeline.errors import GateClosedError
+from vpack_pipeline.gate import digests
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
-
-pytestmark = pytest.mark.usefixtures("_uncounted")
 
 TABLES = contracts.order(benches.dependencies())
 BEFORE_PACK = [asset for asset in TABLES if not asset.startswith("pack/")]
@@ -27,7 +29,7 @@ def rebuilt(root: Path, cut: str = LOOK) -> set[str]:
     return {asset for asset in BEFORE_PACK if not steps.materialize(at, asset).kept}
 
 
-def digests(root: Path, cut: str = LOOK) -> dict[str, str]:
+def table_digests(root: Path, cut: str = LOOK) -> dict[str, str]:
     return {a: bench.receipt(root, a, cut)["table_digest"] for a in BEFORE_PACK}
 
 
@@ -84,10 +86,10 @@ def test_a_changed_protocol_recomputes_what_is_given_the_block_and_what_follows(
     own: Path, assume: Callable[..., None], change: Callable[..., None], block: str
 ) -> None:
     assume()
-    before = digests(own)
+    before = table_digests(own)
     bench.edit(own / bench.PROTOCOL, change)
     recomputed = rebuilt(own)
-    changed = {a for a, digest in digests(own).items() if before[a] != digest}
+    changed = {a for a, digest in table_digests(own).items() if before[a] != digest}
     following = {a for a in BEFORE_PACK if benches.dependencies()[a] & changed}
     assert recomputed == declaring(block, of="protocol") | following
     assert changed <= recomputed < set(BEFORE_PACK)
@@ -98,10 +100,12 @@ def test_a_changed_threshold_changes_figures_and_leaves_eligibility_and_labels(
     own: Path, assume: Callable[..., None]
 ) -> None:
     assume()
-    before = digests(own)
+    before = table_digests(own)
     bench.edit(own / bench.PROTOCOL, set_operating_point)
     recomputed = rebuilt(own)
-    assert "evaluation/operating_points" in {a for a, d in digests(own).items() if d != before[a]}
+    assert "evaluation/operating_points" in {
+        a for a, d in table_digests(own).items() if d != before[a]
+    }
     assert not {a for a in recomputed if a.startswith(("cohort/", "eligibility/"))}
     assert not recomputed & {"adjudication/reference_standard", "evaluation/index_test"}
 
@@ -110,7 +114,7 @@ def test_a_changed_column_map_recomputes_inputs_and_only_what_follows_from_a_cha
     own: Path, assume: Callable[..., None]
 ) -> None:
     assume()
-    before = digests(own)
+    before = table_digests(own)
 
     def ignore_seconds(site: dict[str, Any]) -> None:
         del site["inputs"]["reads"]["columns"]["duration_s"]
@@ -118,7 +122,7 @@ def test_a_changed_column_map_recomputes_inputs_and_only_what_follows_from_a_cha
 
     bench.edit(own / "data" / "sites" / SITE / "site.yaml", ignore_seconds)
     recomputed = rebuilt(own)
-    changed = {a for a, digest in digests(own).items() if before[a] != digest}
+    changed = {a for a, digest in table_digests(own).items() if before[a] != digest}
     following = {a for a in BEFORE_PACK if benches.dependencies()[a] & changed}
     assert "cohort/reads" in changed
     assert recomputed == declaring("inputs", of="site") | following
@@ -126,27 +130,92 @@ def test_a_changed_column_map_recomputes_inputs_and_only_what_follows_from_a_cha
     assert recomputed & spared == set()
 
 
-def test_a_changed_line_of_code_or_library_recomputes_everything(
+def changing(monkeypatch: pytest.MonkeyPatch, part: str, *assets: str) -> None:
+    """Put other digests in force for the named tables."""
+    known = digests.in_force
+
+    def in_force(asset: str) -> digests.Digests:
+        now = known(asset)
+        return replace(now, **{part: f"another {part}"}) if asset in assets else now
+
+    monkeypatch.setattr(digests, "in_force", in_force)
+
+
+def test_changed_code_recomputes_its_table_and_what_follows_only_from_a_change(
     own: Path, assume: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assume()
-    before = digests(own)
-    monkeypatch.setattr(receipts, "code_digest", lambda: "another line")
-    assert rebuilt(own) == set(BEFORE_PACK)
-    assert digests(own) == before
+    before = table_digests(own)
+    changing(monkeypatch, "compute", "eligibility/flow", "adjudication/reference_standard")
+    assert rebuilt(own) == {"eligibility/flow", "adjudication/reference_standard"}
+    assert table_digests(own) == before
+    assert rebuilt(own) == set()
 
 
-def test_the_code_digest_follows_every_source_file_and_library_version(
-    monkeypatch: pytest.MonkeyPatch,
+def test_changed_expectations_check_a_table_again_and_keep_it(
+    own: Path, assume: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = receipts.code_digest.__wrapped__
-    before = digest()
-    assert digest() == before
-    names = [name for name, _ in receipts._sources(receipts.resources.files("vpack_pipeline"), "")]
-    assert {name.rpartition(".")[2] for name in names} >= {"py", "yaml", "j2"}
-    version = receipts.metadata.version
-    monkeypatch.setattr(receipts.metadata, "version", lambda n: version(n) + ".1")
-    assert digest() != before
+    changing(monkeypatch, "check", "eligibility/flow")
+    assume()
+    at = bench.bench(own, cut=LOOK)
+    found = {asset: steps.materialize(at, asset) for asset in BEFORE_PACK}
+    assert all(made.kept for made in found.values())
+    again = {asset for asset, made in found.items() if made.checked_again}
+    assert again == {"eligibility/flow"}
+    assert found["eligibility/flow"].receipt.check == "another check"
+    assert not steps.materialize(at, "eligibility/flow").checked_again
+
+
+def test_a_check_that_fails_now_closes_the_gate_of_a_kept_table(
+    own: Path, assume: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing(monkeypatch, "check", "eligibility/flow")
+    assume("eligibility/flow")
+    at = bench.bench(own, cut=LOOK)
+    for asset in BEFORE_PACK:
+        if asset.startswith(("cohort/", "eligibility/")) and asset != "eligibility/flow":
+            assert steps.materialize(at, asset).kept
+    assert not steps.materialize(at, "eligibility/flow").receipt.passed
+    with pytest.raises(GateClosedError, match="its check did not pass"):
+        benches.upstream(at, "eligibility/flow")
+
+
+def test_changed_words_make_the_pack_anew_and_nothing_else(
+    own: Path, assume: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_pack = [asset for asset in TABLES if asset.startswith("pack/")]
+    changing(monkeypatch, "words", *in_pack)
+    assume()
+    ran = bench.run(own, as_of=LOOK)
+    assert ran.result.success, ran.errors
+    assert ran.recomputed == set(in_pack)
+
+
+def test_receipts_of_the_first_format_are_made_anew_once_and_looks_stay_quoted(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    """What another version of this package left is no receipt; the packs that it left are packs."""
+    for asset, cut in itertools.product(TABLES, (bench.EARLY, LOOK)):
+        path = bench.receipt_path(own, asset, cut)
+        old = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("compute", "check", "words"):
+            del old[name]
+        path.write_text(json.dumps(old | {"format": 1, "code": "", "contract": ""}))
+    before = bench.versions(own)
+    assume()
+    ran = bench.run(own, as_of=LOOK)
+    assert ran.result.success, ran.errors
+    assert ran.recomputed >= set(BEFORE_PACK)
+    assert bench.run(own, as_of=LOOK).recomputed == set()
+    later = bench.run(own, as_of="2026-07-21")
+    assert later.result.success, later.errors
+    at = bench.bench(own, cut="2026-07-21")
+    endpoints = at.warehouse.read(
+        contracts.load()["evaluation/endpoints"],
+        SITE,
+        benches.upstream(at, "evaluation/endpoints").files,
+    )
+    assert set(endpoints["pack_version"].drop_nulls()) == {before[-1]}
 
 
 def test_a_table_is_kept_across_cuts_where_the_cut_is_no_input(own: Path) -> None:
@@ -163,10 +232,10 @@ def test_a_night_without_news_computes_only_what_is_given_the_cut(
     """The first night after a look quotes its verdict, which is news; the second has none."""
     assume()
     given_the_cut = {a for a in BEFORE_PACK if contracts.load()[a].uses_cut}
-    known = digests(own)
+    known = table_digests(own)
     for night in ("2026-07-21", "2026-07-22"):
         recomputed = rebuilt(own, night)
-        before, known = known, digests(own, night)
+        before, known = known, table_digests(own, night)
         changed = {a for a in BEFORE_PACK if before[a] != known[a]}
         following = {a for a in BEFORE_PACK if benches.dependencies()[a] & changed}
         assert recomputed == given_the_cut | following

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 
@@ -11,8 +12,10 @@ import pytest
 import yaml
 
 from vpack_pipeline import contracts
+from vpack_pipeline.errors import VerificationError
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.packs.payload import to_csv
+from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.protocol import Protocol
 
 
@@ -68,11 +71,11 @@ def test_no_small_count_travels(made):
                 assert not any(row[c] and 0 < int(row[c]) < 11 for c in counts)  # fmt: skip
 
 
-def test_the_protocol_travels_whole_and_canonical(made, study):
-    assert (
-        Protocol.model_validate(yaml.safe_load(made["protocol.yaml"])).digest
-        == study.protocol.digest
-    )
+def test_the_protocol_travels_whole_and_its_digest_is_that_of_the_file(made, study):
+    assert Protocol.of_pack(made["protocol.yaml"], FORMAT) == study.protocol
+    digest = hashlib.sha256(made["protocol.yaml"]).hexdigest()
+    assert digest == study.protocol.digest
+    assert json.loads(made["drift/plan.json"])["protocol_digest"] == digest
 
 
 def test_the_checklist_travels_as_json(made):
@@ -153,31 +156,104 @@ def test_before_the_look_there_is_nothing_to_quote(tmp_path, study):
     assert packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-07-19").height == 0
 
 
-def test_a_protocol_changed_since_voids_the_look(tmp_path, study):
+def with_evaluation(study, **changed) -> Protocol:
+    evaluation = study.protocol.evaluation.model_copy(update=changed)
+    return study.protocol.model_copy(update={"evaluation": evaluation})
+
+
+def verdicts(root, protocol: Protocol) -> dict[str, tuple[str, str | None]]:
+    looks = packs.published_looks(root, "lakeside", protocol)
+    return {e: (v, c) for e, v, c in looks.select("endpoint", "verdict", "changed").iter_rows()}
+
+
+def test_a_protocol_changed_since_in_what_all_verdicts_rest_on_voids_them_all(tmp_path, study):
     publish_look(tmp_path, study)
-    evaluation = study.protocol.evaluation.model_copy(update={"seed": 1})
-    other = study.protocol.model_copy(update={"evaluation": evaluation})
+    sampling = study.protocol.sampling.model_copy(update={"method": "convenience"})
+    other = study.protocol.model_copy(update={"sampling": sampling})
     looks = packs.published_looks(tmp_path, "lakeside", other)
+    assert set(looks["endpoint"]) == {e.id for e in study.protocol.evaluation.endpoints}
     assert set(looks["verdict"]) == {"void"}
-    assert set(looks["changed"]) == {"evaluation"}
+    assert set(looks["changed"]) == {"sampling"}
     assert looks["estimate"].null_count() == looks.height
+
+
+def test_a_changed_goal_voids_its_own_endpoint_alone(tmp_path, study):
+    publish_look(tmp_path, study)
+    before = verdicts(tmp_path, study.protocol)
+    first, *others = study.protocol.evaluation.endpoints
+    lower = first.model_copy(update={"goal": 0.5})
+    after = verdicts(tmp_path, with_evaluation(study, endpoints=(lower, *others)))
+    assert after == before | {first.id: ("void", "evaluation")}
+    assert before[first.id][1] is None
+
+
+def test_words_and_their_order_void_nothing(tmp_path, study):
+    publish_look(tmp_path, study)
+    before = verdicts(tmp_path, study.protocol)
+    worded = with_evaluation(
+        study,
+        endpoints=tuple(
+            e.model_copy(update={"title": "Another", "estimand": "Another"})
+            for e in reversed(study.protocol.evaluation.endpoints)
+        ),
+    )
+    rules = tuple(
+        r.model_copy(update={"title": "Another", "rationale": "Another"})
+        for r in reversed(study.protocol.eligibility.rules)
+    )
+    eligibility = study.protocol.eligibility.model_copy(update={"rules": rules})
+    about = study.protocol.about.model_copy(update={"title": "Another"})
+    other = worded.model_copy(update={"eligibility": eligibility, "about": about})
+    assert other.digest != study.protocol.digest
+    assert verdicts(tmp_path, other) == before
+    assert "void" not in {verdict for verdict, _ in before.values()}
+
+
+def test_a_pack_from_before_a_field_was_there_is_read_at_its_default(tmp_path, study):
+    made = payload(study)
+    given = yaml.safe_load(made["protocol.yaml"])
+    assert given["index_test"].pop("attempt") == "first_ok"
+    made["protocol.yaml"] = yaml.safe_dump(given).encode()
+    packs.publish(
+        root_packs=tmp_path, site_id="lakeside", protocol_version="1.0", cut=study.cut, payload=made
+    )
+    assert {changed for _, changed in verdicts(tmp_path, study.protocol).values()} == {None}
+    last = study.protocol.index_test.model_copy(update={"attempt": "last"})
+    other = study.protocol.model_copy(update={"index_test": last})
+    assert set(verdicts(tmp_path, other).values()) == {("void", "index_test")}
+
+
+def test_a_pack_whose_protocol_cannot_be_read_is_refused(tmp_path, study):
+    made = payload(study) | {"protocol.yaml": b"id: a\n"}
+    packs.publish(
+        root_packs=tmp_path, site_id="lakeside", protocol_version="1.0", cut=study.cut, payload=made
+    )
+    with pytest.raises(VerificationError, match=r"protocol\.yaml: its protocol is not one"):
+        packs.published_looks(tmp_path, "lakeside", study.protocol)
 
 
 def test_an_endpoint_added_after_the_look_does_not_have_it_to_itself(tmp_path, study):
     publish_look(tmp_path, study)
+    before = verdicts(tmp_path, study.protocol)
     known = study.protocol.evaluation.endpoints
     added = known[0].model_copy(update={"id": "added_later"})
-    evaluation = study.protocol.evaluation.model_copy(update={"endpoints": (*known, added)})
-    other = study.protocol.model_copy(update={"evaluation": evaluation})
-    looks = packs.published_looks(tmp_path, "lakeside", other)
-    assert dict(looks.select("endpoint", "verdict").iter_rows())["added_later"] == "void"
+    after = verdicts(tmp_path, with_evaluation(study, endpoints=(*known, added)))
+    assert after == before | {"added_later": ("void", "evaluation")}
+
+
+def test_an_endpoint_of_the_retrospective_window_has_no_look(tmp_path, study):
+    publish_look(tmp_path, study)
+    known = study.protocol.evaluation.endpoints
+    early = known[0].model_copy(update={"id": "early", "window": "retrospective"})
+    after = verdicts(tmp_path, with_evaluation(study, endpoints=(*known, early)))
+    assert after == verdicts(tmp_path, study.protocol)
 
 
 def test_an_altered_pack_of_a_look_is_refused(tmp_path, study):
     path = publish_look(tmp_path, study).path / "data/tables/evaluation.endpoints.csv"
     path.chmod(0o644)
     path.write_text(path.read_text().replace("not_met", "met"))
-    with pytest.raises(Exception, match="was changed"):
+    with pytest.raises(VerificationError, match="was changed"):
         packs.published_looks(tmp_path, "lakeside", study.protocol)
 
 

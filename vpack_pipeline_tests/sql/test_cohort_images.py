@@ -11,13 +11,14 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
 from vpack_pipeline.io import models
 from vpack_pipeline.io.dicom.fields import FIELDS
 from vpack_pipeline_tests.gate import corruptions
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 INSTANCES = contracts.load()["cohort/instances"].polars_schema
 FILES = contracts.load()["cohort/files"].polars_schema
@@ -115,7 +116,7 @@ INSTANCE = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@examples_drawn(25)
 @given(placed=st.lists(INSTANCE, min_size=1, max_size=12), conflicts=st.lists(st.integers(1, 3)))
 def test_series_and_studies_say_what_most_of_their_instances_say(
     tmp_path_factory: pytest.TempPathFactory, placed: Any, conflicts: Any
@@ -150,10 +151,11 @@ def test_series_and_studies_say_what_most_of_their_instances_say(
             assert found[name] == expected
 
 
+@pytest.mark.parametrize("rows", [10_000, pytest.param(60_000, marks=pytest.mark.nightly)])
 def test_a_model_larger_than_its_memory_gives_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    given = filled([(n // 4, n // 2, {"kvp": float(n % 97)}) for n in range(60_000)])
+    given = filled([(n // 4, n // 2, {"kvp": float(n % 97)}) for n in range(rows)])
     path = tmp_path / "made_series.parquet"
     run("series", tmp_path, instances=given)
     roomy = path.read_bytes()
@@ -161,6 +163,10 @@ def test_a_model_larger_than_its_memory_gives_the_same_bytes(
     run("series", tmp_path, instances=given)
     assert path.read_bytes() == roomy
     assert sorted(p.name for p in tmp_path.iterdir()) == ["instances.parquet", path.name]
+    # It did not fit: where nothing can be written beside the destination, it fails.
+    path.with_suffix(".spill").touch()
+    with pytest.raises(duckdb.IOException, match="spill"):
+        run("series", tmp_path, instances=given)
 
 
 # What became of the files
@@ -204,7 +210,7 @@ def places(outcome: str, detail: str | None) -> list[tuple[str, str]]:
     return [("DELIVERED", "all"), ("QUARANTINED", "all"), ("QUARANTINED", outcome)]
 
 
-@settings(max_examples=40, deadline=None)
+@examples_drawn(40)
 @given(drawn=st.lists(st.tuples(FILE, CHECKED), max_size=12))
 def test_every_file_is_counted_under_what_became_of_it(
     tmp_path_factory: pytest.TempPathFactory, drawn: Any

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import polars as pl
 import pytest
 
+from vpack_pipeline.core.eligibility import stopping_problems
 from vpack_pipeline.errors import DocumentError
 from vpack_pipeline.protocol import Covariate
 
-from .world import broken_expectations, spec
+from .world import broken_expectations, spec, values
 
 CASES = """
     | case_id | patient_id |
@@ -64,7 +67,7 @@ def clinic(world):
     ],
 )
 def test_three_values_of_a_rule(world, kind, if_unknown, true, false, unknown, stops):
-    flags = world(
+    made = world(
         cases="|case_id|patient_id|\n|c60|ann|\n|c17|bob|\n|c_|cyd|",
         studies="""
             | study_id | patient_id | age_years |
@@ -82,20 +85,25 @@ def test_three_values_of_a_rule(world, kind, if_unknown, true, false, unknown, s
             | id     | kind   | level | when            | if_unknown   |
             | adults | {kind} | case  | age_years >= 18 | {if_unknown} |
         """,
-    ).run()["flags"]
-    found = {
-        value: "removed" if removes else "stays"
-        for value, removes in flags.select("value", "removes").iter_rows()
-    }
-    assert found == {"true": true, "false": false, "unknown": unknown}
-    assert flags.filter("stops")["value"].to_list() == (["unknown"] if stops else [])
-    assert broken_expectations("eligibility/flags", flags) == (["no_rule_stops"] if stops else [])
+    )
+    flags = made.run()["flags"]
+    cases = {r["unit_id"]: r for r in flags.filter(level="case").iter_rows(named=True)}
+    found = {unit: "removed" if r["removing_rules"] else "stays" for unit, r in cases.items()}
+    assert found == {"c60": true, "c17": false, "c_": unknown}
+    assert values(made.rules, flags) == [
+        ("case", "c17", "adults", "false"),
+        ("case", "c60", "adults", "true"),
+        ("case", "c_", "adults", "unknown"),
+    ]
+    assert flags.filter(pl.col("stopping_rules") > 0)["unit_id"].to_list() == ["c_"] * stops
+    assert broken_expectations("eligibility/flags", flags) == ["no_rule_stops"] * stops
 
 
 def test_every_unit_of_the_level_meets_every_rule(clinic):
     flags = clinic.run()["flags"]
-    counts = dict(flags.group_by("rule").len().sort("rule").iter_rows())
+    counts = Counter(rule for _, _, rule, _ in values(clinic.rules, flags))
     assert counts == {"adults": 4, "ct": 5, "low_dose": 5, "trained": 4}
+    assert dict(flags.group_by("level").len().iter_rows()) == {"patient": 4, "study": 5, "case": 4}
 
 
 def test_flow_counts_patients_studies_and_cases(clinic):
@@ -157,18 +165,36 @@ def test_patient_whose_cases_fall_to_different_rules_falls_at_the_last_and_uniqu
 
 def test_case_removed_by_no_rule_but_its_own_study_rule_is_unknown_without_index_study(world):
     for if_unknown, included in [("exclude", []), ("include", ["c1"]), ("stop", ["c1"])]:
-        made = world(
+        clinic = world(
             cases="|case_id|patient_id|\n|c1|ann|",
             rules=f"""
                 | id | kind    | level | when            | if_unknown   |
                 | ct | include | study | modality = 'CT' | {if_unknown} |
             """,
-        ).run()
-        assert made["flags"].select("level", "unit_id", "value").rows() == [
-            ("case", "c1", "unknown")
-        ]
+        )
+        made = clinic.run()
+        assert values(clinic.rules, made["flags"]) == [("case", "c1", "ct", "unknown")]
         assert made["included"]["case_id"].to_list() == included
-        assert made["flags"]["stops"].to_list() == [if_unknown == "stop"]
+        assert made["flags"]["stopping_rules"].sum() == (if_unknown == "stop")
+
+
+def test_a_rule_that_stops_is_named_with_the_units_it_is_unknown_of(clinic):
+    rules = [
+        r.model_copy(update={"if_unknown": "stop"} if r.level == "study" else {})
+        for r in clinic.rules.rules
+    ]
+    clinic.rules = clinic.rules.model_copy(update={"rules": tuple(rules)})
+    clinic.tables["cases"].append({"case_id": "d1", "patient_id": "dan"})
+    flags = clinic.run()["flags"]
+    assert [(p.where, p.what) for p in stopping_problems(flags.lazy(), clinic.rules)] == [
+        ("eligibility rule ct", "it is unknown where the protocol says stop (cases: 1)"),
+        (
+            "eligibility rule low_dose",
+            "it is unknown where the protocol says stop (cases: 1, studies: 1)",
+        ),
+    ]
+    nothing = flags.with_columns(stopping_rules=pl.lit(0, dtype=pl.Int64))
+    assert stopping_problems(nothing.lazy(), clinic.rules) == []
 
 
 def test_prior_study_stays_until_a_rule_removes_it_or_its_patient(world):
@@ -201,7 +227,9 @@ def test_flow_is_whole_when_a_rule_meets_no_unit(world):
             | r1 | exclude | case  | n_reads = 0 | exclude    |
         """,
     ).run()
-    assert made["flags"].height == made["excluded"].height == made["included"].height == 0
+    masks = made["flags"].select("removing_rules", "unknown_rules", "stopping_rules")
+    assert masks.sum().row(0) == (0, 0, 0)
+    assert made["excluded"].height == made["included"].height == 0
     assert made["flow"].select("unit", "remaining", "total").rows()[3:] == [
         ("case", 0, 0),
         ("patient", 1, 1),
@@ -261,7 +289,7 @@ def test_what_a_rule_says_of_a_case(world, when, value):
     made.rules = made.rules.model_copy(update={"rules": (rule,)})
     text = '{"absent":null,"bmi":21.5,"parity":2,"site_code":"x y","smoker":true}'
     made.tables["cases"][0]["covariates"] = text
-    assert made.run()["flags"]["value"].to_list() == [value]
+    assert values(made.rules, made.run()["flags"]) == [("case", "c1", "r", value)]
 
 
 def test_compiling_a_faulty_protocol_names_every_rule_at_fault(world):

@@ -41,5 +41,5 @@ def test_models_run_locked_and_their_files_pass_the_gate(world, tmp_path):
         rows[table] = models.run(sql, contract, inputs, given, files[contract.asset][0])
         checked = check.run(contract, files[contract.asset], rows[table])
         assert [c.id for c in checked if c.closes] == []
-    expected = {"patients": 2, "studies": 2, "cases": 2, "flags": 4, "flow": 9}
+    expected = {"patients": 2, "studies": 2, "cases": 2, "flags": 6, "flow": 9}
     assert rows == expected | {"included": 1, "excluded": 1}

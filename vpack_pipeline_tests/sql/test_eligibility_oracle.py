@@ -11,10 +11,14 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
-from .world import World, broken_expectations, rules_of
+from vpack_pipeline.core.eligibility.rules import MOST_RULES
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
+
+from .world import World, bits, broken_expectations, rules_of
 
 Unit = Mapping[str, Any]
 Value = bool | None
@@ -84,27 +88,30 @@ def conditions(level: str) -> st.SearchStrategy[tuple[str, Judge]]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[World, list[Judge]]:
-    people = ["p1", "p2", "p3"]
-    studies = [
+def worlds(
+    draw: st.DrawFn, people: int = 3, studies: int = 4, cases: int = 5, rules: int = 4
+) -> tuple[World, list[Judge]]:
+    """A cohort and rules, at most so many of each, with what judges each rule's condition."""
+    patients = [f"p{n + 1}" for n in range(people)]
+    made_studies = [
         {
             "study_id": f"s{i}",
-            "patient_id": draw(st.sampled_from(people)),
+            "patient_id": draw(st.sampled_from(patients)),
             "modality": draw(st.sampled_from(["CT", "MR", None])),
             "sex": draw(st.sampled_from(["F", "M", None])),
             "kvp": draw(st.sampled_from([80.0, 120.0, None])),
             "study_date": draw(st.sampled_from([date(2024, 1, 1), date(2024, 2, 1), None])),
         }
-        for i in range(draw(st.integers(0, 4)))
+        for i in range(draw(st.integers(0, studies)))
     ]
-    cases, links, predictions, reads = [], [], [], []
-    for i in range(draw(st.integers(0, 5))):
-        case = {"case_id": f"c{i}", "patient_id": draw(st.sampled_from(people))}
+    made_cases, links, predictions, reads = [], [], [], []
+    for i in range(draw(st.integers(0, cases))):
+        case = {"case_id": f"c{i}", "patient_id": draw(st.sampled_from(patients))}
         case["index_date"] = draw(st.sampled_from([date(2024, 1, 1), date(2024, 3, 1)]))
         case["in_force"] = draw(st.sampled_from([True, True, True, False]))
-        cases.append(case)
-        if studies and draw(st.booleans()):
-            study = draw(st.sampled_from(studies))["study_id"]
+        made_cases.append(case)
+        if made_studies and draw(st.booleans()):
+            study = draw(st.sampled_from(made_studies))["study_id"]
             role = draw(st.sampled_from(["index", "index", "prior"]))
             links.append({"case_id": case["case_id"], "study_id": study, "role": role})
         if draw(st.booleans()):
@@ -119,11 +126,11 @@ def worlds(draw: st.DrawFn) -> tuple[World, list[Judge]]:
                     "is_diagnostic": is_diagnostic,
                 }
             )
-    rules, judges = [], []
-    for i in range(draw(st.integers(1, 4))):
+    made_rules, judges = [], []
+    for i in range(draw(st.integers(1, rules))):
         level = draw(st.sampled_from(["patient", "study", "case"]))
         when, judge = draw(conditions(level))
-        rules.append(
+        made_rules.append(
             {
                 "id": f"r{i}",
                 "kind": draw(st.sampled_from(["include", "exclude"])),
@@ -133,16 +140,16 @@ def worlds(draw: st.DrawFn) -> tuple[World, list[Judge]]:
             }
         )
         judges.append(judge)
-    development = [{"patient_id": draw(st.sampled_from(people))}] if draw(st.booleans()) else []
+    development = [{"patient_id": draw(st.sampled_from(patients))}] if draw(st.booleans()) else []
     tables = {
-        "studies": studies,
-        "cases": cases,
+        "studies": made_studies,
+        "cases": made_cases,
         "case_studies": links,
         "predictions": predictions,
         "reads": reads,
         "development": development,
     }
-    return World(tables=tables, rules=rules_of(rules)), judges
+    return World(tables=tables, rules=rules_of(made_rules)), judges
 
 
 class Oracle:
@@ -178,18 +185,23 @@ class Oracle:
             return [None if study is None else self.value(place, self.units["study"][study])]
         return []
 
-    def flags(self) -> set[tuple[Any, ...]]:
-        found = set()
-        for place, rule in enumerate(self.rules):
-            asked = [(rule.level, key, u) for key, u in self.units[rule.level].items()]
-            if rule.level == "study":
-                cases = self.units["case"].items()
-                asked += [("case", k, u) for k, u in cases if u["study_id"] is None]
-            for level, key, unit in asked:
-                value = self.judged(place, level, unit)[0]
-                word = {True: "true", False: "false", None: "unknown"}[value]
-                stops = value is None and rule.if_unknown == "stop"
-                found.add((level, key, place + 1, rule.id, word, self.removes(place, value), stops))
+    def flags(self) -> dict[tuple[str, str], tuple[list[int], ...]]:
+        """Of every unit the rules that remove it, that are unknown of it and that stop."""
+        found = {}
+        for level, units in self.units.items():
+            for key, unit in units.items():
+                asked = {
+                    place + 1: self.judged(place, level, unit)[0]
+                    for place, rule in enumerate(self.rules)
+                    if rule.level == level
+                    or (rule.level == "study" and level == "case" and unit["study_id"] is None)
+                }
+                unknown = [order for order, value in asked.items() if value is None]
+                found[level, key] = (
+                    [order for order, value in asked.items() if self.removes(order - 1, value)],
+                    unknown,
+                    [order for order in unknown if self.rules[order - 1].if_unknown == "stop"],
+                )
         return found
 
     def _stands(self, level: str, unit: Unit, places: Iterable[int]) -> bool:
@@ -256,13 +268,12 @@ FLOW = [
 ]
 
 
-@given(worlds())
-@settings(max_examples=100, deadline=None, derandomize=True)
-def test_sql_agrees_with_the_oracle(drawn: tuple[World, list[Judge]]) -> None:
-    world, judges = drawn
+def assert_agrees(world: World, judges: Sequence[Judge]) -> Mapping[str, Any]:
+    """Hold every eligibility table of a world to the oracle; returns the tables."""
     made = world.run()
     oracle = Oracle(world, judges, made)
-    assert set(made["flags"].rows()) == oracle.flags()
+    flags = {(level, key): tuple(map(bits, masks)) for level, key, *masks in made["flags"].rows()}
+    assert flags == oracle.flags()
     assert set(made["flow"].select(FLOW).rows()) == oracle.flow()
     every = list(range(len(judges)))
     assert set(made["included"]["case_id"]) == oracle.remaining("case", every)
@@ -283,7 +294,54 @@ def test_sql_agrees_with_the_oracle(drawn: tuple[World, list[Judge]]) -> None:
         )
         for key, places in sorted(by_case.items())
     ]
-    stops = bool(made["flags"]["stops"].any())
+    stops = bool(made["flags"]["stopping_rules"].sum())
     for table in ("patients", "studies", "cases", "flags", "flow", "excluded"):
         allowed = ["no_rule_stops"] if table == "flags" and stops else []
         assert broken_expectations(f"eligibility/{table}", made[table]) == allowed
+    return made
+
+
+@given(worlds(people=5, studies=8, cases=10, rules=8))
+@examples_drawn(20)
+def test_sql_agrees_with_the_oracle(drawn: tuple[World, list[Judge]]) -> None:
+    assert_agrees(*drawn)
+
+
+@pytest.mark.nightly
+@given(worlds())
+@examples_drawn(100)
+def test_sql_agrees_with_the_oracle_on_many_small_cohorts(drawn: tuple[World, list[Judge]]) -> None:
+    assert_agrees(*drawn)
+
+
+def strata_rule(place: int) -> tuple[dict[str, str], Judge]:
+    """A rule that removes the cases of one stratum: by what it says, or by not knowing."""
+    own = f"s{place}"
+    rule = {"id": f"r{place}", "level": "case", "if_unknown": "exclude"}
+    if place % 2 == 0:
+        return rule | {"kind": "exclude", "when": f"stratum = '{own}'"}, leaf("stratum", own.__eq__)
+    unknown = rule | {"kind": "include", "when": f"nullif(stratum, '{own}') <> ''"}
+    return unknown, lambda unit: None if unit["stratum"] == own else True
+
+
+def test_as_many_rules_as_a_mask_holds_agree_with_the_oracle() -> None:
+    places = range(MOST_RULES)
+    drawn, judges = zip(*map(strata_rule, places), strict=True)
+    cases = [{"case_id": f"c{n:02}", "patient_id": "p1", "stratum": f"s{n}"} for n in places]
+    made = assert_agrees(World(tables={"cases": cases}, rules=rules_of(drawn)), judges)
+    assert made["excluded"]["mask"].to_list() == [1 << place for place in places]
+    assert made["flow"].filter(unit="case", rule_order=MOST_RULES).row(0, named=True) == {
+        "rule_order": MOST_RULES,
+        "rule": f"r{MOST_RULES - 1}",
+        "title": f"r{MOST_RULES - 1}",
+        "kind": "include",
+        "level": "case",
+        "unit": "case",
+        "entered": 1,
+        "removed": 1,
+        "remaining": 0,
+        "marginal": 1,
+        "unique_to_rule": 1,
+        "unknown": 1,
+        "total": MOST_RULES,
+    }

@@ -209,6 +209,24 @@ def views() -> dict[str, dict[str, str]]:
     }
 
 
+def bits(mask: int) -> list[int]:
+    """The rules that a mask names, by their order in the protocol."""
+    return [order for order in range(1, mask.bit_length() + 1) if mask >> (order - 1) & 1]
+
+
+def values(rules: Eligibility, flags: pl.DataFrame) -> list[tuple[str, str, str, str]]:
+    """Unit by unit, what each rule of its level says of it: (level, unit, rule, value)."""
+    found = []
+    for level, unit, removing, unknown, _ in flags.sort("level", "unit_id").iter_rows():
+        for order, rule in enumerate(rules.rules, start=1):
+            if order in bits(unknown):
+                found.append((level, unit, rule.id, "unknown"))
+            elif rule.level == level:
+                is_true = (order in bits(removing)) == (rule.kind == "exclude")
+                found.append((level, unit, rule.id, "true" if is_true else "false"))
+    return found
+
+
 def broken_expectations(asset: str, frame: pl.DataFrame) -> list[str]:
     """Ids of the contract's row expectations that a frame breaks."""
     con = _engine()

@@ -5,7 +5,7 @@ import time
 import krippendorff
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
@@ -13,6 +13,7 @@ from vpack_pipeline.stats import agreement
 from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY, ONE_DECLARED
 from vpack_pipeline.stats.estimate import NO_WIDTH
 from vpack_pipeline.stats.resampling import bca_interval, cluster_weights
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 Z = 1.959963984540054
 NAN = float("nan")
@@ -150,7 +151,7 @@ RATINGS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples_drawn(60)
 @given(RATINGS, st.sampled_from(["nominal", "ordinal", "interval"]))
 def test_alpha_agrees_with_the_krippendorff_package(rows, scale):
     ratings = matrix(rows)
@@ -164,7 +165,7 @@ def test_alpha_agrees_with_the_krippendorff_package(rows, scale):
     assert ours.value == pytest.approx(theirs, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@examples_drawn(60)
 @given(RATINGS)
 @example([[NAN, NAN, NAN], [NAN, NAN, NAN]])
 def test_no_coefficient_is_ever_nan(rows):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
@@ -186,7 +186,6 @@ def test_certain_probabilities_have_no_spiegelhalter_test_or_expected_count():
     assert result.n_clipped == 3
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from([0.0, 1e-9, 0.1, 0.5, 0.5001, 0.9, 1.0]), st.booleans()),

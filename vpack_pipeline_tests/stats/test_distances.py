@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
@@ -113,7 +113,6 @@ def test_an_empty_set_has_no_distance_to_any(a, b):
     assert dist.psi(a, b) is None
 
 
-@settings(deadline=None)
 @given(COUNTS.filter(any), COUNTS.filter(any))
 def test_the_divergence_is_the_square_of_scipys_distance_and_symmetric(a, b):
     got = dist.jensen_shannon(a, b)

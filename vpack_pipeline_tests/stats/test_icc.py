@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.stats import agreement
@@ -16,6 +16,7 @@ from vpack_pipeline.stats.agreement.icc import (
 )
 from vpack_pipeline.stats.estimate import NO_WIDTH
 from vpack_pipeline.stats.resampling import cluster_weights
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 NAN = float("nan")
 
@@ -37,7 +38,7 @@ def test_only_units_that_every_reader_rated_enter(gold):
     assert icc_agreement(partial).n == 6
 
 
-@settings(max_examples=50, deadline=None)
+@examples_drawn(50)
 @given(
     st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=3), min_size=2, max_size=9),
     st.integers(-1000, 1000),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 from scipy.stats import binom
@@ -14,6 +14,7 @@ from vpack_pipeline.stats.label_error import (
     corrected_accuracy,
     corrected_estimates,
 )
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 
 def table(prevalence, test, reference, correlation=0.0, n=1.0):
@@ -58,7 +59,7 @@ def test_independence_is_staquets_formula_to_the_bit():
     assert solve(np.array([60.0, 30.0, 25.0, 885.0]), (se, sp)) == (sensitivity, specificity)
 
 
-@settings(max_examples=40, deadline=None)
+@examples_drawn(40)
 @given(
     st.floats(0.05, 0.6),
     st.tuples(st.floats(0.6, 0.96), st.floats(0.7, 0.97)),

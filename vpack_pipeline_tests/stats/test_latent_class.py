@@ -4,12 +4,13 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.stats.latent_class import dawid_skene, dawid_skene_intervals, intervals
 from vpack_pipeline.stats.latent_class import model as latent
 from vpack_pipeline.stats.resampling import patient_weights
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 NAN = float("nan")
 
@@ -47,7 +48,7 @@ def test_anaesthesia_data_give_the_published_classes(gold):
     assert model.hard().tolist() == want["hard"]
 
 
-@settings(max_examples=15, deadline=None)
+@examples_drawn(15)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_neither_readers_rows_nor_categories_have_an_order(seed, random):
     rng = np.random.default_rng(seed)

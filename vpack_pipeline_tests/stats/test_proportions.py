@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.stats.proportions import (
@@ -78,7 +78,6 @@ def test_no_cases_means_undefined_and_impossible_counts_are_refused(interval):
         interval(3, 2)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([0.8, 0.9, 0.99]))
 def test_every_interval_holds_its_estimate_within_0_and_1(k, rest, level):
     n = k + rest
@@ -243,7 +242,6 @@ def test_farrington_manning_equals_the_closed_form_in_r(gold):
     assert list(restricted) == pytest.approx(want, abs=tolerance)
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 20),
     st.integers(1, 20),

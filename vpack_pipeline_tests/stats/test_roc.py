@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.stats import roc
@@ -161,7 +161,6 @@ def test_tests_refuse_one_class_a_single_case_and_equal_scores():
     assert perfect.reason == roc.NO_VARIANCE
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 6), st.booleans(), st.integers(0, 3)), min_size=2, max_size=25

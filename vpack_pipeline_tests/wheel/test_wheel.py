@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from examples.demo_sites.dicom import CR_IMAGE, Value, file_of, uid
-
-pytestmark = pytest.mark.slow
+from vpack_pipeline_tests.once import copy, once
 
 REPOSITORY = Path(__file__).parents[2]
 SITE = "harbour"
 CASES = 60
 DELIVERED = "2026-02-01"
+CHECKED, BUILT = "check.txt", "build.txt"
 Rows = Iterable[Iterable[object]]
 
 
@@ -45,16 +45,40 @@ class Stranger:
             timeout=600,
         )
 
+    def told(self, file: str) -> str:
+        return (self.folder.parent / file).read_text("utf-8")
+
     def vpack(self, *words: str) -> str:
         done = self.run("vpack", *words)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of what is committed to it, so that nothing else can slip in."""
-    source = tmp_path_factory.mktemp("source")
+    """The wheel, made of a copy of what is committed to it, so that nothing else can slip in."""
+    (made,) = once(tmp_path_factory, "wheel", _build_wheel).glob("dist/*.whl")
+    return made
+
+
+@pytest.fixture(scope="session")
+def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
+    """Someone who has been through the day: read only what it left."""
+
+    def make(root: Path) -> None:
+        environment = root / "venv"
+        _install(wheel, environment)
+        (root / "folder").mkdir()
+        own = Stranger(environment / "bin", root / "folder")
+        _fill(own)
+        (root / CHECKED).write_text(own.vpack("check", SITE), encoding="utf-8")
+        (root / BUILT).write_text(own.vpack("build", SITE), encoding="utf-8")
+
+    root = once(tmp_path_factory, "stranger", make)
+    return Stranger(root / "venv" / "bin", root / "folder")
+
+
+def _build_wheel(source: Path) -> None:
     for name in ("vpack_pipeline", "dbt_like_sql"):
         shutil.copytree(
             REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__")
@@ -66,15 +90,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, *words, str(source)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (made,) = (source / "dist").glob("*.whl")
-    return made
 
 
-@pytest.fixture(scope="module")
-def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
+def _install(wheel: Path, environment: Path) -> None:
     """Install the wheel beside the libraries of this environment, without this checkout."""
-    made = tmp_path_factory.mktemp("stranger")
-    environment = made / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
     install = ["-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
@@ -82,13 +101,10 @@ def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
     # A folder named in a .pth file is searched, its own .pth files (ours: the checkout) are not.
     (own,) = environment.glob("lib/python*/site-packages")
     (own / "libraries.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", encoding="utf-8")
-    (made / "folder").mkdir()
-    return Stranger(environment / "bin", made / "folder")
 
 
-@pytest.fixture(scope="module")
-def filled(stranger: Stranger) -> Stranger:
-    """A site that was made by ``init``, filled in by hand, and given small data."""
+def _fill(stranger: Stranger) -> None:
+    """Make a site by ``init``, fill it in by hand, and give it small data."""
     stranger.vpack("init", SITE)
     data = stranger.folder / "data"
     for path in (data / "sites" / SITE / "site.yaml", *data.glob("protocols/*.yaml")):
@@ -96,12 +112,6 @@ def filled(stranger: Stranger) -> Stranger:
     _archive(data / "dicom" / SITE)
     exports = _exports(stranger.folder / "exports")
     stranger.vpack("deliver", SITE, *map(str, exports), "--on", DELIVERED)
-    return stranger
-
-
-@pytest.fixture(scope="module")
-def built(filled: Stranger) -> str:
-    return filled.vpack("build", SITE)
 
 
 def _days() -> list[date]:
@@ -188,32 +198,30 @@ def test_help_names_every_command(stranger: Stranger) -> None:
         assert f"  {command} " in said
 
 
-def test_a_filled_site_has_nothing_to_mend(filled: Stranger) -> None:
-    assert "nothing to mend" in filled.vpack("check", SITE)
+def test_a_filled_site_has_nothing_to_mend(stranger: Stranger) -> None:
+    assert "nothing to mend" in stranger.told(CHECKED)
 
 
-def test_the_pack_is_built_and_whole(filled: Stranger, built: str) -> None:
+def test_the_pack_is_built_and_whole(stranger: Stranger) -> None:
+    built = stranger.told(BUILT)
     assert f"{SITE} at the cut {DELIVERED}" in built
     assert "FAIL" not in built
-    latest = filled.folder / "data" / "packs" / SITE / "latest"
+    latest = stranger.folder / "data" / "packs" / SITE / "latest"
     assert (latest / "data" / "report.html").stat().st_size > 50_000
-    assert "whole" in filled.vpack("verify", str(latest))
+    assert "whole" in stranger.vpack("verify", str(latest))
 
 
-@pytest.mark.usefixtures("built")
-def test_an_altered_pack_is_refused(filled: Stranger) -> None:
-    latest = (filled.folder / "data" / "packs" / SITE / "latest").resolve()
-    copy = filled.folder / "copy"
-    shutil.copytree(latest, copy)
-    report = copy / "data" / "report.html"
+def test_an_altered_pack_is_refused(stranger: Stranger, tmp_path: Path) -> None:
+    latest = (stranger.folder / "data" / "packs" / SITE / "latest").resolve()
+    pack = copy(latest, tmp_path / "copy")
+    report = pack / "data" / "report.html"
     report.chmod(0o644)
     report.write_text(report.read_text("utf-8").replace("0", "1", 1), encoding="utf-8")
-    done = filled.run("vpack", "verify", str(copy))
+    done = stranger.run("vpack", "verify", str(pack))
     assert done.returncode == 1
     assert "report.html" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.usefixtures("built")
-def test_nothing_was_written_outside_data(filled: Stranger) -> None:
-    assert {p.name for p in filled.folder.iterdir()} <= {"data", "exports", "copy"}
+def test_nothing_was_written_outside_data(stranger: Stranger) -> None:
+    assert {p.name for p in stranger.folder.iterdir()} == {"data", "exports"}

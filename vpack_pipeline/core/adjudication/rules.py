@@ -8,7 +8,7 @@ and the next rule is asked. What does not belong here: how reads are counted (``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -44,6 +44,7 @@ class Decision:
 
     ``why`` says why it does not decide, null where it does or has nothing to go by. ``margin`` is
     (reads for the label − reads against it) / deciding reads; null where no vote was counted.
+    ``gives_way`` marks labels that stand only where no other rule decides; None where none does.
     """
 
     label: pl.Expr
@@ -52,17 +53,28 @@ class Decision:
     source: pl.Expr
     established_at: pl.Expr
     why: pl.Expr
+    gives_way: pl.Expr | None = None
 
 
 Rule = Callable[[Adjudication], Decision]
 
 
 def first_to_decide(rules: Sequence[Decision], part: str) -> pl.Expr:
-    """What the first deciding rule says; a rule decides where it gives a label."""
+    """What the first deciding rule says; a rule decides where it gives a label.
+
+    A label that gives way is taken only where no rule gives one that does not.
+    """
+    firm = [(rule, _stands(rule)) for rule in rules]
+    giving_way = [(rule, rule.label.is_not_null()) for rule in rules if rule.gives_way is not None]
     found: pl.Expr = pl.lit(None)
-    for rule in reversed(rules):
-        found = pl.when(rule.label.is_not_null()).then(getattr(rule, part)).otherwise(found)
+    for rule, decides in reversed([*firm, *giving_way]):
+        found = pl.when(decides).then(getattr(rule, part)).otherwise(found)
     return found
+
+
+def _stands(rule: Decision) -> pl.Expr:
+    decides = rule.label.is_not_null()
+    return decides if rule.gives_way is None else decides & ~rule.gives_way
 
 
 def independent_reference(adjudication: Adjudication) -> Decision:
@@ -205,6 +217,10 @@ def _median(adjudication: Adjudication) -> Decision:
     """Cut the median of the ratings; of an even number both middle ratings must be cut alike.
 
     No vote is counted, so that ``quorum`` is the fewest reads, as ``minimum_readers`` is.
+
+    Where readers lie on both sides, the median may be indeterminate though most reads are not.
+    Such a label gives way to any other rule: else a further negative read could move the median
+    there, and take away the negative label of a consensus of lower rank.
     """
     votes = _Votes.of("independent")
     label = pl.when(pl.col("median_low") == pl.col("median_high")).then("median_low")
@@ -222,7 +238,9 @@ def _median(adjudication: Adjudication) -> Decision:
     )
     decides = (votes.n > 0) & why.is_null()
     margin = _margin(label, votes)
-    return _panel(decides, label, method, margin, pl.col("independent_at"), why)
+    found = _panel(decides, label, method, margin, pl.col("independent_at"), why)
+    is_of_few = (label == INDETERMINATE) & (votes.indeterminate * 2 <= votes.n)
+    return replace(found, gives_way=is_of_few.fill_null(value=False))
 
 
 _OWN_TIEBREAK: Final = (

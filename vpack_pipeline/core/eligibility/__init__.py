@@ -7,6 +7,14 @@ The tables of this section are SQL models; what does not belong here is how they
 from __future__ import annotations
 
 from vpack_pipeline.core.eligibility.compiler import VIEWS, compile_flags
-from vpack_pipeline.core.eligibility.rules import bounded_rules, check_rules
+from vpack_pipeline.core.eligibility.rules import bounded_rules, check_rules, meaning
+from vpack_pipeline.core.eligibility.stopping import stopping_problems
 
-__all__ = ["VIEWS", "bounded_rules", "check_rules", "compile_flags"]
+__all__ = [
+    "VIEWS",
+    "bounded_rules",
+    "check_rules",
+    "compile_flags",
+    "meaning",
+    "stopping_problems",
+]

@@ -6,6 +6,7 @@ What does not belong here: which functions are allowed (``grammar``), the SQL ma
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -107,6 +108,21 @@ def bounded_rules(eligibility: Eligibility) -> tuple[str, ...]:
         if any(column.name in _BOUNDED for column in node.find_all(exp.Column)):
             found.append(rule.id)
     return tuple(found)
+
+
+@functools.lru_cache(maxsize=256)
+def meaning(when: str) -> tuple[str, frozenset[str]]:
+    """Give a rule's condition without how it is written, and the columns that it names.
+
+    Spaces, comments and the case of keywords say nothing. A condition that does not parse stands
+    as it is written and names nothing.
+    """
+    try:
+        node = _expression(when)
+    except RefusedError:
+        return when, frozenset()
+    names = frozenset(column.name for column in node.find_all(exp.Column))
+    return node.sql("duckdb", comments=False), names
 
 
 def _expression(when: str) -> exp.Expression:

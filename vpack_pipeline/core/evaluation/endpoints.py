@@ -20,6 +20,8 @@ from vpack_pipeline.core.evaluation.looks import (
     VOID,
     WINDOWS,
     exploratory_note,
+    is_judged_at_looks,
+    void_endpoints,
     withheld_reason,
 )
 from vpack_pipeline.core.evaluation.missing_labels import (
@@ -124,6 +126,7 @@ def endpoints(
         adjudication,
         cut,
         note,
+        void_endpoints(published_looks, cut),
     )
     quoted = {
         (row["endpoint"], str(row["look"])): row
@@ -178,12 +181,14 @@ class _Judge:
     cut: datetime.date
     note: str | None
     """Why what is seen at this cut is exploratory, if it is."""
+    void: frozenset[str]
+    """Endpoints of which the look at this cut, if it is one, speaks no longer."""
 
     def rows(
         self, endpoint: Endpoint, quoted: Mapping[tuple[str, str], Mapping[str, Any]]
     ) -> list[_Row]:
         """Give one row a look, and one for what was seen since; or the one retrospective row."""
-        if endpoint.window == RETROSPECTIVE and endpoint.comparison == "absolute":
+        if not is_judged_at_looks(endpoint):
             estimate = self.estimate(endpoint, RETROSPECTIVE, self.evaluation.interval.level)
             return [_Row(NO_LOOK, estimate, verdict_of(estimate, goal_of(endpoint)))]
         looks = self.evaluation.looks
@@ -211,7 +216,8 @@ class _Judge:
         return _quote(name, published)
 
     def _since(self, endpoint: Endpoint) -> _Row:
-        if self.note is None:
+        is_look = any(look.cut == self.cut for look in self.evaluation.looks)
+        if self.note is None or (is_look and endpoint.id not in self.void):
             reason = withheld_reason(self.evaluation, self.cut)
             verdict = None if reason is None else WITHHELD
             reason = reason or "this cut is a look: its own row holds the figure"

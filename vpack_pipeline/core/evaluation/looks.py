@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.protocol import Evaluation
+from vpack_pipeline.protocol import Endpoint, Evaluation
 from vpack_pipeline.stats.estimate import Estimate
 
 RETROSPECTIVE: Final = "retrospective"
@@ -23,7 +23,7 @@ DIFFERENCE: Final = "prospective_minus_retrospective"
 WINDOWS: Final = (RETROSPECTIVE, PROSPECTIVE)
 VOID: Final = "void"
 """The verdict of a look taken under a protocol that has changed since."""
-_LOOKS: Final = {"look": pl.String, "verdict": pl.String}
+_LOOKS: Final = {"endpoint": pl.String, "look": pl.String, "verdict": pl.String}
 _BEHIND_LOOKS: Final = frozenset({PROSPECTIVE, DIFFERENCE})
 
 
@@ -40,15 +40,25 @@ def withheld_reason(evaluation: Evaluation, cut: datetime.date) -> str | None:
     return f"no look yet: the first look is the cut {first.isoformat()}"
 
 
-def is_void(published_looks: pl.DataFrame, look: datetime.date) -> bool:
-    """Whether the protocol changed after a look, so that the look speaks no longer.
+def is_judged_at_looks(endpoint: Endpoint) -> bool:
+    """Whether an endpoint's verdict needs the prospective window, and so is given at looks alone.
+
+    Any other is computed at every cut.
+    """
+    return endpoint.window == PROSPECTIVE or endpoint.comparison == "non_inferiority"
+
+
+def void_endpoints(published_looks: pl.DataFrame, look: datetime.date) -> frozenset[str]:
+    """Endpoints of which a look speaks no longer: what they rest on has changed since.
 
     Parameters
     ----------
-    published_looks : the verdicts of past looks: ``look`` as a date or ``YYYY-MM-DD``, ``verdict``
+    published_looks : the verdicts of past looks: ``endpoint``, ``look`` as a date or
+        ``YYYY-MM-DD``, ``verdict``
     """
     of_look = pl.col("look").cast(pl.String) == look.isoformat()
-    return not published_looks.filter(of_look & (pl.col("verdict") == VOID)).is_empty()
+    void = published_looks.filter(of_look & (pl.col("verdict") == VOID))
+    return frozenset(void["endpoint"])
 
 
 def exploratory_note(
@@ -57,16 +67,20 @@ def exploratory_note(
     """Say that a prospective figure at this cut was seen outside a look; None at a valid look.
 
     Before the first look there is nothing to note: figures are withheld. A look that is void is
-    none: what is seen at its cut is exploratory too.
+    none: what is seen at its cut is exploratory too. Where it is void for some endpoints alone,
+    they are named, since a figure cannot tell which of them it stands beside.
     """
     past = [look.cut for look in evaluation.looks if look.cut <= cut]
     if not past:
         return None
     if past[-1] < cut:
         return f"exploratory: seen after the look of {past[-1].isoformat()}"
-    if is_void(published_looks, cut):
-        return f"exploratory: the look of {cut.isoformat()} is void"
-    return None
+    void = void_endpoints(published_looks, cut)
+    if not void:
+        return None
+    note = f"exploratory: the look of {cut.isoformat()} is void"
+    judged = {e.id for e in evaluation.endpoints if is_judged_at_looks(e)}
+    return note if judged <= void else f"{note} for {', '.join(sorted(void))}"
 
 
 class WindowedFigures(Figures):

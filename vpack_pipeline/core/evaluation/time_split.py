@@ -48,7 +48,7 @@ def time_split(
         A source of labels has no maturity in the protocol.
     """
     date = pl.col("index_date")
-    mature_on = date + pl.duration(days=_longest(adjudication, evaluation))
+    mature_on = date + pl.duration(days=slowest_days(adjudication, evaluation))
     return (
         reference_standard.select("case_id", "finding", "expected_source")
         .join(cases.select("case_id", "patient_id", "index_date"), on="case_id")
@@ -79,11 +79,16 @@ def _within(date: pl.Expr, window: Window) -> pl.Expr:
     return date.is_between(window.start, window.end)
 
 
-def _longest(adjudication: Adjudication, evaluation: Evaluation) -> int:
+def slowest_days(adjudication: Adjudication, evaluation: Evaluation) -> int:
     """Days until every source that may label a case is due.
 
     One span for all cases: by the source that labelled it, a case would mature early because a
     quick label came, and quick labels are not those of the rest.
+
+    Raises
+    ------
+    InputError
+        A source of labels has no maturity in the protocol.
     """
     maturity = {str(source): days for source, days in evaluation.maturity.items()}
     missing = [source for source in adjudication.label_sources if source not in maturity]

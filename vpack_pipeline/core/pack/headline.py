@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vpack_pipeline.core.evaluation.analysis import primary_point
-from vpack_pipeline.core.pack import text
+from vpack_pipeline.pack_format import text
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 
 WINDOWS: Final = ("retrospective", "prospective")

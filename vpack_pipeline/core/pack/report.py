@@ -16,7 +16,6 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract
-from vpack_pipeline.core.pack import text
 from vpack_pipeline.core.pack.disclosure import (
     SMALL,
     STATUS,
@@ -26,6 +25,7 @@ from vpack_pipeline.core.pack.disclosure import (
 )
 from vpack_pipeline.core.pack.headline import Printed, headline
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.pack_format import text
 from vpack_pipeline.protocol import Disclosure, Evaluation, Finding, IndexTest
 
 PACKAGE_DATA: Final = ("contracts",)

@@ -1,7 +1,8 @@
-"""The pack: what it holds, where it is published, and whether it is whole.
+"""The pack: what goes into it, where it is published, and what past ones say.
 
-No Dagster, DuckDB or Great Expectations: ``vpack verify`` runs at a reviewer's desk. What does not
-belong here: what the report says (``report``), when a pack may be published (``gate.lock``).
+What does not belong here: its bag and whether it is whole (``pack_format``, whose functions can be
+had from here as well), what the report says (``report``), when a pack may be published
+(``gate.lock``).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from vpack_pipeline.io.packs.looks import published_looks
 from vpack_pipeline.io.packs.payload import pack_payload
 from vpack_pipeline.io.packs.store import (
-    LATEST,
     Published,
     Version,
     build_record,
@@ -20,7 +20,14 @@ from vpack_pipeline.io.packs.store import (
     version_name,
     versions,
 )
-from vpack_pipeline.io.packs.verification import Summary, is_like_a_pack, summary, verify
+from vpack_pipeline.pack_format.verification import (
+    LATEST,
+    Summary,
+    is_like_a_pack,
+    newer_format,
+    summary,
+    verify,
+)
 
 __all__ = [
     "LATEST",
@@ -31,6 +38,7 @@ __all__ = [
     "find_build",
     "is_like_a_pack",
     "latest",
+    "newer_format",
     "pack_payload",
     "publish",
     "published_looks",

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-import yaml
 
+from vpack_pipeline.core.evaluation.looks import VOID, is_judged_at_looks
+from vpack_pipeline.core.evaluation.verdict_basis import changed_blocks
 from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.io.packs.store import Version, versions
-from vpack_pipeline.io.packs.verification import summary, verify
 from vpack_pipeline.io.warehouse import cut_order
+from vpack_pipeline.pack_format.verification import summary, verify
 from vpack_pipeline.protocol import Look, Protocol
 
 SCHEMA: Final = {
@@ -34,10 +34,6 @@ SCHEMA: Final = {
     "verdict": pl.String,
     "changed": pl.String,
 }
-VOIDING: Final = ("adjudication", "eligibility", "evaluation", "findings", "index_test")
-"""Blocks of the protocol; a look taken under others is void."""
-VOID: Final = "void"
-"""The verdict of a void look: its figures are null."""
 _TABLE: Final = "data/tables/evaluation.endpoints.csv"
 
 
@@ -54,13 +50,13 @@ def published_looks(
     -------
     one row per endpoint and look with a published pack: ``look`` as ``YYYY-MM-DD``,
     ``pack_digest`` the sha256 of its tag manifest; a hidden figure is null. Where the protocol has
-    changed since in what a verdict rests on, that is ``void``, its figures are null and
+    changed since in what this verdict rests on, it is ``void``, its figures are null and
     ``changed`` names the blocks; else ``changed`` is null
 
     Raises
     ------
     VerificationError
-        The pack of a look is no longer what was published.
+        The pack of a look is no longer what was published, or cannot be read.
     """
     rows: list[dict[str, Any]] = []
     known = versions(root_packs, site_id)
@@ -93,18 +89,33 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
         "pack_version": version.name,
         "pack_digest": summary(version.path).digest,
     }
-    endpoints = [e.id for e in protocol.evaluation.endpoints]
-    changed = ", ".join(_changed(version.path, protocol))
-    if changed:
-        # Of each endpoint: one that the pack did not know must not have the look to itself.
-        void = {"verdict": VOID, "changed": changed}
-        return [{"endpoint": e, **pack, **void} for e in endpoints]
-    text = (version.path / _TABLE).read_text(encoding="utf-8")
-    return [
-        {"endpoint": row["endpoint"], **pack, **_figures(row), "verdict": row["verdict"]}
-        for row in csv.DictReader(io.StringIO(text))
-        if row["look"] == pack["look"] and row["verdict"] and row["endpoint"] in endpoints
-    ]
+    then = _protocol(version)
+    table = csv.DictReader(io.StringIO((version.path / _TABLE).read_text(encoding="utf-8")))
+    said = {r["endpoint"]: r for r in table if r["look"] == pack["look"] and r["verdict"]}
+    rows = []
+    for endpoint in filter(is_judged_at_looks, protocol.evaluation.endpoints):
+        made = {"endpoint": endpoint.id, **pack}
+        changed = changed_blocks(then, protocol, endpoint.id, look.cut)
+        if changed:
+            # One that the pack did not know too: it must not have the look to itself.
+            rows.append({**made, "verdict": VOID, "changed": ", ".join(changed)})
+        elif endpoint.id in said:
+            row = said[endpoint.id]
+            rows.append({**made, **_figures(row), "verdict": row["verdict"]})
+    return rows
+
+
+def _protocol(version: Version) -> Protocol:
+    """Read the protocol of a pack as today's model has it."""
+    content = (version.path / "data/protocol.yaml").read_bytes()
+    try:
+        return Protocol.of_pack(content, summary(version.path).format)
+    except ValueError:
+        what = "its protocol is not one that this version of vpack can read"
+        remedy = "build with the version of vpack that made the pack"
+        raise VerificationError(
+            [Problem(f"{version.name}/data/protocol.yaml", what, remedy)]
+        ) from None
 
 
 def _figures(row: dict[str, str]) -> dict[str, Any]:
@@ -112,14 +123,3 @@ def _figures(row: dict[str, str]) -> dict[str, Any]:
         n: float(row[n]) if row[n] else None for n in ("estimate", "lower", "upper")
     }
     return numbers | {n: int(row[n]) if row[n] else None for n in ("n", "events")}
-
-
-def _changed(path: Path, protocol: Protocol) -> list[str]:
-    """Name the voiding blocks that differ from those of a pack."""
-    then = yaml.safe_load((path / "data/protocol.yaml").read_text(encoding="utf-8"))
-    now = protocol.model_dump(mode="json")
-    return [block for block in VOIDING if _plain(then.get(block)) != _plain(now[block])]
-
-
-def _plain(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
-import yaml
 
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.core.pack.disclosure import STATUS, suppress_all
@@ -29,8 +28,9 @@ TRAVELLING: Final = (
     "protocol_digest",
     "cut",
     "table_digest",
-    "code",
-    "contract",
+    "compute",
+    "check",
+    "words",
     "normalisation",
     "inputs",
     "outcome",
@@ -77,7 +77,7 @@ def pack_payload(
     items = _claim_items(claim)
     files = {
         "report.html": html,
-        "protocol.yaml": canonical_protocol(protocol),
+        "protocol.yaml": protocol.as_travels,
         "claim.json": _json({"checklist": "CLAIM 2024", "items": items, **label}),
         "drift/plan.json": _json({**_plan(shown, protocol, site_id, cut), **label}),
     }
@@ -94,14 +94,6 @@ def pack_payload(
         files[f"gates/{name}.receipt.json"] = _json(travelling(receipt, contract))
         files[f"gates/{name}.contract.json"] = _json(contract.model_dump(mode="json"))
     return files
-
-
-def canonical_protocol(protocol: Protocol) -> bytes:
-    """Write the protocol as YAML whose bytes follow from its content alone."""
-    text: str = yaml.dump(
-        protocol.model_dump(mode="json"), sort_keys=True, allow_unicode=True, width=100
-    )
-    return text.encode()
 
 
 def to_csv(frame: pl.DataFrame) -> bytes:

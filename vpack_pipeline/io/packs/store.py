@@ -23,11 +23,10 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
-from vpack_pipeline.io.packs import bag
-from vpack_pipeline.io.packs.verification import verify
 from vpack_pipeline.io.warehouse import cut_order, write_durably
+from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format.verification import LATEST, verify
 
-LATEST: Final = "latest"
 _STAGING: Final = ".staging"
 _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _VERSION = re.compile(

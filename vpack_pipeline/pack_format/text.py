@@ -1,6 +1,6 @@
 """How a value is written in print: one text per cell, the same wherever it stands.
 
-What does not belong here: which values are hidden (``disclosure``), where a text stands
+What does not belong here: which values are hidden (``core.pack.disclosure``), where a text stands
 (``report``).
 """
 

@@ -2,8 +2,8 @@
 
 Written by hand and not through ``bagit``, which stamps the clock and its own version into the
 bag; a test holds the result against ``bagit``. Manifests have two spaces between digest and path,
-so that stock ``sha256sum -c`` reads them. What does not belong here: where packs lie (``store``),
-what is in them (``payload``).
+so that stock ``sha256sum -c`` reads them. What does not belong here: where packs lie
+(``io.packs.store``), what is in them (``io.packs.payload``).
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGGED: Final = (INFO, DECLARATION, MANIFEST)
 """The tag files that the tag manifest covers, sorted."""
+FORMAT: Final = 2
+"""The format that is written: the line ``Vpack-Format`` of ``bag-info.txt``.
+
+Every format that was ever written stays readable, and a small pack of each is kept by the tests:
+
+1. has no such line; ``protocol_digest`` in plan and receipts is that of no file of the pack
+2. has the line; ``protocol_digest`` is the sha256 of ``protocol.yaml``
+"""
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\r\n]+)")
@@ -97,6 +105,7 @@ def lay_out(payload: Mapping[str, bytes], *, identifier: str, bagged: str) -> di
             f"Bagging-Date: {bagged}\n"
             f"External-Identifier: {identifier}\n"
             f"Payload-Oxum: {size}.{len(files)}\n"
+            f"Vpack-Format: {FORMAT}\n"
         ).encode(),
         MANIFEST: manifest_text(files),
     }
@@ -107,6 +116,16 @@ def parse_info(text: bytes) -> dict[str, str]:
     """Read ``bag-info.txt``; a line without a colon is left out."""
     pairs = [line.partition(": ") for line in text.decode("utf-8", "replace").splitlines()]
     return {label: value for label, colon, value in pairs if colon}
+
+
+def format_of(info: Mapping[str, str]) -> int:
+    """Give the format that ``bag-info.txt`` states; 0 where that is no format.
+
+    >>> format_of({}), format_of({"Vpack-Format": "2"}), format_of({"Vpack-Format": "two"})
+    (1, 2, 0)
+    """
+    stated = info.get("Vpack-Format", "1")
+    return int(stated) if re.fullmatch("[1-9][0-9]{0,8}", stated) else 0
 
 
 def _below_data(payload: Mapping[str, bytes]) -> dict[str, bytes]:

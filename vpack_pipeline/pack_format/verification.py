@@ -1,8 +1,9 @@
 """Whether a pack is what it says: every file, no other file, every digest.
 
-It runs where Dagster, DuckDB and Great Expectations are absent, and reads nothing but the pack.
+It reads nothing but the pack.
 Digests prove that a pack is whole, not who made it: compare the printed digest with the one that
-the site sent by another way. What does not belong here: repair, or publishing (``store``).
+the site sent by another way. What does not belong here: repair, or publishing
+(``io.packs.store``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.io.packs import bag
+from vpack_pipeline.pack_format import bag
 
 REQUIRED: Final = ("claim.json", "drift/plan.json", "protocol.yaml", "report.html")
 """Payload files without which a bag is no pack."""
+LATEST: Final = "latest"
+"""The link beside a site's packs that leads to the newest one."""
 
 _ASK = "ask the sender for the pack again"
 
@@ -36,6 +39,8 @@ class Summary:
     bytes: int
     digest: str
     payload_digest: str
+    format: int
+    """Which ``Vpack-Format`` it has."""
 
 
 def summary(path: Path) -> Summary:
@@ -49,12 +54,31 @@ def summary(path: Path) -> Summary:
         bytes=int(size),
         digest=_digest(path / bag.TAG_MANIFEST),
         payload_digest=_digest(path / bag.MANIFEST),
+        format=bag.format_of(info),
     )
 
 
 def is_like_a_pack(path: Path) -> bool:
     """Tell whether a folder has one of the files by which a pack is known."""
     return any(os.path.lexists(path / name) for name in (bag.DECLARATION, bag.MANIFEST))
+
+
+def nearest_pack(path: Path) -> Path | None:
+    """Find the first newest pack of a site at most two folders below one that is no pack."""
+    below = sorted(p for depth in ("", "*/", "*/*/") for p in path.glob(f"{depth}{LATEST}"))
+    return next((p for p in below if p.is_dir() and is_like_a_pack(p)), None)
+
+
+def newer_format(path: Path) -> Problem | None:
+    """Say that a pack has a format that only a newer version of vpack can read, if it has."""
+    info = path / bag.INFO
+    if info.is_symlink() or not info.is_file():
+        return None
+    stated = bag.format_of(bag.parse_info(info.read_bytes()))
+    if stated <= bag.FORMAT:
+        return None
+    what = f"the pack was made by a newer vpack: its format is {stated}, not 1 to {bag.FORMAT}"
+    return Problem(bag.INFO, what, "update vpack")
 
 
 def verify(path: Path) -> list[Problem]:
@@ -70,6 +94,9 @@ def verify(path: Path) -> list[Problem]:
     """
     if not path.is_dir():
         return [Problem(path.name, "is no folder", "give the folder of a pack")]
+    newer = newer_format(path)
+    if newer is not None:
+        return [newer]
     files, found = _walk(path)
     missing = [t for t in (*bag.TAGGED, bag.TAG_MANIFEST) if t not in files]
     if missing:
@@ -113,6 +140,8 @@ def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Pro
         found.append(Problem(bag.INFO, "states another size or number of files", _ASK))
     if not info.get("External-Identifier", "").endswith(f"-{_digest(path / bag.MANIFEST)[:12]}"):
         found.append(Problem(bag.INFO, "names another version than the payload gives", _ASK))
+    if bag.format_of(info) == 0:
+        found.append(Problem(bag.INFO, "states no valid format", _ASK))
     if not info.get("Bagging-Date"):
         found.append(Problem(bag.INFO, "states no data cut", _ASK))
     return found

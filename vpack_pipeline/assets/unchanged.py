@@ -1,0 +1,57 @@
+"""Whether a build would change anything: asked of the receipts, without Dagster.
+
+A night on which nothing came must not cost what starting Dagster costs. What does not belong here:
+what a table is computed from (``materialize``), when a pack is published (``publish``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets.bench import Bench
+from vpack_pipeline.assets.materialize import is_current
+from vpack_pipeline.assets.publish import PackAtCut, published
+from vpack_pipeline.errors import VpackError
+from vpack_pipeline.gate.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The receipts of all tables at the cut, in their order, and the pack made of them."""
+
+    receipts: tuple[Receipt, ...]
+    pack: PackAtCut
+
+
+def unchanged(bench: Bench) -> Unchanged | None:
+    """Find the pack that a build at the bench's cut would keep as it is; None if anything changed.
+
+    Every receipt is authenticated, every file hashed, every input that can change unseen (the
+    deliveries, the archive) read again, as a build does. Whatever is wrong is for the build to say.
+    """
+    checked: dict[str, Receipt] = {}
+    try:
+        for asset in contracts.order(benches.dependencies()):
+            receipt = _in_force(bench, asset)
+            if receipt is None:
+                return None
+            checked[asset] = receipt
+            if asset != benches.LAST and not is_current(bench, asset, checked):
+                return None
+        upstream = {asset: r for asset, r in checked.items() if asset != benches.LAST}
+        pack = published(bench, upstream)
+    except VpackError:
+        return None
+    return None if pack is None else Unchanged(tuple(checked.values()), pack)
+
+
+def _in_force(bench: Bench, asset: str) -> Receipt | None:
+    """Give a receipt at this cut that passed, is this site's and protocol's, and is whole."""
+    receipt = bench.receipt(asset)
+    if receipt is None or not receipt.passed or receipt.cut != bench.cut:
+        return None
+    is_of_protocol = receipt.protocol_digest == bench.study.protocol.digest
+    is_sound = benches.is_own(bench, receipt, asset) and benches.is_whole(bench, receipt)
+    return receipt if is_of_protocol and is_sound else None

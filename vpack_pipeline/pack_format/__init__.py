@@ -1,0 +1,6 @@
+"""What a pack is by itself: its bag and format, whether it is whole, how its values are written.
+
+A reviewer runs this on a machine that has the base install alone: nothing here, and nothing that
+it imports, goes beyond the standard library, PyYAML and ``errors``. What does not belong here:
+where packs lie and what goes into them (``io.packs``), and what their figures say (``report``).
+"""

@@ -1,0 +1,77 @@
+"""The protocol as it travels: the YAML in every pack, and how that of an older pack is read.
+
+What does not belong here: the documents as people write them (``strict_yaml``), which formats a
+pack can have (``pack_format.bag``).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import yaml
+
+from vpack_pipeline.old_names import OldName, with_new_names
+from vpack_pipeline.strict_yaml import LOADER
+
+Migration = Callable[[dict[str, Any]], None]
+"""Changes a protocol's plain data in place into what the next format means by it."""
+
+
+def to_yaml(data: Mapping[str, Any]) -> bytes:
+    """Write plain data as YAML whose bytes follow from its content alone."""
+    return _written(json.dumps(data, sort_keys=True))
+
+
+@functools.lru_cache(maxsize=16)
+def _written(text: str) -> bytes:
+    made: str = yaml.dump(json.loads(text), sort_keys=True, allow_unicode=True, width=100)
+    return made.encode()
+
+
+def from_yaml(
+    text: bytes,
+    pack_format: int,
+    *,
+    old_names: Sequence[OldName] = (),
+    migrations: Mapping[int, Migration] | None = None,
+) -> dict[str, Any]:
+    """Read a protocol that travelled in a pack, as today's fields would say it.
+
+    Parameters
+    ----------
+    pack_format : of the pack; each migration from this format on is applied, in order
+    old_names : those that the protocol's fields no longer have
+    migrations : by the format that they lead away from; ``MIGRATIONS`` where not given
+
+    Raises
+    ------
+    ValueError
+        It is not the YAML of a mapping.
+    """
+    try:
+        data = yaml.load(text, Loader=LOADER)
+    except yaml.YAMLError:
+        data = None
+    if not isinstance(data, dict):
+        raise ValueError("not the YAML of a protocol")
+    data = with_new_names(data, old_names)
+    known = MIGRATIONS if migrations is None else migrations
+    for number in sorted(known):
+        if number >= pack_format:
+            known[number](data)
+    return data
+
+
+def _without_labelled_minimum(data: dict[str, Any]) -> None:
+    """State that nothing was asked: the earliest packs were judged without this minimum."""
+    data.get("adjudication", {}).setdefault("labelled_minimum", 0.0)
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = {1: _without_labelled_minimum}
+"""What a default changed the meaning of, by the format that it leads away from.
+
+A new field whose default says what was done before needs none: the model fills it in.
+"""

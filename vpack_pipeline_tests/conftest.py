@@ -1,0 +1,52 @@
+"""What holds for every test: the profile of property tests, the order of files, shared sites."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from vpack_pipeline_tests import file_order
+from vpack_pipeline_tests.hypothesis_profiles import EVERY_RUN, register_profiles
+from vpack_pipeline_tests.once import changed, once, shared_by
+
+if TYPE_CHECKING:
+    from vpack_pipeline_tests.acceptance.site_bench import Packed
+
+# Before any test module is imported: a test takes its number of examples from the profile in force.
+# pytest's own --hypothesis-profile comes later still before tests, and wins.
+register_profiles()
+settings.load_profile(os.environ.get("VPACK_HYPOTHESIS", EVERY_RUN))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    file_order.longest_first(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_folders_stay_as_they_were_made(tmp_path_factory: pytest.TempPathFactory):
+    yield
+    assert changed(shared_by(tmp_path_factory)) == [], "a test wrote into what others read"
+
+
+@pytest.fixture(scope="session")
+def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small sites as generated; nothing is ever built here."""
+    from examples.demo_sites.sites import generate
+
+    def make(root: Path) -> None:
+        for site in ("riverside", "hillcrest", "lidc"):
+            generate(site, root, tiny=True)
+
+    return once(tmp_path_factory, "small", make)
+
+
+@pytest.fixture(scope="session")
+def riverside_pack(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    """The small site as it is, and its pack."""
+    from vpack_pipeline_tests.acceptance.site_bench import packed_once
+
+    return packed_once(tmp_path_factory, small_root, "riverside")
