@@ -351,11 +351,12 @@ def _show_standing(entry: dict[str, Any]) -> None:
 @SITE
 @click.pass_context
 def clean(ctx: click.Context, site: str, keep: int) -> None:
-    """Remove SITE's receipts beyond the newest KEEP cuts, and files that no receipt names."""
+    """Remove what no receipt of SITE's newest KEEP cuts names, and kept rows that are of no use."""
     from vpack_pipeline import contracts
+    from vpack_pipeline.io.cohort.inputs import clean_kept
     from vpack_pipeline.io.project import ProjectFolder
 
     folder = ProjectFolder(project_root(ctx))
-    folder.study(site)
+    edge = folder.edge(folder.study(site), None)
     removed = sum(folder.warehouse.clean(asset, site, keep) for asset in contracts.load())
-    click.echo(f"removed {removed} files")
+    click.echo(f"removed {removed + clean_kept(edge)} files")

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import unicodedata
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vpack_pipeline.errors import Problem, SecretError
 
@@ -22,7 +22,6 @@ NORMALISATION = "nfkc-trim-2"
 """Version of the normalisation; it stands in receipts."""
 
 MINIMUM_SECRET_BYTES = 32
-_SEPARATOR = b"\x1f"
 
 
 class Pseudonyms:
@@ -63,6 +62,17 @@ class Pseudonyms:
         """Sixteen hex characters that tell one secret from another and reveal neither."""
         return self._digest("fingerprint", "", "")[:16]
 
+    @property
+    def convention(self) -> dict[str, Any]:
+        """All that decides a pseudonym beside the identifier itself; the secret stays secret."""
+        forms = {k: v.model_dump(mode="json") for k, v in sorted(self._forms.items())}
+        return {
+            "normalisation": NORMALISATION,
+            "forms": forms,
+            "issuer": self._issuer,
+            "secret": self.fingerprint,
+        }
+
     def derive(self, purpose: str) -> bytes:
         """Derive a key for another purpose, such as authenticating receipts."""
         return hmac.new(self._secret, b"derive\x1f" + purpose.encode(), hashlib.sha256).digest()
@@ -78,6 +88,12 @@ class Pseudonyms:
         text = _trimmed(text)
         zero_pad = 0 if form is None else form.zero_pad
         return text.zfill(zero_pad) if zero_pad and text.isdigit() else text
+
+    def of(self, kind: str, value: str, issuer: str | None = None) -> str | None:
+        """Pseudonym of an identifier of any kind; None where it normalises to nothing."""
+        text = self.normalise(kind, value)
+        scope = (issuer or self._issuer) if kind == "patient" else ""
+        return self._digest(kind, scope, text) if text else None
 
     def patient(self, value: str, issuer: str | None = None) -> str:
         """Pseudonym of a PatientID within its issuer."""
@@ -131,8 +147,7 @@ class Pseudonyms:
         return self._digest(kind, scope, self.normalise(kind, value))
 
     def _digest(self, kind: str, scope: str, text: str) -> str:
-        parts = (part.encode("utf-8", "surrogatepass") for part in (kind, scope, text))
-        message = _SEPARATOR.join(parts)
+        message = f"{kind}\x1f{scope}\x1f{text}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._secret, message, "sha256").hex()[:32]
 
 

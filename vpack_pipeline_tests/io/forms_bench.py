@@ -114,6 +114,7 @@ class Bench:
     identifiers: dict[str, IdentifierForm] = field(default_factory=dict)
     issuer: str | None = None
     protocol: Protocol = field(default_factory=protocol)
+    secret: bytes = b"s" * 32
     archive: tuple[tuple[str, str, str], ...] = (("1.2.1", "P1", "A1"), ("1.2.2", "P2", "A2"))
     """StudyInstanceUID, PatientID, AccessionNumber."""
 
@@ -123,7 +124,7 @@ class Bench:
 
     @property
     def ids(self) -> Pseudonyms:
-        return Pseudonyms(b"s" * 32, self.identifiers, self.issuer)
+        return Pseudonyms(self.secret, self.identifiers, self.issuer)
 
     def edge(self, cut: str | None = None) -> Edge:
         return Edge(self.root, self.site, self.protocol, self.ids, self.root / "state", cut)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from forms_bench import DAY, READS, Bench
 
 from vpack_pipeline.errors import DeliveryError, InputError, UsageError
+from vpack_pipeline.io.cohort.inputs.kept_rows import FOLDER
 from vpack_pipeline.io.deliveries import (
     DONE,
     LEDGER,
@@ -91,12 +93,17 @@ def test_an_open_delivery_may_still_change(bench: Bench) -> None:
     assert names(bench, "2026-01-06") == [DAY, "2026-01-06"]
 
 
-def test_a_loader_reads_only_what_was_counted(bench: Bench) -> None:
+def test_a_loader_gives_only_what_was_counted(bench: Bench) -> None:
     folder = bench.deliver_all()
     frames = bench.tables().frames
     (folder / "readers.csv").write_text("reader_id\nR7\n")
+    edge = bench.edge(DAY)
+    assert bench.call("readers", edge, **frames).table.equals(frames["readers"])
+    shutil.rmtree(bench.root / "state" / FOLDER)  # the rows of the file that was counted
     with pytest.raises(DeliveryError, match="not the file that cohort/deliveries counted"):
-        bench.call("readers", bench.edge(DAY), **frames)
+        bench.call("readers", edge, **frames)
+    with pytest.raises(DeliveryError, match="altered after it was closed"):
+        bench.tables()
 
 
 def test_a_file_that_no_input_names_is_an_error_with_the_nearest(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from vpack_pipeline.errors import ContractError, DeliveryError
 from vpack_pipeline.gate.causes import POINTING
 from vpack_pipeline.io import cohort
-from vpack_pipeline.io.cohort.inputs import accounted, normalisation_hints
+from vpack_pipeline.io.cohort.inputs import accounted
 from vpack_pipeline.io.cohort.inputs.alone import rows_alone
 from vpack_pipeline.io.edge import Loaded
 from vpack_pipeline.io.forms import REASONS, read_form
@@ -378,41 +378,18 @@ def test_population_cells_are_bins_of_the_profile(tmp_path: Path) -> None:
     ]
 
 
-def hints(bench: Bench, tables: Tables) -> dict[str, tuple[int, int, int]]:
-    found = normalisation_hints(
-        edge=tables.edge,
-        **{n: tables[n] for n in ("deliveries", "studies", "cases", "readers")},
-    )
-    return {k: (h.unmatched, h.by_zero_padding, h.by_case) for k, h in found.items()}
-
-
-def test_padding_or_case_that_would_match_is_counted_and_declared_forms_match(
-    tmp_path: Path,
-) -> None:
+def test_declared_padding_and_case_make_identifiers_match(tmp_path: Path) -> None:
     cases = "case_id,patient_id,index_date\n0007,P1,2025-12-01\nabc,P2,2025-12-02\n"
     reads = "reader_id,case_id,finding,rating\nr1,7,nodule,4\nR1,ABC,nodule,4\nR1,77,nodule,4\n"
-    bench = Bench(tmp_path / "plain")
-    bench.deliver_all(cases_csv=cases, reads_csv=reads, predictions_csv=None)
-    tables = bench.tables()
-    assert tables["reads"].height == 0
-    assert hints(bench, tables) == {"reads.case_id": (3, 1, 1), "reads.reader_id": (1, 0, 1)}
-
+    files = {"cases_csv": cases, "reads_csv": reads, "predictions_csv": None}
+    assert run(tmp_path / "plain", **files)["reads"].height == 0
     forms = {
         "case": IdentifierForm(zero_pad=4, case="lower"),
         "reader": IdentifierForm(case="upper"),
     }
     bench = Bench(tmp_path / "declared", identifiers=forms)
-    bench.deliver_all(cases_csv=cases, reads_csv=reads, predictions_csv=None)
-    tables = bench.tables()
-    assert tables.refused("reads") == [(3, "case_id", "UNKNOWN_CASE")]
-    assert hints(bench, tables) == {"reads.case_id": (1, 0, 0)}
-
-
-def test_a_hint_for_studies_knows_both_names(tmp_path: Path) -> None:
-    inputs = {"operations": {"file": "operations.csv"}}
-    bench = Bench(tmp_path, inputs=inputs, archive=(("1.2.1", "P1", "0042"), ("1.2.2", "P2", "A2")))
-    bench.deliver_all(operations_csv="study\n42\na2\nA2\n1.2.1\nnone\n")
-    assert hints(bench, bench.tables()) == {"operations.study": (3, 1, 1)}
+    bench.deliver_all(**files)
+    assert bench.tables().refused("reads") == [(3, "case_id", "UNKNOWN_CASE")]
 
 
 def test_the_quarantine_is_the_union_of_its_parts(tmp_path: Path) -> None:

@@ -267,3 +267,22 @@ def test_ctrl_c_in_the_middle_of_a_build_and_the_next_build_goes_on(own: Path) -
     ran = bench.run(own, as_of=LOOK)
     assert ran.result.success, ran.errors
     assert ran.kept
+
+
+def test_clean_removes_old_cuts_and_rows_that_were_read_in_another_way(
+    own: Path, vpack: Callable[..., tuple[int, str, str]]
+) -> None:
+    kept = own / "data" / "state" / SITE / "typed_rows"
+    kinds = {folder.name for folder in kept.iterdir() if list(folder.glob("*.parquet"))}
+    assert {"cases", "reads", "predictions"} <= kinds
+    bench.edit(
+        own / "data" / "sites" / SITE / "site.yaml",
+        lambda site: site["inputs"]["reads"].update(zone="Europe/Zurich"),
+    )
+    code, out, err = vpack(own, "clean", SITE, "--keep", "1")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"removed \d+ files\n", out)
+    assert not bench.receipt_path(own, "cohort/reads", bench.EARLY).exists()
+    assert bench.receipt_path(own, "cohort/reads", LOOK).exists()
+    assert {f.name for f in kept.iterdir() if list(f.glob("*.parquet"))} == kinds - {"reads"}
+    assert vpack(own, "clean", SITE, "--keep", "1") == (0, "removed 0 files\n", "")

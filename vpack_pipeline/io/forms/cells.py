@@ -5,7 +5,7 @@ What does not belong here: rules that need another row or table (``cohort.inputs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -53,7 +53,6 @@ def typed(
     fields: Sequence[Field],
     written: InputForm,
     pseudonyms: Pseudonyms,
-    as_study: Iterable[str] = (),
 ) -> pl.DataFrame:
     """Type every cell and make every identifier a pseudonym.
 
@@ -62,13 +61,13 @@ def typed(
     form : text cells by our names
     fields : the columns of the kind; one that the form lacks is null or its default
     written : the site's conventions
-    as_study : fields whose cells are also tried as a study UID or accession number
 
     Returns
     -------
-    ``line``, ``finding_cell``, one typed column per field (a study gives two pseudonyms, with the
-    suffixes ``_as_uid`` and ``_as_accession``), then ``reason`` and ``field``: null, or the code
-    and column of the first cell of the row that cannot be used. No original identifier remains.
+    ``line``, ``finding_cell``, one typed column per field (what names a study gives two pseudonyms,
+    with the suffixes ``_as_uid`` and ``_as_accession``; issuers are left out), then ``reason`` and
+    ``field``: null, or the code and column of the first cell of the row that cannot be used. No
+    original identifier remains.
 
     Raises
     ------
@@ -90,7 +89,7 @@ def typed(
         raise DeliveryError(
             Problem(form.where, "a format of site.yaml cannot be used", "check its strptime codes")
         ) from None
-    return _finish(_pseudonymous(frame, fields, pseudonyms, as_study), fields)
+    return _finish(_pseudonymous(frame, fields, pseudonyms), fields)
 
 
 def plain_text(form: Form, name: str, written: InputForm) -> pl.Series:
@@ -289,53 +288,37 @@ _PARSERS: Final[Mapping[FieldType, Callable[[pl.Expr, Convention], Cell]]] = {
 
 
 def _pseudonymous(
-    frame: pl.DataFrame,
-    fields: Sequence[Field],
-    pseudonyms: Pseudonyms,
-    as_study: Iterable[str],
+    frame: pl.DataFrame, fields: Sequence[Field], pseudonyms: Pseudonyms
 ) -> pl.DataFrame:
     """Replace identifiers; a cell that normalises to nothing becomes null."""
-    also_study = set(as_study)
     made: list[pl.Series] = []
     for field in fields:
-        if field.type == "study" or field.name in also_study:
-            cells = frame[field.name]
+        cells = frame[field.name]
+        if field.type == "study" or field.also_study:
             made += [
                 _each(cells, "study", pseudonyms).alias(field.name + AS_UID),
                 _each(cells, "accession", pseudonyms).alias(field.name + AS_ACCESSION),
             ]
         if field.identifier is not None:
             issuers = frame[field.issuer] if field.issuer else None
-            made.append(_each(frame[field.name], field.identifier, pseudonyms, issuers))
-    studies = [f.name for f in fields if f.type == "study"]
-    return frame.with_columns(made).drop(studies)
+            made.append(_each(cells, field.identifier, pseudonyms, issuers))
+    done_with = {f.name for f in fields if f.type == "study"} | {f.issuer for f in fields}
+    return frame.with_columns(made).drop(sorted(filter(None, done_with)))
 
 
 def _each(
     cells: pl.Series, kind: str, pseudonyms: Pseudonyms, issuers: pl.Series | None = None
 ) -> pl.Series:
-    scope = issuers if issuers is not None else pl.Series([None], dtype=pl.String)
-    pairs = pl.DataFrame({"cell": cells}).with_columns(
-        scope.alias("issuer") if issuers is not None else pl.lit(None, pl.String).alias("issuer")
-    )
-    unique = pairs.unique(maintain_order=True)
-    made = [_pseudonym(kind, c, i, pseudonyms) for c, i in unique.iter_rows()]
+    """Make pseudonyms, each once however often its identifier stands there."""
+    issuer = pl.lit(None, dtype=pl.String) if issuers is None else issuers
+    pairs = pl.DataFrame({"cell": cells}).with_columns(issuer.alias("issuer"))
+    unique = pairs.unique()
+    made = [None if c is None else pseudonyms.of(kind, c, i) for c, i in unique.iter_rows()]
     known = unique.with_columns(pl.Series("made", made, dtype=pl.String))
     joined = pairs.join(
         known, on=["cell", "issuer"], how="left", nulls_equal=True, maintain_order="left"
     )
     return joined["made"].alias(cells.name)
-
-
-def _pseudonym(
-    kind: str, cell: str | None, issuer: str | None, pseudonyms: Pseudonyms
-) -> str | None:
-    if cell is None or not pseudonyms.normalise(kind, cell):
-        return None
-    if kind == "patient":
-        return pseudonyms.patient(cell, issuer)
-    one: Callable[[str], str] = getattr(pseudonyms, kind)
-    return one(cell)
 
 
 def _finish(frame: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:

@@ -7,7 +7,7 @@ What does not belong here: how a site writes them (``site.InputForm``), how cell
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
 from vpack_pipeline.core.variables import MISSING, bin_labels
@@ -44,6 +44,8 @@ class Field:
     """Kind of pseudonym."""
     issuer: str | None = None
     """The column that holds the issuer of this patient identifier."""
+    also_study: bool = False
+    """The identifier is also tried as a study UID or accession number."""
     is_event: bool = False
     """An event that cannot be later than the delivery that tells of it."""
 
@@ -70,7 +72,7 @@ def _cases(protocol: Protocol) -> tuple[Field, ...]:
     types: dict[str, FieldType] = {"string": "text", "int": "int", "float": "float", "bool": "bool"}
     strata = tuple(s.name for s in protocol.sampling.strata)
     return (
-        _key("case_id", "case"),
+        replace(_key("case_id", "case"), also_study=True),
         _key("patient_id", "patient", issuer="issuer"),
         Field("issuer"),
         Field("index_date", "date", needed=True, filled=True, is_event=True),

@@ -7,11 +7,7 @@ What does not belong here: how a file is read (``forms``), which deliveries ther
 from __future__ import annotations
 
 from vpack_pipeline.io.cohort.inputs.cases import case_studies, cases, patient_map
-from vpack_pipeline.io.cohort.inputs.delivered import (
-    deliveries,
-    normalisation_hints,
-    quarantine,
-)
+from vpack_pipeline.io.cohort.inputs.delivered import deliveries, quarantine
 from vpack_pipeline.io.cohort.inputs.facts import (
     development,
     operations,
@@ -21,15 +17,15 @@ from vpack_pipeline.io.cohort.inputs.facts import (
     reads,
     reference,
 )
-from vpack_pipeline.io.cohort.inputs.loading import accounted
+from vpack_pipeline.io.cohort.inputs.loading import accounted, clean_kept
 
 __all__ = [
     "accounted",
     "case_studies",
     "cases",
+    "clean_kept",
     "deliveries",
     "development",
-    "normalisation_hints",
     "operations",
     "patient_map",
     "population",

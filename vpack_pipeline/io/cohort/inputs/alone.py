@@ -14,7 +14,8 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.io.cohort.inputs.loading import form_rows, refuse_duplicates
+from vpack_pipeline.io.cohort.inputs.form_rows import form_rows
+from vpack_pipeline.io.cohort.inputs.loading import refuse_duplicates
 from vpack_pipeline.io.forms import AS_UID, Form
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.protocol import Protocol
@@ -65,7 +66,7 @@ def rows_alone(
     variables = [v.name for v in protocol.representativeness.variables]
     key = _KEYS[kind] if kind != "population" else tuple(variables)
     table = contracts.load()[f"cohort/{kind}"].polars_schema
-    named = {*table, *key, *(c.name for c in protocol.covariates)} - {"delivery", "line"}
+    named = {*table, *key} - {"delivery", "line"}
     content = [c for c in rows.columns if c in named]
     return FileRows(refuse_duplicates(rows, content, key, _REVISIONS.get(kind)), key)
 

@@ -5,19 +5,19 @@ What does not belong here: which cases are included (``eligibility``).
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.io.cohort.inputs.form_rows import INDEX, NAMES_STUDY, refuse
 from vpack_pipeline.io.cohort.inputs.loading import (
     BOOKKEEPING,
     finish,
     map_patients,
     quarantined,
     read_rows,
-    refuse,
     refuse_duplicates,
     refuse_unknown,
     sequence,
@@ -25,7 +25,7 @@ from vpack_pipeline.io.cohort.inputs.loading import (
 from vpack_pipeline.io.cohort.inputs.studies import match_studies, refuse_unmatched
 from vpack_pipeline.io.cohort.inputs.supersession import supersede
 from vpack_pipeline.io.edge import Edge, Loaded
-from vpack_pipeline.io.forms import AS_UID
+from vpack_pipeline.io.forms import AS_ACCESSION, AS_UID
 
 PACKAGE_DATA: Final = ("contracts/cohort",)
 
@@ -65,17 +65,15 @@ def cases(
     """
     if "cases" not in edge.site.inputs:
         return _one_case_a_study(studies)
-    rows = read_rows("cases", edge, deliveries, as_study=["case_id"])
-    rows = refuse_unmatched(_index_studies(map_patients(rows, patient_map), studies))
+    rows = map_patients(read_rows("cases", edge, deliveries), patient_map)
+    rows = refuse_unmatched(match_studies(rows, studies, INDEX), pl.col(NAMES_STUDY))
     rows = refuse(
         rows,
         "PATIENT_MISMATCH",
         "study",
         pl.col("study_patient_id") != pl.col("patient_id"),
     )
-    names = [c.name for c in edge.protocol.covariates]
-    packed = pl.Series("covariates", _json(rows, names), dtype=pl.String)
-    return finish("cases", rows.drop(names).with_columns(packed), deliveries, ["case_id"])
+    return finish("cases", rows, deliveries, ["case_id"])
 
 
 def case_studies(
@@ -127,28 +125,6 @@ def _tangle(start: str, target: dict[str, str]) -> str:
     return "CYCLE" if step == start else "CHAIN_IN_PATIENT_MAP"
 
 
-def _json(rows: pl.DataFrame, names: list[str]) -> list[str]:
-    if not names:
-        return ["{}"] * rows.height  # a selection of no columns has no rows
-    return [
-        json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        for row in rows.select(names).iter_rows(named=True)
-    ]
-
-
-def _index_studies(rows: pl.DataFrame, studies: pl.LazyFrame) -> pl.DataFrame:
-    """Find the study that each delivered case names, or that its identifier is.
-
-    Only where the export names no study may the identifier of the case stand for it.
-    """
-    silent = pl.col("study" + AS_UID).is_null()
-    named, own = match_studies(rows, studies), match_studies(rows, studies, "case_id")
-    return named.with_columns(
-        pl.when(silent).then(own[name]).otherwise(pl.col(name)).alias(name)
-        for name in ("study_id", "study_patient_id")
-    )
-
-
 def _one_case_a_study(studies: pl.LazyFrame) -> Loaded:
     contract = contracts.load()["cohort/cases"]
     facts = studies.select("study_id", "patient_id", "default_case_id", "study_date")
@@ -188,9 +164,10 @@ def _default_case_studies(
 ) -> pl.DataFrame:
     contract = contracts.load()["cohort/case_studies"]
     if "cases" in edge.site.inputs:
-        rows = read_rows("cases", edge, deliveries, as_study=["case_id"])
-        named = _index_studies(rows, studies).select("delivery", "line", "study_id")
-        linked = cases.join(named, on=["delivery", "line"], how="left", maintain_order="left")
+        told = read_rows("cases", edge, deliveries, [INDEX + AS_UID, INDEX + AS_ACCESSION])
+        named = match_studies(told, studies, INDEX)
+        names = [name for name, _ in sequence(deliveries, "cases")]
+        linked = _beside(cases, named.select("delivery", "line", "study_id"), names)
     else:
         own = studies.select(pl.col("default_case_id").alias("case_id"), "study_id").collect()
         linked = cases.join(own, on="case_id", how="left", maintain_order="left")
@@ -205,3 +182,16 @@ def _default_case_studies(
         "superseded_by",
     )
     return contracts.conform(table, contract)
+
+
+def _beside(rows: pl.DataFrame, other: pl.DataFrame, deliveries: Sequence[str]) -> pl.DataFrame:
+    """Put beside each row what another frame says of the same delivered line."""
+    # One number joins much faster than a name and a number.
+    places = {name: place for place, name in enumerate(deliveries)}
+    place = pl.col("delivery").replace_strict(places, return_dtype=pl.Int64)
+    numbered = [f.with_columns(_number=place * 2**32 + pl.col("line")) for f in (rows, other)]
+    return (
+        numbered[0]
+        .join(numbered[1].drop("delivery", "line"), on="_number", how="left", maintain_order="left")
+        .drop("_number")
+    )

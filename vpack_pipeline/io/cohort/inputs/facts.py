@@ -5,15 +5,13 @@ What does not belong here: what follows from it (``adjudication``, ``evaluation`
 
 from __future__ import annotations
 
-import json
-
 import polars as pl
 
+from vpack_pipeline.io.cohort.inputs.form_rows import refuse
 from vpack_pipeline.io.cohort.inputs.loading import (
     finish,
     map_patients,
     read_rows,
-    refuse,
     refuse_unknown,
 )
 from vpack_pipeline.io.cohort.inputs.studies import match_studies, refuse_unmatched
@@ -92,12 +90,6 @@ def operations(*, edge: Edge, deliveries: pl.DataFrame, studies: pl.LazyFrame) -
 def population(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
     """Read the target population: counts per cell of the representativeness variables."""
     rows = read_rows("population", edge, deliveries)
-    names = sorted(v.name for v in edge.protocol.representativeness.variables)
-    cells = [
-        json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        for row in rows.select(names).iter_rows(named=True)
-    ]
-    rows = rows.with_columns(pl.Series("cell", cells, dtype=pl.String))
     return finish("population", rows, deliveries, ["cell"])
 
 

@@ -6,26 +6,30 @@ is in force, count. What does not belong here: what is particular to one kind (i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import polars as pl
+from pydantic import TypeAdapter
 
-from vpack_pipeline import contracts
+from vpack_pipeline import contracts, source_digest
 from vpack_pipeline.errors import ContractError, DeliveryError, Problem
 from vpack_pipeline.io import deliveries as folder
+from vpack_pipeline.io.cohort.inputs import kept_rows
+from vpack_pipeline.io.cohort.inputs.form_rows import form_rows, no_rows, refuse
+from vpack_pipeline.io.cohort.inputs.kept_rows import KeptRows
 from vpack_pipeline.io.cohort.inputs.supersession import supersede
 from vpack_pipeline.io.edge import QUARANTINE_SCHEMA, Edge, Loaded
-from vpack_pipeline.io.forms import AS_UID, REASONS, Field, Form, fields_of, read_form, typed
-from vpack_pipeline.io.identity import Pseudonyms
-from vpack_pipeline.protocol import Protocol
-from vpack_pipeline.site import InputForm, InputKind
+from vpack_pipeline.io.forms import REASONS, read_form
+from vpack_pipeline.protocol import digest_of
+from vpack_pipeline.site import InputKind
 
 PACKAGE_DATA: Final = ("contracts/cohort",)
-
-_LATEST_ZONE: Final = timedelta(hours=14)
-"""How far a delivery's day can lie from UTC's."""
+READING: Final = (
+    "vpack_pipeline.io.forms:read_form",
+    "vpack_pipeline.io.cohort.inputs.form_rows",
+)
+"""What makes typed rows of a delivered file: when it changes, every delivery is read again."""
 
 BOOKKEEPING: Final = ("delivery", "line", "finding_cell", "reason", "field")
 
@@ -36,89 +40,98 @@ def sequence(deliveries: pl.DataFrame, kind: InputKind) -> list[tuple[str, str]]
     return sorted(of_kind.rows(), key=lambda row: folder.moment(row[0]))
 
 
-def read_forms(
-    kind: InputKind, edge: Edge, deliveries: pl.DataFrame
-) -> Iterable[tuple[str, InputForm, Form]]:
-    """Read each delivered file of a kind, in order, and hold it to its digest.
+def kept_of(kind: InputKind, edge: Edge) -> KeptRows:
+    """Find what is kept of the deliveries of a kind, as this site's form is read today."""
+    blocks = contracts.load()[f"cohort/{kind}"].protocol
+    decides: dict[str, Any] = {
+        "code": source_digest.digest_of(READING),
+        # Whether a file replaces or adds is decided when it is held against the others.
+        "form": edge.site.inputs[kind].model_dump(mode="json", exclude={"mode"}),
+        "protocol": {name: getattr(edge.protocol, name) for name in blocks},
+        "identifiers": edge.pseudonyms.convention,
+    }
+    plain = TypeAdapter(Any).dump_python(decides, mode="json")
+    return KeptRows(edge.state, kind, digest_of(plain), edge.pseudonyms)
+
+
+def clean_kept(edge: Edge) -> int:
+    """Remove kept rows that are of no use any more, and give the number of files removed."""
+    return kept_rows.clean(edge.state, [kept_of(kind, edge) for kind in edge.site.inputs])
+
+
+def read_file(kind: InputKind, edge: Edge, delivery: str, sha256: str) -> pl.DataFrame:
+    """Read one delivered file, held to its digest before and after.
+
+    Returns
+    -------
+    as ``form_rows``, with ``delivery``
 
     Raises
     ------
     DeliveryError
-        A file is gone, is not the one that ``cohort/deliveries`` counted, or cannot be read.
+        The file is gone, is not the one that was counted, or cannot be read.
     """
-    digests = dict(
-        deliveries.filter(pl.col("kind") == kind).select("delivery", "sha256").iter_rows()
+    written = edge.site.inputs[kind]
+    where = f"{delivery}/{written.file}"
+    path = edge.resolve(edge.site.deliveries) / delivery / written.file
+    altered = Problem(
+        where,
+        "is not the file that cohort/deliveries counted",
+        "restore it as it was, and send what has changed as a new delivery",
     )
-    root = edge.resolve(edge.site.deliveries)
-    for delivery, _ in sequence(deliveries, kind):
-        written = edge.site.inputs[kind]
-        where = f"{delivery}/{written.file}"
-        path = root / delivery / written.file
-        if not path.is_file() or folder.sha256_of(path) != digests[delivery]:
-            raise DeliveryError(
-                Problem(
-                    where,
-                    "is not the file that cohort/deliveries counted",
-                    "restore it as it was, and send what has changed as a new delivery",
-                )
-            )
-        yield delivery, written, read_form(path, where, kind, written, edge.protocol)
+    if not path.is_file() or folder.sha256_of(path) != sha256:
+        raise DeliveryError(altered)
+    form = read_form(path, where, kind, written, edge.protocol)
+    # Its rows are kept under this digest: what was exchanged meanwhile must not be among them.
+    if folder.sha256_of(path) != sha256:
+        raise DeliveryError(altered)
+    day = folder.moment(delivery)[0]
+    rows = form_rows(kind, form, written, edge.protocol, edge.pseudonyms, day)
+    return rows.with_columns(pl.lit(delivery).alias("delivery"))
 
 
 def read_rows(
-    kind: InputKind, edge: Edge, deliveries: pl.DataFrame, as_study: Iterable[str] = ()
+    kind: InputKind, edge: Edge, deliveries: pl.DataFrame, only: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Read all delivered rows of a kind, typed and pseudonymous.
+    """Give all delivered rows of a kind, typed and pseudonymous: kept ones, or read from the files.
+
+    Parameters
+    ----------
+    only : columns of the kind that are wanted beside ``delivery`` and ``line``; empty: all
 
     Returns
     -------
-    one row per delivered row: ``delivery``, ``line``, ``finding_cell``, the kind's columns,
-    ``reason`` and ``field`` (null where the row can be taken so far)
+    one row per delivered row, by delivery and line: ``delivery``, ``line``, ``finding_cell``, the
+    kind's columns, ``reason`` and ``field`` (null where the row can be taken so far)
+
+    Raises
+    ------
+    DeliveryError
+        A file that has to be read is gone, is not the one that ``cohort/deliveries`` counted, or
+        cannot be read.
     """
-    fields = fields_of(kind, edge.protocol)
-    nothing = typed(_empty_form(kind), fields, _NO_FORM, edge.pseudonyms, as_study)
-    parts = [nothing.with_columns(pl.lit("", dtype=pl.String).alias("delivery"))]
-    for delivery, written, form in read_forms(kind, edge, deliveries):
-        day = folder.moment(delivery)[0]
-        rows = form_rows(kind, form, written, edge.protocol, edge.pseudonyms, day, as_study)
-        parts.append(rows.with_columns(pl.lit(delivery).alias("delivery")))
-    return pl.concat(parts)
+    of_kind = deliveries.filter(pl.col("kind") == kind).select("delivery", "sha256")
+    files: dict[str, str] = dict(of_kind.iter_rows())
+    nothing = no_rows(kind, edge.protocol, edge.pseudonyms).with_columns(delivery=pl.lit(""))
+    if only:
+        nothing = nothing.select("delivery", "line", *only)
+    if not files:
+        return nothing
+    kept = kept_of(kind, edge)
+    parts, taken = kept.take(files, nothing.columns)
+    new = [name for name in files if name not in taken]
+    read = {name: read_file(kind, edge, name, files[name]) for name in new}
+    kept.keep(files, read)
+    parts += [rows.select(nothing.columns) for rows in read.values()]
+    rows = pl.concat([nothing, *parts], rechunk=True)
+    return _in_sequence(rows, [name for name, _ in sequence(deliveries, kind)])
 
 
-def form_rows(
-    kind: InputKind,
-    form: Form,
-    written: InputForm,
-    protocol: Protocol,
-    pseudonyms: Pseudonyms,
-    delivered_on: date,
-    as_study: Iterable[str] = (),
-) -> pl.DataFrame:
-    """Type the rows of one file and refuse those that are wrong whatever other tables hold.
-
-    Returns
-    -------
-    as :func:`read_rows`, without ``delivery``
-    """
-    fields = fields_of(kind, protocol)
-    rows = typed(form, fields, written, pseudonyms, as_study)
-    ragged = pl.DataFrame(
-        {"line": form.ragged, "reason": ["RAGGED_ROW"] * len(form.ragged)},
-        schema={"line": pl.Int64, "reason": pl.String},
-    )
-    rows = _refuse_events(rows, fields, delivered_on)
-    rows = pl.concat([rows, ragged], how="diagonal").sort("line", maintain_order=True)
-    own = _OWN_RULES.get(kind)
-    return rows if own is None else own(rows, protocol)
-
-
-def refuse(rows: pl.DataFrame, code: str, field: str, when: pl.Expr) -> pl.DataFrame:
-    """Give rows their reason, unless they have one already."""
-    hit = pl.col("reason").is_null() & when.fill_null(False)
-    return rows.with_columns(
-        pl.when(hit).then(pl.lit(code)).otherwise(pl.col("reason")).alias("reason"),
-        pl.when(hit).then(pl.lit(field)).otherwise(pl.col("field")).alias("field"),
-    )
+def _in_sequence(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Order rows by delivery as deliveries follow one another; rows of each keep their order."""
+    places = {name: place for place, name in enumerate(names)}
+    place = rows["delivery"].replace_strict(places, return_dtype=pl.Int64)
+    return rows if place.is_sorted() else rows.sort(place, maintain_order=True)
 
 
 def refuse_unknown(rows: pl.DataFrame, code: str, field: str, known: pl.Series) -> pl.DataFrame:
@@ -166,7 +179,26 @@ def refuse_duplicates(
     """Refuse repeated rows but the first, and every row of a key that a delivery states twice.
 
     Two rows of one key are revisions, not duplicates, where both have a time and times differ.
+
+    Parameters
+    ----------
+    rows : as of :func:`read_rows`: those of a delivery lie side by side
+    content : the columns of the table, the key among them
+    key, revision : as of ``supersede``
     """
+    is_double = rows.select(pl.col("delivery").rle_id(), *key).is_duplicated()
+    if not is_double.any():
+        return rows
+    # Most keys stand once in a file, and only those that do not have to be looked at.
+    place = pl.int_range(pl.len(), dtype=pl.Int64).alias("_place")
+    numbered = rows.with_columns(place)
+    double = _refuse_double(numbered.filter(is_double), content, key, revision)
+    return pl.concat([numbered.filter(~is_double), double]).sort("_place").drop("_place")
+
+
+def _refuse_double(
+    rows: pl.DataFrame, content: Sequence[str], key: Sequence[str], revision: str | None
+) -> pl.DataFrame:
     is_ok = pl.col("reason").is_null()
     again = pl.int_range(pl.len()).over(["delivery", is_ok, *content]) > 0
     rows = refuse(rows, "DUPLICATE_ROW", key[0], again)
@@ -244,55 +276,3 @@ def map_patients(frame: pl.DataFrame, patient_map: pl.DataFrame) -> pl.DataFrame
         .with_columns(pl.coalesce("same_as", "patient_id").alias("patient_id"))
         .drop("same_as")
     )
-
-
-def _refuse_events(rows: pl.DataFrame, fields: Sequence[Field], delivered_on: date) -> pl.DataFrame:
-    midnight = datetime(delivered_on.year, delivered_on.month, delivered_on.day, tzinfo=UTC)
-    end = midnight + timedelta(days=1) + _LATEST_ZONE
-    for field in fields:
-        if field.is_event:
-            limit = end if field.type == "timestamp" else delivered_on + timedelta(days=1)
-            rows = refuse(rows, "EVENT_AFTER_DELIVERY", field.name, pl.col(field.name) > limit)
-    return rows
-
-
-def _own_reads(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
-    unrated = pl.col("rating").is_null() & pl.col("is_diagnostic")
-    rows = refuse(rows, "MISSING_VALUE", "rating", unrated)
-    for finding in protocol.findings:
-        scale = [c.value for c in finding.categories]
-        outside = (pl.col("finding") == finding.name) & ~pl.col("rating").is_in(scale)
-        rows = refuse(rows, "UNKNOWN_RATING", "rating", outside)
-    return rows
-
-
-def _own_predictions(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
-    silent = pl.col("score").is_null()
-    if protocol.index_test.output.kind == "binary":
-        silent = silent & pl.col("call").is_null()
-    return refuse(rows, "MISSING_VALUE", "score", silent & (pl.col("status") == "ok"))
-
-
-def _own_development(rows: pl.DataFrame, _protocol: Protocol) -> pl.DataFrame:
-    neither = pl.col("patient_id").is_null() & pl.col("study" + AS_UID).is_null()
-    return refuse(rows, "MISSING_VALUE", "patient_id", neither)
-
-
-def _own_patient_map(rows: pl.DataFrame, _protocol: Protocol) -> pl.DataFrame:
-    return refuse(rows, "CYCLE", "same_as", pl.col("patient_id") == pl.col("same_as"))
-
-
-_OWN_RULES: Final[Mapping[InputKind, Callable[[pl.DataFrame, Protocol], pl.DataFrame]]] = {
-    "reads": _own_reads,
-    "predictions": _own_predictions,
-    "development": _own_development,
-    "patient_map": _own_patient_map,
-}
-"""What makes a row of a kind wrong that no cell alone shows, and no other table is needed for."""
-
-_NO_FORM: Final = InputForm(file="none.csv")
-
-
-def _empty_form(kind: str) -> Form:
-    cells = pl.DataFrame(schema={"line": pl.Int64, "finding_cell": pl.String})
-    return Form(kind, cells, (), frozenset())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from vpack_pipeline.io.cohort.inputs.loading import refuse
+from vpack_pipeline.io.cohort.inputs.form_rows import refuse
 from vpack_pipeline.io.forms import AS_ACCESSION, AS_UID
 
 
@@ -22,7 +22,7 @@ def match_studies(rows: pl.DataFrame, studies: pl.LazyFrame, field: str = "study
     Returns
     -------
     ``rows`` in their order with ``study_id`` (null: none, or not one alone), ``study_patient_id``
-    and ``n_by_accession``; the two pseudonyms are dropped
+    and ``n_by_accession``
     """
     uid, accession = field + AS_UID, field + AS_ACCESSION
     known = studies.select("study_id", "patient_id", "accession_id").collect()
@@ -55,9 +55,15 @@ def match_studies(rows: pl.DataFrame, studies: pl.LazyFrame, field: str = "study
     )
 
 
-def refuse_unmatched(rows: pl.DataFrame, field: str = "study") -> pl.DataFrame:
-    """Refuse rows that name a study which is not found, or not alone."""
-    named = pl.col(field + AS_UID).is_not_null()
-    lost = named & pl.col("study_id").is_null()
-    rows = refuse(rows, "AMBIGUOUS_KEY", field, lost & (pl.col("n_by_accession") > 1))
-    return refuse(rows, "UNMATCHED_KEY", field, lost)
+def refuse_unmatched(rows: pl.DataFrame, names_study: pl.Expr | None = None) -> pl.DataFrame:
+    """Refuse rows that name a study which is not found, or not alone.
+
+    Parameters
+    ----------
+    names_study : whether a row names one; None: where its column ``study`` is filled
+    """
+    if names_study is None:
+        names_study = pl.col("study" + AS_UID).is_not_null()
+    lost = names_study & pl.col("study_id").is_null()
+    rows = refuse(rows, "AMBIGUOUS_KEY", "study", lost & (pl.col("n_by_accession") > 1))
+    return refuse(rows, "UNMATCHED_KEY", "study", lost)

@@ -25,34 +25,44 @@ def supersede(
 
     Parameters
     ----------
-    rows : accepted rows with ``delivery``, ``line``, the key and the revision's time
+    rows : accepted rows with ``delivery``, ``line``, the key and the revision's time; without a
+        revision, a key stands once in a delivery
     sequence : every delivery of this kind, in order, with its mode: ``full`` or ``append``
     key : what identifies a fact
     revision : column of the time at which a fact was stated
 
     Returns
     -------
-    ``rows`` with ``in_force`` and ``superseded_by`` (null exactly where in force)
+    ``rows`` in their order, with ``in_force`` and ``superseded_by`` (null exactly where in force)
     """
-    group = ["_epoch", *key]
+    epochs = _epochs(sequence)
+    placed = rows.join(epochs, on="delivery", how="left", maintain_order="left")
+    decided = placed.with_row_index("_place").with_columns(superseded_by="_closed_by")
+    if revision is not None or epochs["_epoch"].is_duplicated().any():
+        group = ["_epoch", *key]
+        # Most keys stand once in an epoch: nothing but the next full file can take their place.
+        is_rival = decided.select(group).is_duplicated()
+        rivals = _supersede_rivals(decided.filter(is_rival), group, revision)
+        decided = pl.concat([decided.filter(~is_rival), rivals]).sort("_place")
+    in_force = pl.col("superseded_by").is_null().alias("in_force")
+    return decided.select(*rows.columns, in_force, "superseded_by")
+
+
+def _supersede_rivals(
+    rows: pl.DataFrame, group: Sequence[str], revision: str | None
+) -> pl.DataFrame:
+    """Decide between rows of one epoch and key."""
     by = ["_generation", revision, "_order"] if revision else ["_order"]
-    ordered = rows.join(_epochs(sequence), on="delivery", how="left").sort("_order", "line")
+    ordered = rows.sort("_order", "line")
     if revision:
         # A row whose time is unknown cannot be compared: by order of delivery it ends what was.
         unknown = pl.col(revision).is_null().cast(pl.Int64)
         ordered = ordered.with_columns(unknown.cum_sum().over(group).alias("_generation"))
-    ordered = ordered.sort(*by, "line", nulls_last=False)
+    ordered = ordered.sort(*by, "line", nulls_last=False).select(rows.columns)
     is_last = pl.int_range(pl.len()).over(group) == pl.len().over(group) - 1
-    return (
-        ordered.with_columns(
-            pl.when(is_last)
-            .then(pl.col("_closed_by"))
-            .otherwise(pl.col("delivery").last().over(group))
-            .alias("superseded_by")
-        )
-        .with_columns(pl.col("superseded_by").is_null().alias("in_force"))
-        .sort("_order", "line")
-        .select(*rows.columns, "in_force", "superseded_by")
+    took_over = pl.col("delivery").last().over(group)
+    return ordered.with_columns(
+        superseded_by=pl.when(is_last).then("_closed_by").otherwise(took_over)
     )
 
 
