@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from vpack_pipeline import contracts, source_digest
+from vpack_pipeline.document import digest_of
 from vpack_pipeline.errors import ContractError, DeliveryError, Problem
 from vpack_pipeline.io import deliveries as folder
 from vpack_pipeline.io.cohort.inputs import kept_rows
@@ -21,7 +22,6 @@ from vpack_pipeline.io.cohort.inputs.kept_rows import KeptRows
 from vpack_pipeline.io.cohort.inputs.supersession import supersede
 from vpack_pipeline.io.edge import QUARANTINE_SCHEMA, Edge, Loaded
 from vpack_pipeline.io.forms import REASONS, read_form
-from vpack_pipeline.protocol import digest_of
 from vpack_pipeline.site import InputKind
 
 PACKAGE_DATA: Final = ("contracts/cohort",)
