@@ -7,6 +7,7 @@ What does not belong here: anything that a Dagster run must do as well (``assets
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -60,6 +61,10 @@ PIPELINE: Final = frozenset(
 )
 """What the extra ``pipeline`` installs, as it is imported: what a site runs and a reviewer does
 not."""
+
+NEW_OBJECTS: Final = 100_000
+"""Python looks for garbage each time that so many objects have been made, by default 700: modules
+make hundreds of thousands, which live until the end."""
 
 
 class LazyGroup(click.Group):
@@ -187,6 +192,7 @@ def run() -> None:
     SQLAlchemy's dialect and Great Expectations keep DuckDB's types alive until the end, which
     DuckDB's bindings report on standard error as a leak.
     """
+    gc.set_threshold(NEW_OBJECTS)
     code: int | str | None = 0
     try:
         main()
