@@ -17,8 +17,10 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets.bench import LAST
 from vpack_pipeline.cli import main
 from vpack_pipeline.cli.build import _headlines
+from vpack_pipeline.cli.home import dagster_home
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
 
@@ -56,7 +58,7 @@ def vpack(
     return vpack_at_home
 
 
-def test_a_build_prints_a_line_a_table_and_where_the_report_is(
+def test_a_build_prints_a_line_a_table_and_an_unchanged_one_leaves_one_event(
     own: Path, vpack_at_home: Callable[..., tuple[int, str, str]]
 ) -> None:
     code, out, err = vpack_at_home(own, "build", SITE)
@@ -76,6 +78,17 @@ def test_a_build_prints_a_line_a_table_and_where_the_report_is(
     assert Path(report).is_file()
     assert "\nverify: vpack verify " in out
     assert (own / "data" / "dagster" / "dagster.yaml").is_file()
+
+    # From now on Dagster's record knows the pack: what is unchanged needs no run.
+    code, again, err = vpack_at_home(own, "build", SITE)
+    assert (code, err) == (0, "")
+    assert [line[1:3] for line in LINE.findall(again)] == [line[1:3] for line in LINE.findall(out)]
+    with dagster_home(own), dg.DagsterInstance.get() as instance:
+        assert instance.get_runs_count() == 1
+        (told,) = instance.fetch_observations(dg.AssetKey(LAST.split("/")), limit=9).records
+    assert told.partition_key == SITE
+    assert told.asset_observation is not None
+    assert told.asset_observation.metadata["pack_version"].value == bench.latest(own)
 
 
 @pytest.mark.parametrize(
