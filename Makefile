@@ -15,7 +15,7 @@ SITES := $(addprefix $(TESTS)/, acceptance browser demo pipeline wheel)
 QUICK := $(TESTS)/stats $(wildcard $(TESTS)/test_*.py $(TESTS)/*/test_*_rules.py $(TESTS)/*/test_*_header.py $(TESTS)/*/test_*_words.py)
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 2 --dist worksteal
-JUDGED := $(addprefix --cov vpack_pipeline., core stats contracts pack_format)
+JUDGED := $(addprefix --cov vpack_pipeline., core stats contracts)
 
 .PHONY: install demo quick test lint tools clean-demo nightly $(addprefix nightly-, properties coverage large ray simulations)
 

@@ -200,3 +200,13 @@ def test_a_missing_input_a_cycle_or_an_arrow_backwards_is_refused(
 ) -> None:
     with pytest.raises(ContractError, match=what):
         order({asset: frozenset(names) for asset, names in given.items()})
+
+
+def test_a_bucket_must_be_a_column_of_dates() -> None:
+    with pytest.raises(ValueError, match="bucket n is no column of dates"):
+        made(bucket="n")
+
+
+def test_a_section_without_contracts_has_no_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contracts, "SECTIONS", {**SECTIONS, "another": "for this test"})
+    assert set(contracts.load.__wrapped__()) == set(SHIPPED)
