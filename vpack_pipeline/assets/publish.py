@@ -72,13 +72,15 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
 
 
 def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
-    """Find the pack of exactly these receipts; None where it has yet to be published."""
+    """Find the whole pack of exactly these receipts; None where it has yet to be published."""
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
     data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, bench.cut)
     own = None if data is None else steps.readable(data, benches.LAST)
-    is_same = own is not None and own.fingerprint == fingerprint
-    if known is None or own is None or not is_same or not _is_linked(bench):
+    if known is None or own is None or own.fingerprint != fingerprint:
+        return None
+    is_sound = benches.is_own(bench, own, benches.LAST) and benches.is_whole(bench, own)
+    if not is_sound or not _is_linked(bench) or packs.verify(known.path):
         return None
     note = "the same inputs: nothing new was published"
     return PackAtCut(Materialized(own, kept=True), known.name, known.path, note)

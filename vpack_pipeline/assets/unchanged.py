@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
-from vpack_pipeline.assets.materialize import is_current
+from vpack_pipeline.assets.materialize import LIVE_INPUTS, is_current, only_foreseen
 from vpack_pipeline.assets.publish import PackAtCut, published
 from vpack_pipeline.errors import VpackError
 from vpack_pipeline.gate.receipts import Receipt
@@ -31,20 +31,31 @@ def unchanged(bench: Bench) -> Unchanged | None:
     Every receipt is authenticated, every file hashed, every input that can change unseen (the
     deliveries, the archive) read again, as a build does. Whatever is wrong is for the build to say.
     """
-    checked: dict[str, Receipt] = {}
     try:
-        for asset in contracts.order(benches.dependencies()):
-            receipt = _in_force(bench, asset)
-            if receipt is None:
-                return None
-            checked[asset] = receipt
-            if asset != benches.LAST and not is_current(bench, asset, checked):
-                return None
-        upstream = {asset: r for asset, r in checked.items() if asset != benches.LAST}
-        pack = published(bench, upstream)
+        with only_foreseen(benches.LAST):
+            return _unchanged(bench)
     except VpackError:
         return None
-    return None if pack is None else Unchanged(tuple(checked.values()), pack)
+
+
+def _unchanged(bench: Bench) -> Unchanged | None:
+    checked: dict[str, Receipt] = {}
+    for asset in contracts.order(benches.dependencies()):
+        receipt = _in_force(bench, asset)
+        if receipt is None:
+            return None
+        checked[asset] = receipt
+    upstream = {asset: r for asset, r in checked.items() if asset != benches.LAST}
+    pack = published(bench, upstream)
+    # The archive last: where anything else has changed, the build will read it.
+    in_turn = sorted(upstream, key=_is_live)
+    if pack is None or not all(is_current(bench, asset, checked) for asset in in_turn):
+        return None
+    return Unchanged(tuple(checked.values()), pack)
+
+
+def _is_live(asset: str) -> bool:
+    return bool(LIVE_INPUTS & set(contracts.load()[asset].outside))
 
 
 def _in_force(bench: Bench, asset: str) -> Receipt | None:

@@ -126,17 +126,29 @@ def _kept(root: Path, site: str, cut: str, quiet: bool) -> Ran | None:
 
 
 def _observed(root: Path, site: str, cut: str, pack: PackAtCut) -> bool:
-    """Leave one event with Dagster; False where its record does not know this site's pack."""
+    """Leave one event with Dagster; False where its record would not show what a run would leave.
+
+    It shows just that where the last of the site's runs built this pack: then every table's last
+    materialization and check is of this cut.
+    """
     import dagster as dg
 
     from vpack_pipeline.assets.bench import LAST
+    from vpack_pipeline.assets.factory import CUT_TAG
+    from vpack_pipeline.assets.pack import VERSION_TAG
+    from vpack_pipeline.automation import JOB
     from vpack_pipeline.cli.home import dagster_home
 
-    key = dg.AssetKey(LAST.split("/"))
+    wanted = {CUT_TAG: cut, VERSION_TAG: pack.version}.items()
+    of_site = dg.RunsFilter(tags={"dagster/partition": site})
     with dagster_home(root), dg.DagsterInstance.get() as instance:
-        if site not in instance.get_materialized_partitions(key):
+        last = next(iter(instance.get_runs(of_site, limit=1)), None)
+        if last is None or not last.is_success or last.job_name != JOB:
+            return False
+        if not wanted <= last.tags.items():
             return False
         told = {"cut": cut, "pack_version": pack.version, "pack": pack.note}
+        key = dg.AssetKey(LAST.split("/"))
         event = dg.AssetObservation(key, partition=site, metadata=told)
         instance.report_runless_asset_event(event)
     return True
