@@ -30,7 +30,7 @@ CHAPTERS = {
     "Distances": set(DISTANCES),
     "Rules of integrity": set(INTEGRITY_RULES),
 }
-# What a build or the user makes, and the shape of an asset key.
+# What a build or the user makes, and asset keys.
 MADE = (
     "data/dagster",
     "data/packs",
@@ -38,6 +38,7 @@ MADE = (
     "data/state",
     "data/warehouse",
     "data/sites/SITE",
+    "pack/validation_pack",
     "section/table",
 )
 IN_A_PACK = re.compile(r"data/(report\.html|protocol\.yaml|claim\.json|tables|gates|drift)\b")

@@ -122,6 +122,8 @@ def _judge(planned: Planned, result: _Result | None, rows: int, may_be_empty: bo
         element_count, unexpected = rows, _count(found.get("observed_value"))
     elif planned.type.startswith("expect_table"):
         element_count = rows
+    elif rows == 0 and result is not None and result.success:
+        unexpected = 0  # which Great Expectations says of some types and not of others
     outcome = _outcome(planned, result, rows)
     tolerated = outcome == "vacuous" and (
         planned.may_be_vacuous is not None or (rows == 0 and may_be_empty)

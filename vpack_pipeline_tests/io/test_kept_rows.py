@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 import pytest
 from forms_bench import CASES, DAY, READERS, READS, Bench, finding, protocol
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -29,6 +29,7 @@ from vpack_pipeline.io.deliveries import DONE, PUBLISHED
 from vpack_pipeline.io.forms import KINDS
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.site import IdentifierForm, InputForm
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 D1, D2, D3, D4 = (f"2026-01-{day:02}" for day in (5, 6, 7, 8))
 HEADER = "reader_id,case_id,finding,rating,read_at\n"
@@ -532,7 +533,7 @@ def test_nights_make_few_files_and_each_row_is_seldom_written_again(
     assert len(rows.counts({f"d{n}": f"{n}" for n in range(200)})) == 200
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@examples_drawn(40)
 @given(
     nights=st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), max_size=4)),
     lost=st.sets(st.integers(0, 20)),

@@ -83,8 +83,7 @@ def test_a_run_opens_few_connections_and_leaves_what_plain_dagster_reads(
         assert len(connections) - before < 10
         events = told(instance, run_id)
     assert len(events) > 5 * TABLES
-    plain = dg.DagsterInstance.from_config(str(home), overrides={"storage": plain_storage(home)})
-    with plain as instance:
+    with plain(home, tmp_path / "plain.yaml") as instance:
         assert not isinstance(instance.event_log_storage, run_history.PooledEvents)
         assert told(instance, run_id) == events
         key = dg.AssetKey(["some", f"table_{TABLES - 1}"])
@@ -95,8 +94,10 @@ def test_a_run_opens_few_connections_and_leaves_what_plain_dagster_reads(
         assert {r.run_id for r in instance.get_runs()} >= {run_id, other}
 
 
-def plain_storage(home: Path) -> dict[str, object]:
-    return {"sqlite": {"base_dir": str(home)}}
+def plain(home: Path, settings: Path) -> dg.DagsterInstance:
+    """Open the same files with the storage that Dagster takes where nobody names one."""
+    settings.write_text(f"storage:\n  sqlite:\n    base_dir: {home}\n", encoding="utf-8")
+    return dg.DagsterInstance.from_config(str(settings.parent), settings.name)
 
 
 def opened() -> set[str]:
