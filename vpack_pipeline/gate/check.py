@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.gate.fold import fold
+from vpack_pipeline.gate.fold import fold, queries
 from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, build, plan
 
 Outcome = Literal["pass", "fail", "error", "vacuous"]
@@ -67,8 +67,8 @@ def evaluate(
 ) -> list[Checked]:
     """Evaluate expectations over a table's files; see :func:`run`.
 
-    What one query can ask of many is asked in one; only where it finds anything, or cannot run, is
-    each of them asked by itself.
+    What one query can ask of many is asked in one; where it finds anything, or cannot run, those
+    that it may have been are asked by themselves.
     """
     one, folded = fold(planned)
     alone = [p for p in planned if p not in folded]
@@ -76,7 +76,9 @@ def evaluate(
     if one and _outcome(one, results.get(one.id), rows) in {"pass", "vacuous"}:
         results |= {p.id: _nothing_found(p, rows) for p in folded}
     elif folded:
-        results |= _results(files, folded)
+        suspects = _find(files, folded) or {p.id for p in folded}
+        results |= {p.id: _nothing_found(p, rows) for p in folded if p.id not in suspects}
+        results |= _results(files, [p for p in folded if p.id in suspects])
     return [_judge(entry, results.get(entry.id), rows, may_be_empty) for entry in planned]
 
 
@@ -95,6 +97,12 @@ def _nothing_found(planned: Planned, rows: int) -> _Result:
         return _Result(True, {"observed_value": None}, {})
     counts = {"observed_value": 0, "element_count": rows, "unexpected_count": 0}
     return _Result(True, counts, {})
+
+
+def _find(files: Sequence[Path], folded: Sequence[Planned]) -> set[str]:
+    from vpack_pipeline.gate.engine import find
+
+    return find(files, queries(folded))
 
 
 def _results(files: Sequence[Path], planned: Sequence[Planned]) -> dict[str, _Result]:

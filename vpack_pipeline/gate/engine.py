@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,27 @@ def validate(files: Sequence[Path], suite: Any) -> list[Any]:
 
     The DuckDB connection is locked to the files' folders before any expectation runs.
     """
+    with _locked_to(files) as connection:
+        return _results(connection, suite)
+
+
+def find(files: Sequence[Path], queries: Mapping[str, str]) -> set[str]:
+    """Tell which queries over ``{batch}`` find a row in these parquet files, or cannot run."""
+    import duckdb
+
+    found: set[str] = set()
+    with _locked_to(files) as connection:
+        for name, query in queries.items():
+            try:
+                if connection.execute(query.format(batch=VIEW)).fetchone() is not None:
+                    found.add(name)
+            except duckdb.Error:
+                found.add(name)
+    return found
+
+
+@contextmanager
+def _locked_to(files: Sequence[Path]) -> Iterator[Any]:
     import duckdb
 
     connection = duckdb.connect()
@@ -104,7 +126,7 @@ def validate(files: Sequence[Path], suite: Any) -> list[Any]:
         folders = ", ".join(sorted({_quoted(f.parent) for f in files}))
         connection.execute(f"SET allowed_directories=[{folders}]")
         connection.execute("SET enable_external_access=false; SET lock_configuration=true")
-        return _results(connection, suite)
+        yield connection
     finally:
         connection.close()
 

@@ -40,19 +40,32 @@ def fold(planned: Sequence[Planned]) -> tuple[Planned | None, list[Planned]]:
     folded = [(p, a) for p, a in asked if a is not None]
     if len(folded) < 2:
         return None, []
-    queries = [q for _, a in folded for q in a.queries]
-    rows = " or ".join(c for _, a in folded for c in a.rows)
-    if rows:
-        # Each column by its name, so that one which is not there raises as it would alone.
-        columns = ", ".join(dict.fromkeys(name for _, a in folded for name in a.columns))
-        queries.append(f"select {columns} from {{batch}} where {rows}")
-    whole = " or ".join(c for _, a in folded for c in a.whole)
-    if whole:
-        queries.append(f"select 1 from {{batch}} having {whole}")
-    union = " union all ".join(f"select 1 as found from ({q}) as part" for q in queries)
-    query = {"query": f"select found from ({union}) as found_in_any"}
+    query = {"query": _query([a for _, a in folded])}
     one = Planned("all_at_once", UNEXPECTED_ROWS, query, "critical", "")
     return one, [p for p, _ in folded]
+
+
+def queries(planned: Sequence[Planned]) -> dict[str, str]:
+    """Give for each expectation, by its id, a query that finds a row where it may fail.
+
+    Of one that only Great Expectations knows there is none.
+    """
+    asked = {p.id: _ask(p) for p in planned}
+    return {name: _query([a]) for name, a in asked.items() if a is not None}
+
+
+def _query(asked: Sequence[Asked]) -> str:
+    found = [q for a in asked for q in a.queries]
+    rows = " or ".join(c for a in asked for c in a.rows)
+    if rows:
+        # Each column by its name, so that one which is not there raises as it would alone.
+        columns = ", ".join(dict.fromkeys(name for a in asked for name in a.columns))
+        found.append(f"select {columns} from {{batch}} where {rows}")
+    whole = " or ".join(c for a in asked for c in a.whole)
+    if whole:
+        found.append(f"select 1 from {{batch}} having {whole}")
+    union = " union all ".join(f"select 1 as found from ({q}) as part" for q in found)
+    return f"select found from ({union}) as found_in_any"
 
 
 def _ask(planned: Planned) -> Asked | None:

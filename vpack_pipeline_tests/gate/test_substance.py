@@ -9,7 +9,7 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract, Expectation
-from vpack_pipeline.gate import check, suite
+from vpack_pipeline.gate import check
 from vpack_pipeline.strict_yaml import validate
 from vpack_pipeline_tests.gate import corruptions
 from vpack_pipeline_tests.gate.test_check import CONTRACT
@@ -18,20 +18,15 @@ EVERY = [(c, e) for c in contracts.load().values() for e in c.expectations]
 TABLES = list(contracts.load().values())
 
 
-def evaluated(contract: Contract, expectation: Expectation, table: pl.DataFrame, folder: Path):
-    (planned,) = [p for p in suite.plan(contract) if p.id == expectation.id]
+def evaluated(contract: Contract, table: pl.DataFrame, folder: Path) -> list[check.Checked]:
     path = folder / "table.parquet"
     table.write_parquet(path, statistics=False)
-    (found,) = check.evaluate([planned], [path], table.height, may_be_empty=False)
-    return found
+    return check.run(contract, [path], table.height)
 
 
 @pytest.mark.parametrize("contract", TABLES, ids=[c.asset for c in TABLES])
 def test_a_sound_table_meets_its_whole_contract(contract: Contract, tmp_path: Path) -> None:
-    table = corruptions.sound(contract)
-    path = tmp_path / "table.parquet"
-    table.write_parquet(path, statistics=False)
-    found = check.run(contract, [path], table.height)
+    found = evaluated(contract, corruptions.sound(contract), tmp_path)
     tolerated = {e.id for e in contract.expectations if e.may_be_vacuous}
     outcomes = [(c.id, c.outcome) for c in found if c.outcome != "pass"]
     assert [(i, o) for i, o in outcomes if (i, o) not in {(t, "vacuous") for t in tolerated}] == []
@@ -45,7 +40,7 @@ def test_the_smallest_corrupted_table_trips_its_expectation(
 ) -> None:
     table = corruptions.corrupted(contract, expectation)
     assert table is not None, "write a corruption for this expectation"
-    found = evaluated(contract, expectation, table, tmp_path)
+    (found,) = [c for c in evaluated(contract, table, tmp_path) if c.id == expectation.id]
     assert found.outcome == "fail"
     assert found.closes == (expectation.severity == "critical")
 
