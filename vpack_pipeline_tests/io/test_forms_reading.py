@@ -6,12 +6,22 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from forms_bench import DAY, PREDICTIONS, READS, Bench
+from forms_bench import DAY, PREDICTIONS, READS, Bench, protocol
 from polars.testing import assert_frame_equal
 
 from vpack_pipeline.errors import DeliveryError
-from vpack_pipeline.io.forms import FIELDS, KINDS, REASONS, form_problems, template_headers
-from vpack_pipeline.site import InputForm
+from vpack_pipeline.io.forms import (
+    FIELDS,
+    KINDS,
+    REASONS,
+    Form,
+    fields_of,
+    form_problems,
+    template_headers,
+    typed,
+    typed_schema,
+)
+from vpack_pipeline.site import InputForm, InputKind
 
 BARE = "reader_id,case_id,finding,rating\n"
 
@@ -371,6 +381,15 @@ def test_a_template_is_a_file_that_can_be_read(tmp_path: Path, kind: str) -> Non
     bench = Bench(tmp_path, inputs={kind: {"file": f"{kind}.csv"}})
     bench.deliver_all(**{f"{kind}_csv": header})
     assert bench.tables()["deliveries"].filter(pl.col("kind") == kind)["rows"].to_list() == [0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_columns_of_no_file_are_those_of_a_file(tmp_path: Path, kind: InputKind) -> None:
+    fields = fields_of(kind, protocol())
+    cells = pl.DataFrame(schema={"line": pl.Int64, "finding_cell": pl.String})
+    form = Form(kind, cells, (), frozenset())
+    rows = typed(form, fields, InputForm(file="some.csv"), Bench(tmp_path).ids)
+    assert list(rows.schema.items()) == list(typed_schema(fields).items())
 
 
 def test_every_kind_has_its_fields_and_every_code_its_remedy() -> None:

@@ -6,7 +6,7 @@ row, delivery or table (``cohort.inputs``).
 
 from __future__ import annotations
 
-from vpack_pipeline.io.forms.cells import AS_ACCESSION, AS_UID, plain_text, typed
+from vpack_pipeline.io.forms.cells import AS_ACCESSION, AS_UID, plain_text, typed, typed_schema
 from vpack_pipeline.io.forms.fields import FIELDS, KINDS, ONE_OF, Field, fields_of, template_headers
 from vpack_pipeline.io.forms.headers import Form, form_problems, nearest, read_form
 from vpack_pipeline.io.forms.hints import Hint, normalisation_hint
@@ -31,4 +31,5 @@ __all__ = [
     "read_form",
     "template_headers",
     "typed",
+    "typed_schema",
 ]

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from vpack_pipeline.io.forms import AS_ACCESSION, AS_UID, Field, Form, fields_of, typed
+from vpack_pipeline.io.forms import (
+    AS_ACCESSION,
+    AS_UID,
+    Field,
+    Form,
+    fields_of,
+    typed,
+    typed_schema,
+)
 from vpack_pipeline.site import InputForm, InputKind
 
 if TYPE_CHECKING:
@@ -60,11 +68,9 @@ def _by_own_rules(kind: InputKind, rows: pl.DataFrame, protocol: Protocol) -> pl
     return rows if own is None else own(rows, protocol)
 
 
-def no_rows(kind: InputKind, protocol: Protocol, pseudonyms: Pseudonyms) -> pl.DataFrame:
+def no_rows(kind: InputKind, protocol: Protocol) -> pl.DataFrame:
     """Give the rows of no file: the columns that :func:`form_rows` gives."""
-    cells = pl.DataFrame(schema={"line": pl.Int64, "finding_cell": pl.String})
-    form = Form(kind, cells, (), frozenset())
-    rows = typed(form, fields_of(kind, protocol), _NO_FORM, pseudonyms)
+    rows = pl.DataFrame(schema=typed_schema(fields_of(kind, protocol)))
     return _by_own_rules(kind, rows, protocol)
 
 
@@ -165,6 +171,3 @@ _OWN_RULES: Final[Mapping[InputKind, Callable[[pl.DataFrame, Protocol], pl.DataF
     "patient_map": _own_patient_map,
 }
 """What follows from the cells of a row of a kind together, and needs no other row or table."""
-
-
-_NO_FORM: Final = InputForm(file="none.csv")

@@ -112,7 +112,7 @@ def read_rows(
     """
     of_kind = deliveries.filter(pl.col("kind") == kind).select("delivery", "sha256")
     files: dict[str, str] = dict(of_kind.iter_rows())
-    nothing = no_rows(kind, edge.protocol, edge.pseudonyms).with_columns(delivery=pl.lit(""))
+    nothing = no_rows(kind, edge.protocol).with_columns(delivery=pl.lit(""))
     if only:
         nothing = nothing.select("delivery", "line", *only)
     if not files:
