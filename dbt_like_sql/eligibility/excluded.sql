@@ -17,7 +17,7 @@ hits as (
     patient_id,
     mask,
     json_extract_string(cast($rules as json), '$[*].id') as ids,
-    list_filter(range(1, 63), lambda r: (mask >> (r - 1)) & 1 = 1) as orders
+    list_filter(range(1, len(ids) + 1), lambda r: (mask >> (r - 1)) & 1 = 1) as orders
   from masks
   where mask <> 0
 )

@@ -22,7 +22,7 @@ Views = Mapping[str, Mapping[str, str]]
 """Contract types by column, by level (patient, study, case)."""
 
 MOST_RULES: Final = 62
-"""``excluded.mask`` holds one bit a rule in a signed 64-bit integer."""
+"""A mask of rules holds one bit a rule in a signed 64-bit integer."""
 
 _NOT_FOR_RULES: Final = frozenset({"patient_id", "study_id", "case_id", "covariates"})
 _BOUNDED: Final = frozenset({"has_prediction", "has_reference"})
