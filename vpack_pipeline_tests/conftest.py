@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,3 +51,10 @@ def riverside_pack(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -
     from vpack_pipeline_tests.acceptance.site_bench import packed_once
 
     return packed_once(tmp_path_factory, small_root, "riverside")
+
+
+def pytest_collection_finish() -> None:
+    """Walk what was imported and collected never again, and what tests make less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
