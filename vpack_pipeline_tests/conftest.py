@@ -17,6 +17,9 @@ from vpack_pipeline_tests.once import changed, once, shared_by
 if TYPE_CHECKING:
     from vpack_pipeline_tests.acceptance.site_bench import Packed
 
+# Before numpy is imported: two threads that wait for one another cost more than one that works.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Before any test module is imported: a test takes its number of examples from the profile in force.
 # pytest's own --hypothesis-profile comes later still before tests, and wins.
 register_profiles()
@@ -25,6 +28,13 @@ settings.load_profile(os.environ.get("VPACK_HYPOTHESIS", EVERY_RUN))
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     file_order.longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collection skip what was imported, and look less often at what tests make."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,10 +61,3 @@ def riverside_pack(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -
     from vpack_pipeline_tests.acceptance.site_bench import packed_once
 
     return packed_once(tmp_path_factory, small_root, "riverside")
-
-
-def pytest_collection_finish() -> None:
-    """Walk what was imported and collected never again, and what tests make less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
