@@ -37,6 +37,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+def pytest_sessionfinish() -> None:
+    """Give back what was skipped: libraries that count their objects at exit would miss some."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _shared_folders_stay_as_they_were_made(tmp_path_factory: pytest.TempPathFactory):
     yield
