@@ -191,7 +191,10 @@ def prevalence_given(
         for _ in range(200):
             mass = found[:, None] * ill
             posterior = mass / np.maximum(mass + (1 - found)[:, None] * well, _TINY)
-            found = (weight * posterior).sum(axis=1) / weight.sum(axis=1)
+            before, found = found, (weight * posterior).sum(axis=1) / weight.sum(axis=1)
+            # Where a round changes no bit, none after it does.
+            if np.array_equal(before, found, equal_nan=True):
+                break
     return found
 
 
