@@ -37,6 +37,7 @@ LIBRARIES: Final[Mapping[str, str]] = {
     "scipy": "scipy",
     "sqlalchemy": "sqlalchemy",
     "sqlglot": "sqlglot",
+    "threadpoolctl": "threadpoolctl",
     "yaml": "pyyaml",
 }
 """Distribution by the name that is imported, of everything that a digest may depend on."""

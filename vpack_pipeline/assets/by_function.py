@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract
@@ -53,7 +54,9 @@ def compute(
         arguments |= blocks(bench.study, contract)
         if contract.uses_cut:
             arguments["cut"] = bench.edge.cut_date
-    return write(bench, contract, function(**arguments))
+    # In its last digit a product of floats depends on how many threads BLAS divides it among.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return write(bench, contract, function(**arguments))
 
 
 def blocks(study: Study, contract: Contract) -> dict[str, Any]:
