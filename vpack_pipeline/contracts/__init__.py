@@ -14,8 +14,9 @@ from importlib import resources
 from typing import Annotated, Any, Final, Literal, Self
 
 import polars as pl
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from vpack_pipeline.contracts.shapes import FIGURE, in_order, with_figure
 from vpack_pipeline.document import Document, Name, Text, digest_of
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.protocol import Protocol
@@ -94,6 +95,8 @@ class Contract(Document):
     """A column of the key and of every input: a large model runs over some of its values at a time,
     which must change no row."""
     computed_by: Literal["core", "sql", "io", "generated"]
+    shape: Literal["figure"] | None = None
+    """What its columns and expectations begin with, as ``shapes`` has it."""
     inputs: dict[Name, TableName] = {}
     inputs_part: Literal["table", "quarantine"] = "table"
     protocol: tuple[Name, ...] = ()
@@ -103,6 +106,20 @@ class Contract(Document):
     outside: tuple[Name, ...] = ()
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     expectations: tuple[Expectation, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_shape(cls, given: Any) -> Any:
+        is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
+        return with_figure(given) if is_figure else given
+
+    @field_validator("columns")
+    @classmethod
+    def _in_order(cls, columns: tuple[Column, ...], info: ValidationInfo) -> tuple[Column, ...]:
+        if info.data.get("shape") is None:
+            return columns
+        by_name = {c.name: c for c in columns}
+        return tuple(by_name[name] for name in in_order(list(by_name), info.data.get("key", ())))
 
     @property
     def section(self) -> str:

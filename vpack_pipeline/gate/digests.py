@@ -32,6 +32,9 @@ GATE_LIBRARIES: Final = ("duckdb", "duckdb-engine", "great-expectations", "sqlal
 DISPATCHERS: Final[Mapping[str, str]] = {
     "vpack_pipeline.assets.by_function": "imports the function that the contract names",
     "vpack_pipeline.contracts": "reads every contract; whoever asks for more than its own says so",
+    "vpack_pipeline.contracts.metrics": "reads every metric; a contract counts those it may hold",
+    "vpack_pipeline.contracts.shapes": "reads what tables share; it counts with each contract",
+    "vpack_pipeline.core.figures": "reads the contract of the table that it fills",
     "vpack_pipeline.io.models": "reads every model; each counts for its own table",
     "vpack_pipeline.io.dicom.engines": "asks whether Ray is there, which decides no value",
     "vpack_pipeline.source_digest": "reads the sources that it digests",

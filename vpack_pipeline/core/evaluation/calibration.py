@@ -58,9 +58,7 @@ def calibration(
     then stands beside it. ``stratum`` is ``all`` or one of ten bins of equal width of the
     probability. A failed inference has no probability, so only completed ones are counted.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"], evaluation, cut, published_looks
-    )
+    figures = WindowedFigures("evaluation/calibration", evaluation, cut, published_looks)
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

@@ -61,9 +61,7 @@ def comparison(
     each replicate is a difference. Beside the difference (``auc_difference``) stand the figures
     that it is made of (``auc_retrospective``, ``auc_prospective``), by intention to diagnose.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point"], evaluation, cut, published_looks
-    )
+    figures = WindowedFigures("evaluation/comparison", evaluation, cut, published_looks)
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

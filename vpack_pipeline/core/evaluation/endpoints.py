@@ -62,20 +62,6 @@ ON_ITS_OWN: Final = "each endpoint is judged on its own: the protocol declares n
 WITHHELD: Final = "withheld"
 REFUSED: Final = "refused"
 
-_EXTRA: Final[dict[str, type[pl.DataType]]] = {
-    "verdict": pl.String,
-    "goal": pl.Float64,
-    "rank": pl.String,
-    "comparison": pl.String,
-    "finding": pl.String,
-    "model_id": pl.String,
-    "window": pl.String,
-    "operating_point": pl.String,
-    "is_headline": pl.Boolean,
-    "pack_version": pl.String,
-    "pack_digest": pl.String,
-}
-
 
 def endpoints(
     *,
@@ -132,7 +118,7 @@ def endpoints(
         (row["endpoint"], str(row["look"])): row
         for row in published_looks.with_columns(pl.col("look").cast(pl.String)).to_dicts()
     }
-    figures = Figures(["endpoint", "look"], list(_EXTRA), _EXTRA)
+    figures = Figures("evaluation/endpoints")
     for endpoint in evaluation.endpoints:
         _give(figures, endpoint, judge, judge.rows(endpoint, quoted))
         if endpoint.comparison == "non_inferiority":

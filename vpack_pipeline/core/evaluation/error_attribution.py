@@ -98,7 +98,7 @@ def error_attribution(
     correlations. The prospective window is withheld before the first look.
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "panel_state", "assumption"],
+        "evaluation/error_attribution",
         evaluation,
         cut,
         published_looks,

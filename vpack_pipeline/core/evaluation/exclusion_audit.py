@@ -82,7 +82,7 @@ def exclusion_audit(
     excluded : eligibility/excluded; ``first_rule`` and ``all_rules``
     """
     figures = WindowedFigures(
-        ["rule", "finding", "model_id", "window"],
+        "evaluation/exclusion_audit",
         evaluation,
         cut,
         published_looks,

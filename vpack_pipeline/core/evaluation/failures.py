@@ -44,9 +44,7 @@ def failures(
     No label is read, so nothing is withheld. ``stratum`` is ``all`` or a bin of a variable of the
     profile. ``failure_share`` is the share of cases without a usable inference.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"], evaluation, cut, open_metrics=_OPEN
-    )
+    figures = WindowedFigures("evaluation/failures", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

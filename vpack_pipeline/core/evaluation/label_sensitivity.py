@@ -127,9 +127,7 @@ def label_sensitivity(
     be printed where the headline is hidden for small ones.
     What takes readers one by one is refused where reads followed sight of peers.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "variation", "level"], evaluation, cut, published_looks
-    )
+    figures = WindowedFigures("evaluation/label_sensitivity", evaluation, cut, published_looks)
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

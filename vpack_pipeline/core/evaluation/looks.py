@@ -8,7 +8,7 @@ that is void, it is exploratory. What does not belong here: the verdicts (``endp
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -93,16 +93,14 @@ class WindowedFigures(Figures):
 
     def __init__(
         self,
-        keys: Sequence[str],
+        asset: str,
         evaluation: Evaluation,
         cut: datetime.date,
         published_looks: pl.DataFrame | None = None,
         *,
         open_metrics: Collection[str] = (),
-        extra: Sequence[str] = (),
-        types: Mapping[str, type[pl.DataType]] | None = None,
     ) -> None:
-        super().__init__(keys, extra, types)
+        super().__init__(asset)
         self._withheld = withheld_reason(evaluation, cut)
         looks = pl.DataFrame(schema=_LOOKS) if published_looks is None else published_looks
         self._note = exploratory_note(evaluation, cut, looks)

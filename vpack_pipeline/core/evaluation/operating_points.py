@@ -75,7 +75,7 @@ def operating_points(
     cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point", "analysis"],
+        "evaluation/operating_points",
         evaluation,
         cut,
         published_looks,

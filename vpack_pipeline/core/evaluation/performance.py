@@ -67,7 +67,7 @@ def performance(
     their comparator reads pooled, with patients as clusters.
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"],
+        "evaluation/performance",
         evaluation,
         cut,
         published_looks,

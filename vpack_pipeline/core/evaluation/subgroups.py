@@ -66,7 +66,7 @@ def subgroups(
     cases : the case view, with the header fields and covariates that variables name
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"],
+        "evaluation/subgroups",
         evaluation,
         cut,
         published_looks,

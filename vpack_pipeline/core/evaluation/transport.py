@@ -101,9 +101,7 @@ def transport(
     ----------
     population : cohort/population; ``cell`` is a JSON object variable → bin label
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point"], evaluation, cut, published_looks
-    )
+    figures = WindowedFigures("evaluation/transport", evaluation, cut, published_looks)
     analysis = AnalysisSet(
         time_split=time_split,
         reference_standard=reference_standard,

@@ -65,7 +65,7 @@ def verification(
     reference : cohort/reference; rows in force count
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "call", "source"],
+        "evaluation/verification",
         evaluation,
         cut,
         published_looks,
