@@ -1,4 +1,4 @@
-"""The pages of the documentation that are made from registries: header fields and reason codes.
+"""The pages of the documentation that are made from registries: fields, codes, forms, metrics.
 
 ``python -m vpack_pipeline.cli.pages`` writes those of ``docs``.
 What does not belong here: what the registries say (``io.dicom``, ``io.forms``).
@@ -13,6 +13,8 @@ from typing import Final
 
 from vpack_pipeline import contracts
 from vpack_pipeline.cli.new_site import starter
+from vpack_pipeline.contracts import metrics
+from vpack_pipeline.contracts.metrics import Metric
 from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
@@ -118,6 +120,17 @@ A row with a cell that cannot be used is quarantined under a [reason code](reaso
 {{kinds}}
 """
 
+_METRICS: Final = f"""# Metrics
+
+{_MADE}
+
+Every figure of a pack, in the order of print, as `contracts/metrics.yaml` declares it. No table
+holds another, and none outside of its range: the gate sees to it. *n* and *events* say what the
+columns `n` and `events` count. [statistics.md](statistics.md) says how each is computed.
+
+{{metrics}}
+"""
+
 _FORM_TYPES: Final[Mapping[str, str]] = {
     "text": "text",
     "int": "whole number",
@@ -154,10 +167,37 @@ def pages() -> dict[str, str]:
     return {
         "forms.md": _FORMS.format(kinds="\n\n".join(_form(kind) for kind in forms.KINDS)),
         "header-fields.md": _FIELDS.format(statuses=statuses, fields=fields),
+        "metrics.md": _METRICS.format(metrics=_metrics()),
         "reason-codes.md": _REASONS.format(
             files=_reasons(outcomes.REASONS), kinds=kinds, rows=_reasons(reasons.REASONS)
         ),
     }
+
+
+def _metrics() -> str:
+    head = ("metric", "in print", "kind", "range", "n", "events", "what it is", "source", "tables")
+    return _table(head, (_metric(m) for m in metrics.load()))
+
+
+def _metric(metric: Metric) -> tuple[str, ...]:
+    lowest, highest = ("" if limit is None else f"{limit:g}" for limit in metric.limits)
+    reach = f"{lowest} to {highest}".strip() if lowest and highest else f"from {lowest}"
+    kind = f"{metric.kind}, {metric.unit}" if metric.unit else metric.kind
+    told = metric.meaning
+    if metric.values:
+        told = f"{told} {metric.parameter}: {', '.join(metric.values)}."
+    also = "".join(f"; in {asset} {title}" for asset, title in metric.titles.items())
+    return (
+        metric.name,
+        f"{metric.title}{also}",
+        kind,
+        reach if lowest or highest else "any",
+        metric.n or "",
+        metric.events or "",
+        told,
+        metric.source,
+        ", ".join(metric.tables),
+    )
 
 
 def _form(kind: InputKind) -> str:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Final, Literal, Self
 import polars as pl
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from vpack_pipeline.contracts.shapes import FIGURE, in_order, with_figure
+from vpack_pipeline.contracts import metrics
+from vpack_pipeline.contracts.shapes import FIGURE, METRIC, in_order, with_figure
 from vpack_pipeline.document import Document, Name, Text, digest_of
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.protocol import Protocol
@@ -169,6 +170,9 @@ class Contract(Document):
             if c.null:
                 entry["type"] = [entry["type"], "null"]
             properties[c.name] = entry | ({"unit": c.unit} if c.unit else {})
+        if self.shape == FIGURE:
+            declared = [m for metric in metrics.of(self.asset) for m in metric.json_schema()]
+            properties[METRIC]["oneOf"] = declared
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": self.asset,

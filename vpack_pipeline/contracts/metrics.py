@@ -80,6 +80,13 @@ class Metric(Document):
         """The lowest and the highest value that an estimate may have."""
         return RANGES[self.kind] if self.range is None else self.range
 
+    def json_schema(self) -> list[dict[str, str]]:
+        """Describe each of its names, as the alternatives of a JSON schema."""
+        told = {"description": self.meaning}
+        if self.prefix is not None:
+            return [{"pattern": f"^{re.escape(self.prefix)}.+$", "title": self.title, **told}]
+        return [{"const": name, "title": self.title_of(name), **told} for name in self.names]
+
     def title_of(self, name: str) -> str:
         """Name one of its figures in print."""
         if self.parameter is None:

@@ -22,7 +22,7 @@ METRIC: Final = "metric"
 @functools.cache
 def _figure() -> Mapping[str, Any]:
     text = (resources.files("vpack_pipeline.contracts") / "figure.yaml").read_text("utf-8")
-    data, _ = parse(text, "contracts/figure.yaml")
+    data: Mapping[str, Any] = parse(text, "contracts/figure.yaml")[0]
     return data
 
 
