@@ -185,10 +185,10 @@ def _traced(module: str, name: str | None) -> str:
         raise ContractError(f"no module {module}")
     if name is None:
         return module
-    found = tree()[module]
-    if name in found.names and found.is_package:
+    found, below = tree()[module], f"{module}.{name}"
+    # A package that imports a module of its own has it under the same name.
+    if name in found.names and found.is_package and found.names[name] != (module, name):
         return _traced(*found.names[name])
-    below = f"{module}.{name}"
     return below if below in tree() else module
 
 

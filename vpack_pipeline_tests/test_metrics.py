@@ -66,7 +66,8 @@ def test_a_family_stands_for_the_names_that_its_parameter_allows() -> None:
     assert metrics.find("adjudication/reader_performance", "share_rating=2.5").prefix == (
         "share_rating="
     )
-    assert words.METRICS["path_no_reads"] == "Path no reads"
+    assert words.METRICS["path_no_reads"] == "without a read or other source"
+    assert words.METRICS["undecided_clear"] == "Undecided: Two or more readers, unanimous"
 
 
 def test_a_metric_has_one_title_except_where_it_means_less() -> None:
@@ -80,7 +81,7 @@ def test_a_metric_has_one_title_except_where_it_means_less() -> None:
     [
         (one() + one(), "declared twice: odd"),
         (one(kind="percentage"), "kind"),
-        (one(values="[a, b]"), "has values and no parameter"),
+        (one(values="{a: b}"), "has values and no parameter"),
         (one(name="'odd_{kind}'"), "does not name"),
         (one(titles="{evaluation/calibration: Even}"), "where it does not stand"),
         (one(tables="[]"), "tables"),

@@ -185,7 +185,8 @@ def _metric(metric: Metric) -> tuple[str, ...]:
     kind = f"{metric.kind}, {metric.unit}" if metric.unit else metric.kind
     told = metric.meaning
     if metric.values:
-        told = f"{told} {metric.parameter}: {', '.join(metric.values)}."
+        values = "; ".join(f"{value} ({said})" for value, said in metric.values.items())
+        told = f"{told} {metric.parameter}: {values}."
     also = "".join(f"; in {asset} {title}" for asset, title in metric.titles.items())
     return (
         metric.name,

@@ -53,8 +53,10 @@ class Metric(Document):
     source: Text = "by definition"
     """The paper or standard of the method."""
     tables: Annotated[tuple[str, ...], Field(min_length=1)]
-    values: tuple[str, ...] = ()
-    """Of a family: what its parameter may be; without them the protocol says it."""
+    plain: Text | None = None
+    """What it says, for those who do not work with it."""
+    values: dict[str, Text] = {}
+    """Of a family: what its parameter may be, with its words; without them the protocol says it."""
 
     @property
     def parameter(self) -> str | None:
@@ -91,8 +93,8 @@ class Metric(Document):
         """Name one of its figures in print."""
         if self.parameter is None:
             return self.title
-        value = name.removeprefix(_PARAMETER.sub("", self.name)).replace("_", " ")
-        return _PARAMETER.sub(value, self.title)
+        value = name.removeprefix(_PARAMETER.sub("", self.name))
+        return _PARAMETER.sub(self.values.get(value, value), self.title)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -135,6 +137,11 @@ def load() -> tuple[Metric, ...]:
 def of(asset: str) -> tuple[Metric, ...]:
     """Give the metrics that a table may hold, in the order of print."""
     return tuple(m for m in load() if asset in m.tables)
+
+
+def family(name: str) -> Metric:
+    """Find a family by its name with the parameter in braces, as ``path_{method}``."""
+    return next(m for m in load() if m.name == name)
 
 
 @functools.cache
