@@ -49,8 +49,8 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     "expectation": {"vpack_pipeline/contracts/evaluation/endpoints.yaml": ("why: ", "why: So ")},
     "type": {
         "vpack_pipeline/contracts/drift/plan.yaml": (
-            "title, type: string, null: false",
-            "title, type: string, null: true",
+            "  - title\n",
+            "  - {name: title, null: true}\n",
         )
     },
     "gate": {"vpack_pipeline/gate/suite.py": ("", "\nANOTHER = 1\n")},
