@@ -79,7 +79,10 @@ def test_a_column_is_its_field_and_what_the_contract_adds() -> None:
 @pytest.mark.parametrize(
     ("column", "told"),
     [
-        ("no_such_name", r"no_such_name is no declared field; declare it in contracts/fields\.yaml"),
+        (
+            "no_such_name",
+            r"no_such_name is no declared field; declare it in contracts/fields\.yaml",
+        ),
         ("no_such_name_raw", "no_such_name_raw is no declared field"),
         ("'{field}_raw'", r"\{field\}_raw is no declared field"),
         ("{null: true}", "None is no declared field"),
@@ -153,6 +156,13 @@ def test_a_member_of_a_family_has_what_its_other_field_has() -> None:
 
 
 def test_what_describes_a_person_is_personal_and_what_is_technical_is_not() -> None:
-    personal = {"age_years", "sex", "covariates", "index_date", "patient_id", "breast_implant_present"}
+    personal = {
+        "age_years",
+        "sex",
+        "covariates",
+        "index_date",
+        "patient_id",
+        "breast_implant_present",
+    }
     technical = {"model", "software", "view_position", "kvp", "exposure_mas", "score", "label"}
     assert {name for name in personal | technical if fields.find(name).personal} == personal
