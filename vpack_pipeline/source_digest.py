@@ -185,10 +185,12 @@ def _traced(module: str, name: str | None) -> str:
         raise ContractError(f"no module {module}")
     if name is None:
         return module
-    found, below = tree()[module], f"{module}.{name}"
-    # A package that imports a module of its own has it under the same name.
-    if name in found.names and found.is_package and found.names[name] != (module, name):
-        return _traced(*found.names[name])
+    found = tree()[module]
+    bound = found.names.get(name) if found.is_package else None
+    # A package that imports its own module binds the name to itself.
+    if bound is not None and bound != (module, name):
+        return _traced(*bound)
+    below = f"{module}.{name}"
     return below if below in tree() else module
 
 

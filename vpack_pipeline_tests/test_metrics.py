@@ -97,8 +97,8 @@ def test_a_declaration_that_cannot_be_is_refused_with_file_and_field(text: str, 
 def test_a_table_of_figures_without_a_metric_or_with_another_key_is_refused() -> None:
     text = (
         "asset: evaluation/{name}\ndescription: d\ngrain: g\nkey: [finding, {last}]\n"
-        "may_be_empty: null\ncomputed_by: core\nshape: figure\ncolumns:\n"
-        "  - {{name: finding, type: string, null: false, disclosure: public, description: d}}\n"
+        "may_be_empty: null\ncomputed_by: core\nshape: figure\n"
+        "columns: [finding]\n"
     )
     with pytest.raises(DocumentError, match=r"no metric of it is declared"):
         validate(text.format(name="odd", last="metric"), "odd", Contract)

@@ -227,7 +227,9 @@ def _column(field: forms.Field, stored: contracts.Column | None) -> tuple[str, .
     unit = f", {stored.unit}" if stored is not None and stored.unit else ""
     told = _MEANINGS.get(field.name) or (stored.description if stored is not None else "")
     told = told.replace("Pseudonym of the", "The site's identifier of the")
-    told = told.replace("null", "empty").replace(", after the patient map", "")
+    told = told.replace("null", "empty").replace(
+        ", within the issuer and after the patient map", ""
+    )
     told = told.replace("of the identifier that is", "that is")
     return field.name, required, _FORM_TYPES[field.type] + unit, _allowed(field), told
 

@@ -1,7 +1,8 @@
 """What each table is and what must hold of it: one YAML a table, loaded and linted here.
 
 From a contract come the structural expectations of the gate, Dagster's column schema, the JSON
-schemas in the pack, sqlglot's schema and the documentation: one source, no copies.
+schemas in the pack, sqlglot's schema and the documentation: one source, no copies. What a column
+means is said once for all tables (``fields``), what a figure is as well (``metrics``).
 What does not belong here: how a table is computed, or how an expectation is run (``gate``).
 """
 
@@ -14,9 +15,17 @@ from importlib import resources
 from typing import Annotated, Any, Final, Literal, Self
 
 import polars as pl
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from vpack_pipeline.contracts import metrics
+from vpack_pipeline.contracts import fields, metrics
+from vpack_pipeline.contracts.fields import ColumnType
 from vpack_pipeline.contracts.shapes import FIGURE, METRIC, in_order, with_figure
 from vpack_pipeline.document import Document, Name, Text, digest_of
 from vpack_pipeline.errors import ContractError, DocumentError
@@ -24,8 +33,6 @@ from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.sections import SECTIONS, UPSTREAM
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import validate
-
-ColumnType = Literal["string", "int", "float", "bool", "date", "timestamp"]
 
 POLARS_TYPES: Final[Mapping[str, Any]] = {
     "string": pl.String,
@@ -56,7 +63,10 @@ TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+/[a-z_]+\z")]
 
 
 class Column(Document):
-    """One column: its type, whether null may occur, what it means, who may see it."""
+    """One column: its type, whether null may occur, what it means, who may see it.
+
+    What its field in ``fields.yaml`` says, and what the contract says of it beside.
+    """
 
     name: Name
     type: ColumnType
@@ -105,7 +115,9 @@ class Contract(Document):
     parameters: dict[Name, Text] = {}
     uses_cut: bool = False
     outside: tuple[Name, ...] = ()
-    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+    columns: Annotated[
+        tuple[Annotated[Column, BeforeValidator(fields.joined)], ...], Field(min_length=1)
+    ]
     expectations: tuple[Expectation, ...] = ()
 
     @model_validator(mode="before")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
-from vpack_pipeline.contracts import metrics
+from vpack_pipeline.contracts import fields, metrics
 from vpack_pipeline.strict_yaml import parse
 
 FIGURE: Final = "figure"
@@ -28,7 +28,7 @@ def _figure() -> Mapping[str, Any]:
 
 def figure_columns() -> tuple[str, ...]:
     """Name the columns that every table of figures has after its other keys, in order."""
-    return tuple(column["name"] for column in _figure()["columns"])
+    return tuple(fields.name_of(column) for column in _figure()["columns"])
 
 
 def with_figure(contract: Mapping[str, Any]) -> dict[str, Any]:

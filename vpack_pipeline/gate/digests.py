@@ -32,6 +32,7 @@ GATE_LIBRARIES: Final = ("duckdb", "duckdb-engine", "great-expectations", "sqlal
 DISPATCHERS: Final[Mapping[str, str]] = {
     "vpack_pipeline.assets.by_function": "imports the function that the contract names",
     "vpack_pipeline.contracts": "reads every contract; whoever asks for more than its own says so",
+    "vpack_pipeline.contracts.fields": "reads every field; a contract counts those of its columns",
     "vpack_pipeline.contracts.metrics": "reads every metric; a contract counts those it may hold",
     "vpack_pipeline.contracts.shapes": "reads what tables share; it counts with each contract",
     "vpack_pipeline.core.figures": "reads the contract of the table that it fills",

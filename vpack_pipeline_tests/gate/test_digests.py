@@ -33,6 +33,7 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "vpack_pipeline/gate/check.py": ('"""', '"""Another word. '),
         "vpack_pipeline/assets/by_function.py": ("def read(", "# Why.\n\n\ndef read("),
         "vpack_pipeline/contracts/drift/plan.yaml": ("grain:", "# Why.\ngrain:"),
+        "vpack_pipeline/contracts/fields.yaml": ("\nfields:\n", "\n# Why.\nfields:\n"),
         "dbt_like_sql/eligibility/flow.sql": ("-- ", "-- Another word. "),
     },
     "report": {"vpack_pipeline/report/words.py": ("", "\nANOTHER = 1\n")},
@@ -40,6 +41,9 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     "template": {"vpack_pipeline/report/templates/answers.html.j2": ("<p", "<div")},
     "description": {
         "vpack_pipeline/contracts/drift/plan.yaml": ("description: ", "description: Another ")
+    },
+    "field's description": {
+        "vpack_pipeline/contracts/fields.yaml": ("Place of the monitor", "Rank of the monitor")
     },
     "core": {"vpack_pipeline/core/evaluation/endpoints.py": ("", "\nANOTHER = 1\n")},
     "constant": {
@@ -49,8 +53,14 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     "expectation": {"vpack_pipeline/contracts/evaluation/endpoints.yaml": ("why: ", "why: So ")},
     "type": {
         "vpack_pipeline/contracts/drift/plan.yaml": (
-            "title, type: string, null: false",
-            "title, type: string, null: true",
+            "  - title\n",
+            "  - {name: title, null: true}\n",
+        )
+    },
+    "field's type": {
+        "vpack_pipeline/contracts/fields.yaml": (
+            "plan_order, type: int",
+            "plan_order, type: float",
         )
     },
     "gate": {"vpack_pipeline/gate/suite.py": ("", "\nANOTHER = 1\n")},
@@ -128,7 +138,9 @@ def test_a_comment_anywhere_changes_no_digest(edited: dict[str, Found]) -> None:
     assert edited["comments"] == edited[""]
 
 
-@pytest.mark.parametrize("edit", ["report", "style", "template", "description"])
+@pytest.mark.parametrize(
+    "edit", ["report", "style", "template", "description", "field's description"]
+)
 def test_an_edit_of_the_words_makes_the_tables_of_the_pack_anew(changed, edit: str) -> None:
     assert changed(edit, "words") == {a for a in contracts.load() if a.startswith("pack/")}
     assert changed(edit, "compute") <= {"pack/validation_pack"}
@@ -162,6 +174,9 @@ def test_an_expectation_decides_only_whether_its_table_is_checked_again(changed)
 
 def test_a_type_decides_about_table_and_check(changed) -> None:
     assert "drift/plan" in changed("type", "compute") & changed("type", "check")
+    assert changed("field's type", "check") == {"drift/plan"}
+    anew = changed("field's type", "compute")
+    assert {"drift/plan"} == {asset for asset in anew if not asset.startswith("pack/")}
 
 
 def test_the_gate_checks_every_table_again_when_it_changes(changed) -> None:
@@ -257,6 +272,11 @@ def _is_module(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> bool:
     return f"{node.module}.{alias.name}" in source_digest.tree()
 
 
+def asks_for_contracts(parsed: ast.Module) -> bool:
+    attributes = {n.attr for n in ast.walk(parsed) if isinstance(n, ast.Attribute)}
+    return "contracts.load()" in ast.unparse(parsed) or "eligibility_views" in attributes
+
+
 def test_no_module_that_reaches_a_table_reads_code_that_its_imports_do_not_show() -> None:
     for name, parsed in reaching():
         if name not in digests.DISPATCHERS and not source_digest.tree()[name].data:
@@ -280,17 +300,14 @@ def test_the_search_for_hidden_ways_finds_each(line: str) -> None:
 
 
 def test_every_dispatcher_is_needed() -> None:
-    found = {name for name, parsed in reaching() if hidden_ways(name, parsed)}
+    found = {n for n, parsed in reaching() if hidden_ways(n, parsed) or asks_for_contracts(parsed)}
     assert set(digests.DISPATCHERS) <= found
 
 
 def test_whoever_reads_contracts_says_which() -> None:
     """A table that depends on another's contract must be made again when that changes."""
     for name, parsed in reaching():
-        asks = "contracts.load()" in ast.unparse(parsed) or "eligibility_views" in {
-            n.attr for n in ast.walk(parsed) if isinstance(n, ast.Attribute)
-        }
-        if asks and name not in digests.DISPATCHERS:
+        if asks_for_contracts(parsed) and name not in digests.DISPATCHERS:
             assert source_digest.tree()[name].data, (
                 f"{name} declares no {source_digest.DECLARATION}"
             )
