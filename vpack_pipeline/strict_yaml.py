@@ -7,9 +7,10 @@ it is an integer, a decimal number, ``true``, ``false`` or ``null``. Models turn
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -128,7 +129,13 @@ def read_model(path: Path, model: type[Model]) -> Model:
         raise DocumentError(Problem(path.name, "no such file", f"create {path.name}")) from None
     except (OSError, UnicodeDecodeError):
         raise DocumentError(Problem(path.name, "cannot be read as UTF-8 text")) from None
-    return validate(text, path.name, model)
+    return cast(Model, _read_once(text, path.name, model))
+
+
+@functools.lru_cache(maxsize=64)
+def _read_once(text: str, name: str, model: type[BaseModel]) -> BaseModel:
+    """Read a text once a process: every table of a run asks for the same two documents."""
+    return validate(text, name, model)
 
 
 def validate(text: str, name: str, model: type[Model]) -> Model:

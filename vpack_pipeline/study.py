@@ -6,7 +6,6 @@ What does not belong here: reading data (``io``), running anything (``assets``).
 from __future__ import annotations
 
 import difflib
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,23 +102,13 @@ def find_protocol(root: Path, reference: str) -> Protocol:
     # The named file first: a broken protocol of another study must not stop this one.
     named = folder / f"{stem}.yaml"
     candidates = [named] if named in files else files
-    found = [p for p in (_read_protocol(f) for f in candidates) if p.reference == reference]
+    found = [p for p in (read_model(f, Protocol) for f in candidates) if p.reference == reference]
     if len(found) != 1:
         what = "no protocol" if not found else "more than one protocol"
         raise DocumentError(
             Problem("site.yaml", f"{what} is {reference}", f"look into {PROTOCOLS}/")
         )
     return found[0]
-
-
-@functools.lru_cache(maxsize=64)
-def _read_cached(path: Path, _stamp: tuple[int, int]) -> Protocol:
-    return read_model(path, Protocol)
-
-
-def _read_protocol(path: Path) -> Protocol:
-    status = path.stat()
-    return _read_cached(path, (status.st_mtime_ns, status.st_size))
 
 
 def problems(protocol: Protocol, site: Site) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ from vpack_pipeline_tests.once import changed, once, shared_by
 if TYPE_CHECKING:
     from vpack_pipeline_tests.acceptance.site_bench import Packed
 
+# Before numpy is imported: two threads that wait for one another cost more than one that works.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Before any test module is imported: a test takes its number of examples from the profile in force.
 # pytest's own --hypothesis-profile comes later still before tests, and wins.
 register_profiles()
@@ -24,6 +28,18 @@ settings.load_profile(os.environ.get("VPACK_HYPOTHESIS", EVERY_RUN))
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     file_order.longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collection skip what was imported, and look less often at what tests make."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_sessionfinish() -> None:
+    """Give back what was skipped: libraries that count their objects at exit would miss some."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

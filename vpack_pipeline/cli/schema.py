@@ -6,6 +6,7 @@ What does not belong here: the schemas of exported tables (``contracts``).
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ def schemas() -> dict[str, str]:
     }
 
 
+@functools.cache
 def _text(model: type[BaseModel]) -> str:
     made = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

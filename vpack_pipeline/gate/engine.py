@@ -12,11 +12,14 @@ import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 VIEW = "checked_table"
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
+LOCKED: Final[ContextVar[Any]] = ContextVar("LOCKED")
+"""The DuckDB connection of the check at hand."""
 
 
 @functools.cache
@@ -131,22 +134,31 @@ def _locked_to(files: Sequence[Path]) -> Iterator[Any]:
         connection.close()
 
 
-def _results(connection: Any, suite: Any) -> list[Any]:
+@functools.cache
+def _sql_engine() -> Any:
+    """Make SQLAlchemy's engine once a process: its dialect asks DuckDB for every keyword first.
+
+    What it connects to is the connection that the check at hand has locked, each time anew.
+    """
     import sqlalchemy as sa
     from duckdb_engine import ConnectionWrapper
+
+    # A cursor, or the end of a query would close the connection under the view.
+    return sa.create_engine(
+        "duckdb:///:memory:",
+        creator=lambda: ConnectionWrapper(LOCKED.get().cursor()),
+        poolclass=sa.NullPool,
+    )
+
+
+def _results(connection: Any, suite: Any) -> list[Any]:
     from great_expectations.core.batch import Batch
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator
-    from sqlalchemy.pool import StaticPool
 
-    # A cursor, or the end of the pool would close the connection under the view.
-    sql_engine = sa.create_engine(
-        "duckdb:///:memory:",
-        creator=lambda: ConnectionWrapper(connection.cursor()),
-        poolclass=StaticPool,
-    )
+    token = LOCKED.set(connection)
     try:
-        engine = engine_class()(engine=sql_engine, create_temp_table=False)
+        engine = engine_class()(engine=_sql_engine(), create_temp_table=False)
         data = SqlAlchemyBatchData(
             execution_engine=engine, table_name=VIEW, create_temp_table=False
         )
@@ -161,7 +173,7 @@ def _results(connection: Any, suite: Any) -> list[Any]:
         )
         return found
     finally:
-        sql_engine.dispose()
+        LOCKED.reset(token)
 
 
 def _quoted(path: Path) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from vpack_pipeline.errors import GateClosedError, Problem
@@ -58,9 +58,11 @@ class Receipt:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        made = asdict(self)
+        # Not asdict(): it copies value by value, and every table reads the receipts of its inputs.
+        made = {field.name: getattr(self, field.name) for field in fields(self)}
         made["files"] = [f.as_dict() for f in self.files]
-        made["checks"] = list(self.checks)
+        made["inputs"] = dict(self.inputs)
+        made["checks"] = [dict(check) for check in self.checks]
         return made
 
     def signed(self, pseudonyms: Pseudonyms) -> Receipt:

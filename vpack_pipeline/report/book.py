@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError
@@ -32,9 +32,10 @@ class Cell:
     def __html__(self) -> Markup:
         """Print the text under its anchor, a dash where there is nothing, a status in words."""
         if self.text in words.STATUS_WORDS and self.anchor.endswith(".status"):
-            return Markup("{}").format(words.STATUS_WORDS[self.text])
+            return escape(words.STATUS_WORDS[self.text])
         shown = self.text if self.text != NOTHING else "–"
-        return Markup('<span data-anchor="{}">{}</span>').format(self.anchor, shown)
+        # Some thousands stand in a page: Markup.format takes five times as long.
+        return Markup(f'<span data-anchor="{escape(self.anchor)}">{escape(shown)}</span>')
 
     def __str__(self) -> str:
         """The text alone."""
@@ -88,9 +89,10 @@ class Row:
     def interval(self) -> Markup:
         """Estimate and bounds, or the estimate's own text where there are no bounds."""
         estimate, lower, upper = (self[c] for c in ("estimate", "lower", "upper"))
-        has_bounds = lower.number is not None and upper.number is not None
-        bounds = Markup(' <span class="ci">({} to {})</span>').format(lower, upper)
-        return Markup("{}{}").format(estimate, bounds if has_bounds else "")
+        if lower.number is None or upper.number is None:
+            return estimate.__html__()
+        bounds = f' <span class="ci">({escape(lower)} to {escape(upper)})</span>'
+        return Markup(f"{escape(estimate)}{bounds}")
 
     @property
     def is_given(self) -> bool:
@@ -117,14 +119,14 @@ class Book:
         found: dict[str, dict[str, dict[str, Cell]]] = {}
         self._first: dict[str, Cell] = {}
         first_rows: dict[tuple[str, str], dict[str, Cell]] = {}
-        for row in report.iter_rows(named=True):
-            cell = Cell(row["anchor"], row["text"])
-            if row["anchor"].startswith("first."):
-                self._first[row["anchor"]] = cell
-                first_rows.setdefault((row["asset"], row["row_key"]), {})[row["column"]] = cell
+        columns = (report[c].to_list() for c in ("anchor", "text", "asset", "row_key", "column"))
+        for anchor, text, asset, key, column in zip(*columns, strict=True):
+            cell = Cell(anchor, text)
+            if anchor.startswith("first."):
+                self._first[anchor] = cell
+                first_rows.setdefault((asset, key), {})[column] = cell
             else:
-                table = found.setdefault(row["asset"], {})
-                table.setdefault(row["row_key"], {})[row["column"]] = cell
+                found.setdefault(asset, {}).setdefault(key, {})[column] = cell
         self._tables = {asset: _ordered(asset, rows) for asset, rows in found.items()}
         self._first_rows = {
             (asset, _key(json.loads(key))): cells for (asset, key), cells in first_rows.items()
@@ -160,7 +162,11 @@ class Book:
         """
         if asset not in contracts.load():
             raise ContractError(f"report: there is no table {asset}")
-        return [r for r in self._tables.get(asset, []) if _fits(r, where)]
+        found = self._tables.get(asset, [])
+        for name, wanted in where.items():
+            admitted = wanted if isinstance(wanted, tuple | list) else (wanted,)
+            found = [r for r in found if _value(r, name) in admitted]
+        return list(found)
 
     def row(self, asset: str, /, **key: Any) -> Row:
         """Find exactly one row.
@@ -205,9 +211,5 @@ def _ordered(asset: str, rows: Mapping[str, dict[str, Cell]]) -> list[Row]:
     return sorted(made, key=lambda r: [r.key[name] for name in names])
 
 
-def _fits(row: Row, where: Mapping[str, Any]) -> bool:
-    for name, wanted in where.items():
-        value = row.key[name] if name in row.key else row.says(name)
-        if value not in (wanted if isinstance(wanted, tuple | list) else (wanted,)):
-            return False
-    return True
+def _value(row: Row, name: str) -> Any:
+    return row.key[name] if name in row.key else row.says(name)

@@ -67,12 +67,18 @@ def metrics_of(rows: Sequence[Row]) -> list[str]:
 
 def pick(rows: Sequence[Row], **where: Any) -> list[Row]:
     """Select rows by their key."""
-    return [r for r in rows if all(r.key[name] == value for name, value in where.items())]
+    found = list(rows)
+    for name, value in where.items():
+        found = [r for r in found if r.key[name] == value]
+    return found
 
 
 def but(rows: Sequence[Row], **where: Any) -> list[Row]:
     """Leave out rows by their key."""
-    return [r for r in rows if all(r.key[name] != value for name, value in where.items())]
+    found = list(rows)
+    for name, value in where.items():
+        found = [r for r in found if r.key[name] != value]
+    return found
 
 
 def why_empty(asset: str) -> str:

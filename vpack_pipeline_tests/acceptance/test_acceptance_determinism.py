@@ -22,6 +22,7 @@ HABITS = {
     "LANG": "tr_TR.UTF-8",
     "PYTHONHASHSEED": "1",
     "POLARS_MAX_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "2",
 }
 UMASK = 0o077
 

@@ -96,12 +96,22 @@ def vpack(
     return Shell(tmp_path, capsys, monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def ready_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that stays as the first test that is :func:`ready` finds it."""
+    return tmp_path_factory.mktemp("ready") / "project"
+
+
 @pytest.fixture
-def ready(vpack: Shell) -> Shell:
-    """A site that has nothing to mend."""
+def ready(vpack: Shell, ready_project: Path) -> Shell:
+    """A site that has nothing to mend: made once, copied for each test after the first."""
+    if ready_project.is_dir():
+        shutil.copytree(ready_project, vpack.root, symlinks=True, dirs_exist_ok=True)
+        return vpack
     assert vpack("init", "harbour").code == 0
     vpack.filled()
     assert vpack.delivered().code == 0
+    shutil.copytree(vpack.root, ready_project, symlinks=True)
     return vpack
 
 

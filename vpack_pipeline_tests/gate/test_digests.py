@@ -72,9 +72,18 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
 
 ASK = """
 import json, pathlib, sys
+from importlib.machinery import SourceFileLoader
 root = pathlib.Path.cwd()
 sys.path.insert(0, str(root))
-asked, parsed = {}, {}
+asked, parsed, compiled = {}, {}, {}
+# A file is compiled and parsed anew where its bytes are new: the most of what asking costs.
+compile_anew = SourceFileLoader.source_to_code
+def compile_once(loader, data, path, **told):
+    key = (bytes(data), path)
+    if key not in compiled:
+        compiled[key] = compile_anew(loader, data, path, **told)
+    return compiled[key]
+SourceFileLoader.source_to_code = compile_once
 for name, edits in json.loads(sys.stdin.read()).items():
     before = {}
     for file, (old, new) in edits.items():
@@ -86,7 +95,6 @@ for name, edits in json.loads(sys.stdin.read()).items():
         del sys.modules[module]
     from dataclasses import asdict
     from vpack_pipeline import contracts, source_digest
-    # A file is parsed anew where its bytes are new: the most of what asking costs.
     parse = source_digest._module
     def module(*given, parse=parse, **told):
         key = (*given, *told.values())

@@ -76,7 +76,9 @@ def _uncounted() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_uncounted")
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(p, marks=pytest.mark.nightly) for p in range(1, PARTS))]
+)
 def test_over_damaged_headers_without_a_hang_or_a_leak(part: int) -> None:
     dicom_mutations.sound()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -78,12 +78,12 @@ def rendered(made: SimpleNamespace, **other) -> str:
 
 def retold(report: pl.DataFrame, asset: str, key: dict, **texts: str) -> pl.DataFrame:
     """Print other texts in the cells of the rows whose key holds these values."""
-    keys = report["row_key"].map_elements(
-        lambda k: key.items() <= json.loads(k).items(), return_dtype=pl.Boolean
-    )
+    known = report.filter(pl.col("asset") == asset)["row_key"].unique()
+    meant = [k for k in known if key.items() <= json.loads(k).items()]
+    is_row = (pl.col("asset") == asset) & pl.col("row_key").is_in(meant)
     told = pl.col("text")
     for column, text in texts.items():
-        is_cell = (pl.col("asset") == asset) & (pl.col("column") == column) & keys
+        is_cell = is_row & (pl.col("column") == column)
         assert report.filter(is_cell).height, (asset, key, column)
         told = pl.when(is_cell).then(pl.lit(text)).otherwise(told)
     return report.with_columns(told.alias("text"))

@@ -191,7 +191,10 @@ def prevalence_given(
         for _ in range(200):
             mass = found[:, None] * ill
             posterior = mass / np.maximum(mass + (1 - found)[:, None] * well, _TINY)
-            found = (weight * posterior).sum(axis=1) / weight.sum(axis=1)
+            before, found = found, (weight * posterior).sum(axis=1) / weight.sum(axis=1)
+            # Where a round changes no bit, none after it does.
+            if np.array_equal(before, found, equal_nan=True):
+                break
     return found
 
 
@@ -264,11 +267,34 @@ def _start(cells: Votes, weight: FloatArray, start: ReaderRates | None) -> Float
     return np.asarray(np.clip(point, _LOW, _HIGH))
 
 
-def _probabilities(cells: Votes, point: FloatArray, correlation: float) -> FloatArray:
-    prevalence = expit(point[:, 0])[:, None]
+def _of_classes(
+    cells: Votes, point: FloatArray, correlation: float
+) -> tuple[FloatArray, FloatArray]:
+    """Probability of each panel, (B, C), in cases with the finding and in cases without."""
     ill = chances(cells, ndtr(point[:, 1]), correlation)
-    well = chances(cells, ndtr(-point[:, 2]), correlation)
+    return ill, chances(cells, ndtr(-point[:, 2]), correlation)
+
+
+def _of_all(point: FloatArray, ill: FloatArray, well: FloatArray) -> FloatArray:
+    prevalence = expit(point[:, 0])[:, None]
     return np.asarray(np.maximum(prevalence * ill + (1 - prevalence) * well, _TINY))
+
+
+def _slopes(
+    cells: Votes, point: FloatArray, ill: FloatArray, well: FloatArray, correlation: float
+) -> FloatArray:
+    """Slope of each panel's probability along each parameter, (B, C, 3).
+
+    A class's own probabilities change with its accuracy alone, and are costly to compute.
+    """
+    chance = _of_all(point, ill, well)
+    more_ill, more_well = _of_classes(cells, point + _STEP, correlation)
+    along = [
+        _of_all(point + _STEP, ill, well),
+        _of_all(point, more_ill, well),
+        _of_all(point, ill, more_well),
+    ]
+    return np.stack([(there - chance) / _STEP for there in along], axis=2)
 
 
 def _scored(
@@ -276,16 +302,11 @@ def _scored(
 ) -> FloatArray:
     """Climb the likelihood from ``point`` (B, 3): logit prevalence, probits of the accuracies."""
     damping = np.full(len(point), 1e-3)
-    chance = _probabilities(cells, point, correlation)
+    ill, well = _of_classes(cells, point, correlation)
+    chance = _of_all(point, ill, well)
     height = (weight * np.log(chance)).sum(axis=1)
     for _ in range(rounds):
-        slopes = np.stack(
-            [
-                (_probabilities(cells, point + _STEP * unit, correlation) - chance) / _STEP
-                for unit in np.eye(3)
-            ],
-            axis=2,
-        )
+        slopes = _slopes(cells, point, ill, well, correlation)
         scaled = slopes * (weight / chance)[:, :, None]
         gradient = scaled.sum(axis=1)
         by_size = weight.sum(axis=1)[:, None, None]
@@ -293,10 +314,13 @@ def _scored(
         ridge = damping[:, None, None] * (by_size * np.eye(3) + information * np.eye(3))
         step = np.linalg.solve(information + ridge + _TINY * np.eye(3), gradient[:, :, None])
         tried = np.clip(point + np.clip(step[:, :, 0], -1, 1), _LOW, _HIGH)
-        new_chance = _probabilities(cells, tried, correlation)
+        new_ill, new_well = _of_classes(cells, tried, correlation)
+        new_chance = _of_all(tried, new_ill, new_well)
         new_height = (weight * np.log(new_chance)).sum(axis=1)
         better = new_height >= height
         point = np.where(better[:, None], tried, point)
+        ill = np.where(better[:, None], new_ill, ill)
+        well = np.where(better[:, None], new_well, well)
         chance = np.where(better[:, None], new_chance, chance)
         gained = np.where(better, new_height - height, 0.0)
         height = np.where(better, new_height, height)

@@ -82,8 +82,9 @@ def chances(votes: Votes, rate: FloatArray, correlation: float) -> FloatArray:
     found: FloatArray = np.zeros((len(given), len(n)))
     powers = [given**j for j in range(int(n.max(initial=0)) + 1)]
     rests = [(1 - given) ** j for j in range(len(powers))]
+    ways = comb(n, k)
     for c in range(len(n)):
-        found[:, c] = comb(n[c], k[c]) * (powers[k[c]] * rests[n[c] - k[c]]) @ SHARES
+        found[:, c] = ways[c] * (powers[k[c]] * rests[n[c] - k[c]]) @ SHARES
     return found
 
 

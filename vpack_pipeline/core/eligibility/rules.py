@@ -57,11 +57,11 @@ def check_rules(
             Problem("eligibility.rules", f"more than {MOST_RULES} rules", "merge some of them")
         )
     for rule in eligibility.rules:
-        try:
-            parse(rule, columns_of(rule.level, covariates, views))
-        except RefusedError as refusal:
-            remedy = _elsewhere(rule, covariates, views) or refusal.remedy
-            problems.append(Problem(f"eligibility rule {rule.id}", refusal.what, remedy))
+        refused = _refusal(rule.when, tuple(columns_of(rule.level, covariates, views).items()))
+        if refused is not None:
+            what, remedy = refused
+            remedy = _elsewhere(rule, covariates, views) or remedy
+            problems.append(Problem(f"eligibility rule {rule.id}", what, remedy))
     return problems
 
 
@@ -85,11 +85,25 @@ def parse(rule: Rule, columns: Mapping[str, Kind]) -> exp.Expression:
     RefusedError
         It is no SQL expression, names something that it may not, or is not true or false.
     """
-    node = _expression(rule.when)
+    return _condition(rule.when, columns)
+
+
+def _condition(when: str, columns: Mapping[str, Kind]) -> exp.Expression:
+    node = _expression(when)
     kind = kind_of(node, columns)
     if kind != "bool":
         raise RefusedError(f"the rule gives {kind}", "a rule is true, false or unknown")
     return node
+
+
+@functools.lru_cache(maxsize=256)
+def _refusal(when: str, columns: tuple[tuple[str, Kind], ...]) -> tuple[str, str] | None:
+    """Say what is wrong with a condition and the remedy; every table of a run asks again."""
+    try:
+        _condition(when, dict(columns))
+    except RefusedError as refusal:
+        return refusal.what, refusal.remedy
+    return None
 
 
 def bounded_rules(eligibility: Eligibility) -> tuple[str, ...]:

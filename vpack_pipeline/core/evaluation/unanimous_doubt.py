@@ -105,18 +105,19 @@ class Panels:
     def counted(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
         """Count each mask's cases by panel, in the sample and each replicate: (1 + B, C) each."""
         cell = self.cell_of(cases)
-        counts = []
-        for mask in masks:
+        sums = np.zeros((self.weights.shape[1], len(masks), len(self.votes.n)))
+        for which, mask in enumerate(masks):
             rows = np.asarray(mask) & (cell != _NO_PANEL)
-            sums = np.zeros((self.weights.shape[1], len(self.votes.n)))
-            np.add.at(sums, (cases.patient[rows], cell[rows]), 1.0)
-            counts.append(self.resampled(sums))
-        return counts
+            np.add.at(sums[:, which], (cases.patient[rows], cell[rows]), 1.0)
+        # Weighed together: turning all weights into floats is the costly part.
+        counts = self.resampled(sums.reshape(len(sums), -1))
+        return np.split(counts, len(masks), axis=1)
 
-    def totals(self, cases: CaseSet, mask: BoolArray) -> FloatArray:
-        """Count the mask's cases, with a panel or without: (1 + B,)."""
-        sums = np.bincount(cases.patient[mask], minlength=self.weights.shape[1])
-        return self.resampled(sums)
+    def totals(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
+        """Count each mask's cases, with a panel or without: (1 + B,) each."""
+        patients = self.weights.shape[1]
+        sums = [np.bincount(cases.patient[mask], minlength=patients) for mask in masks]
+        return list(self.resampled(np.column_stack(sums)).T)
 
     def resampled(self, sums: FloatArray | IntArray) -> FloatArray:
         """Add up what patients have, (P, ...), in the sample and each replicate: (1 + B, ...)."""
@@ -161,6 +162,7 @@ class Tallies:
         everyone = np.ones(mature.n, dtype=np.bool_)
         masks = (everyone, unanimous, unanimous & disagrees)
         present, alike, against = panels.counted(mature, *masks)
+        in_doubt, all_of_them = panels.totals(mature, disagrees & doubtful, disagrees)
         return cls(
             n_unanimous=int(unanimous.sum()),
             n_disagreements=int(disagrees.sum()),
@@ -168,8 +170,8 @@ class Tallies:
             panels=present,
             alike=alike,
             alike_against=against,
-            doubtful=panels.totals(mature, disagrees & doubtful),
-            disagreements=panels.totals(mature, disagrees),
+            doubtful=in_doubt,
+            disagreements=all_of_them,
         )
 
 
