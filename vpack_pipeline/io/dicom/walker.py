@@ -317,6 +317,9 @@ class _Walker:
                 if mark != _ITEM:
                     raise Declined("STRUCTURE")
                 items.append({})
+                if length == 0 and (end is None or start <= end):
+                    at = start
+                    continue
                 at = self._item(start, length, end, is_implicit, inner, items[-1], depth)
         except HeaderError as error:
             raise Declined("TRUNCATED") if error.code == "TRUNCATED" else error from None
