@@ -26,6 +26,7 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline import source_digest
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.io.dicom import fields, ledger
 from vpack_pipeline.io.edge import Edge
@@ -126,7 +127,8 @@ def parser_of(edge: Edge) -> str:
     forms = sorted((k, f.zero_pad, f.case) for k, f in edge.site.identifiers.items())
     # The secret is part of it: pseudonyms of another secret must never be mixed with these.
     given = (NORMALISATION, forms, edge.site.issuer, edge.pseudonyms.fingerprint)
-    return hashlib.sha256(f"{source_digest.digest_of(PARSER)} {given!r}".encode()).hexdigest()[:32]
+    code = f"{source_digest.digest_of(PARSER)} {header_fields.digest()}"
+    return hashlib.sha256(f"{code} {given!r}".encode()).hexdigest()[:32]
 
 
 @contextlib.contextmanager
