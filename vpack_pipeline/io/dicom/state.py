@@ -122,13 +122,17 @@ class State:
     last: Last | None
 
 
+def reading() -> str:
+    """Digest how a header is read: the code, and what is declared of header fields."""
+    return f"{source_digest.digest_of(PARSER)} {header_fields.digest()}"
+
+
 def parser_of(edge: Edge) -> str:
     """Digest all that a header row depends on beside the file itself."""
     forms = sorted((k, f.zero_pad, f.case) for k, f in edge.site.identifiers.items())
     # The secret is part of it: pseudonyms of another secret must never be mixed with these.
     given = (NORMALISATION, forms, edge.site.issuer, edge.pseudonyms.fingerprint)
-    code = f"{source_digest.digest_of(PARSER)} {header_fields.digest()}"
-    return hashlib.sha256(f"{code} {given!r}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{reading()} {given!r}".encode()).hexdigest()[:32]
 
 
 @contextlib.contextmanager
