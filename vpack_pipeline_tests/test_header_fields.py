@@ -150,6 +150,17 @@ def test_which_columns_stand_beside_a_field_follows_from_what_it_is() -> None:
     assert [c.name for c in known["rows"]] == ["rows"]
 
 
+def test_the_digest_is_of_what_decides_a_header_row() -> None:
+    made = with_fields().digest
+    assert header_fields.digest() == made
+    plain = with_fields(field()).digest
+    assert plain != made
+    words = {"description": "E.", "misleads": "F.", "personal": "true", "unit": "mm"}
+    assert with_fields(field(**words, also_of="[series]")).digest == plain
+    changes = ({"kind": "text"}, {"above": "0"}, {"tracked": "true"}, {"name": "b"})
+    assert all(with_fields(field(**change)).digest != plain for change in changes)
+
+
 @pytest.mark.parametrize(
     ("entry", "told"),
     [

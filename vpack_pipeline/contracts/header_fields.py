@@ -202,6 +202,13 @@ class _File(Document):
                     also_of & frozenset(beside.also_of),
                 )
 
+    @property
+    def digest(self) -> str:
+        """sha256 of what decides a header row: no words, no units, not what else carries it."""
+        spared = {"description", "misleads", "personal", "unit", "also_of"}
+        parts = (*self.beside, *self.header_fields)
+        return digest_of([part.model_dump(mode="json", exclude=spared) for part in parts])
+
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         names = [column.name for field in self.header_fields for column in self.columns_of(field)]
@@ -236,7 +243,5 @@ def columns() -> Mapping[str, tuple[Column, ...]]:
 
 @functools.cache
 def digest() -> str:
-    """Digest what decides a header row: no words, no units, and not what else carries a column."""
-    spared = {"description", "misleads", "personal", "unit", "also_of"}
-    parts = (*_file().beside, *load())
-    return digest_of([part.model_dump(mode="json", exclude=spared) for part in parts])
+    """Digest what decides a header row: no words, no units, not what else carries a column."""
+    return _file().digest
