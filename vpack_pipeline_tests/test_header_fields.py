@@ -89,8 +89,8 @@ def test_the_images_have_the_columns_in_the_order_of_the_file() -> None:
     assert [name for name in in_contract("cohort/instances") if name in names] == names
 
 
-def test_a_header_field_is_four_files_and_what_was_forgotten_is_named() -> None:
-    """The declaration, contract and model that carry it, and its test."""
+def test_what_was_forgotten_of_a_new_header_field_is_named_file_by_file() -> None:
+    """Beside declaration and test: the contract of images; of a series also its model and contract."""
     of_images = with_fields(field("b_value", tracked="true"))
     assert list(differences(of_images)) == [
         f"contracts/cohort/instances.yaml has no b_value{tail}" for tail in ("", "_raw", "_status")
