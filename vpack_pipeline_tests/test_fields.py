@@ -42,13 +42,9 @@ def with_column(column: str) -> Contract:
     return contracts._load_one("drift", "odd.yaml", CONTRACT.format(column=column))
 
 
-def test_every_field_is_a_column_of_some_table_and_every_family_has_a_member() -> None:
+def test_every_field_is_a_column_of_some_table() -> None:
     names = {fields.name_of(said) for _, said in written()}
-    families = {f.suffix for f in fields.load().values() if f.suffix is not None}
-    single = {name for name, f in fields.load().items() if f.suffix is None}
-    assert single - names == set(), f"in no table: remove them from {fields.FILE}"
-    beyond = names - single
-    assert {s for s in families if any(name.endswith(s) for name in beyond)} == families
+    assert set(fields.load()) - names == set(), f"in no table: remove them from {fields.FILE}"
 
 
 def test_overrides_stay_few() -> None:
@@ -84,9 +80,15 @@ def test_a_column_is_its_field_and_what_the_contract_adds() -> None:
             r"no_such_name is no declared field; declare it in contracts/fields\.yaml",
         ),
         ("no_such_name_raw", "no_such_name_raw is no declared field"),
-        ("'{field}_raw'", r"\{field\}_raw is no declared field"),
         ("{null: true}", "None is no declared field"),
-        ("{name: kvp, unit: kV}", r"kvp: its unit is that of contracts/fields\.yaml; leave it out"),
+        (
+            "{name: n_reads, unit: reads}",
+            r"n_reads: its unit is that of contracts/fields\.yaml; leave it out",
+        ),
+        (
+            "{name: kvp, unit: kV}",
+            r"kvp: its unit is that of contracts/cohort/header_fields\.yaml; leave it out",
+        ),
         ("{name: kvp, type: float}", "kvp: its type is that of"),
         ("{name: kvp, level: row}", "kvp: its level is that of"),
         ("{name: n, disclosure: count}", "n: its disclosure is that of"),
@@ -117,15 +119,11 @@ def test_an_override_that_repeats_the_sentence_is_refused() -> None:
     ("entries", "told"),
     [
         (("{name: a, type: int, level: aggregate, description: d}",) * 2, "declared twice: a"),
-        (("{name: a, level: aggregate, description: d}",), "a has no type"),
+        (("{name: a, level: aggregate, description: d}",), "'fields.0.type' is missing"),
         (("{name: a, type: text, level: aggregate, description: d}",), "type"),
         (("{name: a, type: int, level: row, description: d}",), "whether it is personal"),
         (
             ("{name: a, type: int, level: aggregate, personal: true, description: d}",),
-            "personal says nothing",
-        ),
-        (
-            ("{name: '{field}_a', level: row, personal: true, description: d}",),
             "personal says nothing",
         ),
         (
@@ -136,7 +134,7 @@ def test_an_override_that_repeats_the_sentence_is_refused() -> None:
             "disclosure says nothing",
         ),
         (("{name: a, type: int, level: aggregate}",), "'fields.0.description' is missing"),
-        (("{name: '{other}_a', type: int, level: row, description: d}",), "name"),
+        (("{name: '{field}_a', type: int, level: aggregate, description: d}",), "name"),
         (("{name: a, type: int, null: true, level: aggregate, description: d}",), "null"),
     ],
 )
@@ -148,11 +146,14 @@ def test_a_declaration_that_cannot_be_is_refused_with_file_and_field(
     assert told in str(refused.value)
 
 
-def test_a_member_of_a_family_has_what_its_other_field_has() -> None:
-    least, raw = fields.find("kvp_min"), fields.find("age_years_raw")
-    assert (least.name, least.type, least.unit, least.personal) == ("kvp_min", "float", "kV", False)
-    assert (raw.name, raw.type, raw.unit, raw.personal) == ("age_years_raw", "string", None, True)
-    assert fields.find("timezone_offset_min").unit == "min"
+def test_a_field_of_an_image_header_is_declared_there_alone() -> None:
+    again = declared("{name: kvp, type: float, level: row, personal: false, description: d}")
+    with pytest.raises(DocumentError) as refused:
+        fields._with_header_fields(again.fields)
+    assert str(refused.value) == (
+        "contracts/fields.yaml: kvp: declared in contracts/cohort/header_fields.yaml too"
+        " — declare each once"
+    )
 
 
 def test_what_describes_a_person_is_personal_and_what_is_technical_is_not() -> None:

@@ -1,7 +1,7 @@
 """The pages of the documentation that are made from registries: fields, codes, forms, metrics.
 
 ``python -m vpack_pipeline.cli.pages`` writes those of ``docs``.
-What does not belong here: what the registries say (``io.dicom``, ``io.forms``).
+What does not belong here: what the registries say (``contracts``, ``io``).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final
 
 from vpack_pipeline import contracts
 from vpack_pipeline.cli.new_site import starter
-from vpack_pipeline.contracts import metrics
+from vpack_pipeline.contracts import header_fields, metrics
+from vpack_pipeline.contracts.header_fields import HeaderField, Kind, Source
 from vpack_pipeline.contracts.metrics import Metric
 from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
-from vpack_pipeline.io.dicom.fields import FIELDS, Field, Source
 from vpack_pipeline.io.forms import reasons
 from vpack_pipeline.io.forms.reasons import Reason
 from vpack_pipeline.site import InputKind
@@ -26,7 +26,7 @@ from vpack_pipeline.site import InputKind
 FOLDER: Final = Path("docs")
 _MADE: Final = "*Made by `python -m vpack_pipeline.cli.pages`; do not edit.*"
 
-_TYPES: Final[Mapping[str, str]] = {
+_TYPES: Final[Mapping[Kind, str]] = {
     "text": "text",
     "code": "code",
     "concept": "scheme:code",
@@ -162,7 +162,7 @@ def pages() -> dict[str, str]:
     """Make each page as the text of its file, by file name."""
     statuses = _table(("status", "meaning"), STATUSES.items())
     head = ("column", "type", "elements", "kept", "what it is")
-    fields = _table(head, (_described(f) for f in FIELDS))
+    fields = _table(head, (_described(f) for f in header_fields.load()))
     kinds = _table(("kind", "what it is"), outcomes.SET_ASIDE_KINDS.items())
     return {
         "forms.md": _FORMS.format(kinds="\n\n".join(_form(kind) for kind in forms.KINDS)),
@@ -248,14 +248,13 @@ def _allowed(field: forms.Field) -> str:
     return f"{found}; empty: {default}".removeprefix("; ")
 
 
-def _described(field: Field) -> tuple[str, ...]:
+def _described(field: HeaderField) -> tuple[str, ...]:
     unit = f", {field.unit}" if field.unit else ""
-    kept = "by value map" if field.is_free_text else "value"
-    kept += ", raw, status" if field.is_tracked else ""
-    kept += "; frames" if field.per_frame else ""
+    kept = "by value map" if field.free_text else "value"
+    kept += ", raw, status" if field.tracked else ""
+    kept += "; frames" if field.is_per_frame else ""
     elements = "; ".join(_named(source) for source in field.sources)
-    told = f"{field.description.rstrip('.')}. {field.misleads}".strip()
-    return field.column, _TYPES[field.kind] + unit, elements, kept, told
+    return field.name, _TYPES[field.kind] + unit, elements, kept, field.told
 
 
 def _named(source: Source) -> str:

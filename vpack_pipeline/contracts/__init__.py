@@ -2,7 +2,8 @@
 
 From a contract come the structural expectations of the gate, Dagster's column schema, the JSON
 schemas in the pack, sqlglot's schema and the documentation: one source, no copies. What a column
-means is said once for all tables (``fields``), what a figure is as well (``metrics``).
+means is said once for all tables (``fields``, ``header_fields``), what a figure is as well
+(``metrics``).
 What does not belong here: how a table is computed, or how an expectation is run (``gate``).
 """
 
@@ -24,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from vpack_pipeline.contracts import fields, metrics
+from vpack_pipeline.contracts import fields, header_fields, metrics
 from vpack_pipeline.contracts.fields import ColumnType
 from vpack_pipeline.contracts.shapes import FIGURE, METRIC, in_order, with_figure
 from vpack_pipeline.document import Document, Name, Text, digest_of
@@ -266,7 +267,8 @@ def load() -> Mapping[str, Contract]:
         if not folder.is_dir():
             continue
         for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-            if entry.name.endswith(".yaml"):
+            is_contract = f"contracts/{section}/{entry.name}" != header_fields.FILE
+            if is_contract and entry.name.endswith(".yaml"):
                 contract = _load_one(section, entry.name, entry.read_text(encoding="utf-8"))
                 found[contract.asset] = contract
     return found

@@ -1,5 +1,6 @@
 """What each column name means: every field, declared once in ``fields.yaml``.
 
+Those of an image's header are declared once too, where they are read from (``header_fields``).
 A contract names its columns and says only what their fields do not: whether null may occur, and
 rarely a narrower sentence. What does not belong here: null, key and order (the table's contract).
 """
@@ -9,60 +10,43 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from importlib import resources
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Any, Final, Literal, Self, get_args
 
-from pydantic import StringConstraints, model_validator
+from pydantic import model_validator
 
-from vpack_pipeline.document import Document, Text
-from vpack_pipeline.errors import ContractError
+from vpack_pipeline.contracts import header_fields
+from vpack_pipeline.document import Document, Name, Text
+from vpack_pipeline.errors import ContractError, DocumentError, Problem
 from vpack_pipeline.strict_yaml import validate
 
 FILE: Final = "contracts/fields.yaml"
 ColumnType = Literal["string", "int", "float", "bool", "date", "timestamp"]
 Level = Literal["row", "aggregate"]
-_BASE: Final = "{field}"
 _OVERRIDES: Final = ("type", "unit", "level", "disclosure", "description")
 
 
 class Field(Document):
-    """One column name, or a family of names made of those of other fields."""
+    """One column name."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^(\{field\}_)?[a-z][a-z0-9_]*\z")]
-    """A family has the other field's name in braces, as ``{field}_raw``."""
-    type: ColumnType | None = None
-    """Of a family without it, the type and unit are those of the other field."""
+    name: Name
+    type: ColumnType
     unit: Text | None = None
     level: Level
     """Whether it is of one patient, reader, image or file, or an aggregate."""
     personal: bool | None = None
-    """Of a row-level field, whether it describes a person; a family is as its other field."""
+    """Of a row-level field, whether it describes a person."""
     disclosure: Literal["count", "figure"] | None = None
     """Of an aggregate, what is hidden where counts are small; else nothing is."""
     description: Text
 
-    @property
-    def suffix(self) -> str | None:
-        """What a family adds to the name of another field; None for a single field."""
-        return self.name.removeprefix(_BASE) if self.name.startswith(_BASE) else None
-
-    def beside(self, other: Field) -> Field:
-        """Give the member of this family that stands beside another field."""
-        changes: dict[str, Any] = {"name": f"{other.name}{self.suffix}", "personal": other.personal}
-        if self.type is None:
-            changes |= {"type": other.type, "unit": other.unit}
-        return self.model_copy(update=changes)
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        is_family = self.suffix is not None
-        if self.type is None and not is_family:
-            raise ValueError(f"{self.name} has no type")
-        says_whether = self.level == "row" and not is_family
-        if says_whether and self.personal is None:
+        is_row = self.level == "row"
+        if is_row and self.personal is None:
             raise ValueError(f"{self.name} is row-level and does not say whether it is personal")
-        if self.personal is not None and not says_whether:
-            raise ValueError(f"{self.name} is no single row-level field: personal says nothing")
-        if self.level == "row" and self.disclosure is not None:
+        if not is_row and self.personal is not None:
+            raise ValueError(f"{self.name} is an aggregate: personal says nothing")
+        if is_row and self.disclosure is not None:
             raise ValueError(f"{self.name} is row-level: disclosure says nothing")
         return self
 
@@ -81,33 +65,55 @@ class _File(Document):
 
 @functools.cache
 def load() -> Mapping[str, Field]:
-    """Load every field by name, families under the name with braces.
+    """Load every field by name, those of an image's header too.
 
     Raises
     ------
     DocumentError
-        The file does not fit its model.
+        A file does not fit its model, or both declare a name.
     """
     text = (resources.files("vpack_pipeline.contracts") / "fields.yaml").read_text("utf-8")
-    return {f.name: f for f in validate(text, FILE, _File).fields}
+    return _with_header_fields(validate(text, FILE, _File).fields)
+
+
+def _with_header_fields(declared: tuple[Field, ...]) -> dict[str, Field]:
+    repeated = [f.name for f in declared if f.name in _of_headers()]
+    if repeated:
+        told = f"{', '.join(repeated)}: declared in {header_fields.FILE} too"
+        raise DocumentError(Problem(FILE, told, "declare each once"))
+    return {f.name: f for f in declared} | _of_headers()
+
+
+@functools.cache
+def _of_headers() -> dict[str, Field]:
+    return {
+        c.name: Field.model_validate(
+            {
+                "name": c.name,
+                "type": c.type,
+                "unit": c.unit,
+                "level": "row",
+                "personal": c.personal,
+                "description": c.description,
+            }
+        )
+        for columns in header_fields.columns().values()
+        for c in columns
+    }
 
 
 def find(name: str) -> Field:
-    """Find the declaration of a column name, of a member of a family too.
+    """Find the declaration of a column name.
 
     Raises
     ------
     ContractError
         Nothing of that name is declared.
     """
-    known = load()
-    if name in known and known[name].suffix is None:
-        return known[name]
-    for family in known.values():
-        other = known.get(name.removesuffix(family.suffix)) if family.suffix else None
-        if other is not None and name == f"{other.name}{family.suffix}":
-            return family.beside(other)
-    raise ContractError(f"{name} is no declared field; declare it in {FILE}")
+    known = load().get(name)
+    if known is None:
+        raise ContractError(f"{name} is no declared field; declare it in {FILE}")
+    return known
 
 
 def name_of(said: str | Mapping[str, Any]) -> str:
@@ -140,7 +146,8 @@ def joined(said: Any) -> Any:
     declared["disclosure"] = field.disclosure or "public"
     for key in _OVERRIDES:
         if key in given and given[key] == declared[key]:
-            raise ValueError(f"{name}: its {key} is that of {FILE}; leave it out")
+            file = header_fields.FILE if name in _of_headers() else FILE
+            raise ValueError(f"{name}: its {key} is that of {file}; leave it out")
     made = {"null": False, **declared, **given, "name": name}
     level = made.pop("level")
     _check_level(name, level, given)
