@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vpack_pipeline.core.evaluation.looks import WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
+from vpack_pipeline.core.calls import calls_at, oriented
+from vpack_pipeline.core.windows import WINDOWS
+from vpack_pipeline.protocol import Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 
 POSITIVE: Final = 1
@@ -158,18 +159,11 @@ class AnalysisSet:
         )
 
 
-def oriented(score: FloatArray, index_test: IndexTest) -> FloatArray:
-    """Turn scores so that a higher one is more suspicious."""
-    sign = 1.0 if index_test.output.higher_is == "positive" else -1.0
-    return np.asarray(score, dtype=np.float64) * sign
-
-
 @dataclass(frozen=True, slots=True)
 class Called:
     """A case set at an operating point, failed inferences counted as the protocol says.
 
-    ``is_wrong`` marks failed inferences without a decided label where failures count as incorrect:
-    whatever the label, they are an error.
+    ``is_wrong`` marks what :func:`is_wrong_anyhow` does.
     """
 
     cases: CaseSet
@@ -177,38 +171,37 @@ class Called:
     is_wrong: BoolArray
 
 
-def called(cases: CaseSet, point: OperatingPoint, index_test: IndexTest) -> Called:
-    """Call every case at an operating point; a binary output's own call stands for itself."""
-    if index_test.output.kind == "binary":
-        is_flagged = cases.call.copy()
-    else:
-        threshold = oriented(np.asarray(point.threshold), index_test)
-        # NaN compares false, and is overwritten below.
-        is_flagged = cases.score >= threshold
-    failed = ~cases.is_usable
-    is_wrong = np.zeros(cases.n, dtype=np.bool_)
+def called(cases: CaseSet, point: OperatingPoint | None, index_test: IndexTest) -> Called:
+    """Call every case at an operating point; without a point its own call stands for itself."""
+    call = calls_at(point, cases.score, cases.call.astype(np.float64), index_test)
+    is_flagged = np.where(cases.is_usable, call == 1, failed_is_flagged(cases, index_test))
+    return Called(cases, is_flagged, is_wrong_anyhow(cases, index_test))
+
+
+def failed_is_flagged(cases: CaseSet, index_test: IndexTest) -> BoolArray:
+    """Say of each case whether it counts as flagged if its inference failed.
+
+    As incorrect, it is flagged where that is wrong; where the label is undecided, it is not.
+    """
     if index_test.failed_counts_as == "incorrect":
-        is_flagged[failed] = (cases.label == NEGATIVE)[failed]
-        is_wrong = failed & ~cases.is_decided
-    else:
-        is_flagged[failed] = index_test.failed_counts_as == "positive"
-    return Called(cases, is_flagged, is_wrong)
+        return np.asarray(cases.label == NEGATIVE)
+    return np.full(cases.n, index_test.failed_counts_as == "positive")
+
+
+def is_wrong_anyhow(cases: CaseSet, index_test: IndexTest) -> BoolArray:
+    """Mark failed inferences that are an error whatever their label turns out to be."""
+    unknown = ~cases.is_usable & ~cases.is_decided
+    return np.asarray(unknown & (index_test.failed_counts_as == "incorrect"))
 
 
 def intention_to_diagnose_score(cases: CaseSet, index_test: IndexTest) -> FloatArray:
     """Scores in which a failed inference ranks as the protocol says.
 
-    Counted as negative it has the lowest score that the output allows, as positive the highest; as
-    incorrect, whichever is wrong (the lowest where the label is undecided).
+    Counted as flagged it has the highest score that the output allows, else the lowest.
     """
     lowest, highest = score_ends(cases, index_test)
-    failed = ~cases.is_usable
-    score = np.where(failed, lowest, cases.score)
-    if index_test.failed_counts_as == "positive":
-        score[failed] = highest
-    elif index_test.failed_counts_as == "incorrect":
-        score[failed & (cases.label == NEGATIVE)] = highest
-    return score
+    as_failed = np.where(failed_is_flagged(cases, index_test), highest, lowest)
+    return np.where(cases.is_usable, cases.score, as_failed)
 
 
 def score_ends(cases: CaseSet, index_test: IndexTest) -> tuple[float, float]:
@@ -225,12 +218,6 @@ def cells(findings: tuple[Finding, ...], index_test: IndexTest) -> Iterator[tupl
         for model in index_test.models:
             for window in WINDOWS:
                 yield finding.name, model.id, window
-
-
-def primary_point(evaluation: Evaluation, finding: str, model_id: str) -> OperatingPoint | None:
-    """The operating point that speaks for a finding and model: the primary one, else the first."""
-    points = [p for p in evaluation.operating_points if (p.finding, p.model) == (finding, model_id)]
-    return next((p for p in points if p.primary), points[0] if points else None)
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:

@@ -22,16 +22,10 @@ from vpack_pipeline.core.evaluation.analysis import (
     generator,
     intention_to_diagnose_score,
 )
-from vpack_pipeline.core.evaluation.looks import (
-    DIFFERENCE,
-    PROSPECTIVE,
-    RETROSPECTIVE,
-    WINDOWS,
-    Place,
-    WindowedFigures,
-)
+from vpack_pipeline.core.evaluation.looks import DIFFERENCE, Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, IntArray, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion

@@ -12,13 +12,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet, primary_point
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet
 from vpack_pipeline.core.evaluation.comparison import Pair
 from vpack_pipeline.core.evaluation.looks import (
-    PROSPECTIVE,
-    RETROSPECTIVE,
     VOID,
-    WINDOWS,
     exploratory_note,
     is_judged_at_looks,
     void_endpoints,
@@ -37,6 +35,7 @@ from vpack_pipeline.core.evaluation.weights import (
     weighted_proportion,
 )
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Adjudication,
     Endpoint,

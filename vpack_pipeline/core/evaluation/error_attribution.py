@@ -18,13 +18,8 @@ import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, SCENARIOS
-from vpack_pipeline.core.evaluation.analysis import (
-    AnalysisSet,
-    Called,
-    called,
-    cells,
-    primary_point,
-)
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet, Called, called, cells
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels, Tallies, doubt
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NEGATIVE,
     NO_AUC,
@@ -23,16 +24,12 @@ from vpack_pipeline.core.evaluation.analysis import (
     CaseSet,
     called,
     intention_to_diagnose_score,
-    primary_point,
+    is_wrong_anyhow,
     score_ends,
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
-from vpack_pipeline.core.evaluation.looks import (
-    PROSPECTIVE,
-    WINDOWS,
-    Place,
-    WindowedFigures,
-)
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Eligibility,
     Endpoint,
@@ -226,8 +223,7 @@ class _Audit:
         decided = self.base.is_decided
         base = self.base.take(decided)
         base_score = intention_to_diagnose_score(self.base, self.index_test)
-        is_wrong = ~decided & ~self.base.is_usable
-        is_wrong &= self.index_test.failed_counts_as == "incorrect"
+        is_wrong = is_wrong_anyhow(self.base, self.index_test)
         seen = back.take(back.is_decided & back.is_usable)
         score = np.concatenate([intention_to_diagnose_score(base, self.index_test), seen.score])
         known = np.concatenate([base_score[decided], seen.score])

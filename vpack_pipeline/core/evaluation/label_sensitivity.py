@@ -21,6 +21,7 @@ from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
 from vpack_pipeline.core.adjudication.latent import CAUTION, case_posteriors
 from vpack_pipeline.core.adjudication.relabelling import Relabelling
 from vpack_pipeline.core.adjudication.rules import PANEL
+from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
     NO_INFERENCE,
@@ -29,7 +30,6 @@ from vpack_pipeline.core.evaluation.analysis import (
     CaseSet,
     cells,
     generator,
-    primary_point,
 )
 from vpack_pipeline.core.evaluation.beliefs import (
     METRICS,

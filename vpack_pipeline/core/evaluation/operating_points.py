@@ -23,13 +23,14 @@ from vpack_pipeline.core.evaluation.analysis import (
     CaseSet,
     called,
 )
-from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.weights import (
     NO_FRACTION,
     SamplingWeights,
     per_thousand,
     weighted_proportion,
 )
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import clustered_proportion

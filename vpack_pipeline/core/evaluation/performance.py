@@ -23,11 +23,12 @@ from vpack_pipeline.core.evaluation.analysis import (
     CaseSet,
     cells,
     intention_to_diagnose_score,
+    is_wrong_anyhow,
     score_ends,
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
-from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
-from vpack_pipeline.core.evaluation.time_split import OUTSIDE
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -154,8 +155,7 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
         return
     score = intention_to_diagnose_score(mature, index_test)
     decided = mature.is_decided
-    # A failed inference that counts as incorrect is an error whatever its label turns out to be.
-    is_wrong = ~mature.is_usable & ~decided & (index_test.failed_counts_as == "incorrect")
+    is_wrong = is_wrong_anyhow(mature, index_test)
     labelled = (score[decided], mature.is_positive[decided])
     unlabelled = score[~decided & ~is_wrong]
     values = (

@@ -13,15 +13,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import (
-    AnalysisSet,
-    CaseSet,
-    primary_point,
-)
-from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
 from vpack_pipeline.core.variables import bin_labels, binned
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
     Evaluation,

@@ -13,19 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import (
-    AnalysisSet,
-    CaseSet,
-    called,
-    primary_point,
-)
-from vpack_pipeline.core.evaluation.looks import WINDOWS, WindowedFigures
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, called
+from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.evaluation.partial_verification import (
     Sought,
     give_by_source,
     give_difference,
     give_whole,
 )
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import clustered_proportion

@@ -8,9 +8,10 @@ import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
-from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, withheld_reason
+from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.core.evaluation.missing_labels import is_within
 from vpack_pipeline.core.evaluation.verification import ANY, evidence, primary_calls
+from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.stats.estimate import BoolArray
 
 

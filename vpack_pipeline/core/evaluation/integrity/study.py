@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.looks import PROSPECTIVE
-from vpack_pipeline.document import Window
+from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
@@ -81,8 +80,3 @@ def judged(frame: pl.DataFrame, is_violation: pl.Expr, unit: str) -> Outcome:
     found = frame.select(is_violation.alias("is_violation"))["is_violation"]
     n_unknown = found.null_count()
     return Outcome(found.len() - n_unknown, int(found.sum()), unit, n_unknown > 0)
-
-
-def within(column: str, window: Window) -> pl.Expr:
-    """Say whether a date lies in a window."""
-    return pl.col(column).is_between(window.start, window.end)
