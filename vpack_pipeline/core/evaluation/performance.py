@@ -12,6 +12,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
+from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
+from vpack_pipeline.core.adjudication.evidence import classified
 from vpack_pipeline.core.evaluation.analysis import (
     INDETERMINATE,
     NEGATIVE,
@@ -190,7 +193,7 @@ def _give_readers(
     n_reads = used.join(pl.DataFrame({"case_id": cases.case_id}), on="case_id", how="semi").height
     rated = used.join(labels, on="case_id").sort("case_id", "reader_id")
     place.count("n_reads", n_reads, n_reads)
-    called = (rated["rating"] >= finding.positive_from).to_numpy()
+    called = (rated["class"] == READ_POSITIVE).to_numpy()
     positive, patient = rated["is_positive"].to_numpy(), rated["patient"].to_numpy()
     for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
         if not n_reads:
@@ -202,12 +205,12 @@ def _give_readers(
 
 def _comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
     """Diagnostic, determinate comparator reads made without sight of the index test."""
-    return reads.filter(
-        pl.col("in_force")
-        & (pl.col("finding") == finding.name)
-        & (pl.col("purpose") == "comparator")
-        & ~pl.col("saw_index_test").fill_null(value=False)
-        & pl.col("is_diagnostic").fill_null(value=True)
-        & pl.col("rating").is_not_null()
-        & ~pl.col("rating").is_in(list(finding.indeterminate))
-    ).select("case_id", "reader_id", "rating")
+    return (
+        classified(reads, [finding])
+        .filter(
+            (pl.col("purpose") == "comparator")
+            & ~pl.col("saw_index_test").fill_null(value=False)
+            & pl.col("class").is_in([READ_POSITIVE, READ_NEGATIVE])
+        )
+        .select("case_id", "reader_id", "class")
+    )
