@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -86,37 +86,51 @@ class CaseSet:
         return cases.join(found, on="case_id", how="left", maintain_order="left")[column]
 
 
+def counts_in(window: str, *, is_mature: bool | None = True, is_included: bool = True) -> pl.Expr:
+    """Say which rows of ``evaluation/time_split`` a figure of a window counts.
+
+    ``is_mature`` None counts those whose label is not due as well.
+    """
+    counts = (pl.col("window") == window) & (pl.col("is_included") == is_included)
+    return counts if is_mature is None else counts & (pl.col("is_mature") == is_mature)
+
+
+class Analysed(TypedDict):
+    """What an analysis set is made of: a figure's function is handed these and passes them on.
+
+    ``time_split`` and ``reference_standard`` have one row per case × finding, ``inferences``
+    (``evaluation/index_test``) one per case × finding × model.
+    """
+
+    time_split: pl.DataFrame
+    reference_standard: pl.DataFrame
+    inferences: pl.DataFrame
+
+
 class AnalysisSet:
     """Every case × finding × model with its window, label and output.
 
     Parameters
     ----------
-    time_split, reference_standard : one row per case × finding
-    inferences : ``evaluation/index_test``, one row per case × finding × model
+    analysed : the tables that it is made of
 
     Attributes
     ----------
     patients : ``patient_id`` and its code ``patient``, 0 to P-1
     """
 
-    def __init__(
-        self,
-        *,
-        time_split: pl.DataFrame,
-        reference_standard: pl.DataFrame,
-        inferences: pl.DataFrame,
-        index_test: IndexTest,
-    ) -> None:
+    def __init__(self, *, index_test: IndexTest, **analysed: Unpack[Analysed]) -> None:
         self.index_test = index_test
         keys = ["case_id", "finding"]
-        split = time_split.select(*keys, "patient_id", "window", "is_mature", "is_included")
+        kept = (*keys, "patient_id", "window", "is_mature", "is_included")
+        split = analysed["time_split"].select(kept)
         self.patients = (
             split.select("patient_id").unique().sort("patient_id").with_row_index("patient")
         )
         self._frame = (
-            split.join(reference_standard.select(*keys, "label"), on=keys)
+            split.join(analysed["reference_standard"].select(*keys, "label"), on=keys)
             .join(
-                inferences.select(*keys, "model_id", "status", "score", "call"),
+                analysed["inferences"].select(*keys, "model_id", "status", "score", "call"),
                 on=keys,
             )
             .join(self.patients, on="patient_id")
@@ -133,14 +147,8 @@ class AnalysisSet:
         is_included: bool = True,
     ) -> CaseSet:
         """Take the cases of one finding, model and window; ``is_mature`` None takes all."""
-        wanted = (
-            (pl.col("finding") == finding)
-            & (pl.col("model_id") == model_id)
-            & (pl.col("window") == window)
-            & (pl.col("is_included") == is_included)
-        )
-        if is_mature is not None:
-            wanted &= pl.col("is_mature") == is_mature
+        wanted = (pl.col("finding") == finding) & (pl.col("model_id") == model_id)
+        wanted &= counts_in(window, is_mature=is_mature, is_included=is_included)
         return self._case_set(self._frame.filter(wanted))
 
     def _case_set(self, frame: pl.DataFrame) -> CaseSet:

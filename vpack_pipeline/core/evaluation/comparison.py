@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
+    Analysed,
     AnalysisSet,
     CaseSet,
     generator,
@@ -40,14 +41,12 @@ _SHARES: Final = ("sensitivity", "specificity")
 
 def comparison(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give the prospective minus the retrospective AUC, sensitivity and specificity.
 
@@ -56,12 +55,7 @@ def comparison(
     that it is made of (``auc_retrospective``, ``auc_prospective``), by intention to diagnose.
     """
     figures = WindowedFigures("evaluation/comparison", evaluation, cut, published_looks)
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     for finding in findings:
         for model in index_test.models:
             pair = Pair(analysis, finding.name, model.id, index_test, evaluation)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
     NO_INFERENCE,
     POSITIVE,
+    Analysed,
     AnalysisSet,
     CaseSet,
     called,
@@ -53,9 +54,6 @@ _OPEN: Final = frozenset({"n_removed", "n_removed_only"})
 
 def exclusion_audit(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     excluded: pl.DataFrame,
     eligibility: Eligibility,
     findings: tuple[Finding, ...],
@@ -63,6 +61,7 @@ def exclusion_audit(
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give the primary model's figures with each rule's cases back in.
 
@@ -85,12 +84,7 @@ def exclusion_audit(
         published_looks,
         open_metrics=_OPEN,
     )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     model_id = index_test.primary.id
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)

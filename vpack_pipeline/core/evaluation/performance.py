@@ -7,7 +7,7 @@ unaided readers, who have one of their own.
 from __future__ import annotations
 
 import datetime
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,7 @@ from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
     POSITIVE,
     UNLABELLED,
+    Analysed,
     AnalysisSet,
     CaseSet,
     cells,
@@ -51,15 +52,13 @@ _LABELS: Final = {
 
 def performance(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     reads: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Count the analysis set and give prevalence and AUC, by finding, model and window.
 
@@ -77,12 +76,7 @@ def performance(
         published_looks,
         open_metrics=_OPEN,
     )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     for finding, model_id, window in cells(findings, index_test):
         place = figures.at(finding=finding, model_id=model_id, window=window, stratum="all")
         mature = analysis.cases(finding, model_id, window)

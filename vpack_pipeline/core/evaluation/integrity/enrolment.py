@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from vpack_pipeline.core.evaluation.analysis import counts_in
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
 from vpack_pipeline.core.windows import WINDOWS, lies_within
 
@@ -23,7 +24,8 @@ def no_development_patient(study: Study) -> Outcome:
 
 def disjoint_patients(study: Study) -> Outcome:
     """No patient has included cases in both windows."""
-    included = study.time_split.filter(pl.col("is_included") & pl.col("window").is_in(WINDOWS))
+    counts = pl.any_horizontal(counts_in(window, is_mature=None) for window in WINDOWS)
+    included = study.time_split.filter(counts)
     windows = included.group_by("patient_id").agg(pl.col("window").n_unique())
     return judged(windows, pl.col("window") > 1, "patients")
 
