@@ -72,4 +72,4 @@ def _type_problems(where: str, monitor: Monitor, type_: str) -> Iterable[Problem
         if kind.amounts in {"bins", "moments"} and not kind.is_event and kind.takes(type_)
     ]
     what = f"{monitor.statistic} needs {_IN_WORDS[own.needs]}, found {type_}"
-    yield Problem(where, what, f"use {' or '.join(fit)}")
+    yield Problem(where, what, f"use {', '.join(fit[:-1])} or {fit[-1]}")

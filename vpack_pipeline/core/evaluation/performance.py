@@ -175,7 +175,7 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
 def _give_readers(
     place: Place, cases: CaseSet, reads: pl.DataFrame, finding: Finding, level: float
 ) -> None:
-    used = _comparator_reads(reads, finding)
+    used = comparator_reads(reads, finding)
     decided = cases.take(cases.is_decided)
     labels = pl.DataFrame(
         {
@@ -197,7 +197,7 @@ def _give_readers(
         place.give(metric, clustered_proportion(right, patient[among], level))
 
 
-def _comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
+def comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
     """Diagnostic, determinate comparator reads made without sight of the index test."""
     return (
         classified(reads, [finding])
