@@ -169,7 +169,7 @@ def test_a_new_monitor_needs_no_more_than_its_entry(
         return Encoding(("old", "young"), encode)
 
     kind = Kind(prepare, MONITORS["rate"].statistic, amounts_are, "more are old", needs="number")
-    monkeypatch.setitem(MONITORS, "made_up", kind)  # type: ignore[arg-type]
+    monkeypatch.setitem(MONITORS, "made_up", kind)
     site = Site(drift=plan_of(monitor("watched", "made_up", "age_years")))
     made = site.baseline()
     assert made["bin"].to_list() == ["old", "young"]
