@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -18,6 +19,7 @@ from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import validate
 
 SHIPPED = contracts.load()
+PACKAGE = Path(contracts.__file__).parents[1]
 
 
 def plain(**changes: Any) -> dict[str, Any]:
@@ -205,3 +207,23 @@ def test_a_bucket_must_be_a_column_of_dates() -> None:
 def test_a_section_without_contracts_has_no_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contracts, "SECTIONS", {**SECTIONS, "another": "for this test"})
     assert set(contracts.load.__wrapped__()) == set(SHIPPED)
+
+
+def test_the_report_is_made_of_the_tables_that_travel_and_the_checklist_of_no_other_figures() -> (
+    None
+):
+    travelling = set(contracts.exported(SHIPPED, SHIPPED))
+    assert set(SHIPPED["pack/report"].inputs.values()) == travelling
+    figures = {a for a in SHIPPED["pack/claim"].inputs.values() if SHIPPED[a].shape == "figure"}
+    assert figures <= travelling
+
+
+def test_nothing_but_the_contracts_and_the_receipts_of_a_pack_asks_whether_a_table_travels() -> (
+    None
+):
+    asking = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if ".export" in path.read_text(encoding="utf-8").replace(".exported", "")
+    }
+    assert asking == {"contracts/__init__.py", "io/packs/payload.py"}

@@ -13,7 +13,7 @@ import functools
 import graphlib
 from collections.abc import Mapping
 from importlib import resources
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import polars as pl
 from pydantic import (
@@ -60,6 +60,7 @@ JSON_TYPES: Final[Mapping[str, dict[str, str]]] = {
     "timestamp": {"type": "string", "format": "date-time"},
 }
 
+Table = TypeVar("Table")
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+/[a-z_]+\z")]
 
 
@@ -272,6 +273,15 @@ def load() -> Mapping[str, Contract]:
                 contract = _load_one(section, entry.name, entry.read_text(encoding="utf-8"))
                 found[contract.asset] = contract
     return found
+
+
+def exported(tables: Mapping[str, Table], known: Mapping[str, Contract]) -> dict[str, Table]:
+    """Keep what travels in a pack, by asset: a contract's ``export`` alone says so.
+
+    >>> sorted(exported({"drift/plan": 1, "cohort/reads": 2}, load()))
+    ['drift/plan']
+    """
+    return {asset: table for asset, table in tables.items() if known[asset].export}
 
 
 def _load_one(section: str, file: str, text: str) -> Contract:

@@ -8,17 +8,15 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet, primary_point
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, Analysed, AnalysisSet
 from vpack_pipeline.core.evaluation.comparison import Pair
 from vpack_pipeline.core.evaluation.looks import (
-    PROSPECTIVE,
-    RETROSPECTIVE,
     VOID,
-    WINDOWS,
     exploratory_note,
     is_judged_at_looks,
     void_endpoints,
@@ -37,6 +35,7 @@ from vpack_pipeline.core.evaluation.weights import (
     weighted_proportion,
 )
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Adjudication,
     Endpoint,
@@ -65,9 +64,6 @@ REFUSED: Final = "refused"
 
 def endpoints(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     cases: pl.DataFrame,
     published_looks: pl.DataFrame,
     index_test: IndexTest,
@@ -75,6 +71,7 @@ def endpoints(
     sampling: Sampling,
     adjudication: Adjudication,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give each endpoint's estimate, bound, goal and verdict.
 
@@ -97,12 +94,7 @@ def endpoints(
     last. For non-inferiority ``goal`` is minus the margin, and a row ``planned_power`` gives the
     power if the prospective window held as many cases of the class as the retrospective one.
     """
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     note = exploratory_note(evaluation, cut, published_looks)
     judge = _Judge(
         analysis,

@@ -14,13 +14,11 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import Endpoint, Evaluation
 from vpack_pipeline.stats.estimate import Estimate
 
-RETROSPECTIVE: Final = "retrospective"
-PROSPECTIVE: Final = "prospective"
 DIFFERENCE: Final = "prospective_minus_retrospective"
-WINDOWS: Final = (RETROSPECTIVE, PROSPECTIVE)
 VOID: Final = "void"
 """The verdict of a look taken under a protocol that has changed since."""
 _LOOKS: Final = {"endpoint": pl.String, "look": pl.String, "verdict": pl.String}
