@@ -187,8 +187,10 @@ def _traced(module: str, name: str | None) -> str:
     if name is None:
         return module
     found = tree()[module]
-    if name in found.names and found.is_package:
-        return _traced(*found.names[name])
+    bound = found.names.get(name) if found.is_package else None
+    # A package that imports its own module binds the name to itself.
+    if bound is not None and bound != (module, name):
+        return _traced(*bound)
     below = f"{module}.{name}"
     return below if below in tree() else module
 

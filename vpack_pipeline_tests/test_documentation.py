@@ -11,6 +11,7 @@ import pytest
 from vpack_pipeline import cli, contracts
 from vpack_pipeline.cli import pages
 from vpack_pipeline.cli.new_site import starter
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.adjudication.rules import RULES as READER_RULES
 from vpack_pipeline.core.drift.monitors import MONITORS
 from vpack_pipeline.core.evaluation.integrity import RULES as INTEGRITY_RULES
@@ -18,7 +19,6 @@ from vpack_pipeline.core.representativeness import DISTANCES
 from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
-from vpack_pipeline.io.dicom.fields import FIELDS
 from vpack_pipeline.io.forms import reasons
 from vpack_pipeline.sections import SECTIONS
 
@@ -157,7 +157,7 @@ def test_the_page_of_forms_names_every_column_with_a_meaning() -> None:
 def test_the_pages_name_every_field_status_outcome_and_remedy() -> None:
     made = pages.pages()
     fields, codes = made["header-fields.md"], made["reason-codes.md"]
-    assert all(f"| `{f.column}` |" in fields for f in FIELDS)
+    assert all(f"| `{f.name}` |" in fields for f in header_fields.load())
     assert all(f"| `{status}` |" in fields for status in STATUSES)
     assert "KVP (0018,0060)" in fields
     assert "ViewCodeSequence/ViewModifierCodeSequence (0054,0220)/(0054,0222)" in fields
@@ -165,7 +165,7 @@ def test_the_pages_name_every_field_status_outcome_and_remedy() -> None:
         assert f"| `{code}` |" in codes
         assert reason.remedy.replace("<", "&lt;") in codes
     assert all(f"| `{kind}` |" in codes for kind in outcomes.SET_ASIDE_KINDS)
-    assert {f.kind for f in FIELDS} == set(pages._TYPES)
+    assert set(header_fields.TYPES) == set(pages._TYPES)
 
 
 @pytest.mark.parametrize("picture", ["docs/first-page.png", "docs/lineage.png"])

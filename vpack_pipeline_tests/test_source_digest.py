@@ -56,6 +56,12 @@ def followed(*roots: str) -> set[str]:
     return {name.removeprefix("vpack_pipeline.") for name in found}
 
 
+def test_a_package_that_imports_its_own_module_leads_to_that_module(write: Write) -> None:
+    write(core__roc="from vpack_pipeline.core.own import part\n", core__own__part="X = 1\n")
+    write.package("core.own", "from vpack_pipeline.core.own import part\n")  # type: ignore[attr-defined]
+    assert followed(ROOT) == {"core.roc", "core.own.part"}
+
+
 def test_imports_are_followed_in_functions_and_conditions_too(write: Write) -> None:
     write(
         core__roc="""

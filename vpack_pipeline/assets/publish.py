@@ -135,27 +135,30 @@ def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
     known = contracts.load()
     frames = {
         asset: bench.warehouse.read(contract, bench.site_id, found[asset].files)
-        for asset, contract in known.items()
-        if contract.export or asset in {"pack/report", "pack/claim"}
+        for asset, contract in contracts.exported(known, known).items()
     }
+    report, claim = (
+        bench.warehouse.read(known[asset], bench.site_id, found[asset].files)
+        for asset in ("pack/report", "pack/claim")
+    )
     in_order = contracts.order(benches.dependencies())
-    travelling = [found[a].as_dict() for a in in_order if a in found and a not in UNTRAVELLED]
+    receipts_shown = [found[a].as_dict() for a in in_order if a in found and a not in UNTRAVELLED]
     protocol = bench.study.protocol
     html = render(
-        report=frames["pack/report"],
-        claim=frames["pack/claim"],
+        report=report,
+        claim=claim,
         protocol=protocol,
         site=bench.study.site,
-        receipts=travelling,
+        receipts=receipts_shown,
         cut=bench.cut,
     )
     return packs.pack_payload(
         html=html,
         protocol=protocol,
-        claim=frames["pack/claim"],
-        tables={asset: frame for asset, frame in frames.items() if known[asset].export},
+        claim=claim,
+        tables=frames,
         contracts=known,
-        receipts=travelling,
+        receipts=receipts_shown,
         site_id=bench.site_id,
         cut=bench.cut,
         synthetic=[f"{s.part}: {s.note}" for s in bench.study.site.synthetic],

@@ -1,7 +1,7 @@
-"""The pages of the documentation that are made from registries: header fields and reason codes.
+"""The pages of the documentation that are made from registries: fields, codes, forms, metrics.
 
 ``python -m vpack_pipeline.cli.pages`` writes those of ``docs``.
-What does not belong here: what the registries say (``io.dicom``, ``io.forms``).
+What does not belong here: what the registries say (``contracts``, ``io``).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Final
 
 from vpack_pipeline import contracts
 from vpack_pipeline.cli.new_site import starter
+from vpack_pipeline.contracts import header_fields, metrics
+from vpack_pipeline.contracts.header_fields import HeaderField, Kind, Source
+from vpack_pipeline.contracts.metrics import Metric
 from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
-from vpack_pipeline.io.dicom.fields import FIELDS, Field, Source
 from vpack_pipeline.io.forms import reasons
 from vpack_pipeline.io.forms.reasons import Reason
 from vpack_pipeline.site import InputKind
@@ -24,7 +26,7 @@ from vpack_pipeline.site import InputKind
 FOLDER: Final = Path("docs")
 _MADE: Final = "*Made by `python -m vpack_pipeline.cli.pages`; do not edit.*"
 
-_TYPES: Final[Mapping[str, str]] = {
+_TYPES: Final[Mapping[Kind, str]] = {
     "text": "text",
     "code": "code",
     "concept": "scheme:code",
@@ -118,6 +120,17 @@ A row with a cell that cannot be used is quarantined under a [reason code](reaso
 {{kinds}}
 """
 
+_METRICS: Final = f"""# Metrics
+
+{_MADE}
+
+Every figure of a pack, in the order of print, as `contracts/metrics.yaml` declares it. No table
+holds another, and none outside of its range: the gate sees to it. *n* and *events* say what the
+columns `n` and `events` count. [statistics.md](statistics.md) says how each is computed.
+
+{{metrics}}
+"""
+
 _FORM_TYPES: Final[Mapping[str, str]] = {
     "text": "text",
     "int": "whole number",
@@ -149,15 +162,43 @@ def pages() -> dict[str, str]:
     """Make each page as the text of its file, by file name."""
     statuses = _table(("status", "meaning"), STATUSES.items())
     head = ("column", "type", "elements", "kept", "what it is")
-    fields = _table(head, (_described(f) for f in FIELDS))
+    fields = _table(head, (_described(f) for f in header_fields.load()))
     kinds = _table(("kind", "what it is"), outcomes.SET_ASIDE_KINDS.items())
     return {
         "forms.md": _FORMS.format(kinds="\n\n".join(_form(kind) for kind in forms.KINDS)),
         "header-fields.md": _FIELDS.format(statuses=statuses, fields=fields),
+        "metrics.md": _METRICS.format(metrics=_metrics()),
         "reason-codes.md": _REASONS.format(
             files=_reasons(outcomes.REASONS), kinds=kinds, rows=_reasons(reasons.REASONS)
         ),
     }
+
+
+def _metrics() -> str:
+    head = ("metric", "in print", "kind", "range", "n", "events", "what it is", "source", "tables")
+    return _table(head, (_metric(m) for m in metrics.load()))
+
+
+def _metric(metric: Metric) -> tuple[str, ...]:
+    lowest, highest = ("" if limit is None else f"{limit:g}" for limit in metric.limits)
+    reach = f"{lowest} to {highest}".strip() if lowest and highest else f"from {lowest}"
+    kind = f"{metric.kind}, {metric.unit}" if metric.unit else metric.kind
+    told = metric.meaning
+    if metric.values:
+        values = "; ".join(f"{value} ({said})" for value, said in metric.values.items())
+        told = f"{told} {metric.parameter}: {values}."
+    also = "".join(f"; in {asset} {title}" for asset, title in metric.titles.items())
+    return (
+        metric.name,
+        f"{metric.title}{also}",
+        kind,
+        reach if lowest or highest else "any",
+        metric.n or "",
+        metric.events or "",
+        told,
+        metric.source,
+        ", ".join(metric.tables),
+    )
 
 
 def _form(kind: InputKind) -> str:
@@ -186,7 +227,9 @@ def _column(field: forms.Field, stored: contracts.Column | None) -> tuple[str, .
     unit = f", {stored.unit}" if stored is not None and stored.unit else ""
     told = _MEANINGS.get(field.name) or (stored.description if stored is not None else "")
     told = told.replace("Pseudonym of the", "The site's identifier of the")
-    told = told.replace("null", "empty").replace(", after the patient map", "")
+    told = told.replace("null", "empty").replace(
+        ", within the issuer and after the patient map", ""
+    )
     told = told.replace("of the identifier that is", "that is")
     return field.name, required, _FORM_TYPES[field.type] + unit, _allowed(field), told
 
@@ -205,14 +248,13 @@ def _allowed(field: forms.Field) -> str:
     return f"{found}; empty: {default}".removeprefix("; ")
 
 
-def _described(field: Field) -> tuple[str, ...]:
+def _described(field: HeaderField) -> tuple[str, ...]:
     unit = f", {field.unit}" if field.unit else ""
-    kept = "by value map" if field.is_free_text else "value"
-    kept += ", raw, status" if field.is_tracked else ""
-    kept += "; frames" if field.per_frame else ""
+    kept = "by value map" if field.free_text else "value"
+    kept += ", raw, status" if field.tracked else ""
+    kept += "; frames" if field.is_per_frame else ""
     elements = "; ".join(_named(source) for source in field.sources)
-    told = f"{field.description.rstrip('.')}. {field.misleads}".strip()
-    return field.column, _TYPES[field.kind] + unit, elements, kept, told
+    return field.name, _TYPES[field.kind] + unit, elements, kept, field.told
 
 
 def _named(source: Source) -> str:

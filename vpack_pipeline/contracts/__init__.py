@@ -1,7 +1,9 @@
 """What each table is and what must hold of it: one YAML a table, loaded and linted here.
 
 From a contract come the structural expectations of the gate, Dagster's column schema, the JSON
-schemas in the pack, sqlglot's schema and the documentation: one source, no copies.
+schemas in the pack, sqlglot's schema and the documentation: one source, no copies. What a column
+means is said once for all tables (``fields``, ``header_fields``), what a figure is as well
+(``metrics``).
 What does not belong here: how a table is computed, or how an expectation is run (``gate``).
 """
 
@@ -11,19 +13,27 @@ import functools
 import graphlib
 from collections.abc import Mapping
 from importlib import resources
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import polars as pl
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from vpack_pipeline.contracts import fields, header_fields, metrics
+from vpack_pipeline.contracts.fields import ColumnType
+from vpack_pipeline.contracts.shapes import FIGURE, METRIC, in_order, with_figure
 from vpack_pipeline.document import Document, Name, Text, digest_of
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.sections import SECTIONS, UPSTREAM
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import validate
-
-ColumnType = Literal["string", "int", "float", "bool", "date", "timestamp"]
 
 POLARS_TYPES: Final[Mapping[str, Any]] = {
     "string": pl.String,
@@ -50,11 +60,15 @@ JSON_TYPES: Final[Mapping[str, dict[str, str]]] = {
     "timestamp": {"type": "string", "format": "date-time"},
 }
 
+Table = TypeVar("Table")
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+/[a-z_]+\z")]
 
 
 class Column(Document):
-    """One column: its type, whether null may occur, what it means, who may see it."""
+    """One column: its type, whether null may occur, what it means, who may see it.
+
+    What its field in ``fields.yaml`` says, and what the contract says of it beside.
+    """
 
     name: Name
     type: ColumnType
@@ -94,6 +108,8 @@ class Contract(Document):
     """A column of the key and of every input: a large model runs over some of its values at a time,
     which must change no row."""
     computed_by: Literal["core", "sql", "io", "generated"]
+    shape: Literal["figure"] | None = None
+    """What its columns and expectations begin with, as ``shapes`` has it."""
     inputs: dict[Name, TableName] = {}
     inputs_part: Literal["table", "quarantine"] = "table"
     protocol: tuple[Name, ...] = ()
@@ -101,8 +117,24 @@ class Contract(Document):
     parameters: dict[Name, Text] = {}
     uses_cut: bool = False
     outside: tuple[Name, ...] = ()
-    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+    columns: Annotated[
+        tuple[Annotated[Column, BeforeValidator(fields.joined)], ...], Field(min_length=1)
+    ]
     expectations: tuple[Expectation, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_shape(cls, given: Any) -> Any:
+        is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
+        return with_figure(given) if is_figure else given
+
+    @field_validator("columns")
+    @classmethod
+    def _in_order(cls, columns: tuple[Column, ...], info: ValidationInfo) -> tuple[Column, ...]:
+        if info.data.get("shape") is None:
+            return columns
+        by_name = {c.name: c for c in columns}
+        return tuple(by_name[name] for name in in_order(list(by_name), info.data.get("key", ())))
 
     @property
     def section(self) -> str:
@@ -152,6 +184,9 @@ class Contract(Document):
             if c.null:
                 entry["type"] = [entry["type"], "null"]
             properties[c.name] = entry | ({"unit": c.unit} if c.unit else {})
+        if self.shape == FIGURE:
+            declared = [m for metric in metrics.of(self.asset) for m in metric.json_schema()]
+            properties[METRIC]["oneOf"] = declared
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": self.asset,
@@ -233,10 +268,20 @@ def load() -> Mapping[str, Contract]:
         if not folder.is_dir():
             continue
         for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-            if entry.name.endswith(".yaml"):
+            is_contract = f"contracts/{section}/{entry.name}" != header_fields.FILE
+            if is_contract and entry.name.endswith(".yaml"):
                 contract = _load_one(section, entry.name, entry.read_text(encoding="utf-8"))
                 found[contract.asset] = contract
     return found
+
+
+def exported(tables: Mapping[str, Table], known: Mapping[str, Contract]) -> dict[str, Table]:
+    """Keep what travels in a pack, by asset: a contract's ``export`` alone says so.
+
+    >>> sorted(exported({"drift/plan": 1, "cohort/reads": 2}, load()))
+    ['drift/plan']
+    """
+    return {asset: table for asset, table in tables.items() if known[asset].export}
 
 
 def _load_one(section: str, file: str, text: str) -> Contract:

@@ -6,53 +6,40 @@ What does not belong here: how any figure is computed (``stats``, the section's 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from vpack_pipeline import contracts
+from vpack_pipeline.contracts import metrics, shapes
 from vpack_pipeline.stats.estimate import Estimate
 
 Key = str | int
 
-FIGURE_COLUMNS: Mapping[str, type[pl.DataType]] = {
-    "metric": pl.String,
-    "estimate": pl.Float64,
-    "lower": pl.Float64,
-    "upper": pl.Float64,
-    "n": pl.Int64,
-    "events": pl.Int64,
-    "method": pl.String,
-    "status": pl.String,
-    "reason": pl.String,
-}
-
 
 class Figures:
-    """Collects the rows of a figure table.
+    """Collects the rows of a table of figures, as its contract has them.
 
     Parameters
     ----------
-    keys : the key columns before ``metric``; values are strings unless ``types`` says otherwise
-    extra : further nullable string columns after ``reason`` (such as a verdict)
+    asset : a table whose contract has the shape of figures: it says which keys and further columns
+        a row has, and ``contracts/metrics.yaml`` which metrics it may hold
 
     Examples
     --------
-    >>> figures = Figures(["finding"])
-    >>> figures.give("n_cases", 12, finding="nodule", n=12, method="count")
-    >>> figures.refuse("auc", "one class only", finding="nodule", n=12)
+    >>> figures = Figures("evaluation/comparison")
+    >>> figures.give("auc_difference", 0.1, finding="nodule", n=12, method="by hand")
+    >>> figures.refuse("auc_retrospective", "one class only", finding="nodule", n=12)
     >>> figures.frame()["status"].to_list()
-    ['refused', 'given']
+    ['given', 'refused']
     """
 
-    def __init__(
-        self,
-        keys: Sequence[str],
-        extra: Sequence[str] = (),
-        types: Mapping[str, type[pl.DataType]] | None = None,
-    ) -> None:
-        self.keys = tuple(keys)
-        self.extra = tuple(extra)
-        self._types = dict(types or {})
+    def __init__(self, asset: str) -> None:
+        contract = contracts.load()[asset]
+        self.asset = asset
+        self._schema = contract.polars_schema
+        self._order = list(contract.key)
+        figure = shapes.figure_columns()
+        self.keys = tuple(name for name in contract.key if name not in figure)
         self._rows: list[dict[str, object]] = []
 
     def give(
@@ -68,7 +55,13 @@ class Figures:
         reason: str | None = None,
         **keys: Key | None,
     ) -> None:
-        """Add a figure; an undefined :class:`Estimate` becomes a refusal with its reason."""
+        """Add a figure; an undefined :class:`Estimate` becomes a refusal with its reason.
+
+        Raises
+        ------
+        ContractError
+            No such metric is declared for the table.
+        """
         if isinstance(value, Estimate):
             n, events = value.n if n is None else n, value.events if events is None else events
             method, reason = method or value.method, reason or value.reason
@@ -106,14 +99,10 @@ class Figures:
         self._add(metric, "withheld", reason, **keys)
 
     def _add(self, metric: str, status: str, reason: str | None, **rest: object) -> None:
+        metrics.find(self.asset, metric)
         self._rows.append({"metric": metric, "status": status, "reason": reason, **rest})
 
     def frame(self) -> pl.DataFrame:
-        """All rows, sorted by the keys and the metric, with every column of the shape."""
-        schema: dict[str, type[pl.DataType]] = {
-            **{key: self._types.get(key, pl.String) for key in self.keys},
-            **FIGURE_COLUMNS,
-            **{name: self._types.get(name, pl.String) for name in self.extra},
-        }
-        rows = [{name: row.get(name) for name in schema} for row in self._rows]
-        return pl.DataFrame(rows, schema=schema, orient="row").sort([*self.keys, "metric"])
+        """All rows, sorted by the key, with every column of the table."""
+        rows = [{name: row.get(name) for name in self._schema} for row in self._rows]
+        return pl.DataFrame(rows, schema=self._schema, orient="row").sort(self._order)

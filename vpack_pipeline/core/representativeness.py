@@ -162,7 +162,7 @@ def match(
     InputError
         A population label is none of a numeric variable's bins.
     """
-    figures = Figures(["variable", "comparison"])
+    figures = Figures("representativeness/match")
     variables = representativeness.variables
     inside, outside = _those_of(cases, included), _those_of(cases, excluded)
     target = _target(population, variables)

@@ -16,7 +16,7 @@ from importlib import metadata
 from typing import Any, Final
 
 from vpack_pipeline import contracts, source_digest
-from vpack_pipeline.contracts import Contract
+from vpack_pipeline.contracts import Contract, header_fields
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.suite import plan
 from vpack_pipeline.io import models
@@ -32,6 +32,11 @@ GATE_LIBRARIES: Final = ("duckdb", "duckdb-engine", "great-expectations", "sqlal
 DISPATCHERS: Final[Mapping[str, str]] = {
     "vpack_pipeline.assets.by_function": "imports the function that the contract names",
     "vpack_pipeline.contracts": "reads every contract; whoever asks for more than its own says so",
+    "vpack_pipeline.contracts.fields": "reads every field; a contract counts those of its columns",
+    "vpack_pipeline.contracts.header_fields": "reads every header field; io.dicom.fields says so",
+    "vpack_pipeline.contracts.metrics": "reads every metric; a contract counts those it may hold",
+    "vpack_pipeline.contracts.shapes": "reads what tables share; it counts with each contract",
+    "vpack_pipeline.core.figures": "reads the contract of the table that it fills",
     "vpack_pipeline.io.models": "reads every model; each counts for its own table",
     "vpack_pipeline.io.dicom.engines": "asks whether Ray is there, which decides no value",
     "vpack_pipeline.source_digest": "reads the sources that it digests",
@@ -130,7 +135,9 @@ def _words() -> str:
 
 @functools.cache
 def _package_data(path: str) -> str:
-    """Digest what a module declares to read: the contracts of a section, or the report's words."""
+    """Digest what a module declares to read: contracts of a section, header fields, words."""
+    if path == header_fields.FILE:
+        return header_fields.digest()
     folder, _, section = path.partition("/")
     if folder == "report":
         return _words()

@@ -9,43 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from vpack_pipeline.contracts import metrics
+
 PLAIN: Final[Mapping[str, str]] = {
-    "percent_agreement": (
-        "How often two readers say the same of a case: positive, negative or indeterminate."
-    ),
-    "positive_agreement": "Where one reader says positive, how often another does too.",
-    "negative_agreement": "Where one reader says negative, how often another does too.",
-    "fleiss_kappa": (
-        "Agreement beyond chance; zero is chance alone, one is perfect. Chance is reckoned from how"
-        " often readers say positive: where a finding is rare, readers who guess agree often too,"
-        " and kappa falls."
-    ),
-    "gwet_ac1": (
-        "The same with another reckoning of chance, which falls where a finding is rare, so that"
-        " AC1 rises there."
-    ),
-    "gwet_ac2_quadratic": "AC1 of the ratings as given: neighbouring ones count as nearly alike.",
-    "krippendorff_alpha": (
-        "Agreement beyond chance on the ratings as given, in their order, whatever the number of"
-        " reads per case."
-    ),
-    "krippendorff_alpha_nominal": "The same on positive, negative and indeterminate alone.",
-    "krippendorff_alpha_interval": "The same, with ratings twice as far apart counting more.",
-    "icc": "How much of the difference between ratings is between cases and not between readers.",
-    "pair_kappa_min": "The two readers who agree least.",
-    "pair_kappa_median": "Half the pairs agree more, half less.",
-    "pair_kappa_max": "The two readers who agree most.",
-    "prespecified_floor": "The figure that the protocol asks for, and whether it was reached.",
-    "prespecified_floor_by_chance": (
-        "What readers would reach of that figure who answer at random, as often positive, negative"
-        " and indeterminate as these. A floor below it asks for nothing."
-    ),
-    "repeat_agreement": "How often a reader who reads a case again says the same.",
-    "positive_read_share": "The rarer a positive read, the lower kappa at the same agreement.",
-    "share_read_again": "Of a case and a reader, how often that reader read it a second time.",
-    "n_unused_tiebreak_reads": (
-        "Further reads of cases on which the readers had agreed, or which another source decided."
-    ),
+    m.name: m.plain for m in metrics.of("adjudication/agreement") if m.plain is not None
 }
 """Metric of agreement → what it says, for those who do not work with it."""
 
@@ -65,17 +32,8 @@ AGREED: Final = (
 )
 """Metrics of agreement in the order of print."""
 
-PATHS: Final[Mapping[str, str]] = {
-    "path_independent_reference": "by an independent source",
-    "path_consensus": "by readers in consensus",
-    "path_agreement": "by readers who all agreed",
-    "path_majority": "by a majority of the readers",
-    "path_median": "by the median rating",
-    "path_third_reader": "by a further reader",
-    "path_single_reader": "by one reader alone",
-    "path_unresolved": "left undecided after reading",
-    "path_no_reads": "without a read or other source",
-}
+_PATHS: Final = metrics.family("path_{method}")
+PATHS: Final[Mapping[str, str]] = {name: _PATHS.title_of(name) for name in _PATHS.names}
 """Path → how a case came to its label, or came to none, in the order of print."""
 
 LABELS: Final[Mapping[str, str]] = {
@@ -114,16 +72,7 @@ VERIFIED: Final[Mapping[str, str]] = {
 }
 """Metric of a panel held against independent sources → which cases it speaks of."""
 
-KINDS: Final[Mapping[str, str]] = {
-    "contradicted": "Some readers said positive, others negative",
-    "unsure": "Some readers could not say, the others were unanimous",
-    "indeterminate": "No reader could say",
-    "not_diagnostic": "Not diagnostic to any reader",
-    "partly_diagnostic": "Not diagnostic to some readers, the others were unanimous",
-    "single": "One reader alone, who said positive or negative",
-    "clear": "Two or more readers, unanimous",
-    "unread": "No read of the panel",
-}
+KINDS: Final[Mapping[str, str]] = metrics.family("cases_{kind}").values
 """Kind of case → what its readers said, the ambiguous first."""
 
 SIGHT: Final[Mapping[str, str]] = {

@@ -18,9 +18,9 @@ import polars as pl
 from markupsafe import Markup
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.evaluation.analysis import primary_point
-from vpack_pipeline.core.pack.headline import WINDOWS
+from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.variables import bin_labels
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import (

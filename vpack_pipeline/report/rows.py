@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.pack.headline import WINDOWS
+from vpack_pipeline.core.evaluation.looks import DIFFERENCE
+from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.report import words
 from vpack_pipeline.report.book import Cell, Row
 
@@ -92,7 +93,7 @@ def moment(value: datetime.datetime) -> str:
     return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-_WINDOW_ORDER = (*WINDOWS, "prospective_minus_retrospective", "outside")
+_WINDOW_ORDER = (*WINDOWS, DIFFERENCE, OUTSIDE)
 
 _ORDER = (
     "n_patients",

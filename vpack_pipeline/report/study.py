@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from vpack_pipeline.core.pack.headline import WINDOWS
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Finding, Protocol
 from vpack_pipeline.report import figures, words
 from vpack_pipeline.report.book import Book, Cell

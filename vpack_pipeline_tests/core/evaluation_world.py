@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -32,6 +31,7 @@ from vpack_pipeline.protocol import (
     Subgroups,
     Variable,
 )
+from vpack_pipeline_tests.arguments import asked_by
 
 UTC = datetime.UTC
 BEFORE = datetime.date(2025, 3, 1)
@@ -203,7 +203,7 @@ class World:
         function: Callable[..., pl.DataFrame] = getattr(section, table)
         contract = contracts.load()[f"evaluation/{table}"]
         declared = {*contract.inputs, *contract.protocol, *contract.outside}
-        asked = set(inspect.signature(function).parameters)
+        asked, _ = asked_by(function)
         assert asked == declared | ({"cut"} if contract.uses_cut else set())
         made = function(**{name: self.argument(name) for name in sorted(asked)})
         assert made.sort(contract.key).equals(made), "not in the order of its key"

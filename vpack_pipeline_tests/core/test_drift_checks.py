@@ -36,7 +36,10 @@ def test_monitors_that_fit_their_variables_pass() -> None:
         (("psi", "zzz"), "use a covariate, a column of the case view, or score, call, failure"),
         (("ks", "model"), "ks needs numbers, found string — use psi or jensen_shannon"),
         (("mean_shift", "bedside"), "mean_shift needs numbers, found bool"),
-        (("rate", "age_years"), "rate needs yes or no, found float"),
+        (
+            ("rate", "age_years"),
+            "rate needs yes or no, found float — use psi, jensen_shannon, ks or mean_shift",
+        ),
     ],
 )
 def test_what_cannot_be_computed_is_named_with_its_remedy(

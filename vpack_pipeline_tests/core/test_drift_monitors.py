@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
+from drift_bench import Site, monitor, plan_of
 
-from vpack_pipeline.core.drift.monitors import MISSING, MONITORS, UNSEEN
+from vpack_pipeline.core.drift import plan
+from vpack_pipeline.core.drift.monitors import MISSING, MONITORS, UNSEEN, Encoding, Kind
 from vpack_pipeline.stats.distances import jensen_shannon, kolmogorov_smirnov, psi
 from vpack_pipeline.stats.monitoring import bin_counts, cbpe, quantile_edges
 
@@ -152,3 +155,47 @@ def test_an_empty_window_is_undefined_or_far_but_never_the_same(name: str) -> No
     reference = encoding.encode(given, 0.0).sum(axis=0)[None, :]
     found = kind.statistic(reference, np.zeros_like(reference))[0]
     assert np.isnan(found) if name != "volume" else found > 3
+
+
+@pytest.mark.parametrize("amounts_are", ["bins", "rate", "moments", "volume"])
+def test_a_new_monitor_needs_no_more_than_its_entry(
+    amounts_are: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(_values: Any, _bins: int) -> Encoding:
+        def encode(values: Any, shift: float) -> Any:
+            is_old = np.asarray(values) + 10 * shift > 60
+            return np.stack([is_old, ~is_old], axis=1).astype(float)
+
+        return Encoding(("old", "young"), encode)
+
+    kind = Kind(prepare, MONITORS["rate"].statistic, amounts_are, "more are old", needs="number")
+    monkeypatch.setitem(MONITORS, "made_up", kind)
+    site = Site(drift=plan_of(monitor("watched", "made_up", "age_years")))
+    made = site.baseline()
+    assert made["bin"].to_list() == ["old", "young"]
+    if amounts_are in {"bins", "rate"}:
+        assert made["share"].sum() == pytest.approx(1)
+        assert made["events"].to_list() == made["amount"].to_list()
+    else:
+        assert made["share"].null_count() == made["events"].null_count() == 2
+    # A volume is that of one window of 60 days out of the reference's 366.
+    part = 60 / 366 if amounts_are == "volume" else 1.0
+    assert made["amount"].sum() == pytest.approx(part * made["n"][0])
+    limits = site.limits()
+    assert limits.filter(pl.col("monitor") == "watched")["status"].to_list() == ["given"]
+    assert set(site.status(limits=limits)["status"]) == {"given"}
+    (planned,) = plan(limits=limits, drift=site.drift).to_dicts()
+    assert planned["detectable_change"] == "more are old"
+    assert planned["minimum_cases"] == (0 if amounts_are == "volume" else 50)
+
+
+@pytest.mark.parametrize(
+    ("type_", "taking"),
+    [
+        ("string", {"psi", "jensen_shannon", "new_category", "missing_rate", "volume", "cbpe"}),
+        ("float", set(MONITORS) - {"rate"}),
+        ("bool", set(MONITORS) - {"ks", "mean_shift"}),
+    ],
+)
+def test_a_monitor_says_which_variables_it_takes(type_: str, taking: set[str]) -> None:
+    assert {name for name, kind in MONITORS.items() if kind.takes(type_)} == taking

@@ -88,9 +88,10 @@ DAMAGE = {
     "given_has_figure": ("performance", pl.lit(None, pl.Float64).alias("estimate")),
     "absence_has_reason": ("performance", pl.lit("refused").alias("status")),
     "withheld_shows_nothing": ("performance", pl.lit("withheld").alias("status")),
-    "bounds_enclose": ("performance", (pl.col("upper") - 2).alias("upper")),
+    "bounds_in_order": ("performance", (pl.col("upper") - 2).alias("upper")),
     "events_within_n": ("performance", (pl.col("n") + 1).alias("events")),
-    "within_unit": ("performance", (pl.col("estimate") + 1).alias("estimate")),
+    "metric_declared": ("performance", pl.lit("of_nothing").alias("metric")),
+    "figure_in_range": ("performance", (-pl.col("estimate") - 1).alias("estimate")),
     "classes_sum": (
         "performance",
         pl.when(pl.col("metric") == "n_positive")
@@ -107,7 +108,6 @@ DAMAGE = {
     "one_headline": ("endpoints", pl.lit(value=True).alias("is_headline")),
     "headline_has_verdict": ("endpoints", pl.lit(None, pl.String).alias("verdict")),
     "verdict_fits_bounds": ("endpoints", (pl.col("goal") + 1).alias("goal")),
-    "shares_within_unit": ("verification", (pl.col("estimate") + 1).alias("estimate")),
     "matures_later": ("time_split", pl.date(2020, 1, 1).alias("mature_on")),
     "window_known": ("time_split", pl.lit("soon").alias("window")),
 }

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from vpack_pipeline.contracts import Contract, Expectation
+from vpack_pipeline.contracts import Contract, Expectation, metrics
+from vpack_pipeline.contracts.shapes import FIGURE
 from vpack_pipeline.io.dicom.fields import FIELDS
 
 Rows = list[dict[str, Any]]
@@ -119,7 +120,7 @@ SOUND: dict[str, Rows] = {
         {"set": "excluded", "n": 1, "n_total": 1, "share": 1.0},
     ],
     "adjudication/agreement": [
-        *shared(path_majority=(6, 10), path_none=(4, 10)),
+        *shared(path_majority=(6, 10), path_no_reads=(4, 10)),
         *({"metric": "percent_agreement", "stratum": s} for s in ("all", "cut=1", "pair=a|b")),
         *({"metric": f"pair_kappa_{w}", "stratum": "all"} for w in ("min", "median", "max")),
     ],
@@ -187,13 +188,11 @@ ANY_TABLE: dict[str, Rows] = {
     "withheld_shows_nothing": [
         {"status": "withheld", "estimate": None, "lower": None, "upper": None, "reason": "no look"}
     ],
-    "bounds_enclose": [{"lower": 0.7, "upper": 0.6}],
     "bounds_in_order": [{"lower": 0.7, "upper": 0.6}],
     "events_within_n": [{"events": 11, "n": 10}],
+    "metric_declared": [{"metric": "of_nothing"}],
     "refusal_has_reason": [{"status": "refused", "reason": None}],
 }
-
-OUT_OF_UNIT = {"estimate": 1.2, "lower": 1.1, "upper": 1.3}
 
 CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/development", "names_something"): [{"patient_id": None, "study_id": None}],
@@ -260,10 +259,6 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("eligibility/flow", "three_units"): flow(START)[:2],
     ("eligibility/patients", "patient_has_something"): [{"n_studies": 0, "n_cases": 0}],
     ("eligibility/studies", "ranks_run"): [{"study_rank": 2}],
-    ("representativeness/match", "given_has_estimate"): [{"method": None}],
-    ("representativeness/match", "divergence_in_range"): [
-        {"metric": "jensen_shannon", **OUT_OF_UNIT}
-    ],
     ("representativeness/profile", "bins_sum"): [{"n": 2, "n_total": 3, "share": 2 / 3}],
     ("representativeness/profile", "sets_add_up"): [
         {"set": "cohort", "n": 3, "n_total": 3},
@@ -279,8 +274,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"metric": "percent_agreement", "stratum": stratum, "n": n}
         for stratum, n in (("all", 10), ("cut=1", 10), ("cut=2", 9))
     ],
-    ("adjudication/agreement", "within_scale"): [{"metric": "fleiss_kappa", **OUT_OF_UNIT}],
-    ("adjudication/agreement", "paths_sum"): shared(path_majority=(6, 10), path_none=(3, 10)),
+    ("adjudication/agreement", "paths_sum"): shared(path_majority=(6, 10), path_no_reads=(3, 10)),
     ("adjudication/agreement", "kinds_sum"): [
         {**row, "stratum": "all"}
         for row in shared(path_unresolved=(2, 10), cases_clear=(10, 10), undecided_clear=(1, 10))
@@ -289,7 +283,6 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {**row, "stratum": "all"}
         for row in shared(label_positive=(2, 10), label_negative=(5, 10), label_none=(2, 10))
     ],
-    ("adjudication/label_noise", "within_unit"): [{"metric": "share_split", **OUT_OF_UNIT}],
     ("adjudication/label_noise", "soft_labels_within_cases"): [
         {"metric": metric, "stratum": "dawid_skene", "n": n}
         for metric, n in (("n_cases", 10), ("share_uncertain", 10), ("share_label_differs", 11))
@@ -321,7 +314,6 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"reader_id": reader, "metric": metric}
         for reader, metric in (("all", "n_reads"), ("all", "sensitivity"), ("a", "n_reads"))
     ],
-    ("adjudication/reader_performance", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],
     ("adjudication/reference_standard", "enough_reads"): [
         {"method": "majority", "label": "positive", "n_positive": 2, "quorum": 3}
@@ -339,18 +331,15 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("adjudication/reference_standard", "source_is_expected"): [
         {"source": "panel", "expected_source": "pathology"}
     ],
-    ("evaluation/calibration", "within_unit"): [{"metric": "brier", **OUT_OF_UNIT}],
     ("evaluation/endpoints", "verdict_known"): [{"verdict": "splendid"}],
     ("evaluation/endpoints", "void_shows_nothing"): [{"verdict": "void", "status": "given"}],
     ("evaluation/endpoints", "one_headline"): [{}, {"look": "y"}],
     ("evaluation/endpoints", "headline_has_verdict"): [{"verdict": None}],
     ("evaluation/endpoints", "verdict_fits_bounds"): [{"verdict": "met", "lower": 0.4}],
-    ("evaluation/error_attribution", "within_unit"): [{"metric": "share", **OUT_OF_UNIT}],
     ("evaluation/error_attribution", "states_sum"): [
         {**counted(n_cases=(10, 10))[0], "panel_state": "all"},
         {**counted(n_cases=(9, 9))[0], "panel_state": "split"},
     ],
-    ("evaluation/exclusion_audit", "within_unit"): [{"metric": "auc_observed", **OUT_OF_UNIT}],
     ("evaluation/failures", "statuses_sum"): counted(n_cases=(10, 10), n_ok=(9, 10)),
     ("evaluation/index_test", "only_ok_has_output"): [{"status": "failed"}],
     ("evaluation/index_test", "missing_has_no_attempt"): [{"status": "ok", "n_attempts": 0}],
@@ -360,32 +349,21 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"case_id": "y", "model_id": "a"},
     ],
     ("evaluation/integrity", "verdict_fits"): [{"verdict": "held", "estimate": 2.0}],
-    ("evaluation/label_sensitivity", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
     ("evaluation/label_sensitivity", "one_headline"): [{"variation": "posterior", "metric": "auc"}],
     ("evaluation/label_sensitivity", "counts_are_the_headlines"): [
         {"variation": "as_labelled", "metric": "auc"},
         {"variation": "posterior", "metric": "auc", "events": 4},
     ],
-    ("evaluation/operating_points", "within_unit"): [{"metric": "sensitivity", **OUT_OF_UNIT}],
     ("evaluation/operating_points", "cells_sum"): counted(
         tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(3, 10)
     ),
-    ("evaluation/performance", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
     ("evaluation/performance", "classes_sum"): counted(
         n_cases=(10, 10), n_positive=(3, 10), n_negative=(6, 10)
     ),
-    ("evaluation/subgroups", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
     ("evaluation/time_split", "matures_later"): [{"index_date": LATER, "mature_on": FIRST_DAY}],
     ("evaluation/time_split", "included_whole"): [
         {"is_included": True},
         {"finding": "y", "is_included": False},
-    ],
-    ("evaluation/transport", "within_unit"): [{"metric": "auc", **OUT_OF_UNIT}],
-    ("evaluation/verification", "shares_within_unit"): [
-        {"metric": "share_labelled", **OUT_OF_UNIT}
-    ],
-    ("evaluation/verification", "figures_within_unit"): [
-        {"call": "all", "metric": "sensitivity", **OUT_OF_UNIT}
     ],
     ("evaluation/verification", "bounds_hold_figure"): [
         {"metric": "sensitivity_bounds", "estimate": 0.3}
@@ -415,6 +393,8 @@ def sound(contract: Contract) -> pl.DataFrame:
 def corrupted(contract: Contract, expectation: Expectation) -> pl.DataFrame | None:
     """The smallest table that an expectation refuses; None if nobody wrote one."""
     rows = CORRUPT.get((contract.asset, expectation.id)) or _derived(expectation)
+    if expectation.id == "figure_in_range":
+        rows = _out_of_range(contract)
     return None if rows is None else _table(contract, rows)
 
 
@@ -433,6 +413,13 @@ def _derived(expectation: Expectation) -> Rows | None:
     return ANY_TABLE.get(expectation.id)
 
 
+def _out_of_range(contract: Contract) -> Rows:
+    """A figure below the least that its metric can be."""
+    ranges = [(name, m.limits[0]) for m in metrics.of(contract.asset) for name in m.names]
+    name, lowest = next((name, low) for name, low in ranges if low is not None)
+    return [{"metric": name, "estimate": lowest - 1, "lower": None, "upper": None}]
+
+
 def _table(contract: Contract, rows: Rows) -> pl.DataFrame:
     plain = _plain(contract)
     for row in rows:
@@ -449,4 +436,6 @@ def _plain(contract: Contract) -> dict[str, Any]:
         allowed = expectation.kwargs.get("value_set")
         if allowed:
             made[expectation.kwargs["column"]] = allowed[0]
+    if contract.shape == FIGURE:
+        made["metric"] = metrics.of(contract.asset)[0].names[0]
     return made

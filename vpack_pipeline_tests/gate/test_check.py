@@ -23,9 +23,9 @@ key: [case_id]
 may_be_empty: {empty}
 computed_by: core
 columns:
-  - {{name: case_id, type: string, null: false, disclosure: row, description: the case}}
-  - {{name: score, type: float, null: true, disclosure: row, description: the score}}
-  - {{name: label, type: string, null: true, disclosure: row, description: the label}}
+  - case_id
+  - {{name: score, null: true}}
+  - {{name: label, null: true}}
 expectations: {expectations}
 """
 RANGE = (

@@ -17,7 +17,9 @@ import pytest
 import dbt_like_sql
 import vpack_pipeline
 from vpack_pipeline import contracts, source_digest
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.gate import digests
+from vpack_pipeline.io.dicom import state
 
 PACKAGE = Path(vpack_pipeline.__file__).parent
 SQL = Path(dbt_like_sql.__file__).parent
@@ -33,6 +35,8 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "vpack_pipeline/gate/check.py": ('"""', '"""Another word. '),
         "vpack_pipeline/assets/by_function.py": ("def read(", "# Why.\n\n\ndef read("),
         "vpack_pipeline/contracts/drift/plan.yaml": ("grain:", "# Why.\ngrain:"),
+        "vpack_pipeline/contracts/fields.yaml": ("\nfields:\n", "\n# Why.\nfields:\n"),
+        "vpack_pipeline/contracts/cohort/header_fields.yaml": ("# What the", "# Which"),
         "dbt_like_sql/eligibility/flow.sql": ("-- ", "-- Another word. "),
     },
     "report": {"vpack_pipeline/report/words.py": ("", "\nANOTHER = 1\n")},
@@ -40,6 +44,21 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     "template": {"vpack_pipeline/report/templates/answers.html.j2": ("<p", "<div")},
     "description": {
         "vpack_pipeline/contracts/drift/plan.yaml": ("description: ", "description: Another ")
+    },
+    "field's description": {
+        "vpack_pipeline/contracts/fields.yaml": ("Place of the monitor", "Rank of the monitor")
+    },
+    "header field's description": {
+        "vpack_pipeline/contracts/cohort/header_fields.yaml": ("Peak tube voltage", "Tube voltage")
+    },
+    "header field's caution": {
+        "vpack_pipeline/contracts/cohort/header_fields.yaml": ("Not the distance", "No distance")
+    },
+    "header field's element": {
+        "vpack_pipeline/contracts/cohort/header_fields.yaml": ("KVP (0018,0060)", "KVP (0018,0061)")
+    },
+    "header field's bound": {
+        "vpack_pipeline/contracts/cohort/header_fields.yaml": ("most: 30", "most: 20")
     },
     "core": {"vpack_pipeline/core/evaluation/endpoints.py": ("", "\nANOTHER = 1\n")},
     "constant": {
@@ -49,8 +68,14 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     "expectation": {"vpack_pipeline/contracts/evaluation/endpoints.yaml": ("why: ", "why: So ")},
     "type": {
         "vpack_pipeline/contracts/drift/plan.yaml": (
-            "title, type: string, null: false",
-            "title, type: string, null: true",
+            "  - title\n",
+            "  - {name: title, null: true}\n",
+        )
+    },
+    "field's type": {
+        "vpack_pipeline/contracts/fields.yaml": (
+            "plan_order, type: int",
+            "plan_order, type: float",
         )
     },
     "gate": {"vpack_pipeline/gate/suite.py": ("", "\nANOTHER = 1\n")},
@@ -65,7 +90,7 @@ import json, pathlib, sys
 from importlib.machinery import SourceFileLoader
 root = pathlib.Path.cwd()
 sys.path.insert(0, str(root))
-asked, parsed, compiled = {}, {}, {}
+asked, reading, parsed, compiled = {}, {}, {}, {}
 # A file is compiled and parsed anew where its bytes are new: the most of what asking costs.
 compile_anew = SourceFileLoader.source_to_code
 def compile_once(loader, data, path, **told):
@@ -93,17 +118,21 @@ for name, edits in json.loads(sys.stdin.read()).items():
         return parsed[key]
     source_digest._module = module
     from vpack_pipeline.gate import digests
+    from vpack_pipeline.io.dicom import state
     assert digests.__file__.startswith(str(root))
     asked[name] = {asset: asdict(digests.in_force(asset)) for asset in contracts.load()}
+    reading[name] = state.reading()
     for path, text in before.items():
         path.write_text(text, encoding="utf-8")
-print(json.dumps(asked))
+print(json.dumps([asked, reading]))
 """
 
 
 @pytest.fixture(scope="module")
-def edited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
-    """Give the digests in force under each of :data:`EDITS`, and under none, of a copy."""
+def answers(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Found], dict[str, str]]:
+    """Ask a copy, under each of :data:`EDITS` and under none, for its digests in force and for that
+    of its reading of headers.
+    """
     copy = tmp_path_factory.mktemp("copy")
     bare = shutil.ignore_patterns("__pycache__")
     for package in (PACKAGE, SQL):
@@ -117,8 +146,14 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
         cwd=copy,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, Found] = json.loads(done.stdout)
-    return found
+    tables, reading = json.loads(done.stdout)
+    return tables, reading
+
+
+@pytest.fixture(scope="module")
+def edited(answers: tuple[dict[str, Found], dict[str, str]]) -> dict[str, Found]:
+    """Give the digests in force under each edit."""
+    return answers[0]
 
 
 @pytest.fixture
@@ -136,7 +171,14 @@ def test_a_comment_anywhere_changes_no_digest(edited: dict[str, Found]) -> None:
     assert edited["comments"] == edited[""]
 
 
-@pytest.mark.parametrize("edit", ["report", "style", "template", "description"])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        *("report", "style", "template", "description", "field's description"),
+        "header field's description",
+        "header field's caution",
+    ],
+)
 def test_an_edit_of_the_words_makes_the_tables_of_the_pack_anew(changed, edit: str) -> None:
     assert changed(edit, "words") == {a for a in contracts.load() if a.startswith("pack/")}
     assert changed(edit, "compute") <= {"pack/validation_pack"}
@@ -170,11 +212,34 @@ def test_an_expectation_decides_only_whether_its_table_is_checked_again(changed)
 
 def test_a_type_decides_about_table_and_check(changed) -> None:
     assert "drift/plan" in changed("type", "compute") & changed("type", "check")
+    assert changed("field's type", "check") == {"drift/plan"}
+    anew = changed("field's type", "compute")
+    assert {"drift/plan"} == {asset for asset in anew if not asset.startswith("pack/")}
 
 
 def test_the_gate_checks_every_table_again_when_it_changes(changed) -> None:
     assert changed("gate", "check") == set(contracts.load())
     assert changed("gate", "compute") == set()
+
+
+@pytest.mark.parametrize("edit", ["header field's element", "header field's bound"])
+def test_what_is_declared_of_a_header_field_decides_what_headers_are_read_again(
+    answers, changed, edit: str
+) -> None:
+    """Kept header rows carry the digest of the reading that made them."""
+    assert answers[1][edit] != answers[1][""]
+    assert changed(edit, "compute") == {"cohort/files", "cohort/instances"}
+    assert changed(edit, "check") == set()
+
+
+@pytest.mark.parametrize("edit", ["comments", "header field's description", "core", "type"])
+def test_neither_words_nor_other_tables_make_a_header_be_read_again(answers, edit: str) -> None:
+    assert answers[1][edit] == answers[1][""]
+
+
+def test_all_that_the_reading_of_headers_declares_to_read_is_in_its_digest() -> None:
+    found = source_digest.closure(frozenset(state.PARSER))
+    assert source_digest.package_data(found) == [header_fields.FILE]
 
 
 def test_a_contract_that_another_module_reads_counts_for_its_tables(changed) -> None:
@@ -265,6 +330,11 @@ def _is_module(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> bool:
     return f"{node.module}.{alias.name}" in source_digest.tree()
 
 
+def asks_for_contracts(parsed: ast.Module) -> bool:
+    attributes = {n.attr for n in ast.walk(parsed) if isinstance(n, ast.Attribute)}
+    return "contracts.load()" in ast.unparse(parsed) or "eligibility_views" in attributes
+
+
 def test_no_module_that_reaches_a_table_reads_code_that_its_imports_do_not_show() -> None:
     for name, parsed in reaching():
         if name not in digests.DISPATCHERS and not source_digest.tree()[name].data:
@@ -288,17 +358,14 @@ def test_the_search_for_hidden_ways_finds_each(line: str) -> None:
 
 
 def test_every_dispatcher_is_needed() -> None:
-    found = {name for name, parsed in reaching() if hidden_ways(name, parsed)}
+    found = {n for n, parsed in reaching() if hidden_ways(n, parsed) or asks_for_contracts(parsed)}
     assert set(digests.DISPATCHERS) <= found
 
 
 def test_whoever_reads_contracts_says_which() -> None:
     """A table that depends on another's contract must be made again when that changes."""
     for name, parsed in reaching():
-        asks = "contracts.load()" in ast.unparse(parsed) or "eligibility_views" in {
-            n.attr for n in ast.walk(parsed) if isinstance(n, ast.Attribute)
-        }
-        if asks and name not in digests.DISPATCHERS:
+        if asks_for_contracts(parsed) and name not in digests.DISPATCHERS:
             assert source_digest.tree()[name].data, (
                 f"{name} declares no {source_digest.DECLARATION}"
             )

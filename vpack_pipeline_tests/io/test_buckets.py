@@ -25,8 +25,8 @@ may_be_empty: null
 bucket: study_date
 computed_by: sql
 columns:
-  - {name: study_id, type: string, null: false, disclosure: row, description: the study}
-  - {name: study_date, type: date, null: true, disclosure: row, description: its day}
+  - study_id
+  - {name: study_date, null: true}
 expectations: []
 """
 TABLE = validate(CONTRACT, "demo", Contract)

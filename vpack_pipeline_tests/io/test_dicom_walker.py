@@ -15,6 +15,7 @@ from dicom_bench import DEFLATED, deflated, element, image, part_10, put, write
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.io.dicom import by_pydicom, fields, structure, walker
 from vpack_pipeline.io.dicom.outcomes import HeaderError
 
@@ -128,7 +129,7 @@ def test_every_encoding_of_a_data_set_gives_the_same_header(tmp_path: Path, synt
     found = walk(write(tmp_path / "x.dcm", ds, syntax))
     assert found.transfer_syntax == syntax
     assert found.has_pixels
-    assert found.elements[fields.SHARED][0][0x00289110][0][0x00180050].strip() == b"3"
+    assert found.elements[header_fields.SHARED][0][0x00289110][0][0x00180050].strip() == b"3"
     assert found.elements[fields.PATIENT].strip() == b"P1"
 
 

@@ -13,6 +13,7 @@ from dicomweb_bench import cell, metadata
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.io.dicom import fields, walker
 from vpack_pipeline.io.dicom.archive import OpenFile
 from vpack_pipeline.io.dicom.dicomweb import model
@@ -100,9 +101,9 @@ def test_a_file_and_its_metadata_are_judged_alike(tmp_path: Path, ds: Dataset) -
 
 def test_all_items_of_a_wanted_sequence_are_kept() -> None:
     found = model.structure(metadata(enhanced()), fields.wanted())
-    frames = found.elements[fields.PER_FRAME]
+    frames = found.elements[header_fields.PER_FRAME]
     assert [f[0x00189325][0][0x00180060] for f in frames] == [b"100", b"120"]
-    exposure = found.elements[fields.SHARED][0][0x00189321][0][0x00189332]
+    exposure = found.elements[header_fields.SHARED][0][0x00189321][0][0x00189332]
     assert struct.unpack("<d", exposure) == (81.25,)
 
 
@@ -149,8 +150,8 @@ def test_what_is_not_of_the_model_is_bad_vr(given: Any) -> None:
 
 def test_items_that_are_no_objects_are_bad_vr() -> None:
     wanted = fields.wanted()
-    tag = f"{fields.SHARED:08X}"
-    assert model.structure({tag: cell("SQ", None)}, wanted).elements[fields.SHARED] == [{}]
+    tag = f"{header_fields.SHARED:08X}"
+    assert model.structure({tag: cell("SQ", None)}, wanted).elements[header_fields.SHARED] == [{}]
     with pytest.raises(HeaderError, match="BAD_VR"):
         model.structure({tag: cell("SQ", "item")}, wanted)
 

@@ -24,11 +24,11 @@ key: [case_id]
 may_be_empty: null
 computed_by: sql
 columns:
-  - {name: case_id, type: string, null: false, disclosure: row, description: the case}
-  - {name: n, type: int, null: true, disclosure: row, description: a count}
-  - {name: seen_at, type: timestamp, null: true, disclosure: row, description: a time}
+  - case_id
+  - {name: n, null: true, level: row}
+  - {name: read_at, null: true}
 """
-SQL = "-- doubles n\nselect seen_at, case_id, n * $factor as n from cohort.cases where n < 9;\n"
+SQL = "-- doubles n\nselect read_at, case_id, n * $factor as n from cohort.cases where n < 9;\n"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def files(tmp_path: Path) -> list[Path]:
         path = folder / f"{name}.parquet"
         at = [datetime(2026, 1, 5, 8, tzinfo=UTC)] * 2
         numbers = [1, 2] if name == "one" else [3, 9]
-        pl.DataFrame({"case_id": cases, "n": numbers, "seen_at": at}).write_parquet(path)
+        pl.DataFrame({"case_id": cases, "n": numbers, "read_at": at}).write_parquet(path)
         made.append(path)
     return made
 
@@ -63,8 +63,8 @@ def test_a_model_runs_over_all_its_files_with_types_and_order_of_the_contract(
     contract: Contract, files: list[Path], tmp_path: Path
 ) -> None:
     made = pl.read_parquet(run(SQL, contract, files, tmp_path))
-    assert made.columns == ["case_id", "n", "seen_at"]
-    assert made.rows() == [(c, n, made["seen_at"][0]) for c, n in (("a", 4), ("b", 6), ("c", 2))]
+    assert made.columns == ["case_id", "n", "read_at"]
+    assert made.rows() == [(c, n, made["read_at"][0]) for c, n in (("a", 4), ("b", 6), ("c", 2))]
     contracts.conform(made, contract)
 
 
@@ -86,7 +86,7 @@ def test_a_model_larger_than_its_memory_gives_the_same_bytes(
     row = "md5(cast(i % 3 * 7 + i // 2 as varchar)) as case_id, i as n"
     duckdb.sql(f"copy (select {row} from range({rows}) as r(i)) to '{given}'")
     sql = (
-        "select a.case_id, sum(b.n) * $factor as n, null as seen_at"
+        "select a.case_id, sum(b.n) * $factor as n, null as read_at"
         " from cohort.cases as a join cohort.cases as b using (case_id) group by a.case_id"
     )
     path = run(sql, contract, [given], tmp_path)
@@ -104,15 +104,15 @@ def test_a_model_that_is_split_sees_some_keys_at_a_time_and_gives_all_rows_in_or
     contract: Contract, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "SPLIT_ROWS", 1)
-    sql = "select case_id, n * $factor + count(*) over () as n, seen_at from cohort.cases"
+    sql = "select case_id, n * $factor + count(*) over () as n, read_at from cohort.cases"
     whole = pl.read_parquet(run(sql, contract, files, tmp_path))
     assert whole["n"].to_list() == [8, 10, 6, 22]
     split = contract.model_copy(update={"split_by": "case_id"})
     path = run(sql, split, files, tmp_path)
     found = pl.read_parquet(path)
     assert found["case_id"].to_list() == whole["case_id"].to_list() == ["a", "b", "c", "z"]
-    seen_at_a_time = found["n"] - whole["n"] + 4
-    assert 1 <= seen_at_a_time.min() <= seen_at_a_time.max() < 4
+    read_at_a_time = found["n"] - whole["n"] + 4
+    assert 1 <= read_at_a_time.min() <= read_at_a_time.max() < 4
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -126,7 +126,7 @@ def test_every_input_of_a_model_that_may_be_split_has_the_column(asset: str) -> 
 def test_a_parameter_is_bound_and_never_pasted(
     contract: Contract, files: list[Path], tmp_path: Path
 ) -> None:
-    sql = "select case_id, 1 as n, null as seen_at from cohort.cases where case_id = $wanted"
+    sql = "select case_id, 1 as n, null as read_at from cohort.cases where case_id = $wanted"
     made = run(sql, contract, files, tmp_path, wanted="a' or 'a' = 'a")
     assert pl.read_parquet(made).is_empty()
 
@@ -143,7 +143,7 @@ def test_a_parameter_is_bound_and_never_pasted(
 def test_a_model_reaches_no_other_file(
     contract: Contract, files: list[Path], tmp_path: Path, reach: str
 ) -> None:
-    sql = f"select '1' as case_id, 1 as n, null as seen_at from {reach}"
+    sql = f"select '1' as case_id, 1 as n, null as read_at from {reach}"
     with pytest.raises(duckdb.Error):
         run(sql, contract, files, tmp_path)
 

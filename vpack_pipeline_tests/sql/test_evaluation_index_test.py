@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet
 from vpack_pipeline.gate import check
 from vpack_pipeline.io import models
+from vpack_pipeline_tests.core.evaluation_world import INDEX_TEST
 
 ASSET = "evaluation/index_test"
 STAMP = pl.Datetime("us", "UTC")
@@ -124,3 +126,27 @@ def test_what_the_model_makes_passes_the_gate_and_damage_does_not(tmp_path):
 def test_every_column_of_the_model_has_a_source_or_a_parameter():
     lineage = models.column_lineage(ASSET)
     assert {name for name, sources in lineage.items() if not sources} == {"model_id"}
+
+
+@pytest.mark.parametrize("kind", ["probability", "binary"])
+def test_the_model_and_the_analysis_set_agree_on_what_a_usable_inference_is(tmp_path, kind):
+    rows = [
+        {"case_id": case, "status": status, "score": 0.7, "call": True}
+        for case, status in zip("abc", ("ok", "failed", "refused"), strict=True)
+    ]
+    frame = run(tmp_path, rows, cases=tuple("abcd"))
+    units = frame.select("case_id", "finding", "patient_id")
+    analysis = AnalysisSet(
+        index_test=INDEX_TEST.model_copy(
+            update={"output": INDEX_TEST.output.model_copy(update={"kind": kind})}
+        ),
+        time_split=units.with_columns(
+            window=pl.lit("prospective"), is_mature=True, is_included=True
+        ),
+        reference_standard=units.with_columns(label=pl.lit("positive")),
+        inferences=frame,
+    )
+    found = analysis.cases("nodule", "m-2", "prospective")
+    has_output = frame.sort("case_id").select(pl.col("score", "call").is_not_null())
+    assert found.is_usable.tolist() == [True, False, False, False]
+    assert has_output["score"].to_list() == has_output["call"].to_list() == found.is_usable.tolist()

@@ -83,7 +83,7 @@ def agreement(
     ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the verdict
     in ``reason``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
     """
-    figures = Figures(["finding", "stratum"])
+    figures = Figures("adjudication/agreement")
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
     for finding in findings:

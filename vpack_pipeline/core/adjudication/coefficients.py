@@ -58,6 +58,7 @@ NO_PAIR: Final = "no case has two diagnostic reads"
 _NEGATIVE, _INDETERMINATE, _POSITIVE = 0.0, 1.0, 2.0
 _BINARY: Final = (0.0, 1.0)
 _NAMES: Final = {_NEGATIVE: NEGATIVE, _INDETERMINATE: INDETERMINATE, _POSITIVE: POSITIVE}
+_CODES: Final = {name: code for code, name in _NAMES.items()}
 Found = dict[str, Estimate]
 
 
@@ -65,31 +66,31 @@ Found = dict[str, Estimate]
 class Panel:
     """Each reader's first diagnostic read of each case: as rated, and cut to classes.
 
-    ``rated`` and ``cut`` have the shape (cases, readers), nan = none.
+    ``rated`` and ``cut`` (negative 0, indeterminate 1, positive 2) have the shape (cases, readers),
+    nan = none.
     """
 
     finding: Finding
     basis: ReadBasis
     matrix: ReaderMatrix
+    cut: FloatArray
 
     @classmethod
     def of(cls, basis: ReadBasis, finding: Finding) -> Panel:
         """Lay out the reads of a basis."""
         diagnostic = first_of_reader(basis.reads).filter(pl.col("class") != NON_DIAGNOSTIC)
-        return cls(finding, basis, reader_matrix(diagnostic, pl.col("rating")))
+        code = pl.col("class").replace_strict(_CODES, return_dtype=pl.Float64)
+        cut = reader_matrix(diagnostic, code).ratings
+        return cls(finding, basis, reader_matrix(diagnostic, pl.col("rating")), cut)
 
     @property
     def rated(self) -> FloatArray:
         """Ratings as given."""
         return self.matrix.ratings
 
-    @property
-    def cut(self) -> FloatArray:
-        """Negative 0, indeterminate 1, positive 2."""
-        rated = self.rated
-        classes = np.where(rated >= self.finding.positive_from, _POSITIVE, _NEGATIVE)
-        classes[np.isin(rated, self.finding.indeterminate)] = _INDETERMINATE
-        return np.asarray(np.where(np.isnan(rated), np.nan, classes), dtype=np.float64)
+    def cut_at(self, value: float) -> FloatArray:
+        """Cut the scale elsewhere: 1 from this value on, 0 below; nothing is indeterminate."""
+        return np.where(np.isnan(self.rated), np.nan, (self.rated >= value).astype(np.float64))
 
     @property
     def classes(self) -> tuple[float, ...]:
@@ -196,8 +197,7 @@ Views = dict[str, stats.View]
 def _strata(panel: Panel, level: float) -> Iterator[tuple[str, tuple[Views, dict[str, _Asked]]]]:
     yield "all", _whole(panel, level)
     for value in panel.cuts:
-        at = np.where(np.isnan(panel.rated), np.nan, panel.rated >= value)
-        yield cut_stratum(value), _binary(np.asarray(at, dtype=np.float64), level)
+        yield cut_stratum(value), _binary(panel.cut_at(value), level)
     readers = panel.matrix.readers
     for column, reader in enumerate(readers if len(readers) <= MOST_READERS else ()):
         yield without_stratum(reader), _without(panel, column, level)
@@ -304,7 +304,7 @@ def resampled(estimate: Estimate, bounds: Bounds, basis: str) -> Estimate:
 def positive_reads(panel: Panel, stratum: str) -> tuple[int, int]:
     """Count positive and all ratings of the panel, at the stratum's cut."""
     value = dict(zip(map(cut_stratum, panel.cuts), panel.cuts, strict=True)).get(stratum)
-    cut = panel.cut == _POSITIVE if value is None else panel.rated >= value
+    cut = panel.cut == _POSITIVE if value is None else panel.cut_at(value) == 1
     return int(cut.sum()), int((~np.isnan(panel.rated)).sum())
 
 

@@ -109,7 +109,7 @@ def label_noise(
     votes; of ``independent_reference``, where no case has both labels; of ``dawid_skene``, where
     fewer than 30 cases have three votes.
     """
-    figures = Figures(["finding", "stratum"])
+    figures = Figures("adjudication/label_noise")
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
     decided = panel_cases(

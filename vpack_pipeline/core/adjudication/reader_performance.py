@@ -78,7 +78,7 @@ def reader_performance(
     figures by finding, reader and metric; reader ``all``, always there, pools the reads. The
     roster's words on a reader stand beside each of their rows.
     """
-    figures = Figures(["finding", "reader_id"], extra=ROSTER)
+    figures = Figures("adjudication/reader_performance")
     known = included_reads(reads, included, findings).join(
         independent_labels(cases, reference, adjudication),
         on=UNIT,

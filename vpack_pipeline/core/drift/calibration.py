@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from vpack_pipeline.core.drift.held_out import REPEATS, Rate, deals_of, folds_of, rate_of
-from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.reference import Baseline, Reference
 from vpack_pipeline.core.drift.windows import held_out_values, null_values, pool_of
 from vpack_pipeline.protocol import Drift
@@ -145,7 +145,7 @@ def _level(
 
 
 def _is_event(baseline: Baseline) -> bool:
-    return MONITORS[baseline.monitor.statistic].is_event
+    return kind_of(baseline.monitor).is_event
 
 
 @dataclass(frozen=True, slots=True)

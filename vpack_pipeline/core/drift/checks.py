@@ -9,12 +9,12 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.monitors import MONITORS, kind_of
+from vpack_pipeline.core.drift.signals import OUTPUT_VARIABLES
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.protocol import Monitor, Protocol
 
-_NUMBERS: Final = frozenset({"int", "float"})
-_OUTPUTS: Final[Mapping[str, str]] = {"score": "float", "call": "bool", "failure": "bool"}
+_IN_WORDS: Final[Mapping[str, str]] = {"number": "numbers", "yes_no": "yes or no"}
 
 
 def check_monitors(protocol: Protocol, view: Mapping[str, str]) -> list[Problem]:
@@ -24,7 +24,7 @@ def check_monitors(protocol: Protocol, view: Mapping[str, str]) -> list[Problem]
     ----------
     view : column of the case view → contract type
     """
-    types = {**view, **{c.name: c.type for c in protocol.covariates}, **_OUTPUTS}
+    types = {**view, **{c.name: c.type for c in protocol.covariates}, **OUTPUT_VARIABLES}
     levels = {e.level for e in protocol.drift.escalation}
     found: list[Problem] = []
     for monitor in protocol.drift.monitors:
@@ -40,7 +40,7 @@ def check_monitors(protocol: Protocol, view: Mapping[str, str]) -> list[Problem]
 def _variable_problems(
     where: str, monitor: Monitor, types: Mapping[str, str], protocol: Protocol
 ) -> Iterable[Problem]:
-    needs = MONITORS[monitor.statistic].needs
+    needs = kind_of(monitor).needs
     if needs == "probability":
         if protocol.index_test.output.kind != "probability":
             yield Problem(where, "the index test returns no probability", "remove this monitor")
@@ -54,18 +54,22 @@ def _variable_problems(
         remedy = (
             f"did you mean {near[0]!r}?"
             if near
-            else f"use a covariate, a column of the case view, or {', '.join(_OUTPUTS)}"
+            else f"use a covariate, a column of the case view, or {', '.join(OUTPUT_VARIABLES)}"
         )
         yield Problem(where, f"no variable {monitor.variable!r}", remedy)
     else:
         yield from _type_problems(where, monitor, types[monitor.variable])
 
 
-def _type_problems(where: str, monitor: Monitor, kind: str) -> Iterable[Problem]:
-    needs = MONITORS[monitor.statistic].needs
-    if needs == "number" and kind not in _NUMBERS:
-        remedy = "use psi or jensen_shannon, which take categories"
-        yield Problem(where, f"{monitor.statistic} needs numbers, found {kind}", remedy)
-    if needs == "yes_no" and kind != "bool":
-        remedy = "use psi, jensen_shannon or mean_shift"
-        yield Problem(where, f"{monitor.statistic} needs yes or no, found {kind}", remedy)
+def _type_problems(where: str, monitor: Monitor, type_: str) -> Iterable[Problem]:
+    own = kind_of(monitor)
+    if own.takes(type_):
+        return
+    # What compares the values themselves; an event, or the share of gaps, is another question.
+    fit = [
+        name
+        for name, kind in MONITORS.items()
+        if kind.amounts in {"bins", "moments"} and not kind.is_event and kind.takes(type_)
+    ]
+    what = f"{monitor.statistic} needs {_IN_WORDS[own.needs]}, found {type_}"
+    yield Problem(where, what, f"use {', '.join(fit[:-1])} or {fit[-1]}")

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vpack_pipeline.protocol import Monitor
 from vpack_pipeline.stats.distances import jensen_shannon_rows, psi_rows
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.monitoring import quantile_edges
@@ -24,6 +25,11 @@ SPREAD_FLOOR: Final = 1e-9
 """A variance below this part of the mean square is rounding, not spread."""
 UNSEEN: Final = "not seen before"
 MISSING: Final = "missing"
+_TYPES: Final[Mapping[str, frozenset[str]]] = {
+    "number": frozenset({"int", "float"}),
+    "yes_no": frozenset({"bool"}),
+}
+"""Need → contract types that meet it, where not any does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +58,35 @@ class Kind:
     prepare : (reference values, bins) → how to encode values
     statistic : (reference sums, window sums), each (r, k) → (r,), nan where undefined; the
         reference may be one row
+    amounts : what is added up: ``bins``, cases in each bin; ``rate``, cases with something and
+        those without it, counted or expected; ``moments``, sums of values; ``volume``, cases
     change : what ``minimum_detectable_change`` means for this kind, in words
     needs : what the variable must be: any, number, yes_no, probability, or none
     is_event : any value above zero is an action signal; no limit is calibrated
-    is_volume : reference sums are brought to the length of a window first
     is_proxy : stands in for labels, so that it is withheld before the first look
     """
 
     prepare: Callable[[Any, int], Encoding]
     statistic: Callable[[FloatArray, FloatArray], FloatArray]
+    amounts: Literal["bins", "rate", "moments", "volume"]
     change: str
     needs: Literal["any", "number", "yes_no", "probability", "none"] = "any"
     is_event: bool = False
-    is_volume: bool = False
     is_proxy: bool = False
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether reference sums are brought to the length of a window first."""
+        return self.amounts == "volume"
+
+    @property
+    def is_parts(self) -> bool:
+        """Whether amounts count cases and make up a whole, of which each is a share."""
+        return self.amounts in {"bins", "rate"}
+
+    def takes(self, type_: str) -> bool:
+        """Say whether a variable of a contract type can be watched."""
+        return self.needs not in _TYPES or type_ in _TYPES[self.needs]
 
 
 def _is_numeric(values: Any) -> bool:
@@ -269,14 +290,19 @@ _THINNED = "volume falls to exp(−change)"
 _PROXY = "the odds of disease fall by exp(change)"
 
 MONITORS: Final[Mapping[str, Kind]] = {
-    "psi": Kind(_psi_bins, _psi, _IN_SD),
-    "jensen_shannon": Kind(_psi_bins, _jensen_shannon, _IN_SD),
-    "ks": Kind(_ks_bins, _ks, _MOVED, needs="number"),
-    "new_category": Kind(_category_bins, _unseen, _EVENT, is_event=True),
-    "missing_rate": Kind(_missing, _rate_change, _IN_ODDS),
-    "rate": Kind(_yes_no, _rate_change, _IN_ODDS, needs="yes_no"),
-    "mean_shift": Kind(_moments, _mean_shift, _MOVED, needs="number"),
-    "volume": Kind(_cases, _volume, _THINNED, needs="none", is_volume=True),
-    "cbpe": Kind(_expected, _rate_change, _PROXY, needs="probability", is_proxy=True),
+    "psi": Kind(_psi_bins, _psi, "bins", _IN_SD),
+    "jensen_shannon": Kind(_psi_bins, _jensen_shannon, "bins", _IN_SD),
+    "ks": Kind(_ks_bins, _ks, "bins", _MOVED, needs="number"),
+    "new_category": Kind(_category_bins, _unseen, "bins", _EVENT, is_event=True),
+    "missing_rate": Kind(_missing, _rate_change, "rate", _IN_ODDS),
+    "rate": Kind(_yes_no, _rate_change, "rate", _IN_ODDS, needs="yes_no"),
+    "mean_shift": Kind(_moments, _mean_shift, "moments", _MOVED, needs="number"),
+    "volume": Kind(_cases, _volume, "volume", _THINNED, needs="none"),
+    "cbpe": Kind(_expected, _rate_change, "rate", _PROXY, needs="probability", is_proxy=True),
 }
 """Statistic → how it is encoded and computed; a protocol names these."""
+
+
+def kind_of(monitor: Monitor) -> Kind:
+    """Give the kind of a monitor: whoever asks about its amounts asks this, never its name."""
+    return MONITORS[monitor.statistic]

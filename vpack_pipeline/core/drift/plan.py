@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.tables import least_cases
 from vpack_pipeline.protocol import Drift
 
@@ -35,7 +35,7 @@ def plan(*, limits: pl.DataFrame, drift: Drift) -> pl.DataFrame:
                 "finding": m.finding,
                 "sees": m.sees,
                 "blind_to": m.blind_to,
-                "detectable_change": MONITORS[m.statistic].change,
+                "detectable_change": kind_of(m).change,
                 "window_days": drift.window_days,
                 "cadence_days": drift.cadence_days,
                 "minimum_cases": least_cases(m, drift),

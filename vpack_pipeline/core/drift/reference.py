@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.drift.monitors import MONITORS, Encoding
+from vpack_pipeline.core.drift.monitors import Encoding, kind_of
 from vpack_pipeline.core.drift.signals import take
+from vpack_pipeline.core.windows import lies_within
 from vpack_pipeline.protocol import Drift, Monitor
 from vpack_pipeline.stats.estimate import FloatArray
 
@@ -47,7 +48,7 @@ class Reference:
 def reference_of(cases: pl.DataFrame, values: Mapping[str, Any], drift: Drift) -> Reference:
     """Select the cases of the reference window."""
     span = drift.reference
-    mask = cases["index_date"].is_between(span.start, span.end).to_numpy()
+    mask = cases.select(lies_within(pl.col("index_date"), span)).to_series().to_numpy()
     _, codes = np.unique(cases["patient_id"].to_numpy()[mask], return_inverse=True)
     return Reference(
         values={name: take(v, mask) for name, v in values.items()},
@@ -66,7 +67,7 @@ class Baseline:
 
     def statistic(self, window: FloatArray) -> FloatArray:
         """Compare window sums (r, k) with the reference: (r,)."""
-        kind = MONITORS[self.monitor.statistic]
+        kind = kind_of(self.monitor)
         return kind.statistic(self.sums[None, :], self._as_seen(window))
 
     def _as_seen(self, window: FloatArray) -> FloatArray:
@@ -82,7 +83,7 @@ class Baseline:
 
 def baseline_of(monitor: Monitor, reference: Reference, drift: Drift) -> Baseline:
     """Make a monitor's baseline from all patients of the reference."""
-    kind = MONITORS[monitor.statistic]
+    kind = kind_of(monitor)
     values = reference.values[monitor.name]
     encoding = kind.prepare(values, monitor.bins)
     sums = encoding.encode(values, 0.0).sum(axis=0)

@@ -6,16 +6,18 @@ What does not belong here: what is computed of them (``monitors``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.calls import calls_at, oriented, primary_point
+from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.variables import value_of
 from vpack_pipeline.protocol import Covariate, Evaluation, IndexTest, Monitor
 
-OUTPUT_VARIABLES = frozenset({"score", "call", "failure"})
+OUTPUT_VARIABLES: Final[Mapping[str, str]] = {"score": "float", "call": "bool", "failure": "bool"}
+"""What a monitor may watch of the index test, with its type."""
 
 
 def monitored_cases(cases: pl.DataFrame, included: pl.DataFrame) -> pl.DataFrame:
@@ -40,12 +42,13 @@ def values_of(
 
     Returns
     -------
-    numbers as a float array with nan for missing, or else a list with None for missing; for
-    ``cbpe`` an (n, 2) array of score and call
+    numbers as a float array with nan for missing, or else a list with None for missing; where a
+    probability is needed an (n, 2) array of score and call
     """
-    if MONITORS[monitor.statistic].needs == "none":
+    needs = kind_of(monitor).needs
+    if needs == "none":
         return np.ones(cases.height)
-    if monitor.statistic == "cbpe" or monitor.variable in OUTPUT_VARIABLES:
+    if needs == "probability" or monitor.variable in OUTPUT_VARIABLES:
         return _output_of(monitor, cases, index_test, evaluation, test)
     series = value_of(cases, str(monitor.variable), covariates)
     if series.dtype.is_numeric():
@@ -72,31 +75,12 @@ def _output_of(
     if monitor.variable == "failure":
         return joined["failure"].fill_null(value=True).cast(pl.Float64).to_numpy()
     score = joined["score"].fill_null(float("nan")).to_numpy()
-    call = _call(joined, score, monitor, evaluation, test)
-    if monitor.statistic == "cbpe":
+    own_call = joined["call"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    point = primary_point(evaluation, monitor.finding, test.primary.id)
+    call = calls_at(point, oriented(score, test), own_call, test)
+    if kind_of(monitor).needs == "probability":
         return np.stack([score, call], axis=1)
     return score if monitor.variable == "score" else call
-
-
-def _call(
-    joined: pl.DataFrame,
-    score: Any,
-    monitor: Monitor,
-    evaluation: Evaluation,
-    test: IndexTest,
-) -> Any:
-    """Give 1 for a positive call at the locked threshold, 0 for a negative one, nan for none."""
-    points = [
-        p
-        for p in evaluation.operating_points
-        if p.model == test.primary.id and monitor.finding in (None, p.finding)
-    ]
-    points.sort(key=lambda p: not p.primary)
-    if test.output.kind == "binary" or not points:
-        return joined["call"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    threshold = points[0].threshold
-    positive = score >= threshold if test.output.higher_is == "positive" else score <= threshold
-    return np.where(np.isnan(score), np.nan, positive.astype(np.float64))
 
 
 def all_values(

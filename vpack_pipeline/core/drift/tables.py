@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import polars as pl
 
 from vpack_pipeline.core.drift.calibration import Calibration, Limit, calibrate
 from vpack_pipeline.core.drift.held_out import REPEATS, Rate
-from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.reference import Baseline, Reference, baseline_of, reference_of
 from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
 from vpack_pipeline.core.evaluation.looks import withheld_reason
+from vpack_pipeline.core.windows import closed_windows, lies_within
 from vpack_pipeline.protocol import Covariate, Drift, Evaluation, IndexTest, Monitor
 
 WHOLE_PLAN = "(whole plan)"
@@ -61,7 +62,7 @@ def baseline(
     rows = []
     for monitor in drift.monitors:
         made = baseline_of(monitor, reference, drift)
-        is_parts = monitor.statistic not in {"mean_shift", "volume"}
+        is_parts = kind_of(monitor).is_parts
         total = float(made.sums.sum())
         for number, (label, amount) in enumerate(zip(made.encoding.labels, made.sums, strict=True)):
             rows.append(
@@ -72,7 +73,8 @@ def baseline(
                     "amount": float(amount),
                     "share": float(amount) / total if is_parts and total else None,
                     "n": reference.n,
-                    "events": _events(monitor, float(amount)),
+                    # The count behind an amount that is one, so that small cells can be hidden.
+                    "events": math.floor(amount) if is_parts else None,
                 }
             )
     schema = {
@@ -85,11 +87,6 @@ def baseline(
         "events": pl.Int64,
     }
     return pl.DataFrame(rows, schema=schema).sort("monitor", "bin_order")
-
-
-def _events(monitor: Monitor, amount: float) -> int | None:
-    """Give the count behind an amount that is one, so that small cells can be suppressed."""
-    return None if monitor.statistic in {"mean_shift", "volume"} else math.floor(amount)
 
 
 def limits(
@@ -148,7 +145,7 @@ def _limit_row(
     median, p90 = _delay(power, 0.5, drift), _delay(power, 0.9, drift)
     per_day = reference.n / reference.days
     reason = limit.reason
-    if reason is None and MONITORS[monitor.statistic].is_event:
+    if reason is None and kind_of(monitor).is_event:
         reason = "a new category is an event: its first case is an action signal"
     elif reason is None and median is None:
         reason = "a change of this size is not detectable at this volume"
@@ -257,16 +254,15 @@ def status(
     )
     bounds = {r["monitor"]: r for r in limits.iter_rows(named=True)}
     withheld = withheld_reason(evaluation, cut)
-    dates = own["index_date"]
     rows: list[dict[str, Any]] = []
     baselines = [baseline_of(m, reference, drift) for m in drift.monitors]
-    for start, end in _windows(drift, cut):
-        mask = dates.is_between(start, end).to_numpy()
+    for span in closed_windows(drift, cut):
+        mask = own.select(lies_within(pl.col("index_date"), span)).to_series().to_numpy()
         for made in baselines:
             window = take(values[made.monitor.name], mask)
             row = _status_row(made, window, int(mask.sum()), bounds, drift, withheld)
-            span = {"monitor": made.monitor.name, "window_start": start, "window_end": end}
-            rows.append({**span, **row})
+            keys = {"monitor": made.monitor.name, "window_start": span.start}
+            rows.append({**keys, "window_end": span.end, **row})
     return pl.DataFrame(rows, schema=_STATUS_SCHEMA).sort("monitor", "window_start")
 
 
@@ -282,15 +278,6 @@ _STATUS_SCHEMA = {
     "status": pl.String,
     "reason": pl.String,
 }
-
-
-def _windows(drift: Drift, cut: date) -> list[tuple[date, date]]:
-    found = []
-    start = drift.reference.end + timedelta(days=1)
-    while (end := start + timedelta(days=drift.window_days - 1)) < cut:
-        found.append((start, end))
-        start += timedelta(days=drift.cadence_days)
-    return found
 
 
 def _status_row(
@@ -311,7 +298,7 @@ def _status_row(
         "status": "given",
         "reason": None,
     }
-    kind = MONITORS[made.monitor.statistic]
+    kind = kind_of(made.monitor)
     is_behind_looks = kind.is_proxy or made.monitor.layer in {"proxy", "truth_audit"}
     if is_behind_looks and withheld is not None:
         return row | {"status": "withheld", "reason": withheld}
@@ -329,7 +316,7 @@ def _status_row(
 
 def least_cases(monitor: Monitor, drift: Drift) -> int:
     """Cases that a window needs: an empty one says much of volume, one case can be an event."""
-    kind = MONITORS[monitor.statistic]
+    kind = kind_of(monitor)
     return 0 if kind.is_volume or kind.is_event else drift.minimum_cases
 
 

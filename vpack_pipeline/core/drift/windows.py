@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from vpack_pipeline.core.drift.monitors import MONITORS
+from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.reference import Baseline, Reference, baseline_of
 from vpack_pipeline.protocol import Drift
 from vpack_pipeline.stats.estimate import FloatArray
@@ -115,7 +115,7 @@ def _null_statistics(pool: Pool, bases: FloatArray, windows: FloatArray, rate: f
     for baseline, base, window in zip(
         pool.baselines, pool.parts(bases), pool.parts(windows), strict=True
     ):
-        kind = MONITORS[baseline.monitor.statistic]
+        kind = kind_of(baseline.monitor)
         made.append(kind.statistic(base * rate if kind.is_volume else base, window))
     return np.stack(made, axis=1)
 
@@ -142,7 +142,7 @@ def held_out_values(
     """
     kept = np.delete(pool.amounts, fold, axis=0).sum(axis=0)
     baselines = [
-        b if MONITORS[b.monitor.statistic].is_volume else replace(b, sums=sums[0])
+        b if kind_of(b.monitor).is_volume else replace(b, sums=sums[0])
         for b, sums in zip(pool.baselines, pool.parts(kept[None, :]), strict=True)
     ]
     expected = pool.share * pool.cases.sum() / pool.cases[fold].mean()

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vpack_pipeline.core.evaluation.looks import WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
+from vpack_pipeline.core.calls import calls_at, oriented
+from vpack_pipeline.core.windows import WINDOWS
+from vpack_pipeline.protocol import Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 
 POSITIVE: Final = 1
@@ -85,37 +86,51 @@ class CaseSet:
         return cases.join(found, on="case_id", how="left", maintain_order="left")[column]
 
 
+def counts_in(window: str, *, is_mature: bool | None = True, is_included: bool = True) -> pl.Expr:
+    """Say which rows of ``evaluation/time_split`` a figure of a window counts.
+
+    ``is_mature`` None counts those whose label is not due as well.
+    """
+    counts = (pl.col("window") == window) & (pl.col("is_included") == is_included)
+    return counts if is_mature is None else counts & (pl.col("is_mature") == is_mature)
+
+
+class Analysed(TypedDict):
+    """What an analysis set is made of: a figure's function is handed these and passes them on.
+
+    ``time_split`` and ``reference_standard`` have one row per case × finding, ``inferences``
+    (``evaluation/index_test``) one per case × finding × model.
+    """
+
+    time_split: pl.DataFrame
+    reference_standard: pl.DataFrame
+    inferences: pl.DataFrame
+
+
 class AnalysisSet:
     """Every case × finding × model with its window, label and output.
 
     Parameters
     ----------
-    time_split, reference_standard : one row per case × finding
-    inferences : ``evaluation/index_test``, one row per case × finding × model
+    analysed : the tables that it is made of
 
     Attributes
     ----------
     patients : ``patient_id`` and its code ``patient``, 0 to P-1
     """
 
-    def __init__(
-        self,
-        *,
-        time_split: pl.DataFrame,
-        reference_standard: pl.DataFrame,
-        inferences: pl.DataFrame,
-        index_test: IndexTest,
-    ) -> None:
+    def __init__(self, *, index_test: IndexTest, **analysed: Unpack[Analysed]) -> None:
         self.index_test = index_test
         keys = ["case_id", "finding"]
-        split = time_split.select(*keys, "patient_id", "window", "is_mature", "is_included")
+        kept = (*keys, "patient_id", "window", "is_mature", "is_included")
+        split = analysed["time_split"].select(kept)
         self.patients = (
             split.select("patient_id").unique().sort("patient_id").with_row_index("patient")
         )
         self._frame = (
-            split.join(reference_standard.select(*keys, "label"), on=keys)
+            split.join(analysed["reference_standard"].select(*keys, "label"), on=keys)
             .join(
-                inferences.select(*keys, "model_id", "status", "score", "call"),
+                analysed["inferences"].select(*keys, "model_id", "status", "score", "call"),
                 on=keys,
             )
             .join(self.patients, on="patient_id")
@@ -132,14 +147,8 @@ class AnalysisSet:
         is_included: bool = True,
     ) -> CaseSet:
         """Take the cases of one finding, model and window; ``is_mature`` None takes all."""
-        wanted = (
-            (pl.col("finding") == finding)
-            & (pl.col("model_id") == model_id)
-            & (pl.col("window") == window)
-            & (pl.col("is_included") == is_included)
-        )
-        if is_mature is not None:
-            wanted &= pl.col("is_mature") == is_mature
+        wanted = (pl.col("finding") == finding) & (pl.col("model_id") == model_id)
+        wanted &= counts_in(window, is_mature=is_mature, is_included=is_included)
         return self._case_set(self._frame.filter(wanted))
 
     def _case_set(self, frame: pl.DataFrame) -> CaseSet:
@@ -158,18 +167,11 @@ class AnalysisSet:
         )
 
 
-def oriented(score: FloatArray, index_test: IndexTest) -> FloatArray:
-    """Turn scores so that a higher one is more suspicious."""
-    sign = 1.0 if index_test.output.higher_is == "positive" else -1.0
-    return np.asarray(score, dtype=np.float64) * sign
-
-
 @dataclass(frozen=True, slots=True)
 class Called:
     """A case set at an operating point, failed inferences counted as the protocol says.
 
-    ``is_wrong`` marks failed inferences without a decided label where failures count as incorrect:
-    whatever the label, they are an error.
+    ``is_wrong`` marks what :func:`is_wrong_anyhow` does.
     """
 
     cases: CaseSet
@@ -177,38 +179,37 @@ class Called:
     is_wrong: BoolArray
 
 
-def called(cases: CaseSet, point: OperatingPoint, index_test: IndexTest) -> Called:
-    """Call every case at an operating point; a binary output's own call stands for itself."""
-    if index_test.output.kind == "binary":
-        is_flagged = cases.call.copy()
-    else:
-        threshold = oriented(np.asarray(point.threshold), index_test)
-        # NaN compares false, and is overwritten below.
-        is_flagged = cases.score >= threshold
-    failed = ~cases.is_usable
-    is_wrong = np.zeros(cases.n, dtype=np.bool_)
+def called(cases: CaseSet, point: OperatingPoint | None, index_test: IndexTest) -> Called:
+    """Call every case at an operating point; without a point its own call stands for itself."""
+    call = calls_at(point, cases.score, cases.call.astype(np.float64), index_test)
+    is_flagged = np.where(cases.is_usable, call == 1, failed_is_flagged(cases, index_test))
+    return Called(cases, is_flagged, is_wrong_anyhow(cases, index_test))
+
+
+def failed_is_flagged(cases: CaseSet, index_test: IndexTest) -> BoolArray:
+    """Say of each case whether it counts as flagged if its inference failed.
+
+    As incorrect, it is flagged where that is wrong; where the label is undecided, it is not.
+    """
     if index_test.failed_counts_as == "incorrect":
-        is_flagged[failed] = (cases.label == NEGATIVE)[failed]
-        is_wrong = failed & ~cases.is_decided
-    else:
-        is_flagged[failed] = index_test.failed_counts_as == "positive"
-    return Called(cases, is_flagged, is_wrong)
+        return np.asarray(cases.label == NEGATIVE)
+    return np.full(cases.n, index_test.failed_counts_as == "positive")
+
+
+def is_wrong_anyhow(cases: CaseSet, index_test: IndexTest) -> BoolArray:
+    """Mark failed inferences that are an error whatever their label turns out to be."""
+    unknown = ~cases.is_usable & ~cases.is_decided
+    return np.asarray(unknown & (index_test.failed_counts_as == "incorrect"))
 
 
 def intention_to_diagnose_score(cases: CaseSet, index_test: IndexTest) -> FloatArray:
     """Scores in which a failed inference ranks as the protocol says.
 
-    Counted as negative it has the lowest score that the output allows, as positive the highest; as
-    incorrect, whichever is wrong (the lowest where the label is undecided).
+    Counted as flagged it has the highest score that the output allows, else the lowest.
     """
     lowest, highest = score_ends(cases, index_test)
-    failed = ~cases.is_usable
-    score = np.where(failed, lowest, cases.score)
-    if index_test.failed_counts_as == "positive":
-        score[failed] = highest
-    elif index_test.failed_counts_as == "incorrect":
-        score[failed & (cases.label == NEGATIVE)] = highest
-    return score
+    as_failed = np.where(failed_is_flagged(cases, index_test), highest, lowest)
+    return np.where(cases.is_usable, cases.score, as_failed)
 
 
 def score_ends(cases: CaseSet, index_test: IndexTest) -> tuple[float, float]:
@@ -225,12 +226,6 @@ def cells(findings: tuple[Finding, ...], index_test: IndexTest) -> Iterator[tupl
         for model in index_test.models:
             for window in WINDOWS:
                 yield finding.name, model.id, window
-
-
-def primary_point(evaluation: Evaluation, finding: str, model_id: str) -> OperatingPoint | None:
-    """The operating point that speaks for a finding and model: the primary one, else the first."""
-    points = [p for p in evaluation.operating_points if (p.finding, p.model) == (finding, model_id)]
-    return next((p for p in points if p.primary), points[0] if points else None)
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:

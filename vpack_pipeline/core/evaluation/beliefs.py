@@ -85,7 +85,7 @@ def output_groups(cases: CaseSet, point: OperatingPoint | None, index_test: Inde
     """
     group = np.zeros(cases.n, dtype=np.int64)
     is_binary = index_test.output.kind == "binary"
-    flagged = cases.call if point is None else called(cases, point, index_test).is_flagged
+    flagged = called(cases, point, index_test).is_flagged
     first = 1
     for side in (False, True):
         rows = np.flatnonzero(cases.is_usable & (flagged == side))

@@ -6,12 +6,12 @@ What does not belong here: recalibrating a model; a pack reports and does not re
 from __future__ import annotations
 
 import datetime
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, cells, generator
+from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells, generator
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats import calibration as statistics
@@ -42,14 +42,12 @@ _BIN_METRICS: Final = ("mean_probability", "observed_rate")
 
 def calibration(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give slope, intercepts, Brier score and reliability of completed inferences.
 
@@ -58,15 +56,8 @@ def calibration(
     then stands beside it. ``stratum`` is ``all`` or one of ten bins of equal width of the
     probability. A failed inference has no probability, so only completed ones are counted.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"], evaluation, cut, published_looks
-    )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    figures = WindowedFigures("evaluation/calibration", evaluation, cut, published_looks)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         used = mature.take(mature.is_decided & mature.is_usable)

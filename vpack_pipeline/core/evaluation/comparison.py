@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +17,16 @@ import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
+    Analysed,
     AnalysisSet,
     CaseSet,
     generator,
     intention_to_diagnose_score,
 )
-from vpack_pipeline.core.evaluation.looks import (
-    DIFFERENCE,
-    PROSPECTIVE,
-    RETROSPECTIVE,
-    WINDOWS,
-    Place,
-    WindowedFigures,
-)
+from vpack_pipeline.core.evaluation.looks import DIFFERENCE, Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, IntArray, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -46,14 +41,12 @@ _SHARES: Final = ("sensitivity", "specificity")
 
 def comparison(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give the prospective minus the retrospective AUC, sensitivity and specificity.
 
@@ -61,15 +54,8 @@ def comparison(
     each replicate is a difference. Beside the difference (``auc_difference``) stand the figures
     that it is made of (``auc_retrospective``, ``auc_prospective``), by intention to diagnose.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point"], evaluation, cut, published_looks
-    )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    figures = WindowedFigures("evaluation/comparison", evaluation, cut, published_looks)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     for finding in findings:
         for model in index_test.models:
             pair = Pair(analysis, finding.name, model.id, index_test, evaluation)

@@ -8,17 +8,15 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet, primary_point
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, Analysed, AnalysisSet
 from vpack_pipeline.core.evaluation.comparison import Pair
 from vpack_pipeline.core.evaluation.looks import (
-    PROSPECTIVE,
-    RETROSPECTIVE,
     VOID,
-    WINDOWS,
     exploratory_note,
     is_judged_at_looks,
     void_endpoints,
@@ -37,6 +35,7 @@ from vpack_pipeline.core.evaluation.weights import (
     weighted_proportion,
 )
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Adjudication,
     Endpoint,
@@ -62,26 +61,9 @@ ON_ITS_OWN: Final = "each endpoint is judged on its own: the protocol declares n
 WITHHELD: Final = "withheld"
 REFUSED: Final = "refused"
 
-_EXTRA: Final[dict[str, type[pl.DataType]]] = {
-    "verdict": pl.String,
-    "goal": pl.Float64,
-    "rank": pl.String,
-    "comparison": pl.String,
-    "finding": pl.String,
-    "model_id": pl.String,
-    "window": pl.String,
-    "operating_point": pl.String,
-    "is_headline": pl.Boolean,
-    "pack_version": pl.String,
-    "pack_digest": pl.String,
-}
-
 
 def endpoints(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     cases: pl.DataFrame,
     published_looks: pl.DataFrame,
     index_test: IndexTest,
@@ -89,6 +71,7 @@ def endpoints(
     sampling: Sampling,
     adjudication: Adjudication,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give each endpoint's estimate, bound, goal and verdict.
 
@@ -111,12 +94,7 @@ def endpoints(
     last. For non-inferiority ``goal`` is minus the margin, and a row ``planned_power`` gives the
     power if the prospective window held as many cases of the class as the retrospective one.
     """
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     note = exploratory_note(evaluation, cut, published_looks)
     judge = _Judge(
         analysis,
@@ -132,7 +110,7 @@ def endpoints(
         (row["endpoint"], str(row["look"])): row
         for row in published_looks.with_columns(pl.col("look").cast(pl.String)).to_dicts()
     }
-    figures = Figures(["endpoint", "look"], list(_EXTRA), _EXTRA)
+    figures = Figures("evaluation/endpoints")
     for endpoint in evaluation.endpoints:
         _give(figures, endpoint, judge, judge.rows(endpoint, quoted))
         if endpoint.comparison == "non_inferiority":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,8 @@ import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, SCENARIOS
-from vpack_pipeline.core.evaluation.analysis import (
-    AnalysisSet,
-    Called,
-    called,
-    cells,
-    primary_point,
-)
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, Called, called, cells
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels, Tallies, doubt
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
@@ -64,9 +59,6 @@ METRICS: Final = ("disagreement", "false_positives", "false_negatives", "share_o
 
 def error_attribution(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     reads: pl.DataFrame,
     included: pl.DataFrame,
     findings: tuple[Finding, ...],
@@ -74,6 +66,7 @@ def error_attribution(
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Sort disagreements of index test and reference standard by the state of the panel.
 
@@ -83,7 +76,7 @@ def error_attribution(
 
     Parameters
     ----------
-    time_split, reference_standard, inferences : one row per case × finding (× model)
+    analysed : what the analysis set is made of
     reads : cohort/reads; says whether readers saw what their peers had said
     included : eligibility/included
 
@@ -98,17 +91,12 @@ def error_attribution(
     correlations. The prospective window is withheld before the first look.
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "panel_state", "assumption"],
+        "evaluation/error_attribution",
         evaluation,
         cut,
         published_looks,
     )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     known = included_reads(reads, included, findings)
     basis = {f.name: read_basis(known, f.name) for f in findings}
     panels = {name: Panels.of(b, name, analysis, evaluation) for name, b in basis.items()}
@@ -119,7 +107,7 @@ def error_attribution(
             _refuse(figures, place)
             continue
         mature = analysis.cases(finding, model_id, window)
-        state = mature.joined(_states(reference_standard, finding), "state")
+        state = mature.joined(_states(analysed["reference_standard"], finding), "state")
         sorted_cases = _Sorted(
             called(mature, point, index_test),
             state.to_numpy().astype(str),

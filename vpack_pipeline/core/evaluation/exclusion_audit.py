@@ -9,30 +9,28 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NEGATIVE,
     NO_AUC,
     NO_INFERENCE,
     POSITIVE,
+    Analysed,
     AnalysisSet,
     CaseSet,
     called,
     intention_to_diagnose_score,
-    primary_point,
+    is_wrong_anyhow,
     score_ends,
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
-from vpack_pipeline.core.evaluation.looks import (
-    PROSPECTIVE,
-    WINDOWS,
-    Place,
-    WindowedFigures,
-)
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Eligibility,
     Endpoint,
@@ -56,9 +54,6 @@ _OPEN: Final = frozenset({"n_removed", "n_removed_only"})
 
 def exclusion_audit(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     excluded: pl.DataFrame,
     eligibility: Eligibility,
     findings: tuple[Finding, ...],
@@ -66,6 +61,7 @@ def exclusion_audit(
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give the primary model's figures with each rule's cases back in.
 
@@ -82,18 +78,13 @@ def exclusion_audit(
     excluded : eligibility/excluded; ``first_rule`` and ``all_rules``
     """
     figures = WindowedFigures(
-        ["rule", "finding", "model_id", "window"],
+        "evaluation/exclusion_audit",
         evaluation,
         cut,
         published_looks,
         open_metrics=_OPEN,
     )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     model_id = index_test.primary.id
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
@@ -226,8 +217,7 @@ class _Audit:
         decided = self.base.is_decided
         base = self.base.take(decided)
         base_score = intention_to_diagnose_score(self.base, self.index_test)
-        is_wrong = ~decided & ~self.base.is_usable
-        is_wrong &= self.index_test.failed_counts_as == "incorrect"
+        is_wrong = is_wrong_anyhow(self.base, self.index_test)
         seen = back.take(back.is_decided & back.is_usable)
         score = np.concatenate([intention_to_diagnose_score(base, self.index_test), seen.score])
         known = np.concatenate([base_score[decided], seen.score])

@@ -6,11 +6,11 @@ What does not belong here: how a missing answer counts (``analysis``).
 from __future__ import annotations
 
 import datetime
-from typing import Final
+from typing import Final, Unpack
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, cells
+from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.variables import bin_labels, binned
 from vpack_pipeline.protocol import (
@@ -28,9 +28,6 @@ _OPEN: Final = frozenset({"n_cases", "failure_share", *(f"n_{status}" for status
 
 def failures(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     cases: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
@@ -38,21 +35,15 @@ def failures(
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Count the statuses of all included cases, mature or not, by finding, model and window.
 
     No label is read, so nothing is withheld. ``stratum`` is ``all`` or a bin of a variable of the
     profile. ``failure_share`` is the share of cases without a usable inference.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"], evaluation, cut, open_metrics=_OPEN
-    )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    figures = WindowedFigures("evaluation/failures", evaluation, cut, open_metrics=_OPEN)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     variables = representativeness.variables
     levels = {
         v.name: cases.select("case_id", binned(cases, v, covariates).alias("level"))

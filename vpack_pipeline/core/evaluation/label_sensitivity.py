@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
@@ -21,15 +21,16 @@ from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
 from vpack_pipeline.core.adjudication.latent import CAUTION, case_posteriors
 from vpack_pipeline.core.adjudication.relabelling import Relabelling
 from vpack_pipeline.core.adjudication.rules import PANEL
+from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
     NO_INFERENCE,
     UNLABELLED,
+    Analysed,
     AnalysisSet,
     CaseSet,
     cells,
     generator,
-    primary_point,
 )
 from vpack_pipeline.core.evaluation.beliefs import (
     METRICS,
@@ -87,9 +88,6 @@ _CODES: Final = {NEGATIVE: 0, POSITIVE: 1, "indeterminate": 2}
 
 def label_sensitivity(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     cases: pl.DataFrame,
     reads: pl.DataFrame,
     reference: pl.DataFrame,
@@ -100,6 +98,7 @@ def label_sensitivity(
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give sensitivity, specificity and AUC of included, mature cases under other labels.
 
@@ -107,7 +106,7 @@ def label_sensitivity(
 
     Parameters
     ----------
-    time_split, reference_standard, inferences : one row per case × finding (× model)
+    analysed : what the analysis set is made of
     cases, reads, reference : tables of section cohort
     included : eligibility/included
 
@@ -127,15 +126,8 @@ def label_sensitivity(
     be printed where the headline is hidden for small ones.
     What takes readers one by one is refused where reads followed sight of peers.
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "variation", "level"], evaluation, cut, published_looks
-    )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    figures = WindowedFigures("evaluation/label_sensitivity", evaluation, cut, published_looks)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     known = included_reads(reads, included, findings)
     made = {
         finding.name: _Labels.of(
@@ -150,7 +142,7 @@ def label_sensitivity(
             read_basis(known, finding.name),
             analysis,
             evaluation,
-            reference_standard.filter(
+            analysed["reference_standard"].filter(
                 (pl.col("finding") == finding.name) & (pl.col("source") != PANEL)
             ),
         )

@@ -8,19 +8,17 @@ that is void, it is exploratory. What does not belong here: the verdicts (``endp
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import polars as pl
 
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import Endpoint, Evaluation
 from vpack_pipeline.stats.estimate import Estimate
 
-RETROSPECTIVE: Final = "retrospective"
-PROSPECTIVE: Final = "prospective"
 DIFFERENCE: Final = "prospective_minus_retrospective"
-WINDOWS: Final = (RETROSPECTIVE, PROSPECTIVE)
 VOID: Final = "void"
 """The verdict of a look taken under a protocol that has changed since."""
 _LOOKS: Final = {"endpoint": pl.String, "look": pl.String, "verdict": pl.String}
@@ -93,16 +91,14 @@ class WindowedFigures(Figures):
 
     def __init__(
         self,
-        keys: Sequence[str],
+        asset: str,
         evaluation: Evaluation,
         cut: datetime.date,
         published_looks: pl.DataFrame | None = None,
         *,
         open_metrics: Collection[str] = (),
-        extra: Sequence[str] = (),
-        types: Mapping[str, type[pl.DataType]] | None = None,
     ) -> None:
-        super().__init__(keys, extra, types)
+        super().__init__(asset)
         self._withheld = withheld_reason(evaluation, cut)
         looks = pl.DataFrame(schema=_LOOKS) if published_looks is None else published_looks
         self._note = exploratory_note(evaluation, cut, looks)

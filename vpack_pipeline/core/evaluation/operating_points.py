@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
@@ -18,18 +18,20 @@ from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
     POSITIVE,
     UNLABELLED,
+    Analysed,
     AnalysisSet,
     Called,
     CaseSet,
     called,
 )
-from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.weights import (
     NO_FRACTION,
     SamplingWeights,
     per_thousand,
     weighted_proportion,
 )
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -53,15 +55,13 @@ _ROWS_3X2: Final = {"indeterminate": INDETERMINATE, "unlabelled": UNLABELLED}
 
 def operating_points(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     cases: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
     sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give the 3×2 table, its proportions and its burden per 1,000 at each operating point.
 
@@ -75,17 +75,12 @@ def operating_points(
     cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point", "analysis"],
+        "evaluation/operating_points",
         evaluation,
         cut,
         published_looks,
     )
-    analysis_set = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis_set = AnalysisSet(index_test=index_test, **analysed)
     weights = SamplingWeights(cases, sampling)
     for point in evaluation.operating_points:
         for window in WINDOWS:

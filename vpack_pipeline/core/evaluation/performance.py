@@ -7,11 +7,14 @@ unaided readers, who have one of their own.
 from __future__ import annotations
 
 import datetime
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
+from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
+from vpack_pipeline.core.adjudication.evidence import classified
 from vpack_pipeline.core.evaluation.analysis import (
     INDETERMINATE,
     NEGATIVE,
@@ -19,15 +22,17 @@ from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
     POSITIVE,
     UNLABELLED,
+    Analysed,
     AnalysisSet,
     CaseSet,
     cells,
     intention_to_diagnose_score,
+    is_wrong_anyhow,
     score_ends,
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
-from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
-from vpack_pipeline.core.evaluation.time_split import OUTSIDE
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -47,15 +52,13 @@ _LABELS: Final = {
 
 def performance(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     reads: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Count the analysis set and give prevalence and AUC, by finding, model and window.
 
@@ -67,18 +70,13 @@ def performance(
     their comparator reads pooled, with patients as clusters.
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"],
+        "evaluation/performance",
         evaluation,
         cut,
         published_looks,
         open_metrics=_OPEN,
     )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     for finding, model_id, window in cells(findings, index_test):
         place = figures.at(finding=finding, model_id=model_id, window=window, stratum="all")
         mature = analysis.cases(finding, model_id, window)
@@ -154,8 +152,7 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
         return
     score = intention_to_diagnose_score(mature, index_test)
     decided = mature.is_decided
-    # A failed inference that counts as incorrect is an error whatever its label turns out to be.
-    is_wrong = ~mature.is_usable & ~decided & (index_test.failed_counts_as == "incorrect")
+    is_wrong = is_wrong_anyhow(mature, index_test)
     labelled = (score[decided], mature.is_positive[decided])
     unlabelled = score[~decided & ~is_wrong]
     values = (
@@ -178,7 +175,7 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
 def _give_readers(
     place: Place, cases: CaseSet, reads: pl.DataFrame, finding: Finding, level: float
 ) -> None:
-    used = _comparator_reads(reads, finding)
+    used = comparator_reads(reads, finding)
     decided = cases.take(cases.is_decided)
     labels = pl.DataFrame(
         {
@@ -190,7 +187,7 @@ def _give_readers(
     n_reads = used.join(pl.DataFrame({"case_id": cases.case_id}), on="case_id", how="semi").height
     rated = used.join(labels, on="case_id").sort("case_id", "reader_id")
     place.count("n_reads", n_reads, n_reads)
-    called = (rated["rating"] >= finding.positive_from).to_numpy()
+    called = (rated["class"] == READ_POSITIVE).to_numpy()
     positive, patient = rated["is_positive"].to_numpy(), rated["patient"].to_numpy()
     for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
         if not n_reads:
@@ -200,14 +197,14 @@ def _give_readers(
         place.give(metric, clustered_proportion(right, patient[among], level))
 
 
-def _comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
+def comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
     """Diagnostic, determinate comparator reads made without sight of the index test."""
-    return reads.filter(
-        pl.col("in_force")
-        & (pl.col("finding") == finding.name)
-        & (pl.col("purpose") == "comparator")
-        & ~pl.col("saw_index_test").fill_null(value=False)
-        & pl.col("is_diagnostic").fill_null(value=True)
-        & pl.col("rating").is_not_null()
-        & ~pl.col("rating").is_in(list(finding.indeterminate))
-    ).select("case_id", "reader_id", "rating")
+    return (
+        classified(reads, [finding])
+        .filter(
+            (pl.col("purpose") == "comparator")
+            & ~pl.col("saw_index_test").fill_null(value=False)
+            & pl.col("class").is_in([READ_POSITIVE, READ_NEGATIVE])
+        )
+        .select("case_id", "reader_id", "class")
+    )

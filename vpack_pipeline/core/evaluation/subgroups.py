@@ -8,20 +8,18 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import (
-    AnalysisSet,
-    CaseSet,
-    primary_point,
-)
-from vpack_pipeline.core.evaluation.looks import WINDOWS, Place, WindowedFigures
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
 from vpack_pipeline.core.variables import bin_labels, binned
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
     Evaluation,
@@ -42,9 +40,6 @@ _OPEN: Final = frozenset({"n_cases", "n_patients"})
 
 def subgroups(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     cases: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
@@ -53,6 +48,7 @@ def subgroups(
     covariates: tuple[Covariate, ...],
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give the primary model's AUC, sensitivity and specificity in every stratum.
 
@@ -66,18 +62,13 @@ def subgroups(
     cases : the case view, with the header fields and covariates that variables name
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "stratum"],
+        "evaluation/subgroups",
         evaluation,
         cut,
         published_looks,
         open_metrics=_OPEN,
     )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     named = {v.name: v for v in representativeness.variables}
     variables = [named[name] for name in evaluation.subgroups.variables]
     levels = {

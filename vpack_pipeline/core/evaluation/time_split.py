@@ -1,6 +1,7 @@
-"""In which window a case lies and whether its label is due: decided here and nowhere else.
+"""The table that says of every case which window it lies in and whether its label is due.
 
-What does not belong here: which windows may be seen at a cut (``looks``).
+What does not belong here: how either is decided (``core.windows``), which windows may be seen at a
+cut (``looks``).
 """
 
 from __future__ import annotations
@@ -9,12 +10,8 @@ import datetime
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, RETROSPECTIVE
-from vpack_pipeline.document import Window
-from vpack_pipeline.errors import InputError, Problem
+from vpack_pipeline.core.windows import is_mature, mature_on, window_of
 from vpack_pipeline.protocol import Adjudication, Evaluation
-
-OUTSIDE = "outside"
 
 
 def time_split(
@@ -48,7 +45,7 @@ def time_split(
         A source of labels has no maturity in the protocol.
     """
     date = pl.col("index_date")
-    mature_on = date + pl.duration(days=slowest_days(adjudication, evaluation))
+    due = mature_on(date, adjudication, evaluation)
     return (
         reference_standard.select("case_id", "finding", "expected_source")
         .join(cases.select("case_id", "patient_id", "index_date"), on="case_id")
@@ -60,43 +57,11 @@ def time_split(
             "finding",
             "patient_id",
             "index_date",
-            pl.when(_within(date, evaluation.retrospective))
-            .then(pl.lit(RETROSPECTIVE))
-            .when(_within(date, evaluation.prospective))
-            .then(pl.lit(PROSPECTIVE))
-            .otherwise(pl.lit(OUTSIDE))
-            .alias("window"),
+            window_of(date, evaluation).alias("window"),
             "expected_source",
-            mature_on.alias("mature_on"),
-            (mature_on < cut).alias("is_mature"),
+            due.alias("mature_on"),
+            is_mature(due, cut).alias("is_mature"),
             pl.col("is_included").fill_null(value=False),
         )
         .sort("case_id", "finding")
     )
-
-
-def _within(date: pl.Expr, window: Window) -> pl.Expr:
-    return date.is_between(window.start, window.end)
-
-
-def slowest_days(adjudication: Adjudication, evaluation: Evaluation) -> int:
-    """Days until every source that may label a case is due.
-
-    One span for all cases: by the source that labelled it, a case would mature early because a
-    quick label came, and quick labels are not those of the rest.
-
-    Raises
-    ------
-    InputError
-        A source of labels has no maturity in the protocol.
-    """
-    maturity = {str(source): days for source, days in evaluation.maturity.items()}
-    missing = [source for source in adjudication.label_sources if source not in maturity]
-    if missing:
-        raise InputError(
-            [
-                Problem("evaluation.maturity", f"{source!r} is missing", "add its days")
-                for source in missing
-            ]
-        )
-    return max(maturity[source] for source in adjudication.label_sources)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import polars as pl
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
     NO_INFERENCE,
+    Analysed,
     AnalysisSet,
     CaseSet,
     cells,
@@ -73,9 +74,6 @@ _AT_POINT: Final = (
 
 def transport(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     cases: pl.DataFrame,
     population: pl.DataFrame,
     findings: tuple[Finding, ...],
@@ -86,6 +84,7 @@ def transport(
     sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Weight cases towards the target population and give the figures again.
 
@@ -101,15 +100,8 @@ def transport(
     ----------
     population : cohort/population; ``cell`` is a JSON object variable → bin label
     """
-    figures = WindowedFigures(
-        ["finding", "model_id", "window", "operating_point"], evaluation, cut, published_looks
-    )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    figures = WindowedFigures("evaluation/transport", evaluation, cut, published_looks)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     target = _Target.read(population, cases, representativeness, covariates)
     sampled = SamplingWeights(cases, sampling)
     for finding, model_id, window in cells(findings, index_test):

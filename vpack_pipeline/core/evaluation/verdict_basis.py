@@ -13,9 +13,9 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Final
 
+from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.eligibility import meaning
-from vpack_pipeline.core.evaluation.analysis import primary_point
-from vpack_pipeline.core.evaluation.time_split import slowest_days
+from vpack_pipeline.core.windows import slowest_days
 from vpack_pipeline.document import Document
 from vpack_pipeline.protocol import Endpoint, Finding, OperatingPoint, Protocol
 

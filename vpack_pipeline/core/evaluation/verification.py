@@ -7,25 +7,22 @@ What does not belong here: what a label is (``adjudication``), what difference i
 from __future__ import annotations
 
 import datetime
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import (
-    AnalysisSet,
-    CaseSet,
-    called,
-    primary_point,
-)
-from vpack_pipeline.core.evaluation.looks import WINDOWS, WindowedFigures
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, called
+from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.evaluation.partial_verification import (
     Sought,
     give_by_source,
     give_difference,
     give_whole,
 )
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -39,9 +36,6 @@ _OPEN: Final = frozenset({"eligible"})
 
 def verification(
     *,
-    time_split: pl.DataFrame,
-    reference_standard: pl.DataFrame,
-    inferences: pl.DataFrame,
     reference: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
@@ -49,6 +43,7 @@ def verification(
     adjudication: Adjudication,
     published_looks: pl.DataFrame,
     cut: datetime.date,
+    **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Count mature cases by the primary model's call: eligible, verified and labelled by source.
 
@@ -65,22 +60,17 @@ def verification(
     reference : cohort/reference; rows in force count
     """
     figures = WindowedFigures(
-        ["finding", "model_id", "window", "call", "source"],
+        "evaluation/verification",
         evaluation,
         cut,
         published_looks,
         open_metrics=_OPEN,
     )
-    analysis = AnalysisSet(
-        time_split=time_split,
-        reference_standard=reference_standard,
-        inferences=inferences,
-        index_test=index_test,
-    )
+    analysis = AnalysisSet(index_test=index_test, **analysed)
     model_id = index_test.primary.id
     level = evaluation.interval.level
     for finding in findings:
-        come = evidence(finding.name, reference_standard, reference, adjudication)
+        come = evidence(finding.name, analysed["reference_standard"], reference, adjudication)
         for window in WINDOWS:
             mature = analysis.cases(finding.name, model_id, window)
             calls = primary_calls(mature, finding.name, index_test, evaluation)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vpack_pipeline.core.evaluation.analysis import primary_point
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.pack_format import text
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 
-WINDOWS: Final = ("retrospective", "prospective")
 READERS: Final = "unaided_readers"
 COUNTS: Final = (
     "n_patients",

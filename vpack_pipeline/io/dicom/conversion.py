@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
+from vpack_pipeline.contracts.header_fields import Source
 from vpack_pipeline.io.dicom import values
 from vpack_pipeline.io.dicom.charsets import Charset
-from vpack_pipeline.io.dicom.fields import Field, Source
+from vpack_pipeline.io.dicom.fields import Field
 from vpack_pipeline.io.dicom.outcomes import HeaderError
 
 OK, MISSING, INVALID, COMPUTED = "ok", "missing", "invalid", "computed"

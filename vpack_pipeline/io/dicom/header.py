@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vpack_pipeline.contracts.header_fields import PER_FRAME, Source
 from vpack_pipeline.io.dicom import charsets, fields, values
 from vpack_pipeline.io.dicom.charsets import Charset
 from vpack_pipeline.io.dicom.conversion import Given, convert, spread
-from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS, PER_FRAME, Field, Source
+from vpack_pipeline.io.dicom.fields import BY_COLUMN, FIELDS, Field
 from vpack_pipeline.io.dicom.outcomes import PARSED, SET_ASIDE, HeaderError
 from vpack_pipeline.io.dicom.structure import MEDIA_SOP_CLASS, Elements, Structure
 from vpack_pipeline.io.identity import Pseudonyms

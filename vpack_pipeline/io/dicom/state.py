@@ -26,6 +26,7 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline import source_digest
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.io.dicom import fields, ledger
 from vpack_pipeline.io.edge import Edge
@@ -121,12 +122,17 @@ class State:
     last: Last | None
 
 
+def reading() -> str:
+    """Digest how a header is read: the code, and what is declared of header fields."""
+    return f"{source_digest.digest_of(PARSER)} {header_fields.digest()}"
+
+
 def parser_of(edge: Edge) -> str:
     """Digest all that a header row depends on beside the file itself."""
     forms = sorted((k, f.zero_pad, f.case) for k, f in edge.site.identifiers.items())
     # The secret is part of it: pseudonyms of another secret must never be mixed with these.
     given = (NORMALISATION, forms, edge.site.issuer, edge.pseudonyms.fingerprint)
-    return hashlib.sha256(f"{source_digest.digest_of(PARSER)} {given!r}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{reading()} {given!r}".encode()).hexdigest()[:32]
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from vpack_pipeline.contracts import Contract
+from vpack_pipeline.contracts import Contract, exported
 from vpack_pipeline.core.pack.disclosure import STATUS, suppress_all
 from vpack_pipeline.protocol import Protocol
 
@@ -58,7 +58,7 @@ def pack_payload(
     Parameters
     ----------
     html : the rendered report
-    tables : whole exported tables, by ``section/table``
+    tables : whole tables, by ``section/table``; those that are not exported stay behind
     contracts : those of the tables and of the receipts, by ``section/table``
     receipts : of every table upstream, as plain data
     synthetic : parts of the site's data that were made, not measured
@@ -69,10 +69,8 @@ def pack_payload(
     """
     smallest = protocol.disclosure.smallest_cell
     # The same tables as the report has: other company would hide other cells.
-    exported = {asset: frame for asset, frame in tables.items() if contracts[asset].export}
-    shown = {
-        asset: made.frame for asset, made in suppress_all(exported, contracts, smallest).items()
-    }
+    made = suppress_all(exported(tables, contracts), contracts, smallest)
+    shown = {asset: hidden.frame for asset, hidden in made.items()}
     label = {"synthetic": list(synthetic)} if synthetic else {}
     items = _claim_items(claim)
     files = {

@@ -116,7 +116,7 @@ def integrity(
         evaluation=evaluation,
         cut=cut,
     )
-    figures = Figures(["rule"], ["title", "verdict"])
+    figures = Figures("evaluation/integrity")
     for name, (title, check) in RULES.items():
         _give(figures, name, title, check(study))
     return figures.frame()

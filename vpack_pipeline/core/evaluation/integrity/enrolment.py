@@ -7,8 +7,9 @@ from typing import Final
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged, within
-from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, RETROSPECTIVE
+from vpack_pipeline.core.evaluation.analysis import counts_in
+from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
+from vpack_pipeline.core.windows import WINDOWS, lies_within
 
 _LEAST_WEEKS: Final = 4
 _LEAST_SURPRISE: Final = 0.01
@@ -23,9 +24,8 @@ def no_development_patient(study: Study) -> Outcome:
 
 def disjoint_patients(study: Study) -> Outcome:
     """No patient has included cases in both windows."""
-    included = study.time_split.filter(
-        pl.col("is_included") & pl.col("window").is_in([RETROSPECTIVE, PROSPECTIVE])
-    )
+    counts = pl.any_horizontal(counts_in(window, is_mature=None) for window in WINDOWS)
+    included = study.time_split.filter(counts)
     windows = included.group_by("patient_id").agg(pl.col("window").n_unique())
     return judged(windows, pl.col("window") > 1, "patients")
 
@@ -37,7 +37,7 @@ def consecutive(study: Study) -> Outcome:
         reason = f"the protocol claims {study.sampling.method} sampling"
         return Outcome(0, 0, unit, reason=reason)
     window = study.evaluation.prospective
-    dates = study.cases.filter(within("index_date", window))["index_date"].to_list()
+    dates = study.cases.filter(lies_within(pl.col("index_date"), window))["index_date"].to_list()
     n_weeks = (max(dates, default=window.start) - window.start).days // 7
     weeks = [week for date in dates if (week := (date - window.start).days // 7) < n_weeks]
     if n_weeks < _LEAST_WEEKS:
@@ -49,7 +49,7 @@ def consecutive(study: Study) -> Outcome:
 
 def every_study_has_case(study: Study) -> Outcome:
     """Every study of the archive in the prospective window belongs to a case."""
-    studies = study.studies.filter(within("study_date", study.evaluation.prospective))
+    studies = study.studies.filter(lies_within(pl.col("study_date"), study.evaluation.prospective))
     used = study.case_studies.filter("in_force").select(
         "study_id", pl.lit(value=True).alias("is_used")
     )

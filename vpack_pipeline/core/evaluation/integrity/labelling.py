@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
-from vpack_pipeline.core.evaluation.looks import PROSPECTIVE, withheld_reason
+from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.core.evaluation.missing_labels import is_within
 from vpack_pipeline.core.evaluation.verification import ANY, evidence, primary_calls
+from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.stats.estimate import BoolArray
 
 
@@ -24,12 +25,7 @@ def verification_alike(study: Study) -> Outcome:
     reason = withheld_reason(study.evaluation, study.cut)
     if reason is not None:
         return Outcome(0, 0, unit, reason=reason, is_withheld=True)
-    analysis = AnalysisSet(
-        time_split=study.time_split,
-        reference_standard=study.reference_standard,
-        inferences=study.inferences,
-        index_test=study.index_test,
-    )
+    analysis = study.analysis()
     n, unlike = 0, []
     for finding in study.findings:
         mature = analysis.cases(finding.name, study.index_test.primary.id, PROSPECTIVE)

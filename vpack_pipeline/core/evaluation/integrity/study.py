@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.looks import PROSPECTIVE
-from vpack_pipeline.document import Window
+from vpack_pipeline.core.evaluation.analysis import AnalysisSet, counts_in
+from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
@@ -54,11 +54,19 @@ class Study:
         day = self.evaluation.prospective.start
         return datetime.datetime.combine(day, datetime.time(), datetime.UTC)
 
+    def analysis(self) -> AnalysisSet:
+        """The cases that figures count."""
+        return AnalysisSet(
+            index_test=self.index_test,
+            time_split=self.time_split,
+            reference_standard=self.reference_standard,
+            inferences=self.inferences,
+        )
+
     def prospective(self) -> pl.DataFrame:
         """Included case × finding of the prospective window, with the primary model's output."""
-        split = self.time_split.filter(
-            pl.col("is_included") & (pl.col("window") == PROSPECTIVE)
-        ).select("case_id", "finding", "is_mature")
+        counts = counts_in(PROSPECTIVE, is_mature=None)
+        split = self.time_split.filter(counts).select("case_id", "finding", "is_mature")
         primary = self.inferences.filter(pl.col("model_id") == self.index_test.primary.id)
         return split.join(primary, on=["case_id", "finding"])
 
@@ -81,8 +89,3 @@ def judged(frame: pl.DataFrame, is_violation: pl.Expr, unit: str) -> Outcome:
     found = frame.select(is_violation.alias("is_violation"))["is_violation"]
     n_unknown = found.null_count()
     return Outcome(found.len() - n_unknown, int(found.sum()), unit, n_unknown > 0)
-
-
-def within(column: str, window: Window) -> pl.Expr:
-    """Say whether a date lies in a window."""
-    return pl.col(column).is_between(window.start, window.end)

@@ -1,0 +1,126 @@
+"""One declaration for each figure: what reads it, and that nothing stands beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vpack_pipeline import contracts
+from vpack_pipeline.contracts import Contract, metrics
+from vpack_pipeline.contracts.shapes import FIGURE, figure_columns
+from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.errors import ContractError, DocumentError
+from vpack_pipeline.report import words
+from vpack_pipeline.strict_yaml import validate
+
+PACKAGE = Path(contracts.__file__).parents[1]
+FIGURES = sorted(a for a, c in contracts.load().items() if c.shape == FIGURE)
+FILE = PACKAGE / "contracts" / "metrics.yaml"
+
+
+def declared(text: str) -> metrics._File:
+    return validate(text, metrics.FILE, metrics._File)
+
+
+def one(**changed: str) -> str:
+    given = {
+        "name": "odd",
+        "title": "Odd",
+        "kind": "share",
+        "meaning": "A figure.",
+        "tables": "[evaluation/performance]",
+    }
+    entries = [f"{key}: {value}" for key, value in (given | changed).items()]
+    return "  - " + "\n    ".join(entries) + "\n"
+
+
+def test_every_table_that_holds_figures_has_their_shape_and_some_metric() -> None:
+    named = {t for m in metrics.load() for t in m.tables}
+    assert named == set(FIGURES)
+    assert {a for a, c in contracts.load().items() if "metric" in c.key} == set(FIGURES)
+    for asset in FIGURES:
+        names = [c.name for c in contracts.load()[asset].columns]
+        start = names.index("metric")
+        assert tuple(names[start : start + len(figure_columns())]) == figure_columns()
+        assert set(contracts.load()[asset].key) == set(names[: start + 1])
+
+
+def test_a_figure_that_is_not_declared_cannot_be_given() -> None:
+    figures = Figures("evaluation/operating_points")
+    told = r"f1_score is no metric of this table; declare it in contracts/metrics\.yaml"
+    with pytest.raises(ContractError, match=told):
+        figures.give("f1_score", 0.5)
+    for add in (figures.refuse, figures.withhold):
+        with pytest.raises(ContractError, match=told):
+            add("f1_score", "because")
+    with pytest.raises(ContractError, match="auc"):
+        figures.refuse("auc", "it is declared for other tables")
+
+
+def test_a_family_stands_for_the_names_that_its_parameter_allows() -> None:
+    assert metrics.find("adjudication/agreement", "path_majority").kind == "share"
+    with pytest.raises(ContractError):
+        metrics.find("adjudication/agreement", "path_guess")
+    assert metrics.find("adjudication/reader_performance", "share_rating=2.5").prefix == (
+        "share_rating="
+    )
+    assert words.METRICS["path_no_reads"] == "without a read or other source"
+    assert words.METRICS["undecided_clear"] == "Undecided: Two or more readers, unanimous"
+
+
+def test_a_metric_has_one_title_except_where_it_means_less() -> None:
+    assert words.METRICS["n_failed"] == "Without a usable inference"
+    assert words.METRICS_IN["evaluation/failures"]["n_failed"] == "Failed"
+    assert words.METRICS_IN["evaluation/failures"]["n_cases"] == words.METRICS["n_cases"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (one() + one(), "declared twice: odd"),
+        (one(kind="percentage"), "kind"),
+        (one(values="{a: b}"), "has values and no parameter"),
+        (one(name="'odd_{kind}'"), "does not name"),
+        (one(titles="{evaluation/calibration: Even}"), "where it does not stand"),
+        (one(tables="[]"), "tables"),
+        (one(means="nothing"), "means"),
+    ],
+)
+def test_a_declaration_that_cannot_be_is_refused_with_file_and_field(text: str, told: str) -> None:
+    with pytest.raises(DocumentError, match=r"contracts/metrics\.yaml") as refused:
+        declared(f"metrics:\n{text}")
+    assert told in str(refused.value)
+
+
+def test_a_table_of_figures_without_a_metric_or_with_another_key_is_refused() -> None:
+    text = (
+        "asset: evaluation/{name}\ndescription: d\ngrain: g\nkey: [finding, {last}]\n"
+        "may_be_empty: null\ncomputed_by: core\nshape: figure\n"
+        "columns: [finding]\n"
+    )
+    with pytest.raises(DocumentError, match=r"no metric of it is declared"):
+        validate(text.format(name="odd", last="metric"), "odd", Contract)
+    with pytest.raises(DocumentError, match="ends with metric"):
+        validate(text.format(name="subgroups", last="stratum"), "odd", Contract)
+
+
+@pytest.mark.parametrize("asset", FIGURES)
+def test_the_json_schema_names_every_metric(asset: str) -> None:
+    told = contracts.load()[asset].json_schema()["properties"]["metric"]["oneOf"]
+    names = [name for m in metrics.of(asset) for name in m.names or (m.prefix,)]
+    shown = [t.get("const") or re.sub(r"^\^|\.\+\$$", "", t["pattern"]) for t in told]
+    assert shown == names
+
+
+def test_no_second_list_says_what_a_metric_is_called() -> None:
+    """A title is written once: whatever maps a metric to it again would go its own way."""
+    titles = {title for m in metrics.load() for title in (m.title, *m.titles.values())}
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix in {".py", ".j2", ".yaml"} and path != FILE:
+            text = path.read_text(encoding="utf-8")
+            mapped = re.findall(r"""["'](\w+)["']: ?f?"([^"]+)"[,}\n]""", text)
+            known = {name for m in metrics.load() for name in m.names}
+            again = {name for name, said in mapped if name in known and said in titles}
+            assert again == set(), path
