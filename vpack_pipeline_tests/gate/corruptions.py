@@ -182,6 +182,7 @@ ANY_TABLE: dict[str, Rows] = {
     "superseded_by_another": [{"in_force": True, "superseded_by": "2026-02-05"}],
     # figures
     "given_has_figure": [{"status": "given", "estimate": None}],
+    "given_has_method": [{"method": None}],
     "absence_has_reason": [
         {"status": "refused", "estimate": None, "lower": None, "upper": None, "reason": None}
     ],
