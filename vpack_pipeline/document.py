@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar
 
@@ -19,6 +20,19 @@ class Document(BaseModel):
 
     old_names: ClassVar[tuple[OldName, ...]] = ()
     """Of a whole document: the names that its fields no longer have."""
+
+
+def refuse_repeated(names: Sequence[str]) -> None:
+    """Refuse a name that is declared twice.
+
+    Raises
+    ------
+    ValueError
+        One is; all that are stand in the message.
+    """
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"declared twice: {', '.join(repeated)}")
 
 
 def digest_of(value: Any) -> str:

@@ -54,7 +54,8 @@ def compute(
         arguments |= blocks(bench.study, contract)
         if contract.uses_cut:
             arguments["cut"] = bench.edge.cut_date
-    # In its last digit a product of floats depends on how many threads BLAS divides it among.
+    # In its last digit a product of floats depends on how many threads BLAS divides it among; and
+    # as small as ours are, threads wait for one another.
     with threadpool_limits(limits=1, user_api="blas"):
         return write(bench, contract, function(**arguments))
 

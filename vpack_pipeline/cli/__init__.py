@@ -193,8 +193,6 @@ def run() -> None:
     DuckDB's bindings report on standard error as a leak.
     """
     gc.set_threshold(NEW_OBJECTS)
-    # Before numpy is imported: its products are small, and two threads of it wait for one another.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code: int | str | None = 0
     try:
         main()

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, get_args
 from pydantic import model_validator
 
 from vpack_pipeline.contracts import header_fields
-from vpack_pipeline.document import Document, Name, Text
+from vpack_pipeline.document import Document, Name, Text, refuse_repeated
 from vpack_pipeline.errors import ContractError, DocumentError, Problem
 from vpack_pipeline.strict_yaml import validate
 
@@ -56,10 +56,7 @@ class _File(Document):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        names = [f.name for f in self.fields]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"declared twice: {', '.join(repeated)}")
+        refuse_repeated([f.name for f in self.fields])
         return self
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from vpack_pipeline.document import Document, Name, Text, digest_of
+from vpack_pipeline.document import Document, Name, Text, digest_of, refuse_repeated
 from vpack_pipeline.strict_yaml import validate
 
 FILE: Final = "contracts/cohort/header_fields.yaml"
@@ -211,10 +211,9 @@ class _File(Document):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        names = [column.name for field in self.header_fields for column in self.columns_of(field)]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"declared twice: {', '.join(repeated)}")
+        refuse_repeated(
+            [column.name for field in self.header_fields for column in self.columns_of(field)]
+        )
         return self
 
 

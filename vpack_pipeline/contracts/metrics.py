@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from vpack_pipeline.document import Document, Text
+from vpack_pipeline.document import Document, Text, refuse_repeated
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.strict_yaml import validate
 
@@ -113,10 +113,7 @@ class _File(Document):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        names = [name for m in self.metrics for name in m.names or (m.name,)]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"declared twice: {', '.join(repeated)}")
+        refuse_repeated([name for m in self.metrics for name in m.names or (m.name,)])
         return self
 
 
