@@ -57,6 +57,7 @@ PIPELINE: Final = frozenset(
         "pytz",
         "sklearn",
         "sqlglot",
+        "threadpoolctl",
     }
 )
 """What the extra ``pipeline`` installs, as it is imported: what a site runs and a reviewer does
