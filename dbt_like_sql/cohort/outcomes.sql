@@ -7,9 +7,9 @@ with counted as (
       as outcome,
     case
       when outcome in ('PARSED', 'COPY') then 'all'
-      when outcome = 'SET_ASIDE' then detail
+      when outcome = 'SET_ASIDE' then outcome_part
       else outcome
-    end as detail,
+    end as outcome_part,
     count(*) as n_files,
     count(*) filter (where engine = 'walker') as n_walker,
     count(*) filter (where engine = 'pydicom') as n_pydicom,
@@ -23,16 +23,16 @@ with counted as (
 wholes as (
   select
     unnest(['DELIVERED', 'PARSED', 'COPY', 'SET_ASIDE', 'QUARANTINED']) as outcome,
-    'all' as detail
+    'all' as outcome_part
 ),
 places as (
-  select outcome, detail from wholes
+  select outcome, outcome_part from wholes
   union
-  select outcome, detail from counted
+  select outcome, outcome_part from counted
 )
 select
   p.outcome,
-  p.detail,
+  p.outcome_part,
   cast(coalesce(sum(c.n_files), 0) as bigint) as n_files,
   cast(coalesce(sum(c.n_walker), 0) as bigint) as n_walker,
   cast(coalesce(sum(c.n_pydicom), 0) as bigint) as n_pydicom,
@@ -42,5 +42,5 @@ select
   cast(coalesce(sum(c.n_differed), 0) as bigint) as n_differed
 from places as p
 left join counted as c
-  on (p.outcome = 'DELIVERED' or p.outcome = c.outcome) and (p.detail = 'all' or p.detail = c.detail)
-group by p.outcome, p.detail
+  on (p.outcome = 'DELIVERED' or p.outcome = c.outcome) and (p.outcome_part = 'all' or p.outcome_part = c.outcome_part)
+group by p.outcome, p.outcome_part

@@ -49,7 +49,7 @@ def _reasons(frame: pl.DataFrame) -> Mapping[str, Any]:
 
 
 def _counted(frame: pl.DataFrame) -> Mapping[str, Any]:
-    wholes = frame.filter(detail="all").select("outcome", "n_files")
+    wholes = frame.filter(outcome_part="all").select("outcome", "n_files")
     return dict(wholes.iter_rows())
 
 

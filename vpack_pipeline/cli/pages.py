@@ -90,7 +90,7 @@ pack.
 
 ## Image files: set aside
 
-Nothing is to be done; `detail` in `cohort/files` says which kind it is.
+Nothing is to be done; `outcome_part` in `cohort/files` says which kind it is.
 
 {{kinds}}
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
-from vpack_pipeline.contracts import fields, metrics
+from vpack_pipeline.contracts import codes, fields, metrics
 from vpack_pipeline.strict_yaml import parse
 
 FIGURE: Final = "figure"
@@ -45,6 +45,7 @@ def with_figure(contract: Mapping[str, Any]) -> dict[str, Any]:
     listed = ", ".join(f'"{name}"' for name in key)
     shared = [_of_table(expectation, listed) for expectation in _figure()["expectations"]]
     shared += _of_metrics(str(contract.get("asset", "")))
+    shared += of_codes(key)
     return {
         **contract,
         "columns": [*contract.get("columns", ()), *_figure()["columns"]],
@@ -78,8 +79,52 @@ def _of_metrics(asset: str) -> list[dict[str, Any]]:
     ]
 
 
-def _unexpected(name: str, condition: str, why: str) -> dict[str, Any]:
-    query = f"select metric from {{batch}} where {condition}"
+CODES: Final[Mapping[str, codes.Kind]] = {"reason": "reason", "notes": "reason", "method": "method"}
+"""The columns that hold codes, and of which kind."""
+
+
+def of_codes(key: Sequence[str]) -> list[dict[str, Any]]:
+    """Expect the declared codes alone, and of each its parameters, each of its type."""
+    listed = ", ".join(f'"{name}"' for name in key)
+    undeclared = " or ".join(
+        f"not list_has_all([{_quoted(codes.of(kind))}], {_split(column)})"
+        for column, kind in CODES.items()
+    )
+    needed = ", ".join(
+        f"('{name}', '{name}.{parameter}', '{'|'.join(codes.JSON_TYPES[p.type])}')"
+        for name, declared in codes.load().items()
+        for parameter, p in declared.parameters.items()
+    )
+    said = " || ".join(f"coalesce({_split(column)}, [])" for column in CODES)
+    given = "len(json_keys(coalesce(detail, '{}')))"
+    is_of_type = (
+        "list_contains(string_split(types, '|'), json_type(detail, '$.\"' || parameter || '\"'))"
+    )
+    fits = (
+        f"(select count(*) = {given} and count(*) filter (where {is_of_type}) = {given}"
+        f" from (values {needed}) as p (code, parameter, types) where list_contains({said}, code))"
+    )
+    return [
+        _unexpected("codes_declared", undeclared, "Every code is one that is declared.", listed),
+        _unexpected(
+            "detail_of_codes",
+            f"not {fits}",
+            "The parameters of a row are those of its codes, each of its type.",
+            listed,
+        ),
+    ]
+
+
+def _split(column: str) -> str:
+    return f"string_split({column}, '{codes.SEPARATOR}')"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _unexpected(name: str, condition: str, why: str, columns: str = METRIC) -> dict[str, Any]:
+    query = f"select {columns} from {{batch}} where {condition}"
     return {
         "id": name,
         "type": "unexpected_rows",

@@ -15,6 +15,8 @@ import polars as pl
 from markupsafe import Markup, escape
 
 from vpack_pipeline import contracts
+from vpack_pipeline.contracts import codes
+from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.pack_format.text import HIDDEN, NOTHING
 from vpack_pipeline.report import words
@@ -28,6 +30,8 @@ class Cell:
 
     anchor: str
     text: str
+    codes: tuple[str, ...] = ()
+    """The codes of which the text is made, where it is made of any."""
 
     def __html__(self) -> Markup:
         """Print the text under its anchor, a dash where there is nothing, a status in words."""
@@ -101,10 +105,16 @@ class Row:
 
     @property
     def note(self) -> Cell | None:
-        """The reason, unless it explains only what is hidden and the figure itself is not."""
-        reason = self["reason"]
-        is_plain = self["estimate"].number is not None
-        return None if not reason or (is_plain and reason.text.startswith(HIDING)) else reason
+        """What is said beside the figure: the reason, then the notes; None where nothing is."""
+        said = [cell for cell in (self["reason"], self["notes"]) if cell]
+        if not said:
+            return None
+        text = "; ".join(cell.text for cell in said)
+        return Cell(said[0].anchor, text, tuple(c for cell in said for c in cell.codes))
+
+    def has_code(self, name: str) -> bool:
+        """Whether a code stands in the row, as reason, note or method."""
+        return any(name in self.cells[c].codes for c in CODES if c in self.cells)
 
     @property
     def is_hidden(self) -> bool:
@@ -119,9 +129,10 @@ class Book:
         found: dict[str, dict[str, dict[str, Cell]]] = {}
         self._first: dict[str, Cell] = {}
         first_rows: dict[tuple[str, str], dict[str, Cell]] = {}
-        columns = (report[c].to_list() for c in ("anchor", "text", "asset", "row_key", "column"))
-        for anchor, text, asset, key, column in zip(*columns, strict=True):
-            cell = Cell(anchor, text)
+        names = ("anchor", "text", "codes", "asset", "row_key", "column")
+        columns = (report[name].to_list() for name in names)
+        for anchor, text, said, asset, key, column in zip(*columns, strict=True):
+            cell = Cell(anchor, text, tuple(codes.names(said)))
             if anchor.startswith("first."):
                 self._first[anchor] = cell
                 first_rows.setdefault((asset, key), {})[column] = cell

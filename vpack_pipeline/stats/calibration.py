@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit, ndtr
 
+from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
     Estimate,
@@ -26,10 +27,10 @@ from vpack_pipeline.stats.proportions import wilson_bounds
 from vpack_pipeline.stats.resampling import patient_codes
 
 EPSILON = 1e-6
-ONE_CLASS = "only one class is present"
-ONE_VALUE = "all probabilities are equal: the slope is undefined"
-ONE_PATIENT = "a single patient: the variance is undefined"
-SEPARATED = "the classes are perfectly separated: the maximum likelihood is infinite"
+ONE_CLASS = Code("one_class")
+ONE_VALUE = Code("one_probability")
+ONE_PATIENT = Code("one_patient")
+SEPARATED = Code("classes_separated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def _checked(prob: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArr
     return p, outcome
 
 
-def _refusal(y: FloatArray, codes: npt.NDArray[np.intp] | None) -> str | None:
+def _refusal(y: FloatArray, codes: npt.NDArray[np.intp] | None) -> Code | None:
     if y.min() == y.max():
         return ONE_CLASS
     return ONE_PATIENT if codes is not None and codes.max() == 0 else None
@@ -198,7 +199,7 @@ def _separated(x: FloatArray, y: FloatArray) -> bool:
 def _joint_fit(
     x: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
 ) -> tuple[Estimate, Estimate]:
-    method, n, events = "logistic recalibration", y.size, int(y.sum())
+    method, n, events = "logistic_recalibration", y.size, int(y.sum())
     reason = _refusal(y, codes)
     if reason is None and np.ptp(x) < 1e-9:
         reason = ONE_VALUE
@@ -230,7 +231,7 @@ def _joint_fit(
 def _offset_fit(
     x: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
 ) -> Estimate:
-    method, n, events = "logistic intercept, slope 1", y.size, int(y.sum())
+    method, n, events = "logistic_intercept", y.size, int(y.sum())
     reason = _refusal(y, codes)
     if reason is not None:
         return undefined(reason, method=method, n=n, events=events)
@@ -288,24 +289,22 @@ def _brier(
     p: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
 ) -> Estimate:
     """Brier (1950), with a normal interval over cases, or patients (ratio estimator)."""
-    method, n, events = "Brier score", y.size, int(y.sum())
+    method, n, events = "brier", y.size, int(y.sum())
     error = (p - y) ** 2
     value = float(error.mean())
     deviations = error - value if codes is None else np.bincount(codes, weights=error - value)
     m = deviations.size
     if m < 2:
-        reason = "a single case or patient: the variance is undefined"
-        return undefined(reason, method=method, n=n, events=events, value=value)
+        return undefined("one_case_or_patient", method=method, n=n, events=events, value=value)
     se = math.sqrt(m / (m - 1) * float(deviations @ deviations)) / n
     return symmetric(value, se, n=n, events=events, method=method, level=level, bounds=(0.0, 1.0))
 
 
 def _spiegelhalter(p: FloatArray, y: FloatArray) -> HypothesisTest:
     """Spiegelhalter's z test of calibration (1986), two-sided."""
-    method = "Spiegelhalter z"
+    method = coded("spiegelhalter")
     variance = float(((1 - 2 * p) ** 2 * p * (1 - p)).sum())
     if variance == 0:
-        reason = "every probability is 0, 1 or one half: the variance is 0"
-        return HypothesisTest(None, None, method, reason=reason)
+        return HypothesisTest(None, None, method, reason=Code("probabilities_without_variance"))
     z = float(((y - p) * (1 - 2 * p)).sum()) / math.sqrt(variance)
     return HypothesisTest(z, float(2 * ndtr(-abs(z))), method)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import kolmogorov
 
+from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import (
     Estimate,
     FloatArray,
@@ -44,11 +45,11 @@ def smd(a: Moments, b: Moments, level: float = 0.95) -> Estimate:
     >>> round(smd(Moments(60, 10, 50), Moments(55, 10, 50)).value, 3)
     0.5
     """
-    method = "SMD, Hedges-Olkin interval"
+    method = coded("smd", "hedges_olkin")
     n = round(a.n + b.n)
     pooled = math.sqrt((a.sd**2 + b.sd**2) / 2)
     if min(a.n, b.n) <= 0 or not pooled > 0:
-        return undefined("a sample is empty, or neither varies", method=method, n=n)
+        return undefined("sample_empty_or_constant", method=method, n=n)
     return _hedges_olkin((a.mean - b.mean) / pooled, a.n, b.n, method, level)
 
 
@@ -67,17 +68,17 @@ def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0
     ``n`` is the total of both. Undefined, with a reason, where a set is empty, only one category is
     used, or no category is used by both (the distance is infinite).
     """
-    method = "SMD, Yang-Dalton, Hedges-Olkin interval"
+    method = coded("smd_yang_dalton", "hedges_olkin")
     a, b = _pair(counts_a, counts_b)
     n_a, n_b = float(a.sum()), float(b.sum())
     n = round(n_a + n_b)
     reason = None
     if min(n_a, n_b) <= 0:
-        reason = "a set is empty"
+        reason = "set_empty"
     elif not ((a > 0) & (b > 0)).any():
-        reason = "no category is used by both: the distance is infinite"
+        reason = "no_category_in_common"
     elif ((a + b) > 0).sum() == 1:
-        reason = "only one category is used"
+        reason = "one_category"
     if reason is not None:
         return undefined(reason, method=method, n=n)
     used = (a + b) > 0
@@ -151,10 +152,10 @@ def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArr
 
 def kolmogorov_smirnov(a: FloatArray, b: FloatArray) -> HypothesisTest:
     """Two-sample distance (Smirnov 1939) with its limiting p value, conservative with ties."""
-    method = "Kolmogorov-Smirnov"
+    method = coded("kolmogorov_smirnov")
     x, y = np.sort(np.asarray(a, dtype=np.float64)), np.sort(np.asarray(b, dtype=np.float64))
     if min(x.size, y.size) == 0:
-        return HypothesisTest(None, None, method, reason="a sample is empty")
+        return HypothesisTest(None, None, method, reason=Code("set_empty"))
     at = np.concatenate([x, y])
     below_x = np.searchsorted(x, at, side="right") / x.size
     below_y = np.searchsorted(y, at, side="right") / y.size
@@ -180,7 +181,7 @@ class Raking:
 
     weights: FloatArray | None
     iterations: int
-    reason: str | None = None
+    reason: Code | None = None
 
 
 def raking(
@@ -209,7 +210,7 @@ def raking(
     wanted = [np.asarray(t, dtype=np.float64) / np.sum(t) * size for t in targets]
     for codes, goal in zip(margins, wanted, strict=True):
         if (np.bincount(codes, minlength=goal.size)[goal > 0] == 0).any():
-            return Raking(None, 0, "a target category has no case")
+            return Raking(None, 0, Code("target_without_case"))
     weights = np.full(n, size / n)
     for iteration in range(1, max_iterations + 1):
         before = weights
@@ -219,7 +220,7 @@ def raking(
             weights = weights * factor[codes]
         if np.abs(weights - before).max() <= tolerance * size / n:
             return _settled(weights, margins, wanted, iteration, size)
-    return Raking(None, max_iterations, "the margins cannot be met together")
+    return Raking(None, max_iterations, Code("margins_contradict"))
 
 
 def _settled(
@@ -233,7 +234,7 @@ def _settled(
     for codes, goal in zip(margins, wanted, strict=True):
         reached = np.bincount(codes, weights=weights, minlength=goal.size)
         if np.abs(reached - goal).max() > 1e-6 * size:
-            return Raking(None, iteration, "the margins cannot be met together")
+            return Raking(None, iteration, Code("margins_contradict"))
     return Raking(weights, iteration)
 
 
@@ -244,7 +245,7 @@ def _pair(counts_a: FloatArray, counts_b: FloatArray) -> tuple[FloatArray, Float
     return a, b
 
 
-def _hedges_olkin(d: float, n_a: float, n_b: float, method: str, level: float) -> Estimate:
+def _hedges_olkin(d: float, n_a: float, n_b: float, method: Codes, level: float) -> Estimate:
     se = math.sqrt((n_a + n_b) / (n_a * n_b) + d * d / (2 * (n_a + n_b)))
     reach = normal_quantile(level) * se
     return Estimate(float(d), float(d - reach), float(d + reach), round(n_a + n_b), None, method)

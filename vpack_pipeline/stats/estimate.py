@@ -13,20 +13,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
+from vpack_pipeline.stats.codes import Code, Coded, Codes, coded
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
-NO_WIDTH = "the variance estimate is 0: the interval has no width and understates the uncertainty"
+NO_WIDTH = Code("interval_without_width")
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """One figure with its interval.
 
-    ``value`` None means undefined or refused, and ``reason`` says why. A ``reason`` beside a value
-    is a caution: the value stands, its interval is missing or is not to be taken at face value.
-    ``n`` counts the units that entered, ``events`` those of them with the outcome.
+    ``value`` None means undefined or refused, and ``reason`` says why. ``notes`` are what to know
+    beside it, as that the interval is missing or not to be taken at face value. ``method`` says how
+    value and interval were made. ``n`` counts the units that entered, ``events`` those of them with
+    the outcome.
     """
 
     value: float | None
@@ -34,8 +37,9 @@ class Estimate:
     upper: float | None
     n: int
     events: int | None
-    method: str
-    reason: str | None = None
+    method: Codes
+    reason: Code | None = None
+    notes: Codes = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +51,30 @@ class HypothesisTest:
 
     statistic: float | None
     p: float | None
-    method: str
+    method: Codes
     df: float | None = None
     difference: float | None = None
     lower: float | None = None
     upper: float | None = None
-    reason: str | None = None
+    reason: Code | None = None
 
 
 def undefined(
-    reason: str, *, method: str, n: int, events: int | None = None, value: float | None = None
+    reason: Coded,
+    *,
+    method: Coded | Codes,
+    n: int,
+    events: int | None = None,
+    value: float | None = None,
 ) -> Estimate:
-    """An estimate without an interval, and, unless ``value`` is given, without a value."""
-    return Estimate(value, None, None, n, events, method, reason)
+    """An estimate without an interval, and, unless ``value`` is given, without a value.
+
+    Beside a value the reason is a note: it says why there is no interval.
+    """
+    (why,) = coded(reason)
+    if value is not None:
+        return Estimate(value, None, None, n, events, coded(method), notes=(why,))
+    return Estimate(None, None, None, n, events, coded(method), why)
 
 
 def normal_quantile(level: float) -> float:
@@ -74,7 +89,7 @@ def symmetric(
     se: float,
     *,
     n: int,
-    method: str,
+    method: Coded | Codes,
     level: float,
     events: int | None = None,
     bounds: tuple[float, float] = (-math.inf, math.inf),
@@ -83,12 +98,12 @@ def symmetric(
     """Value ± quantile × standard error, clipped to ``bounds``.
 
     The quantile is normal, or Student's t on ``df`` degrees of freedom. A standard error of 0 gives
-    an interval without width, flagged in ``reason``.
+    an interval without width, which ``notes`` say.
     """
     z = normal_quantile(level)
     quantile = z if df is None else float(stdtrit(df, 0.5 + level / 2))
     lower, upper = (
         float(min(max(value + sign * quantile * se, bounds[0]), bounds[1])) for sign in (-1, 1)
     )
-    reason = NO_WIDTH if se == 0 else None
-    return Estimate(float(value), lower, upper, n, events, method, reason)
+    notes = coded(NO_WIDTH if se == 0 else None)
+    return Estimate(float(value), lower, upper, n, events, coded(method), notes=notes)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, ndtr, ndtri
 
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
     Estimate,
@@ -26,17 +27,11 @@ from vpack_pipeline.stats.estimate import (
 )
 from vpack_pipeline.stats.resampling import FEW_UNDEFINED, percentile_interval
 
-NO_INFORMATION: Final = "the reference is no better than chance"
-CONTRADICTED: Final = (
-    "the counts contradict the assumed errors of the reference: no prevalence, sensitivity and"
-    " specificity in [0, 1] give them"
-)
-NO_CASES: Final = "no cases"
-MANY_REFUSED: Final = (
-    f"more than {FEW_UNDEFINED:.0%} of bootstrap replicates contradict the assumed errors:"
-    " no interval"
-)
-NO_REPLICATES: Final = "no replicates were given: no interval"
+NO_INFORMATION: Final = Code("reference_by_chance")
+CONTRADICTED: Final = Code("counts_contradict_errors")
+NO_CASES: Final = Code("no_cases")
+MANY_REFUSED: Final = code("many_replicates_contradict_errors", share=FEW_UNDEFINED)
+NO_REPLICATES: Final = Code("no_replicates")
 _GRID: Final = 64
 _BISECTIONS: Final = 26
 _FAR: Final = 37.0
@@ -184,12 +179,13 @@ def corrected_estimates(
     Returns
     -------
     n counts all cases. Refused with a reason as in ``corrected_accuracy``; replicates refused alike
-    are left out of the interval, their number in ``reason``.
+    are left out of the interval, their number in ``notes``.
     """
     normal_quantile(level)
-    name = "Staquet" if correlation == 0 else f"Vacek, latent correlation {correlation:g}"
-    if correlation > 0 and readers > 1:
-        name = f"{name} of any two of test and readers"
+    name = Code("staquet")
+    if correlation > 0:
+        of = "vacek_of_any_two" if readers > 1 else "vacek"
+        name = code(of, correlation=correlation)
     counts = np.asarray(two_by_two, dtype=np.float64)
     n = round(float(counts.sum()))
     known = (np.array([reference_sensitivity]), np.array([reference_specificity]))
@@ -324,17 +320,15 @@ def _within(figure: FloatArray) -> BoolArray:
     return inside
 
 
-def _estimate(value: float, drawn: FloatArray, n: int, method: str, level: float) -> Estimate:
+def _estimate(value: float, drawn: FloatArray, n: int, name: Code, level: float) -> Estimate:
     if drawn.size == 0:
-        return undefined(NO_REPLICATES, method=method, n=n, value=value)
-    method = f"{method}, percentile bootstrap"
+        return undefined(NO_REPLICATES, method=name, n=n, value=value)
+    method = coded(name, "percentile_bootstrap")
     interval = percentile_interval(drawn, level, most_undefined=FEW_UNDEFINED)
     if interval.lower is None:
         return undefined(MANY_REFUSED, method=method, n=n, value=value)
-    reason = None
+    notes: Codes = ()
     if interval.n_undefined:
-        reason = (
-            f"{interval.n_undefined} of {drawn.size} replicates contradict the assumed errors of"
-            " the reference and are left out"
-        )
-    return Estimate(value, interval.lower, interval.upper, n, None, method, reason)
+        left_out = interval.n_undefined
+        notes = coded(code("replicates_contradict_errors", left_out=left_out, of=drawn.size))
+    return Estimate(value, interval.lower, interval.upper, n, None, method, notes=notes)

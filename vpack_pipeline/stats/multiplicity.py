@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc
 
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import FloatArray
 
 METHODS = ("bonferroni", "holm", "hochberg", "bh", "by")
@@ -35,7 +36,7 @@ class Heterogeneity:
     tau2: float | None = None
     random: float | None = None
     random_se: float | None = None
-    reason: str | None = None
+    reason: Code | None = None
 
 
 def cochran_q(estimates: FloatArray, se: FloatArray) -> Heterogeneity:
@@ -51,7 +52,7 @@ def cochran_q(estimates: FloatArray, se: FloatArray) -> Heterogeneity:
     values, weights = values[usable], 1 / errors[usable] ** 2
     k = int(values.size)
     if k < 2:
-        return Heterogeneity(k, reason="fewer than two subgroups with a standard error above 0")
+        return Heterogeneity(k, reason=Code("one_subgroup_with_error"))
     total = float(weights.sum())
     fixed = float(weights @ values) / total
     q = float(weights @ (values - fixed) ** 2)

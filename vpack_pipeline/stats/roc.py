@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtr
 
+from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
     Estimate,
@@ -25,9 +26,10 @@ from vpack_pipeline.stats.estimate import (
 )
 from vpack_pipeline.stats.resampling import patient_codes
 
-ONE_CLASS = "only one class is present"
-ONE_IN_CLASS = "a class has a single case: its variance is undefined"
-NO_VARIANCE = "the variance of the difference is 0"
+ONE_CLASS = Code("one_class")
+ONE_IN_CLASS = Code("one_case_in_class")
+ONE_PATIENT_IN_CLASS = Code("one_patient_in_class")
+NO_VARIANCE = Code("difference_without_variance")
 _UNIT = (0.0, 1.0)
 
 
@@ -72,7 +74,7 @@ def auc_delong(score: FloatArray, positive: BoolArray, level: float = 0.95) -> E
     Holds only where each patient gives one case. An AUC of 1 gives the interval [1, 1], flagged in
     ``reason``; a class with a single case has no variance, so no interval, and says so.
     """
-    method = "DeLong"
+    method = "delong"
     score, positive = _checked(score, positive)
     n, events = int(score.size), int(positive.sum())
     value = auc(score, positive)
@@ -105,7 +107,7 @@ def auc_clustered(
     where fewer than two patients hold positives, or negatives. An interval without width is
     flagged.
     """
-    method = "Obuchowski clustered"
+    method = "obuchowski"
     score, positive = _checked(score, positive)
     n, events = int(score.size), int(positive.sum())
     value = auc(score, positive)
@@ -117,8 +119,7 @@ def auc_clustered(
     k = np.bincount(codes[~positive], minlength=n_patients)
     with_cases, with_controls = int((m > 0).sum()), int((k > 0).sum())
     if min(with_cases, with_controls) < 2:
-        reason = "a class comes from a single patient: its variance is undefined"
-        return undefined(reason, method=method, n=n, events=events, value=value)
+        return undefined(ONE_PATIENT_IN_CLASS, method=method, n=n, events=events, value=value)
     d10 = np.bincount(codes[positive], weights=v10, minlength=n_patients) - m * value
     d01 = np.bincount(codes[~positive], weights=v01, minlength=n_patients) - k * value
     total_m, total_k = float(m.sum()), float(k.sum())
@@ -135,7 +136,7 @@ def delong_paired_test(
     score_a: FloatArray, score_b: FloatArray, positive: BoolArray, level: float = 0.95
 ) -> HypothesisTest:
     """Two-sided z test of AUC(a) − AUC(b) on the same cases (DeLong et al. 1988)."""
-    method = "DeLong paired"
+    method = coded("delong_paired")
     score_a, positive = _checked(score_a, positive)
     score_b, _ = _checked(score_b, positive)
     reason = _refusal(positive)
@@ -171,7 +172,7 @@ def delong_unpaired_test(
     Student's t with Satterthwaite's degrees of freedom, as pROC's ``roc.test`` (Robin et al. 2011);
     the interval of the difference is normal.
     """
-    method = "DeLong unpaired, t with Satterthwaite df"
+    method = coded("delong_unpaired")
     score_a, positive_a = _checked(score_a, positive_a)
     score_b, positive_b = _checked(score_b, positive_b)
     reason = _refusal(positive_a) or _refusal(positive_b)
@@ -274,7 +275,7 @@ def _covariance(v10: FloatArray, v01: FloatArray) -> float:
     return float(v10.var(ddof=1) / v10.size + v01.var(ddof=1) / v01.size)
 
 
-def _refusal(positive: BoolArray) -> str | None:
+def _refusal(positive: BoolArray) -> Code | None:
     events = int(positive.sum())
     smaller = min(events, positive.size - events)
     if smaller == 0:

@@ -14,12 +14,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, normal_quantile, undefined
 
-METHOD: Final = "Begg-Greenes, logit interval"
-UNVERIFIED_RESULT: Final = "no case of one test result is verified"
-NO_DISEASE: Final = "no verified case has the disease, or none is free of it"
-AT_EDGE: Final = "the figure is 0 or 1: its logit interval is undefined"
+METHOD: Final = coded("begg_greenes")
+UNVERIFIED_RESULT: Final = Code("result_never_verified")
+NO_DISEASE: Final = Code("verified_of_one_class")
+AT_EDGE: Final = Code("figure_at_edge")
 
 
 class VerifiedCounts(NamedTuple):
@@ -108,11 +109,11 @@ def verification_bounds(counts: VerifiedCounts) -> tuple[FigureBounds, FigureBou
     )
 
 
-def _refused(counts: VerifiedCounts, minimum: int) -> str | None:
+def _refused(counts: VerifiedCounts, minimum: int) -> Code | None:
     if counts.tp + counts.fp == 0 or counts.fn + counts.tn == 0:
         return UNVERIFIED_RESULT
     if counts.fn < minimum:
-        return f"fewer than {minimum} false negatives among the verified cases"
+        return code("few_false_negatives_verified", fewest=minimum)
     if counts.tp + counts.fn == 0 or counts.fp + counts.tn == 0:
         return NO_DISEASE
     return None

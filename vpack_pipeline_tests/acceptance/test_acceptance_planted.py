@@ -53,7 +53,7 @@ def test_each_broken_file_is_quarantined_under_its_code_and_in_its_number(
 
 def test_copies_and_files_set_aside_are_counted_by_kind(lakeside: Lakeside) -> None:
     plan, files = lakeside.plan, lakeside.at_look.table("cohort/files")
-    counts = files.group_by("outcome", "detail").len()
+    counts = files.group_by("outcome", "outcome_part").len()
     found = {(o, d): n for o, d, n in counts.iter_rows() if o in {"COPY", "SET_ASIDE"}}
     planted = {("SET_ASIDE", f.detail): f.n for f in plan.set_aside.values()}
     assert found == {**planted, ("COPY", None): plan.copies}
@@ -61,7 +61,7 @@ def test_copies_and_files_set_aside_are_counted_by_kind(lakeside: Lakeside) -> N
 
 def test_the_outcomes_are_those_of_the_files_that_were_written(lakeside: Lakeside) -> None:
     plan, table = lakeside.plan, lakeside.at_look.table("cohort/outcomes")
-    found = {(o, d): n for o, d, n in table.select("outcome", "detail", "n_files").iter_rows()}
+    found = {(o, d): n for o, d, n in table.select("outcome", "outcome_part", "n_files").iter_rows()}
     planted: Counter[tuple[str, str]] = Counter({("COPY", "all"): plan.copies})
     for fault in plan.set_aside.values():
         planted["SET_ASIDE", "all"] += fault.n

@@ -100,7 +100,7 @@ def test_every_file_of_the_archive_has_one_outcome(site: Built) -> None:
 
 def test_the_outcomes_count_every_file_once_and_as_the_files_say(site: Built) -> None:
     files, outcomes = site.table("cohort/files"), site.table("cohort/outcomes")
-    found = {(o, d): n for o, d, n in outcomes.select("outcome", "detail", "n_files").iter_rows()}
+    found = {(o, d): n for o, d, n in outcomes.select("outcome", "outcome_part", "n_files").iter_rows()}
     wholes = {o: n for (o, d), n in found.items() if d == "all"}
     refused = site.quarantine("image")
     assert wholes == {
@@ -110,7 +110,7 @@ def test_the_outcomes_count_every_file_once_and_as_the_files_say(site: Built) ->
         "SET_ASIDE": files.filter(outcome="SET_ASIDE").height,
         "QUARANTINED": refused.height,
     }
-    kinds = Counter(files.filter(outcome="SET_ASIDE")["detail"])
+    kinds = Counter(files.filter(outcome="SET_ASIDE")["outcome_part"])
     parts = {(o, d): n for (o, d), n in found.items() if d != "all"}
     assert parts == {
         **{("SET_ASIDE", kind): n for kind, n in kinds.items()},

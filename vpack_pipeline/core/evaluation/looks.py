@@ -16,6 +16,7 @@ import polars as pl
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import Endpoint, Evaluation
+from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate
 
 DIFFERENCE: Final = "prospective_minus_retrospective"
@@ -25,7 +26,7 @@ _LOOKS: Final = {"endpoint": pl.String, "look": pl.String, "verdict": pl.String}
 _BEHIND_LOOKS: Final = frozenset({PROSPECTIVE, DIFFERENCE})
 
 
-def withheld_reason(evaluation: Evaluation, cut: datetime.date) -> str | None:
+def withheld_reason(evaluation: Evaluation, cut: datetime.date) -> Code | None:
     """Say why figures of the prospective window that need labels are withheld at a cut.
 
     Returns
@@ -35,7 +36,7 @@ def withheld_reason(evaluation: Evaluation, cut: datetime.date) -> str | None:
     first = evaluation.looks[0].cut
     if cut >= first:
         return None
-    return f"no look yet: the first look is the cut {first.isoformat()}"
+    return code("no_look_yet", first=first.isoformat())
 
 
 def is_judged_at_looks(endpoint: Endpoint) -> bool:
@@ -61,7 +62,7 @@ def void_endpoints(published_looks: pl.DataFrame, look: datetime.date) -> frozen
 
 def exploratory_note(
     evaluation: Evaluation, cut: datetime.date, published_looks: pl.DataFrame
-) -> str | None:
+) -> Code | None:
     """Say that a prospective figure at this cut was seen outside a look; None at a valid look.
 
     Before the first look there is nothing to note: figures are withheld. A look that is void is
@@ -72,13 +73,15 @@ def exploratory_note(
     if not past:
         return None
     if past[-1] < cut:
-        return f"exploratory: seen after the look of {past[-1].isoformat()}"
+        return code("exploratory_after_look", look=past[-1].isoformat())
     void = void_endpoints(published_looks, cut)
     if not void:
         return None
-    note = f"exploratory: the look of {cut.isoformat()} is void"
+    look = cut.isoformat()
     judged = {e.id for e in evaluation.endpoints if is_judged_at_looks(e)}
-    return note if judged <= void else f"{note} for {', '.join(sorted(void))}"
+    if judged <= void:
+        return code("exploratory_look_void", look=look)
+    return code("exploratory_look_void_for", look=look, endpoints=tuple(sorted(void)))
 
 
 class WindowedFigures(Figures):
@@ -112,16 +115,25 @@ class WindowedFigures(Figures):
         """Give a writer for one cell of the table."""
         return Place(self, keys)
 
-    def _add(self, metric: str, status: str, reason: str | None, **rest: object) -> None:
-        is_open = rest.get("window") not in _BEHIND_LOOKS or metric in self._open
+    def _add(
+        self,
+        metric: str,
+        status: str,
+        row: Mapping[str, object],
+        *,
+        reason: Code | None = None,
+        notes: Codes = (),
+        method: Codes = (),
+    ) -> None:
+        is_open = row.get("window") not in _BEHIND_LOOKS or metric in self._open
         if is_open:
-            super()._add(metric, status, reason, **rest)
+            super()._add(metric, status, row, reason=reason, notes=notes, method=method)
         elif self._withheld is not None:
-            keys = {name: rest.get(name) for name in self.keys}
-            super()._add(metric, "withheld", self._withheld, **keys)
+            keys = {name: row.get(name) for name in self.keys}
+            super()._add(metric, "withheld", keys, reason=self._withheld)
         else:
-            found = [text for text in (reason, self._note) if text is not None]
-            super()._add(metric, status, "; ".join(found) or None, **rest)
+            notes = coded(notes, self._note)
+            super()._add(metric, status, row, reason=reason, notes=notes, method=method)
 
 
 class Place:
@@ -139,6 +151,6 @@ class Place:
         """Add a count of ``events`` among ``n``."""
         self.give(metric, events, n=n, events=events, method="count")
 
-    def refuse(self, metric: str, reason: str, **rest: Any) -> None:
+    def refuse(self, metric: str, reason: Coded, **rest: Any) -> None:
         """Add a figure that cannot be given; see :meth:`Figures.refuse`."""
         self._figures.refuse(metric, reason, **self._keys, **rest)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.pack_format import text
@@ -31,7 +32,7 @@ COUNTS: Final = (
 )
 SHARES: Final = ("sensitivity", "specificity")
 BURDEN: Final = ("flagged_per_1000", "missed_per_1000", "false_alarms_per_1000")
-FIGURE: Final = ("estimate", "lower", "upper", "n", "status", "reason")
+FIGURE: Final = ("estimate", "lower", "upper", "n", "status", "reason", "notes")
 HIDDEN_FIGURE: Final = "hidden (small count)"
 LACKING: Final[Mapping[str, str]] = {
     "sensitivity": "missed",
@@ -67,7 +68,7 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
 }
 """Rows of other tables that the first page, or a chapter's first lines, show as percentages."""
 
-Line = tuple[str, str, str, str, str, str]
+Line = tuple[str, str, str, str, str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _drift(printed: Mapping[str, Printed]) -> Iterator[Line]:
 
 def _tally(name: str, asset: str, where: Mapping[str, str], written: str) -> Line:
     key = json.dumps(where, sort_keys=True, separators=(",", ":"))
-    return (f"first.{name}", "first", asset, key, "count of rows", written)
+    return (f"first.{name}", "first", asset, key, "count of rows", written, None)
 
 
 def _digest(key: str) -> str:
@@ -210,7 +211,9 @@ def _lines(
             # The words say it already, and there is no range left to explain.
             parts = written.split("; ")
             written = "; ".join(p for p in parts if not p.startswith("given as a range"))
-        yield (f"first.{name}.{column}", "first", table.asset, table.keys[row], column, written)
+        said = table.values[row][column] if column in CODES else None
+        place = (f"first.{name}.{column}", "first", table.asset, table.keys[row], column)
+        yield (*place, written, said)
 
 
 def _as_percent(table: Printed, row: int, column: str) -> str:

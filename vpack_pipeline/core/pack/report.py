@@ -15,7 +15,8 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.contracts import Contract
+from vpack_pipeline.contracts import Contract, codes
+from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.core.pack.disclosure import (
     SMALL,
     STATUS,
@@ -37,6 +38,7 @@ SCHEMA: Final = {
     "row_key": pl.String,
     "column": pl.String,
     "text": pl.String,
+    "codes": pl.String,
 }
 CHAPTERS: Final[Mapping[str, str]] = {
     "eligibility/flow": "flow",
@@ -122,6 +124,8 @@ def _row_texts(
         texts["estimate"] = texts["events"]
     elif has_hidden and "reason" in texts:
         _explain(texts, i, suppressed, frame, smallest)
+    for name in CODES.keys() & row.keys() if "detail" in row else ():
+        texts[name] = codes.sentences(row[name], row["detail"])
     return texts
 
 
@@ -158,9 +162,11 @@ def anchor(asset: str, key: str, column: str) -> str:
     return f"{asset.replace('/', '.')}.{digest}.{column}"
 
 
-def _cells(table: Printed) -> Iterator[tuple[str, ...]]:
+def _cells(table: Printed) -> Iterator[tuple[str | None, ...]]:
     section = table.asset.partition("/")[0]
     chapter = CHAPTERS.get(table.asset, SECTION_CHAPTERS[section])
-    for key, texts in zip(table.keys, table.texts, strict=True):
+    for key, raw, texts in zip(table.keys, table.values, table.texts, strict=True):
         for column, written in texts.items():
-            yield anchor(table.asset, key, column), chapter, table.asset, key, column, written
+            said = raw[column] if column in CODES else None
+            place = (anchor(table.asset, key, column), chapter, table.asset, key, column)
+            yield (*place, written, said)

@@ -21,8 +21,8 @@ from vpack_pipeline.io.edge import QUARANTINE_SCHEMA, Edge, Loaded
 from vpack_pipeline.io.identity import Pseudonyms
 
 _FILES: Final = (
-    *("file_id", "source", "outcome", "detail", "bytes", "header_digest", "engine", "checked"),
-    *("instance_id", "study_id", "study_date", "first_seen"),
+    *("file_id", "source", "outcome", "outcome_part", "bytes", "header_digest", "engine"),
+    *("checked", "instance_id", "study_id", "study_date", "first_seen"),
 )
 _PLACE: Final = ("instance_id", "series_id", "study_id", "patient_id", "file_id")
 _FREE_TEXT: Final = tuple(f.column for f in FIELDS if f.is_free_text)
@@ -55,7 +55,7 @@ def files(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
     """
     found = scanner.scan(edge).files.lazy()
     day = pl.col("first_seen").str.slice(0, 10).str.to_date("%Y-%m-%d")
-    table = found.with_columns(first_seen=day).select(*_FILES)
+    table = found.with_columns(first_seen=day).rename({"detail": "outcome_part"}).select(*_FILES)
     bad = found.filter(~pl.col("outcome").is_in([PARSED, COPY, SET_ASIDE])).sort("file_id")
     remedies = {code: reason.remedy for code, reason in REASONS.items()}
     quarantine = bad.select(

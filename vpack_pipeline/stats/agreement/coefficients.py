@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
+from vpack_pipeline.stats.codes import Code, Coded, code
 from vpack_pipeline.stats.estimate import (
     Estimate,
     FloatArray,
@@ -22,9 +23,10 @@ from vpack_pipeline.stats.estimate import (
     undefined,
 )
 
-NO_PAIR = "no unit has two ratings"
-ONE_CATEGORY = "all ratings fall in one category: chance agreement is 1"
-ONE_DECLARED = "only one category is declared"
+NO_PAIR = Code("no_pair_of_ratings")
+ONE_CATEGORY = Code("one_category_used")
+ONE_DECLARED = Code("one_category_declared")
+ONE_UNIT = Code("one_unit")
 _UNIT = (0.0, 1.0)
 _SIGNED = (-1.0, 1.0)
 
@@ -50,7 +52,7 @@ def percent_agreement(
     counts = _rated(ratings, categories)
     credit = agreement_weights(categories, weights)
     return _coefficient(
-        counts, credit, 0.0, np.zeros(len(counts)), method="percent agreement", level=level
+        counts, credit, 0.0, np.zeros(len(counts)), method="percent_agreement", level=level
     )
 
 
@@ -91,7 +93,7 @@ def fleiss_kappa(
 
     Undefined where all ratings fall in one category. Parameters as ``percent_agreement``.
     """
-    method = "Fleiss kappa"
+    method = "fleiss_kappa"
     counts = _rated(ratings, categories)
     credit = agreement_weights(categories, weights)
     if _one_category(counts):
@@ -116,7 +118,7 @@ def gwet_ac(
     Defined where all ratings fall in one of two or more declared categories. Parameters as
     ``percent_agreement``.
     """
-    method = "Gwet AC1" if weights is None else f"Gwet AC2, {weights}"
+    method = Code("gwet_ac1") if weights is None else code("gwet_ac2", weights=weights)
     counts = _rated(ratings, categories)
     q = counts.shape[1]
     if q < 2:
@@ -139,7 +141,7 @@ def brennan_prediger(
     level: float = 0.95,
 ) -> Estimate:
     """Brennan & Prediger's kappa (1981): chance agreement 1/q. As ``percent_agreement``."""
-    method = "Brennan-Prediger"
+    method = "brennan_prediger"
     counts = _rated(ratings, categories)
     q = counts.shape[1]
     if q < 2:
@@ -166,7 +168,7 @@ def _coefficient(
     chance: float,
     unit_chance: FloatArray,
     *,
-    method: str,
+    method: Coded,
     level: float,
 ) -> Estimate:
     """(pa − pe) / (1 − pe) with Gwet's linearised standard error over units."""
@@ -178,8 +180,7 @@ def _coefficient(
     value = (float(agreement.sum()) / n_paired - chance) / (1 - chance)
     bounds = _UNIT if chance == 0 else _SIGNED
     if n < 2:
-        reason = "a single unit: the variance is undefined"
-        return undefined(reason, method=method, n=n_paired, value=value)
+        return undefined(ONE_UNIT, method=method, n=n_paired, value=value)
     share = (n / n_paired) * (agreement - chance * eligible) / (1 - chance)
     influence = share - 2 * (1 - value) * (unit_chance - chance) / (1 - chance)
     se = standard_error(influence - value)
@@ -194,16 +195,15 @@ def standard_error(deviations: FloatArray) -> float:
 
 
 def _ratio_over_units(
-    numerator: FloatArray, denominator: FloatArray, events: int, method: str, level: float
+    numerator: FloatArray, denominator: FloatArray, events: int, method: Coded, level: float
 ) -> Estimate:
     n, total = numerator.size, float(denominator.sum())
     if total == 0:
-        reason = NO_PAIR if n == 0 else "no pair holds a rating of this kind"
+        reason = NO_PAIR if n == 0 else Code("no_pair_of_this_kind")
         return undefined(reason, method=method, n=n, events=events)
     value = float(numerator.sum()) / total
     if n < 2:
-        reason = "a single unit: the variance is undefined"
-        return undefined(reason, method=method, n=n, events=events, value=value)
+        return undefined(ONE_UNIT, method=method, n=n, events=events, value=value)
     se = standard_error((numerator - value * denominator) * n / total)
     return symmetric(value, se, n=n, events=events, method=method, level=level, bounds=_UNIT)
 

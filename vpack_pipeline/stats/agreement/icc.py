@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import fdtri
 
+from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     NO_WIDTH,
     Estimate,
@@ -20,11 +21,11 @@ from vpack_pipeline.stats.estimate import (
     undefined,
 )
 
-METHOD = "ICC(A,1), two-way random"
-FEW_READERS = "fewer than two readers"
-FEW_UNITS = "fewer than two units are rated by every reader"
-NO_VARIANCE = "neither units nor readers differ: there is no variance to divide"
-NO_DEGREES = "the approximation behind the interval has less than one degree of freedom"
+METHOD = coded("icc_a1")
+FEW_READERS = Code("one_reader")
+FEW_UNITS = Code("one_unit_rated_by_all")
+NO_VARIANCE = Code("ratings_without_variance")
+NO_DEGREES = Code("few_degrees_of_freedom")
 
 
 class MeanSquares(NamedTuple):

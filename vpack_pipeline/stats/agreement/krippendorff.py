@@ -11,8 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY, standard_error
+from vpack_pipeline.stats.agreement.coefficients import (
+    NO_PAIR,
+    ONE_CATEGORY,
+    ONE_UNIT,
+    standard_error,
+)
 from vpack_pipeline.stats.agreement.counts import rating_counts
+from vpack_pipeline.stats.codes import code
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, symmetric, undefined
 
 
@@ -36,7 +42,7 @@ def krippendorff_alpha(
     where all their ratings fall in one category, or there are none (a single reader). The interval
     is Student's t on n − 1, and takes the ordinal distances, which depend on the ratings, as fixed.
     """
-    method = f"Krippendorff alpha, {level_of_measurement}"
+    method = code("krippendorff_alpha", level=level_of_measurement)
     counts = rating_counts(ratings, categories)
     counts = counts[counts.sum(axis=1) >= 2]
     n = len(counts)
@@ -49,8 +55,7 @@ def krippendorff_alpha(
     observed = unit_disagreement(counts, distance)
     value = alpha(float(observed.sum()), totals, distance)
     if n < 2:
-        reason = "a single unit: the variance is undefined"
-        return undefined(reason, method=method, n=n, value=value)
+        return undefined(ONE_UNIT, method=method, n=n, value=value)
     se = _standard_error(counts, distance)
     bounds = (-1.0, 1.0)
     return symmetric(value, se, n=n, method=method, level=level, bounds=bounds, df=n - 1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY
 from vpack_pipeline.stats.agreement.counts import agreement_weights
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, symmetric, undefined
 
 
@@ -34,7 +35,9 @@ def cohen_kappa(
     n counts units rated by both. Undefined, with a reason, where chance agreement is 1: both
     readers used one and the same category only. The interval is normal, clipped to [-1, 1].
     """
-    method = "Cohen kappa" if weights is None else f"Cohen kappa, {weights}"
+    method = (
+        Code("cohen_kappa") if weights is None else code("cohen_kappa_weighted", weights=weights)
+    )
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     credit = agreement_weights(categories, weights)
     both = ~(np.isnan(first) | np.isnan(second))

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, normal_quantile, undefined
 from vpack_pipeline.stats.latent_class.model import (
     METHOD,
@@ -34,10 +35,8 @@ from vpack_pipeline.stats.resampling import (
 
 CERTAIN: Final = 0.9
 """Probability of its likeliest class from which a unit's soft label is no longer uncertain."""
-NO_OTHER_LABEL: Final = "no unit has both another label and a likeliest class"
-NOT_IDENTIFIED_REPLICATES: Final = (
-    f"in more than {FEW_UNDEFINED:.0%} of bootstrap replicates the classes cannot be told apart"
-)
+NO_OTHER_LABEL: Final = Code("no_other_label")
+NOT_IDENTIFIED_REPLICATES: Final = code("replicates_not_told_apart", share=FEW_UNDEFINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +96,8 @@ def dawid_skene_intervals(
     labelled = _labelled(patterns, categories, other)
     fit = dawid_skene(ratings, categories, reader=reader, max_iterations=max_iterations)
     q, readers, n_rated = len(categories), patterns.table.shape[1], _rated_by_reader(patterns)
-    reason = fit.reason
     if fit.model is None or fit.n_identifying < minimum:
-        few = f"fewer than {minimum} units have three ratings or more"
-        nothing = few if reason is None or fit.model is not None else reason
+        nothing = fit.reason or code("few_units_with_three_ratings", fewest=minimum)
         every = undefined(nothing, method=METHOD, n=fit.n)
         each = [undefined(nothing, method=METHOD, n=n) for n in n_rated]
         return _arranged([every] * q, [*each, *each, every, every], (every, every))
@@ -116,13 +113,13 @@ def dawid_skene_intervals(
     point = _with_pooled(_figures(model), q, n_rated)[0]
     sizes = [fit.n] * q + [*n_rated, *n_rated, fit.n, fit.n]
     estimates = [
-        _estimate(float(v), column, n, level, reason)
+        _estimate(float(v), column, n, level, fit.notes)
         for v, column, n in zip(point, values.T, sizes, strict=False)
     ]
     fitted = Parameters(start.prevalences[None], start.confusion[None])
     itself = _soft_counts(patterns.table, fitted, labelled.counts(np.ones((1, fit.n))))[0]
     uncertain, differs = (
-        _share(counts, column, level, reason)
+        _share(counts, column, level, fit.notes)
         for counts, column in zip(itself, np.concatenate(shares).T, strict=True)
     )
     accuracy = estimates[q : q + 2 * readers + 2]
@@ -171,13 +168,11 @@ def _soft_counts(table: FloatArray, parameters: Parameters, counts: FloatArray) 
     return found.reshape(-1, 2, 2)
 
 
-def _share(
-    counts: FloatArray, replicates: FloatArray, level: float, reason: str | None
-) -> Estimate:
+def _share(counts: FloatArray, replicates: FloatArray, level: float, notes: Codes) -> Estimate:
     events, n = (int(count) for count in counts)
     if n == 0:
         return undefined(NO_OTHER_LABEL, method=METHOD, n=0, events=0)
-    return replace(_estimate(events / n, replicates, n, level, reason), events=events)
+    return replace(_estimate(events / n, replicates, n, level, notes), events=events)
 
 
 def _replicates(
@@ -247,13 +242,11 @@ def _arranged(
     )
 
 
-def _estimate(
-    value: float, replicates: FloatArray, n: int, level: float, reason: str | None
-) -> Estimate:
-    method = f"{METHOD}, percentile bootstrap by patient"
+def _estimate(value: float, replicates: FloatArray, n: int, level: float, notes: Codes) -> Estimate:
+    method = coded(METHOD, "percentile_bootstrap_by_patient")
     if np.isnan(value):
-        return undefined("the reader rated no unit of the class", method=method, n=n)
+        return undefined("no_rating_in_class", method=method, n=n)
     interval = percentile_interval(replicates, level, most_undefined=FEW_UNDEFINED)
     if interval.lower is None:
         return undefined(NOT_IDENTIFIED_REPLICATES, method=method, n=n, value=value)
-    return Estimate(value, interval.lower, interval.upper, n, None, method, reason)
+    return Estimate(value, interval.lower, interval.upper, n, None, method, notes=notes)

@@ -12,16 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 
-METHOD = "Dawid-Skene"
-FEW_READERS = "fewer than three readers: their errors cannot be told from the true classes"
-NO_RATINGS = "no unit is rated"
-NOT_BETTER = (
-    "readers together name a class no more often in its own cases than in those of another: which"
-    " class is which cannot be told"
-)
-NOT_CONVERGED = "the likelihood had not settled after the iterations allowed"
+METHOD = "dawid_skene"
+FEW_READERS = Code("fewer_than_three_readers")
+NO_RATINGS = Code("no_ratings")
+NOT_BETTER = Code("classes_not_told_apart")
+NOT_CONVERGED = Code("likelihood_not_settled")
 UNEQUAL_CATEGORIES = "categories must be given, each once"
 _TINY = 1e-300
 _TIE = 1e-9
@@ -56,7 +54,7 @@ class LatentClasses:
 
 @dataclass(frozen=True, slots=True)
 class LatentClassFit:
-    """A model, or None with the ``reason``; a reason beside a model is a caution.
+    """A model, or None with the ``reason``; ``notes`` beside a model are cautions.
 
     ``n`` counts the units with a rating, ``n_identifying`` those rated three times or more.
     """
@@ -64,8 +62,9 @@ class LatentClassFit:
     model: LatentClasses | None
     n: int
     n_identifying: int
-    method: str
-    reason: str | None = None
+    method: Codes
+    reason: Code | None = None
+    notes: Codes = ()
 
 
 class Patterns(NamedTuple):
@@ -136,13 +135,13 @@ def dawid_skene(
     n, ratings_each = len(patterns.of_unit), patterns.table.sum(axis=(1, 2))
     n_identifying = int((ratings_each[patterns.of_unit] >= 3).sum())
     if reason := _unfit(patterns):
-        return LatentClassFit(None, n, n_identifying, METHOD, reason)
+        return LatentClassFit(None, n, n_identifying, coded(METHOD), reason)
     counts = patterns.counts()
     fitted = expectation_maximisation(
         patterns.table, counts, _majority(patterns.table, counts), tolerance, max_iterations
     )
     if not better_than_chance(fitted.parameters, patterns.table, counts)[0]:
-        return LatentClassFit(None, n, n_identifying, METHOD, NOT_BETTER)
+        return LatentClassFit(None, n, n_identifying, coded(METHOD), NOT_BETTER)
     posterior, _ = expected(patterns.table, fitted.parameters)
     posteriors = np.full((len(patterns.rated), len(categories)), np.nan)
     posteriors[patterns.rated] = posterior[0][patterns.of_unit]
@@ -155,8 +154,8 @@ def dawid_skene(
         int(fitted.iterations[0]),
         bool(fitted.converged[0]),
     )
-    reason = None if model.converged else NOT_CONVERGED
-    return LatentClassFit(model, n, n_identifying, METHOD, reason)
+    notes = coded(None if model.converged else NOT_CONVERGED)
+    return LatentClassFit(model, n, n_identifying, coded(METHOD), notes=notes)
 
 
 def is_decided(posteriors: FloatArray) -> BoolArray:
@@ -194,7 +193,7 @@ def collapsed(
     return Patterns(patterns, of_unit.reshape(-1), rated)
 
 
-def _unfit(patterns: Patterns) -> str | None:
+def _unfit(patterns: Patterns) -> Code | None:
     if not len(patterns.table):
         return NO_RATINGS
     readers = np.count_nonzero(patterns.table.any(axis=(0, 2)))

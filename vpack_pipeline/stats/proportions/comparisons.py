@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, chdtrc, ndtr
 
+from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
     Estimate,
@@ -33,7 +34,7 @@ def newcombe_difference(
     >>> round(estimate.lower, 4), round(estimate.upper, 4)
     (0.0524, 0.3339)
     """
-    method = "Newcombe score (method 10)"
+    method = coded("newcombe")
     n = round(n1 + n2)
     if n1 <= 0 or n2 <= 0:
         return undefined(NO_CASES, method=method, n=n)
@@ -66,7 +67,7 @@ def clustered_difference(
     -------
     n counts units. Without an interval, with a reason, where all units are of one patient.
     """
-    method = "difference of ratios over patients, linearised"
+    method = "ratios_over_patients"
     outcome, first = np.asarray(success, dtype=np.bool_), np.asarray(is_first, dtype=np.bool_)
     n, n1 = int(outcome.size), int(first.sum())
     if n1 in (0, n):
@@ -76,8 +77,7 @@ def clustered_difference(
         raise ValueError("one side and one patient code are needed for each unit")
     p1, p2 = float(outcome[first].mean()), float(outcome[~first].mean())
     if n_patients < 2:
-        reason = "a single patient: the variance is undefined"
-        return undefined(reason, method=method, n=n, value=p1 - p2)
+        return undefined("one_patient", method=method, n=n, value=p1 - p2)
     share = np.where(first, (outcome - p1) / n1, -(outcome - p2) / (n - n1))
     influence = np.bincount(codes, weights=share)
     variance = n_patients / (n_patients - 1) * float(influence @ influence)
@@ -96,7 +96,7 @@ def farrington_manning(k1: float, n1: float, k2: float, n2: float, margin: float
     ----------
     margin : the null difference, in (-1, 1); -0.05 asks whether p1 is at most .05 lower
     """
-    method = "Farrington-Manning"
+    method = coded("farrington_manning")
     if n1 <= 0 or n2 <= 0:
         return HypothesisTest(None, None, method, reason=NO_CASES)
     p1, p2 = k1 / n1, k2 / n2
@@ -104,7 +104,7 @@ def farrington_manning(k1: float, n1: float, k2: float, n2: float, margin: float
     variance = r1 * (1 - r1) / n1 + r2 * (1 - r2) / n2
     difference = p1 - p2
     if variance <= 0:
-        reason = "the variance under the null is 0"
+        reason = Code("null_without_variance")
         return HypothesisTest(None, None, method, difference=difference, reason=reason)
     z = (difference - margin) / math.sqrt(variance)
     return HypothesisTest(z, float(ndtr(-z)), method, difference=difference)
@@ -143,9 +143,9 @@ def mcnemar(b: int, c: int, *, method: str = "exact") -> HypothesisTest:
     named = {"exact": 0, "chi2": 0, "chi2_corrected": 1}
     if method not in named:
         raise ValueError(f"method is one of {', '.join(named)}")
-    label = f"McNemar {method}"
+    label = coded(f"mcnemar_{method}")
     if b + c == 0:
-        return HypothesisTest(None, None, label, reason="no discordant pairs")
+        return HypothesisTest(None, None, label, reason=Code("no_discordant_pairs"))
     if method == "exact":
         p = min(1.0, 2 * float(bdtr(float(min(b, c)), b + c, 0.5)))
         return HypothesisTest(float(min(b, c)), p, label)

@@ -9,11 +9,12 @@ import math
 
 from scipy.special import expit, logit
 
+from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import Estimate, normal_quantile, undefined
 from vpack_pipeline.stats.proportions.intervals import clopper_pearson
 
-EMPTY_CELL = "a cell that the ratio divides by, or its logarithm needs, is empty"
-AT_EDGE = "sensitivity or specificity is 0 or 1: the logit interval is undefined"
+EMPTY_CELL = Code("ratio_with_empty_cell")
+AT_EDGE = Code("logit_at_edge")
 
 
 def diagnostic_table(
@@ -97,9 +98,9 @@ def predictive_values(
 def _logit_estimate(
     right: float, wrong: float, variance: float | None, n: int, level: float
 ) -> Estimate:
-    method = "Mercaldo logit"
+    method = coded("mercaldo_logit")
     if right + wrong == 0:
-        return undefined("no case would get this result", method=method, n=n)
+        return undefined("no_such_result", method=method, n=n)
     value = right / (right + wrong)
     if variance is None or not 0 < value < 1:
         return undefined(AT_EDGE, method=method, n=n, value=value)
@@ -109,7 +110,7 @@ def _logit_estimate(
 
 
 def _youden(sensitivity: Estimate, specificity: Estimate) -> Estimate:
-    method = "exact bounds combined"
+    method = coded("exact_bounds_combined")
     n = sensitivity.n + specificity.n
     parts = [
         (s, c)
@@ -117,20 +118,20 @@ def _youden(sensitivity: Estimate, specificity: Estimate) -> Estimate:
         if s is not None and c is not None
     ]
     if not parts:
-        return undefined("a class has no cases", method=method, n=n)
+        return undefined("class_without_cases", method=method, n=n)
     value, lower, upper = (s + c - 1 for s, c in parts)
     return Estimate(value, lower, upper, n, None, method)
 
 
 def _inverse(youden: Estimate) -> Estimate:
     """Number needed to diagnose: the reciprocal of Youden's index, where that is positive."""
-    method = "reciprocal of Youden's index"
+    method = coded("reciprocal_of_youden")
     if youden.value is None or youden.value <= 0:
-        return undefined("Youden's index is not positive", method=method, n=youden.n)
+        return undefined("youden_not_positive", method=method, n=youden.n)
     upper = None if youden.lower is None or youden.lower <= 0 else 1 / youden.lower
     lower = None if youden.upper is None else 1 / youden.upper
-    reason = "no upper bound: Youden's index may be 0" if upper is None else None
-    return Estimate(1 / youden.value, lower, upper, youden.n, None, method, reason)
+    notes = coded("no_upper_bound" if upper is None else None)
+    return Estimate(1 / youden.value, lower, upper, youden.n, None, method, notes=notes)
 
 
 def _three(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
@@ -141,7 +142,7 @@ def _risk_ratio(
     k1: int, n1: int, k2: int, n2: int, level: float, *, complement: bool = False
 ) -> Estimate:
     """LR+ from (tp, fp), LR− from (fn, tn): a ratio of proportions with its log interval."""
-    method = "log (Simel)"
+    method = coded("log_simel")
     n = n1 + n2
     if not (n1 and n2 and k2):
         return undefined(EMPTY_CELL, method=method, n=n)
@@ -152,7 +153,7 @@ def _risk_ratio(
 
 
 def _odds_ratio(tp: int, fp: int, fn: int, tn: int, level: float) -> Estimate:
-    method = "log (Woolf)"
+    method = coded("log_woolf")
     cells = (tp, fp, fn, tn)
     if not all(cells):
         return undefined(EMPTY_CELL, method=method, n=sum(cells))
@@ -160,6 +161,6 @@ def _odds_ratio(tp: int, fp: int, fn: int, tn: int, level: float) -> Estimate:
     return _log_interval(tp * tn / (fp * fn), variance, sum(cells), method, level)
 
 
-def _log_interval(value: float, variance: float, n: int, method: str, level: float) -> Estimate:
+def _log_interval(value: float, variance: float, n: int, method: Codes, level: float) -> Estimate:
     reach = normal_quantile(level) * math.sqrt(variance)
     return Estimate(value, value * math.exp(-reach), value * math.exp(reach), n, None, method)

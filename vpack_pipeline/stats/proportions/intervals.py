@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv
 
+from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, normal_quantile, undefined
 from vpack_pipeline.stats.resampling import patient_codes
 
-NO_CASES = "no cases in the denominator"
+NO_CASES = Code("no_cases")
+WILSON_CLUSTERED = coded("wilson_on_effective_size")
 
 
 def wilson_bounds(proportion: float, n: float, level: float = 0.95) -> tuple[float, float]:
@@ -45,7 +47,7 @@ def wilson(k: float, n: float, level: float = 0.95) -> Estimate:
     (0.2553, 0.3662)
     """
     _check(k, n)
-    method = "Wilson"
+    method = coded("wilson")
     if n == 0:
         return undefined(NO_CASES, method=method, n=0, events=0)
     return Estimate(k / n, *wilson_bounds(k / n, n, level), round(n), round(k), method)
@@ -55,7 +57,7 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Estimate:
     """Exact binomial interval of k of n (Clopper & Pearson 1934); n = 0 is undefined."""
     _check(k, n)
     normal_quantile(level)
-    method = "Clopper-Pearson"
+    method = coded("clopper_pearson")
     if n == 0:
         return undefined(NO_CASES, method=method, n=0, events=0)
     tail = (1 - level) / 2
@@ -93,13 +95,13 @@ def clustered_proportion(
     outcome = np.asarray(success, dtype=np.bool_)
     n, events = int(outcome.size), int(outcome.sum())
     if n == 0:
-        return undefined(NO_CASES, method="Wilson, clustered", n=0, events=0)
+        return undefined(NO_CASES, method=WILSON_CLUSTERED, n=0, events=0)
     codes, n_patients = patient_codes(cluster)
     if codes.size != n:
         raise ValueError("one patient code is needed for each unit")
     if events in (0, n):
         exact = clopper_pearson(n_patients if events else 0, n_patients, level)
-        method = "Clopper-Pearson on patients"
+        method = coded("clopper_pearson_on_patients")
         return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
     sizes = np.bincount(codes).astype(np.float64)
     successes = np.bincount(codes, weights=outcome)
@@ -111,7 +113,7 @@ def clustered_proportion(
         variance = n_patients / (n_patients - 1) * float(residual @ residual) / n**2
         deff = min(max(variance / (proportion * (1 - proportion) / n), 1.0), most)
     bounds = wilson_bounds(proportion, n / deff, level)
-    return Estimate(proportion, *bounds, n, events, "Wilson on the effective sample size")
+    return Estimate(proportion, *bounds, n, events, WILSON_CLUSTERED)
 
 
 def sample_size_proportion(
