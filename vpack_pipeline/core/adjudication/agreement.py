@@ -15,7 +15,9 @@ from vpack_pipeline.core.adjudication.ambiguity import put_kinds
 from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, matrix
 from vpack_pipeline.core.adjudication.basis import read_basis as basis_of
 from vpack_pipeline.core.adjudication.coefficients import (
+    ALL,
     Panel,
+    Stratum,
     coefficients,
     cut_stratum,
     positive_reads,
@@ -35,15 +37,11 @@ from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding
 from vpack_pipeline.stats import agreement as stats
+from vpack_pipeline.stats.codes import Code, Coded, coded
 from vpack_pipeline.stats.estimate import FloatArray
 
 LEAST_REPEATED: Final = 0.05
 """Of all reads, the share of repeats below which they say little of how steady readers are."""
-FEW_REPEATED: Final = (
-    "fewer than one read in twenty was repeated: says little of how steady readers are"
-)
-SIGHT: Final = "saw_peers="
-"""How the method of ``n_adjudicators`` says whose reads followed sight of peers: all, none …"""
 LABELS: Final = (POSITIVE, NEGATIVE, INDETERMINATE)
 """What a label may say; ``label_none`` counts the cases without one."""
 _CUT: Final = {NEGATIVE: 0.0, INDETERMINATE: 1.0, POSITIVE: 2.0}
@@ -78,10 +76,10 @@ def agreement(
     Returns
     -------
     figures by finding, stratum and metric; intervals by resampling patients, of pairs analytic.
-    Strata: ``all`` included cases; ``cut=`` each value from which a rating could count as positive;
-    ``pair=`` two readers; ``without=`` a reader left out.
+    Kinds of stratum: ``all`` included cases; ``cut``, each value from which a rating could count as
+    positive; ``reader_pair``, two readers; ``without_reader``, a reader left out.
     ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the verdict
-    in ``reason``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
+    in ``notes``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
     """
     figures = Figures("adjudication/agreement")
     known = included_reads(reads, included, findings)
@@ -92,11 +90,11 @@ def agreement(
         found = coefficients(panel, evaluation)
         for stratum, estimates in found.items():
             for name, estimate in estimates.items():
-                figures.give(name, estimate, finding=finding.name, stratum=stratum)
-        for stratum in ("all", *map(cut_stratum, panel.cuts)):
+                figures.give(name, estimate, finding=finding.name, **stratum.keys)
+        for stratum in (ALL, *map(cut_stratum, panel.cuts)):
             _put_positive_share(figures, panel, stratum)
         put_pairs(figures, panel, disclosure.smallest_cell, evaluation.interval.level)
-        put_floor(figures, panel, found["all"], adjudication.floor)
+        put_floor(figures, panel, found[ALL], adjudication.floor)
         reference = known.filter(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")
         )
@@ -105,22 +103,20 @@ def agreement(
         of_finding = standard.filter(pl.col("finding") == finding.name)
         _put_paths(figures, of_finding, finding.name)
         _put_labels(figures, of_finding, finding.name)
-        put_kinds(figures, of_finding, finding=finding.name, stratum="all")
+        put_kinds(figures, of_finding, finding=finding.name, **ALL.keys)
     return figures.frame()
 
 
-def _put_positive_share(figures: Figures, panel: Panel, stratum: str) -> None:
+def _put_positive_share(figures: Figures, panel: Panel, stratum: Stratum) -> None:
     """What chance agreement rests on: how many of the ratings are positive."""
     positives, reads = positive_reads(panel, stratum)
-    keys = {"finding": panel.finding.name, "stratum": stratum}
-    _put_share(
-        figures, "positive_read_share", positives, reads, "no diagnostic read was made", **keys
-    )
+    keys = {"finding": panel.finding.name, **stratum.keys}
+    _put_share(figures, "positive_read_share", positives, reads, "no_diagnostic_read", **keys)
 
 
 def _put_counts(figures: Figures, reads: pl.DataFrame, basis: ReadBasis, finding: str) -> None:
-    keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
-    method = f"count; {basis.name}"
+    keys: dict[str, Any] = {"finding": finding, **ALL.keys}
+    method = coded("count", basis.name)
     _put_adjudicators(figures, reads, **keys)
     first = first_of_reader(basis.reads)
     n_cases = first["case_id"].n_unique()
@@ -138,7 +134,7 @@ def _put_counts(figures: Figures, reads: pl.DataFrame, basis: ReadBasis, finding
         "share_consensus_discussed",
         discussed,
         together.height,
-        "no consensus read was made",
+        "no_consensus_read",
         **keys,
     )
 
@@ -154,16 +150,15 @@ def _put_adjudicators(figures: Figures, reads: pl.DataFrame, **keys: Any) -> Non
         frozenset([False]): "none",
         frozenset([None]): "not_recorded",
     }
-    method = "count"
-    if who:
-        method = f"count; {SIGHT}{sight.get(frozenset(seen), 'some')}"
+    said = f"saw_peers_{sight.get(frozenset(seen), 'some')}"
+    method = coded("count", said if who else None)
     figures.give("n_adjudicators", len(who), method=method, **keys)
     figures.give("n_further_readers", len(who - own), method=method, **keys)
 
 
 def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: Evaluation) -> None:
     """A reader's further sessions on the same case and arm: how many, and how alike."""
-    keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
+    keys: dict[str, Any] = {"finding": finding, **ALL.keys}
     unit = ("case_id", "reader_id", "arm")
     per = basis.reads.group_by(unit, maintain_order=True).agg(pl.len().alias("sessions"))
     repeated = per.filter(pl.col("sessions") > 1)
@@ -173,12 +168,12 @@ def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: E
         "share_read_again",
         repeated.height,
         per.height,
-        "no independent read was made",
-        FEW_REPEATED if is_few else None,
+        "no_independent_read",
+        "few_repeats" if is_few else None,
         **keys,
     )
     if not repeated.height:
-        figures.refuse("repeat_agreement", "no reader read a case again", n=0, **keys)
+        figures.refuse("repeat_agreement", "no_read_again", n=0, **keys)
         return
     code = pl.col("class").replace_strict(_CUT, default=None, return_dtype=pl.Float64)
     again = matrix(basis.reads.join(repeated, on=unit, how="semi"), code, unit)
@@ -195,16 +190,15 @@ def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: E
             level=level,
             interval="bca",
         )["percent_agreement"]
-        estimate = resampled(estimate, bounds, "a reader with themselves")
+        estimate = resampled(estimate, bounds, Code("reader_with_themselves"))
     figures.give("repeat_agreement", estimate, **keys)
 
 
 def _put_paths(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
-    keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
+    keys: dict[str, Any] = {"finding": finding, **ALL.keys}
     for method in METHODS:
         count = standard.filter(pl.col("method") == method).height
-        none = "no case is included"
-        _put_share(figures, f"path_{method}", count, standard.height, none, **keys)
+        _put_share(figures, f"path_{method}", count, standard.height, "no_case_included", **keys)
     unused = int(standard["n_unused_tiebreak"].sum())
     figures.give("n_unused_tiebreak_reads", unused, events=unused, method="count", **keys)
     days: FloatArray = standard["days_to_reference"].drop_nulls().cast(pl.Float64).to_numpy()
@@ -212,9 +206,9 @@ def _put_paths(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
         metric = f"days_to_reference_{name}"
         if days.size:
             value = float(np.quantile(days, share, method="inverted_cdf"))
-            figures.give(metric, value, n=days.size, method="order statistic", **keys)
+            figures.give(metric, value, n=days.size, method="order_statistic", **keys)
         else:
-            figures.refuse(metric, "no label with a known time", n=0, **keys)
+            figures.refuse(metric, "no_label_of_known_time", n=0, **keys)
 
 
 def _put_labels(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
@@ -230,9 +224,9 @@ def _put_labels(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
             f"label_{name}",
             standard.filter(is_so).height,
             standard.height,
-            "no case is included",
+            "no_case_included",
             finding=finding,
-            stratum="all",
+            **ALL.keys,
         )
 
 
@@ -241,8 +235,8 @@ def _put_share(
     metric: str,
     count: int,
     total: int,
-    why_none: str,
-    caution: str | None = None,
+    why_none: Coded,
+    note: Coded | None = None,
     **keys: Any,
 ) -> None:
     """A share of what was delivered: a description of this set, so that it has no interval."""
@@ -250,4 +244,4 @@ def _put_share(
         figures.refuse(metric, why_none, n=0, events=0, **keys)
         return
     share = count / total
-    figures.give(metric, share, n=total, events=count, method="share", reason=caution, **keys)
+    figures.give(metric, share, n=total, events=count, method="share", notes=note, **keys)

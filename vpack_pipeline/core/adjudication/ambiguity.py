@@ -57,8 +57,13 @@ def put_kinds(figures: Figures, standard: pl.DataFrame, **keys: Any) -> None:
     for name in KINDS:
         of_kind = known.filter(pl.col("kind") == name)
         for metric, events, n, none in (
-            (kind_metric(name), of_kind.height, known.height, "no case is included"),
-            (undecided_metric(name), int(of_kind["is_open"].sum()), of_kind.height, "no such case"),
+            (kind_metric(name), of_kind.height, known.height, "no_case_included"),
+            (
+                undecided_metric(name),
+                int(of_kind["is_open"].sum()),
+                of_kind.height,
+                "no_case_of_kind",
+            ),
         ):
             if n:
                 figures.give(metric, events / n, n=n, events=events, method="share", **keys)

@@ -22,21 +22,20 @@ from vpack_pipeline.core.adjudication.evidence import (
     classified,
 )
 from vpack_pipeline.protocol import Finding
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import FloatArray
 
-INDEPENDENT: Final = "basis=independent"
-AFTER_PEERS: Final = "basis=after_sight_of_peers"
-UNRECORDED: Final = "basis=sight_of_peers_not_recorded"
+INDEPENDENT: Final = Code("independent_reads")
+AFTER_PEERS: Final = Code("reads_after_sight_of_peers")
+UNRECORDED: Final = Code("sight_of_peers_not_recorded")
 
 REFUSALS: Final = {
-    AFTER_PEERS: "the reads followed sight of peers; this needs independent reads",
-    UNRECORDED: "sight of peers was not recorded; this needs reads known to be independent",
+    AFTER_PEERS: Code("reads_followed_peers"),
+    UNRECORDED: Code("independence_not_recorded"),
 }
-
-
 CAUTIONS: Final = {
-    AFTER_PEERS: "the reads followed sight of peers, so that their agreement says less",
-    UNRECORDED: "sight of peers was not recorded: agreement may say less",
+    AFTER_PEERS: Code("agreement_after_peers"),
+    UNRECORDED: Code("agreement_peers_not_recorded"),
 }
 
 
@@ -45,19 +44,19 @@ class ReadBasis:
     """Independent reference reads of included cases and one finding, and what they rest on.
 
     ``reads`` has ``patient_id`` and ``class``, repeats included; ``name`` is the basis that every
-    method text carries; ``refusal`` says why a method that needs independence cannot be given.
+    method carries; ``refusal`` says why a method that needs independence cannot be given.
     """
 
     reads: pl.DataFrame
-    name: str
+    name: Code
 
     @property
-    def refusal(self) -> str | None:
+    def refusal(self) -> Code | None:
         """None where the reads are independent."""
         return REFUSALS.get(self.name)
 
     @property
-    def caution(self) -> str | None:
+    def caution(self) -> Code | None:
         """Say where agreement of the reads says less than that of independent ones."""
         return CAUTIONS.get(self.name)
 

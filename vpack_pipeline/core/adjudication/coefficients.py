@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,7 @@ from vpack_pipeline.core.adjudication.evidence import (
 from vpack_pipeline.protocol import Evaluation, Finding
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.agreement.bootstrap import Bounds
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
 
 CUT_STATISTICS: Final = (
@@ -51,9 +52,7 @@ STATISTICS: Final = (
 MOST_READERS: Final = 15
 """Readers up to which pairs, and the panel without each, are listed one by one."""
 PARTING: Final = 0.2
-"""Where kappa lies further than this below AC1, the reason says what parts them."""
-TWO_CATEGORIES: Final = "the scale has two categories: there is no distance between ratings"
-NO_PAIR: Final = "no case has two diagnostic reads"
+"""Where kappa lies further than this below AC1, a note says what parts them."""
 
 _NEGATIVE, _INDETERMINATE, _POSITIVE = 0.0, 1.0, 2.0
 _BINARY: Final = (0.0, 1.0)
@@ -120,14 +119,24 @@ class Panel:
         return bool((np.count_nonzero(~np.isnan(self.rated), axis=1) >= 2).any())
 
 
-def cut_stratum(value: float) -> str:
+class Stratum(NamedTuple):
+    """Which cases and readers a figure is of: the two key columns of that name."""
+
+    kind: str
+    name: str
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Give the key columns."""
+        return {"stratum_kind": self.kind, "stratum": self.name}
+
+
+ALL: Final = Stratum("all", "all")
+
+
+def cut_stratum(value: float) -> Stratum:
     """Name the stratum in which a rating of this value or above is positive."""
-    return f"cut={value:g}"
-
-
-def without_stratum(reader: str) -> str:
-    """Name the stratum that leaves a reader out."""
-    return f"without={reader}"
+    return Stratum("cut", f"{value:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +148,23 @@ class _Asked:
     estimate: Callable[[], Estimate]
 
 
-def coefficients(panel: Panel, evaluation: Evaluation) -> dict[str, Found]:
+def coefficients(panel: Panel, evaluation: Evaluation) -> dict[Stratum, Found]:
     """Give every coefficient of the panel, by stratum.
 
     Returns
     -------
-    stratum → statistic → estimate, for ``all``, each ``cut=`` and, of up to ``MOST_READERS``
-    readers, each ``without=``; BCa intervals by patient. Every statistic of a stratum is there, if
-    undefined with its reason.
+    stratum → statistic → estimate, for ``all``, each ``cut`` and, of up to ``MOST_READERS``
+    readers, each ``without_reader``; BCa intervals by patient. Every statistic of a stratum is
+    there, if undefined with its reason.
     """
-    asked: dict[str, dict[str, _Asked]] = {}
+    asked: dict[Stratum, dict[str, _Asked]] = {}
     views: dict[str, stats.View] = {}
     level = evaluation.interval.level
     for stratum, (own, names) in _strata(panel, level):
         asked[stratum] = names
-        views |= {f"{stratum}/{name}": view for name, view in own.items()}
+        views |= {_view(stratum, name): view for name, view in own.items()}
     if not panel.has_pair:
-        return {s: {name: _nothing(panel) for name in _statistics(panel, s)} for s in asked}
+        return {s: {name: _nothing(panel) for name in _statistics(s)} for s in asked}
     bounds = stats.agreement_views(
         views,
         panel.matrix.patient,
@@ -165,11 +174,13 @@ def coefficients(panel: Panel, evaluation: Evaluation) -> dict[str, Found]:
         level=level,
         interval="bca",
     )
-    found: dict[str, Found] = {}
+    found: dict[Stratum, Found] = {}
     for stratum, names in asked.items():
         given = {
             name: resampled(
-                asked_.estimate(), bounds[f"{stratum}/{asked_.view}"][asked_.name], panel.basis.name
+                asked_.estimate(),
+                bounds[_view(stratum, asked_.view)][asked_.name],
+                panel.basis.name,
             )
             for name, asked_ in names.items()
         }
@@ -177,30 +188,36 @@ def coefficients(panel: Panel, evaluation: Evaluation) -> dict[str, Found]:
     return found
 
 
+def _view(stratum: Stratum, name: str) -> str:
+    return "/".join((*stratum, name))
+
+
 def _nothing(panel: Panel) -> Estimate:
-    return undefined(NO_PAIR, method=panel.basis.name, n=0)
+    return undefined("no_case_read_twice", method=panel.basis.name, n=0)
 
 
-def _statistics(panel: Panel, stratum: str) -> tuple[str, ...]:
-    kind = stratum.partition("=")[0]
-    return {"cut": CUT_STATISTICS, "without": REDUCED_STATISTICS}.get(kind, STATISTICS)
+def _statistics(stratum: Stratum) -> tuple[str, ...]:
+    of = {"cut": CUT_STATISTICS, "without_reader": REDUCED_STATISTICS}
+    return of.get(stratum.kind, STATISTICS)
 
 
-def _complete(panel: Panel, stratum: str, given: Found) -> Found:
-    nothing = undefined(TWO_CATEGORIES, method=panel.basis.name, n=0)
-    return {name: given.get(name, nothing) for name in _statistics(panel, stratum)}
+def _complete(panel: Panel, stratum: Stratum, given: Found) -> Found:
+    nothing = undefined("two_categories", method=panel.basis.name, n=0)
+    return {name: given.get(name, nothing) for name in _statistics(stratum)}
 
 
 Views = dict[str, stats.View]
 
 
-def _strata(panel: Panel, level: float) -> Iterator[tuple[str, tuple[Views, dict[str, _Asked]]]]:
-    yield "all", _whole(panel, level)
+def _strata(
+    panel: Panel, level: float
+) -> Iterator[tuple[Stratum, tuple[Views, dict[str, _Asked]]]]:
+    yield ALL, _whole(panel, level)
     for value in panel.cuts:
         yield cut_stratum(value), _binary(panel.cut_at(value), level)
     readers = panel.matrix.readers
     for column, reader in enumerate(readers if len(readers) <= MOST_READERS else ()):
-        yield without_stratum(reader), _without(panel, column, level)
+        yield Stratum("without_reader", reader), _without(panel, column, level)
 
 
 def _whole(panel: Panel, level: float) -> tuple[Views, dict[str, _Asked]]:
@@ -223,7 +240,7 @@ def _whole(panel: Panel, level: float) -> tuple[Views, dict[str, _Asked]]:
     # Agreement on negatives is that on positives with the class turned over.
     asked["negative_agreement"] = replace(
         asked["negative_agreement"],
-        estimate=lambda: replace(_side(negative, 0, level)(), method="negative agreement"),
+        estimate=lambda: replace(_side(negative, 0, level)(), method=coded("negative_agreement")),
     )
     if panel.is_ordered:
         views["interval"] = stats.View(rated, scale, "interval")
@@ -288,20 +305,20 @@ def _side(ratings: FloatArray, side: int, level: float) -> Callable[[], Estimate
     return lambda: stats.specific_agreement(ratings, level)[side]
 
 
-def resampled(estimate: Estimate, bounds: Bounds, basis: str) -> Estimate:
+def resampled(estimate: Estimate, bounds: Bounds, basis: Code) -> Estimate:
     """Put the patient-bootstrap interval in place of the one that takes units as independent."""
-    method = f"{estimate.method}; BCa patient bootstrap; {basis}"
+    method = coded(estimate.method, "bca_patient_bootstrap", basis)
     # Specific agreement counts ratings as events, several to a unit; n counts units.
     estimate = replace(estimate, events=None)
     if estimate.lower is None:
         return replace(estimate, method=method)
     if bounds[0] is None:
-        reason = "most bootstrap replicates are undefined: no interval"
-        return replace(estimate, lower=None, upper=None, method=method, reason=reason)
+        notes = coded("replicates_undefined")
+        return replace(estimate, lower=None, upper=None, method=method, notes=notes)
     return replace(estimate, lower=bounds[0], upper=bounds[1], method=method)
 
 
-def positive_reads(panel: Panel, stratum: str) -> tuple[int, int]:
+def positive_reads(panel: Panel, stratum: Stratum) -> tuple[int, int]:
     """Count positive and all ratings of the panel, at the stratum's cut."""
     value = dict(zip(map(cut_stratum, panel.cuts), panel.cuts, strict=True)).get(stratum)
     cut = panel.cut == _POSITIVE if value is None else panel.cut_at(value) == 1
@@ -314,20 +331,15 @@ def class_shares(panel: Panel) -> dict[str, float]:
     return {_NAMES[c]: float(s) for c, s in zip(panel.classes, shares, strict=True)}
 
 
-def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
+def _with_parting(panel: Panel, stratum: Stratum, found: Found) -> Found:
     """Say beside kappa why it lies far below AC1; neither is wrong."""
     kappa, ac1 = found["fleiss_kappa"], found["gwet_ac1"]
-    if stratum not in ("all", *map(cut_stratum, panel.cuts)):
+    if stratum.kind not in ("all", "cut"):
         return found
     if kappa.value is None or ac1.value is None or ac1.value - kappa.value <= PARTING:
         return found
     positives, reads = positive_reads(panel, stratum)
     # The share itself is a figure of its own: counts of few reads are hidden there, not here.
     often = "rare" if 2 * positives < reads else "common"
-    reason = (
-        f"lies more than {PARTING:g} below AC1: positive reads are {often}, which raises the"
-        " agreement expected by chance and lowers kappa; both describe the same reads, and"
-        " agreement on positives and on negatives says where readers part"
-    )
-    reason = reason if kappa.reason is None else f"{kappa.reason}; {reason}"
-    return found | {"fleiss_kappa": replace(kappa, reason=reason)}
+    notes = coded(kappa.notes, code("kappa_below_ac1", by=PARTING, often=often))
+    return found | {"fleiss_kappa": replace(kappa, notes=notes)}

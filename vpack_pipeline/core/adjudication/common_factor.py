@@ -17,14 +17,12 @@ from scipy.special import bdtr, expit, logit, ndtr, ndtri
 
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
 from vpack_pipeline.core.adjudication.panel_error import SHARES, Votes, chances, given_factor
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import FloatArray
 
 CORRELATIONS: Final = (0.0, 0.3, 0.5)
 """Correlations of latent errors for which whatever rests on them is stated."""
-SCENARIOS: Final = (
-    f"correlations up to {max(CORRELATIONS):g} are scenarios, assumed and not measured, and no"
-    " bound"
-)
+SCENARIOS: Final = code("correlations_are_scenarios", highest=max(CORRELATIONS))
 
 _STEP: Final = 1e-5
 _ROUNDS: Final = 6
@@ -36,16 +34,7 @@ _LEAST_YOUDEN: Final = 1e-3
 _ROUNDING: Final = 1e-3
 
 LEAST_VOTES: Final = 3
-TOO_FEW: Final = "no included case has three positive or negative independent reads"
-CHANCE: Final = "against one another the readers do no better than chance"
-ABSENT: Final = (
-    "as far as the reads tell at this correlation every case is positive, or every one negative:"
-    " nothing shows the readers' error in the other class"
-)
-AT_BOUND: Final = (
-    "a sensitivity or specificity below 0.5 is not sought, and the fit lies at that bound"
-)
-AT_TOP: Final = "a sensitivity or specificity is fitted as 1, as high as it can be"
+TOO_FEW: Final = Code("no_case_with_three_votes")
 WORSE: Final = 3.84
 """By how much a deviance exceeds the least one where a fit is called worse: χ² of one degree."""
 
@@ -62,19 +51,20 @@ class ReaderRates(NamedTuple):
     specificity: FloatArray
 
     @property
-    def refusal(self) -> str | None:
+    def refusal(self) -> Code | None:
         """Why the first fit, of the sample itself, does not say how accurate a reader is."""
         if np.isnan(self.prevalence[0]):
-            return CHANCE
-        return ABSENT if np.isnan(self.sensitivity[0] + self.specificity[0]) else None
+            return Code("readers_by_chance")
+        is_absent = np.isnan(self.sensitivity[0] + self.specificity[0])
+        return Code("class_never_read") if is_absent else None
 
     @property
-    def caution(self) -> str | None:
+    def caution(self) -> Code | None:
         """Why the first fit may be a poor one."""
         sides = (self.sensitivity[0], self.specificity[0])
         if min(sides) <= ndtr(_LOW[1] + _ROUNDING):
-            return AT_BOUND
-        return AT_TOP if max(sides) >= ndtr(_HIGH[1] - _ROUNDING) else None
+            return Code("fit_at_bound")
+        return Code("fit_at_top") if max(sides) >= ndtr(_HIGH[1] - _ROUNDING) else None
 
     def certain(self) -> ReaderRates:
         """Take an accuracy at the upper bound of the fit, 1 - 3e-5, as 1."""

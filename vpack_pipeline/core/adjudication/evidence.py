@@ -163,7 +163,7 @@ def independent_labels(
     -------
     one row per case × finding that has a row of a listed source: ``reference_label``,
     ``reference_source``, ``reference_at`` (all null where none counts) and ``reference_why``
-    (why none counts)
+    (why none counts, a code)
     """
     order = {source: rank for rank, source in enumerate(adjudication.reference_sources)}
     dates = cases.filter("in_force").select("case_id", "index_date")
@@ -188,7 +188,7 @@ def independent_labels(
         .with_columns(
             pl.col("source").replace_strict(order, default=None, return_dtype=pl.Int64).alias("at")
         )
-        .with_columns(_why_not(adjudication.follow_up_minimum_days).alias("why"))
+        .with_columns(_WHY_NOT.alias("why"))
         .sort(*UNIT, "at")
     )
     counts = pl.col("why").is_null()
@@ -204,12 +204,11 @@ def _days() -> pl.Expr:
     return (pl.col("established_at").dt.date() - pl.col("index_date")).dt.total_days()
 
 
-def _why_not(minimum_days: int) -> pl.Expr:
-    return (
-        pl.when(pl.col("n_labels") > 1)
-        .then(pl.lit("rows of one independent source contradict each other"))
-        .when(pl.col("label") == INDETERMINATE)
-        .then(pl.lit("the independent reference is indeterminate"))
-        .when("is_short")
-        .then(pl.lit(f"a negative follow-up does not count before {minimum_days} days"))
-    )
+_WHY_NOT: Final = (
+    pl.when(pl.col("n_labels") > 1)
+    .then(pl.lit("source_contradicts_itself"))
+    .when(pl.col("label") == INDETERMINATE)
+    .then(pl.lit("source_indeterminate"))
+    .when("is_short")
+    .then(pl.lit("follow_up_too_short"))
+)

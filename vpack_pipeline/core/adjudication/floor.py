@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from vpack_pipeline.core.adjudication.coefficients import (
+    ALL,
     STATISTICS,
     Panel,
     class_shares,
@@ -19,15 +20,11 @@ from vpack_pipeline.core.adjudication.coefficients import (
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Floor
 from vpack_pipeline.stats import agreement as stats
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate
 
-NOT_REACHED: Final = "prespecified floor not reached"
-REACHED_BY_GUESSING: Final = "reached, but readers who guess would reach it too"
-UNCERTAIN: Final = "reached by the estimate, not by its lower bound"
-REACHED: Final = "reached"
 FLOOR: Final = "prespecified_floor"
 BY_CHANCE: Final = "prespecified_floor_by_chance"
-_GUESSING: Final = "of readers who answer at random, as often each class as these"
 
 
 def put_floor(
@@ -40,52 +37,50 @@ def put_floor(
     figures : of ``agreement``
     found : statistic → estimate, of the panel as it is
     """
-    keys: dict[str, Any] = {"finding": panel.finding.name, "stratum": "all"}
-    refusal = _refusal(found, floor)
-    if floor is None or refusal is not None:
+    keys: dict[str, Any] = {"finding": panel.finding.name, **ALL.keys}
+    if floor is None or floor.statistic not in found:
+        refusal = _refusal(floor)
         for metric in (FLOOR, BY_CHANCE):
-            figures.refuse(metric, refusal or "", **keys)
+            figures.refuse(metric, refusal, **keys)
         return
     estimate = found[floor.statistic]
     by_chance = _put_by_chance(figures, panel, estimate, floor.statistic, **keys)
-    method = f"{floor.statistic} of at least {floor.value:g}; {estimate.method}"
-    reason = _verdict(estimate, floor.value, by_chance)
-    figures.give(FLOOR, replace(estimate, method=method, reason=reason), **keys)
+    asked = code("floor_asked", statistic=floor.statistic, least=floor.value)
+    notes = coded(_verdict(estimate, floor.value, by_chance))
+    made = replace(estimate, method=coded(asked, estimate.method), notes=notes)
+    figures.give(FLOOR, made, **keys)
 
 
-def _refusal(found: Mapping[str, Estimate], floor: Floor | None) -> str | None:
+def _refusal(floor: Floor | None) -> Code:
     if floor is None:
-        return "the protocol asks for no floor of agreement"
-    if floor.statistic not in found:
-        return f"no statistic {floor.statistic!r}; there are {', '.join(STATISTICS)}"
-    return None
+        return Code("no_floor")
+    return code("no_such_statistic", statistic=floor.statistic, statistics=STATISTICS)
 
 
 def _put_by_chance(
     figures: Figures, panel: Panel, estimate: Estimate, statistic: str, **keys: Any
 ) -> float | None:
     if estimate.value is None:
-        figures.refuse(BY_CHANCE, estimate.reason or "", n=0, **keys)
+        figures.give(BY_CHANCE, None, n=0, reason=estimate.reason, **keys)
         return None
     value = stats.guessed(statistic, class_shares(panel))
     if value is None:
-        reason = f"what readers who guess would reach of {statistic} is not worked out"
-        figures.refuse(BY_CHANCE, reason, **keys)
+        figures.refuse(BY_CHANCE, code("guessing_not_worked_out", statistic=statistic), **keys)
         return None
     # Where it rests on how often readers say positive, it is hidden with that count.
-    events, reads = positive_reads(panel, "all") if value else (None, None)
-    method = f"{statistic} {_GUESSING}; {panel.basis.name}"
+    events, reads = positive_reads(panel, ALL) if value else (None, None)
+    method = coded(code("readers_who_guess", statistic=statistic), panel.basis.name)
     figures.give(BY_CHANCE, value, n=reads, events=events, method=method, **keys)
     return value
 
 
 def _verdict(estimate: Estimate, floor: float, by_chance: float | None) -> str | None:
     if estimate.value is None:
-        return estimate.reason
+        return None
     if estimate.value < floor:
-        return NOT_REACHED
+        return "floor_not_reached"
     if by_chance is not None and floor <= by_chance:
-        return REACHED_BY_GUESSING
+        return "floor_reached_by_guessing"
     if estimate.lower is not None and estimate.lower < floor:
-        return UNCERTAIN
-    return REACHED
+        return "floor_reached_uncertainly"
+    return "floor_reached"

@@ -8,7 +8,7 @@ independent sources (``verified_panel``), the index test's part in a disagreemen
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from vpack_pipeline.core.adjudication.basis import (
     included_reads,
     read_basis,
 )
+from vpack_pipeline.core.adjudication.coefficients import ALL, Stratum
 from vpack_pipeline.core.adjudication.common_factor import (
     CORRELATIONS,
     LEAST_VOTES,
@@ -37,15 +38,12 @@ from vpack_pipeline.core.adjudication.panel_error import PanelError, Votes, pane
 from vpack_pipeline.core.adjudication.verified_panel import panel_cases, put_verified
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline.stats.resampling import FEW_UNDEFINED, patient_weights, percentile_interval
 
 PANEL_STATES: Final = ("unanimous", "split", "single", "none")
-APPARENT: Final = (
-    "a reference line, not the readers' accuracy: the others err too, which makes it too low where"
-    " readers err apart, and too high where they err together"
-)
 _METRICS: Final = {
     "prevalence": "true_prevalence",
     "sensitivity": "panel_sensitivity",
@@ -57,20 +55,8 @@ _METRICS: Final = {
     "unanimous_share": "perfect_model_errors_unanimous",
 }
 _READERS: Final = ("reader_sensitivity", "reader_specificity")
-_CAUTION: Final = (
-    "rests on the reads alone, of cases verified or not, and takes readers as alike; the"
-    " correlation is assumed, not measured"
-)
-NEVER_WRONG: Final = "the panel is never wrong in this model"
-NO_INTERVAL: Final = (
-    f"more than {FEW_UNDEFINED:.0%} of bootstrap replicates do not tell it: no interval"
-)
-_MAJORITY: Final = (
-    "of a majority of so many blind readers alike: the panel that decides by one mind and else by a"
-    " further reader errs so only if that reader is one more of their kind"
-)
+NO_INTERVAL: Final = code("replicates_do_not_tell", share=FEW_UNDEFINED)
 MISFIT: Final = "misfit"
-_DEVIANCE: Final = "how far the fitted votes are from the votes: 0 is no misfit"
 
 
 def label_noise(
@@ -104,10 +90,10 @@ def label_noise(
 
     Returns
     -------
-    figures by finding, stratum (``all``, ``error_correlation=ρ``, ``independent_reference`` or
-    ``dawid_skene``) and metric. Refused where reads followed sight of peers, or no case has three
-    votes; of ``independent_reference``, where no case has both labels; of ``dawid_skene``, where
-    fewer than 30 cases have three votes.
+    figures by finding, stratum (its kind ``all``, ``error_correlation``, ``independent_reference``
+    or ``dawid_skene``) and metric. Refused where reads followed sight of peers, or no case has
+    three votes; of ``independent_reference``, where no case has both labels; of ``dawid_skene``,
+    where fewer than 30 cases have three votes.
     """
     figures = Figures("adjudication/label_noise")
     known = included_reads(reads, included, findings)
@@ -142,21 +128,21 @@ def label_noise(
 def _put_states(figures: Figures, standard: pl.DataFrame, finding: str) -> None:
     for state in PANEL_STATES:
         metric = f"share_{state}"
-        keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
+        keys: dict[str, Any] = {"finding": finding, **ALL.keys}
         count = standard.filter(pl.col("panel_state") == state).height
         if standard.height:
             share = count / standard.height
             figures.give(metric, share, n=standard.height, events=count, method="share", **keys)
         else:
-            figures.refuse(metric, "no case is included", n=0, events=0, **keys)
+            figures.refuse(metric, "no_case_included", n=0, events=0, **keys)
 
 
-def _refuse(figures: Figures, finding: str, reason: str) -> None:
+def _refuse(figures: Figures, finding: str, reason: Code) -> None:
     for metric in ("n_cases", "panel_size", "panel_positive_share", *_READERS):
-        figures.refuse(metric, reason, finding=finding, stratum="all")
+        figures.refuse(metric, reason, finding=finding, **ALL.keys)
     for correlation in CORRELATIONS:
         for metric in (*_READERS, *_METRICS.values(), MISFIT):
-            figures.refuse(metric, reason, finding=finding, stratum=_stratum(correlation))
+            figures.refuse(metric, reason, finding=finding, **_keys(correlation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +178,10 @@ class _Panels:
 
 
 def _put_start(figures: Figures, panels: _Panels, finding: str) -> None:
-    keys: dict[str, Any] = {"finding": finding, "stratum": "all"}
+    keys: dict[str, Any] = {"finding": finding, **ALL.keys}
     n = panels.n(LEAST_VOTES)
-    figures.give("n_cases", n, n=n, method="three votes or more", **keys)
-    figures.give("panel_size", panels.size, method="most frequent number of votes", **keys)
+    figures.give("n_cases", n, n=n, method="cases_with_three_votes", **keys)
+    figures.give("panel_size", panels.size, method="most_frequent_votes", **keys)
     found = panels.positive_majorities(panels.counts.sum(axis=0, keepdims=True))
     positives, total = (int(count[0]) for count in found)
     figures.give(
@@ -203,7 +189,7 @@ def _put_start(figures: Figures, panels: _Panels, finding: str) -> None:
         positives / total,
         n=total,
         events=positives,
-        method=f"positive majorities of panels of {panels.size}",
+        method=code("positive_majorities", size=panels.size),
         **keys,
     )
 
@@ -218,10 +204,9 @@ def _put_reference_line(
         right = (met["class"] == label).to_numpy().astype(np.bool_)
         patient = np.asarray(met["patient_id"].to_list())
         estimate = clustered_proportion(right, patient, evaluation.interval.level)
-        method = f"leave one out; {estimate.method}; {basis.name}"
-        reason = estimate.reason or APPARENT
-        made = replace(estimate, method=method, reason=reason)
-        figures.give(metric, made, finding=finding, stratum="all")
+        method = coded("leave_one_out", estimate.method, basis.name)
+        notes = "apparent_accuracy" if met.height else None
+        figures.give(metric, estimate, method=method, notes=notes, finding=finding, **ALL.keys)
 
 
 def _put_correlated(
@@ -243,20 +228,21 @@ def _put_correlated(
         fits[correlation] = rates
         with np.errstate(invalid="ignore", divide="ignore"):
             apparent = positives / usual
-        known = f"common-factor probit, error correlation {correlation:g}"
-        resampled = f"patient bootstrap; {basis.name}"
-        fitted = (
-            f"one reader's error from all reads by a latent-class model, {known} assumed; n counts"
-            " cases with three votes or more, those with two enter too"
+        known = coded(
+            code("common_factor_probit", correlation=correlation),
+            "percentile_bootstrap_by_patient",
+            basis.name,
         )
-        place = _At(figures, finding, _stratum(correlation), evaluation.interval.level, rates)
+        keys = {"finding": finding, **_keys(correlation)}
+        place = _At(figures, keys, evaluation.interval.level, rates)
+        fitted = coded("reader_latent_class", known)
         for metric, values in zip(_READERS, rates[1:], strict=True):
-            place.give(metric, values, panels.n(LEAST_VOTES), f"{fitted}; {resampled}")
+            place.give(metric, values, panels.n(LEAST_VOTES), fitted)
         sides = rates.certain()[1:]
         error = panel_error(*sides, apparent, panels.size, correlation)
-        method = f"majority of {panels.size}, {known}; readers by a latent-class model; {resampled}"
+        method = coded(code("majority_latent_class", size=panels.size), known)
         for name in (f.name for f in fields(PanelError)):
-            also = _MAJORITY if _METRICS[name].startswith("panel_") else None
+            also = "majority_of_blind_readers" if _METRICS[name].startswith("panel_") else None
             place.give(_METRICS[name], getattr(error, name), int(usual[0]), method, also)
     _put_misfit(figures, panels, finding, fits)
 
@@ -273,20 +259,16 @@ def _put_misfit(
     }
     n = panels.n(LEAST_VOTES)
     for rho, rates in fits.items():
-        keys: dict[str, Any] = {"finding": finding, "stratum": _stratum(rho), "n": n}
+        keys: dict[str, Any] = {"finding": finding, **_keys(rho), "n": n}
         if rho not in found:
-            figures.refuse(MISFIT, str(rates.refusal), **keys)
+            figures.give(MISFIT, None, reason=rates.refusal, **keys)
             continue
         best = min(found, key=lambda other: found[other])
-        reason = _DEVIANCE
-        if found[rho] - found[best] > WORSE:
-            reason = f"fits these votes worse than error correlation {best:g}; {reason}"
-        method = (
-            "deviance of the fit from the votes, two or more a case, to one decimal; n counts cases"
-            " with three votes or more"
-        )
+        is_worse = found[rho] - found[best] > WORSE
+        worse = code("fits_worse_than", correlation=best) if is_worse else None
+        notes = coded(worse, "zero_is_no_misfit")
         # Rounded: to the last digit it could tell of counts that are hidden.
-        figures.give(MISFIT, round(found[rho], 1), method=method, reason=reason, **keys)
+        figures.give(MISFIT, round(found[rho], 1), method="deviance", notes=notes, **keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,18 +276,17 @@ class _At:
     """The stratum of one correlation, and the fit on which its figures rest."""
 
     figures: Figures
-    finding: str
-    stratum: str
+    keys: dict[str, Any]
     level: float
     rates: ReaderRates
 
     def give(
-        self, metric: str, values: FloatArray, n: int, method: str, also: str | None = None
+        self, metric: str, values: FloatArray, n: int, method: Codes, also: str | None = None
     ) -> None:
         """Add a figure from the sample's value and its replicates', (1 + B,)."""
-        keys: dict[str, Any] = {"finding": self.finding, "stratum": self.stratum}
         if not np.isfinite(values[0]):
-            self.figures.refuse(metric, self.rates.refusal or NEVER_WRONG, n=n, **keys)
+            why = self.rates.refusal or "panel_never_wrong"
+            self.figures.refuse(metric, why, n=n, **self.keys)
             return
         interval = percentile_interval(values[1:], self.level, most_undefined=FEW_UNDEFINED)
         unknown = NO_INTERVAL if interval.lower is None else None
@@ -316,10 +297,10 @@ class _At:
             upper=interval.upper,
             n=n,
             method=method,
-            reason="; ".join(t for t in (_CAUTION, also, self.rates.caution, unknown) if t),
-            **keys,
+            notes=coded("reads_alone", also, self.rates.caution, unknown),
+            **self.keys,
         )
 
 
-def _stratum(correlation: float) -> str:
-    return f"error_correlation={correlation:g}"
+def _keys(correlation: float) -> dict[str, Any]:
+    return Stratum("error_correlation", f"{correlation:g}").keys

@@ -19,9 +19,11 @@ from vpack_pipeline.core.adjudication.basis import (
     ReaderMatrix,
     reader_matrix,
 )
+from vpack_pipeline.core.adjudication.coefficients import Stratum
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
-from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.protocol import Evaluation, Finding
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 from vpack_pipeline.stats.latent_class import (
     CERTAIN,
@@ -32,12 +34,12 @@ from vpack_pipeline.stats.latent_class import (
 )
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
-STRATUM: Final = "dawid_skene"
+STRATUM: Final = Stratum("dawid_skene", "dawid_skene")
 CATEGORIES: Final = (0.0, 1.0)
 """Negative and positive, as the model sees them."""
 MINIMUM: Final = 30
 """Included cases with three independent votes, below which nothing is said."""
-TOO_FEW: Final = f"fewer than {MINIMUM} included cases have three positive or negative reads"
+TOO_FEW: Final = code("few_cases_with_three_votes", fewest=MINIMUM)
 METRICS: Final = (
     "n_cases",
     "prevalence",
@@ -46,16 +48,12 @@ METRICS: Final = (
     "share_uncertain",
     "share_label_differs",
 )
-"""What stands under ``STRATUM``."""
-CAUTION: Final = (
-    "assumes that readers err independently given the truth; where they err alike it takes their"
-    " shared error for truth"
-)
-NO_HARD_LABEL: Final = "no included case has both a hard label and a soft one"
+"""What stands in ``STRATUM``."""
+CAUTION: Final = Code("errors_as_independent")
 POSTERIORS: Final = {"case_id": pl.String, "p_positive": pl.Float64}
 
 
-def case_posteriors(basis: ReadBasis) -> pl.DataFrame | str:
+def case_posteriors(basis: ReadBasis) -> pl.DataFrame | Code:
     """Give the probability that each included case is positive, by the reads of its panel.
 
     Each reader's first independent read counts where it is positive or negative.
@@ -72,7 +70,7 @@ def case_posteriors(basis: ReadBasis) -> pl.DataFrame | str:
     """
     votes = vote_matrix(basis)
     model = latent_classes(basis, votes)
-    if isinstance(model, str):
+    if isinstance(model, Code):
         return model
     columns = {"case_id": votes.cases, "p_positive": model.posteriors[:, 1]}
     return pl.DataFrame(columns, schema=POSTERIORS)
@@ -85,21 +83,19 @@ def vote_matrix(basis: ReadBasis) -> ReaderMatrix:
     return reader_matrix(first_of_reader(basis.reads), vote)
 
 
-def refusal(basis: ReadBasis, votes: ReaderMatrix) -> str | None:
+def refusal(basis: ReadBasis, votes: ReaderMatrix) -> Code | None:
     """Say why the model is not asked at all."""
     enough = np.count_nonzero(np.count_nonzero(~np.isnan(votes.ratings), axis=1) >= 3)
     return basis.refusal or (TOO_FEW if enough < MINIMUM else None)
 
 
-def latent_classes(basis: ReadBasis, votes: ReaderMatrix) -> LatentClasses | str:
+def latent_classes(basis: ReadBasis, votes: ReaderMatrix) -> LatentClasses | Code:
     """Fit the model, or say why it cannot be."""
     why = refusal(basis, votes)
     if why is not None:
         return why
     fit = dawid_skene(votes.ratings, CATEGORIES)
-    if fit.model is None:
-        return str(fit.reason)
-    return fit.model
+    return fit.model or fit.reason or UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,7 @@ class ReaderAccuracy:
 
 def reader_accuracy(
     basis: ReadBasis, finding: Finding, evaluation: Evaluation
-) -> ReaderAccuracy | str:
+) -> ReaderAccuracy | Code:
     """Estimate the readers' accuracy without any reference standard, or say why it cannot be.
 
     Parameters
@@ -123,7 +119,7 @@ def reader_accuracy(
     """
     votes = vote_matrix(basis)
     model = latent_classes(basis, votes)
-    if isinstance(model, str):
+    if isinstance(model, Code):
         return model
     return _accuracy(basis, votes, _intervals(votes, finding, evaluation))
 
@@ -153,8 +149,8 @@ def _intervals(
 
 
 def _labelled(estimate: Estimate, basis: ReadBasis) -> Estimate:
-    reason = CAUTION if estimate.reason is None else f"{estimate.reason}; {CAUTION}"
-    return replace(estimate, method=f"{estimate.method}; {basis.name}", reason=reason)
+    method, notes = coded(estimate.method, basis.name), coded(estimate.notes, CAUTION)
+    return replace(estimate, method=method, notes=notes)
 
 
 def put_latent(
@@ -171,10 +167,10 @@ def put_latent(
     figures : of ``label_noise``: by finding, stratum and metric
     standard : reference standard of included cases and this finding
     """
-    keys: dict[str, Any] = {"finding": finding.name, "stratum": STRATUM}
+    keys: dict[str, Any] = {"finding": finding.name, **STRATUM.keys}
     votes = vote_matrix(basis)
     model = latent_classes(basis, votes)
-    if isinstance(model, str):
+    if isinstance(model, Code):
         for metric in METRICS:
             figures.refuse(metric, model, **keys)
         return
@@ -182,12 +178,12 @@ def put_latent(
     found = _intervals(votes, finding, evaluation, hard)
     accuracy = _accuracy(basis, votes, found)
     n = len(votes.cases)
-    counted = f"included cases with a positive or negative read; {basis.name}"
+    counted = coded("cases_with_vote", basis.name)
     figures.give("n_cases", n, n=n, events=n, method=counted, **keys)
     figures.give("prevalence", accuracy.prevalence, **keys)
     for metric, estimate in zip(METRICS[2:4], accuracy.pooled, strict=True):
-        method = f"mean of the readers, weighted by their reads; {estimate.method}"
-        figures.give(metric, replace(estimate, method=method), **keys)
+        method = coded("mean_of_readers", estimate.method)
+        figures.give(metric, estimate, method=method, **keys)
     level = evaluation.interval.level
     is_uncertain = model.posteriors.max(axis=1) < CERTAIN
     soft = model.hard()
@@ -202,7 +198,7 @@ def put_latent(
         ("share_label_differs", found.differs, clustered_proportion(differs, patient, level)),
     ):
         if as_known.n == 0:
-            figures.refuse(metric, NO_HARD_LABEL, n=0, events=0, **keys)
+            figures.refuse(metric, "no_hard_and_soft_label", n=0, events=0, **keys)
             continue
         figures.give(metric, _labelled(wider(refitted, as_known), basis), **keys)
 
@@ -226,7 +222,7 @@ def wider(refitted: Estimate, as_known: Estimate) -> Estimate:
     A share jumps where many cases have a probability near a limit, so that the model must be in
     doubt too; and where no case is so, replicates have none either, which does not prove it.
     """
-    method = f"{refitted.method}, or {as_known.method} for this model, whichever bound is wider"
+    method = coded(refitted.method, as_known.method, "wider_bounds")
     pairs = ((refitted.lower, refitted.upper), (as_known.lower, as_known.upper))
     lower, upper = ([end for end in ends if end is not None] for ends in zip(*pairs, strict=True))
     if refitted.lower is None:

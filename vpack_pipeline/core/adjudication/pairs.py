@@ -7,15 +7,16 @@ What does not belong here: the panel as a whole (``coefficients``), which of two
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 
-from vpack_pipeline.core.adjudication.coefficients import MOST_READERS, Panel
+from vpack_pipeline.core.adjudication.coefficients import ALL, MOST_READERS, Panel, Stratum
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.stats import agreement as stats
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 
 RANGE: Final = ("pair_kappa_min", "pair_kappa_median", "pair_kappa_max")
@@ -23,15 +24,14 @@ ALIKE: Final = 0.99
 """Share of identical ratings from which two readers may be one, or have seen one another."""
 ALIKE_CASES: Final = 50
 """Cases that both rated, below which sameness says little."""
-NO_READER_PAIR: Final = "no two readers rated the same case"
-_ANALYTIC: Final = "analytic standard error, cases taken as independent"
+NO_READER_PAIR: Final = Code("no_case_of_two_readers")
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
     """Two readers' diagnostic reads of the cases that both read."""
 
-    name: str
+    stratum: Stratum
     cut: tuple[FloatArray, FloatArray]
     rated: tuple[FloatArray, FloatArray]
 
@@ -57,10 +57,12 @@ def put_pairs(figures: Figures, panel: Panel, smallest_cell: int, level: float) 
     figures.give(
         "n_reader_pairs",
         n_pairs,
-        method=f"count; {panel.basis.name}",
-        reason=None if is_listed else _too_many(readers, n_pairs),
+        method=coded("count", panel.basis.name),
+        notes=None
+        if is_listed
+        else code("pairs_not_listed", readers=readers, pairs=n_pairs, most=MOST_READERS),
         finding=finding,
-        stratum="all",
+        **ALL.keys,
     )
     _put_range(figures, panel, list(zip(pairs, kappas, strict=True)), smallest_cell)
     for pair, kappa in zip(pairs, kappas, strict=True):
@@ -68,19 +70,12 @@ def put_pairs(figures: Figures, panel: Panel, smallest_cell: int, level: float) 
             _put_pair(figures, panel, pair, kappa, level)
 
 
-def _too_many(readers: int, n_pairs: int) -> str:
-    return (
-        f"{readers} readers make {n_pairs} pairs; pairs, and the panel without each reader, are"
-        f" listed for up to {MOST_READERS} readers"
-    )
-
-
 def _pairs(panel: Panel) -> Iterator[_Pair]:
     cut, rated, readers = panel.cut, panel.rated, panel.matrix.readers
     for i, j in combinations(range(len(readers)), 2):
         both = ~np.isnan(rated[:, i]) & ~np.isnan(rated[:, j])
         yield _Pair(
-            f"pair={readers[i]}|{readers[j]}",
+            Stratum("reader_pair", f"{readers[i]}|{readers[j]}"),
             (cut[both, i], cut[both, j]),
             (rated[both, i], rated[both, j]),
         )
@@ -89,27 +84,25 @@ def _pairs(panel: Panel) -> Iterator[_Pair]:
 def _put_range(
     figures: Figures, panel: Panel, pairs: list[tuple[_Pair, Estimate]], smallest_cell: int
 ) -> None:
-    keys: dict[str, Any] = {"finding": panel.finding.name, "stratum": "all"}
+    keys: dict[str, Any] = {"finding": panel.finding.name, **ALL.keys}
     met = [kappa for pair, kappa in pairs if pair.n >= smallest_cell]
     values = [kappa.value for kappa in met if kappa.value is not None]
     if not values:
-        none = f"no kappa of two readers with {smallest_cell} cases or more in common"
+        none = code("no_pair_with_cases", fewest=smallest_cell)
         for metric in RANGE:
             figures.refuse(metric, NO_READER_PAIR if not pairs else none, **keys)
         return
     # Readers are no patients: the number of pairs stands in the method, so that it is not hidden.
-    method = (
-        f"Cohen kappa of {len(values)} of {len(pairs)} pairs, those with {smallest_cell} cases or"
-        f" more; {panel.basis.name}"
-    )
+    of = {"given": len(values), "pairs": len(pairs), "fewest": smallest_cell}
+    method = coded(code("kappa_of_pairs", **of), panel.basis.name)
     for metric, value in zip(RANGE, (min(values), np.median(values), max(values)), strict=True):
-        figures.give(metric, float(value), method=method, reason=panel.basis.caution, **keys)
+        figures.give(metric, float(value), method=method, notes=panel.basis.caution, **keys)
 
 
 def _put_pair(figures: Figures, panel: Panel, pair: _Pair, kappa: Estimate, level: float) -> None:
-    keys: dict[str, Any] = {"finding": panel.finding.name, "stratum": pair.name}
-    basis = panel.basis.name
-    figures.give("n_cases", pair.n, n=pair.n, events=pair.n, method=f"count; {basis}", **keys)
+    keys: dict[str, Any] = {"finding": panel.finding.name, **pair.stratum.keys}
+    method = coded("count", panel.basis.name)
+    figures.give("n_cases", pair.n, n=pair.n, events=pair.n, method=method, **keys)
     found = {
         "percent_agreement": stats.percent_agreement(
             np.column_stack(pair.cut), panel.classes, level=level
@@ -122,8 +115,8 @@ def _put_pair(figures: Figures, panel: Panel, pair: _Pair, kappa: Estimate, leve
             for weights in ("linear", "quadratic")
         }
     for metric, estimate in found.items():
-        method = f"{estimate.method}; {_ANALYTIC}; {basis}"
-        figures.give(metric, replace(estimate, method=method), **keys)
+        method = coded(estimate.method, "cases_as_independent", panel.basis.name)
+        figures.give(metric, estimate, method=method, **keys)
     if panel.is_ordered:
         _put_identical(figures, panel, pair, **keys)
 
@@ -140,14 +133,7 @@ def _put_identical(figures: Figures, panel: Panel, pair: _Pair, **keys: Any) -> 
         same / pair.n,
         n=pair.n,
         events=same,
-        method=f"share of ratings as given; {panel.basis.name}",
-        reason=_alike() if is_alike else None,
+        method=coded("share", "ratings_as_given", panel.basis.name),
+        notes=code("reads_identical", fewest=ALIKE_CASES, share=ALIKE) if is_alike else None,
         **keys,
-    )
-
-
-def _alike() -> str:
-    return (
-        f"ratings of {ALIKE_CASES} cases or more are the same in {ALIKE:.0%} or more of them: are"
-        " these two readers, and did neither see the other's?"
     )

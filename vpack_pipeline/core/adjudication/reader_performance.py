@@ -26,20 +26,16 @@ from vpack_pipeline.core.adjudication.evidence import (
     independent_labels,
 )
 from vpack_pipeline.core.adjudication.latent import ReaderAccuracy, reader_accuracy
-from vpack_pipeline.core.adjudication.red_flags import DEVELOPER, Flagging, put_flags, with_halves
+from vpack_pipeline.core.adjudication.red_flags import Flagging, put_flags, with_halves
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 ALL_READERS: Final = "all"
 ROSTER: Final = ("qualification", "specialty", "training", "conflicts")
-ONLY_ADJUDICATED: Final = "no independent read: this reader adjudicated only"
-NOT_IN_BASIS: Final = "no read made without sight of peers, as are those of the other readers"
 _TARGETS: Final = {"leave_one_out": "others", "independent": "reference_label"}
-_CAUTIONS: Final = {
-    "leave_one_out": "the other readers err too: a reference line, not a ceiling",
-    "independent": "only cases with an independent reference: who has one may depend on the reads",
-}
+_NOTES: Final = {"leave_one_out": "others_err_too", "independent": "only_with_reference"}
 
 
 def reader_performance(
@@ -115,7 +111,7 @@ def reader_performance(
 class _Group:
     finding: str
     how: Flagging
-    latent: ReaderAccuracy | str
+    latent: ReaderAccuracy | Code
     developers: frozenset[str]
     ratings: dict[str, float]
 
@@ -123,15 +119,15 @@ class _Group:
 def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> None:
     keys: dict[str, Any] = {"finding": group.finding, "reader_id": reader}
     n_cases = rows["case_id"].n_unique()
-    method = f"count; {group.how.note}"
-    reason = _developed(group, rows)
-    figures.give("n_reads", rows.height, n=n_cases, method=method, reason=reason, **keys)
+    method = coded("count", group.how.basis)
+    notes = _developed(group, rows)
+    figures.give("n_reads", rows.height, n=n_cases, method=method, notes=notes, **keys)
     is_rated = pl.col("class") != NON_DIAGNOSTIC
     kinds = {f"share_{k}": pl.col("class") == k for k in (INDETERMINATE, NON_DIAGNOSTIC)}
     values = {m: is_rated & (pl.col("rating") == v) for m, v in group.ratings.items()}
     for metric, is_so in (kinds | values).items():
         if not rows.height:
-            figures.refuse(metric, "no read", n=0, events=0, **keys)
+            figures.refuse(metric, "no_read", n=0, events=0, **keys)
             continue
         count = rows.filter(is_so).height
         share = count / rows.height
@@ -148,13 +144,14 @@ def _put_unread(figures: Figures, group: _Group, reads: pl.DataFrame) -> None:
     pooled = pl.col("finding") == group.finding, pl.col("reader_id") == ALL_READERS
     metrics = figures.frame().filter(pooled)["metric"].to_list()
     for (name,), own in reads.sort("reader_id").group_by("reader_id", maintain_order=True):
-        why = NOT_IN_BASIS if "independent" in own["role"] else ONLY_ADJUDICATED
-        reason = _developed(group, own)
+        has_own = "independent" in own["role"]
+        why = "not_without_sight_of_peers" if has_own else "adjudicated_only"
+        notes = _developed(group, own)
         for metric in metrics:
             keys: dict[str, Any] = {"finding": group.finding, "reader_id": str(name)}
             if metric == "n_reads":
-                method = f"count; {group.how.note}"
-                figures.give(metric, 0, n=0, method=method, reason=reason, **keys)
+                method = coded("count", group.how.basis)
+                figures.give(metric, 0, n=0, method=method, notes=notes, **keys)
             else:
                 figures.refuse(metric, why, n=0, **keys)
 
@@ -185,31 +182,33 @@ def rating_metric(value: float) -> str:
     return f"share_rating={value:g}"
 
 
-def _developed(group: _Group, rows: pl.DataFrame) -> str | None:
+def _developed(group: _Group, rows: pl.DataFrame) -> Code | None:
     """Say of a reader, or of readers together, that the index test has learnt from them."""
     readers = set(rows["reader_id"])
     who = len(readers & group.developers)
     if not who:
         return None
-    return DEVELOPER if len(readers) == 1 else f"{who} of {len(readers)} readers {DEVELOPER}"
+    if len(readers) == 1:
+        return Code("reader_developed")
+    return code("readers_developed", developers=who, readers=len(readers))
 
 
 def _put_latent(
-    figures: Figures, latent: ReaderAccuracy | str, reader: str, rows: pl.DataFrame, **keys: Any
+    figures: Figures, latent: ReaderAccuracy | Code, reader: str, rows: pl.DataFrame, **keys: Any
 ) -> None:
     metrics = ("sensitivity_dawid_skene", "specificity_dawid_skene")
-    if isinstance(latent, str):
+    if isinstance(latent, Code):
         for metric in metrics:
             figures.refuse(metric, latent, **keys)
         return
     own = latent.pooled if reader == ALL_READERS else latent.by_reader.get(reader)
     if own is None:
         for metric in metrics:
-            figures.refuse(metric, "the reader gave no positive or negative read", n=0, **keys)
+            figures.refuse(metric, "no_vote_of_reader", n=0, **keys)
         return
     n = rows.filter(pl.col("class").is_in([POSITIVE, NEGATIVE])).height
     for metric, estimate in zip(metrics, own, strict=True):
-        figures.give(metric, replace(estimate, n=n), **keys)
+        figures.give(metric, estimate, n=n, **keys)
 
 
 def _put_share_right(
@@ -227,9 +226,11 @@ def _put_share_right(
     met = rows.filter(pl.col(_TARGETS[against]) == label)
     right = (met["class"] == label).to_numpy().astype(np.bool_)
     estimate = clustered_proportion(right, np.asarray(met["patient_id"].to_list()), how.level)
-    caution = _CAUTIONS[against] if met.height else f"no read of a case that is {label} by these"
-    method = f"{estimate.method}; {how.note}"
-    figures.give(f"{metric}_{against}", replace(estimate, method=method, reason=caution), **keys)
+    if not met.height:
+        estimate = replace(estimate, reason=code("no_read_of_class", label=label))
+    notes = _NOTES[against] if met.height else None
+    made = replace(estimate, method=coded(estimate.method, how.basis), notes=coded(notes))
+    figures.give(f"{metric}_{against}", made, **keys)
 
 
 def _put_experience(
@@ -245,10 +246,8 @@ def _put_experience(
         figures.give(
             "years_experience",
             value,
-            method="median of readers of independent reads"
-            if reader == ALL_READERS
-            else "as delivered",
-            reason=None if value is not None else "not delivered",
+            method="median_of_readers" if reader == ALL_READERS else "as_delivered",
+            reason="not_delivered",
             finding=finding,
             reader_id=reader,
         )

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.proportions.comparisons import clustered_difference
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
@@ -28,8 +29,7 @@ HALVES: Final = {
 }
 CHANGE: Final = "agreement_with_others_change"
 JUMP: Final = "agreement_jump_after_index_test"
-DEVELOPER: Final = "took part in developing the index test, by the roster"
-_AGREES: Final = "agreement with the majority of two or more other readers"
+_AGREES: Final = "agreement_with_majority"
 
 
 def with_halves(rows: pl.DataFrame) -> pl.DataFrame:
@@ -68,8 +68,8 @@ def with_halves(rows: pl.DataFrame) -> pl.DataFrame:
 class Flagging:
     """How the flags of one finding are given: basis of its reads, refusal and interval level."""
 
-    note: str
-    refusal: str | None
+    basis: Code
+    refusal: Code | None
     level: float
 
 
@@ -89,30 +89,29 @@ def put_flags(figures: Figures, how: Flagging, rows: pl.DataFrame, **keys: Any) 
     timed = rows.drop_nulls("half")
     for half, metric in HALVES.items():
         figures.give(metric, _agreement(timed.filter(pl.col("half") == half), how), **keys)
-    later = _difference(timed, pl.col("half") == SECOND, how, "second half less first half")
+    later = _difference(timed, pl.col("half") == SECOND, how, "second_half_less_first")
     figures.give(CHANGE, later, **keys)
     seen = rows.drop_nulls("saw_index_test").drop_nulls("others")
-    jump = _difference(seen, pl.col("saw_index_test"), how, "index test seen less not seen")
+    jump = _difference(seen, pl.col("saw_index_test"), how, "index_test_seen_less_not")
     figures.give(JUMP, jump, **keys)
 
 
 def _agreement(rows: pl.DataFrame, how: Flagging) -> Estimate:
     estimate = clustered_proportion(_agrees(rows), _patients(rows), how.level)
     if not rows.height:
-        none = "no read of known time that others can be held against"
-        return replace(estimate, reason=none)
-    return replace(estimate, method=f"{_AGREES}; {estimate.method}; {how.note}")
+        return replace(estimate, reason=Code("no_read_of_known_time"))
+    return replace(estimate, method=coded(_AGREES, estimate.method, how.basis))
 
 
 def _difference(rows: pl.DataFrame, later: pl.Expr, how: Flagging, which: str) -> Estimate:
     is_later = rows.select(later.alias("later"))["later"].to_numpy().astype(np.bool_)
     sides = int(is_later.sum()), int((~is_later).sum())
-    method = f"{_AGREES}, {which}"
+    method = coded(_AGREES, which)
     if min(sides) < MINIMUM_READS:
-        reason = f"fewer than {MINIMUM_READS} reads on one side"
+        reason = code("few_reads_on_a_side", fewest=MINIMUM_READS)
         return undefined(reason, method=method, n=rows.height)
     found = clustered_difference(_agrees(rows), is_later, _patients(rows), how.level)
-    return replace(found, method=f"{method}; {found.method}; {how.note}")
+    return replace(found, method=coded(method, found.method, how.basis))
 
 
 def _agrees(rows: pl.DataFrame) -> Any:
@@ -128,16 +127,16 @@ def _put_pace(figures: Figures, how: Flagging, rows: pl.DataFrame, **keys: Any) 
     n = len(seconds)
     if not n:
         for metric in ("seconds_per_read", "n_implausibly_quick"):
-            figures.refuse(metric, "no duration was delivered", n=0, **keys)
+            figures.refuse(metric, "no_duration", n=0, **keys)
         return
     middle = float(np.median(seconds.to_numpy()))
-    figures.give("seconds_per_read", middle, n=n, method=f"median; {how.note}", **keys)
+    figures.give("seconds_per_read", middle, n=n, method=coded("median", how.basis), **keys)
     quick = int((seconds < QUICKEST).sum())
     figures.give(
         "n_implausibly_quick",
         quick,
         n=n,
         events=quick,
-        method=f"count of reads of less than {QUICKEST:g} s; {how.note}",
+        method=coded("count", code("reads_shorter_than", seconds=QUICKEST), how.basis),
         **keys,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.adjudication.evidence import (
     INDETERMINATE,
     NEGATIVE,
@@ -40,7 +41,8 @@ def reference_standard(
 
     Returns
     -------
-    one row per case in force × finding. ``label`` null = undecided, with a ``reason``.
+    one row per case in force × finding. ``label`` null = undecided, with the codes of its
+    ``reason``, as declared in order.
     ``days_to_reference`` runs from index date to ``established_at`` (UTC), and may be negative.
 
     Raises
@@ -107,12 +109,15 @@ def _with_delivered(known: pl.DataFrame, cases: pl.DataFrame, reads: pl.DataFram
 
 
 def _reasons(rules: list[Decision]) -> pl.Expr:
-    """Why no rule decided, in order of precedence, each reason once."""
+    """Why no rule decided, each reason once, in the declared order."""
+    declared = pl.Enum(codes.of("reason"))
     return (
-        pl.concat_list([rule.why for rule in rules])
+        pl.concat_list([rule.why.cast(declared) for rule in rules])
         .list.drop_nulls()
-        .list.unique(maintain_order=True)
-        .list.join("; ")
+        .list.unique()
+        .list.sort()
+        .cast(pl.List(pl.String))
+        .list.join(codes.SEPARATOR)
     )
 
 
@@ -121,8 +126,8 @@ def _stated(reason: str) -> pl.Expr:
         pl.when(pl.col(reason) != "")
         .then(pl.col(reason))
         .when(pl.col("n_reads") > 0)
-        .then(pl.lit("no diagnostic read of a role that a rule uses"))
-        .otherwise(pl.lit("no reference read and no independent reference"))
+        .then(pl.lit("no_read_in_role"))
+        .otherwise(pl.lit("no_read_no_source"))
     )
 
 

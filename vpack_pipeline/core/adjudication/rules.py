@@ -42,8 +42,9 @@ PANEL: Final = "panel"
 class Decision:
     """What a rule says of each case × finding; all of it null where it does not decide.
 
-    ``why`` says why it does not decide, null where it does or has nothing to go by. ``margin`` is
-    (reads for the label − reads against it) / deciding reads; null where no vote was counted.
+    ``why`` is the code of why it does not decide, null where it does or has nothing to go by.
+    ``margin`` is (reads for the label − reads against it) / deciding reads; null where no vote was
+    counted.
     ``gives_way`` marks labels that stand only where no other rule decides; None where none does.
     """
 
@@ -100,13 +101,12 @@ def consensus(adjudication: Adjudication) -> Decision:
     behind it: those with an independent or a consensus read of the case.
     """
     votes = _Votes.of("consensus")
-    too_few = f"a consensus of fewer than {adjudication.minimum_readers} known readers"
     why = _first(
         (votes.n == 0, None),
         (_is_spoilt(adjudication, "consensus"), _SPOILT),
-        (pl.col("n_readers") < adjudication.minimum_readers, too_few),
-        (~votes.concur, "consensus reads contradict each other"),
-        (_is_unsettled(votes, adjudication), "the consensus is indeterminate"),
+        (pl.col("n_readers") < adjudication.minimum_readers, "few_readers_in_consensus"),
+        (~votes.concur, "consensus_contradicts_itself"),
+        (_is_unsettled(votes, adjudication), "consensus_indeterminate"),
     )
     decides = (votes.n > 0) & why.is_null()
     at = pl.col("consensus_at")
@@ -119,8 +119,8 @@ def unanimity(adjudication: Adjudication) -> Decision:
     why = _first(
         (votes.n == 0, None),
         *_too_few(adjudication, 2),
-        (~votes.concur, "the independent reads differ"),
-        (_is_unsettled(votes, adjudication), "the independent reads concur on indeterminate"),
+        (~votes.concur, "reads_differ"),
+        (_is_unsettled(votes, adjudication), "reads_concur_on_indeterminate"),
     )
     decides = (votes.n > 0) & why.is_null()
     at = pl.col("independent_at")
@@ -141,10 +141,10 @@ def third_reader(adjudication: Adjudication) -> Decision:
         *_too_few(adjudication, 2),
         (first.concur, agreed.why),
         (_is_spoilt(adjudication, "tiebreak"), _SPOILT),
-        ((last.n == 0) & (pl.col("n_own_tiebreak") > 0), _OWN_TIEBREAK),
-        (last.n == 0, "the independent reads differ and there is no tiebreak read"),
-        (~last.concur, "tiebreak reads contradict each other"),
-        (_is_unsettled(last, adjudication), "the tiebreak read is indeterminate"),
+        ((last.n == 0) & (pl.col("n_own_tiebreak") > 0), "own_tiebreak"),
+        (last.n == 0, "no_tiebreak"),
+        (~last.concur, "tiebreaks_contradict"),
+        (_is_unsettled(last, adjudication), "tiebreak_indeterminate"),
     )
     breaks = differ & why.is_null()
     decided = agreed.label.is_not_null()
@@ -197,10 +197,10 @@ def _vote(adjudication: Adjudication) -> Decision:
     why = _first(
         (votes.n == 0, None),
         *_too_few(adjudication, 1),
-        (is_unsure.fill_null(value=False), "the deciding reads are indeterminate"),
+        (is_unsure.fill_null(value=False), "deciding_reads_indeterminate"),
         (label.is_not_null(), None),
-        (leading * 2 <= deciding, "no class has more than half of the deciding reads"),
-        (pl.lit(value=True), f"fewer than {adjudication.quorum} concurring reads"),
+        (leading * 2 <= deciding, "no_majority"),
+        (pl.lit(value=True), "few_concurring_reads"),
     )
     method = _first(
         (votes.n == 1, "single_reader"),
@@ -228,8 +228,8 @@ def _median(adjudication: Adjudication) -> Decision:
     why = _first(
         (votes.n == 0, None),
         *_too_few(adjudication, adjudication.quorum),
-        (label.is_null(), "the two middle ratings lie on different sides of the cut"),
-        (is_unsure.fill_null(value=False), "the median rating is indeterminate"),
+        (label.is_null(), "middle_ratings_differ"),
+        (is_unsure.fill_null(value=False), "median_indeterminate"),
     )
     method = _first(
         (votes.n == 1, "single_reader"),
@@ -243,10 +243,7 @@ def _median(adjudication: Adjudication) -> Decision:
     return replace(found, gives_way=is_of_few.fill_null(value=False))
 
 
-_OWN_TIEBREAK: Final = (
-    "the independent reads differ and the tiebreak reader had read the case before"
-)
-_SPOILT: Final = "a non-diagnostic read leaves the case undecided"
+_SPOILT: Final = "non_diagnostic_read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,10 +317,9 @@ def _is_spoilt(adjudication: Adjudication, *roles: str) -> pl.Expr:
 
 def _too_few(adjudication: Adjudication, needed: int) -> list[tuple[pl.Expr, str]]:
     least = max(needed, adjudication.minimum_readers)
-    text = f"fewer than {least} diagnostic independent reads"
     return [
         (_is_spoilt(adjudication), _SPOILT),
-        (_Votes.of("independent").n < least, text),
+        (_Votes.of("independent").n < least, "few_diagnostic_reads"),
     ]
 
 

@@ -16,28 +16,21 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.adjudication.coefficients import Stratum
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, evidence
 from vpack_pipeline.core.adjudication.rules import RULES, first_to_decide
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Adjudication, Finding
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline.stats.verification_bias import VerifiedCounts, begg_greenes
 
-STRATUM: Final = "independent_reference"
 _SOURCE_RULE: Final = "independent_reference"
-SELECTED: Final = (
-    "among verified cases: included ones that an independent source settled and that the panel had"
-    " decided from its reads alone; who is verified may depend on the reads, so that they are a"
-    " selected sample; a read made after the source's result may have known it"
-)
-IF_BY_CALL: Final = (
-    "holds only if whether a case was verified depends on the panel's call and on nothing else that"
-    " has to do with the finding"
-)
-INDEPENDENT_CASES: Final = "cases are taken as independent; n and events are of verified cases"
-NO_PANEL: Final = "the protocol has no rule by which readers decide"
-NO_SOURCE: Final = "the protocol names no independent source"
-NONE_VERIFIED: Final = "no included case has both an independent label and one of the panel"
+STRATUM: Final = Stratum(_SOURCE_RULE, _SOURCE_RULE)
+IF_BY_CALL: Final = Code("if_verified_by_call")
+NO_PANEL: Final = Code("no_panel_rule")
+NO_SOURCE: Final = Code("no_independent_source")
+NONE_VERIFIED: Final = Code("none_verified")
 _SIDES: Final = {
     "panel_error": (POSITIVE, NEGATIVE),
     "panel_sensitivity": (POSITIVE,),
@@ -110,7 +103,7 @@ def put_verified(
     panel : of :func:`panel_cases`
     level : of the interval, clustered by patient, in (0, 1)
     """
-    keys: dict[str, Any] = {"finding": finding, "stratum": STRATUM}
+    keys: dict[str, Any] = {"finding": finding, **STRATUM.keys}
     all_cases = panel.filter(pl.col("finding") == finding)
     of_finding = all_cases.filter(pl.col("reference_label").is_in([POSITIVE, NEGATIVE]))
     both = of_finding.filter(pl.col("panel_label").is_in([POSITIVE, NEGATIVE]))
@@ -119,33 +112,36 @@ def put_verified(
         for metric in ("n_cases", *_SIDES, *(f"{m}_begg_greenes" for m in _CORRECTED)):
             figures.refuse(metric, refusal, **keys)
         return
-    counted = "count of those that the panel decided, of those with an independent label"
+    counted = coded("count", "panel_of_source_labelled")
     figures.give(
         "n_cases", both.height, n=of_finding.height, events=both.height, method=counted, **keys
     )
-    rules = [name for name in adjudication.precedence if name != _SOURCE_RULE]
-    against = (
-        f"{_listed(rules)} from reads alone, against {_listed(adjudication.reference_sources)}"
-    )
+    rules = tuple(name for name in adjudication.precedence if name != _SOURCE_RULE)
+    sources = tuple(adjudication.reference_sources)
+    against = code("panel_against_sources", rules=rules, sources=sources)
     for metric, labels in _SIDES.items():
         met = both.filter(pl.col("reference_label").is_in(labels))
         is_right = (met["panel_label"] == met["reference_label"]).to_numpy().astype(np.bool_)
         counts = ~is_right if metric == "panel_error" else is_right
         estimate = clustered_proportion(counts, np.asarray(met["patient_id"].to_list()), level)
-        reason = SELECTED if estimate.reason is None else f"{estimate.reason}; {SELECTED}"
+        method = coded(against, estimate.method)
         if met.is_empty():
-            reason = f"no such case is {labels[0]} by an independent source"
-        method = f"{against}; {estimate.method}"
-        figures.give(metric, replace(estimate, method=method, reason=reason), **keys)
+            estimate = replace(estimate, reason=code("no_case_of_class", label=labels[0]))
+        notes = None if met.is_empty() else "verified_are_selected"
+        figures.give(metric, estimate, method=method, notes=notes, **keys)
     corrected = begg_greenes(verified_counts(all_cases), level=level)
     for metric, estimate in zip(_CORRECTED, corrected, strict=True):
         met = both.filter(pl.col("reference_label").is_in(_SIDES[metric]))
         right = int((met["panel_label"] == met["reference_label"]).sum())
-        made = replace(estimate, n=met.height, method=f"{against}; {estimate.method}")
-        if estimate.value is not None:
-            parts = (estimate.reason, IF_BY_CALL, INDEPENDENT_CASES)
-            made = replace(made, reason="; ".join(text for text in parts if text))
-        figures.give(f"{metric}_begg_greenes", made, events=right, **keys)
+        figures.give(
+            f"{metric}_begg_greenes",
+            estimate,
+            n=met.height,
+            events=right,
+            method=coded(against, estimate.method),
+            notes=None if estimate.value is None else coded(IF_BY_CALL, "counts_of_verified"),
+            **keys,
+        )
 
 
 def verified_counts(panel: pl.DataFrame) -> VerifiedCounts:
@@ -161,11 +157,7 @@ def verified_counts(panel: pl.DataFrame) -> VerifiedCounts:
     return VerifiedCounts(*(int(count) for count in found.row(0)))
 
 
-def _refusal(adjudication: Adjudication) -> str | None:
+def _refusal(adjudication: Adjudication) -> Code | None:
     if set(adjudication.precedence) <= {_SOURCE_RULE}:
         return NO_PANEL
     return None if adjudication.reference_sources else NO_SOURCE
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " or ".join(name.replace("_", " ") for name in names)

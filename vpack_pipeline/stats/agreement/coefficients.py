@@ -77,7 +77,7 @@ def specific_agreement(ratings: FloatArray, level: float = 0.95) -> tuple[Estima
     raters = counts.sum(axis=1)
     negative, positive = (
         _ratio_over_units(kind * (kind - 1), kind * (raters - 1), int(kind.sum()), name, level)
-        for kind, name in zip(counts.T, ("negative agreement", "positive agreement"), strict=True)
+        for kind, name in zip(counts.T, ("negative_agreement", "positive_agreement"), strict=True)
     )
     return positive, negative
 
