@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 
 from vpack_pipeline.stats import agreement
 from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY, ONE_DECLARED
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import NO_WIDTH
 from vpack_pipeline.stats.resampling import bca_interval, cluster_weights
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
@@ -200,7 +201,7 @@ def test_full_agreement_over_two_categories_is_1_with_a_flagged_interval(gold):
     cohen = agreement.cohen_kappa(ratings[:, 0], ratings[:, 1], [1, 2])
     for estimate in (*by_name(ratings, [1, 2], None).values(), cohen):
         assert estimate.value == pytest.approx(1.0, abs=case["tolerance"])
-        assert estimate.reason == NO_WIDTH
+        assert estimate.notes == (NO_WIDTH,)
 
 
 def test_two_readers_who_each_use_one_category_but_not_the_same_have_kappa_0():
@@ -224,10 +225,10 @@ def test_a_single_unit_has_a_value_and_no_interval():
     for estimate in by_name(one, [1, 2], None).values():
         assert estimate.value is not None
         assert estimate.lower is None
-        assert "single unit" in estimate.reason
+        assert estimate.notes == (Code("one_unit"),)
     positive, _ = agreement.specific_agreement(matrix([[1, 0, 1]]))
     assert positive.value == 0.5
-    assert "single unit" in positive.reason
+    assert positive.notes == (Code("one_unit"),)
 
 
 def test_one_declared_category_leaves_the_chance_corrected_undefined():
@@ -262,7 +263,7 @@ def test_specific_agreement_of_more_readers_pools_the_pairs():
 def test_specific_agreement_without_such_ratings_or_pairs_is_undefined():
     positive, negative = agreement.specific_agreement(matrix([[0, 0], [0, 0]]))
     assert positive.value is None
-    assert "no pair" in positive.reason
+    assert positive.reason == Code("no_pair_of_this_kind")
     assert negative.value == 1.0
     assert agreement.specific_agreement(matrix([[0, NAN]]))[0].reason == NO_PAIR
 

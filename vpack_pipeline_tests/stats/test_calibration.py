@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from vpack_pipeline.stats import calibration as cal
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import NO_WIDTH
 
 Z = 1.959963984540054
@@ -166,7 +167,7 @@ def test_one_class_equal_probabilities_and_one_patient_are_undefined_with_a_reas
     single = cal.calibration(prob, mixed, np.zeros(4, int))
     assert single.slope.reason == single.citl.reason == cal.ONE_PATIENT
     assert single.brier.lower is None
-    assert "single" in single.brier.reason
+    assert single.brier.notes == (Code("one_case_or_patient"),)
 
 
 def test_residuals_that_cancel_within_patients_give_a_flagged_interval():
@@ -174,14 +175,14 @@ def test_residuals_that_cancel_within_patients_give_a_flagged_interval():
     prob = np.tile([0.2, 0.2, 0.7, 0.7, 0.7], 2)
     positive = np.tile([True, False, True, False, True], 2)
     result = cal.calibration(prob, positive, np.repeat([0, 1], 5))
-    assert result.slope.reason == NO_WIDTH
+    assert result.slope.notes == (NO_WIDTH,)
     assert result.slope.lower == result.slope.upper == result.slope.value
 
 
 def test_certain_probabilities_have_no_spiegelhalter_test_or_expected_count():
     result = cal.calibration(np.zeros(3), np.array([False, True, False]))
     assert result.spiegelhalter.p is None
-    assert "variance is 0" in result.spiegelhalter.reason
+    assert result.spiegelhalter.reason == Code("probabilities_without_variance")
     assert result.observed_expected is None
     assert result.n_clipped == 3
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 from vpack_pipeline.stats import distances as dist
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.distances import Moments
 from vpack_pipeline.stats.monitoring import bin_counts, quantile_edges
 
@@ -47,7 +48,7 @@ def test_kolmogorov_smirnov_equals_the_limiting_distribution(match):
     test = dist.kolmogorov_smirnov(ref, new)
     assert test.statistic == pytest.approx(expected["ks_D"], abs=tolerance)
     assert test.p == pytest.approx(expected["ks_p_asymptotic"], abs=tolerance)
-    assert dist.kolmogorov_smirnov(ref, np.array([])).reason == "a sample is empty"
+    assert dist.kolmogorov_smirnov(ref, np.array([])).reason == Code("set_empty")
 
 
 def test_the_interval_of_the_smd_covers_without_any_difference():
@@ -86,15 +87,15 @@ def test_the_categorical_smd_does_not_depend_on_order_or_unused_categories():
 @pytest.mark.parametrize(
     ("a", "b", "reason"),
     [
-        ([0, 0], [1, 2], "a set is empty"),
-        ([3, 0], [5, 0], "only one category"),
-        ([3, 0, 2], [0, 5, 0], "infinite"),
+        ([0, 0], [1, 2], "set_empty"),
+        ([3, 0], [5, 0], "one_category"),
+        ([3, 0, 2], [0, 5, 0], "no_category_in_common"),
     ],
 )
 def test_the_categorical_smd_says_why_it_is_undefined(a, b, reason):
     estimate = dist.smd_categorical(a, b)
     assert estimate.value is None
-    assert reason in estimate.reason
+    assert estimate.reason == Code(reason)
 
 
 def test_equal_distributions_have_distance_0():
@@ -163,7 +164,7 @@ def test_kish_equals_the_reference(gold):
 def test_raking_refuses_a_target_without_cases():
     result = dist.raking([np.array([0, 0, 1])], [np.array([0.5, 0.3, 0.2])])
     assert result.weights is None
-    assert result.reason == "a target category has no case"
+    assert result.reason == Code("target_without_case")
 
 
 def test_raking_refuses_margins_that_contradict_one_another():
@@ -171,7 +172,7 @@ def test_raking_refuses_margins_that_contradict_one_another():
     codes = np.array([0, 1, 0, 1])
     result = dist.raking([codes, codes], [np.array([0.5, 0.5]), np.array([0.2, 0.8])])
     assert result.weights is None
-    assert result.reason == "the margins cannot be met together"
+    assert result.reason == Code("margins_contradict")
 
 
 def test_raking_says_when_it_does_not_settle():

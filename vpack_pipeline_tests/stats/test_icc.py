@@ -70,7 +70,7 @@ def test_a_reader_who_always_rates_higher_disagrees():
 def test_full_agreement_is_1_without_width():
     unit = np.arange(5.0)
     full = icc_agreement(np.column_stack([unit, unit, unit]))
-    assert (full.value, full.lower, full.upper, full.reason) == (1.0, 1.0, 1.0, NO_WIDTH)
+    assert (full.value, full.lower, full.upper, full.notes) == (1.0, 1.0, 1.0, (NO_WIDTH,))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_icc_is_undefined_with_a_reason(ratings, why, n):
 def test_an_interval_without_degrees_of_freedom_is_not_given():
     found = icc_agreement(np.array([[0, 0, 4], [0, 3, 2]], dtype=float))
     assert found.value == pytest.approx(-6 / 17)
-    assert (found.lower, found.upper, found.reason) == (None, None, NO_DEGREES)
+    assert (found.lower, found.upper, found.notes) == (None, None, (NO_DEGREES,))
 
 
 def test_icc_needs_a_matrix():

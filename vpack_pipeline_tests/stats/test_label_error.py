@@ -8,6 +8,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 from vpack_pipeline.stats import label_error
+from vpack_pipeline.stats.codes import code
 from vpack_pipeline.stats.label_error import (
     Replicates,
     conditional_covariance,
@@ -208,12 +209,12 @@ def test_refused_replicates_are_counted_and_more_than_a_few_leave_no_interval():
         )
         sensitivity, _ = corrected_estimates(counts, 0.9, 0.99, replicates=some)
         assert (sensitivity.lower is None) == (refused == 6)
-        expected = label_error.MANY_REFUSED if refused == 6 else "5 of 100 replicates"
-        assert sensitivity.reason.startswith(expected)
+        few = code("replicates_contradict_errors", left_out=5, of=100)
+        assert sensitivity.notes == (label_error.MANY_REFUSED if refused == 6 else few,)
     most = Replicates(shares, np.full(100, 0.4), np.full(100, 0.5))
     sensitivity, specificity = corrected_estimates(counts, 0.9, 0.99, replicates=most)
     assert sensitivity.value is not None
     assert sensitivity.lower is None
-    assert specificity.reason == label_error.MANY_REFUSED
+    assert specificity.notes == (label_error.MANY_REFUSED,)
     alone, _ = corrected_estimates(counts, 0.9, 0.99)
-    assert (alone.lower, alone.reason) == (None, label_error.NO_REPLICATES)
+    assert (alone.lower, alone.notes) == (None, (label_error.NO_REPLICATES,))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.latent_class import dawid_skene, dawid_skene_intervals, intervals
 from vpack_pipeline.stats.latent_class import model as latent
 from vpack_pipeline.stats.resampling import patient_weights
@@ -180,7 +181,7 @@ def test_a_model_that_has_not_settled_says_so():
     ratings, _ = simulated(np.random.default_rng(5), 200, RATES)
     fit = dawid_skene(ratings, [0, 1], max_iterations=2)
     assert not fit.model.converged
-    assert fit.reason == latent.NOT_CONVERGED
+    assert fit.notes == (latent.NOT_CONVERGED,)
     assert fit.model.iterations == 2
 
 
@@ -273,7 +274,7 @@ def test_too_few_units_with_three_ratings_are_refused():
     found = dawid_skene_intervals(ratings, [0, 1], np.arange(60), 5, np.random.default_rng(0))
     for estimate in (*found.prevalences, *found.sensitivity, *found.specificity):
         assert estimate.value is None
-        assert "fewer than 30 units" in estimate.reason
+        assert estimate.reason == code("few_units_with_three_ratings", fewest=30)
     assert len(found.sensitivity) == 4
     assert (found.sensitivity[0].n, found.sensitivity[3].n) == (60, 29)
     two = dawid_skene_intervals(ratings[:, :2], [0, 1], np.arange(60), 5, np.random.default_rng(0))
@@ -295,7 +296,7 @@ def test_a_reader_without_a_case_of_a_class_has_no_figure():
     alone = np.column_stack([ratings, np.full(100, NAN)])
     found = dawid_skene_intervals(alone, [0, 1], np.arange(100), 10, np.random.default_rng(0))
     assert found.sensitivity[3].value is None
-    assert "no unit" in found.sensitivity[3].reason
+    assert found.sensitivity[3].reason == Code("no_rating_in_class")
     assert found.sensitivity[3].n == 0
 
 
@@ -308,13 +309,13 @@ def test_where_more_than_a_few_replicates_hold_no_rating_there_is_no_interval():
     prevalence = found.prevalences[0]
     assert prevalence.value is not None
     assert (prevalence.lower, prevalence.upper) == (None, None)
-    assert prevalence.reason.startswith("in more than 5% of bootstrap replicates")
+    assert prevalence.notes == (intervals.NOT_IDENTIFIED_REPLICATES,)
 
 
 def test_replicates_that_lose_their_classes_leave_no_interval():
     never = intervals._estimate(0.5, np.full(4, NAN), 10, 0.95, None)
     assert (never.value, never.lower) == (0.5, None)
-    assert never.reason == intervals.NOT_IDENTIFIED_REPLICATES
+    assert never.notes == (intervals.NOT_IDENTIFIED_REPLICATES,)
 
 
 def test_intervals_cover_planted_rates():

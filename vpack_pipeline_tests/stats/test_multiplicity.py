@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.multiplicity import METHODS, cochran_q, p_adjust
 
 
@@ -35,7 +36,7 @@ def test_equal_subgroups_show_no_heterogeneity():
 def test_subgroups_without_a_standard_error_are_left_out_and_one_is_not_enough():
     result = cochran_q(np.array([0.9, 1.0, np.nan]), np.array([0.02, 0.0, 0.1]))
     assert (result.k, result.q) == (1, None)
-    assert "fewer than two" in result.reason
+    assert result.reason == Code("one_subgroup_with_error")
 
 
 @pytest.mark.parametrize("method", METHODS)

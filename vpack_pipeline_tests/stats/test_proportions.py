@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.proportions import (
     clopper_pearson,
     clustered_difference,
@@ -73,7 +74,7 @@ def test_the_bounds_at_0_and_n_are_exactly_0_and_1():
 def test_no_cases_means_undefined_and_impossible_counts_are_refused(interval):
     estimate = interval(0, 0)
     assert estimate.value is None
-    assert estimate.reason == "no cases in the denominator"
+    assert estimate.reason == Code("no_cases")
     with pytest.raises(ValueError, match="0 <= k <= n"):
         interval(3, 2)
 
@@ -182,12 +183,12 @@ def test_empty_cells_leave_ratios_undefined_with_a_reason():
     assert perfect["lr_positive"].value is None
     assert perfect["lr_negative"].value == 0.0
     assert perfect["lr_negative"].lower is None
-    assert "empty" in perfect["lr_negative"].reason
+    assert perfect["lr_negative"].notes == (Code("ratio_with_empty_cell"),)
     assert perfect["diagnostic_odds_ratio"].value is None
     assert perfect["youden"].value == 1.0
     no_cases = diagnostic_table(tp=0, fp=3, fn=0, tn=7)
     assert no_cases["sensitivity"].value is None
-    assert no_cases["youden"].reason == "a class has no cases"
+    assert no_cases["youden"].reason == Code("class_without_cases")
     assert no_cases["number_needed_to_diagnose"].value is None
 
 
@@ -196,10 +197,10 @@ def test_a_test_near_chance_has_no_upper_bound_on_the_number_needed():
     number = table["number_needed_to_diagnose"]
     assert number.value == pytest.approx(11.0)
     assert number.upper is None
-    assert "no upper bound" in number.reason
+    assert number.notes == (Code("no_upper_bound"),)
     worse = diagnostic_table(tp=1, fp=9, fn=9, tn=1)["number_needed_to_diagnose"]
     assert worse.value is None
-    assert worse.reason == "Youden's index is not positive"
+    assert worse.reason == Code("youden_not_positive")
 
 
 def test_predictive_values_at_another_prevalence_equal_mercaldo(gold):
@@ -221,10 +222,10 @@ def test_predictive_values_at_the_edge_stand_without_an_interval():
     assert npv.value == 1.0
     assert ppv.lower is None
     assert npv.upper is None
-    assert "logit" in ppv.reason
+    assert ppv.notes == (Code("logit_at_edge"),)
     nothing, _ = predictive_values(0.0, 1.0, 0.1, 20, 80)
     assert nothing.value is None
-    assert nothing.reason == "no case would get this result"
+    assert nothing.reason == Code("no_such_result")
     at_zero, _ = predictive_values(0.9, 0.8, 0.0, 20, 80)
     assert (at_zero.value, at_zero.lower) == (0.0, None)
 
@@ -264,10 +265,10 @@ def test_the_restricted_proportions_maximise_the_likelihood(k1, rest1, k2, rest2
 
 
 def test_farrington_manning_refuses_what_is_undefined():
-    assert farrington_manning(0, 0, 1, 2, -0.05).reason == "no cases in the denominator"
+    assert farrington_manning(0, 0, 1, 2, -0.05).reason == Code("no_cases")
     sure = farrington_manning(10, 10, 10, 10, 0.0)
     assert sure.p is None
-    assert sure.reason == "the variance under the null is 0"
+    assert sure.reason == Code("null_without_variance")
     with pytest.raises(ValueError, match="margin"):
         farrington_manning(1, 2, 1, 2, -1)
 
@@ -284,7 +285,7 @@ def test_mcnemar_equals_base_r(gold):
 
 
 def test_mcnemar_needs_discordant_pairs_and_a_known_method():
-    assert mcnemar(0, 0).reason == "no discordant pairs"
+    assert mcnemar(0, 0).reason == Code("no_discordant_pairs")
     assert mcnemar(3, 3).p == 1.0
     assert mcnemar(3, 3, method="chi2_corrected").statistic == 0.0
     with pytest.raises(ValueError, match="exact, chi2, chi2_corrected"):
@@ -331,10 +332,10 @@ def test_a_difference_without_two_sides_or_patients_has_its_reason():
     both = np.array([True, False])
     one = clustered_difference(both, both, np.array([1, 1]))
     assert (one.value, one.lower) == (1, None)
-    assert "single patient" in one.reason
+    assert one.notes == (Code("one_patient"),)
     assert clustered_difference(both, ~both & both, both).value is None
     flat = clustered_difference(np.ones(4, bool), np.tile(both, 2), np.arange(4))
     assert (flat.value, flat.lower, flat.upper) == (0, 0, 0)
-    assert "no width" in flat.reason
+    assert flat.notes == (Code("interval_without_width"),)
     with pytest.raises(ValueError, match="for each unit"):
         clustered_difference(both, both, np.arange(3))

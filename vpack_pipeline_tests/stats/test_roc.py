@@ -124,13 +124,13 @@ def test_edge_cases_follow_proc_and_say_why_an_interval_is_missing(gold):
         assert [got.value, got.lower, got.upper] == pytest.approx(
             [want["auc"], want["ci_lo"], want["ci_hi"]], abs=case["tolerance"]
         )
-    assert estimates["perfect"].reason == estimates["constant"].reason == NO_WIDTH
-    assert estimates["tiny"].reason is None
+    assert estimates["perfect"].notes == estimates["constant"].notes == (NO_WIDTH,)
+    assert estimates["tiny"].notes == ()
     assert estimates["one_class"].value is None
     assert estimates["one_class"].reason == roc.ONE_CLASS
     assert estimates["one_pos"].value == case["expected"]["one_pos"]["auc"]
     assert (estimates["one_pos"].lower, estimates["one_pos"].upper) == (None, None)
-    assert estimates["one_pos"].reason == roc.ONE_IN_CLASS
+    assert estimates["one_pos"].notes == (roc.ONE_IN_CLASS,)
 
 
 def test_the_clustered_area_refuses_what_it_cannot_estimate():
@@ -138,11 +138,11 @@ def test_the_clustered_area_refuses_what_it_cannot_estimate():
     one_patient = roc.auc_clustered(score, positive, np.array([1, 2, 3, 3]))
     assert one_patient.value == 1.0
     assert one_patient.lower is None
-    assert "single patient" in one_patient.reason
+    assert one_patient.notes == (roc.ONE_PATIENT_IN_CLASS,)
     one_class = roc.auc_clustered(score, np.ones(4, bool), np.arange(4))
     assert one_class.value is None
     assert one_class.reason == roc.ONE_CLASS
-    assert roc.auc_clustered(score, positive, np.arange(4)).reason == NO_WIDTH
+    assert roc.auc_clustered(score, positive, np.arange(4)).notes == (NO_WIDTH,)
 
 
 def test_tests_refuse_one_class_a_single_case_and_equal_scores():

@@ -120,7 +120,7 @@ def icc(squares: MeanSquares, units: FloatArray, readers: int) -> FloatArray:
 def _with_interval(value: float, squares: MeanSquares, n: int, k: int, level: float) -> Estimate:
     units, readers, residual = (float(square[0]) for square in squares)
     if residual == readers == 0:
-        return Estimate(value, value, value, n, None, METHOD, NO_WIDTH)
+        return Estimate(value, value, value, n, None, METHOD, notes=(NO_WIDTH,))
     # McGraw & Wong's a and b, both times 1 − ICC: the degrees of freedom do not feel a scale.
     a = k * value / n * readers
     b = (1 - value + k * value * (n - 1) / n) * residual
