@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from vpack_pipeline.contracts import codes
+from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.protocol import Adjudication, Category, Evaluation, Finding
 
 INDEX_DATE = datetime.date(2025, 1, 1)
@@ -113,6 +115,11 @@ def read(case: str, reader: str, said: str, **changes: Any) -> dict[str, Any]:
 
 def reads_of(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=READS, orient="row")
+
+
+def said_of(row: Mapping[str, Any]) -> set[str]:
+    """The codes of a row: its reason, notes and method."""
+    return {name for column in CODES for name in codes.names(row[column])}
 
 
 def panel(case: str, independent: str, tiebreak: str = "", consensus: str = "") -> list[Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,14 @@ def table(
     return contracts.conform(figures, contracts.load()["adjudication/agreement"])
 
 
-def row(figures: pl.DataFrame, metric: str, stratum: str = "all") -> dict[str, Any]:
-    wanted = (pl.col("metric") == metric) & (pl.col("stratum") == stratum)
-    return figures.row(by_predicate=wanted, named=True)
+ALL = ("all", "all")
+PAIR = ("reader_pair", "r-a|r-b")
+
+
+def row(figures: pl.DataFrame, metric: str, stratum: tuple[str, str] = ALL) -> dict[str, Any]:
+    kind, name = stratum
+    of = (pl.col("stratum_kind") == kind) & (pl.col("stratum") == name)
+    return figures.row(by_predicate=of & (pl.col("metric") == metric), named=True)
 
 
 def reads(**changes: Any) -> list[dict[str, Any]]:
@@ -94,9 +100,9 @@ def test_coefficients_are_those_of_the_cut_and_of_the_ratings() -> None:
         assert figure["estimate"] == pytest.approx(estimate.value), metric
         assert figure["n"] == estimate.n
         assert figure["lower"] <= figure["estimate"] <= figure["upper"]
-        assert "patient bootstrap" in figure["method"]
-        assert figure["method"].endswith("basis=independent")
-    assert row(found, "negative_agreement")["method"].startswith("negative agreement")
+        assert made.said_of(figure) >= {"bca_patient_bootstrap", "independent_reads"}
+    assert "negative_agreement" in made.said_of(row(found, "negative_agreement"))
+    assert "positive_agreement" not in made.said_of(row(found, "negative_agreement"))
 
 
 def test_an_indeterminate_class_is_a_third_of_its_own() -> None:
@@ -112,7 +118,7 @@ def test_unanimous_readers_have_no_kappa_but_full_agreement() -> None:
     assert row(found, "percent_agreement")["estimate"] == 1
     kappa = row(found, "fleiss_kappa")
     assert kappa["status"] == "refused"
-    assert "one category" in kappa["reason"]
+    assert kappa["reason"] == "one_category_used"
     assert row(found, "positive_agreement")["status"] == "refused"
 
 
@@ -135,16 +141,16 @@ def test_mostly_undefined_replicates_leave_no_interval() -> None:
     assert {figure["estimate"] for figure in found} == {1.0}
     without = [figure for figure in found if figure["lower"] is None]
     assert without
-    assert all("replicates are undefined" in figure["reason"] for figure in without)
+    assert all(figure["notes"] == "replicates_undefined" for figure in without)
 
 
 def test_reads_without_sight_of_peers_are_preferred_and_the_others_labelled() -> None:
     seen = reads(saw_peers=True)
     found = table(seen)
-    assert row(found, "gwet_ac1")["method"].endswith("basis=after_sight_of_peers")
+    assert "reads_after_sight_of_peers" in made.said_of(row(found, "gwet_ac1"))
     assert row(found, "gwet_ac1")["status"] == "given"
     unknown = table(reads(saw_peers=None))
-    assert row(unknown, "gwet_ac1")["method"].endswith("basis=sight_of_peers_not_recorded")
+    assert "sight_of_peers_not_recorded" in made.said_of(row(unknown, "gwet_ac1"))
     mixed = table([*seen, *made.panel("d", "+ -")])
     assert row(mixed, "percent_agreement")["estimate"] == 0
     assert row(mixed, "n_cases")["estimate"] == 1
@@ -171,29 +177,29 @@ def test_only_independent_reference_reads_of_included_cases_enter() -> None:
         (
             Floor(statistic="percent_agreement", value=0.05),
             "given",
-            "reached, but readers who guess would reach it too",
+            "floor_reached_by_guessing",
         ),
         (
             Floor(statistic="percent_agreement", value=0.6),
             "given",
-            "reached by the estimate, not by its lower bound",
+            "floor_reached_uncertainly",
         ),
         (
             Floor(statistic="percent_agreement", value=0.99),
             "given",
-            "prespecified floor not reached",
+            "floor_not_reached",
         ),
-        (Floor(statistic="charm", value=0.5), "refused", "no statistic 'charm'; there are percent"),
-        (None, "refused", "the protocol asks for no floor of agreement"),
+        (Floor(statistic="charm", value=0.5), "refused", "no_such_statistic"),
+        (None, "refused", "no_floor"),
     ],
 )
 def test_floor_is_judged_and_never_hidden(floor: Floor | None, status: str, verdict: str) -> None:
     found = row(table(reads(), protocol=made.adjudication(floor=floor)), "prespecified_floor")
     assert found["status"] == status
-    assert found["reason"].startswith(verdict)
+    assert found["reason" if status == "refused" else "notes"] == verdict
     if status == "given":
-        assert found["reason"] == verdict
-        assert found["method"].startswith(f"percent_agreement of at least {floor.value:g}")
+        detail = {"floor_asked.least": floor.value, "floor_asked.statistic": "percent_agreement"}
+        assert json.loads(found["detail"]) == detail
         assert found["estimate"] == row(table(reads()), "percent_agreement")["estimate"]
 
 
@@ -217,17 +223,18 @@ def test_what_readers_who_guess_would_reach_stands_beside_the_floor(
     found = table(said, protocol=made.adjudication(floor=floor))
     by_chance = row(found, "prespecified_floor_by_chance")
     assert by_chance["estimate"] == pytest.approx(value)
-    assert by_chance["method"].startswith(f"{statistic} of readers who answer at random")
+    assert "readers_who_guess" in made.said_of(by_chance)
+    assert json.loads(by_chance["detail"]) == {"readers_who_guess.statistic": statistic}
     assert (by_chance["events"], by_chance["n"]) == ((14, 50) if value else (None, None))
-    verdict = row(found, "prespecified_floor")["reason"]
-    assert verdict == ("reached, but readers who guess would reach it too" if value else "reached")
+    verdict = row(found, "prespecified_floor")["notes"]
+    assert verdict == ("floor_reached_by_guessing" if value else "floor_reached")
 
 
 def test_a_floor_that_guessing_would_not_reach_is_just_reached() -> None:
     said = by_reader(["++"] * 20 + ["--"] * 30)
     floor = Floor(statistic="positive_agreement", value=0.6)
     found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
-    assert row(found, "prespecified_floor")["reason"] == "reached"
+    assert row(found, "prespecified_floor")["notes"] == "floor_reached"
     assert row(found, "prespecified_floor_by_chance")["estimate"] == pytest.approx(0.4)
 
 
@@ -235,8 +242,8 @@ def test_where_guessing_is_not_worked_out_that_is_said() -> None:
     floor = Floor(statistic="icc", value=0.99)
     found = table(reads(), protocol=made.adjudication(floor=floor))
     by_chance = row(found, "prespecified_floor_by_chance")
-    assert (by_chance["status"], "not worked out" in by_chance["reason"]) == ("refused", True)
-    assert row(found, "prespecified_floor")["reason"] == "prespecified floor not reached"
+    assert (by_chance["status"], by_chance["reason"]) == ("refused", "guessing_not_worked_out")
+    assert row(found, "prespecified_floor")["notes"] == "floor_not_reached"
 
 
 def test_undefined_statistic_gives_no_verdict() -> None:
@@ -282,7 +289,7 @@ def test_labels_are_counted_and_those_of_use_together() -> None:
     usable = row(found, "label_usable")
     assert (usable["events"], usable["n"], usable["estimate"]) == (3, 6, 0.5)
     nobody = table(said, only=set())
-    assert row(nobody, "label_usable")["reason"] == "no case is included"
+    assert row(nobody, "label_usable")["reason"] == "no_case_included"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +310,7 @@ def test_who_adjudicates_is_counted_with_what_they_had_seen(saw: Any, said: str)
     found = table(reads() + deciding)
     assert row(found, "n_adjudicators")["estimate"] == 2
     assert row(found, "n_further_readers")["estimate"] == 1
-    assert row(found, "n_adjudicators")["method"] == f"count; saw_peers={said}"
+    assert row(found, "n_adjudicators")["method"] == f"count;saw_peers_{said}"
     assert row(found, "n_readers")["estimate"] == 3
     alone = row(table(reads()), "n_adjudicators")
     assert (alone["estimate"], alone["method"]) == (0, "count")
@@ -319,9 +326,9 @@ def test_a_readers_repeats_are_held_against_themselves() -> None:
     assert row(found, "repeat_agreement")["estimate"] == 0.5
     assert row(found, "repeat_agreement")["n"] == 2
     assert row(found, "share_read_again")["events"] == 2
-    assert row(found, "share_read_again")["reason"] is None
+    assert row(found, "share_read_again")["notes"] is None
     rare = row(table(reads() + again[:1]), "share_read_again")
-    assert rare["reason"].startswith("fewer than one read in twenty was repeated")
+    assert rare["notes"] == "few_repeats"
     assert row(found, "gwet_ac1") == row(table(reads()), "gwet_ac1")
     blind = [made.read("a", "r0", "x"), made.read("a", "r0", "-", session=2)]
     assert row(table(blind), "repeat_agreement")["status"] == "refused"
@@ -336,14 +343,14 @@ def test_discussion_is_counted_among_consensus_reads() -> None:
 
 def test_rows_are_fixed_by_the_protocol() -> None:
     # But for pairs of readers, and the panel without each: those are the site's own.
-    own = pl.col("stratum").str.contains("^(pair|without)=")
+    own = pl.col("stratum_kind").is_in(["reader_pair", "without_reader"])
     empty, full = table([]), table(reads()).filter(~own)
-    keys = ["finding", "stratum", "metric"]
+    keys = ["finding", "stratum_kind", "stratum", "metric"]
     assert empty.select(keys).equals(full.select(keys))
     assert set(empty.filter(pl.col("metric").is_in(STATISTICS))["status"]) == {"refused"}
     none = table(reads(), only=set())
     assert none.select(keys).equals(full.select(keys))
-    assert row(none, "path_agreement")["reason"] == "no case is included"
+    assert row(none, "path_agreement")["reason"] == "no_case_included"
 
 
 def test_same_inputs_give_the_same_figures_whatever_the_row_order() -> None:
@@ -360,7 +367,7 @@ def by_reader(marks: list[str], readers: str = "ab") -> list[dict[str, Any]]:
     ]
 
 
-def test_where_a_rare_finding_parts_kappa_from_ac1_the_reason_says_so() -> None:
+def test_where_a_rare_finding_parts_kappa_from_ac1_a_note_says_so() -> None:
     """The expected table of two independent readers of sensitivity .85 and specificity .97 at a
     prevalence of .05: both positive .03698, one only .03402 each way, of 50,000 cases.
     """
@@ -374,29 +381,30 @@ def test_where_a_rare_finding_parts_kappa_from_ac1_the_reason_says_so() -> None:
     }
     for metric, value in expected.items():
         assert row(found, metric)["estimate"] == pytest.approx(value, abs=5e-4)
-    reason = row(found, "fleiss_kappa")["reason"]
-    assert reason.startswith("lies more than 0.2 below AC1: positive reads are rare, which")
-    assert "wrong" not in reason
-    assert row(found, "gwet_ac1")["reason"] is None
+    kappa = row(found, "fleiss_kappa")
+    assert kappa["notes"] == "kappa_below_ac1"
+    told = {"kappa_below_ac1.by": 0.2, "kappa_below_ac1.often": "rare"}
+    assert json.loads(kappa["detail"]) == told
+    assert row(found, "gwet_ac1")["notes"] is None
     share = row(found, "positive_read_share")
     assert (share["events"], share["n"]) == (2 * 1849 + 2 * 1701, 100_000)
 
 
-def test_where_a_finding_is_common_the_reason_says_that() -> None:
+def test_where_a_finding_is_common_the_note_says_that() -> None:
     common = by_reader(["--"] * 9 + ["+-"] * 9 + ["-+"] * 9 + ["++"] * 223)
     kappa = row(table(common, finding=made.PLAIN), "fleiss_kappa")
-    assert "positive reads are common" in kappa["reason"]
+    assert json.loads(kappa["detail"])["kappa_below_ac1.often"] == "common"
     even = by_reader(["++"] * 45 + ["+-"] * 5 + ["-+"] * 5 + ["--"] * 45)
-    assert row(table(even, finding=made.PLAIN), "fleiss_kappa")["reason"] is None
+    assert row(table(even, finding=made.PLAIN), "fleiss_kappa")["notes"] is None
 
 
-def test_a_flagged_interval_keeps_its_reason_beside_that_of_the_parting() -> None:
+def test_a_flagged_interval_keeps_its_note_beside_that_of_the_parting() -> None:
     said = by_reader(["+-"] + ["--"] * 30)
     found = [
         row(table(said, finding=made.PLAIN, evaluation=made.evaluation(seed=seed)), "fleiss_kappa")
         for seed in range(3)
     ]
-    assert all("lies more than 0.2 below AC1" in kappa["reason"] for kappa in found)
+    assert all("kappa_below_ac1" in made.said_of(kappa) for kappa in found)
 
 
 def test_every_cut_of_an_ordered_scale_has_its_coefficients() -> None:
@@ -405,7 +413,7 @@ def test_every_cut_of_an_ordered_scale_has_its_coefficients() -> None:
     rated = np.array([[marks.get(m) or float(m) for m in said.split()] for said in SAID.values()])
     for value in (2.0, 3.0, 4.0, 5.0):
         at = np.where(np.isnan(rated), np.nan, rated >= value)
-        stratum = f"cut={value:g}"
+        stratum = ("cut", f"{value:g}")
         positive, negative = coefficients.specific_agreement(at)
         for metric, estimate in {
             "percent_agreement": coefficients.percent_agreement(at, [0, 1]),
@@ -420,15 +428,15 @@ def test_every_cut_of_an_ordered_scale_has_its_coefficients() -> None:
         share = row(found, "positive_read_share", stratum)
         assert share["events"] == int(np.nansum(at))
     plain = table(by_reader(["++", "--"]), finding=made.PLAIN)
-    assert not plain["stratum"].str.starts_with("cut=").any()
+    assert "cut" not in set(plain["stratum_kind"])
 
 
 def test_a_scale_of_two_categories_has_no_distances() -> None:
     found = table(by_reader(["++", "--", "+-"]), finding=made.PLAIN)
     for metric in ("gwet_ac2_quadratic", "krippendorff_alpha_interval", "icc"):
         assert row(found, metric)["status"] == "refused"
-        assert "two categories" in row(found, metric)["reason"]
-    pair = found.filter(pl.col("stratum") == "pair=r-a|r-b")["metric"].to_list()
+        assert row(found, metric)["reason"] == "two_categories"
+    pair = found.filter(pl.col("stratum_kind") == "reader_pair")["metric"].to_list()
     assert pair == ["cohen_kappa", "n_cases", "percent_agreement"]
 
 
@@ -447,26 +455,26 @@ def test_ordered_ratings_have_weighted_coefficients() -> None:
     assert icc["lower"] < icc["estimate"] < icc["upper"]
     lone = row(table(by_reader(["+.", ".-", "+-"])), "icc")
     assert lone["status"] == "refused"
-    assert "fewer than two units" in lone["reason"]
+    assert lone["reason"] == "one_unit_rated_by_all"
 
 
 def test_two_readers_at_a_time_are_compared_on_the_cases_that_both_read() -> None:
     found = table(reads())
-    pair = "pair=r0|r1"
+    pair = ("reader_pair", "r0|r1")
     a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]]).T
     cut = [np.select([x >= 4, x == 3], [2.0, 1.0], 0.0) for x in (a, b)]
     kappa = row(found, "cohen_kappa", pair)
     want = coefficients.cohen_kappa(*cut, [0, 1, 2])
     assert kappa["estimate"] == pytest.approx(want.value)
     assert (kappa["lower"], kappa["upper"]) == pytest.approx((want.lower, want.upper))
-    assert "analytic standard error" in kappa["method"]
+    assert "cases_as_independent" in made.said_of(kappa)
     weighted = coefficients.cohen_kappa(a, b, [1, 2, 3, 4, 5], "quadratic")
     assert row(found, "cohen_kappa_quadratic", pair)["estimate"] == pytest.approx(weighted.value)
     assert row(found, "n_cases", pair)["estimate"] == 8
-    assert row(found, "n_cases", "pair=r0|r2")["estimate"] == 7
+    assert row(found, "n_cases", ("reader_pair", "r0|r2"))["estimate"] == 7
     assert row(found, "percent_agreement", pair)["estimate"] == pytest.approx(7 / 8)
     same = row(found, "identical_reads_share", pair)
-    assert (same["events"], same["n"], same["reason"]) == (4, 8, None)
+    assert (same["events"], same["n"], same["notes"]) == (4, 8, None)
 
 
 def test_the_range_of_pairs_leaves_out_pairs_of_a_few_cases() -> None:
@@ -478,30 +486,31 @@ def test_the_range_of_pairs_leaves_out_pairs_of_a_few_cases() -> None:
         0.5,
         1,
     ]
-    assert row(found, "pair_kappa_min")["method"].startswith("Cohen kappa of 2 of 3 pairs")
+    told = {"given": 2, "pairs": 3, "fewest": 2}
+    assert json.loads(row(found, "pair_kappa_min")["detail"]) == {
+        f"kappa_of_pairs.{name}": count for name, count in told.items()
+    }
     # Readers a and c share no case: they stand there, and say nothing.
-    assert row(found, "n_cases", "pair=r-a|r-c")["estimate"] == 0
-    assert row(found, "cohen_kappa", "pair=r-a|r-c")["status"] == "refused"
+    assert row(found, "n_cases", ("reader_pair", "r-a|r-c"))["estimate"] == 0
+    assert row(found, "cohen_kappa", ("reader_pair", "r-a|r-c"))["status"] == "refused"
     few = table(by_reader(["++"]), finding=made.PLAIN)
-    assert "no kappa of two readers with 2 cases" in row(few, "pair_kappa_max")["reason"]
-    assert "no two readers" in row(table([]), "pair_kappa_min")["reason"]
+    assert row(few, "pair_kappa_max")["reason"] == "no_pair_with_cases"
+    assert row(table([]), "pair_kappa_min")["reason"] == "no_case_of_two_readers"
     apart = table(by_reader(["+.", ".-"]))
-    assert row(apart, "identical_reads_share", "pair=r-a|r-b")["status"] == "refused"
+    assert row(apart, "identical_reads_share", PAIR)["status"] == "refused"
 
 
 def test_ratings_that_never_differ_are_flagged() -> None:
     marks = [str(1 + i % 5) * 2 for i in range(50)]
-    assert (
-        "are these two readers"
-        in (row(table(by_reader(marks)), "identical_reads_share", "pair=r-a|r-b")["reason"])
-    )
-    fewer = row(table(by_reader(marks[:49])), "identical_reads_share", "pair=r-a|r-b")
-    assert (fewer["estimate"], fewer["reason"]) == (1, None)
+    found = row(table(by_reader(marks)), "identical_reads_share", PAIR)
+    assert found["notes"] == "reads_identical"
+    fewer = row(table(by_reader(marks[:49])), "identical_reads_share", PAIR)
+    assert (fewer["estimate"], fewer["notes"]) == (1, None)
 
 
 def test_each_reader_is_left_out_in_turn() -> None:
     found = table(reads())
-    kappa = row(found, "fleiss_kappa", "without=r2")
+    kappa = row(found, "fleiss_kappa", ("without_reader", "r2"))
     a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]]).T
     cut = np.column_stack([np.select([x >= 4, x == 3], [2.0, 1.0], 0.0) for x in (a, b)])
     assert kappa["estimate"] == pytest.approx(coefficients.fleiss_kappa(cut, [0, 1, 2]).value)
@@ -509,27 +518,31 @@ def test_each_reader_is_left_out_in_turn() -> None:
     alpha = coefficients.krippendorff_alpha(
         np.column_stack([a, b]), [1, 2, 3, 4, 5], level_of_measurement="ordinal"
     )
-    assert row(found, "krippendorff_alpha", "without=r2")["estimate"] == pytest.approx(alpha.value)
+    assert row(found, "krippendorff_alpha", ("without_reader", "r2"))["estimate"] == pytest.approx(
+        alpha.value
+    )
     two = table(by_reader(["++", "--"]))
-    assert "two ratings" in row(two, "fleiss_kappa", "without=r-a")["reason"]
+    alone = row(two, "fleiss_kappa", ("without_reader", "r-a"))
+    assert alone["reason"] == "no_pair_of_ratings"
 
 
 def test_many_readers_are_not_listed_pair_by_pair() -> None:
     readers = "abcdefghijklmnop"
     found = table(by_reader(["+" * 16, "-" * 16, "+-" * 8], readers), finding=made.PLAIN)
-    assert set(found["stratum"]) == {"all"}
+    assert set(found["stratum_kind"]) == {"all"}
     count = row(found, "n_reader_pairs")
     assert count["estimate"] == 120
-    assert "16 readers make 120 pairs" in count["reason"]
+    told = {"readers": 16, "pairs": 120, "most": 15}
+    assert json.loads(count["detail"]) == {f"pairs_not_listed.{k}": v for k, v in told.items()}
     assert row(found, "pair_kappa_max")["estimate"] == 1
 
 
 def test_reads_after_sight_of_peers_are_labelled_in_every_stratum() -> None:
     found = table(reads(saw_peers=True))
-    other = found.filter((pl.col("stratum") != "all") & (pl.col("status") == "given"))
+    other = found.filter((pl.col("stratum_kind") != "all") & (pl.col("status") == "given"))
     panel = other.filter(pl.col("metric") != "positive_read_share")
-    assert panel["method"].str.ends_with("basis=after_sight_of_peers").all()
-    assert "say" in row(found, "pair_kappa_min")["reason"]
+    assert panel["method"].str.contains("reads_after_sight_of_peers").all()
+    assert row(found, "pair_kappa_min")["notes"] == "agreement_after_peers"
 
 
 def test_figures_do_not_depend_on_the_order_of_rows_in_any_stratum() -> None:
@@ -559,5 +572,5 @@ def test_every_case_is_of_one_kind_and_its_missing_label_is_counted_there() -> N
     open_paths = ("path_unresolved", "path_no_reads")
     assert sum(row(found, p)["events"] for p in open_paths) == len(without)
     none = table(reads, only=set())
-    assert row(none, "cases_clear")["reason"] == "no case is included"
-    assert row(none, "undecided_clear")["reason"] == "no such case"
+    assert row(none, "cases_clear")["reason"] == "no_case_included"
+    assert row(none, "undecided_clear")["reason"] == "no_case_of_kind"

@@ -18,6 +18,7 @@ from vpack_pipeline.core.adjudication.latent import (
     case_posteriors,
     wider,
 )
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import undefined
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline_tests.core import adjudication_cases as made
@@ -70,10 +71,9 @@ def test_what_the_reads_cannot_tell_is_refused_with_its_reason() -> None:
     assert posteriors([]) == TOO_FEW
     enough, _ = simulated(40)
     seen = posteriors([r | {"saw_peers": True} for r in enough])
-    assert seen == "the reads followed sight of peers; this needs independent reads"
+    assert seen == Code("reads_followed_peers")
     chance = posteriors([r for i in range(40) for r in made.panel(f"c{i}", "+ + - -")])
-    assert isinstance(chance, str)
-    assert "which class is which cannot be told" in chance
+    assert chance == Code("classes_not_told_apart")
 
 
 def noise(
@@ -113,10 +113,9 @@ def test_the_model_finds_what_was_planted_where_readers_err_independently() -> N
         figure = found[metric]
         assert figure["lower"] < planted < figure["upper"], metric
         assert figure["upper"] - figure["lower"] < 0.1
-        assert CAUTION in figure["reason"]
-        assert figure["method"].endswith("basis=independent")
+        assert made.said_of(figure) >= {CAUTION.name, "independent_reads"}
     assert (found["n_cases"]["events"], found["n_cases"]["n"]) == (1500, 1500)
-    assert found["reader_sensitivity"]["method"].startswith("mean of the readers, weighted")
+    assert "mean_of_readers" in made.said_of(found["reader_sensitivity"])
 
 
 def test_uncertain_cases_and_contradicted_labels_are_shares_of_cases() -> None:
@@ -135,8 +134,8 @@ def test_uncertain_cases_and_contradicted_labels_are_shares_of_cases() -> None:
     votes = np.array([r["rating"] == 5.0 for r in reads]).reshape(300, 3).sum(axis=1) >= 2
     others = int(((p.to_numpy() > 0.5) != votes)[40:].sum())
     assert (differs["events"], differs["n"]) == (40 + others, 300)
-    assert differs["method"].startswith("Dawid-Skene, percentile bootstrap by patient, or Wilson")
-    assert differs["method"].endswith("whichever bound is wider; basis=independent")
+    how = {"dawid_skene", "percentile_bootstrap_by_patient", "wilson_on_effective_size"}
+    assert made.said_of(differs) == how | {"wider_bounds", "independent_reads", CAUTION.name}
     assert found["share_label_differs"]["events"] < 10
 
 
@@ -152,7 +151,7 @@ def test_shares_are_in_doubt_as_the_model_is() -> None:
     assert differs["events"] == 0
     assert differs["lower"] == 0
     assert differs["upper"] > 0.005
-    lost = undefined("the classes cannot be told apart", method="", n=300, value=0.1)
+    lost = undefined("replicates_not_told_apart", method=(), n=300, value=0.1)
     assert wider(lost, known).lower is None
 
 
@@ -179,16 +178,14 @@ def test_where_no_case_has_both_labels_none_can_differ() -> None:
     wanted = (pl.col("stratum") == "dawid_skene") & (pl.col("metric") == "share_label_differs")
     row = figures.row(by_predicate=wanted, named=True)
     assert (row["status"], row["n"]) == ("refused", 0)
-    assert "both a hard label and a soft one" in row["reason"]
+    assert row["reason"] == "no_hard_and_soft_label"
 
 
 def test_the_stratum_is_refused_as_a_whole() -> None:
     few, _ = simulated(29)
     found = noise(few)
     assert {row["status"] for row in found.values()} == {"refused"}
-    assert {row["reason"] for row in found.values()} == {TOO_FEW}
+    assert {row["reason"] for row in found.values()} == {TOO_FEW.name}
     enough, _ = simulated(40)
     seen = noise([r | {"saw_peers": True} for r in enough])
-    assert {row["reason"] for row in seen.values()} == {
-        "the reads followed sight of peers; this needs independent reads"
-    }
+    assert {row["reason"] for row in seen.values()} == {"reads_followed_peers"}

@@ -74,25 +74,33 @@ def figures(
     return contracts.conform(TABLES[name](**asked), contract)
 
 
-def named(table: pl.DataFrame, rename: Callable[[str], str]) -> pl.DataFrame:
+def named(table: pl.DataFrame, rename: Callable[[str, str], str]) -> pl.DataFrame:
     """Rename in the key, and keep the numbers."""
-    key = [c for c in ("stratum", "reader_id", "metric") if c in table.columns]
-    renamed = table.with_columns(pl.Series(c, [rename(v) for v in table[c]]) for c in key)
+    key = [c for c in ("stratum_kind", "stratum", "reader_id", "metric") if c in table.columns]
+    kinds = table["stratum_kind"] if "stratum_kind" in key else [""] * table.height
+    renamed = table.with_columns(
+        pl.Series(c, [rename(v, kind) for v, kind in zip(table[c], kinds, strict=True)])
+        for c in key
+        if c != "stratum_kind"
+    )
     return renamed.select(*key, *NUMBERS, "status").sort(key)
 
 
-def reader(name: str) -> str:
+def same(name: str, _: str) -> str:
+    return name
+
+
+def reader(name: str, kind: str) -> str:
     """Rename readers in a reader's name or a stratum of one or two."""
-    what, equals, who = name.rpartition("=")
-    if what in ("pair", "without") or name in READERS:
-        who = "|".join(sorted(READERS.get(w, w) for w in who.split("|")))
-    return f"{what}{equals}{who}"
+    if kind in ("reader_pair", "without_reader") or name in READERS:
+        return "|".join(sorted(READERS.get(who, who) for who in name.split("|")))
+    return name
 
 
-def value(name: str) -> str:
+def value(name: str, kind: str) -> str:
     """Rename values of the scale in a stratum or a metric."""
     what, equals, number = name.rpartition("=")
-    if what in ("cut", "share_rating"):
+    if what == "share_rating" or (kind == "cut" and number.isdecimal()):
         number = f"{scaled(float(number)):g}"
     return f"{what}{equals}{number}"
 
@@ -113,13 +121,13 @@ SCALED: Final = Finding(
 @pytest.mark.parametrize("name", TABLES)
 def test_readers_may_have_any_names(name) -> None:
     others = figures(name, [r | {"reader_id": READERS[r["reader_id"]]} for r in reads()])
-    assert_frame_equal(named(figures(name, reads()), reader), named(others, str), rel_tol=1e-7)
+    assert_frame_equal(named(figures(name, reads()), reader), named(others, same), rel_tol=1e-7)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_categories_may_have_any_names_that_keep_their_order_and_distances(name) -> None:
     others = figures(name, [r | {"rating": scaled(r["rating"])} for r in reads()], SCALED)
-    assert_frame_equal(named(figures(name, reads()), value), named(others, str), rel_tol=1e-7)
+    assert_frame_equal(named(figures(name, reads()), value), named(others, same), rel_tol=1e-7)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -133,6 +141,8 @@ def test_cases_may_have_any_names(name) -> None:
     renamed = [r | {"case_id": CASES[r["case_id"]]} for r in reads()]
     others = figures(name, renamed, cases=sorted(CASES.values()))
     # Bounds by resampling draw patients in the order of their pseudonyms, and so anew.
-    before, after = (named(t, str).drop("lower", "upper") for t in (figures(name, reads()), others))
+    before, after = (
+        named(t, same).drop("lower", "upper") for t in (figures(name, reads()), others)
+    )
     assert_frame_equal(before, after, rel_tol=1e-7)
     assert before.height > 20

@@ -9,7 +9,6 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication.basis import against_others
 from vpack_pipeline.core.adjudication.common_factor import (
-    AT_TOP,
     CORRELATIONS,
     misfit,
     rates_with_replicates,
@@ -17,6 +16,8 @@ from vpack_pipeline.core.adjudication.common_factor import (
 )
 from vpack_pipeline.core.adjudication.panel_error import Votes, chances, panel_error, positive_reads
 from vpack_pipeline.core.pack.disclosure import suppress
+from vpack_pipeline.stats.codes import Code
+from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.test_adjudication_readers import row, simulated, table
 from vpack_pipeline_tests.core.test_pack_disclosure import figures_of
 
@@ -51,8 +52,8 @@ def test_one_mind_or_else_one_more_such_reader_errs_as_a_majority_of_three(rho: 
         split = [right[j] * j / (first + 1) for j in range(2, first + 1)]
         together = positive_reads(one, first, rho)[0, first]
         assert together + sum(split) == pytest.approx(found, abs=1e-12)
-    told = row(table("label_noise", simulated(60)), "panel_error", stratum="error_correlation=0.3")
-    assert "so only if that reader is one more of their kind" in told["reason"]
+    told = row(table("label_noise", simulated(60)), "panel_error", stratum="0.3")
+    assert "majority_of_blind_readers" in made.said_of(told)
 
 
 def test_three_votes_fit_every_correlation_and_five_do_not() -> None:
@@ -76,12 +77,12 @@ def test_three_votes_fit_every_correlation_and_five_do_not() -> None:
 
 def test_a_correlation_that_fits_worse_than_another_says_so() -> None:
     found = table("label_noise", simulated(1500, seed=4, readers=5, correlation=0.5))
-    worse, best = (row(found, "misfit", stratum=f"error_correlation={rho}") for rho in ("0", "0.5"))
+    worse, best = (row(found, "misfit", stratum=rho) for rho in ("0", "0.5"))
     assert worse["estimate"] > best["estimate"] + 3.84
-    assert worse["reason"].startswith("fits these votes worse than error correlation 0.")
-    assert best["reason"].startswith("how far the fitted votes are")
+    assert worse["notes"] == "fits_worse_than;zero_is_no_misfit"
+    assert best["notes"] == "zero_is_no_misfit"
     assert (best["n"], best["events"]) == (1500, None)
-    refused = row(table("label_noise", simulated(60)[:2]), "misfit", stratum="error_correlation=0")
+    refused = row(table("label_noise", simulated(60)[:2]), "misfit", stratum="0")
     assert refused["status"] == "refused"
 
 
@@ -90,7 +91,7 @@ def test_a_fit_at_the_top_says_so() -> None:
     votes = Votes(np.full(4, 3), np.arange(4))
     counts = np.array([900.0, 60.0, 0.0, 100.0])
     found = rates_with_replicates(votes, counts, counts[None], 0.0)
-    assert found.caution == AT_TOP
+    assert found.caution == Code("fit_at_top")
 
 
 def test_a_corrected_panel_figure_is_hidden_with_the_one_that_it_corrects() -> None:
@@ -98,14 +99,20 @@ def test_a_corrected_panel_figure_is_hidden_with_the_one_that_it_corrects() -> N
     asset = "adjudication/label_noise"
     counts = {"sensitivity": (213, 209), "specificity": (334, 320)}
     rows = [
-        {"stratum": "independent_reference", "metric": f"panel_{m}{e}", "n": n, "events": x}
+        {
+            "stratum_kind": "independent_reference",
+            "stratum": "independent_reference",
+            "metric": f"panel_{m}{e}",
+            "n": n,
+            "events": x,
+        }
         for m, (n, x) in counts.items()
         for e in ("", "_begg_greenes")
     ]
-    made = suppress(figures_of(asset, rows), contracts.load()[asset], 11).frame
+    shown = suppress(figures_of(asset, rows), contracts.load()[asset], 11).frame
     for metric in counts:
         plain, standing = (
-            made.filter(metric=f"panel_{metric}{e}").select("n", "events").row(0)
+            shown.filter(metric=f"panel_{metric}{e}").select("n", "events").row(0)
             for e in ("", "_begg_greenes")
         )
         assert plain == standing
