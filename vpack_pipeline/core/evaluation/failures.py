@@ -40,7 +40,8 @@ def failures(
     """Count the statuses of all included cases, mature or not, by finding, model and window.
 
     No label is read, so nothing is withheld. ``stratum_kind`` is ``all`` or a variable of the
-    profile, ``stratum`` its bin. ``failure_share`` is the share of cases without a usable inference.
+    profile, ``stratum`` its bin. ``failure_share`` is the share of cases without a usable
+    inference.
     """
     figures = WindowedFigures("evaluation/failures", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(index_test=index_test, **analysed)

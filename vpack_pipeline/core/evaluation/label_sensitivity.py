@@ -106,9 +106,9 @@ def label_sensitivity(
     Returns
     -------
     figures by finding, model, window, variation and level with its kind: ``as_labelled``;
-    ``drop_reader`` (level: a reader), labels made again without that reader's reads; ``resampled_panel`` (level: a
-    correlation of readers' errors), the median over other panels of such readers, as fitted, with
-    percentiles of the draws as bounds;
+    ``drop_reader`` (level: a reader), labels made again without that reader's reads;
+    ``resampled_panel`` (level: a correlation of readers' errors), the median over other panels of
+    such readers, as fitted, with percentiles of the draws as bounds;
     ``undecided`` (level: positive or negative), every case without a decided label taken as such;
     ``posterior``, cases weighted by their probability of being positive, given their reads and the
     index test's output (:mod:`beliefs`); ``panel_labels``, against

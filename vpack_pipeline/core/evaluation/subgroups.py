@@ -54,8 +54,9 @@ def subgroups(
 
     A stratum with fewer positives or negatives than the protocol's minimum is counted and its
     figures are refused as insufficient. ``stratum_kind`` is the variable, ``stratum`` its level.
-    Per variable (stratum ``*``) Cochran's Q asks whether the strata that have figures differ by more than chance; its p is adjusted by Holm over
-    the variables. A patient may have cases in several strata; Q takes them as independent.
+    Per variable (stratum ``*``) Cochran's Q asks whether the strata that have figures differ by
+    more than chance; its p is adjusted by Holm over the variables. A patient may have cases in
+    several strata; Q takes them as independent.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ from vpack_pipeline.core.evaluation.weights import (
     per_thousand,
     weighted_proportion,
 )
-from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.core.figures import UNDEFINED
+from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.protocol import (
     Covariate,

@@ -14,8 +14,8 @@ import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.protocol import Sampling
-from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.codes import Code, Codes, coded
+from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
 from vpack_pipeline.stats.proportions import clopper_pearson, clustered_proportion, wilson_bounds
 

@@ -21,7 +21,7 @@ from vpack_pipeline.io.warehouse import cut_order
 from vpack_pipeline.pack_format.verification import summary, verify
 from vpack_pipeline.protocol import Look, Protocol
 
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "endpoint": pl.String,
     "look": pl.String,
     "pack_version": pl.String,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -124,7 +124,7 @@ def integrity(
 
 
 def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
-    keys = {"rule": rule, "title": title}
+    keys: dict[str, Any] = {"rule": rule, "title": title}
     if found.is_withheld and found.reason is not None:
         figures.withhold("violations", found.reason, **keys, verdict=WITHHELD)
         return
