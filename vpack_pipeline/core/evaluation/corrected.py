@@ -119,7 +119,7 @@ def by_sources(
         return _none(TOO_FEW_VERIFIED)
     refused = begg_greenes(counts)[0]
     if refused.value is None:
-        return replace(refused, notes=coded("panel_against_sources"))
+        return replace(refused, notes=coded("held_against_sources"))
     known = decided.join(analysis.patients, on="patient_id")
     sums = np.zeros((panels.weights.shape[1], len(KINDS)))
     for column, (label, source) in enumerate(KINDS):
