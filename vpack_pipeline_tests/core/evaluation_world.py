@@ -468,7 +468,7 @@ def published_looks(*rows: Mapping[str, Any]) -> pl.DataFrame:
             "n": pl.Int64,
             "events": pl.Int64,
             "verdict": pl.String,
-            "changed": pl.String,
+            "changed": pl.List(pl.String),
         },
     )
 

@@ -27,6 +27,11 @@ EVALUATION = made.evaluation(operating_points=(POINT,), replicates=200)
 CORRELATED = ("0", "0.3", "0.5")
 
 
+def correlated(rho: str) -> dict[str, str]:
+    """The level at which readers' errors, and the model's with them, are correlated so."""
+    return {"level_kind": "error_correlation", "level": rho}
+
+
 @dataclass(frozen=True)
 class Site:
     """Frames of a site; ``score`` None of a case is a failed inference."""

@@ -16,6 +16,7 @@ from evaluation_world import (
     value,
 )
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import Output, Sampling, Stratum
 from vpack_pipeline.stats.distances import kish_ess
@@ -149,11 +150,11 @@ def test_tipping_point_is_the_first_number_of_misses_that_loses_the_goal(label):
 
 
 def test_tipping_point_says_when_there_is_none():
-    assert tipping(0.95, 5)["reason"] == "the goal is not cleared even with none of them wrong"
-    assert tipping(0.6, 5)["reason"] == "the goal is cleared even with all of them wrong"
+    assert tipping(0.95, 5)["reason"] == "goal_never_cleared"
+    assert tipping(0.6, 5)["reason"] == "goal_always_cleared"
     frame = World(AUDITED).run("exclusion_audit")
     row = figure(frame, "tipping_point_specificity", rule="blurred")
-    assert row["reason"] == "no absolute endpoint states a goal for it"
+    assert row["reason"] == "no_goal"
 
 
 def test_planted_exclusion_that_flatters_is_found():
@@ -171,23 +172,17 @@ def test_planted_exclusion_that_flatters_is_found():
 def test_audit_without_scores_point_or_roc_curve_is_refused_with_its_reason():
     nothing = World(cases_of(2, "positive", None, status="failed")).run("exclusion_audit")
     for metric in ("auc_observed", "sensitivity_observed", "tipping_point_sensitivity"):
-        assert figure(nothing, metric, rule="blurred")["reason"] == "no case has a usable inference"
-    assert figure(nothing, "mean_score_included", rule="blurred")["reason"] == "no score"
+        assert figure(nothing, metric, rule="blurred")["reason"] == "no_usable_inference"
+    assert figure(nothing, "mean_score_included", rule="blurred")["reason"] == "no_score"
     pointless = World(AUDITED).evaluated(operating_points=()).run("exclusion_audit")
-    assert (
-        "no operating point" in figure(pointless, "sensitivity_observed", rule="blurred")["reason"]
-    )
+    row = figure(pointless, "sensitivity_observed", rule="blurred")
+    assert row["reason"] == "no_operating_point"
     binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
     called = World([Case("positive", None, call=True)], index_test=binary).run("exclusion_audit")
-    assert (
-        figure(called, "auc_observed", rule="blurred")["reason"]
-        == "a binary output has no ROC curve"
-    )
+    assert figure(called, "auc_observed", rule="blurred")["reason"] == "no_roc_curve"
     assert value(called, "sensitivity_observed", rule="blurred") == 1.0
     one_class = World(cases_of(2, "positive", 0.9)).run("exclusion_audit")
-    assert (
-        figure(one_class, "auc_worst_case", rule="blurred")["reason"] == "only one class is present"
-    )
+    assert figure(one_class, "auc_worst_case", rule="blurred")["reason"] == "one_class"
 
 
 # --- transport
@@ -254,7 +249,7 @@ def test_sampling_fractions_are_undone_before_the_shares_are_compared():
         "sensitivity",
         operating_point="locked",
     )
-    assert row["reason"] == "a case lies in a sampling stratum without a stated fraction"
+    assert row["reason"] == "no_sampling_fraction"
 
 
 def test_transport_is_refused_where_a_cell_of_the_target_holds_no_case():
@@ -263,17 +258,19 @@ def test_transport_is_refused_where_a_cell_of_the_target_holds_no_case():
         metric = "auc" if point == "none" else "sensitivity"
         row = figure(frame, metric, operating_point=point)
         assert row["status"] == "refused"
-        assert row["reason"] == "1 of 3 cells of the target, 10.0% of it, hold no case here"
+        assert row["reason"] == "cells_without_case"
+        said = codes.sentence(row["reason"], row["detail"])
+        assert said == "1 of 3 cells of the target, 10% of it, hold no case here"
     assert value(frame, "unsupported_cells", operating_point="none") == 1
     assert value(frame, "unsupported_share", operating_point="none") == pytest.approx(0.1)
 
 
 def test_transport_without_a_target_or_cases_is_refused():
     row = figure(World(WOMEN_AND_MEN).run("transport"), "auc", operating_point="none")
-    assert row["reason"] == "the site delivered no target population"
+    assert row["reason"] == "no_target"
     frame = World(WOMEN_AND_MEN, given=target(F=1)).run("transport")
     row = figure(frame, "auc", operating_point="none", window="prospective")
-    assert row["reason"] == "no mature case in this window"
+    assert row["reason"] == "no_mature_case"
 
 
 def test_cases_outside_the_target_carry_no_weight():
@@ -282,7 +279,7 @@ def test_cases_outside_the_target_carry_no_weight():
     assert (row["estimate"], row["n"]) == (pytest.approx(0.9), 10)
     only_men = World(cases_of(3, "positive", 0.9, sex="F") + cases_of(3, "negative", 0.1, sex="M"))
     row = figure(only_men.but(given=target(F=1)).run("transport"), "auc", operating_point="none")
-    assert row["reason"] == "only one class carries weight"
+    assert row["reason"] == "one_class_weighted"
 
 
 def test_cases_of_weight_zero_are_counted_by_why_and_enter_no_n():
@@ -298,13 +295,10 @@ def test_cases_of_weight_zero_are_counted_by_why_and_enter_no_n():
     area = figure(frame, "auc", **none)
     assert (area["n"], area["events"]) == (40, 10)
     for row in (area, figure(frame, "sensitivity", operating_point="locked")):
-        assert (
-            row["reason"]
-            == "cases whose like is not in the target are left out; n_weight_zero counts them"
-        )
+        assert row["notes"] == "cases_left_out"
     whole = World(WOMEN_AND_MEN, given=target(F=1, M=1)).run("transport")
     assert value(whole, "n_weight_zero", **none) == 0
-    assert figure(whole, "auc", **none)["reason"] is None
+    assert figure(whole, "auc", **none)["notes"] is None
     refused = World(cases, given=target(other=1)).run("transport")
     assert figure(refused, "n_weight_zero", **none)["status"] == "refused"
 
@@ -333,11 +327,9 @@ def test_transport_of_failed_or_binary_output_is_refused():
     )
     for metric, point in (("auc", "none"), ("sensitivity", "locked")):
         row = figure(failed, metric, operating_point=point)
-        assert row["reason"] == "no case has a usable inference"
+        assert row["reason"] == "no_usable_inference"
     binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
     world = World([Case("positive", None, call=True)], index_test=binary, given=target(F=1))
     frame = world.run("transport")
-    assert (
-        figure(frame, "auc", operating_point="none")["reason"] == "a binary output has no ROC curve"
-    )
+    assert figure(frame, "auc", operating_point="none")["reason"] == "no_roc_curve"
     assert value(frame, "sensitivity", operating_point="locked") == 1.0

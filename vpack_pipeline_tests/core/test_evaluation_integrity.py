@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from dataclasses import replace
 
 import polars as pl
@@ -27,6 +28,7 @@ from evaluation_world import (
     rule,
 )
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.evaluation.integrity import RULES
 from vpack_pipeline.protocol import Eligibility, Sampling
 
@@ -147,6 +149,10 @@ FAULTS = {
 }
 
 
+def said(row, column):
+    return codes.sentences(row[column], row["detail"])
+
+
 def test_every_rule_has_a_planted_fault():
     assert set(FAULTS) | {"consecutive"} == set(RULES)
 
@@ -159,9 +165,10 @@ def test_planted_fault_breaks_its_rule(name):
 
 def test_counts_of_people_and_cases_stand_in_n_and_events_those_of_the_protocol_in_words():
     row = judged(FAULTS["no_development_patient"], "no_development_patient")
-    assert (row["n"], row["events"], row["method"]) == (2, 1, "count of patients")
+    assert (row["n"], row["events"], said(row, "method")) == (2, 1, "count of patients")
     row = judged(FAULTS["rules_blind"], "rules_blind")
-    assert (row["n"], row["events"], row["method"]) == (None, None, "count of rules, of 2")
+    told = said(row, "method")
+    assert (row["n"], row["events"], told) == (None, None, "count of rules; 2 checked")
 
 
 def test_model_locked_at_the_first_moment_of_the_window_is_locked_before_it():
@@ -172,9 +179,9 @@ def test_unknown_times_are_no_evidence_either_way():
     silent = replace(FLAGGED, produced_at=None)
     row = judged(CLEAN.but(cases=[silent, CLEARED]), "scored_before_labelled")
     assert (row["verdict"], row["n"]) == ("held", 1)
-    assert row["reason"] == "some labelled scores lack what is needed to check them"
+    assert row["notes"] == "some_not_checkable"
     row = judged(CLEAN.but(cases=[silent]), "scored_before_labelled")
-    assert (row["verdict"], row["status"]) == ("not_assessable", "refused")
+    assert (row["verdict"], row["reason"]) == ("not_assessable", "some_not_checkable")
 
 
 def test_cases_that_are_excluded_or_outside_the_window_break_nothing():
@@ -191,17 +198,14 @@ def test_blinding_that_the_protocol_does_not_claim_is_not_judged():
     frame = CLEAN.but(adjudication=open_study).run("integrity")
     for name in ("readers_blind_to_index_test", "readers_blind_to_peers"):
         row = figure(frame, "violations", rule=name)
-        assert (row["verdict"], row["reason"]) == (
-            "not_assessable",
-            "the protocol does not claim it",
-        )
+        assert (row["verdict"], row["reason"]) == ("not_assessable", "not_claimed")
 
 
 def test_verification_is_withheld_before_the_look_and_needs_both_calls():
     early = judged(CLEAN.but(cut=LOOK - datetime.timedelta(days=1)), "verification_alike")
     assert (early["verdict"], early["status"]) == ("withheld", "withheld")
     row = judged(CLEAN.but(cases=[FLAGGED]), "verification_alike")
-    assert row["reason"] == "no finding has both flagged and unflagged mature cases"
+    assert row["reason"] == "no_finding_of_both_calls"
 
 
 def test_a_source_that_was_sought_unlike_breaks_the_rule_though_every_case_has_a_label():
@@ -217,10 +221,11 @@ def test_a_source_that_was_sought_unlike_breaks_the_rule_though_every_case_has_a
         row = judged(World(cases, given={**GIVEN, "reference": come}), "verification_alike")
         assert row["verdict"] == verdict
         n = 2 if verified else 1
-        assert row["method"] == f"count of findings and sources, of {n}"
+        assert said(row, "method") == f"count of findings and sources; {n} checked"
     only = references(*({"case_id": case} for case in everyone[:3]))
     row = judged(World(cases, given={**GIVEN, "reference": only}), "verification_alike")
-    assert (row["estimate"], row["reason"]) == (1.0, "not sought alike: nodule by pathology")
+    assert (row["estimate"], row["notes"]) == (1.0, "not_sought_alike")
+    assert json.loads(row["detail"])["not_sought_alike.sought"] == ["nodule/pathology"]
 
 
 def weekly(weeks, a_week):
@@ -249,4 +254,4 @@ def test_empty_week_is_a_gap_where_cases_come_often_enough(weeks, a_week, verdic
 
 def test_sampling_that_claims_no_sequence_is_not_judged_by_one():
     row = judged(CLEAN.but(sampling=Sampling(method="random")), "consecutive")
-    assert row["reason"] == "the protocol claims random sampling"
+    assert said(row, "reason") == "the protocol claims random sampling"

@@ -21,12 +21,16 @@ from evaluation_world import (
     value,
 )
 
+from vpack_pipeline.contracts import codes
+from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE
 from vpack_pipeline.core.evaluation.endpoints import verdict_of
 from vpack_pipeline.core.evaluation.looks import exploratory_note, withheld_reason
 from vpack_pipeline.protocol import Look, Sampling, Stratum
+from vpack_pipeline.stats.codes import code
 from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate
 
-VOID_NOTE = "exploratory: the look of 2026-03-01 is void"
+VOID_NOTE = code("exploratory_look_void", look="2026-03-01")
+SAID = ("reason", "notes", "detail")
 DAY = datetime.timedelta(days=1)
 LATER = LOOK + 30 * DAY
 CASES = [
@@ -62,17 +66,14 @@ def test_nothing_is_withheld_from_the_first_look_on():
 
 
 def test_before_the_first_look_the_reason_names_its_cut():
-    assert (
-        withheld_reason(EVALUATION, LOOK - DAY)
-        == "no look yet: the first look is the cut 2026-03-01"
-    )
+    assert withheld_reason(EVALUATION, LOOK - DAY) == code("no_look_yet", first="2026-03-01")
 
 
 def test_only_what_is_seen_between_and_after_looks_is_exploratory():
     none = published_looks()
     assert exploratory_note(EVALUATION, LOOK - DAY, none) is None
     assert exploratory_note(EVALUATION, LOOK, none) is None
-    after = "exploratory: seen after the look of 2026-03-01"
+    after = code("exploratory_after_look", look="2026-03-01")
     assert exploratory_note(EVALUATION, LATER, none) == after
     void = published_looks({**PUBLISHED, "verdict": "void"})
     assert exploratory_note(EVALUATION, LATER, void) == after
@@ -103,15 +104,15 @@ def test_the_rows_of_a_table_do_not_depend_on_the_cut_or_the_data(table):
     for other in (World(CASES, cut=LOOK - DAY), World(cases_of(1, None, None, status="missing"))):
         found = other.run(table)
         names = [c for c in found.columns if found[c].dtype == pl.String]
-        names = [n for n in names if n not in ("method", "status", "reason")]
+        names = [n for n in names if n not in ("method", "status", *SAID)]
         assert found.select(names).equals(seen.select(names)), keys
 
 
 def test_after_the_look_prospective_figures_say_that_they_are_exploratory():
     frame = World(CASES, cut=LATER).run("performance")
-    assert "exploratory" in figure(frame, "auc", window="prospective")["reason"]
-    assert figure(frame, "auc", window="retrospective")["reason"] is None
-    assert figure(World(CASES).run("performance"), "auc", window="prospective")["reason"] is None
+    assert figure(frame, "auc", window="prospective")["notes"] == "exploratory_after_look"
+    assert figure(frame, "auc", window="retrospective")["notes"] is None
+    assert figure(World(CASES).run("performance"), "auc", window="prospective")["notes"] is None
 
 
 @pytest.mark.parametrize("look", ["2026-03-01", LOOK])
@@ -127,11 +128,14 @@ def test_at_a_void_look_every_prospective_figure_that_needs_labels_says_so(table
     is_later = ~pl.col("window").is_in(["retrospective", "outside"])
     behind = frame.filter(is_later & needs_labels)
     assert behind.filter(pl.col("status") == "given").height > 0
-    assert behind.filter(~pl.col("reason").fill_null("").str.ends_with(VOID_NOTE)).height == 0
+    notes = pl.col("notes").fill_null("").str.split(";")
+    assert behind.filter(~notes.list.contains(VOID_NOTE.name)).height == 0
+    dated = pl.col("detail").str.json_path_match("$['exploratory_look_void.look']")
+    assert set(behind.select(dated).to_series()) == {"2026-03-01"}
     rest = frame.filter(~(is_later & needs_labels))
-    assert rest.filter(pl.col("reason").fill_null("").str.contains("exploratory")).height == 0
+    assert rest.filter(notes.list.contains(VOID_NOTE.name)).height == 0
     # The figures are the same: only what may be concluded from them is not.
-    assert frame.drop("reason").equals(seen.run(table).drop("reason"))
+    assert frame.drop(SAID).equals(seen.run(table).drop(SAID))
 
 
 def test_failures_need_no_label_and_are_shown_before_the_look():
@@ -152,12 +156,12 @@ def test_failures_need_no_label_and_are_shown_before_the_look():
     ],
 )
 def test_verdict_follows_the_bound_and_never_the_estimate(lower, upper, expected):
-    assert verdict_of(Estimate(0.85, lower, upper, 9, 8, "m"), 0.8) == expected
+    assert verdict_of(Estimate(0.85, lower, upper, 9, 8, ()), 0.8) == expected
 
 
 def test_verdict_of_an_interval_without_width_is_inconclusive_and_of_nothing_refused():
-    assert verdict_of(Estimate(1.0, 1.0, 1.0, 9, 8, "m", NO_WIDTH), 0.8) == "inconclusive"
-    assert verdict_of(Estimate(None, None, None, 0, 0, "m", "why"), 0.8) == "refused"
+    assert verdict_of(Estimate(1.0, 1.0, 1.0, 9, 8, (), notes=(NO_WIDTH,)), 0.8) == "inconclusive"
+    assert verdict_of(Estimate(None, None, None, 0, 0, (), NO_INFERENCE), 0.8) == "refused"
 
 
 def test_endpoint_is_judged_at_its_look():
@@ -177,19 +181,19 @@ def test_endpoint_fails_and_stays_open_as_its_bounds_say():
 
 
 def test_a_verdict_names_its_two_sided_level_and_that_it_stands_on_its_own():
-    alone = "each endpoint is judged on its own: the protocol declares no multiplicity rule"
     world = World(CASES).evaluated(
         endpoints=(endpoint(), endpoint(id="before", window="retrospective")),
         looks=(Look(cut=LOOK, alpha=0.02),),
     )
     frame = world.run("endpoints")
     at_look = figure(frame, "sensitivity", look="2026-03-01", window="prospective")
-    assert at_look["method"].endswith(f"; two-sided level 0.98; {alone}")
     before = figure(frame, "sensitivity", look="none")
-    assert before["method"].endswith(f"; two-sided level 0.95; {alone}")
+    for row, level in ((at_look, 0.98), (before, 0.95)):
+        assert row["method"].endswith(";two_sided_level;judged_alone")
+        assert json.loads(row["detail"]) == {"two_sided_level.level": level}
     later = world.but(cut=LATER).run("endpoints")
     since = figure(later, "sensitivity", look="since", window="prospective")
-    assert alone not in since["method"]
+    assert "judged_alone" not in since["method"]
 
 
 def test_look_spends_its_own_alpha():
@@ -226,7 +230,11 @@ def test_past_verdict_is_quoted_and_never_computed_again(look):
     given = published_looks(PUBLISHED).with_columns(pl.lit(look).alias("look"))
     frame = World(CASES, cut=LATER, given={"published_looks": given}).run("endpoints")
     row = figure(frame, "sensitivity", look="2026-03-01")
-    assert row["method"].startswith("quoted from the pack 1.0-2026-03-01-abc; two-sided level 0.95")
+    assert row["method"] == "two_sided_level;judged_alone;quoted"
+    assert json.loads(row["detail"]) == {
+        "quoted.pack": PUBLISHED["pack_version"],
+        "two_sided_level.level": 0.95,
+    }
     assert {k: row[k] for k in PUBLISHED if k != "look"} == {
         k: v for k, v in PUBLISHED.items() if k != "look"
     }
@@ -234,7 +242,7 @@ def test_past_verdict_is_quoted_and_never_computed_again(look):
     since = figure(frame, "sensitivity", look="since")
     assert since["estimate"] == 0.9
     assert since["verdict"] is None
-    assert "exploratory" in since["reason"]
+    assert since["notes"] == "exploratory_after_look"
 
 
 def test_figure_suppressed_in_the_pack_is_not_restored_but_its_verdict_stands():
@@ -243,33 +251,35 @@ def test_figure_suppressed_in_the_pack_is_not_restored_but_its_verdict_stands():
     frame = World(CASES, cut=LATER, given={"published_looks": given}).run("endpoints")
     row = figure(frame, "sensitivity", look="2026-03-01")
     assert (row["status"], row["verdict"]) == ("refused", "not_met")
-    assert row["reason"] == "not shown in the pack 1.0-2026-03-01-abc"
+    assert row["reason"] == "not_shown_in_pack"
+    assert "1.0-2026-03-01-abc" in row["detail"]
     refused = published_looks({**PUBLISHED, **nothing, "verdict": "refused"})
     frame = World(CASES, cut=LATER, given={"published_looks": refused}).run("endpoints")
     row = figure(frame, "sensitivity", look="2026-03-01")
-    assert (row["verdict"], row["reason"]) == ("refused", "refused in the pack 1.0-2026-03-01-abc")
+    assert (row["verdict"], row["reason"]) == ("refused", "refused_in_pack")
 
 
 def test_a_void_look_says_so_and_which_blocks_of_the_protocol_changed():
     nothing = dict.fromkeys(("estimate", "lower", "upper", "n", "events"))
-    void = {**PUBLISHED, **nothing, "verdict": "void", "changed": "adjudication, evaluation"}
+    void = {**PUBLISHED, **nothing, "verdict": "void", "changed": ["adjudication", "evaluation"]}
     for cut in (LOOK, LATER):
         given = {"published_looks": published_looks(void)}
         frame = World(CASES, cut=cut, given=given).run("endpoints")
         row = figure(frame, "sensitivity", look="2026-03-01")
         assert (row["status"], row["verdict"], row["estimate"]) == ("refused", "void", None)
-        assert row["reason"] == (
+        assert codes.sentence(row["reason"], row["detail"]) == (
             "void: the protocol changed since the look was taken in the pack"
             " 1.0-2026-03-01-abc (adjudication, evaluation)"
         )
         since = figure(frame, "sensitivity", look="since")
         assert (since["status"], since["verdict"]) == ("given", None)
-        assert "exploratory" in since["reason"]
+        assert since["notes"].startswith("exploratory_")
 
 
 def test_a_look_void_for_one_endpoint_speaks_for_the_others_and_says_for_which():
     claims = (endpoint(), endpoint(id="lower", goal=0.4))
-    void = published_looks({**PUBLISHED, "endpoint": "lower", "verdict": "void"})
+    gone = {"endpoint": "lower", "verdict": "void", "changed": ["evaluation"]}
+    void = published_looks({**PUBLISHED, **gone})
     world = World(CASES, given={"published_looks": void}).evaluated(endpoints=claims)
     frame = world.run("endpoints")
 
@@ -277,17 +287,19 @@ def test_a_look_void_for_one_endpoint_speaks_for_the_others_and_says_for_which()
         return figure(frame, "sensitivity", endpoint=name, look=look)
 
     assert row("lower", "2026-03-01")["verdict"] == "void"
-    assert row("lower", "since")["reason"] == f"{VOID_NOTE} for lower"
+    for_lower = "exploratory_look_void_for"
+    assert row("lower", "since")["notes"] == for_lower
+    assert json.loads(row("lower", "since")["detail"])[f"{for_lower}.endpoints"] == ["lower"]
     assert row(claims[0].id, "2026-03-01")["verdict"] == "met"
-    assert row(claims[0].id, "since")["reason"].startswith("this cut is a look")
+    assert row(claims[0].id, "since")["reason"] == "cut_is_look"
     auc = figure(world.run("performance"), "auc", window="prospective")
-    assert auc["reason"] == f"{VOID_NOTE} for lower"
+    assert auc["notes"] == for_lower
 
 
 def test_look_without_a_published_pack_is_refused():
     row = figure(World(CASES, cut=LATER).run("endpoints"), "sensitivity", look="2026-03-01")
     assert (row["status"], row["verdict"]) == ("refused", "refused")
-    assert row["reason"] == (
+    assert codes.sentence(row["reason"], row["detail"]) == (
         "the look at 2026-03-01 has no published pack: build --as-of 2026-03-01 first"
     )
 
@@ -318,7 +330,8 @@ def test_of_two_looks_the_first_that_met_the_goal_speaks():
     between = later.but(cut=LOOK + DAY, given={"published_looks": open_still}).run("endpoints")
     row = figure(between, "sensitivity", look=LATER.isoformat())
     assert row["status"] == "withheld"
-    assert row["reason"] == f"the look at {LATER.isoformat()} has not come"
+    assert row["reason"] == "look_not_come"
+    assert json.loads(row["detail"]) == {"look_not_come.look": LATER.isoformat()}
 
 
 def test_retrospective_endpoint_is_computed_at_every_cut():
@@ -348,7 +361,7 @@ def test_non_inferiority_prints_its_power_from_the_retrospective_window_alone():
         row = figure(frame, "planned_power")
         assert (row["status"], row["n"], row["events"]) == ("given", 20, 18)
         assert row["estimate"] == pytest.approx(0.076, abs=0.001)
-        assert "computed from number and rate of the retrospective window" in row["method"]
+        assert row["method"] == "power_from_retrospective;normal_approximation"
 
 
 def test_retrospective_non_inferiority_is_no_way_around_the_look():
@@ -360,9 +373,7 @@ def test_retrospective_non_inferiority_is_no_way_around_the_look():
 def test_power_that_cannot_be_computed_is_refused():
     auc = NON_INFERIOR.model_copy(update={"metric": "auc", "operating_point": None})
     frame = World(CASES).evaluated(endpoints=(auc,)).run("endpoints")
-    assert (
-        figure(frame, "planned_power")["reason"] == "planned power is computed for proportions only"
-    )
+    assert figure(frame, "planned_power")["reason"] == "power_of_proportions_only"
     assert figure(frame, "auc_difference", look="2026-03-01")["status"] == "given"
     perfect = World(cases_of(4, "positive", 0.9)).evaluated(endpoints=(NON_INFERIOR,))
     assert figure(perfect.run("endpoints"), "planned_power")["status"] == "refused"

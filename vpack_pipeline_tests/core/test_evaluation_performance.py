@@ -263,7 +263,7 @@ def test_all_failed_gives_counts_and_no_figure():
     frame = world.run("performance")
     assert value(frame, "n_failed") == 6
     for metric in ("auc", "auc_completed_only", "auc_worst_case"):
-        assert figure(frame, metric)["reason"] == "no case has a usable inference"
+        assert figure(frame, metric)["reason"] == "no_usable_inference"
     table = world.run("operating_points")
     assert value(table, "fn", **ITD) == 3
     assert figure(table, "sensitivity", **ITD)["status"] == "refused"
@@ -273,8 +273,8 @@ def test_all_failed_gives_counts_and_no_figure():
 def test_one_class_only_has_no_auc_but_a_sensitivity():
     world = World(cases_of(4, "positive", 0.9))
     frame = world.run("performance")
-    assert figure(frame, "auc")["reason"] == "only one class is present"
-    assert figure(frame, "auc_worst_case")["reason"] == "only one class is present"
+    assert figure(frame, "auc")["reason"] == "one_class"
+    assert figure(frame, "auc_worst_case")["reason"] == "one_class"
     table = world.run("operating_points")
     assert value(table, "sensitivity", **ITD) == 1.0
     assert figure(table, "specificity", **ITD)["status"] == "refused"
@@ -299,12 +299,12 @@ def test_binary_output_has_calls_but_no_auc_and_no_calibration():
     ]
     world = World(cases, index_test=BINARY)
     frame = world.run("performance")
-    assert figure(frame, "auc")["reason"] == "a binary output has no ROC curve"
-    assert figure(frame, "auc_best_case")["reason"] == "a binary output has no ROC curve"
+    assert figure(frame, "auc")["reason"] == "no_roc_curve"
+    assert figure(frame, "auc_best_case")["reason"] == "no_roc_curve"
     assert value(frame, "n_failed") == 1
     table = world.run("operating_points")
     assert [value(table, m, **ITD) for m in ("tp", "fn", "tn", "fp")] == [1, 1, 2, 0]
-    assert set(world.run("calibration")["reason"]) == {"the output is no probability"}
+    assert set(world.run("calibration")["reason"]) == {"no_probability"}
 
 
 def test_prevalence_is_of_decided_cases():
@@ -350,7 +350,7 @@ def test_unaided_readers_stand_beside_the_model():
 
 def test_without_comparator_reads_the_readers_rows_are_refused():
     row = figure(World(HAND).run("performance"), "sensitivity", model_id="unaided_readers")
-    assert row["reason"] == "no unaided comparator reads of these cases"
+    assert row["reason"] == "no_comparator_reads"
 
 
 # --- operating points
@@ -445,14 +445,14 @@ def test_predictive_values_are_weighted_by_inverse_sampling_fraction():
     assert figure(frame, "ppv", **ITD)["n"] == 10
     missing = world.but(sampling=Sampling(method="random", strata=strata[:1]))
     row = figure(missing.run("operating_points"), "ppv", **ITD)
-    assert row["reason"] == "a case lies in a sampling stratum without a stated fraction"
+    assert row["reason"] == "no_sampling_fraction"
 
 
 def test_sampling_by_label_without_fractions_is_a_caution_on_predictive_values():
     drawn = Sampling(method="convenience", depends_on=("label",))
     frame = World(CROSSED, sampling=drawn).run("operating_points")
-    assert "this set's prevalence" in figure(frame, "ppv", **ITD)["reason"]
-    assert figure(frame, "sensitivity", **ITD)["reason"] is None
+    assert figure(frame, "ppv", **ITD)["notes"] == "label_sampled"
+    assert figure(frame, "sensitivity", **ITD)["notes"] is None
 
 
 def test_equal_weights_give_the_unweighted_interval():
@@ -534,12 +534,14 @@ def test_reliability_bins_have_fixed_borders_and_hold_their_ends():
         Case("negative", 0.0),
     ]
     frame = World(cases).run("calibration")
-    top = figure(frame, "observed_rate", stratum="probability=0.9–1.0")
+    top = figure(frame, "observed_rate", stratum_kind="probability", stratum="0.9–1.0")
     assert (top["estimate"], top["n"]) == (0.5, 2)
-    assert figure(frame, "observed_rate", stratum="probability=0.1–0.2")["n"] == 1
-    assert value(frame, "mean_probability", stratum="probability=0.9–1.0") == pytest.approx(0.975)
-    empty = figure(frame, "mean_probability", stratum="probability=0.4–0.5")
-    assert (empty["status"], empty["reason"]) == ("refused", "no cases in the denominator")
+    assert figure(frame, "observed_rate", stratum_kind="probability", stratum="0.1–0.2")["n"] == 1
+    assert value(
+        frame, "mean_probability", stratum_kind="probability", stratum="0.9–1.0"
+    ) == pytest.approx(0.975)
+    empty = figure(frame, "mean_probability", stratum_kind="probability", stratum="0.4–0.5")
+    assert (empty["status"], empty["reason"]) == ("refused", "no_cases")
     assert value(frame, "n_clipped", stratum="all") == 2
 
 
@@ -549,19 +551,19 @@ def test_probability_of_a_negative_is_turned_around():
     cases = [Case("positive", 0.25), Case("negative", 0.75)]
     frame = World(cases, index_test=turned).run("calibration")
     assert value(frame, "brier", stratum="all") == pytest.approx(0.0625)
-    assert value(frame, "observed_rate", stratum="probability=0.7–0.8") == 1.0
+    assert value(frame, "observed_rate", stratum_kind="probability", stratum="0.7–0.8") == 1.0
 
 
 def test_calibration_is_refused_with_its_reason():
     assert set(World([Case(None, 0.4)]).run("calibration")["reason"]) == {
-        "no case has both a probability and a decided label"
+        "no_probability_with_label"
     }
     outside = World([Case("positive", 1.5), Case("negative", 0.5)]).run("calibration")
     retrospective = outside.filter(pl.col("window") == "retrospective")
-    assert set(retrospective["reason"]) == {"an output lies outside 0 to 1"}
+    assert set(retrospective["reason"]) == {"probability_out_of_range"}
     zero = World([Case("negative", 0.0), Case("negative", 0.0)]).run("calibration")
-    assert figure(zero, "observed_expected", stratum="all")["reason"] == "every probability is 0"
-    assert figure(zero, "slope", stratum="all")["reason"] == "only one class is present"
+    assert figure(zero, "observed_expected", stratum="all")["reason"] == "probabilities_zero"
+    assert figure(zero, "slope", stratum="all")["reason"] == "one_class"
 
 
 # --- two models, determinism

@@ -20,6 +20,7 @@ from vpack_pipeline.stats.roc import auc
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.label_worlds import (
     CORRELATED,
+    correlated,
     row,
     simulated,
     small,
@@ -35,12 +36,11 @@ def test_one_reader_makes_a_perfect_model_look_poor_and_nothing_is_attributed() 
     share = row(told, "share_not_separable", assumption="none")
     assert share["estimate"] == 1
     for rho in CORRELATED:
-        at = f"error_correlation={rho}"
-        refused = row(told, "share_not_separable", assumption=at)
-        assert (
-            refused["reason"] == "no included case has three positive or negative independent reads"
+        refused = row(told, "share_not_separable", assumption=rho)
+        assert refused["reason"] == "no_case_with_three_votes"
+        by_reads = row(
+            found, "sensitivity_corrected", variation="corrected_by_reads", **correlated(rho)
         )
-        by_reads = row(found, "sensitivity_corrected", variation="corrected_by_reads", level=at)
         assert by_reads["reason"] == refused["reason"]
 
 
@@ -70,19 +70,14 @@ def test_another_panel_gives_what_new_readers_of_the_same_cases_would_have_given
             new.append(flagged[is_ill].mean() if metric == "sensitivity" else None)
             if metric == "specificity":
                 new[-1] = (~flagged)[~is_ill].mean()
-        at = {"variation": "resampled_panel", "level": f"error_correlation={rho:g}"}
+        at = {"variation": "resampled_panel", **correlated(f"{rho:g}")}
         drawn = row(found, metric, **at)
         assert drawn["lower"] <= np.mean(new) <= drawn["upper"]
         assert drawn["estimate"] == pytest.approx(np.mean(new), abs=0.015)
         headline = row(found, metric, variation="as_labelled")
         assert drawn["lower"] <= headline["estimate"] <= drawn["upper"]
-        assert "is assumed" in drawn["reason"]
-    elsewhere = row(
-        found,
-        "sensitivity",
-        variation="resampled_panel",
-        level=f"error_correlation={wrong_level}",
-    )
+        assert drawn["notes"] == "sensitivity_analysis;another_panel"
+    elsewhere = row(found, "sensitivity", variation="resampled_panel", **correlated(wrong_level))
     assert elsewhere["estimate"] != drawn["estimate"]
 
 
@@ -91,9 +86,7 @@ def test_other_readers_leave_what_an_independent_source_settled() -> None:
     site = simulated(600, readers=3, verified=1.0)
     found = site.run(label_sensitivity)
     for level in CORRELATED:
-        drawn = row(
-            found, "sensitivity", variation="resampled_panel", level=f"error_correlation={level}"
-        )
+        drawn = row(found, "sensitivity", variation="resampled_panel", **correlated(level))
         assert (drawn["lower"], drawn["estimate"], drawn["upper"]) == (1, 1, 1)
     assert row(found, "sensitivity", variation="posterior")["estimate"] == 1
 
@@ -120,8 +113,8 @@ def test_belief_gives_back_the_accuracy_that_the_reads_alone_take_from_a_test() 
     for metric, planted, tolerance in (("sensitivity", 0.9, 0.035), ("specificity", 0.92, 0.01)):
         found = row(fair, metric, variation="posterior")
         assert found["estimate"] == pytest.approx(planted, abs=tolerance)
-        assert CAUTION in found["reason"]
-        assert "independent source settled" in found["method"]
+        assert CAUTION.name in found["notes"].split(";")
+        assert "settled_by_source" in found["method"].split(";")
     # Two values of the score are one threshold.
     both = [row(fair, m, variation="posterior")["estimate"] for m in ("sensitivity", "specificity")]
     assert row(fair, "auc", variation="posterior")["estimate"] == pytest.approx(sum(both) / 2)
@@ -144,13 +137,14 @@ def test_every_variation_stands_beside_the_headline() -> None:
     found = small().run(label_sensitivity)
     headline = row(found, "sensitivity", variation="as_labelled")
     assert (headline["n"], headline["events"]) == (7, 6)
-    assert headline["reason"].endswith("which the other rows do not replace")
+    assert headline["notes"] == "prespecified_rule"
     # Without r2, c is undecided and leaves; so it does without r0.
     for reader, sensitivity in (("r0", 1.0), ("r1", 6 / 7), ("r2", 1.0)):
         dropped = row(found, "sensitivity", variation="drop_reader", level=reader)
         assert dropped["estimate"] == pytest.approx(sensitivity)
         assert (dropped["n"], dropped["events"]) == (7, 6)
-        assert "sensitivity analysis" in dropped["reason"]
+        assert dropped["level_kind"] == "reader"
+        assert "sensitivity_analysis" in dropped["notes"].split(";")
     # d is undecided and flagged.
     flipped = {
         level: row(found, metric, variation="undecided", level=level)
@@ -158,7 +152,7 @@ def test_every_variation_stands_beside_the_headline() -> None:
     }
     assert (flipped["positive"]["events"], flipped["positive"]["n"]) == (7, 8)
     assert (flipped["negative"]["events"], flipped["negative"]["n"]) == (42, 43)
-    independent = {"level": "error_correlation=0"}
+    independent = correlated("0")
     drawn = row(found, "sensitivity", variation="resampled_panel", **independent)
     assert 6 / 8 <= drawn["lower"] <= drawn["estimate"] <= drawn["upper"] == 1
     assert (drawn["n"], drawn["events"]) == (7, 6)
@@ -169,9 +163,9 @@ def test_every_variation_stands_beside_the_headline() -> None:
         found,
         "sensitivity_corrected",
         variation="corrected_by_independent_sources",
-        level="error_correlation=0",
+        **independent,
     )
-    assert few["reason"] == TOO_FEW_VERIFIED
+    assert few["reason"] == TOO_FEW_VERIFIED.name
 
 
 def test_draws_do_not_depend_on_the_order_or_the_names_of_readers() -> None:
@@ -191,39 +185,33 @@ def test_reads_after_sight_of_peers_are_no_ground_for_dropping_readers() -> None
             (pl.col("variation") == variation) & (pl.col("window") == "retrospective")
         )
         assert set(rows["status"]) == {"refused"}
-        assert rows["reason"].str.contains("sight of peers").all()
+        assert set(rows["reason"]) == {"reads_followed_peers"}
     assert row(found, "sensitivity", variation="as_labelled")["status"] == "given"
 
 
 def test_what_cannot_be_given_says_why() -> None:
     none = small(evaluation=made.evaluation()).run(label_sensitivity)
-    level = "error_correlation=0"
-    drawn = row(none, "sensitivity", variation="resampled_panel", level=level)
-    assert "operating point" in drawn["reason"]
+    level = correlated("0")
+    drawn = row(none, "sensitivity", variation="resampled_panel", **level)
+    assert drawn["reason"] == "no_operating_point"
     assert row(none, "auc", variation="posterior")["status"] == "given"
-    corrected = row(none, "specificity_corrected", variation="corrected_by_reads", level=level)
-    assert "operating point" in corrected["reason"]
+    corrected = row(none, "specificity_corrected", variation="corrected_by_reads", **level)
+    assert corrected["reason"] == "no_operating_point"
     failed = small(score=[None] * 50).run(label_sensitivity)
-    assert row(failed, "auc", variation="posterior")["reason"] == "no case has a usable inference"
+    assert row(failed, "auc", variation="posterior")["reason"] == "no_usable_inference"
     nobody = small(reads=small().reads.clear()).run(label_sensitivity)
-    refused = row(nobody, "auc", variation="resampled_panel", level=level)
+    refused = row(nobody, "auc", variation="resampled_panel", **level)
     assert refused["status"] == "refused"
     two = small().reads.filter(pl.col("reader_id") != "r2")
     lone = small(reads=two).run(label_sensitivity)
-    assert row(lone, "auc", variation="posterior")["reason"] == TOO_FEW
+    assert row(lone, "auc", variation="posterior")["reason"] == TOO_FEW.name
     sources = made.adjudication(precedence=("independent_reference",))
     alone = small(adjudication=sources).run(label_sensitivity)
-    at = {"variation": "corrected_by_independent_sources", "level": level}
-    assert "no rule" in row(alone, "sensitivity_corrected", **at)["reason"]
+    at = {"variation": "corrected_by_independent_sources", **level}
+    assert row(alone, "sensitivity_corrected", **at)["reason"] == "no_panel_rule"
     unnamed = made.adjudication(precedence=("majority",), reference_sources=())
-    assert (
-        "no independent source"
-        in (
-            row(small(adjudication=unnamed).run(label_sensitivity), "sensitivity_corrected", **at)[
-                "reason"
-            ]
-        )
-    )
+    found = small(adjudication=unnamed).run(label_sensitivity)
+    assert row(found, "sensitivity_corrected", **at)["reason"] == "no_independent_source"
 
 
 def test_prospective_window_is_withheld_before_the_first_look() -> None:
@@ -238,7 +226,7 @@ def test_below_thirty_cases_with_three_votes_nothing_is_weighted_by_belief() -> 
     reads = site.reads.filter(pl.col("case_id").is_in(few.implode()))
     found = small(reads=reads).run(label_sensitivity)
     belief = found.filter(variation="posterior", window="retrospective")
-    assert set(belief["reason"]) == {TOO_FEW}
+    assert set(belief["reason"]) == {TOO_FEW.name}
     assert row(found, "sensitivity", variation="drop_reader", level="r0")["status"] == "given"
 
 
@@ -248,5 +236,5 @@ def test_where_every_read_is_negative_no_case_is_weighted_as_positive() -> None:
     found = replace(site, reads=all_negative).run(label_sensitivity)
     posterior = {"variation": "posterior", "level": "dawid_skene"}
     sensitivity = row(found, "sensitivity", **posterior)
-    assert (sensitivity["status"], sensitivity["reason"]) == ("refused", "no case of one class")
+    assert (sensitivity["status"], sensitivity["reason"]) == ("refused", "class_without_cases")
     assert row(found, "specificity", **posterior)["status"] == "given"

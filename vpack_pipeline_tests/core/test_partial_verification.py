@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -52,26 +53,25 @@ def test_naive_figure_is_the_headline_where_labels_were_sought_alike():
     assert difference["lower"] < difference["estimate"] < difference["upper"]
     alone = figure(found, "naive_is_headline")
     assert alone["estimate"] == 1
-    assert "labelled cases is the headline" in alone["reason"]
-    assert alone["reason"].endswith("is not shown by it")
-    assert figure(found, "sensitivity_begg_greenes")["reason"].startswith("beside the headline")
+    assert alone["notes"] == "naive_is_headline"
+    beside = figure(found, "sensitivity_begg_greenes")["notes"]
+    assert beside == "beside_headline;if_labelled_by_call"
 
 
 def test_bounds_are_the_headline_where_they_were_not():
     found = world(100).run("verification")
     alone = figure(found, "naive_is_headline")
-    assert (alone["estimate"], "bounds are the headline" in alone["reason"]) == (0, True)
-    assert alone["reason"].startswith("flagged and cleared cases are labelled in unlike shares")
+    assert (alone["estimate"], alone["notes"]) == (0, "labelled_unlike;bounds_are_headline")
     bounded = figure(found, "sensitivity_bounds")
     assert (bounded["lower"], bounded["estimate"], bounded["upper"]) == pytest.approx(
         (60 / 172, 60 / 72, 60 / 72)
     )
-    assert bounded["reason"].endswith("no interval")
+    assert bounded["notes"] == "bounds_no_interval"
     expected = begg_greenes(VerifiedCounts(60, 40, 12, 88, 0, 100))
     for metric, estimate in zip(("sensitivity", "specificity"), expected, strict=True):
         given = figure(found, f"{metric}_begg_greenes")
         assert given["estimate"] == pytest.approx(estimate.value)
-        assert "holds only if" in given["reason"]
+        assert given["notes"] == "if_labelled_by_call"
 
 
 def test_the_figure_of_a_small_part_is_no_headline_though_flagged_and_cleared_came_alike():
@@ -90,11 +90,11 @@ def test_the_figure_of_a_small_part_is_no_headline_though_flagged_and_cleared_ca
     assert figure(found, "difference_labelled")["estimate"] == 0
     alone = figure(found, "naive_is_headline")
     assert alone["estimate"] == 0
-    assert alone["reason"].startswith("fewer of the cases are labelled")
+    assert alone["notes"] == "few_labelled;bounds_are_headline"
     verdict = judged(part)
     assert verdict["verdict"] == "inconclusive"
     assert verdict["lower"] < 22 / 250
-    assert verdict["reason"].startswith("fewer of the cases are labelled")
+    assert verdict["notes"] == "few_labelled;verdict_on_bounds"
     enough = part.but(adjudication=part.adjudication.model_copy(update={"labelled_minimum": 0.25}))
     assert judged(enough)["verdict"] == "met"
 
@@ -110,20 +110,21 @@ def test_few_false_negatives_decide_nothing():
     )
     found = few.run("verification")
     refused = figure(found, "sensitivity_begg_greenes")
-    assert refused["reason"] == "fewer than 10 false negatives among the verified cases"
+    assert refused["reason"] == "few_false_negatives_verified"
+    assert json.loads(refused["detail"]) == {"few_false_negatives_verified.fewest": 10}
     assert figure(found, "specificity_bounds")["estimate"] == 1
 
 
 def test_what_cannot_be_given_says_why():
     one_call = World(cases_of(5, "positive", 0.9)).run("verification")
     for metric in ("naive_is_headline", "sensitivity_bounds", "difference_labelled"):
-        assert "flagged and unflagged" in figure(one_call, metric)["reason"]
+        assert figure(one_call, metric)["reason"] == "not_both_calls"
     no_negative = World([*cases_of(5, "positive", 0.9), *cases_of(5, "positive", 0.1)])
     lacking = figure(no_negative.run("verification"), "specificity_bounds")
-    assert "no case of this class" in lacking["reason"]
+    assert lacking["reason"] == "none_labelled_and_completed"
     pointless = world(200).evaluated(operating_points=(), endpoints=()).run("verification")
     for metric in ("sensitivity", "naive_is_headline", "difference_verified"):
-        assert "operating point" in figure(pointless, metric)["reason"]
+        assert figure(pointless, metric)["reason"] == "no_operating_point"
 
 
 def test_differences_of_each_source_count_what_has_come():
@@ -146,7 +147,7 @@ def judged(made: World, **changes: Any) -> dict[str, Any]:
 def test_a_verdict_rests_on_the_bounds_where_labels_were_sought_unlike(metric):
     unlike = world(100)
     alike = judged(world(200), metric=metric)
-    assert (alike["verdict"], alike["reason"]) == ("met", None)
+    assert (alike["verdict"], alike["notes"]) == ("met", None)
     found = judged(unlike, metric=metric)
     points = unlike.run("operating_points").filter(window="retrospective")
     bound = {a: points.filter(analysis=a, metric=metric).row(0, named=True) for a in ENDS}
@@ -154,7 +155,7 @@ def test_a_verdict_rests_on_the_bounds_where_labels_were_sought_unlike(metric):
     assert found["estimate"] == naive["estimate"]
     assert found["lower"] == min(bound["worst_case"]["lower"], naive["lower"])
     assert found["upper"] == max(bound["best_case"]["upper"], naive["upper"])
-    assert "verdict rests on the bounds" in found["reason"]
+    assert found["notes"] == "labelled_unlike;verdict_on_bounds"
     is_safe = bound["worst_case"]["lower"] > 0.5
     assert found["verdict"] == ("met" if is_safe else "inconclusive")
 
@@ -188,7 +189,7 @@ def test_an_auc_or_a_difference_has_no_interval_that_a_verdict_could_rest_on():
 def test_where_every_case_is_flagged_no_call_could_have_moved_a_label():
     flagged = World([*cases_of(60, "positive", 0.9), *cases_of(9, None, 0.9)])
     found = judged(flagged)
-    assert (found["verdict"], found["reason"]) == ("met", None)
+    assert (found["verdict"], found["notes"]) == ("met", None)
 
 
 def test_without_any_labelled_case_of_a_class_nothing_is_judged():

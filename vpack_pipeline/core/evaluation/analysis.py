@@ -17,6 +17,7 @@ import polars as pl
 from vpack_pipeline.core.calls import calls_at, oriented
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Finding, IndexTest, OperatingPoint
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 
 POSITIVE: Final = 1
@@ -25,8 +26,9 @@ INDETERMINATE: Final = 2
 UNLABELLED: Final = -1
 _CODES: Final = {"positive": POSITIVE, "negative": NEGATIVE, "indeterminate": INDETERMINATE}
 
-NO_INFERENCE: Final = "no case has a usable inference"
-NO_AUC: Final = "a binary output has no ROC curve"
+NO_INFERENCE: Final = Code("no_usable_inference")
+NO_AUC: Final = Code("no_roc_curve")
+NO_POINT: Final = Code("no_operating_point")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseS
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats import calibration as statistics
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 
@@ -22,9 +23,6 @@ N_BINS: Final = 10
 NULL_REPLICATES: Final = 200
 """Enough for a 95th percentile that is printed to two digits; each costs a pass over all cases."""
 
-NOT_A_PROBABILITY: Final = "the output is no probability"
-NO_CASES: Final = "no case has both a probability and a decided label"
-OUT_OF_RANGE: Final = "an output lies outside 0 to 1"
 _METRICS: Final = (
     "slope",
     "intercept",
@@ -63,7 +61,7 @@ def calibration(
         used = mature.take(mature.is_decided & mature.is_usable)
         prob, reason = _probability(used, index_test)
         keys = {"finding": finding, "model_id": model_id, "window": window}
-        whole = figures.at(**keys, stratum="all")
+        whole = figures.at(**keys, stratum_kind="all", stratum="all")
         if reason is not None:
             for metric in _METRICS:
                 whole.refuse(metric, reason, n=used.n)
@@ -71,22 +69,22 @@ def calibration(
             rng = generator(evaluation.seed, "calibration", finding, model_id, window)
             _give_whole(whole, used, prob, rng, evaluation)
         for index in range(N_BINS):
-            place = figures.at(**keys, stratum=_bin_name(index))
+            place = figures.at(**keys, stratum_kind="probability", stratum=_bin_name(index))
             _give_bin(place, used, prob, index, reason, evaluation.interval.level)
     return figures.frame()
 
 
-def _probability(used: CaseSet, index_test: IndexTest) -> tuple[FloatArray, str | None]:
+def _probability(used: CaseSet, index_test: IndexTest) -> tuple[FloatArray, Code | None]:
     """The probability of a positive, or why there is none."""
     if index_test.output.kind != "probability":
-        return used.score, NOT_A_PROBABILITY
+        return used.score, Code("no_probability")
     # Where a higher score means negative, scores were turned to rise with suspicion.
     offset = 0.0 if index_test.output.higher_is == "positive" else 1.0
     prob = used.score + offset
     if used.n == 0:
-        return prob, NO_CASES
+        return prob, Code("no_probability_with_label")
     if not ((prob >= 0) & (prob <= 1)).all():
-        return prob, OUT_OF_RANGE
+        return prob, Code("probability_out_of_range")
     return prob, None
 
 
@@ -106,8 +104,8 @@ def _give_whole(
         found.observed_expected,
         n=n,
         events=events,
-        method="positives over the sum of probabilities",
-        reason=None if found.observed_expected is not None else "every probability is 0",
+        method="positives_over_probabilities",
+        reason="probabilities_zero",
     )
     test = found.spiegelhalter
     for metric, value in (("spiegelhalter_z", test.statistic), ("spiegelhalter_p", test.p)):
@@ -119,7 +117,7 @@ def _give_whole(
         error,
         n=n,
         events=events,
-        method="ten bins of equal mass",
+        method="ten_bins_of_equal_mass",
     )
     replicates = min(evaluation.replicates, NULL_REPLICATES)
     place.give(
@@ -127,12 +125,12 @@ def _give_whole(
         statistics.calibration_null(prob, replicates, rng, N_BINS),
         n=n,
         events=events,
-        method=f"95th percentile of {replicates} draws under perfect calibration",
+        method=code("null_percentile", draws=replicates),
     )
 
 
 def _bin_name(index: int) -> str:
-    return f"probability={index / N_BINS:.1f}–{(index + 1) / N_BINS:.1f}"
+    return f"{index / N_BINS:.1f}–{(index + 1) / N_BINS:.1f}"
 
 
 def _give_bin(
@@ -140,7 +138,7 @@ def _give_bin(
     used: CaseSet,
     prob: FloatArray,
     index: int,
-    reason: str | None,
+    reason: Code | None,
     level: float,
 ) -> None:
     if reason is not None:
@@ -158,4 +156,5 @@ def _give_bin(
         events=observed.events,
         method="mean",
         reason=observed.reason,
+        notes=observed.notes,
     )

@@ -28,6 +28,7 @@ from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
+from vpack_pipeline.stats.codes import code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, IntArray, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.resampling import patient_codes, patient_weights, percentile_interval
@@ -35,7 +36,7 @@ from vpack_pipeline.stats.roc import auc_replicates
 
 NO_POINT: Final = "none"
 """Stands where an operating point does, for the AUC."""
-METHOD: Final = "difference, patient bootstrap over both windows"
+METHOD: Final = coded("difference", "bootstrap_over_windows")
 _SHARES: Final = ("sensitivity", "specificity")
 
 
@@ -158,8 +159,9 @@ class Pair:
             lacking, window = (
                 (before, RETROSPECTIVE) if before.value is None else (after, PROSPECTIVE)
             )
-            reason = f"{window}: {lacking.reason}"
-            return Compared(before, after, undefined(reason, method=METHOD, n=n))
+            notes = coded(code("window_without_figure", window=window))
+            nothing = Estimate(None, None, None, n, None, METHOD, lacking.reason, notes)
+            return Compared(before, after, nothing)
         codes, n_patients = patient_codes(np.concatenate([side.patient for side in sides]))
         first, second = np.split(codes, [sides[0].patient.size])
         rng = generator(self._evaluation.seed, "comparison", *self._names, name)
@@ -168,10 +170,10 @@ class Pair:
             for weights in patient_weights(n_patients, self._evaluation.replicates, rng)
         ]
         interval = percentile_interval(np.concatenate(differences), level)
-        caution = None
-        if interval.n_undefined:
-            caution = f"{interval.n_undefined} replicates held too few cases and were left out"
+        left_out = interval.n_undefined
+        notes = coded(code("replicates_left_out", left_out=left_out) if left_out else None)
         value = after.value - before.value
         events = (before.events or 0) + (after.events or 0)
-        difference = Estimate(value, interval.lower, interval.upper, n, events, METHOD, caution)
+        bounds = (interval.lower, interval.upper)
+        difference = Estimate(value, *bounds, n, events, METHOD, notes=notes)
         return Compared(before, after, difference)

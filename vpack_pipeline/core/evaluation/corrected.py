@@ -7,7 +7,7 @@ of an independent source have no panel error. What does not belong here: whether
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -27,6 +27,7 @@ from vpack_pipeline.core.evaluation.analysis import AnalysisSet
 from vpack_pipeline.core.evaluation.operating_points import Crossed
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
 from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
 from vpack_pipeline.stats.verification_bias import begg_greenes, corrected_shares
@@ -34,29 +35,16 @@ from vpack_pipeline.stats.verification_bias import begg_greenes, corrected_share
 BY_READS: Final = "corrected_by_reads"
 BY_SOURCES: Final = "corrected_by_independent_sources"
 LEAST_VERIFIED: Final = 30
-TOO_FEW_VERIFIED: Final = (
-    f"fewer than {LEAST_VERIFIED} cases of either class have both an independent label and one of"
-    " the panel"
-)
-UNUSUAL: Final = (
-    "most cases have fewer than three votes, and no further reader decides where two differ: their"
-    " labels are not those of a majority of three"
-)
-ASSUMED: Final = (
-    "what errors are correlated, and how far, is assumed and not measured; the result is the range"
-    f" over all that is assumed; {SCENARIOS}"
-)
-RANGE: Final = (
-    "bounds from the lowest to the highest of the intervals; the figure is that of the least"
-    " correlation that is not refused"
-)
-ALL_ASSUMED: Final = "range"
-"""The level of the range over all that is assumed."""
-FROM_READS: Final = (
-    "the panel's error rests on the reads alone, as that of a majority of blind readers alike, of"
-    " whose kind a further reader is taken to be"
-)
+TOO_FEW_VERIFIED: Final = code("few_verified", fewest=LEAST_VERIFIED)
+UNUSUAL: Final = Code("panel_unusual")
+ASSUMED: Final = coded("correlation_assumed", SCENARIOS)
+ALL_ASSUMED: Final = ("assumptions", "range")
+"""Kind and level of the range over all that is assumed."""
 _SIDES: Final = ("sensitivity_corrected", "specificity_corrected")
+
+
+Level = tuple[str, str]
+"""Kind of level and level of a row."""
 
 
 class Assumption(NamedTuple):
@@ -71,18 +59,17 @@ class Assumption(NamedTuple):
         return CORRELATIONS[self.which]
 
     @property
-    def name(self) -> str:
-        """As the table's ``level`` has it."""
-        ending = "" if self.model_shares else ";model_independent"
-        return f"error_correlation={self.correlation:g}{ending}"
+    def level(self) -> Level:
+        """As the table has it."""
+        kind = "error_correlation" if self.model_shares else "error_correlation_of_readers"
+        return kind, f"{self.correlation:g}"
 
     @property
-    def words(self) -> str:
+    def method(self) -> Code:
         """As the method has it."""
-        who = "of readers and of model and reader"
-        if not self.model_shares:
-            who = "of readers, none of model and reader,"
-        return f"error correlation {self.correlation:g} {who} assumed"
+        shared = "error_correlation_shared"
+        name = shared if self.model_shares else "error_correlation_of_readers"
+        return code(name, correlation=self.correlation)
 
 
 _SHARED: Final = tuple(Assumption(which) for which in range(len(CORRELATIONS)))
@@ -100,14 +87,18 @@ class PanelAccuracy:
 
     sensitivity: FloatArray
     specificity: FloatArray
-    caution: str
-    method: str
+    notes: Codes
+    method: Codes
+
+
+Accuracies = Mapping[tuple[str, Assumption], PanelAccuracy | Estimate]
+"""Correction and assumption → the panel's accuracy, or an undefined figure that says why not."""
 
 
 def by_sources(
     panel_labels: pl.DataFrame, panels: Panels, analysis: AnalysisSet, adjudication: Adjudication
-) -> PanelAccuracy | str:
-    """The panel's accuracy as independent sources have it, or why there is none.
+) -> PanelAccuracy | Estimate:
+    """The panel's accuracy as independent sources have it, or an undefined figure that says why.
 
     Verified cases stand for the others of the panel's call (Begg & Greenes 1983), in each replicate
     too: among verified cases alone a panel whose positives are sought out misses too little.
@@ -117,18 +108,18 @@ def by_sources(
     panel_labels : ``case_id``, ``patient_id``, ``label`` of the panel, ``reference_label``
     """
     if set(adjudication.precedence) <= {"independent_reference"}:
-        return NO_PANEL
+        return _none(NO_PANEL)
     if not adjudication.reference_sources:
-        return NO_SOURCE
+        return _none(NO_SOURCE)
     decided = panel_labels.filter(pl.col("label").is_in(["positive", "negative"])).select(
         "patient_id", "reference_label", panel_label="label"
     )
     counts = verified_counts(decided)
     if min(counts.tp + counts.fn, counts.tn + counts.fp) < LEAST_VERIFIED:
-        return TOO_FEW_VERIFIED
+        return _none(TOO_FEW_VERIFIED)
     refused = begg_greenes(counts)[0]
     if refused.value is None:
-        return f"the panel against independent sources: {refused.reason}"
+        return replace(refused, notes=coded("held_against_sources"))
     known = decided.join(analysis.patients, on="patient_id")
     sums = np.zeros((panels.weights.shape[1], len(KINDS)))
     for column, (label, source) in enumerate(KINDS):
@@ -137,28 +128,33 @@ def by_sources(
         np.add.at(sums[:, column], met["patient"].cast(pl.Int64).to_numpy(), 1.0)
     return PanelAccuracy(
         *corrected_shares(panels.resampled(sums)),
-        f"{IF_BY_CALL}; a read made after the source's result may have known it",
-        "panel error from independent sources by Begg and Greenes",
+        coded(IF_BY_CALL, "read_may_know_source"),
+        coded("panel_error_by_sources"),
     )
 
 
-def by_reads(panels: Panels, which: int, adjudication: Adjudication) -> PanelAccuracy | str:
+def _none(why: Code) -> Estimate:
+    return undefined(why, method=(), n=0)
+
+
+def by_reads(panels: Panels, which: int, adjudication: Adjudication) -> PanelAccuracy | Estimate:
     """The accuracy of a majority of the usual size, at a correlation of its readers' errors.
 
     A further reader who breaks ties makes a panel of two, or of three of one mind, one of three:
     exactly, at any correlation, if that reader is one more of their kind.
     """
     if panels.refusal is not None:
-        return panels.refusal
+        return _none(panels.refusal)
     if not panels.is_usual(is_tie_broken="third_reader" in adjudication.precedence):
-        return UNUSUAL
+        return _none(UNUSUAL)
     rates = panels.rates[which]
     if rates.refusal is not None:
-        return rates.refusal
+        return _none(rates.refusal)
     _, ill, well = rates
     made = panel_error(ill, well, np.full(len(ill), 0.5), panels.size, CORRELATIONS[which])
-    method = f"panel error of a majority of {panels.size}, readers by a latent-class model"
-    return PanelAccuracy(made.sensitivity, made.specificity, FROM_READS, method)
+    method = coded(code("panel_error_of_majority", readers=panels.size), "readers_latent_class")
+    notes = coded("panel_error_from_reads")
+    return PanelAccuracy(made.sensitivity, made.specificity, notes, method)
 
 
 def two_by_two(table: Crossed, panels: Panels) -> FloatArray:
@@ -172,41 +168,41 @@ def two_by_two(table: Crossed, panels: Panels) -> FloatArray:
 
 def corrections(
     counts: FloatArray,
-    accuracies: dict[tuple[str, Assumption], PanelAccuracy | str],
+    accuracies: Accuracies,
     size: int,
     level: float,
-) -> Iterator[tuple[str, str, str, Estimate]]:
+) -> Iterator[tuple[str, Level, str, Estimate]]:
     """Correct the index test's figures at each correlation and for each source of panel error.
 
     Parameters
     ----------
     counts : of :func:`two_by_two`
-    accuracies : by correction and assumption; a reason where there is none
+    accuracies : by correction and assumption; an undefined figure where there is none
     size : votes of a panel
 
     Yields
     ------
-    correction, name of the assumption or ``ALL_ASSUMED``, metric, estimate
+    correction, level of the assumption or ``ALL_ASSUMED``, metric, estimate
     """
     found: dict[tuple[str, str], list[Estimate]] = {}
-    for correction, level_name, metric, estimate in _each(counts, accuracies, size, level):
+    for correction, assumed, metric, estimate in _each(counts, accuracies, size, level):
         found.setdefault((correction, metric), []).append(estimate)
-        yield correction, level_name, metric, estimate
+        yield correction, assumed, metric, estimate
     for (correction, metric), estimates in found.items():
         yield correction, ALL_ASSUMED, metric, over_assumptions(estimates, correction)
 
 
 def _each(
     counts: FloatArray,
-    accuracies: dict[tuple[str, Assumption], PanelAccuracy | str],
+    accuracies: Accuracies,
     size: int,
     level: float,
-) -> Iterator[tuple[str, str, str, Estimate]]:
+) -> Iterator[tuple[str, Level, str, Estimate]]:
     for (correction, assumed), accuracy in accuracies.items():
-        place = (correction, assumed.name)
-        if isinstance(accuracy, str):
+        place = (correction, assumed.level)
+        if isinstance(accuracy, Estimate):
             for metric in _SIDES:
-                yield (*place, metric, undefined(accuracy, method="", n=0))
+                yield (*place, metric, accuracy)
             continue
         found = corrected_estimates(
             counts[0],
@@ -218,10 +214,11 @@ def _each(
             level=level,
         )
         for metric, estimate in zip(_SIDES, found, strict=True):
-            given = "; ".join(t for t in (estimate.reason, accuracy.caution, ASSUMED) if t)
-            method = f"{estimate.method}; {accuracy.method}; {assumed.words}"
-            reason = given if estimate.value is not None else estimate.reason
-            yield (*place, metric, replace(estimate, method=method, reason=reason))
+            method = coded(estimate.method, accuracy.method, assumed.method)
+            notes = estimate.notes
+            if estimate.value is not None:
+                notes = coded(notes, accuracy.notes, ASSUMED)
+            yield (*place, metric, replace(estimate, method=method, notes=notes))
 
 
 def over_assumptions(estimates: Sequence[Estimate], correction: str) -> Estimate:
@@ -235,20 +232,21 @@ def over_assumptions(estimates: Sequence[Estimate], correction: str) -> Estimate
     estimates : of one metric and correction, in the order of ``ASSUMPTIONS``
     """
     given = [e for e in estimates if e.value is not None]
-    names = ", ".join(f"{rho:g}" for rho in CORRELATIONS)
-    method = f"range over the assumptions: error correlations {names}"
-    if len(ASSUMPTIONS[correction]) > len(CORRELATIONS):
-        method += ", shared by the model or not"
-    method += f"; {len(estimates) - len(given)} of {len(estimates)} refused"
+    refused = len(estimates) - len(given)
+    is_either = len(ASSUMPTIONS[correction]) > len(CORRELATIONS)
+    method = coded(
+        code("range_over_assumptions", correlations=CORRELATIONS),
+        "shared_by_model_or_not" if is_either else None,
+        code("assumptions_refused", refused=refused, of=len(estimates)),
+    )
     if not given:
         return replace(estimates[0], method=method)
     bare = sum(e.lower is None for e in given)
-    reason = f"{RANGE}; {ASSUMED}"
-    if bare:
-        reason = f"{bare} of {len(given)} have no interval: the range is at least so wide; {reason}"
+    wider = code("intervals_missing_in_range", bare=bare, of=len(given)) if bare else None
+    notes = coded(wider, "range_of_intervals", ASSUMED)
     ends = [(e.value, e.value) if e.lower is None else (e.lower, e.upper) for e in given]
     lower, upper = (
         pick(float(end) for end in side if end is not None)
         for pick, side in zip((min, max), zip(*ends, strict=True), strict=True)
     )
-    return replace(given[0], lower=lower, upper=upper, method=method, reason=reason)
+    return replace(given[0], lower=lower, upper=upper, method=method, notes=notes)

@@ -45,6 +45,7 @@ from vpack_pipeline.protocol import (
     OperatingPoint,
     Sampling,
 )
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.sequential import power_noninferiority
@@ -57,7 +58,6 @@ SINCE: Final = "since"
 MET: Final = "met"
 NOT_MET: Final = "not_met"
 INCONCLUSIVE: Final = "inconclusive"
-ON_ITS_OWN: Final = "each endpoint is judged on its own: the protocol declares no multiplicity rule"
 WITHHELD: Final = "withheld"
 REFUSED: Final = "refused"
 
@@ -84,8 +84,8 @@ def endpoints(
     Parameters
     ----------
     published_looks : the verdicts of past looks: endpoint, look, pack_version, pack_digest,
-        estimate, lower, upper, n, events, verdict, changed (blocks of the protocol that differ
-        from those of the pack, where its verdict is ``void``)
+        estimate, lower, upper, n, events, verdict, changed (names of the blocks of the protocol
+        that differ from those of the pack, where its verdict is ``void``)
 
     Returns
     -------
@@ -136,7 +136,7 @@ def verdict_of(estimate: Estimate, goal: float) -> str:
     """
     if estimate.value is None:
         return REFUSED
-    if estimate.lower is None or estimate.upper is None or estimate.reason == NO_WIDTH:
+    if estimate.lower is None or estimate.upper is None or NO_WIDTH in estimate.notes:
         return INCONCLUSIVE
     if estimate.lower > goal:
         return MET
@@ -157,7 +157,7 @@ class _Judge:
     weights: SamplingWeights
     adjudication: Adjudication
     cut: datetime.date
-    note: str | None
+    note: Code | None
     """Why what is seen at this cut is exploratory, if it is."""
     void: frozenset[str]
     """Endpoints of which the look at this cut, if it is one, speaks no longer."""
@@ -180,8 +180,8 @@ class _Judge:
         name = look.cut.isoformat()
         if self.cut < look.cut:
             first = withheld_reason(self.evaluation, self.cut)
-            reason = first or f"the look at {name} has not come"
-            return _Row(name, undefined(reason, method="", n=0), WITHHELD)
+            reason = first or code("look_not_come", look=name)
+            return _Row(name, undefined(reason, method=(), n=0), WITHHELD)
         if self.cut == look.cut:
             estimate = self.estimate(endpoint, PROSPECTIVE, 1 - look.alpha)
             verdict = verdict_of(estimate, goal_of(endpoint))
@@ -189,8 +189,8 @@ class _Judge:
             if published is None or published["verdict"] == verdict:
                 return _Row(name, estimate, verdict)
         if published is None:
-            reason = f"the look at {name} has no published pack: build --as-of {name} first"
-            return _Row(name, undefined(reason, method="", n=0), REFUSED)
+            reason = code("look_not_published", look=name)
+            return _Row(name, undefined(reason, method=(), n=0), REFUSED)
         return _quote(name, published)
 
     def _since(self, endpoint: Endpoint) -> _Row:
@@ -198,12 +198,9 @@ class _Judge:
         if self.note is None or (is_look and endpoint.id not in self.void):
             reason = withheld_reason(self.evaluation, self.cut)
             verdict = None if reason is None else WITHHELD
-            reason = reason or "this cut is a look: its own row holds the figure"
-            return _Row(SINCE, undefined(reason, method="", n=0), verdict)
+            return _Row(SINCE, undefined(reason or "cut_is_look", method=(), n=0), verdict)
         found = self.estimate(endpoint, PROSPECTIVE, self.evaluation.interval.level)
-        reason = "; ".join(text for text in (found.reason, self.note) if text)
-        values = (found.value, found.lower, found.upper, found.n, found.events, found.method)
-        return _Row(SINCE, Estimate(*values, reason), None)
+        return _Row(SINCE, replace(found, notes=coded(found.notes, self.note)), None)
 
     def estimate(self, endpoint: Endpoint, window: str, level: float) -> Estimate:
         """Compute an endpoint's figure at a confidence level."""
@@ -219,7 +216,7 @@ class _Judge:
             found = itd_auc(mature.take(mature.is_decided), self.index_test, level)
             return found if why is None else without_interval(found, why)
         if not mature.is_usable.any():
-            return undefined(NO_INFERENCE, method="", n=mature.n)
+            return undefined(NO_INFERENCE, method=(), n=mature.n)
 
         def proportion(table: Crossed) -> Estimate:
             return self._proportion(endpoint, table, level)
@@ -229,7 +226,7 @@ class _Judge:
             return found
         return on_bounds(found, mature, point, self.index_test, proportion, why)
 
-    def _why_not_alone(self, endpoint: Endpoint, window: str) -> str | None:
+    def _why_not_alone(self, endpoint: Endpoint, window: str) -> Code | None:
         model_id = self.model_id(endpoint)
         speaks = primary_point(self.evaluation, endpoint.finding, model_id)
         mature = self.analysis.cases(endpoint.finding, model_id, window)
@@ -243,7 +240,7 @@ class _Judge:
             return clustered_proportion(right[among], patient, level)
         weight = self.weights.of(table.cases)
         if weight is None:
-            return undefined(NO_FRACTION, method="", n=table.cases.n)
+            return undefined(NO_FRACTION, method=(), n=table.cases.n)
         return weighted_proportion(right[among], weight[among], patient, level)
 
     def _difference(
@@ -259,8 +256,7 @@ class _Judge:
         if point is None:
             return pair.auc(level).difference
         if endpoint.metric in ("ppv", "npv") and self.weights.is_weighted:
-            reason = "a difference of weighted predictive values is not computed"
-            return undefined(reason, method="", n=0)
+            return undefined("weighted_difference", method=(), n=0)
         return pair.share(endpoint.metric, point, level).difference
 
     def point(self, endpoint: Endpoint) -> OperatingPoint | None:
@@ -275,13 +271,13 @@ class _Judge:
         point = self.point(endpoint)
         return self.index_test.primary.id if point is None else point.model
 
-    def said_of(self, row: _Row) -> str | None:
+    def said_of(self, row: _Row) -> Codes:
         """Say at what level a verdict was given, and that no other endpoint entered it."""
         if row.verdict not in (MET, NOT_MET, INCONCLUSIVE):
-            return None
+            return ()
         alpha = {look.cut.isoformat(): look.alpha for look in self.evaluation.looks}
         level = 1 - alpha[row.look] if row.look in alpha else self.evaluation.interval.level
-        return f"two-sided level {level:g}; {ON_ITS_OWN}"
+        return coded(code("two_sided_level", level=float(f"{level:g}")), "judged_alone")
 
     def keys(self, endpoint: Endpoint) -> dict[str, Any]:
         """Give what a row repeats from the protocol."""
@@ -302,19 +298,17 @@ def _quote(name: str, published: Mapping[str, Any]) -> _Row:
     version = published["pack_version"]
     reason = None
     if published["verdict"] == VOID:
-        changed = published["changed"]
-        reason = f"void: the protocol changed since the look was taken in the pack {version}"
-        reason += f" ({changed})" if changed else ""
+        reason = code("look_void", pack=version, blocks=tuple(published["changed"]))
     elif published["estimate"] is None:
         is_refused = published["verdict"] == REFUSED
-        reason = f"{'refused' if is_refused else 'not shown'} in the pack {version}"
+        reason = code("refused_in_pack" if is_refused else "not_shown_in_pack", pack=version)
     estimate = Estimate(
         published["estimate"],
         published["lower"],
         published["upper"],
         published["n"],
         published["events"],
-        f"quoted from the pack {version}",
+        coded(code("quoted", pack=version)),
         reason,
     )
     return _Row(name, estimate, published["verdict"], version, published["pack_digest"])
@@ -333,12 +327,11 @@ def _give(figures: Figures, endpoint: Endpoint, judge: _Judge, rows: list[_Row])
             "pack_version": row.pack_version,
             "pack_digest": row.pack_digest,
         }
-        note = judge.said_of(row)
-        if row.verdict == WITHHELD:
-            figures.withhold(metric, row.estimate.reason or "", **keys)
+        found = row.estimate
+        if row.verdict == WITHHELD and found.reason is not None:
+            figures.withhold(metric, found.reason, **keys)
         else:
-            found = row.estimate
-            method = found.method if note is None else f"{found.method}; {note}"
+            method = coded(found.method, judge.said_of(row))
             figures.give(metric, replace(found, method=method), **keys)
 
 
@@ -354,16 +347,15 @@ def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
     keys |= {"verdict": None, "is_headline": False}
     point = judge.point(endpoint)
     if point is None:
-        figures.refuse("planned_power", "planned power is computed for proportions only", **keys)
+        figures.refuse("planned_power", "power_of_proportions_only", **keys)
         return
     mature = judge.analysis.cases(endpoint.finding, point.model, RETROSPECTIVE)
     among, right = share(tabulate(mature, point, judge.index_test, ITD), endpoint.metric)
     n, events = int(among.sum()), int(right[among].sum())
     if events in (0, n) or not endpoint.margin:
-        reason = "the retrospective proportion is 0, 1 or undefined, or the margin is 0"
-        figures.refuse("planned_power", reason, n=n, events=events, **keys)
+        figures.refuse("planned_power", "no_power_at_edge", n=n, events=events, **keys)
         return
     alpha = judge.evaluation.looks[0].alpha / 2
     power = power_noninferiority(events / n, endpoint.margin, n, alpha=alpha)
-    method = "computed from number and rate of the retrospective window; normal approximation"
+    method = coded("power_from_retrospective", "normal_approximation")
     figures.give("planned_power", power, n=n, events=events, method=method, **keys)

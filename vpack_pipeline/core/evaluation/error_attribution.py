@@ -19,10 +19,18 @@ import polars as pl
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, SCENARIOS
 from vpack_pipeline.core.calls import primary_point
-from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, Called, called, cells
+from vpack_pipeline.core.evaluation.analysis import (
+    NO_POINT,
+    Analysed,
+    AnalysisSet,
+    Called,
+    called,
+    cells,
+)
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels, Tallies, doubt
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
 from vpack_pipeline.stats.proportions import clustered_proportion
 
@@ -37,23 +45,17 @@ that differ from one another or from the label, whoever decided; fewer than thre
 or none (consensus alone)."""
 
 NOT_SEPARABLE: Final = (SPLIT, FEW)
-NO_POINT: Final = "the protocol fixes no operating point for this model and finding"
-NO_CASES: Final = "no mature case with a decided label, or no completed inference"
-NO_UNANIMOUS: Final = "no panel of three or more is of one mind"
-AT_LEAST: Final = (
-    "at least, independent sources taken as right: no unanimous panel is taken to be wrong; with"
-    " their wrong labels, at an assumed correlation of readers' errors, it is more"
+NO_CASES: Final = Code("no_decided_or_completed")
+NO_UNANIMOUS: Final = Code("no_unanimous_panel")
+NO_DISAGREEMENT: Final = Code("no_disagreement")
+NOTES: Final = {"share_not_separable": "at_most", "share_wrong_labels": "readers_alike"}
+"""Metric at an assumed correlation → what to know beside it."""
+NONE: Final = {"assumption_kind": "none", "assumption": "none"}
+CORRELATED: Final = tuple(
+    {"assumption_kind": "error_correlation", "assumption": f"{rho:g}"} for rho in CORRELATIONS
 )
-AT_MOST: Final = (
-    "at most, at this correlation, independent sources taken as right and readers as alike: as if"
-    f" the model were right wherever a unanimous panel is wrong; {SCENARIOS}"
-)
-ASSUMED: Final = f"readers are taken as alike; {SCENARIOS}"
-NONE: Final = "none"
-ASSUMPTIONS: Final = (NONE, *(f"error_correlation={rho:g}" for rho in CORRELATIONS))
-"""Of a unanimous panel: that it is right, or that its readers' errors are correlated so."""
+"""What is assumed of a unanimous panel: that it is right, or how its readers' errors correlate."""
 
-NO_DISAGREEMENT: Final = "index test and reference standard do not disagree"
 METRICS: Final = ("disagreement", "false_positives", "false_negatives", "share_of_disagreements")
 
 
@@ -111,11 +113,10 @@ def error_attribution(
         sorted_cases = _Sorted(
             called(mature, point, index_test),
             state.to_numpy().astype(str),
-            f"at {point.name}",
+            code("at_point", point=point.name),
             evaluation.interval.level,
         )
-        caution = basis[finding].caution
-        _give(figures, place, sorted_cases, f"{AT_LEAST}; {caution}" if caution else AT_LEAST)
+        _give(figures, place, sorted_cases, coded("at_least", basis[finding].caution))
         _give_doubt(figures, place, sorted_cases, panels[finding])
     return figures.frame()
 
@@ -138,15 +139,18 @@ def _states(reference_standard: pl.DataFrame, finding: str) -> pl.DataFrame:
 
 def _refuse(figures: WindowedFigures, place: dict[str, str]) -> None:
     for state in (ALL, *STATES):
-        at = figures.at(**place, panel_state=state, assumption=NONE)
+        at = figures.at(**place, panel_state=state, **NONE)
         for metric in ("n_cases", *METRICS):
             at.refuse(metric, NO_POINT)
-    for assumption in ASSUMPTIONS:
-        at = figures.at(**place, panel_state=ALL, assumption=assumption)
-        at.refuse("share_not_separable", NO_POINT)
-        if assumption != NONE:
-            at = figures.at(**place, panel_state=UNANIMOUS, assumption=assumption)
-            at.refuse("share_wrong_labels", NO_POINT)
+    figures.at(**place, panel_state=ALL, **NONE).refuse("share_not_separable", NO_POINT)
+    _refuse_doubt(figures, place, NO_POINT)
+
+
+def _refuse_doubt(figures: WindowedFigures, place: dict[str, str], why: Code) -> None:
+    for assumed in CORRELATED:
+        in_panels = figures.at(**place, panel_state=UNANIMOUS, **assumed)
+        in_panels.refuse("share_wrong_labels", why)
+        figures.at(**place, panel_state=ALL, **assumed).refuse("share_not_separable", why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class _Sorted:
 
     verdicts: Called
     state: npt.NDArray[np.str_]
-    note: str
+    point: Code
     level: float
 
     @property
@@ -176,10 +180,10 @@ class _Sorted:
         return np.asarray(np.isin(self.state, NOT_SEPARABLE))
 
 
-def _give(figures: WindowedFigures, place: dict[str, str], of: _Sorted, caution: str) -> None:
+def _give(figures: WindowedFigures, place: dict[str, str], of: _Sorted, notes: Codes) -> None:
     cases, counted, is_wrong = of.verdicts.cases, of.counted, of.is_wrong
     for name in (ALL, *STATES):
-        at = figures.at(**place, panel_state=name, assumption=NONE)
+        at = figures.at(**place, panel_state=name, **NONE)
         within = np.ones(cases.n, dtype=np.bool_) if name == ALL else np.asarray(of.state == name)
         within &= counted
         at.count("n_cases", int(within.sum()), int(counted.sum()))
@@ -192,34 +196,31 @@ def _give(figures: WindowedFigures, place: dict[str, str], of: _Sorted, caution:
             _share(at, metric, side, within, of, NO_CASES)
         _share(at, "share_of_disagreements", within, is_wrong, of, NO_DISAGREEMENT)
         if name == ALL:
-            _share(at, "share_not_separable", of.doubtful, is_wrong, of, NO_DISAGREEMENT, caution)
+            _share(at, "share_not_separable", of.doubtful, is_wrong, of, NO_DISAGREEMENT, notes)
 
 
 def _give_doubt(
     figures: WindowedFigures, place: dict[str, str], of: _Sorted, panels: Panels
 ) -> None:
     """Add what the labels of unanimous panels leave open at each correlation."""
+    if panels.refusal is not None:
+        _refuse_doubt(figures, place, panels.refusal)
+        return
     unanimous = of.counted & (of.state == UNANIMOUS)
-    tallies = None
-    if panels.refusal is None:
-        cases = of.verdicts.cases
-        tallies = Tallies.of(panels, cases, unanimous, of.is_wrong, of.doubtful)
-    for which, assumption in enumerate(ASSUMPTIONS[1:]):
-        in_panels = figures.at(**place, panel_state=UNANIMOUS, assumption=assumption)
-        in_all = figures.at(**place, panel_state=ALL, assumption=assumption)
-        if tallies is None:
-            in_panels.refuse("share_wrong_labels", str(panels.refusal))
-            in_all.refuse("share_not_separable", str(panels.refusal))
-            continue
+    tallies = Tallies.of(panels, of.verdicts.cases, unanimous, of.is_wrong, of.doubtful)
+    for which, assumed in enumerate(CORRELATED):
+        in_panels = figures.at(**place, panel_state=UNANIMOUS, **assumed)
+        in_all = figures.at(**place, panel_state=ALL, **assumed)
         found = doubt(panels, which, tallies, of.level)
-        _assumed(in_panels, "share_wrong_labels", found.wrong_labels, of.note, NO_UNANIMOUS)
-        _assumed(in_all, "share_not_separable", found.not_separable, of.note, NO_DISAGREEMENT)
+        _assumed(in_panels, "share_wrong_labels", found.wrong_labels, of.point, NO_UNANIMOUS)
+        _assumed(in_all, "share_not_separable", found.not_separable, of.point, NO_DISAGREEMENT)
 
 
-def _assumed(at: Place, metric: str, estimate: Estimate, note: str, empty: str) -> None:
-    caution = AT_MOST if metric == "share_not_separable" else ASSUMED
-    reason = estimate.reason or (caution if estimate.n else empty)
-    at.give(metric, replace(estimate, method=f"{estimate.method}; {note}", reason=reason))
+def _assumed(at: Place, metric: str, estimate: Estimate, point: Code, empty: Code) -> None:
+    is_given = bool(estimate.n) and estimate.reason is None
+    notes = coded(NOTES[metric], SCENARIOS) if is_given else ()
+    method = coded(estimate.method, point)
+    at.give(metric, replace(estimate, method=method), reason=empty, notes=notes)
 
 
 def _share(
@@ -228,13 +229,12 @@ def _share(
     success: BoolArray,
     among: BoolArray,
     of: _Sorted,
-    empty: str,
-    caution: str | None = None,
+    empty: Code,
+    notes: Codes = (),
 ) -> None:
     if not among.any():
         at.refuse(metric, empty, n=0, events=0)
         return
     patient = of.verdicts.cases.patient[among]
     estimate = clustered_proportion(success[among], patient, of.level)
-    reason = "; ".join(text for text in (estimate.reason, caution) if text) or None
-    at.give(metric, estimate, method=f"{estimate.method}; {of.note}", reason=reason)
+    at.give(metric, estimate, method=coded(estimate.method, of.point), notes=notes)

@@ -19,6 +19,7 @@ from vpack_pipeline.core.evaluation.analysis import (
     NEGATIVE,
     NO_AUC,
     NO_INFERENCE,
+    NO_POINT,
     POSITIVE,
     Analysed,
     AnalysisSet,
@@ -41,12 +42,10 @@ from vpack_pipeline.protocol import (
 )
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 from vpack_pipeline.stats.proportions import clustered_proportion
-from vpack_pipeline.stats.roc import auc_clustered
+from vpack_pipeline.stats.roc import ONE_CLASS, auc_clustered
 
 ALL_RULES: Final = "all rules"
 """Stands where a rule's id does, for the cases of every rule at once; no id holds a space."""
-NO_POINT: Final = "the protocol states no operating point for this finding and model"
-ONE_CLASS: Final = "only one class is present"
 CLASSES: Final = {"sensitivity": POSITIVE, "specificity": NEGATIVE}
 VARIANTS: Final = ("observed", "worst_case", "best_case")
 _OPEN: Final = frozenset({"n_removed", "n_removed_only"})
@@ -172,8 +171,8 @@ class _Audit:
                 f"mean_score_{name}",
                 float(scored.mean()) if scored.size else None,
                 n=int(scored.size),
-                method="mean, higher is more suspicious",
-                reason=None if scored.size else "no score",
+                method="mean_suspicion",
+                reason="no_score",
             )
 
     def _sides(
@@ -236,8 +235,8 @@ class _Audit:
                 value,
                 n=n,
                 events=back.n - seen.n + int((~decided).sum()),
-                method="all assignments of missing labels and scores",
-                reason=ONE_CLASS if value is None else None,
+                method="all_labels_and_scores_tried",
+                reason=ONE_CLASS,
             )
 
     def _give_tipping_point(self, place: Place, back: CaseSet, metric: str, code: int) -> None:
@@ -246,7 +245,7 @@ class _Audit:
         m = int(among.sum())
         asked = self.goals.get(metric)
         if asked is None or self.point is None:
-            place.refuse(name, "no absolute endpoint states a goal for it", n=m)
+            place.refuse(name, "no_goal", n=m)
             return
         in_base = self.base.label == code
         base_right = _right(self.base, self.point, self.index_test, code)[in_base]
@@ -258,12 +257,12 @@ class _Audit:
             return lower is not None and lower > asked.goal
 
         if not clears(0):
-            place.refuse(name, "the goal is not cleared even with none of them wrong", n=m)
+            place.refuse(name, "goal_never_cleared", n=m)
         elif clears(m):
-            place.refuse(name, "the goal is cleared even with all of them wrong", n=m)
+            place.refuse(name, "goal_always_cleared", n=m)
         else:
             found = _first_failure(clears, m)
-            place.give(name, found, n=m, method="goal against the lower bound")
+            place.give(name, found, n=m, method="goal_against_lower_bound")
 
 
 def _right(cases: CaseSet, point: OperatingPoint, index_test: IndexTest, code: int) -> BoolArray:

@@ -39,8 +39,9 @@ def failures(
 ) -> pl.DataFrame:
     """Count the statuses of all included cases, mature or not, by finding, model and window.
 
-    No label is read, so nothing is withheld. ``stratum`` is ``all`` or a bin of a variable of the
-    profile. ``failure_share`` is the share of cases without a usable inference.
+    No label is read, so nothing is withheld. ``stratum_kind`` is ``all`` or a variable of the
+    profile, ``stratum`` its bin. ``failure_share`` is the share of cases without a usable
+    inference.
     """
     figures = WindowedFigures("evaluation/failures", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(index_test=index_test, **analysed)
@@ -53,11 +54,11 @@ def failures(
     for finding, model_id, window in cells(findings, index_test):
         included = analysis.cases(finding, model_id, window, is_mature=None)
         keys = {"finding": finding, "model_id": model_id, "window": window}
-        _give(figures.at(**keys, stratum="all"), included, level)
+        _give(figures.at(**keys, stratum_kind="all", stratum="all"), included, level)
         for variable in variables:
             level_of = included.joined(levels[variable.name], "level")
             for label in bin_labels(variable):
-                place = figures.at(**keys, stratum=f"{variable.name}={label}")
+                place = figures.at(**keys, stratum_kind=variable.name, stratum=label)
                 _give(place, included.take((level_of == label).to_numpy()), level)
     return figures.frame()
 

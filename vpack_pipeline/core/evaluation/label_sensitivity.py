@@ -25,6 +25,7 @@ from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
     NO_INFERENCE,
+    NO_POINT,
     UNLABELLED,
     Analysed,
     AnalysisSet,
@@ -45,24 +46,25 @@ from vpack_pipeline.core.evaluation.corrected import (
     ALL_ASSUMED,
     ASSUMPTIONS,
     BY_SOURCES,
-    Assumption,
-    PanelAccuracy,
+    Accuracies,
+    Level,
     by_reads,
     by_sources,
     corrections,
     two_by_two,
 )
-from vpack_pipeline.core.evaluation.error_attribution import NO_POINT
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, OperatingPoint
+from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.resampling import percentile_interval
 
-ALL: Final = "all"
+ALL: Final = ("all", "all")
+"""Kind of level and level of a variation that has none."""
 AS_LABELLED: Final = "as_labelled"
 PANEL_LABELS: Final = "panel_labels"
 DROP_READER: Final = "drop_reader"
@@ -70,19 +72,10 @@ RESAMPLED: Final = "resampled_panel"
 THIRD_READER: Final = "third_reader"
 UNDECIDED: Final = "undecided"
 POSTERIOR: Final = "posterior"
-DAWID_SKENE: Final = "dawid_skene"
-HEADLINE: Final = "the prespecified rule: the headline, which the other rows do not replace"
-SENSITIVITY: Final = "sensitivity analysis: the prespecified rule gives the headline"
-NO_VALUE: Final = "no case of one class"
-ANOTHER: Final = (
-    "as many readers alike as each case had see the same cases, each as hard as its reads and the"
-    " index test's output let it be; their majority decides; cases that an independent source"
-    " settled keep their label; the index test is taken to err apart from the readers given the"
-    " truth, and their errors' correlation is assumed; the bounds are the spread over panels,"
-    " patients and the readers' fitted errors held fixed"
-)
-BELIEVED: Final = f"{CAUTION}; the index test too is taken to err apart from them"
-NO_READS: Final = "no reader made a reference read of an included case"
+DAWID_SKENE: Final = ("model", "dawid_skene")
+SENSITIVITY: Final = Code("sensitivity_analysis")
+NO_VALUE: Final = Code("class_without_cases")
+NO_READS: Final = Code("no_reference_reads")
 _CODES: Final = {NEGATIVE: 0, POSITIVE: 1, "indeterminate": 2}
 
 
@@ -112,10 +105,10 @@ def label_sensitivity(
 
     Returns
     -------
-    figures by finding, model, window, variation and level: ``as_labelled``; ``drop_reader`` (level:
-    a reader), labels made again without that reader's reads; ``resampled_panel`` (level: a
-    correlation of readers' errors), the median over other panels of such readers, as fitted, with
-    percentiles of the draws as bounds;
+    figures by finding, model, window, variation and level with its kind: ``as_labelled``;
+    ``drop_reader`` (level: a reader), labels made again without that reader's reads;
+    ``resampled_panel`` (level: a correlation of readers' errors), the median over other panels of
+    such readers, as fitted, with percentiles of the draws as bounds;
     ``undecided`` (level: positive or negative), every case without a decided label taken as such;
     ``posterior``, cases weighted by their probability of being positive, given their reads and the
     index test's output (:mod:`beliefs`); ``panel_labels``, against
@@ -168,11 +161,11 @@ class _Labels:
     is_tie_broken: bool
     replicates: int
     seed: int
-    posterior: pl.DataFrame | str
+    posterior: pl.DataFrame | Code
     panel: pl.DataFrame
     panels: Panels
-    accuracies: dict[tuple[str, Assumption], PanelAccuracy | str]
-    refusal: str | None
+    accuracies: Accuracies
+    refusal: Code | None
 
     @classmethod
     def of(
@@ -231,9 +224,9 @@ class _Under:
 
     def estimates(self, cases: CaseSet) -> dict[str, Estimate]:
         """Give sensitivity, specificity and AUC with their intervals by patient."""
-        found = {m: undefined(NO_POINT, method="", n=cases.n) for m in METRICS[:2]}
+        found = {m: undefined(NO_POINT, method=(), n=cases.n) for m in METRICS[:2]}
         if not cases.is_usable.any():
-            found = {m: undefined(NO_INFERENCE, method="", n=cases.n) for m in METRICS[:2]}
+            found = {m: undefined(NO_INFERENCE, method=(), n=cases.n) for m in METRICS[:2]}
         elif self.point is not None:
             table = tabulate(cases, self.point, self.index_test, ITD)
             for metric in METRICS[:2]:
@@ -242,7 +235,7 @@ class _Under:
         found["auc"] = itd_auc(cases.take(cases.is_decided), self.index_test, self.level)
         return found
 
-    def missing(self, metric: str) -> str:
+    def missing(self, metric: str) -> Code:
         """Say why a figure is not to be had whatever the labels are."""
         if not self.mature.is_usable.any():
             return NO_INFERENCE
@@ -259,43 +252,33 @@ class _Writer:
 
     def give(
         self,
-        at: tuple[str, str],
+        variation: str,
+        level: Level,
         metric: str,
         estimate: Estimate,
-        caution: str = "",
+        notes: Codes | Coded = (),
         *,
         has_own_counts: bool = False,
     ) -> None:
         """Write a figure, with the headline's counts unless its own are asked for."""
-        where = self.figures.at(**self.place, variation=at[0], level=at[1])
+        kind, name = level
+        where = self.figures.at(**self.place, variation=variation, level_kind=kind, level=name)
         counted = estimate if has_own_counts else self.headline[metric.removesuffix("_corrected")]
         n, events = counted.n, counted.events
-        if estimate.value is None:
-            where.refuse(metric, str(estimate.reason), n=n, events=events)
-            return
-        reason = "; ".join(text for text in (estimate.reason, caution) if text) or None
-        where.give(
-            metric,
-            estimate.value,
-            lower=estimate.lower,
-            upper=estimate.upper,
-            n=n,
-            events=events,
-            method=estimate.method,
-            reason=reason,
-        )
+        beside = () if estimate.value is None else notes
+        where.give(metric, replace(estimate, n=n, events=events), notes=beside)
 
 
 def _give(place: _Writer, under: _Under, labels: _Labels) -> None:
     for metric, estimate in place.headline.items():
-        place.give((AS_LABELLED, ALL), metric, estimate, HEADLINE)
+        place.give(AS_LABELLED, ALL, metric, estimate, "prespecified_rule")
     _give_undecided(place, under)
     for reader, again in labels.dropped.items():
         found = under.estimates(under.relabelled(again))
         if labels.refusal is not None:
-            found = dict.fromkeys(METRICS, undefined(labels.refusal, method="", n=0))
+            found = dict.fromkeys(METRICS, undefined(labels.refusal, method=(), n=0))
         for metric, estimate in found.items():
-            place.give((DROP_READER, reader), metric, estimate, SENSITIVITY)
+            place.give(DROP_READER, ("reader", reader), metric, estimate, SENSITIVITY)
     _give_drawn(place, under, labels)
     _give_posterior(place, under, labels)
     _give_corrected(place, under, labels)
@@ -306,7 +289,8 @@ def _give_undecided(place: _Writer, under: _Under) -> None:
     for name in (POSITIVE, NEGATIVE):
         label = np.where(undecided, _CODES[name], under.mature.label).astype(np.int8)
         for metric, estimate in under.estimates(replace(under.mature, label=label)).items():
-            place.give((UNDECIDED, name), metric, estimate, SENSITIVITY, has_own_counts=True)
+            at = ("label", name)
+            place.give(UNDECIDED, at, metric, estimate, SENSITIVITY, has_own_counts=True)
 
 
 def _give_drawn(place: _Writer, under: _Under, labels: _Labels) -> None:
@@ -314,16 +298,18 @@ def _give_drawn(place: _Writer, under: _Under, labels: _Labels) -> None:
     by_source = labels.is_settled(cases)
     sides = Sides.of(cases, under.point, under.index_test)
     group = output_groups(cases, under.point, under.index_test)
-    method = (
-        f"median of {labels.replicates} panels drawn; bounds are percentiles of the draws;"
-        " readers by a latent-class model"
-    )
     for which, rho in enumerate(CORRELATIONS):
-        at = (RESAMPLED, f"error_correlation={rho:g}")
+        level = ("error_correlation", f"{rho:g}")
+        method = coded(
+            code("median_of_panels", panels=labels.replicates),
+            "percentiles_of_draws",
+            "readers_latent_class",
+            code("error_correlation", correlation=rho),
+        )
         refusal = panels.refusal or panels.rates[which].refusal
         if refusal is not None:
             for metric in METRICS:
-                place.give(at, metric, undefined(refusal, method="", n=0))
+                place.give(RESAMPLED, level, metric, undefined(refusal, method=(), n=0))
             continue
         others = OtherPanels.of(
             cases,
@@ -340,22 +326,16 @@ def _give_drawn(place: _Writer, under: _Under, labels: _Labels) -> None:
             known = drawn[np.isfinite(drawn)]
             value = float(np.median(known)) if known.size else None
             reason = None if known.size else under.missing(metric)
-            estimate = Estimate(
-                value,
-                interval.lower,
-                interval.upper,
-                0,
-                None,
-                f"{method}, error correlation {rho:g} assumed",
-                reason,
-            )
-            place.give(at, metric, estimate, f"{SENSITIVITY}; {ANOTHER}")
+            bounds = (interval.lower, interval.upper)
+            estimate = Estimate(value, *bounds, 0, None, method, reason)
+            notes = coded(SENSITIVITY, "another_panel")
+            place.give(RESAMPLED, level, metric, estimate, notes)
 
 
 def _give_posterior(place: _Writer, under: _Under, labels: _Labels) -> None:
     cases, posterior = under.mature, labels.posterior
     values: dict[str, float] = dict.fromkeys(METRICS, np.nan)
-    if not isinstance(posterior, str):
+    if not isinstance(posterior, Code):
         chance = cases.joined(posterior, "p_positive").cast(pl.Float64).fill_null(np.nan)
         # Where the model has settled, its prevalence is the mean of its posteriors.
         prior = float(posterior["p_positive"].mean())  # type: ignore[arg-type]
@@ -366,29 +346,27 @@ def _give_posterior(place: _Writer, under: _Under, labels: _Labels) -> None:
         held = np.where(np.isnan(belief), 0.0, belief), np.where(np.isnan(belief), 0.0, 1 - belief)
         found = sides.figures(held[0][None], held[1][None])
         values = {metric: float(value[0]) for metric, value in found.items()}
-    method = (
-        "accuracy fitted to reads and output together, readers' errors those of the Dawid–Skene"
-        " model of all reads; a case that an independent source settled is taken as that"
-    )
+    method = coded("fitted_to_reads_and_output", "errors_of_dawid_skene", "settled_by_source")
+    notes = coded(SENSITIVITY, CAUTION, "index_test_errs_apart")
     for metric, value in values.items():
-        reason = posterior if isinstance(posterior, str) else under.missing(metric)
-        estimate = Estimate(value, None, None, 0, None, method, None)
+        reason = posterior if isinstance(posterior, Code) else under.missing(metric)
+        estimate = Estimate(value, None, None, 0, None, method)
         if np.isnan(value):
             estimate = undefined(reason, method=method, n=0)
-        place.give((POSTERIOR, DAWID_SKENE), metric, estimate, f"{SENSITIVITY}; {BELIEVED}")
+        place.give(POSTERIOR, DAWID_SKENE, metric, estimate, notes)
 
 
 def _give_corrected(place: _Writer, under: _Under, labels: _Labels) -> None:
     by_panel = under.relabelled(labels.panel)
     plain = under.estimates(by_panel)
     for metric in METRICS[:2]:
-        place.give((PANEL_LABELS, ALL), metric, plain[metric], SENSITIVITY)
+        place.give(PANEL_LABELS, ALL, metric, plain[metric], SENSITIVITY)
     if under.point is None or not by_panel.is_usable.any():
-        levels = [(correction, assumed.name) for correction, assumed in labels.accuracies]
+        levels = [(correction, assumed.level) for correction, assumed in labels.accuracies]
         for at in (*levels, *((correction, ALL_ASSUMED) for correction in ASSUMPTIONS)):
             for metric in METRICS[:2]:
-                refused = undefined(under.missing(metric), method="", n=0)
-                place.give(at, f"{metric}_corrected", refused)
+                refused = undefined(under.missing(metric), method=(), n=0)
+                place.give(*at, f"{metric}_corrected", refused)
         return
     table = tabulate(by_panel, under.point, under.index_test, ITD)
     counts = two_by_two(table, labels.panels)
@@ -396,4 +374,4 @@ def _give_corrected(place: _Writer, under: _Under, labels: _Labels) -> None:
     for correction, level, metric, estimate in corrections(
         counts, labels.accuracies, size, under.level
     ):
-        place.give((correction, level), metric, estimate, SENSITIVITY)
+        place.give(correction, level, metric, estimate, SENSITIVITY)

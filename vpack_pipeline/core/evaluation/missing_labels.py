@@ -15,15 +15,13 @@ from typing import Final
 from vpack_pipeline.core.evaluation.analysis import CaseSet, called
 from vpack_pipeline.core.evaluation.operating_points import BEST, WORST, Crossed, tabulate
 from vpack_pipeline.protocol import Adjudication, IndexTest, OperatingPoint
+from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
 
-TOO_FEW: Final = "fewer of the cases are labelled than the protocol asks for"
-UNLIKE: Final = "flagged and cleared cases are labelled in unlike shares, beyond the tolerance"
-ON_BOUNDS: Final = (
-    "the verdict rests on the bounds of every missing label against, and for, the model, each with"
-    " its interval"
-)
-NO_INTERVAL: Final = "the figure among labelled cases has no interval that a verdict could rest on"
+TOO_FEW: Final = Code("few_labelled")
+UNLIKE: Final = Code("labelled_unlike")
+ON_BOUNDS: Final = Code("verdict_on_bounds")
+NO_INTERVAL: Final = Code("no_interval_for_verdict")
 _ROUNDING: Final = 1e-12
 """Shares are ratios of counts: one that equals a limit lies within it."""
 
@@ -47,7 +45,7 @@ def is_within(difference: float, tolerance: float) -> bool:
 
 def why_not_alone(
     decided: BoolArray, flagged: BoolArray, cleared: BoolArray, adjudication: Adjudication
-) -> str | None:
+) -> Code | None:
     """Say why the figure among labelled cases is not the headline, or nothing.
 
     Parameters
@@ -72,7 +70,7 @@ def why_not_alone_at(
     point: OperatingPoint | None,
     index_test: IndexTest,
     adjudication: Adjudication,
-) -> str | None:
+) -> Code | None:
     """Say so at an operating point; without one only the share labelled can be judged."""
     usable = mature.is_usable
     flagged = usable if point is None else called(mature, point, index_test).is_flagged & usable
@@ -85,7 +83,7 @@ def on_bounds(
     point: OperatingPoint,
     index_test: IndexTest,
     proportion: Callable[[Crossed], Estimate],
-    why: str,
+    why: Code,
 ) -> Estimate:
     """Put the bounds of a proportion in place of its interval.
 
@@ -102,11 +100,11 @@ def on_bounds(
     ends = [e for e in (worst.lower, best.upper, naive.lower, naive.upper) if e is not None]
     if worst.lower is None or best.upper is None or naive.value is None:
         return without_interval(naive, why)
-    return replace(naive, lower=min(ends), upper=max(ends), reason=f"{why}: {ON_BOUNDS}")
+    return replace(naive, lower=min(ends), upper=max(ends), notes=coded(why, ON_BOUNDS))
 
 
-def without_interval(naive: Estimate, why: str) -> Estimate:
+def without_interval(naive: Estimate, why: Code) -> Estimate:
     """Take away an interval that speaks of chance alone."""
     if naive.value is None:
         return naive
-    return replace(naive, lower=None, upper=None, reason=f"{why}: {NO_INTERVAL}")
+    return replace(naive, lower=None, upper=None, notes=coded(why, NO_INTERVAL))

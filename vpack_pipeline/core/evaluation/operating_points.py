@@ -6,7 +6,7 @@ What does not belong here: ranking over all thresholds (``performance``).
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Unpack
 
 import numpy as np
@@ -173,8 +173,8 @@ def _give(place: Place, table: Crossed, weights: SamplingWeights, level: float) 
         estimate = weighted_proportion(
             right[among], weight[among], table.cases.patient[among], level
         )
-        estimate = replace(estimate, reason=estimate.reason or weights.caution())
-        place.give(metric, per_thousand(estimate) if "_per_" in metric else estimate)
+        notes = () if estimate.reason else weights.notes()
+        place.give(metric, per_thousand(estimate) if "_per_" in metric else estimate, notes=notes)
 
 
 def share(table: Crossed, metric: str) -> tuple[BoolArray, BoolArray]:

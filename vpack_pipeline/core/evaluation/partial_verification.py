@@ -9,17 +9,18 @@ labelled of the same call (Begg & Greenes 1983). What does not belong here: who 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from vpack_pipeline.core.evaluation.analysis import CaseSet
+from vpack_pipeline.core.evaluation.analysis import NO_POINT, CaseSet
 from vpack_pipeline.core.evaluation.looks import Place
 from vpack_pipeline.core.evaluation.missing_labels import why_not_alone
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.protocol import Adjudication, IndexTest, OperatingPoint
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.verification_bias import (
@@ -30,20 +31,7 @@ from vpack_pipeline.stats.verification_bias import (
 )
 
 SIDES: Final = ("sensitivity", "specificity")
-NO_CALLS: Final = "not both flagged and unflagged mature cases"
-NO_POINT: Final = "the protocol states no operating point for the primary model"
-NO_DENOMINATOR: Final = "no case of this class has a label and a completed inference"
-ALONE: Final = (
-    "the figure among labelled cases is the headline: enough are labelled, flagged and cleared ones"
-    " alike; that the others are as these is not shown by it"
-)
-NOT_ALONE: Final = "the bounds are the headline, not the figure among labelled cases"
-BESIDE: Final = "beside the headline, which is the figure among labelled cases"
-BOUNDS: Final = "the naive figure among labelled cases; lower and upper are bounds, no interval"
-IF_MISSING_AT_RANDOM: Final = (
-    "holds only if whether a case was labelled depends on the call and on nothing else that has to"
-    " do with the finding; cases are taken as independent"
-)
+NO_CALLS: Final = Code("not_both_calls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +84,12 @@ def give_whole(place: Place, sought: Sought) -> None:
     place.give(
         "naive_is_headline",
         float(why is None),
-        method=f"1 where {asked.labelled_minimum:g} or more of completed inferences are labelled,"
-        f" and the shares differ by no more than {asked.verification_tolerance:g}",
-        reason=ALONE if why is None else f"{why}: {NOT_ALONE}",
+        method=code(
+            "labelled_enough_and_alike",
+            share=asked.labelled_minimum,
+            tolerance=asked.verification_tolerance,
+        ),
+        notes="naive_is_headline" if why is None else coded(why, "bounds_are_headline"),
     )
     counts = _counts(sought)
     n, verified = sum(counts), sum(counts[:4])
@@ -108,11 +99,9 @@ def give_whole(place: Place, sought: Sought) -> None:
         SIDES, naive, verification_bounds(counts), corrected, strict=True
     ):
         place.give(f"{metric}_bounds", _bounded(value, bounds, n, verified))
-        needed = IF_MISSING_AT_RANDOM if why else f"{BESIDE}; {IF_MISSING_AT_RANDOM}"
-        reason = estimate.reason
-        if estimate.value is not None:
-            reason = f"{reason}; {needed}" if reason else needed
-        place.give(f"{metric}_begg_greenes", replace(estimate, reason=reason), events=verified)
+        needed = coded(None if why else "beside_headline", "if_labelled_by_call")
+        notes = () if estimate.value is None else needed
+        place.give(f"{metric}_begg_greenes", estimate, events=verified, notes=notes)
 
 
 _KINDS: Final = ("bounds", "begg_greenes")
@@ -120,7 +109,7 @@ _KINDS: Final = ("bounds", "begg_greenes")
 
 def _difference(sought: Sought, found: BoolArray) -> Estimate:
     """Difference of two shares with Newcombe's (1998, method 10) interval, by patient."""
-    method = "difference of shares, Newcombe's interval of intervals by patient"
+    method = coded("difference_of_shares", "newcombe_by_patient")
     masks = [sought.calls == call for call in ("positive", "negative")]
     n = sum(int(mask.sum()) for mask in masks)
     events = sum(int(found[mask].sum()) for mask in masks)
@@ -162,10 +151,11 @@ def _counts(sought: Sought) -> VerifiedCounts:
 
 
 def _bounded(value: float | None, bounds: FigureBounds, n: int, verified: int) -> Estimate:
-    method = "worst and best case of unlabelled cases; completed inferences"
+    method = coded("worst_and_best_of_unlabelled", "completed_inferences")
     if value is None:
-        return undefined(NO_DENOMINATOR, method=method, n=n, events=verified)
-    return Estimate(value, bounds.worst, bounds.best, n, verified, method, BOUNDS)
+        return undefined("none_labelled_and_completed", method=method, n=n, events=verified)
+    notes = coded("bounds_no_interval")
+    return Estimate(value, bounds.worst, bounds.best, n, verified, method, notes=notes)
 
 
 def _share(right: int, wrong: int) -> float | None:

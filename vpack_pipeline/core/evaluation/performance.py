@@ -36,7 +36,7 @@ from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
-from vpack_pipeline.stats.roc import auc_clustered
+from vpack_pipeline.stats.roc import ONE_CLASS, auc_clustered
 
 READERS: Final = "unaided_readers"
 """Stands where a model id does; no model can have it, since ids hold no underscore."""
@@ -132,7 +132,7 @@ def _give_ranking(place: Place, mature: CaseSet, index_test: IndexTest, level: f
 
 def itd_auc(decided: CaseSet, index_test: IndexTest, level: float) -> Estimate:
     """AUC of decided cases by intention to diagnose, with an interval clustered by patient."""
-    method = "Obuchowski clustered"
+    method = "obuchowski"
     n, events = decided.n, int(decided.is_positive.sum())
     if index_test.output.kind == "binary":
         return undefined(NO_AUC, method=method, n=n, events=events)
@@ -167,8 +167,8 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
             value,
             n=n,
             events=n_undecided,
-            method="all assignments of undecided labels",
-            reason="only one class is present" if value is None else None,
+            method="all_labels_tried",
+            reason=ONE_CLASS,
         )
 
 
@@ -191,7 +191,7 @@ def _give_readers(
     positive, patient = rated["is_positive"].to_numpy(), rated["patient"].to_numpy()
     for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
         if not n_reads:
-            place.refuse(metric, "no unaided comparator reads of these cases", n=0)
+            place.refuse(metric, "no_comparator_reads", n=0)
             continue
         right = np.asarray(called == positive)[among]
         place.give(metric, clustered_proportion(right, patient[among], level))

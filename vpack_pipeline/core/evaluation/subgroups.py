@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.calls import primary_point
-from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.analysis import NO_POINT, Analysed, AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
@@ -29,12 +29,12 @@ from vpack_pipeline.protocol import (
     Representativeness,
     Variable,
 )
+from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, normal_quantile
 from vpack_pipeline.stats.multiplicity import cochran_q, p_adjust
 from vpack_pipeline.stats.proportions import clustered_proportion
 
 METRICS: Final = ("auc", "sensitivity", "specificity")
-NO_POINT: Final = "the protocol states no operating point for this finding and model"
 _OPEN: Final = frozenset({"n_cases", "n_patients"})
 
 
@@ -53,9 +53,10 @@ def subgroups(
     """Give the primary model's AUC, sensitivity and specificity in every stratum.
 
     A stratum with fewer positives or negatives than the protocol's minimum is counted and its
-    figures are refused as insufficient. Per variable (stratum ``<variable>=*``) Cochran's Q asks
-    whether the strata that have figures differ by more than chance; its p is adjusted by Holm over
-    the variables. A patient may have cases in several strata; Q takes them as independent.
+    figures are refused as insufficient. ``stratum_kind`` is the variable, ``stratum`` its level.
+    Per variable (stratum ``*``) Cochran's Q asks whether the strata that have figures differ by
+    more than chance; its p is adjusted by Holm over the variables. A patient may have cases in
+    several strata; Q takes them as independent.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def subgroups(
                 shared[variable.name] = _share_patients(mature, level_of)
                 found[variable.name] = [
                     group.give(
-                        figures.at(**keys, stratum=f"{variable.name}={level}"),
+                        figures.at(**keys, stratum_kind=variable.name, stratum=level),
                         mature.take((level_of == level).to_numpy()),
                     )
                     for level in bin_labels(variable)
@@ -98,7 +99,9 @@ def subgroups(
     return figures.frame()
 
 
-SHARED: Final = "strata share patients; Cochran's Q takes them as independent"
+SHARED: Final = Code("strata_share_patients")
+EVERY: Final = "*"
+"""Stands where a stratum does, for all strata of a variable together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +140,14 @@ class _Group:
                 place.refuse(metric, NO_POINT, n=stratum.n)
         return estimates
 
-    def _insufficient(self, n_positive: int, n_negative: int) -> str | None:
+    def _insufficient(self, n_positive: int, n_negative: int) -> Code | None:
         rule = self.evaluation.subgroups
         if n_positive >= rule.minimum_positives and n_negative >= rule.minimum_negatives:
             return None
-        return (
-            f"insufficient: fewer than {rule.minimum_positives} positives"
-            f" or {rule.minimum_negatives} negatives"
+        return code(
+            "few_positives_or_negatives",
+            positives=rule.minimum_positives,
+            negatives=rule.minimum_negatives,
         )
 
 
@@ -163,18 +167,18 @@ def _give_heterogeneity(
         adjusted = _holm({name: test.p for name, test in tests.items()})
         for variable in variables:
             test = tests[variable.name]
-            place = figures.at(**keys, stratum=f"{variable.name}=*")
+            place = figures.at(**keys, stratum_kind=variable.name, stratum=EVERY)
             rows = {
-                f"heterogeneity_q_{metric}": (test.q, "Cochran Q"),
-                f"heterogeneity_p_{metric}": (test.p, "Cochran Q, chi-squared"),
+                f"heterogeneity_q_{metric}": (test.q, coded("cochran_q")),
+                f"heterogeneity_p_{metric}": (test.p, coded("cochran_q", "chi_squared")),
                 f"heterogeneity_p_adjusted_{metric}": (
                     adjusted.get(variable.name),
-                    "Holm over the subgroup variables",
+                    coded("holm_over_variables"),
                 ),
             }
-            reason = test.reason or (SHARED if shared[variable.name] else None)
+            notes = SHARED if shared[variable.name] and test.reason is None else None
             for name, (value, method) in rows.items():
-                place.give(name, value, n=test.n, method=method, reason=reason)
+                place.give(name, value, n=test.n, method=method, reason=test.reason, notes=notes)
 
 
 def _share_patients(cases: CaseSet, level_of: pl.Series) -> bool:
@@ -188,7 +192,7 @@ class _Heterogeneity:
     q: float | None
     p: float | None
     n: int
-    reason: str | None
+    reason: Code | None
 
 
 def _heterogeneity(estimates: list[Estimate], level: float) -> _Heterogeneity:

@@ -34,6 +34,7 @@ from vpack_pipeline.core.evaluation.weights import (
     per_thousand,
     weighted_proportion,
 )
+from vpack_pipeline.core.figures import UNDEFINED
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.protocol import (
@@ -45,16 +46,17 @@ from vpack_pipeline.protocol import (
     Representativeness,
     Sampling,
 )
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
 from vpack_pipeline.stats.resampling import cluster_weights, percentile_interval
 from vpack_pipeline.stats.roc import auc, auc_replicates
 
-NO_TARGET: Final = "the site delivered no target population"
-NO_CASES: Final = "no mature case in this window"
+NO_TARGET: Final = Code("no_target")
+NO_CASES: Final = Code("no_mature_case")
 NO_POINT: Final = "none"
 """Stands where an operating point does, for figures that need none."""
-LEFT_OUT: Final = "cases whose like is not in the target are left out; n_weight_zero counts them"
+LEFT_OUT: Final = Code("cases_left_out")
 _SUPPORT: Final = ("target_cells", "unsupported_cells", "unsupported_share")
 _ZERO: Final = (
     "n_weight_zero",
@@ -124,7 +126,7 @@ class _Weighting:
     """Weights of the cases, or why there are none; and the support that was found."""
 
     weight: FloatArray | None
-    reason: str | None
+    reason: Code | None
     lacks_value: BoolArray | None = None
     """Cases in whose cell a value is missing."""
     n_cells: int | None = None
@@ -136,9 +138,9 @@ class _Weighting:
         return np.ones(n, dtype=np.bool_) if self.weight is None else self.weight > 0
 
     @property
-    def caution(self) -> str | None:
+    def notes(self) -> Codes:
         """Say that some cases carry no weight."""
-        return None if self.weight is None or (self.weight > 0).all() else LEFT_OUT
+        return coded(None if self.weight is None or (self.weight > 0).all() else LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +206,11 @@ class _Target:
         if mature.n == 0:
             return _Weighting(None, NO_CASES, *support)
         if lacking.height:
-            reason = (
-                f"{lacking.height} of {self.share.height} cells of the target,"
-                f" {support[-1]:.1%} of it, hold no case here"
+            reason = code(
+                "cells_without_case",
+                cells=lacking.height,
+                of=self.share.height,
+                share=support[-1],
             )
             return _Weighting(None, reason, *support)
         codes, totals = _cell_totals(frame)
@@ -227,20 +231,21 @@ def _cell_totals(frame: pl.DataFrame) -> tuple[npt.NDArray[np.intp], FloatArray]
 
 def _give_support(place: Place, weighting: _Weighting, mature: CaseSet) -> None:
     values = (weighting.n_cells, weighting.n_unsupported, weighting.unsupported_share)
+    why = weighting.reason
     for metric, value in zip(_SUPPORT, values, strict=True):
-        place.give(metric, value, method="cells of the target", reason=weighting.reason)
+        place.give(metric, value, method="target_cells", reason=why, notes=coded(why))
     if weighting.weight is None or weighting.lacks_value is None:
         for metric in ("effective_sample_size", *_ZERO):
-            place.refuse(metric, weighting.reason or "", n=mature.n)
+            place.refuse(metric, why or UNDEFINED, n=mature.n)
         return
     is_zero = weighting.weight == 0
     size = kish_ess(weighting.weight)
-    place.give("effective_sample_size", size, n=mature.n - int(is_zero.sum()), method="Kish")
+    place.give("effective_sample_size", size, n=mature.n - int(is_zero.sum()), method="kish")
     place.count("n_weight_zero", int(is_zero.sum()), mature.n)
     without = (weighting.lacks_value, ~weighting.lacks_value)
-    for metric, why in zip(_ZERO[1:], without, strict=True):
-        events = int((is_zero & why).sum())
-        place.give(metric, events / mature.n, n=mature.n, events=events, method="share of cases")
+    for metric, lacks in zip(_ZERO[1:], without, strict=True):
+        events = int((is_zero & lacks).sum())
+        place.give(metric, events / mature.n, n=mature.n, events=events, method="share")
 
 
 def _give_auc(
@@ -261,7 +266,7 @@ def _auc(
     evaluation: Evaluation,
     rng: np.random.Generator,
 ) -> Estimate:
-    method = "weighted, patient bootstrap with the weights held fixed"
+    method = coded("weighted", "percentile_bootstrap_by_patient", "weights_held_fixed")
     among = mature.is_decided & weighting.is_weighed(mature.n)
     decided = mature.take(among)
     positive, n, events = decided.is_positive, decided.n, int(decided.is_positive.sum())
@@ -271,18 +276,17 @@ def _auc(
     elif reason is None and not decided.is_usable.any():
         reason = NO_INFERENCE
     if reason is not None or weighting.weight is None:
-        return undefined(reason or "", method=method, n=n, events=events)
+        return undefined(reason or UNDEFINED, method=method, n=n, events=events)
     weight = weighting.weight[among]
     score = intention_to_diagnose_score(decided, index_test)
     value = auc(score, positive, weight)
     if value is None:
-        reason = "only one class carries weight"
-        return undefined(reason, method=method, n=n, events=events)
+        return undefined("one_class_weighted", method=method, n=n, events=events)
     drawn = cluster_weights(decided.patient, evaluation.replicates, rng)
     replicates = [auc_replicates(score, positive, draw * weight) for draw in drawn]
     interval = percentile_interval(np.concatenate(replicates), evaluation.interval.level)
-    caution = weighting.caution
-    return Estimate(value, interval.lower, interval.upper, n, events, method, caution)
+    bounds = (interval.lower, interval.upper)
+    return Estimate(value, *bounds, n, events, method, notes=weighting.notes)
 
 
 def _give_point(
@@ -301,7 +305,7 @@ def _give_point(
         among, right = share(table, metric)
         if reason is not None or weighting.weight is None:
             n = int((among & weighting.is_weighed(mature.n)).sum())
-            place.refuse(metric, reason or "", n=n)
+            place.refuse(metric, reason or UNDEFINED, n=n)
             continue
         estimate = weighted_proportion(
             right[among],
@@ -310,5 +314,4 @@ def _give_point(
             evaluation.interval.level,
         )
         found = per_thousand(estimate) if "_per_" in metric else estimate
-        texts = [text for text in (found.reason, weighting.caution) if text is not None]
-        place.give(metric, found, reason="; ".join(texts) or None)
+        place.give(metric, found, notes=weighting.notes)

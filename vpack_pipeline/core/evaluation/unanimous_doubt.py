@@ -28,6 +28,7 @@ from vpack_pipeline.core.adjudication.common_factor import (
 from vpack_pipeline.core.adjudication.panel_error import Votes
 from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, generator
 from vpack_pipeline.protocol import Evaluation
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
 from vpack_pipeline.stats.resampling import (
     FEW_UNDEFINED,
@@ -55,7 +56,7 @@ class Panels:
     size: int
     weights: WeightArray
     rates: tuple[ReaderRates, ...]
-    refusal: str | None
+    refusal: Code | None
 
     @classmethod
     def of(
@@ -198,9 +199,10 @@ def doubt(panels: Panels, which: int, tallies: Tallies, level: float) -> Doubt:
     which : of :data:`common_factor.CORRELATIONS`
     level : of the interval, from patients drawn for the readers' rates and the counts alike
     """
-    method = (
-        "one reader's error from all reads by a latent-class model, common-factor probit, error"
-        f" correlation {CORRELATIONS[which]:g} assumed; patient bootstrap"
+    method = coded(
+        "reader_error_latent_class",
+        code("common_factor_probit", correlation=CORRELATIONS[which]),
+        "percentile_bootstrap_by_patient",
     )
     sizes = (tallies.n_unanimous, tallies.n_disagreements)
     refusal = panels.rates[which].refusal
@@ -230,7 +232,7 @@ def _wrong_labels(panels: Panels, which: int, counts: FloatArray) -> FloatArray:
 
 
 def _estimate(
-    values: FloatArray, n: int, events: int | None, method: str, level: float
+    values: FloatArray, n: int, events: int | None, method: Codes, level: float
 ) -> Estimate:
     value = float(values[0])
     interval = percentile_interval(values[1:], level, most_undefined=FEW_UNDEFINED)

@@ -14,14 +14,13 @@ import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.protocol import Sampling
+from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
 from vpack_pipeline.stats.proportions import clopper_pearson, clustered_proportion, wilson_bounds
 
-NO_FRACTION = "a case lies in a sampling stratum without a stated fraction"
-LABEL_SAMPLED = (
-    "cases were drawn by their label and no fractions are stated: holds at this set's prevalence"
-)
+NO_FRACTION = Code("no_sampling_fraction")
+LABEL_SAMPLED = Code("label_sampled")
 
 
 class SamplingWeights:
@@ -46,9 +45,9 @@ class SamplingWeights:
         found = cases.joined(self._frame, "weight")
         return None if found.null_count() else found.to_numpy()
 
-    def caution(self) -> str | None:
+    def notes(self) -> Codes:
         """Say where the set's own prevalence is all that a predictive value can speak for."""
-        return LABEL_SAMPLED if self.depends_on_label and not self.is_weighted else None
+        return coded(LABEL_SAMPLED if self.depends_on_label and not self.is_weighted else None)
 
 
 def weighted_proportion(
@@ -82,13 +81,12 @@ def weighted_proportion(
     if events in (0, n):
         whole = max(1, math.floor(size))
         exact = clopper_pearson(whole if events else 0, whole, level)
-        method = "Clopper-Pearson on effective patients, weighted"
+        method = coded("clopper_pearson_on_effective_patients", "weighted")
         return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
     value = float(w @ outcome / w.sum())
-    method = "Wilson on the effective sample size, weighted"
+    method = coded("wilson_on_effective_size", "weighted")
     if totals.size == 1:
-        reason = "a single patient: the variance is undefined"
-        return undefined(reason, method=method, n=n, events=events, value=value)
+        return undefined("one_patient", method=method, n=n, events=events, value=value)
     residual = np.bincount(codes, weights=w * (outcome - value))
     variance = totals.size / (totals.size - 1) * float(residual @ residual) / float(w.sum()) ** 2
     effective = kish_ess(w)

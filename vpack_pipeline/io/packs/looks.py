@@ -21,7 +21,7 @@ from vpack_pipeline.io.warehouse import cut_order
 from vpack_pipeline.pack_format.verification import summary, verify
 from vpack_pipeline.protocol import Look, Protocol
 
-SCHEMA: Final = {
+SCHEMA: Final[dict[str, Any]] = {
     "endpoint": pl.String,
     "look": pl.String,
     "pack_version": pl.String,
@@ -32,7 +32,7 @@ SCHEMA: Final = {
     "n": pl.Int64,
     "events": pl.Int64,
     "verdict": pl.String,
-    "changed": pl.String,
+    "changed": pl.List(pl.String),
 }
 _TABLE: Final = "data/tables/evaluation.endpoints.csv"
 
@@ -98,7 +98,7 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
         changed = changed_blocks(then, protocol, endpoint.id, look.cut)
         if changed:
             # One that the pack did not know too: it must not have the look to itself.
-            rows.append({**made, "verdict": VOID, "changed": ", ".join(changed)})
+            rows.append({**made, "verdict": VOID, "changed": list(changed)})
         elif endpoint.id in said:
             row = said[endpoint.id]
             rows.append({**made, **_figures(row), "verdict": row["verdict"]})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -52,6 +52,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
+from vpack_pipeline.stats.codes import code, coded
 
 HELD: Final = "held"
 BROKEN: Final = "broken"
@@ -59,7 +60,7 @@ NOT_ASSESSABLE: Final = "not_assessable"
 WITHHELD: Final = "withheld"
 
 _NOT_PEOPLE: Final = frozenset(
-    {"protocols", "models", "operating points", "rules", "weeks", "findings and sources"}
+    {"protocols", "models", "operating_points", "rules", "weeks", "findings_and_sources"}
 )
 """Units of the protocol or the calendar: their numbers are no small cells of patients."""
 
@@ -90,9 +91,9 @@ def integrity(
     """Check how the study was run, rule by rule; :data:`RULES` says what each asks.
 
     ``n`` is how many units could be checked, ``events`` and ``estimate`` how many broke the rule;
-    ``method`` names the unit, and holds n where units are no cases or people. A rule that no unit
-    can be held to is refused as not assessable, and ``reason`` says where some units lacked the
-    needed time or answer.
+    ``method`` names the unit (``count_of``), and how many were checked (``units_checked``) where
+    units are no cases or people. A rule that no unit can be held to is refused as not assessable;
+    a note says where some units lacked the needed time or answer.
     """
     study = Study(
         time_split=time_split,
@@ -123,15 +124,16 @@ def integrity(
 
 
 def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
-    if found.is_withheld:
-        figures.withhold("violations", found.reason or "", rule=rule, title=title, verdict=WITHHELD)
+    keys: dict[str, Any] = {"rule": rule, "title": title}
+    if found.is_withheld and found.reason is not None:
+        figures.withhold("violations", found.reason, **keys, verdict=WITHHELD)
         return
-    # Without the number: a reason is text, which no rule on small cells reaches.
-    unknown = f"some {found.unit} lack what is needed to check them" if found.has_unknown else None
-    reason = "; ".join(text for text in (found.reason, unknown) if text) or None
+    # Without the number: no rule on small cells reaches a code's parameters.
+    notes = coded(found.reason, "some_not_checkable" if found.has_unknown else None)
     if found.n == 0:
-        nothing = reason or f"there are no {found.unit} to check"
-        figures.refuse("violations", nothing, n=0, rule=rule, title=title, verdict=NOT_ASSESSABLE)
+        why, *others = notes or coded("nothing_to_check")
+        verdict = NOT_ASSESSABLE
+        figures.refuse("violations", why, notes=tuple(others), n=0, **keys, verdict=verdict)
         return
     is_public = found.unit in _NOT_PEOPLE
     figures.give(
@@ -139,10 +141,12 @@ def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
         found.violations,
         n=None if is_public else found.n,
         events=None if is_public else found.violations,
-        method=f"count of {found.unit}" + (f", of {found.n}" if is_public else ""),
-        reason=reason,
-        rule=rule,
-        title=title,
+        method=coded(
+            code("count_of", unit=found.unit),
+            code("units_checked", n=found.n) if is_public else None,
+        ),
+        notes=notes,
+        **keys,
         verdict=BROKEN if found.violations else HELD,
     )
 

@@ -10,6 +10,7 @@ import polars as pl
 from vpack_pipeline.core.evaluation.analysis import counts_in
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
 from vpack_pipeline.core.windows import WINDOWS, lies_within
+from vpack_pipeline.stats.codes import Code, code
 
 _LEAST_WEEKS: Final = 4
 _LEAST_SURPRISE: Final = 0.01
@@ -34,16 +35,16 @@ def consecutive(study: Study) -> Outcome:
     """No week of the prospective window lacks a case, where cases come often enough to tell."""
     unit = "weeks"
     if study.sampling.method != "consecutive":
-        reason = f"the protocol claims {study.sampling.method} sampling"
+        reason = code("sampling_claimed", sampling=study.sampling.method)
         return Outcome(0, 0, unit, reason=reason)
     window = study.evaluation.prospective
     dates = study.cases.filter(lies_within(pl.col("index_date"), window))["index_date"].to_list()
     n_weeks = (max(dates, default=window.start) - window.start).days // 7
     weeks = [week for date in dates if (week := (date - window.start).days // 7) < n_weeks]
     if n_weeks < _LEAST_WEEKS:
-        return Outcome(0, 0, unit, reason=f"fewer than {_LEAST_WEEKS} whole weeks")
+        return Outcome(0, 0, unit, reason=code("few_weeks", fewest=_LEAST_WEEKS))
     if n_weeks * math.exp(-len(weeks) / n_weeks) >= _LEAST_SURPRISE:
-        return Outcome(0, 0, unit, reason="too few cases a week to tell a gap from chance")
+        return Outcome(0, 0, unit, reason=Code("few_cases_a_week"))
     return Outcome(n_weeks, n_weeks - len(set(weeks)), unit)
 
 

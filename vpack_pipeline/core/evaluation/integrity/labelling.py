@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import polars as pl
 
@@ -12,7 +13,10 @@ from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.core.evaluation.missing_labels import is_within
 from vpack_pipeline.core.evaluation.verification import ANY, evidence, primary_calls
 from vpack_pipeline.core.windows import PROSPECTIVE
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray
+
+NOT_CLAIMED: Final = Code("not_claimed")
 
 
 def verification_alike(study: Study) -> Outcome:
@@ -21,7 +25,7 @@ def verification_alike(study: Study) -> Outcome:
     Of any source by the share labelled, of each independent source by the share that it verified;
     alike means within the protocol's tolerance. A source that verified nobody is not judged.
     """
-    unit = "findings and sources"
+    unit = "findings_and_sources"
     reason = withheld_reason(study.evaluation, study.cut)
     if reason is not None:
         return Outcome(0, 0, unit, reason=reason, is_withheld=True)
@@ -37,17 +41,16 @@ def verification_alike(study: Study) -> Outcome:
             difference = float(sought[flagged].mean() - sought[cleared].mean())
             n += 1
             if not is_within(difference, study.adjudication.verification_tolerance):
-                unlike.append(f"{finding.name} by {source}")
+                unlike.append(f"{finding.name}/{source}")
     if n == 0:
-        lacking = "no finding has both flagged and unflagged mature cases"
-        return Outcome(0, 0, unit, reason=lacking)
-    reason = f"not sought alike: {', '.join(unlike)}" if unlike else None
+        return Outcome(0, 0, unit, reason=Code("no_finding_of_both_calls"))
+    reason = code("not_sought_alike", sought=tuple(unlike)) if unlike else None
     return Outcome(n, len(unlike), unit, reason=reason)
 
 
 def _sought(study: Study, mature: CaseSet, finding: str) -> Iterator[tuple[str, BoolArray]]:
     """Give of each source the cases whose label it sought; of any, those that have one."""
-    yield f"{ANY} source", mature.is_decided
+    yield ANY, mature.is_decided
     come = evidence(finding, study.reference_standard, study.reference, study.adjudication)
     for source in study.adjudication.reference_sources:
         verified = mature.joined(come, f"verified_{source}").fill_null(value=False).to_numpy()
@@ -58,14 +61,14 @@ def _sought(study: Study, mature: CaseSet, finding: str) -> Iterator[tuple[str, 
 def readers_blind_to_index_test(study: Study) -> Outcome:
     """No read that makes a label was made with sight of the index test."""
     if not study.adjudication.blind_to_index_test:
-        return Outcome(0, 0, "reads", reason="the protocol does not claim it")
+        return Outcome(0, 0, "reads", reason=NOT_CLAIMED)
     return judged(_label_reads(study), pl.col("saw_index_test"), "reads")
 
 
 def readers_blind_to_peers(study: Study) -> Outcome:
     """No independent read that makes a label was made with sight of another."""
     if not study.adjudication.blind_to_peers:
-        return Outcome(0, 0, "reads", reason="the protocol does not claim it")
+        return Outcome(0, 0, "reads", reason=NOT_CLAIMED)
     independent = _label_reads(study).filter(pl.col("role") == "independent")
     return judged(independent, pl.col("saw_peers"), "reads")
 
@@ -75,7 +78,7 @@ def reference_blind_to_index_test(study: Study) -> Outcome:
     rows = study.reference.filter("in_force").join(
         study.included.select("case_id"), on="case_id", how="semi"
     )
-    return judged(rows, pl.col("knew_index_test"), "reference labels")
+    return judged(rows, pl.col("knew_index_test"), "reference_labels")
 
 
 def readers_not_in_development(study: Study) -> Outcome:

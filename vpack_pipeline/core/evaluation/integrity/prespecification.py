@@ -20,7 +20,7 @@ def model_locked(study: Study) -> Outcome:
 def thresholds_fixed(study: Study) -> Outcome:
     """Every operating point was fixed before the prospective window opened."""
     points = study.evaluation.operating_points
-    return Outcome(len(points), sum(p.fixed_at > study.start for p in points), "operating points")
+    return Outcome(len(points), sum(p.fixed_at > study.start for p in points), "operating_points")
 
 
 def rules_before_window(study: Study) -> Outcome:

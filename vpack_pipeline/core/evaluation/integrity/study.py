@@ -21,6 +21,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
+from vpack_pipeline.stats.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,10 @@ class Outcome:
     n: int
     violations: int
     unit: str
+    """One of the words of the code ``count_of``."""
     has_unknown: bool = False
-    reason: str | None = None
-    """Why nothing could be checked; or a caution."""
+    reason: Code | None = None
+    """Why nothing could be checked; or what to know beside the count."""
     is_withheld: bool = False
 
 

@@ -40,7 +40,7 @@ def scored_before_labelled(study: Study) -> Outcome:
         .filter(pl.col("status") == "ok")
         .join(labels.select("case_id", "finding", "established_at"), on=["case_id", "finding"])
     )
-    return judged(scored, pl.col("produced_at") >= pl.col("established_at"), "labelled scores")
+    return judged(scored, pl.col("produced_at") >= pl.col("established_at"), "labelled_scores")
 
 
 def delivered_before_labels(study: Study) -> Outcome:
@@ -61,4 +61,4 @@ def delivered_before_labels(study: Study) -> Outcome:
         .join(scores.group_by(keys).agg(day), on=keys)
         .join(evidence.group_by(keys).agg(day.alias("label_day")), on=keys)
     )
-    return judged(both, pl.col("day") > pl.col("label_day"), "labelled scores")
+    return judged(both, pl.col("day") > pl.col("label_day"), "labelled_scores")
