@@ -335,9 +335,9 @@ def _verified_panel(system: System, rows: Sequence[Row]) -> None:
     """What the panel got wrong is what it missed and what it called falsely."""
     for i, row in enumerate(rows):
         roles = _PANEL_ROLES.get(str(row["metric"]))
-        if roles is None or row["stratum"] != "independent_reference":
+        if roles is None or row["stratum_kind"] != "independent_reference":
             continue
-        group: Variable = (str(row["finding"]), "independent_reference")
+        group: Variable = tuple(str(row[k]) for k in ("finding", "stratum_kind", "stratum"))
         for column, role in zip(("n", "events"), roles, strict=True):
             if row[column] is not None:
                 system.bind((i, column), (*group, role), int(row[column]))
