@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from vpack_pipeline.core.adjudication.agreement import SIGHT
 from vpack_pipeline.core.adjudication.ambiguity import kind_metric, undecided_metric
 from vpack_pipeline.core.adjudication.reader_performance import rating_metric
 from vpack_pipeline.protocol import Finding
@@ -24,6 +23,7 @@ NOISE = "adjudication/label_noise"
 READERS = "adjudication/reader_performance"
 _LEAST_CUTS = 2
 """A drawing over cut points needs as many."""
+_USABLE = "label_usable"
 _NOT_GIVEN = ("refused", "withheld")
 
 
@@ -61,9 +61,9 @@ class Adjudicated:
         """List rows of agreement."""
         return self.book.rows(AGREEMENT, finding=self.finding.name, **where)
 
-    def noise(self, stratum: str) -> list[Row]:
-        """List rows of one stratum of the label noise."""
-        return self.book.rows(NOISE, finding=self.finding.name, stratum=stratum)
+    def noise(self, stratum_kind: str) -> list[Row]:
+        """List rows of one kind of stratum of the label noise."""
+        return self.book.rows(NOISE, finding=self.finding.name, stratum_kind=stratum_kind)
 
     def roster(self) -> list[Row]:
         """List the rows of everyone who gave a reference read."""
@@ -111,18 +111,21 @@ class Adjudicated:
 
     def sight(self) -> str:
         """Say whether adjudicating reads followed sight of peers, by the method of their count."""
-        method = pick(self.agreement(stratum="all"), metric="n_adjudicators")[0].says("method")
-        return reading.SIGHT.get(method.partition(SIGHT)[2], "")
+        return self._said_of("n_adjudicators", reading.SIGHT)
 
     def labels(self) -> list[tuple[str, Row]]:
         """List what labels say, each with its words and its row, in the order of print."""
         rows = {r.key["metric"]: r for r in self.agreement(stratum="all")}
-        return [(said, rows[name]) for name, said in reading.LABELS.items() if name in rows]
+        parts = [(name, said) for name, said in reading.LABELS.items() if name != _USABLE]
+        return [(said, rows[name]) for name, said in parts if name in rows]
 
     def basis(self) -> str:
         """Say whether readers saw one another's reads, by the method of the counts."""
-        method = pick(self.agreement(stratum="all"), metric="n_readers")[0].says("method")
-        return reading.BASES.get(method.partition("basis=")[2].partition(";")[0], "")
+        return self._said_of("n_readers", reading.BASES)
+
+    def _said_of(self, metric: str, words_by_code: Mapping[str, str]) -> str:
+        row = pick(self.agreement(stratum="all"), metric=metric)[0]
+        return next((said for name, said in words_by_code.items() if row.has_code(name)), "")
 
     def paths(self) -> list[tuple[str, Row]]:
         """List the ways to a label, each with its words and its row, in the order of print."""
@@ -144,29 +147,25 @@ class Adjudicated:
 
     def cuts(self) -> list[str]:
         """List the strata of cut points, by their value."""
-        found = [s for s in column_values(self.agreement(), "stratum") if s.startswith("cut=")]
-        return sorted(found, key=_value)
+        return sorted(column_values(self.agreement(stratum_kind="cut"), "stratum"), key=float)
 
-    def cut_title(self, stratum: str) -> str:
+    def cut_title(self, cut: str) -> str:
         """Say from which category on a rating is positive at a cut point."""
         labels = {c.value: c.label for c in self.finding.categories}
-        return f"from “{labels.get(_value(stratum), stratum)}” up"
+        return f"from “{labels.get(float(cut), cut)}” up"
 
     def pairs(self) -> list[Pair]:
         """List the pairs of readers."""
-        found = [s for s in column_values(self.agreement(), "stratum") if s.startswith("pair=")]
-        return [Pair(s, *s.removeprefix("pair=").split("|")) for s in found]
+        found = column_values(self.agreement(stratum_kind="reader_pair"), "stratum")
+        return [Pair(s, *s.split("|")) for s in found]
 
     def without(self) -> list[str]:
-        """List the strata that leave one reader out."""
-        found = column_values(self.agreement(), "stratum")
-        return [s for s in found if s.startswith("without=")]
+        """List the readers who are left out one by one."""
+        return column_values(self.agreement(stratum_kind="without_reader"), "stratum")
 
     def correlations(self) -> list[str]:
-        """List the strata that assume a correlation of errors, by its size."""
-        rows = self.book.rows(NOISE, finding=self.finding.name)
-        found = [s for s in column_values(rows, "stratum") if s.startswith("error_correlation=")]
-        return sorted(found, key=_value)
+        """List the correlations of errors that are assumed, by their size."""
+        return sorted(column_values(self.noise("error_correlation"), "stratum"), key=float)
 
     def certainty(self) -> list[tuple[str, Row]]:
         """List the states of the votes on a case, each with its words and its row."""
@@ -280,7 +279,7 @@ class Adjudicated:
 
     def _own_line(self, cuts: Sequence[str]) -> tuple[int, str] | None:
         """Find the place of the line that the study draws, with the words that mark it."""
-        found = [i for i, c in enumerate(cuts) if _value(c) == self.finding.positive_from]
+        found = [i for i, c in enumerate(cuts) if float(c) == self.finding.positive_from]
         return (found[0], "the study's line") if found else None
 
 
@@ -327,10 +326,6 @@ def split_metrics(
             reason = found[-1]["reason"]
             lacking.setdefault(reason.text, (reason, []))[1].append(metric)
     return given, list(lacking.values())
-
-
-def _value(stratum: str) -> float:
-    return float(stratum.partition("=")[2])
 
 
 FUNCTIONS: Mapping[str, object] = {

@@ -61,7 +61,9 @@ def test_copies_and_files_set_aside_are_counted_by_kind(lakeside: Lakeside) -> N
 
 def test_the_outcomes_are_those_of_the_files_that_were_written(lakeside: Lakeside) -> None:
     plan, table = lakeside.plan, lakeside.at_look.table("cohort/outcomes")
-    found = {(o, d): n for o, d, n in table.select("outcome", "outcome_part", "n_files").iter_rows()}
+    found = {
+        (o, d): n for o, d, n in table.select("outcome", "outcome_part", "n_files").iter_rows()
+    }
     planted: Counter[tuple[str, str]] = Counter({("COPY", "all"): plan.copies})
     for fault in plan.set_aside.values():
         planted["SET_ASIDE", "all"] += fault.n
@@ -264,12 +266,10 @@ def test_error_of_a_perfect_model_lies_between_the_assumed_correlations(lakeside
     ]
     row = lakeside.at_look.figure(
         "adjudication/label_noise",
-        stratum=f"error_correlation={lakeside.plan.error_correlation}",
+        stratum=f"{lakeside.plan.error_correlation}",
         metric="panel_error",
     )
-    none = lakeside.at_look.figure(
-        "adjudication/label_noise", stratum="error_correlation=0", metric="panel_error"
-    )
+    none = lakeside.at_look.figure("adjudication/label_noise", stratum="0", metric="panel_error")
     error = sum(wrong) / len(wrong)
     assert row["lower"] < error < row["upper"]
     assert none["upper"] < error
@@ -287,7 +287,7 @@ def test_soft_labels_take_the_errors_that_readers_share_for_truth(lakeside: Lake
     planted = sum(r.specificity for r in panel) / len(panel)
     assert specificity["lower"] < planted < specificity["upper"]
     for row in (sensitivity, specificity):
-        assert "where they err alike it takes their shared error for truth" in row["reason"]
+        assert row["notes"] == "errors_as_independent"
 
 
 def test_late_labels_are_there_and_late(lakeside: Lakeside) -> None:

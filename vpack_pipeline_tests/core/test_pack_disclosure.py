@@ -337,52 +337,51 @@ def figures_of(asset: str, rows: list[dict]) -> pl.DataFrame:
     return pl.DataFrame([plain | row for row in rows], schema=schema, orient="row")
 
 
-def agreed(*rows: tuple[str, str, int, int | None]):
+def agreed(*rows: tuple[str, str, str, int, int | None]):
     asset = "adjudication/agreement"
-    frame = figures_of(
-        asset, [dict(zip(("stratum", "metric", "n", "events"), r, strict=True)) for r in rows]
-    )
+    names = ("stratum_kind", "stratum", "metric", "n", "events")
+    frame = figures_of(asset, [dict(zip(names, r, strict=True)) for r in rows])
     return suppress(frame, contracts.load()[asset], 11)
 
 
 def test_a_panel_that_lacks_few_cases_of_the_whole_does_not_give_them_away():
     made = agreed(
-        ("all", "fleiss_kappa", 400, None),
-        ("without=a", "fleiss_kappa", 396, None),
-        ("without=b", "fleiss_kappa", 350, None),
-        ("pair=b|c", "cohen_kappa", 396, None),
-        ("pair=b|c", "percent_agreement", 396, None),
+        ("all", "all", "fleiss_kappa", 400, None),
+        ("without_reader", "a", "fleiss_kappa", 396, None),
+        ("without_reader", "b", "fleiss_kappa", 350, None),
+        ("reader_pair", "b|c", "cohen_kappa", 396, None),
+        ("reader_pair", "b|c", "percent_agreement", 396, None),
     )
-    few = [shown(made, "fleiss_kappa", s)["n"] for s in ("all", "without=a")]
+    few = [shown(made, "fleiss_kappa", s)["n"] for s in ("all", "a")]
     assert None in few
-    assert shown(made, "fleiss_kappa", "without=b")["n"] == 350
+    assert shown(made, "fleiss_kappa", "b")["n"] == 350
     # What is hidden of one panel is hidden of every other of as many cases.
-    same = (("without=a", "fleiss_kappa"), ("pair=b|c", "percent_agreement"))
+    same = (("a", "fleiss_kappa"), ("b|c", "percent_agreement"))
     both = {shown(made, metric, stratum)["n"] for stratum, metric in same}
     assert len(both) == 1
 
 
 def test_cuts_that_differ_by_few_positive_reads_do_not_give_them_away():
     made = agreed(
-        ("all", "positive_read_share", 900, 140),
-        ("cut=2", "positive_read_share", 900, 140),
-        ("cut=1", "positive_read_share", 900, 143),
-        ("cut=3", "positive_read_share", 900, 90),
+        ("all", "all", "positive_read_share", 900, 140),
+        ("cut", "2", "positive_read_share", 900, 140),
+        ("cut", "1", "positive_read_share", 900, 143),
+        ("cut", "3", "positive_read_share", 900, 90),
     )
-    counts = [shown(made, "positive_read_share", f"cut={c}")["events"] for c in (1, 2)]
+    counts = [shown(made, "positive_read_share", c)["events"] for c in "12"]
     assert counts.count(None) == 1
     same = shown(made, "positive_read_share")["events"]
-    assert same == shown(made, "positive_read_share", "cut=2")["events"]
-    assert shown(made, "positive_read_share", "cut=3")["events"] == 90
+    assert same == shown(made, "positive_read_share", "2")["events"]
+    assert shown(made, "positive_read_share", "3")["events"] == 90
 
 
 def test_strata_that_overlap_are_no_parts_of_a_whole():
     made = agreed(
-        ("pair=a|b", "percent_agreement", 5, None),
-        ("pair=a|c", "percent_agreement", 60, None),
-        ("pair=b|c", "percent_agreement", 80, None),
+        ("reader_pair", "a|b", "percent_agreement", 5, None),
+        ("reader_pair", "a|c", "percent_agreement", 60, None),
+        ("reader_pair", "b|c", "percent_agreement", 80, None),
     )
-    assert [shown(made, "percent_agreement", f"pair={p}")["n"] for p in ("a|b", "a|c", "b|c")] == [
+    assert [shown(made, "percent_agreement", p)["n"] for p in ("a|b", "a|c", "b|c")] == [
         None,
         60,
         80,
@@ -495,8 +494,14 @@ def test_how_often_all_readers_chose_a_rating_does_not_follow_from_the_cuts():
         agreement: figures_of(
             agreement,
             [
-                {"stratum": s, "metric": "positive_read_share", "n": 500, "events": e}
-                for s, e in (("all", 100), ("cut=2", 100), ("cut=3", 4))
+                {
+                    "stratum_kind": kind,
+                    "stratum": s,
+                    "metric": "positive_read_share",
+                    "n": 500,
+                    "events": e,
+                }
+                for kind, s, e in (("all", "all", 100), ("cut", "2", 100), ("cut", "3", 4))
             ],
         ),
     }
@@ -504,10 +509,10 @@ def test_how_often_all_readers_chose_a_rating_does_not_follow_from_the_cuts():
     by_value = _events(made[readers].frame, "all")
     by_cut = dict(made[agreement].frame.select("stratum", "events").iter_rows())
     assert by_value["share_rating=3"] is None
-    assert by_cut["cut=3"] is None
+    assert by_cut["3"] is None
     # 500 − 400 and the reads from the second rating up are the same 100.
     if by_value["share_rating=2"] is not None:
-        assert by_cut["cut=2"] is None
+        assert by_cut["2"] is None
         assert by_cut["all"] is None
         assert by_value["share_rating=1"] is None
 
@@ -559,11 +564,11 @@ def test_few_cases_of_a_kind_do_not_follow_from_states_of_panels_or_paths():
 def test_cases_of_fewer_votes_do_not_follow_from_those_of_enough():
     asset = "adjudication/label_noise"
     rows = [
-        {"stratum": "all", "metric": "n_cases", "n": 496},
-        {"stratum": "error_correlation=0", "metric": "panel_error", "n": 496},
-        {"stratum": "dawid_skene", "metric": "n_cases", "n": 500, "events": 500},
-        {"stratum": "dawid_skene", "metric": "prevalence", "n": 500},
-        {"stratum": "independent_reference", "metric": "n_cases", "n": 80, "events": 80},
+        {"stratum_kind": "all", "metric": "n_cases", "n": 496},
+        {"stratum_kind": "error_correlation", "metric": "panel_error", "n": 496},
+        {"stratum_kind": "dawid_skene", "metric": "n_cases", "n": 500, "events": 500},
+        {"stratum_kind": "dawid_skene", "metric": "prevalence", "n": 500},
+        {"stratum_kind": "independent_reference", "metric": "n_cases", "n": 80, "events": 80},
     ]
     made = suppress(figures_of(asset, rows), contracts.load()[asset], 11).frame
     printed = set(made["n"].drop_nulls())

@@ -95,6 +95,15 @@ def fate(outcome: str, n: int, detail: str = "all", **other: int) -> dict[str, A
 START = {"entered": 5, "remaining": 5}
 UNREAD = {"n_walker": 0, "n_unread": 1}
 
+
+def of(kind: str, stratum: str = "") -> dict[str, object]:
+    """The stratum of a row: one of a kind without others is named as its kind."""
+    return {"stratum_kind": kind, "stratum": stratum or kind}
+
+
+ALL = of("all")
+PAIR = of("reader_pair", "a|b")
+
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
     "cohort/outcomes": [
@@ -121,17 +130,17 @@ SOUND: dict[str, Rows] = {
     ],
     "adjudication/agreement": [
         *shared(path_majority=(6, 10), path_no_reads=(4, 10)),
-        *({"metric": "percent_agreement", "stratum": s} for s in ("all", "cut=1", "pair=a|b")),
-        *({"metric": f"pair_kappa_{w}", "stratum": "all"} for w in ("min", "median", "max")),
+        *({"metric": "percent_agreement", **s} for s in (ALL, of("cut", "1"), PAIR)),
+        *({"metric": f"pair_kappa_{w}", **ALL} for w in ("min", "median", "max")),
     ],
     "adjudication/label_noise": [
         *shared(share_unanimous=(6, 10), share_split=(4, 10)),
         *(
-            {"metric": metric, "stratum": "dawid_skene"}
+            {"metric": metric, **of("dawid_skene")}
             for metric in ("n_cases", "share_uncertain", "share_label_differs")
         ),
         *(
-            {"metric": metric, "stratum": "error_correlation=0.3"}
+            {"metric": metric, **of("error_correlation", "0.3")}
             for metric in ("panel_error", "reader_sensitivity", "reader_specificity")
         ),
     ],
@@ -266,30 +275,30 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"set": "included", "n": 2, "n_total": 2},
     ],
     ("representativeness/profile", "share_fits"): [{"n": 1, "n_total": 2, "share": 0.6}],
-    ("adjudication/agreement", "pairs_named_once"): [{"stratum": "pair=b|a"}],
+    ("adjudication/agreement", "pairs_named_once"): [of("reader_pair", "b|a")],
     ("adjudication/agreement", "pair_range_in_order"): [
-        {"metric": f"pair_kappa_{which}", "stratum": "all", "estimate": value}
+        {"metric": f"pair_kappa_{which}", **ALL, "estimate": value}
         for which, value in (("min", 0.2), ("median", 0.5), ("max", 0.4))
     ],
     ("adjudication/agreement", "cuts_share_cases"): [
-        {"metric": "percent_agreement", "stratum": stratum, "n": n}
-        for stratum, n in (("all", 10), ("cut=1", 10), ("cut=2", 9))
+        {"metric": "percent_agreement", **stratum, "n": n}
+        for stratum, n in ((ALL, 10), (of("cut", "1"), 10), (of("cut", "2"), 9))
     ],
     ("adjudication/agreement", "paths_sum"): shared(path_majority=(6, 10), path_no_reads=(3, 10)),
     ("adjudication/agreement", "kinds_sum"): [
-        {**row, "stratum": "all"}
+        {**row, **ALL}
         for row in shared(path_unresolved=(2, 10), cases_clear=(10, 10), undecided_clear=(1, 10))
     ],
     ("adjudication/agreement", "labels_sum"): [
-        {**row, "stratum": "all"}
+        {**row, **ALL}
         for row in shared(label_positive=(2, 10), label_negative=(5, 10), label_none=(2, 10))
     ],
     ("adjudication/label_noise", "soft_labels_within_cases"): [
-        {"metric": metric, "stratum": "dawid_skene", "n": n}
+        {"metric": metric, **of("dawid_skene"), "n": n}
         for metric, n in (("n_cases", 10), ("share_uncertain", 10), ("share_label_differs", 11))
     ],
     ("adjudication/label_noise", "panel_rests_on_readers"): [
-        {"metric": metric, "stratum": "error_correlation=0.3"}
+        {"metric": metric, **of("error_correlation", "0.3")}
         for metric in ("panel_error", "reader_sensitivity")
     ],
     ("adjudication/label_noise", "states_sum"): shared(
@@ -316,6 +325,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         for reader, metric in (("all", "n_reads"), ("all", "sensitivity"), ("a", "n_reads"))
     ],
     ("adjudication/reference_standard", "undecided_has_reason"): [{"label": None}],
+    ("adjudication/reference_standard", "reasons_known"): [{"reason": "no_majority;because"}],
     ("adjudication/reference_standard", "enough_reads"): [
         {"method": "majority", "label": "positive", "n_positive": 2, "quorum": 3}
     ],

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.pack import claim, report
 from vpack_pipeline.report import render
+from vpack_pipeline.stats.codes import Code, coded
 
 
 def arguments(made: SimpleNamespace, asset: str) -> dict:
@@ -78,15 +80,31 @@ def rendered(made: SimpleNamespace, **other) -> str:
 
 def retold(report: pl.DataFrame, asset: str, key: dict, **texts: str) -> pl.DataFrame:
     """Print other texts in the cells of the rows whose key holds these values."""
-    known = report.filter(pl.col("asset") == asset)["row_key"].unique()
-    meant = [k for k in known if key.items() <= json.loads(k).items()]
-    is_row = (pl.col("asset") == asset) & pl.col("row_key").is_in(meant)
+    is_row = _is_row(report, asset, key)
     told = pl.col("text")
     for column, text in texts.items():
         is_cell = is_row & (pl.col("column") == column)
         assert report.filter(is_cell).height, (asset, key, column)
         told = pl.when(is_cell).then(pl.lit(text)).otherwise(told)
     return report.with_columns(told.alias("text"))
+
+
+def recoded(report: pl.DataFrame, asset: str, key: dict, **said: Code | None) -> pl.DataFrame:
+    """Print another code, or none, in the cells of the rows whose key holds these values."""
+    for column, code in said.items():
+        found = coded(code)
+        cell = codes.cell(found)
+        written = codes.sentences(cell, codes.detail(found))
+        is_cell = _is_row(report, asset, key) & (pl.col("column") == column)
+        told = pl.when(is_cell).then(pl.lit(cell)).otherwise("codes")
+        report = retold(report, asset, key, **{column: written}).with_columns(told.alias("codes"))
+    return report
+
+
+def _is_row(report: pl.DataFrame, asset: str, key: dict) -> pl.Expr:
+    known = report.filter(pl.col("asset") == asset)["row_key"].unique()
+    meant = [k for k in known if key.items() <= json.loads(k).items()]
+    return (pl.col("asset") == asset) & pl.col("row_key").is_in(meant)
 
 
 def words_of(markup: str) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 
 import polars as pl
 import pytest
-from report_bench import rendered, retold, words_of
+from report_bench import recoded, rendered, retold, words_of
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.adjudication import ambiguity
+from vpack_pipeline.core.adjudication.basis import AFTER_PEERS, INDEPENDENT, UNRECORDED
 from vpack_pipeline.report import adjudicated, reader_figures, reading
 from vpack_pipeline.report.book import Book
+from vpack_pipeline.stats.codes import Code, code
 
 SHAPES = {"svg", "title", "desc", "rect", "line", "path", "circle", "text"}
 AGREEMENT, NOISE = adjudicated.AGREEMENT, adjudicated.NOISE
@@ -77,7 +81,7 @@ def test_the_lines_say_what_the_cells_say(page, one):
     assert share.says("estimate") in told["How well they agreed"]
     for name in ("fleiss_kappa", "gwet_ac1"):
         assert rows[name].says("estimate") in told["Beyond chance"]
-    assert rows["prespecified_floor"].says("reason") in told["Agreement asked for beforehand"]
+    assert rows["prespecified_floor"].says("notes") in told["Agreement asked for beforehand"]
 
 
 def test_whoever_decided_between_readers_stands_in_the_first_line(page, one):
@@ -90,9 +94,7 @@ def test_whoever_decided_between_readers_stands_in_the_first_line(page, one):
 
 @pytest.mark.parametrize("sight", list(reading.SIGHT))
 def test_the_first_line_says_of_sight_what_is_on_record(study, sight):
-    told = retold(
-        study.report, AGREEMENT, {"metric": "n_adjudicators"}, method=f"count; saw_peers={sight}"
-    )
+    told = recoded(study.report, AGREEMENT, {"metric": "n_adjudicators"}, method=Code(sight))
     assert reading.SIGHT[sight].strip(",; ") in lines_of(rendered(study, report=told))["Who"]
 
 
@@ -121,7 +123,7 @@ def test_usable_labels_are_counted_before_the_ways_to_them(page, one, study):
     hidden = lines_of(rendered(study, report=told))["Usable labels"]
     assert "a hidden number positive" in hidden
     nobody = study.report
-    for metric in ("label_usable", *reading.LABELS):
+    for metric in reading.LABELS:
         nobody = retold(nobody, AGREEMENT, {"metric": metric}, n="0", events="0")
     made = rendered(study, report=nobody)
     assert lines_of(made)["Usable labels"] == "No case was included."
@@ -147,24 +149,26 @@ def test_everyone_stands_in_the_roster_and_only_readers_in_their_figures(page, o
 
 def test_why_kappa_and_ac1_part_is_said_only_where_they_do(study):
     place = {"metric": "fleiss_kappa", "stratum": "all"}
-    apart = "lies more than 0.2 below AC1: positive reads are rare"
-    made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=apart))
-    assert f"Why they part: kappa {apart}" in lines_of(made)["Beyond chance"]
+    apart = code("kappa_below_ac1", by=0.2, often="rare")
+    made = rendered(study, report=recoded(study.report, AGREEMENT, place, notes=apart))
+    why = "Why they part: kappa lies more than 0.2 below AC1: positive reads are rare"
+    assert why in lines_of(made)["Beyond chance"]
     assert re.search(r"Positive are [\d.]+% of the reads", lines_of(made)["Beyond chance"])
-    made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=""))
+    made = rendered(study, report=recoded(study.report, AGREEMENT, place, notes=None))
     assert "here they say much the same" in lines_of(made)["Beyond chance"]
 
 
 def test_a_floor_that_only_the_estimate_reaches_is_put_in_plain_words(study):
-    verdict = "reached by the estimate, not by its lower bound"
+    verdict = Code("floor_reached_uncertainly")
     place = {"metric": "prespecified_floor"}
-    made = rendered(study, report=retold(study.report, AGREEMENT, place, reason=verdict))
+    made = rendered(study, report=recoded(study.report, AGREEMENT, place, notes=verdict))
     said = lines_of(made)["Agreement asked for beforehand"]
     assert said.endswith("it might have been missed.")
     bare = study.protocol.adjudication.model_copy(update={"floor": None})
     protocol = study.protocol.model_copy(update={"adjudication": bare})
-    why = "the protocol asks for no floor of agreement"
-    told = retold(study.report, AGREEMENT, place, reason=why, status="refused", estimate="")
+    why = codes.sentence("no_floor", None)
+    told = retold(study.report, AGREEMENT, place, status="refused", estimate="")
+    told = recoded(told, AGREEMENT, place, reason=Code("no_floor"), notes=None)
     made = rendered(study, report=told, protocol=protocol)
     assert lines_of(made)["Agreement asked for beforehand"].replace(" .", ".") == f"{why}."
 
@@ -225,10 +229,8 @@ def test_a_hidden_count_has_no_bar_and_no_length(study):
 
 def test_hidden_kappa_of_a_pair_has_a_field_without_shade(study):
     report = study.report
-    some = next(
-        s for s in report["row_key"] if '"pair=' in s and "cohen_kappa" in s and "linear" not in s
-    )
-    stratum = re.search(r'"(pair=[^"]+)"', some).group(1)
+    some = next(s for s in report["row_key"] if '"reader_pair"' in s and '"cohen_kappa"' in s)
+    stratum = json.loads(some)["stratum"]
     place = {"metric": "cohen_kappa", "stratum": stratum}
     told = retold(report, AGREEMENT, place, estimate="—", status="hidden")
     one = adjudicated.Adjudicated(Book(told), study.protocol.findings[0])
@@ -236,17 +238,20 @@ def test_hidden_kappa_of_a_pair_has_a_field_without_shade(study):
 
 
 def test_without_pairs_or_cuts_a_sentence_stands_for_the_drawing(study):
-    kept = study.report.filter(~pl.col("row_key").str.contains('"(pair=|cut=|without=)'))
-    told = retold(kept, AGREEMENT, {"metric": "n_reader_pairs"}, reason="16 readers are too many")
+    own = '"stratum_kind":"(reader_pair|cut|without_reader)"'
+    kept = study.report.filter(~pl.col("row_key").str.contains(own))
+    many = code("pairs_not_listed", readers=16, pairs=120, most=15)
+    told = recoded(kept, AGREEMENT, {"metric": "n_reader_pairs"}, notes=many)
     made = words_of(chapter(rendered(study, report=told)))
-    assert "Pairs of readers are not listed: 16 readers are too many" in made
+    assert "Pairs of readers are not listed: 16 readers make 120 pairs" in made
     assert "one line between them and nothing to compare" in made
 
 
 def test_refused_noise_is_one_sentence_and_no_table(study):
-    why = "the reads followed sight of peers; this needs independent reads"
-    gone = {"estimate": "", "lower": "", "upper": "", "status": "refused", "reason": why}
+    gone = {"estimate": "", "lower": "", "upper": "", "status": "refused"}
     told = retold(study.report, NOISE, {}, **gone)
+    told = recoded(told, NOISE, {}, reason=Code("reads_followed_peers"))
+    why = codes.sentence("reads_followed_peers", None)
     made = chapter(rendered(study, report=told))
     assert "error-correlation-" not in made
     assert words_of(made).count(f"Not given: {why}") == 3
@@ -255,20 +260,15 @@ def test_refused_noise_is_one_sentence_and_no_table(study):
 def test_every_path_vote_and_basis_has_its_words(study):
     metrics = set(study.tables[AGREEMENT]["metric"])
     assert {m for m in metrics if m.startswith("path_")} == set(reading.PATHS)
-    assert {m for m in metrics if m.startswith("label_")} - {"label_usable"} == set(reading.LABELS)
-    assert metrics - set(reading.AGREED) == {
-        m
-        for m in metrics
-        if m.startswith(("path_", "label_", "cases_", "undecided_", "cohen_", "identical_"))
-    }
+    assert {m for m in metrics if m.startswith("label_")} == set(reading.LABELS)
+    families = ("path_", "label_", "cases_", "undecided_")
+    assert metrics - set(reading.AGREED) == {m for m in metrics if m.startswith(families)}
     assert set(reading.KINDS) == set(ambiguity.KINDS)
-    noise = study.tables[NOISE].filter(pl.col("stratum") == "all")["metric"]
-    assert set(reading.VOTES) == {m for m in noise if m.startswith("share_")}
-    assert set(reading.BASES) == {
-        "independent",
-        "after_sight_of_peers",
-        "sight_of_peers_not_recorded",
-    }
+    noise = study.tables[NOISE]
+    whole = noise.filter(pl.col("stratum") == "all")["metric"]
+    assert set(reading.VOTES) == {m for m in whole if m.startswith("share_")}
+    assert set(noise["metric"]) <= set(reading.NOISE)
+    assert set(reading.BASES) == {c.name for c in (INDEPENDENT, AFTER_PEERS, UNRECORDED)}
 
 
 def test_lines_of_a_drawing_keep_their_names_apart(one):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from report_bench import rendered, retold, words_of
+from report_bench import recoded, rendered, retold, words_of
 
-from vpack_pipeline.core.adjudication.floor import NOT_REACHED, REACHED_BY_GUESSING
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.report.adjudicated import AGREEMENT
+from vpack_pipeline.stats.codes import Code
 
 FLOOR = {"metric": "prespecified_floor", "stratum": "all"}
+NOT_REACHED = codes.sentence("floor_not_reached", None)
+REACHED_BY_GUESSING = codes.sentence("floor_reached_by_guessing", None)
 
 
 def first_page(page: str) -> str:
@@ -16,8 +19,10 @@ def first_page(page: str) -> str:
 
 
 def test_a_floor_that_was_not_reached_is_named_on_the_first_page(study) -> None:
-    told = {"estimate": "0.412", "lower": "0.380", "upper": "0.444", "reason": NOT_REACHED}
-    page = rendered(study, report=retold(study.report, AGREEMENT, FLOOR, **told))
+    found = {"estimate": "0.412", "lower": "0.380", "upper": "0.444"}
+    told = retold(study.report, AGREEMENT, FLOOR, **found)
+    told = recoded(told, AGREEMENT, FLOOR, notes=Code("floor_not_reached"))
+    page = rendered(study, report=told)
     said = first_page(page)
     assert (
         "Agreement of readers (Agreement on positives) 0.412 ( 0.380 to 0.444 ) , at least 0.6 asked for"
@@ -27,17 +32,20 @@ def test_a_floor_that_was_not_reached_is_named_on_the_first_page(study) -> None:
 
 
 def test_what_was_found_and_judged_is_the_cell_of_the_table(study, page) -> None:
-    reason = study.tables[AGREEMENT].filter(**FLOOR)["reason"].item()
-    assert reason == "reached"
-    assert f"at least 0.6 asked for : {reason} ." in first_page(page)
+    verdict = study.tables[AGREEMENT].filter(**FLOOR)["notes"].item()
+    assert verdict == "floor_reached"
+    assert f"at least 0.6 asked for : {codes.sentence(verdict, None)} ." in first_page(page)
     assert NOT_REACHED not in page
 
 
 @pytest.mark.parametrize("status", ["refused", "withheld"])
 def test_agreement_that_is_not_known_says_why(study, status: str) -> None:
-    gone = {"estimate": "", "lower": "", "upper": "", "status": status, "reason": "one reader"}
-    said = first_page(rendered(study, report=retold(study.report, AGREEMENT, FLOOR, **gone)))
-    assert "(Agreement on positives) not given, at least 0.6 asked for : one reader ." in said
+    gone = {"estimate": "", "lower": "", "upper": "", "status": status}
+    told = retold(study.report, AGREEMENT, FLOOR, **gone)
+    told = recoded(told, AGREEMENT, FLOOR, reason=Code("one_reader"), notes=None)
+    said = first_page(rendered(study, report=told))
+    why = "fewer than two readers"
+    assert f"(Agreement on positives) not given, at least 0.6 asked for : {why} ." in said
 
 
 def test_without_a_floor_the_first_page_says_nothing_of_it(study) -> None:
@@ -47,7 +55,7 @@ def test_without_a_floor_the_first_page_says_nothing_of_it(study) -> None:
 
 
 def test_a_floor_that_guessing_would_reach_is_named_as_such(study) -> None:
-    told = retold(study.report, AGREEMENT, FLOOR, reason=REACHED_BY_GUESSING)
+    told = recoded(study.report, AGREEMENT, FLOOR, notes=Code("floor_reached_by_guessing"))
     page = rendered(study, report=told)
     assert f"at least 0.6 asked for : {REACHED_BY_GUESSING} ." in first_page(page)
     assert f">{REACHED_BY_GUESSING}</span></strong>" in page

@@ -258,7 +258,7 @@ def test_the_studys_own_line_is_marked_in_the_drawing(page, study, one):
     assert made.count('class="marked"') == 1
     assert "the study&#39;s line" in made or "the study's line" in made
     x = re.search(r'<line x1="([\d.]+)"[^>]*class="marked"', made).group(1)
-    place = one.cuts().index(f"cut={one.finding.positive_from:g}")
+    place = one.cuts().index(f"{one.finding.positive_from:g}")
     circles = re.findall(r'<circle cx="([\d.]+)"', made)
     assert x == circles[place]
 

@@ -190,10 +190,10 @@ RATING: Final = "share_rating="
 
 
 def rated_as(metric: str) -> float:
-    """Give the value of a rating's metric or of a cut's stratum.
+    """Give the value of a rating's metric.
 
-    >>> rated_as("share_rating=3"), rated_as("cut=2")
-    (3.0, 2.0)
+    >>> rated_as("share_rating=3")
+    3.0
     """
     return float(metric.partition("=")[2])
 
@@ -317,9 +317,9 @@ def label_noise(system: System, rows: Sequence[Row]) -> None:
     """Panels of enough votes are among the cases with any; and see :func:`_verified_panel`."""
     voted: dict[str, set[Variable]] = {}
     for i, row in enumerate(rows):
-        stratum, _, level = str(row["stratum"]).partition("=")
-        is_panel = stratum == "all" and row["metric"] in _OF_VOTES
-        if (level or is_panel or stratum == "dawid_skene") and row["n"] is not None:
+        kind = row["stratum_kind"]
+        is_panel = kind == "all" and row["metric"] in _OF_VOTES
+        if (is_panel or kind in ("error_correlation", "dawid_skene")) and row["n"] is not None:
             variable: Variable = (str(row["finding"]), "voted", int(row["n"]))
             for column in ("n", "events"):
                 if row[column] == row["n"]:
@@ -335,9 +335,9 @@ def _verified_panel(system: System, rows: Sequence[Row]) -> None:
     """What the panel got wrong is what it missed and what it called falsely."""
     for i, row in enumerate(rows):
         roles = _PANEL_ROLES.get(str(row["metric"]))
-        if roles is None or row["stratum"] != "independent_reference":
+        if roles is None or row["stratum_kind"] != "independent_reference":
             continue
-        group: Variable = (str(row["finding"]), "independent_reference")
+        group: Variable = tuple(str(row[k]) for k in ("finding", "stratum_kind", "stratum"))
         for column, role in zip(("n", "events"), roles, strict=True):
             if row[column] is not None:
                 system.bind((i, column), (*group, role), int(row[column]))
