@@ -106,11 +106,7 @@ class Row:
     @property
     def note(self) -> Cell | None:
         """What is said beside the figure: the reason, then the notes; None where nothing is."""
-        said = [cell for cell in (self["reason"], self["notes"]) if cell]
-        if not said:
-            return None
-        text = "; ".join(cell.text for cell in said)
-        return Cell(said[0].anchor, text, tuple(c for cell in said for c in cell.codes))
+        return _joined(self["reason"], self["notes"])
 
     def has_code(self, name: str) -> bool:
         """Whether a code stands in the row, as reason, note or method."""
@@ -120,6 +116,15 @@ class Row:
     def is_hidden(self) -> bool:
         """Whether a count or figure of the row is hidden or given as fewer than some number."""
         return any(c.text == HIDDEN or c.text.startswith("<") for c in self.cells.values())
+
+
+def _joined(*cells: Cell) -> Cell | None:
+    """Put cells of codes into one, under the anchor of the first that says something."""
+    said = [cell for cell in cells if cell]
+    if not said:
+        return None
+    text = "; ".join(cell.text for cell in said)
+    return Cell(said[0].anchor, text, tuple(c for cell in said for c in cell.codes))
 
 
 class Book:
@@ -155,6 +160,10 @@ class Book:
         if anchor not in self._first:
             raise ContractError(f"report: there is no printed figure {anchor}")
         return self._first[anchor]
+
+    def first_note(self, name: str) -> Cell | None:
+        """What is said beside a figure of the first page; None where nothing is."""
+        return _joined(self.first(f"{name}reason"), self.first(f"{name}notes"))
 
     def on_first_page(self, row: Row) -> Row:
         """The row as the first page writes it: shares in percent, small counts in words."""
