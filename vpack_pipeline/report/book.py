@@ -32,9 +32,13 @@ class Cell:
     text: str
     codes: tuple[str, ...] = ()
     """The codes of which the text is made, where it is made of any."""
+    parts: tuple[Cell, ...] = ()
+    """The cells that stand here together, each printed under its own anchor; none of one alone."""
 
     def __html__(self) -> Markup:
         """Print the text under its anchor, a dash where there is nothing, a status in words."""
+        if self.parts:
+            return Markup("; ").join(self.parts)
         if self.text in words.STATUS_WORDS and self.anchor.endswith(".status"):
             return escape(words.STATUS_WORDS[self.text])
         shown = self.text if self.text != NOTHING else "–"
@@ -119,12 +123,12 @@ class Row:
 
 
 def _joined(*cells: Cell) -> Cell | None:
-    """Put cells of codes into one, under the anchor of the first that says something."""
-    said = [cell for cell in cells if cell]
-    if not said:
-        return None
+    """Let cells of codes stand together; None where none says anything."""
+    said = tuple(cell for cell in cells if cell)
+    if len(said) < 2:
+        return said[0] if said else None
     text = "; ".join(cell.text for cell in said)
-    return Cell(said[0].anchor, text, tuple(c for cell in said for c in cell.codes))
+    return Cell(said[0].anchor, text, tuple(c for cell in said for c in cell.codes), said)
 
 
 class Book:

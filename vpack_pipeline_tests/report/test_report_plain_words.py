@@ -274,6 +274,18 @@ def row_of(estimate: str) -> Row:
     return Row("a/b", {}, {name: Cell(f"a.{name}", text) for name, text in cells.items()})
 
 
+def test_a_reason_and_the_notes_beside_it_stand_each_under_its_own_anchor():
+    row = row_of("")
+    row.cells["reason"] = Cell("a.reason", "no cases", ("no_cases",))
+    row.cells["notes"] = Cell("a.notes", "<weighted>", ("label_sampled",))
+    assert str(row.note.__html__()) == (
+        '<span data-anchor="a.reason">no cases</span>; '
+        '<span data-anchor="a.notes">&lt;weighted&gt;</span>'
+    )
+    assert row.note.codes == ("no_cases", "label_sampled")
+    assert row.has_code("label_sampled")
+
+
 def opacities(*estimates: str) -> list[str]:
     places = [(0, 1), (0, 2), (1, 2)]
     cells = {at: row_of(text) for at, text in zip(places, estimates, strict=True)}
