@@ -96,7 +96,7 @@ def of_codes(key: Sequence[str]) -> list[dict[str, Any]]:
         for parameter, p in declared.parameters.items()
     )
     said = " || ".join(f"coalesce({_split(column)}, [])" for column in CODES)
-    given = "coalesce(len(json_keys(detail)), 0)"
+    given = "len(json_keys(coalesce(detail, '{}')))"
     is_of_type = (
         "list_contains(string_split(types, '|'), json_type(detail, '$.\"' || parameter || '\"'))"
     )

@@ -32,9 +32,13 @@ class Cell:
     text: str
     codes: tuple[str, ...] = ()
     """The codes of which the text is made, where it is made of any."""
+    parts: tuple[Cell, ...] = ()
+    """The cells that stand here together, each printed under its own anchor; none of one alone."""
 
     def __html__(self) -> Markup:
         """Print the text under its anchor, a dash where there is nothing, a status in words."""
+        if self.parts:
+            return Markup("; ").join(self.parts)
         if self.text in words.STATUS_WORDS and self.anchor.endswith(".status"):
             return escape(words.STATUS_WORDS[self.text])
         shown = self.text if self.text != NOTHING else "–"
@@ -106,11 +110,7 @@ class Row:
     @property
     def note(self) -> Cell | None:
         """What is said beside the figure: the reason, then the notes; None where nothing is."""
-        said = [cell for cell in (self["reason"], self["notes"]) if cell]
-        if not said:
-            return None
-        text = "; ".join(cell.text for cell in said)
-        return Cell(said[0].anchor, text, tuple(c for cell in said for c in cell.codes))
+        return _joined(self["reason"], self["notes"])
 
     def has_code(self, name: str) -> bool:
         """Whether a code stands in the row, as reason, note or method."""
@@ -120,6 +120,15 @@ class Row:
     def is_hidden(self) -> bool:
         """Whether a count or figure of the row is hidden or given as fewer than some number."""
         return any(c.text == HIDDEN or c.text.startswith("<") for c in self.cells.values())
+
+
+def _joined(*cells: Cell) -> Cell | None:
+    """Let cells of codes stand together; None where none says anything."""
+    said = tuple(cell for cell in cells if cell)
+    if len(said) < 2:
+        return said[0] if said else None
+    text = "; ".join(cell.text for cell in said)
+    return Cell(said[0].anchor, text, tuple(c for cell in said for c in cell.codes), said)
 
 
 class Book:
@@ -155,6 +164,10 @@ class Book:
         if anchor not in self._first:
             raise ContractError(f"report: there is no printed figure {anchor}")
         return self._first[anchor]
+
+    def first_note(self, name: str) -> Cell | None:
+        """What is said beside a figure of the first page; None where nothing is."""
+        return _joined(self.first(f"{name}reason"), self.first(f"{name}notes"))
 
     def on_first_page(self, row: Row) -> Row:
         """The row as the first page writes it: shares in percent, small counts in words."""

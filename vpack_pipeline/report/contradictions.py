@@ -7,10 +7,15 @@ free prose are not here: nobody parses them. What does not belong here: the rule
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.report.book import Row
+
+PACKAGE_DATA: Final = ("contracts",)
 
 _SCORED_AS_THEY_COME: Final = (
     "scored_by_locked_model",
@@ -75,3 +80,9 @@ def rules_of(protocol: Protocol, field: str) -> tuple[str, ...]:
     """
     by_value = RESTS_ON[field]
     return by_value[_ANY] if _ANY in by_value else by_value[declared(protocol, field)]
+
+
+def unit_of(row: Row) -> str:
+    """Name the units in which a rule of conduct is counted."""
+    unit = codes.load()["count_of"].parameters["unit"]
+    return unit.written(json.loads(row.says("detail"))["count_of.unit"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vpack_pipeline.report import words
 from vpack_pipeline.report.adjudicated import is_given, short
 from vpack_pipeline.report.book import Cell, Row
-from vpack_pipeline.report.rows import column_values, pick
+from vpack_pipeline.report.rows import column_values, pairs, pick
 
 _LEAST = 2
 """A lowest and a highest need as many."""
@@ -22,26 +22,27 @@ ANY_LEVEL: Mapping[str, str] = {"drop_reader": "without any one of the readers"}
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """One row of the table of other labels: the variation with its level, its words."""
+    """One row of the table of other labels: the variation with its level and kind, its words."""
 
     variation: str
+    kind: str
     level: str
     rows: tuple[Row, ...]
 
     @property
     def title(self) -> str:
         """The words for the labels."""
-        level = short(self.level) if self.variation == "drop_reader" else self.level
-        name = words.LEVELS.get(self.level, level)
-        return f"{words.VARIATIONS[self.variation]} {name}".strip()
+        level = short(self.level) if self.kind == "reader" else self.level
+        return f"{words.VARIATIONS[self.variation]} {words.level(self.kind, level)}".strip()
 
 
 def others(rows: Sequence[Row]) -> list[Other]:
     """List the variations of one window in the order of print."""
     return [
-        Other(name, level, tuple(pick(rows, variation=name, level=level)))
+        Other(name, kind, level, tuple(pick(here, level_kind=kind, level=level)))
         for name in words.VARIATIONS
-        for level in column_values(pick(rows, variation=name), "level")
+        for here in [pick(rows, variation=name)]
+        for kind, level in pairs(here, "level_kind", "level")
     ]
 
 

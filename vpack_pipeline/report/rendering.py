@@ -42,6 +42,7 @@ from vpack_pipeline.report.rows import (
     heading,
     metrics_of,
     moment,
+    pairs,
     pick,
     why_empty,
 )
@@ -199,6 +200,9 @@ class _Page:
     def at_first(self, name: str) -> Cell:
         return self.book.first(name)
 
+    def at_first_note(self, name: str) -> Cell | None:
+        return self.book.first_note(name)
+
     def at_adjudicated(self, finding: Finding) -> adjudicated.Adjudicated:
         return adjudicated.Adjudicated(self.book, finding)
 
@@ -251,11 +255,11 @@ class _Page:
 
     def at_strata_by_variable(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
         """Variables and their strata, in the order of the bins."""
-        found = set(column_values(rows, "stratum"))
         for variable in self.protocol.representativeness.variables:
-            strata = [f"{variable.name}={label}" for label in bin_labels(variable)]
-            if found & set(strata):
-                yield variable.name, [s for s in strata if s in found]
+            found = column_values(pick(rows, stratum_kind=variable.name), "stratum")
+            strata = [label for label in bin_labels(variable) if label in found]
+            if strata:
+                yield variable.name, strata
 
     def at_rule_title(self, name: str) -> str:
         titles = {r.id: r.title for r in self.protocol.eligibility.rules}
@@ -271,9 +275,8 @@ class _Page:
         titles = {v.name: v.title for v in self.protocol.representativeness.variables}
         return titles.get(name, "All variables together" if name.startswith("*") else name)
 
-    def at_stratum_title(self, name: str) -> str:
-        variables = self.protocol.representativeness.variables
-        return words.stratum(name, {v.name: v.title for v in variables})
+    def at_stratum_title(self, variable: str, stratum: str) -> str:
+        return f"{self.at_variable_title(variable)}: {stratum}"
 
     def at_monitor_title(self, name: str) -> str:
         return next((m.title for m in self.protocol.drift.monitors if m.name == name), name)
@@ -335,22 +338,22 @@ class _Page:
 
     def at_forest_drawing(self, finding: Finding, metric: str) -> Markup | None:
         rows = self.book.rows("evaluation/subgroups", finding=finding.name, metric=metric)
-        found = [r for r in rows if not r.key["stratum"].endswith("=*")]
-        drawable = {r.key["stratum"] for r in found if r["estimate"].number is not None}
+        drawable = pairs(
+            [r for r in rows if r["estimate"].number is not None], "stratum_kind", "stratum"
+        )
         if len(drawable) < _LEAST_STRATA:
             return None
-        strata = [s for _, levels in self.at_strata_by_variable(rows) for s in levels]
         groups = [
             (
-                self.at_stratum_title(s),
+                self.at_stratum_title(variable, stratum),
                 [
                     r
                     for w in WINDOWS
-                    for r in found
-                    if (r.key["stratum"], r.key["window"]) == (s, w)
+                    for r in pick(rows, stratum_kind=variable, stratum=stratum, window=w)
                 ],
             )
-            for s in strata
+            for variable, strata in self.at_strata_by_variable(rows)
+            for stratum in strata
         ]
         label = f"{metric.capitalize()} by subgroup"
         return figures.forest(f"forest-{finding.name}-{metric}", label, groups, label)
@@ -362,13 +365,13 @@ class _Page:
             window=window,
             model_id=self.protocol.index_test.primary.id,
         )
-        strata = [s for s in column_values(rows, "stratum") if s != "all"]
+        binned = pick(rows, stratum_kind="probability")
         bins = [
             (
-                pick(rows, stratum=s, metric="mean_probability")[0],
-                pick(rows, stratum=s, metric="observed_rate")[0],
+                pick(binned, stratum=s, metric="mean_probability")[0],
+                pick(binned, stratum=s, metric="observed_rate")[0],
             )
-            for s in strata
+            for s in column_values(binned, "stratum")
         ]
         if not any(p["estimate"].number is not None for p, _ in bins):
             return None
@@ -420,7 +423,9 @@ _FUNCTIONS = {
     "metrics_of": metrics_of,
     "moment": moment,
     "notebook": Notes,
+    "pairs": pairs,
     "pick": pick,
     "title": words.title,
+    "unit_of": contradictions.unit_of,
     "why_empty": why_empty,
 }

@@ -59,6 +59,11 @@ def column_values(rows: Sequence[Row], column: str) -> list[Any]:
     return sorted(found, key=_WINDOW_ORDER.index) if column == "window" else found
 
 
+def pairs(rows: Sequence[Row], *columns: str) -> list[tuple[Any, ...]]:
+    """List the distinct values of key columns taken together."""
+    return list(dict.fromkeys(tuple(r.key[c] for c in columns) for r in rows))
+
+
 def metrics_of(rows: Sequence[Row]) -> list[str]:
     """List the metrics of rows in the order of print."""
     known = {name: i for i, name in enumerate(_ORDER)}

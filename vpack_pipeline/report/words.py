@@ -159,11 +159,10 @@ SAME_MISTAKE: Final[Mapping[str, str]] = {
     "0.5": "often the same mistake",
 }
 """Correlation of readers' errors → what that is in words."""
+_CORRELATED: Final = "errors correlated by {level} ({mistake})"
 ASSUMPTIONS: Final[Mapping[str, str]] = {
     "none": "unanimous readers are right",
-    "error_correlation=0": f"errors correlated by 0 ({SAME_MISTAKE['0']})",
-    "error_correlation=0.3": f"errors correlated by 0.3 ({SAME_MISTAKE['0.3']})",
-    "error_correlation=0.5": f"errors correlated by 0.5 ({SAME_MISTAKE['0.5']})",
+    **{rho: _CORRELATED.format(level=rho, mistake=said) for rho, said in SAME_MISTAKE.items()},
 }
 VARIATIONS: Final[Mapping[str, str]] = {
     "as_labelled": "by the prespecified rule (the headline)",
@@ -176,19 +175,15 @@ VARIATIONS: Final[Mapping[str, str]] = {
     "corrected_by_reads": "corrected, panel error by the reads alone:",
 }
 LEVELS: Final[Mapping[str, str]] = {
-    **ASSUMPTIONS,
-    "error_correlation=0.3;model_independent": (
-        f"errors of readers alone correlated by 0.3 ({SAME_MISTAKE['0.3']})"
-    ),
-    "error_correlation=0.5;model_independent": (
-        f"errors of readers alone correlated by 0.5 ({SAME_MISTAKE['0.5']})"
-    ),
     "all": "",
-    "range": "range over what is assumed",
-    "dawid_skene": "",
-    "positive": "positive",
-    "negative": "negative",
+    "model": "",
+    "reader": "{level}",
+    "label": "{level}",
+    "assumptions": "range over what is assumed",
+    "error_correlation": _CORRELATED,
+    "error_correlation_of_readers": "errors of readers alone correlated by {level} ({mistake})",
 }
+"""Kind of a variation's level → its words."""
 STATUSES: Final[Mapping[str, str]] = {
     "met": "met",
     "partial": "partly met",
@@ -217,16 +212,13 @@ def title(words: Mapping[str, str], name: str) -> str:
     return words.get(name, name.replace("_", " ").capitalize())
 
 
-def stratum(name: str, titles: Mapping[str, str]) -> str:
-    """Write a stratum with the title of its variable.
+def level(kind: str, name: str) -> str:
+    """Write a variation's level.
 
-    >>> stratum("sex=F", {"sex": "Sex"}), stratum("all", {})
-    ('Sex: F', 'All')
+    >>> level("label", "positive"), level("all", "all")
+    ('positive', '')
     """
-    variable, has_level, level = name.partition("=")
-    if not has_level:
-        return name.capitalize()
-    return f"{titles.get(variable, title({}, variable))}: {level}"
+    return LEVELS[kind].format(level=name, mistake=SAME_MISTAKE.get(name, ""))
 
 
 def capital(text: str) -> str:

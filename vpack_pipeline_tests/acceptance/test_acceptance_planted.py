@@ -556,7 +556,8 @@ def test_labels_of_the_prospective_window_are_withheld_before_the_look(
         assert rates.height
         assert set(rates["status"]) == {"withheld"}, asset
         assert rates["n"].null_count() == rates.height
-        assert rates["reason"].str.contains("2026-07-20").all()
+        assert set(rates["reason"]) == {"no_look_yet"}
+        assert rates["detail"].str.contains("2026-07-20").all()
 
 
 def test_the_same_figures_are_given_at_the_look(lakeside: Lakeside) -> None:

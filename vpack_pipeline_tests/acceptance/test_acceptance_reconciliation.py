@@ -269,7 +269,7 @@ def test_burden_per_thousand_fits_the_table(site: Built) -> None:
 
 
 def test_statuses_of_the_index_test_sum_to_the_included_cases(site: Built) -> None:
-    frame = site.table("evaluation/failures").filter(stratum="all")
+    frame = site.table("evaluation/failures").filter(stratum_kind="all")
     statuses = ("n_ok", "n_failed", "n_refused", "n_not_sent", "n_missing")
     total: Counter[str] = Counter()
     for keys, part in groups(frame, "finding", "model_id", "window"):
@@ -282,11 +282,10 @@ def test_statuses_of_the_index_test_sum_to_the_included_cases(site: Built) -> No
 
 def test_subgroups_of_a_variable_sum_to_all(site: Built) -> None:
     whole = site.table("evaluation/performance")
-    frame = site.table("evaluation/subgroups").filter(~pl.col("stratum").str.ends_with("=*"))
-    frame = frame.with_columns(pl.col("stratum").str.split("=").list.first().alias("variable"))
+    frame = site.table("evaluation/subgroups").filter(pl.col("stratum") != "*")
     seen = 0
-    for keys, part in groups(frame, "finding", "model_id", "window", "variable"):
-        variable = keys.pop("variable")
+    for keys, part in groups(frame, "finding", "model_id", "window", "stratum_kind"):
+        variable = keys.pop("stratum_kind")
         all_cases = counts(whole.filter(**keys))
         for metric in ("n_cases", "n_positive", "n_negative"):
             assert part.filter(metric=metric)["estimate"].sum() == all_cases[metric], variable
@@ -301,7 +300,7 @@ def test_bins_of_calibration_sum_to_the_scored_and_decided(site: Built) -> None:
         return
     frame = site.table("evaluation/calibration")
     for keys, part in groups(frame, "finding", "model_id", "window"):
-        bins = part.filter(pl.col("stratum") != "all", metric="observed_rate")
+        bins = part.filter(stratum_kind="probability", metric="observed_rate")
         brier = part.row(by_predicate=pl.col("metric") == "brier", named=True)
         assert bins["n"].sum() == brier["n"], keys
         assert bins["events"].sum() == brier["events"]

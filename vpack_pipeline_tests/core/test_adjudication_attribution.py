@@ -214,7 +214,10 @@ def test_share_not_separable_is_a_lower_bound_and_says_what_the_reads_rest_on() 
         (None, {"agreement_peers_not_recorded"}),
     ):
         found = row(attributed(saw_peers=saw_peers), "share_not_separable")
-        assert (found["status"], set(found["notes"].split(";"))) == ("given", {"at_least"} | more)
+        assert (found["status"], set(found["notes"].split(";"))) == (
+            "given",
+            {"at_least_if_unanimous_right"} | more,
+        )
 
 
 def test_wrong_labels_of_unanimous_panels_are_added_at_each_correlation() -> None:
@@ -228,7 +231,7 @@ def test_wrong_labels_of_unanimous_panels_are_added_at_each_correlation() -> Non
         assert 0 <= wrong["estimate"] <= 1
         assert json.loads(most["detail"])["common_factor_probit.correlation"] == float(rho)
         assert (most["events"], most["n"]) == (4, 6)
-        assert "at_most" in most["notes"].split(";")
+        assert "at_most_if_unanimous_wrong" in most["notes"].split(";")
         seen = attributed(saw_peers=True)
         refused = row(seen, "share_wrong_labels", "unanimous", assumption=rho)
         assert (refused["status"], refused["reason"]) == ("refused", "reads_followed_peers")

@@ -154,7 +154,7 @@ def test_tipping_point_says_when_there_is_none():
     assert tipping(0.6, 5)["reason"] == "goal_always_cleared"
     frame = World(AUDITED).run("exclusion_audit")
     row = figure(frame, "tipping_point_specificity", rule="blurred")
-    assert row["reason"] == "no_goal"
+    assert row["reason"] == "no_goal_stated"
 
 
 def test_planted_exclusion_that_flatters_is_found():

@@ -230,9 +230,9 @@ def test_past_verdict_is_quoted_and_never_computed_again(look):
     given = published_looks(PUBLISHED).with_columns(pl.lit(look).alias("look"))
     frame = World(CASES, cut=LATER, given={"published_looks": given}).run("endpoints")
     row = figure(frame, "sensitivity", look="2026-03-01")
-    assert row["method"] == "two_sided_level;judged_alone;quoted"
+    assert row["method"] == "quoted_from_pack;two_sided_level;judged_alone"
     assert json.loads(row["detail"]) == {
-        "quoted.pack": PUBLISHED["pack_version"],
+        "quoted_from_pack.pack": PUBLISHED["pack_version"],
         "two_sided_level.level": 0.95,
     }
     assert {k: row[k] for k in PUBLISHED if k != "look"} == {

@@ -28,6 +28,7 @@ def breaking(report: pl.DataFrame, *rules: str) -> pl.DataFrame:
             verdict="broken",
             estimate="77",
             method="count of scores",
+            detail='{"count_of.unit":"scores"}',
             status="given",
         )
     return told

@@ -248,7 +248,7 @@ def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
     key = {"window": "retrospective", "call": "all", "metric": "naive_is_headline"}
     why = "flagged and cleared cases are labelled in unlike shares"
     told = retold(
-        study.report, "evaluation/verification", key, estimate="0.000", status="given", reason=why
+        study.report, "evaluation/verification", key, estimate="0.000", status="given", notes=why
     )
     first = words_of(rendered(study, report=told)).partition("Five questions of a reviewer")[0]
     caution = f"bounds over every missing label; {why}"

@@ -110,7 +110,7 @@ def test_the_line_on_noise_says_where_disagreements_fell(page, study, one):
         one.book.on_first_page(r)
         for r in one.book.rows(ATTRIBUTION, model_id=model, window="prospective")
         if r.key["metric"] in BETWEEN and r.key["panel_state"] in ("all", "unanimous")
-        and r.key["assumption"] in ("none", "error_correlation=0.5")
+        and r.key["assumption"] in ("none", "0.5")
     ]  # fmt: skip
     wanted = [r for r in rows if (r.key["metric"], r.key["panel_state"]) != (BETWEEN[1], "all")]
     assert len(wanted) == 3
@@ -131,7 +131,7 @@ def test_the_line_on_noise_falls_back_on_the_time_before_the_lock(study):
 
 
 def test_without_an_assumed_correlation_the_line_says_why(study):
-    place = {"assumption": "error_correlation=0.5", "metric": "share_not_separable"}
+    place = {"assumption": "0.5", "metric": "share_not_separable"}
     first = study.report
     told = retold(first, ATTRIBUTION, place, **GONE)
     said = noise_line(rendered(study, report=told))
@@ -181,11 +181,11 @@ def test_too_few_printed_figures_are_not_compared(study):
 
 
 def test_assumptions_without_a_figure_stand_below_the_table(study):
-    place = {"assumption": "error_correlation=0.3"}
+    place = {"assumption": "0.3"}
     told = retold(study.report, ATTRIBUTION, place, **GONE)
     made = words_of(block(rendered(study, report=told), "error-attribution"))
     rest = made[made.index("Retrospective, not computed: ") :]
-    assert words.ASSUMPTIONS["error_correlation=0.3"] in rest
+    assert words.ASSUMPTIONS["0.3"] in rest
     assert "Why: no such read ." in rest
 
 
@@ -272,6 +272,18 @@ def test_a_drawing_without_a_line_of_its_own_marks_none():
 def row_of(estimate: str) -> Row:
     cells = {"estimate": estimate, "lower": "", "upper": "", "status": "given", "reason": ""}
     return Row("a/b", {}, {name: Cell(f"a.{name}", text) for name, text in cells.items()})
+
+
+def test_a_reason_and_the_notes_beside_it_stand_each_under_its_own_anchor():
+    row = row_of("")
+    row.cells["reason"] = Cell("a.reason", "no cases", ("no_cases",))
+    row.cells["notes"] = Cell("a.notes", "<weighted>", ("label_sampled",))
+    assert str(row.note.__html__()) == (
+        '<span data-anchor="a.reason">no cases</span>; '
+        '<span data-anchor="a.notes">&lt;weighted&gt;</span>'
+    )
+    assert row.note.codes == ("no_cases", "label_sampled")
+    assert row.has_code("label_sampled")
 
 
 def opacities(*estimates: str) -> list[str]:

@@ -35,7 +35,7 @@ from vpack_pipeline.stats.verification_bias import begg_greenes, corrected_share
 BY_READS: Final = "corrected_by_reads"
 BY_SOURCES: Final = "corrected_by_independent_sources"
 LEAST_VERIFIED: Final = 30
-TOO_FEW_VERIFIED: Final = code("few_verified", fewest=LEAST_VERIFIED)
+TOO_FEW_VERIFIED: Final = code("few_cases_verified", fewest=LEAST_VERIFIED)
 UNUSUAL: Final = Code("panel_unusual")
 ASSUMED: Final = coded("correlation_assumed", SCENARIOS)
 ALL_ASSUMED: Final = ("assumptions", "range")

@@ -256,7 +256,7 @@ class _Judge:
         if point is None:
             return pair.auc(level).difference
         if endpoint.metric in ("ppv", "npv") and self.weights.is_weighted:
-            return undefined("weighted_difference", method=(), n=0)
+            return undefined("weighted_difference_not_computed", method=(), n=0)
         return pair.share(endpoint.metric, point, level).difference
 
     def point(self, endpoint: Endpoint) -> OperatingPoint | None:
@@ -277,7 +277,7 @@ class _Judge:
             return ()
         alpha = {look.cut.isoformat(): look.alpha for look in self.evaluation.looks}
         level = 1 - alpha[row.look] if row.look in alpha else self.evaluation.interval.level
-        return coded(code("two_sided_level", level=float(f"{level:g}")), "judged_alone")
+        return coded(code("two_sided_level", level=round(level, 6)), "judged_alone")
 
     def keys(self, endpoint: Endpoint) -> dict[str, Any]:
         """Give what a row repeats from the protocol."""
@@ -308,7 +308,7 @@ def _quote(name: str, published: Mapping[str, Any]) -> _Row:
         published["upper"],
         published["n"],
         published["events"],
-        coded(code("quoted", pack=version)),
+        coded(code("quoted_from_pack", pack=version)),
         reason,
     )
     return _Row(name, estimate, published["verdict"], version, published["pack_digest"])

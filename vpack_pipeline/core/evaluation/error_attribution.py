@@ -48,7 +48,10 @@ NOT_SEPARABLE: Final = (SPLIT, FEW)
 NO_CASES: Final = Code("no_decided_or_completed")
 NO_UNANIMOUS: Final = Code("no_unanimous_panel")
 NO_DISAGREEMENT: Final = Code("no_disagreement")
-NOTES: Final = {"share_not_separable": "at_most", "share_wrong_labels": "readers_alike"}
+NOTES: Final = {
+    "share_not_separable": "at_most_if_unanimous_wrong",
+    "share_wrong_labels": "readers_alike",
+}
 """Metric at an assumed correlation → what to know beside it."""
 NONE: Final = {"assumption_kind": "none", "assumption": "none"}
 CORRELATED: Final = tuple(
@@ -116,7 +119,12 @@ def error_attribution(
             code("at_point", point=point.name),
             evaluation.interval.level,
         )
-        _give(figures, place, sorted_cases, coded("at_least", basis[finding].caution))
+        _give(
+            figures,
+            place,
+            sorted_cases,
+            coded("at_least_if_unanimous_right", basis[finding].caution),
+        )
         _give_doubt(figures, place, sorted_cases, panels[finding])
     return figures.frame()
 

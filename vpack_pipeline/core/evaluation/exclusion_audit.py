@@ -245,7 +245,7 @@ class _Audit:
         m = int(among.sum())
         asked = self.goals.get(metric)
         if asked is None or self.point is None:
-            place.refuse(name, "no_goal", n=m)
+            place.refuse(name, "no_goal_stated", n=m)
             return
         in_base = self.base.label == code
         base_right = _right(self.base, self.point, self.index_test, code)[in_base]

@@ -304,7 +304,7 @@ def _give_drawn(place: _Writer, under: _Under, labels: _Labels) -> None:
             code("median_of_panels", panels=labels.replicates),
             "percentiles_of_draws",
             "readers_latent_class",
-            code("error_correlation", correlation=rho),
+            code("error_correlation_assumed", correlation=rho),
         )
         refusal = panels.refusal or panels.rates[which].refusal
         if refusal is not None:

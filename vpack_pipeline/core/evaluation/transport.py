@@ -240,7 +240,9 @@ def _give_support(place: Place, weighting: _Weighting, mature: CaseSet) -> None:
         return
     is_zero = weighting.weight == 0
     size = kish_ess(weighting.weight)
-    place.give("effective_sample_size", size, n=mature.n - int(is_zero.sum()), method="kish")
+    place.give(
+        "effective_sample_size", size, n=mature.n - int(is_zero.sum()), method="kish_effective_size"
+    )
     place.count("n_weight_zero", int(is_zero.sum()), mature.n)
     without = (weighting.lacks_value, ~weighting.lacks_value)
     for metric, lacks in zip(_ZERO[1:], without, strict=True):

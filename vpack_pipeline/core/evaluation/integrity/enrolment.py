@@ -42,7 +42,7 @@ def consecutive(study: Study) -> Outcome:
     n_weeks = (max(dates, default=window.start) - window.start).days // 7
     weeks = [week for date in dates if (week := (date - window.start).days // 7) < n_weeks]
     if n_weeks < _LEAST_WEEKS:
-        return Outcome(0, 0, unit, reason=code("few_weeks", fewest=_LEAST_WEEKS))
+        return Outcome(0, 0, unit, reason=code("few_whole_weeks", fewest=_LEAST_WEEKS))
     if n_weeks * math.exp(-len(weeks) / n_weeks) >= _LEAST_SURPRISE:
         return Outcome(0, 0, unit, reason=Code("few_cases_a_week"))
     return Outcome(n_weeks, n_weeks - len(set(weeks)), unit)
