@@ -27,7 +27,7 @@ from pydantic import (
 
 from vpack_pipeline.contracts import fields, header_fields, metrics
 from vpack_pipeline.contracts.fields import ColumnType
-from vpack_pipeline.contracts.shapes import FIGURE, METRIC, in_order, with_figure
+from vpack_pipeline.contracts.shapes import CODES, DETAIL, FIGURE, METRIC, in_order, with_codes, with_figure
 from vpack_pipeline.document import Document, Name, Text, digest_of
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.protocol import Protocol
@@ -125,8 +125,9 @@ class Contract(Document):
     @model_validator(mode="before")
     @classmethod
     def _with_shape(cls, given: Any) -> Any:
-        is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
-        return with_figure(given) if is_figure else given
+        if not isinstance(given, Mapping):
+            return given
+        return with_codes(with_figure(given) if given.get("shape") == FIGURE else given)
 
     @field_validator("columns")
     @classmethod
