@@ -78,7 +78,9 @@ def _of_metrics(asset: str) -> list[dict[str, Any]]:
     ]
 
 
-CODES: Final[Mapping[str, codes.Kind]] = {"reason": "reason", "notes": "reason", "method": "method"}
+REASON: Final = "reason"
+"""The column of the one code that decides."""
+CODES: Final[Mapping[str, codes.Kind]] = {REASON: "reason", "notes": "reason", "method": "method"}
 """The columns that hold codes, and of which kind."""
 DETAIL: Final = "detail"
 """The column of their parameters: a table that has it is held to the declared codes."""
@@ -94,9 +96,7 @@ def with_codes(contract: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**contract, "expectations": [*contract.get("expectations", ()), *expected]}
 
 
-def of_codes(
-    key: Sequence[str], columns: Mapping[str, codes.Kind] = CODES
-) -> list[dict[str, Any]]:
+def of_codes(key: Sequence[str], columns: Mapping[str, codes.Kind] = CODES) -> list[dict[str, Any]]:
     """Expect the declared codes alone, and of each its parameters, each of its type."""
     listed = ", ".join(f'"{name}"' for name in key)
     undeclared = " or ".join(
@@ -109,7 +109,7 @@ def of_codes(
         for parameter, p in declared.parameters.items()
     )
     said = " || ".join(f"coalesce({_split(column)}, [])" for column in columns)
-    given = "len(json_keys(coalesce(detail, '{}')))"
+    given = "coalesce(len(json_keys(detail)), 0)"
     is_of_type = (
         "list_contains(string_split(types, '|'), json_type(detail, '$.\"' || parameter || '\"'))"
     )

@@ -61,7 +61,9 @@ def test_copies_and_files_set_aside_are_counted_by_kind(lakeside: Lakeside) -> N
 
 def test_the_outcomes_are_those_of_the_files_that_were_written(lakeside: Lakeside) -> None:
     plan, table = lakeside.plan, lakeside.at_look.table("cohort/outcomes")
-    found = {(o, d): n for o, d, n in table.select("outcome", "outcome_part", "n_files").iter_rows()}
+    found = {
+        (o, d): n for o, d, n in table.select("outcome", "outcome_part", "n_files").iter_rows()
+    }
     planted: Counter[tuple[str, str]] = Counter({("COPY", "all"): plan.copies})
     for fault in plan.set_aside.values():
         planted["SET_ASIDE", "all"] += fault.n

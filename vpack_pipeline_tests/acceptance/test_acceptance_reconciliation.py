@@ -100,7 +100,9 @@ def test_every_file_of_the_archive_has_one_outcome(site: Built) -> None:
 
 def test_the_outcomes_count_every_file_once_and_as_the_files_say(site: Built) -> None:
     files, outcomes = site.table("cohort/files"), site.table("cohort/outcomes")
-    found = {(o, d): n for o, d, n in outcomes.select("outcome", "outcome_part", "n_files").iter_rows()}
+    found = {
+        (o, d): n for o, d, n in outcomes.select("outcome", "outcome_part", "n_files").iter_rows()
+    }
     wholes = {o: n for (o, d), n in found.items() if d == "all"}
     refused = site.quarantine("image")
     assert wholes == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from vpack_pipeline.core.windows import closed_windows, lies_within
 from vpack_pipeline.protocol import Covariate, Drift, Evaluation, IndexTest, Monitor
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 
+PACKAGE_DATA: Final = ("contracts/codes",)
 WHOLE_PLAN = "(whole plan)"
 
 
