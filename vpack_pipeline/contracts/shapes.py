@@ -88,20 +88,21 @@ DETAIL: Final = "detail"
 
 def with_codes(contract: Mapping[str, Any]) -> Mapping[str, Any]:
     """Add to a contract what a table with codes is held to: one that has their parameters."""
-    names = [fields.name_of(column) for column in contract.get("columns") or ()]
+    said = contract.get("columns")
+    columns = said if isinstance(said, list) else []
+    names = [fields.name_of(c) for c in columns if isinstance(c, str | Mapping)]
     if DETAIL not in names:
         return contract
-    columns = {name: kind for name, kind in CODES.items() if name in names}
-    expected = of_codes(contract.get("key") or (), columns)
+    expected = of_codes(contract.get("key") or (), [c for c in CODES if c in names])
     return {**contract, "expectations": [*contract.get("expectations", ()), *expected]}
 
 
-def of_codes(key: Sequence[str], columns: Mapping[str, codes.Kind] = CODES) -> list[dict[str, Any]]:
+def of_codes(key: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Expect the declared codes alone, and of each its parameters, each of its type."""
     listed = ", ".join(f'"{name}"' for name in key)
     undeclared = " or ".join(
-        f"not list_has_all([{_quoted(codes.of(kind))}], {_split(column)})"
-        for column, kind in columns.items()
+        f"not list_has_all([{_quoted(codes.of(CODES[column]))}], {_split(column)})"
+        for column in columns
     )
     needed = ", ".join(
         f"('{name}', '{name}.{parameter}', '{'|'.join(codes.JSON_TYPES[p.type])}')"

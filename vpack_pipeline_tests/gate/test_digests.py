@@ -67,7 +67,7 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "vpack_pipeline/contracts/codes/drift.yaml": ("{minimum: integer}", "{minimum: number}")
     },
     "metric's title": {
-        "vpack_pipeline/contracts/metrics.yaml": ("title: Cases", "title: All cases")
+        "vpack_pipeline/contracts/metrics.yaml": ('title: "Cases"', 'title: "All cases"')
     },
     "core": {"vpack_pipeline/core/evaluation/endpoints.py": ("", "\nANOTHER = 1\n")},
     "constant": {
