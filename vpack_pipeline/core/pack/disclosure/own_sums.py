@@ -197,7 +197,7 @@ def _transport(system: System, rows: Sequence[Row]) -> None:
 def _outcomes(system: System, rows: Sequence[Row]) -> None:
     """Outcomes make up what was delivered, kinds and reasons an outcome, engines each of them."""
     for i, row in enumerate(rows):
-        here: Variable = (str(row["outcome"]), str(row["detail"]))
+        here: Variable = (str(row["outcome"]), str(row["outcome_part"]))
         files: Variable = ("n_files", *here)
         for column in ("n_files", *_OF_ENGINES):
             count = int(row[column])
