@@ -134,9 +134,9 @@ class Contract(Document):
     @model_validator(mode="before")
     @classmethod
     def _with_shape(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        return with_codes(with_figure(given) if given.get("shape") == FIGURE else given)
+        is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
+        whole = with_figure(given) if is_figure else given
+        return with_codes(whole) if isinstance(whole, Mapping) else whole
 
     @field_validator("columns")
     @classmethod
