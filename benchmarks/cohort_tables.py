@@ -132,7 +132,8 @@ def made(folder: Path, pattern: str = "day-*.parquet") -> Iterator[str]:
 
 def _files(rows: pl.LazyFrame) -> pl.LazyFrame:
     columns = contracts.load()["cohort/files"].polars_schema
-    return rows.with_columns(first_seen=pl.lit(date(2026, 1, 5))).select(*columns)
+    day = pl.lit(date(2026, 1, 5))
+    return rows.rename({"detail": "outcome_part"}).with_columns(first_seen=day).select(*columns)
 
 
 def _instances(folder: Path, store: Warehouse, files: list[TableFile]) -> pl.LazyFrame:

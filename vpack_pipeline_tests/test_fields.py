@@ -55,7 +55,7 @@ def test_overrides_stay_few() -> None:
 
 
 def test_the_columns_of_a_table_of_figures_are_fields_of_the_shape() -> None:
-    assert [fields.find(name).level for name in shapes.figure_columns()] == ["aggregate"] * 9
+    assert [fields.find(name).level for name in shapes.figure_columns()] == ["aggregate"] * 11
 
 
 def test_a_column_is_its_field_and_what_the_contract_adds() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import adjudication, evaluation
 from vpack_pipeline.contracts import Contract, metrics
 from vpack_pipeline.contracts.shapes import FIGURE, figure_columns
 from vpack_pipeline.core.figures import Figures
@@ -112,6 +113,25 @@ def test_the_json_schema_names_every_metric(asset: str) -> None:
     names = [name for m in metrics.of(asset) for name in m.names or (m.prefix,)]
     shown = [t.get("const") or re.sub(r"^\^|\.\+\$$", "", t["pattern"]) for t in told]
     assert shown == names
+
+
+def test_what_dagster_shows_bears_the_titles_of_the_metrics() -> None:
+    agreement = Figures("adjudication/agreement")
+    others = {k: "all" for k in agreement.keys if k != "finding"}
+    agreement.give("fleiss_kappa", 0.6254, finding="nodule", method="fleiss_kappa", **others)
+    agreement.refuse("gwet_ac1", "one_reader", finding="nodule", **others)
+    elsewhere = others | {"stratum": "size"}
+    agreement.give("fleiss_kappa", 0.1, finding="nodule", method="fleiss_kappa", **elsewhere)
+    assert adjudication._agreement(agreement.frame()) == {"Fleiss' kappa, nodule": 0.625}
+    points = Figures("evaluation/operating_points")
+    keys = {"model_id": "m", "operating_point": "rule_in", "window": "retrospective"}
+    for finding, value in (("nodule", 0.9), ("mass", 0.8)):
+        itd = {"finding": finding, "analysis": "intention_to_diagnose", **keys}
+        points.give("sensitivity", value, method="wilson", **itd)
+    assert evaluation._points(points.frame()) == {
+        "Sensitivity, mass, m, rule_in, retrospective": 0.8,
+        "Sensitivity, nodule, m, rule_in, retrospective": 0.9,
+    }
 
 
 def test_no_second_list_says_what_a_metric_is_called() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from vpack_pipeline.assets.factory import counts_of, section_assets
+from vpack_pipeline.assets.factory import counts_of, section_assets, title_of
 
 
 def assets() -> list[dg.AssetsDefinition]:
@@ -22,8 +22,8 @@ def _methods(frame: pl.DataFrame) -> Mapping[str, Any]:
 
 def _agreement(frame: pl.DataFrame) -> Mapping[str, Any]:
     wanted = {"percent_agreement", "fleiss_kappa", "gwet_ac1", "krippendorff_alpha"}
-    given = frame.filter(pl.col("metric").is_in(wanted), pl.col("status") == "given")
+    given = frame.filter(pl.col("metric").is_in(wanted), status="given", stratum="all")
     return {
-        f"{r['finding']} {r['metric']}": round(r["estimate"], 3)
+        f"{title_of('adjudication/agreement', r)}, {r['finding']}": round(r["estimate"], 3)
         for r in given.iter_rows(named=True)
     }

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from vpack_pipeline.assets.factory import counts_of, section_assets
+from vpack_pipeline.assets.factory import counts_of, section_assets, title_of
 
 
 def assets() -> list[dg.AssetsDefinition]:
@@ -24,10 +24,12 @@ def _points(frame: pl.DataFrame) -> Mapping[str, Any]:
         pl.col("analysis") == "intention_to_diagnose",
         pl.col("status") == "given",
     )
+    asset, keys = (
+        "evaluation/operating_points",
+        ("finding", "model_id", "operating_point", "window"),
+    )
     return {
-        f"{r['model_id']} {r['operating_point']} {r['window']} {r['metric']}": round(
-            r["estimate"], 3
-        )
+        ", ".join([title_of(asset, r), *(r[k] for k in keys)]): round(r["estimate"], 3)
         for r in given.iter_rows(named=True)
     }
 

@@ -19,7 +19,7 @@ from vpack_pipeline.assets import by_function, standing
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
-from vpack_pipeline.contracts import Contract
+from vpack_pipeline.contracts import Contract, metrics
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate import digests
 from vpack_pipeline.gate.receipts import Receipt
@@ -282,6 +282,12 @@ def counts_of(frame: pl.DataFrame | pl.LazyFrame, column: str) -> dict[str, int]
     """Count the rows of each category of a column."""
     counted = frame.lazy().group_by(column).len().sort(column).collect()
     return {str(name): n for name, n in counted.iter_rows()}
+
+
+def title_of(asset: str, row: Mapping[str, Any]) -> str:
+    """Name a figure of a table as the report does."""
+    name = str(row["metric"])
+    return metrics.find(asset, name).title_of(name)
 
 
 def section_assets(

@@ -1,4 +1,4 @@
-"""The pages of the documentation that are made from registries: fields, codes, forms, metrics.
+"""The pages of the documentation that are made from registries: fields, forms, metrics, codes.
 
 ``python -m vpack_pipeline.cli.pages`` writes those of ``docs``.
 What does not belong here: what the registries say (``contracts``, ``io``).
@@ -13,7 +13,7 @@ from typing import Final
 
 from vpack_pipeline import contracts
 from vpack_pipeline.cli.new_site import starter
-from vpack_pipeline.contracts import header_fields, metrics
+from vpack_pipeline.contracts import codes, header_fields, metrics
 from vpack_pipeline.contracts.header_fields import HeaderField, Kind, Source
 from vpack_pipeline.contracts.metrics import Metric
 from vpack_pipeline.io import forms
@@ -131,6 +131,21 @@ columns `n` and `events` count. [statistics.md](statistics.md) says how each is 
 {{metrics}}
 """
 
+_CODES: Final = f"""# Codes
+
+{_MADE}
+
+What each code of a pack's tables says, in the order in which the codes of one cell stand, as
+`contracts/codes` declares it; `data/codes.csv` of a pack says the same. A *reason* stands in
+`reason`, alone, where a row has no figure, and in `notes` where it is to be known beside the row;
+a *method* stands in `method`. Several codes of a cell are joined by `;`. The numbers and names in
+braces are the row's: `detail` holds them as JSON, under `code.parameter`. A code is never renamed
+and never used for another thing. Why a delivered file or row was not taken is another list:
+[reason-codes.md](reason-codes.md).
+
+{{codes}}
+"""
+
 _FORM_TYPES: Final[Mapping[str, str]] = {
     "text": "text",
     "int": "whole number",
@@ -164,7 +179,9 @@ def pages() -> dict[str, str]:
     head = ("column", "type", "elements", "kept", "what it is")
     fields = _table(head, (_described(f) for f in header_fields.load()))
     kinds = _table(("kind", "what it is"), outcomes.SET_ASIDE_KINDS.items())
+    said = ((c["code"], c["kind"], c["sentence"], c["parameters"]) for c in codes.table())
     return {
+        "codes.md": _CODES.format(codes=_table(("code", "kind", "sentence", "parameters"), said)),
         "forms.md": _FORMS.format(kinds="\n\n".join(_form(kind) for kind in forms.KINDS)),
         "header-fields.md": _FIELDS.format(statuses=statuses, fields=fields),
         "metrics.md": _METRICS.format(metrics=_metrics()),

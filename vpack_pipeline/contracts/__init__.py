@@ -25,9 +25,18 @@ from pydantic import (
     model_validator,
 )
 
-from vpack_pipeline.contracts import fields, header_fields, metrics
+from vpack_pipeline.contracts import codes, fields, header_fields, metrics
 from vpack_pipeline.contracts.fields import ColumnType
-from vpack_pipeline.contracts.shapes import FIGURE, METRIC, in_order, with_figure
+from vpack_pipeline.contracts.shapes import (
+    CODES,
+    DETAIL,
+    FIGURE,
+    METRIC,
+    REASON,
+    in_order,
+    with_codes,
+    with_figure,
+)
 from vpack_pipeline.document import Document, Name, Text, digest_of
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.protocol import Protocol
@@ -126,7 +135,8 @@ class Contract(Document):
     @classmethod
     def _with_shape(cls, given: Any) -> Any:
         is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
-        return with_figure(given) if is_figure else given
+        whole = with_figure(given) if is_figure else given
+        return with_codes(whole) if isinstance(whole, Mapping) else whole
 
     @field_validator("columns")
     @classmethod
@@ -184,6 +194,10 @@ class Contract(Document):
             if c.null:
                 entry["type"] = [entry["type"], "null"]
             properties[c.name] = entry | ({"unit": c.unit} if c.unit else {})
+        if DETAIL in properties:
+            for name in CODES.keys() & properties.keys():
+                properties[name] |= codes.json_schema(CODES[name], is_one=name == REASON)
+            properties[DETAIL]["contentMediaType"] = "application/json"
         if self.shape == FIGURE:
             declared = [m for metric in metrics.of(self.asset) for m in metric.json_schema()]
             properties[METRIC]["oneOf"] = declared

@@ -45,7 +45,6 @@ def with_figure(contract: Mapping[str, Any]) -> dict[str, Any]:
     listed = ", ".join(f'"{name}"' for name in key)
     shared = [_of_table(expectation, listed) for expectation in _figure()["expectations"]]
     shared += _of_metrics(str(contract.get("asset", "")))
-    shared += of_codes(key)
     return {
         **contract,
         "columns": [*contract.get("columns", ()), *_figure()["columns"]],
@@ -79,24 +78,39 @@ def _of_metrics(asset: str) -> list[dict[str, Any]]:
     ]
 
 
-CODES: Final[Mapping[str, codes.Kind]] = {"reason": "reason", "notes": "reason", "method": "method"}
+REASON: Final = "reason"
+"""The column of the one code that decides."""
+CODES: Final[Mapping[str, codes.Kind]] = {REASON: "reason", "notes": "reason", "method": "method"}
 """The columns that hold codes, and of which kind."""
+DETAIL: Final = "detail"
+"""The column of their parameters: a table that has it is held to the declared codes."""
 
 
-def of_codes(key: Sequence[str]) -> list[dict[str, Any]]:
+def with_codes(contract: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add to a contract what a table with codes is held to: one that has their parameters."""
+    said = contract.get("columns")
+    columns = said if isinstance(said, list) else []
+    names = [fields.name_of(c) for c in columns if isinstance(c, str | Mapping)]
+    if DETAIL not in names:
+        return contract
+    expected = of_codes(contract.get("key") or (), [c for c in CODES if c in names])
+    return {**contract, "expectations": [*contract.get("expectations", ()), *expected]}
+
+
+def of_codes(key: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Expect the declared codes alone, and of each its parameters, each of its type."""
     listed = ", ".join(f'"{name}"' for name in key)
     undeclared = " or ".join(
-        f"not list_has_all([{_quoted(codes.of(kind))}], {_split(column)})"
-        for column, kind in CODES.items()
+        f"not list_has_all([{_quoted(codes.of(CODES[column]))}], {_split(column)})"
+        for column in columns
     )
     needed = ", ".join(
         f"('{name}', '{name}.{parameter}', '{'|'.join(codes.JSON_TYPES[p.type])}')"
         for name, declared in codes.load().items()
         for parameter, p in declared.parameters.items()
     )
-    said = " || ".join(f"coalesce({_split(column)}, [])" for column in CODES)
-    given = "len(json_keys(coalesce(detail, '{}')))"
+    said = " || ".join(f"coalesce({_split(column)}, [])" for column in columns)
+    given = "coalesce(len(json_keys(detail)), 0)"
     is_of_type = (
         "list_contains(string_split(types, '|'), json_type(detail, '$.\"' || parameter || '\"'))"
     )

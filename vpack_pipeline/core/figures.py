@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 import polars as pl
 
@@ -14,6 +15,8 @@ from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes, metrics, shapes
 from vpack_pipeline.stats.codes import Code, Coded, Codes, coded
 from vpack_pipeline.stats.estimate import Estimate
+
+PACKAGE_DATA: Final = ("contracts/codes",)
 
 Key = str | int
 UNDEFINED = Code("undefined")

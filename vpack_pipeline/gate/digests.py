@@ -16,7 +16,7 @@ from importlib import metadata
 from typing import Any, Final
 
 from vpack_pipeline import contracts, source_digest
-from vpack_pipeline.contracts import Contract, header_fields
+from vpack_pipeline.contracts import Contract, codes, header_fields, metrics
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.suite import plan
 from vpack_pipeline.io import models
@@ -32,6 +32,7 @@ GATE_LIBRARIES: Final = ("duckdb", "duckdb-engine", "great-expectations", "sqlal
 DISPATCHERS: Final[Mapping[str, str]] = {
     "vpack_pipeline.assets.by_function": "imports the function that the contract names",
     "vpack_pipeline.contracts": "reads every contract; whoever asks for more than its own says so",
+    "vpack_pipeline.contracts.codes": "reads every code; whoever writes a row's codes says so",
     "vpack_pipeline.contracts.fields": "reads every field; a contract counts those of its columns",
     "vpack_pipeline.contracts.header_fields": "reads every header field; io.dicom.fields says so",
     "vpack_pipeline.contracts.metrics": "reads every metric; a contract counts those it may hold",
@@ -123,10 +124,12 @@ def _gate() -> str:
 
 @functools.cache
 def _words() -> str:
-    """Digest contracts with their descriptions, the report's code and its templates."""
+    """Digest contracts with descriptions, titles, sentences, the report's code and templates."""
     return _digest(
         {
             "contracts": {asset: c.digest for asset, c in contracts.load().items()},
+            "metrics": [m.model_dump(mode="json") for m in metrics.load()],
+            "codes": codes.table(),
             "code": source_digest.digest_of(["vpack_pipeline.report:render"]),
             "templates": template_sources(),
         }
@@ -135,9 +138,11 @@ def _words() -> str:
 
 @functools.cache
 def _package_data(path: str) -> str:
-    """Digest what a module declares to read: contracts of a section, header fields, words."""
+    """Digest what a module declares to read: a section's contracts, header fields, codes, words."""
     if path == header_fields.FILE:
         return header_fields.digest()
+    if path == codes.FOLDER:
+        return codes.digest()
     folder, _, section = path.partition("/")
     if folder == "report":
         return _words()

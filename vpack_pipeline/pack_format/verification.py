@@ -18,8 +18,14 @@ from typing import Final
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.pack_format import bag
 
-REQUIRED: Final = ("claim.json", "drift/plan.json", "protocol.yaml", "report.html")
-"""Payload files without which a bag is no pack."""
+REQUIRED: Final = {
+    "claim.json": 1,
+    "codes.csv": 3,
+    "drift/plan.json": 1,
+    "protocol.yaml": 1,
+    "report.html": 1,
+}
+"""Payload files without which a bag is no pack, each with the format from which on it is one."""
 LATEST: Final = "latest"
 """The link beside a site's packs that leads to the newest one."""
 
@@ -129,12 +135,12 @@ def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Pro
         for e in payload
         if not e.path.startswith(bag.DATA)
     ]
+    info = bag.parse_info((path / bag.INFO).read_bytes())
     found += [
         Problem(f"{bag.DATA}{name}", "is required and not listed", _ASK)
-        for name in REQUIRED
-        if f"{bag.DATA}{name}" not in listed
+        for name, since in REQUIRED.items()
+        if since <= (bag.format_of(info) or 1) and f"{bag.DATA}{name}" not in listed
     ]
-    info = bag.parse_info((path / bag.INFO).read_bytes())
     size = sum((path / p).stat().st_size for p in listed & files)
     if info.get("Payload-Oxum") != f"{size}.{len(listed)}":
         found.append(Problem(bag.INFO, "states another size or number of files", _ASK))

@@ -18,6 +18,7 @@ import polars as pl
 from markupsafe import Markup
 
 from vpack_pipeline import contracts
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import WINDOWS
@@ -115,6 +116,13 @@ class _Compiled(jinja2.BytecodeCache):
 _COMPILED = _Compiled()
 
 
+def _why(item: Mapping[str, Any]) -> str:
+    """Say why an item is not simply met, and what to know beside it."""
+    return "; ".join(
+        codes.sentences(item[name], item["detail"]) for name in ("reason", "notes") if item[name]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     book: Book
@@ -129,7 +137,8 @@ class _Page:
         parts = [
             (part, list(items))
             for part, items in itertools.groupby(
-                claim.sort("item").to_dicts(), key=lambda i: i["section"]
+                (i | {"why": _why(i)} for i in claim.sort("item").to_dicts()),
+                key=lambda i: i["section"],
             )
         ]
         first = environment.get_template("first.html.j2").make_module()

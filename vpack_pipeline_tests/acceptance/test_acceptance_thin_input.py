@@ -177,7 +177,7 @@ def test_a_single_reader_has_no_agreement_and_makes_no_panel(packs: Packs) -> No
     kappa = agreement.filter(pl.col("metric").is_in(["fleiss_kappa", "gwet_ac1"]))
     assert set(kappa["status"]) == {"refused"}
     assert kappa["reason"].null_count() == 0
-    assert str(kappa["reason"][0]) in pack.words
+    assert codes.sentence(kappa["reason"][0], kappa["detail"][0]) in pack.words
     labels = pack.built.table("adjudication/reference_standard")
     assert labels["label"].null_count() == labels.height
     assert set(labels["n_independent"]) <= {0, 1}

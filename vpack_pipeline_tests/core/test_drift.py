@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from drift_bench import EVERY_KIND, LOOK, Site, index_test, monitor, plan_of
 
 from vpack_pipeline import contracts
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core import drift as section
 from vpack_pipeline.core.drift.tables import WHOLE_PLAN
 from vpack_pipeline.document import Window
@@ -132,7 +134,7 @@ def test_power_and_delay_say_that_a_large_change_is_found_and_a_small_one_is_not
     large = row(Site(drift=plan_of(minimum_detectable_change=2.0)).limits(), "ages")
     small = row(Site(drift=plan_of(minimum_detectable_change=0.001)).limits(), "ages")
     assert large["action_power"] == 1
-    assert large["reason"] is None
+    assert (large["reason"], large["notes"]) == (None, None)
     assert large["median_delay_days"] == large["p90_delay_days"] == 60
     assert small["action_power"] < 0.2
     assert small["median_delay_days"] is None or small["median_delay_days"] > 60
@@ -143,7 +145,7 @@ def test_a_change_that_no_window_shows_is_called_undetectable() -> None:
     silent = limits.filter((pl.col("action_power") == 0) & (pl.col("monitor") != WHOLE_PLAN))
     assert silent.height > 0
     assert silent["median_delay_days"].null_count() == silent.height
-    assert silent["reason"].str.contains("not detectable at this volume").all()
+    assert set(silent["notes"]) == {"change_not_detectable"}
 
 
 def moved(change: float, **given: Any) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def test_a_change_seen_in_few_windows_has_a_delay_of_several_cadences() -> None:
     windows = int(np.ceil(np.log(0.5) / np.log(1 - power)))
     assert found["median_delay_days"] == 60 + (windows - 1) * 30
     assert found["p90_delay_days"] > found["median_delay_days"]
-    assert found["reason"].startswith("not detectable at this volume within one window")
+    assert found["notes"] == "change_not_detectable_in_one_window"
 
 
 def test_a_delay_beyond_ten_years_is_not_printed() -> None:
@@ -174,10 +176,13 @@ def test_a_site_of_too_few_cases_is_refused_with_both_numbers() -> None:
     site = Site(per_day=0.3)
     limits = site.limits()
     assert set(limits["status"]) == {"refused"}
-    assert limits["reason"].str.contains("fewer than the 50 that the protocol asks for").all()
+    assert set(limits["reason"]) == {"window_below_minimum"}
+    assert {json.loads(d)["window_below_minimum.minimum"] for d in limits["detail"]} == {50}
     assert limits["warning_limit"].null_count() == limits.height
     status = site.status(limits=limits)
     assert set(status["status"]) == {"refused", "withheld"}
+    refused = status.filter(status="refused").select("reason", "detail").unique()
+    assert refused.equals(limits.select("reason", "detail").unique())
     assert status["signal"].null_count() == status.height
     plan = section.plan(limits=limits, drift=site.drift)
     assert set(plan["status"]) == {"refused"}
@@ -187,7 +192,7 @@ def test_an_empty_reference_gives_rows_that_say_so() -> None:
     nobody = Window(start=date(2020, 1, 1), end=date(2020, 12, 31))
     site = Site(drift=plan_of(reference=nobody))
     limits = site.limits()
-    assert set(limits["reason"]) == {"no case lies in the reference window"}
+    assert set(limits["reason"]) == {"no_case_in_reference"}
     baseline = site.baseline()
     assert set(baseline["monitor"]) == {name for name, _, _ in EVERY_KIND}
     assert baseline["amount"].sum() == 0
@@ -200,12 +205,17 @@ def test_an_empty_reference_gives_rows_that_say_so() -> None:
 def test_one_patient_cannot_be_held_out() -> None:
     site = Site(per_day=2)
     site.cases = site.cases.with_columns(pl.lit("patient-1").alias("patient_id"))
-    assert set(site.limits()["reason"]) == {"too few patients to hold some out"}
+    assert set(site.limits()["reason"]) == {"few_patients_to_hold_out"}
 
 
 def test_a_budget_finer_than_the_replicates_is_refused() -> None:
     site = Site(drift=plan_of(replicates=200, false_alarms=FalseAlarms(actions_per_two_years=0.1)))
-    assert site.limits()["reason"].str.contains("200 replicates cannot show a rate").all()
+    (found,) = site.limits().select("reason", "detail").unique().iter_rows()
+    assert found == (
+        "few_replicates_for_budget",
+        '{"few_replicates_for_budget.monitors":11,"few_replicates_for_budget.rate":0.0082,'
+        '"few_replicates_for_budget.replicates":200}',
+    )
 
 
 def test_a_plan_that_breaks_its_budget_on_held_out_patients_says_so() -> None:
@@ -213,23 +223,24 @@ def test_a_plan_that_breaks_its_budget_on_held_out_patients_says_so() -> None:
     # No two patients share a category: the reference stands for nobody but its own.
     site.cases = site.cases.with_columns(pl.col("patient_id").alias("model"))
     whole = row(site.limits(), WHOLE_PLAN)
-    assert whole["reason"].endswith("exceeded on held-out patients: warning, action")
+    assert whole["notes"].split(";")[-1] == "budget_exceeded"
+    assert json.loads(whole["detail"])["budget_exceeded.levels"] == ["warning", "action"]
     assert whole["warning_rate"] > 0.9
 
 
 def test_a_window_that_no_split_can_fill_is_said_to_try_the_plan_too_hard(
     quiet_limits: pl.DataFrame,
 ) -> None:
-    caveat = "a split holds out too few for a window"
-    assert caveat in row(Site(drift=plan_of(window_days=240)).limits(), WHOLE_PLAN)["reason"]
-    assert caveat not in row(quiet_limits, WHOLE_PLAN)["reason"]
+    caveat = "split_below_window"
+    assert caveat in row(Site(drift=plan_of(window_days=240)).limits(), WHOLE_PLAN)["notes"]
+    assert caveat not in row(quiet_limits, WHOLE_PLAN)["notes"]
 
 
 def test_rates_come_with_their_budget_and_the_splits_behind_them(
     quiet_limits: pl.DataFrame,
 ) -> None:
     whole = row(quiet_limits, WHOLE_PLAN)
-    assert whole["reason"] == (
+    assert codes.sentences(whole["notes"], whole["detail"]) == (
         "budget per window: 0.0986 warning, 0.0493 action;"
         " mean of 10 splits that hold out each reference patient 2 times"
     )
@@ -242,7 +253,7 @@ def test_a_window_of_too_few_cases_gives_no_signal_but_for_volume_and_events() -
     status = site.status()
     refused = status.filter(pl.col("status") == "refused")
     assert set(status["monitor"]) - set(refused["monitor"]) == {"cases", "device", "expected"}
-    assert refused["reason"].str.contains("fewer than the 50 cases").all()
+    assert set(refused["reason"]) == {"few_cases_in_window"}
     assert first_window(status, "cases")["signal"] == "action"
     assert first_window(status, "device")["signal"] == "action"
 
@@ -277,7 +288,7 @@ def test_values_missing_throughout_are_refused_not_compared() -> None:
     drift = plan_of(monitor("ages", "mean_shift", "age_years"), monitor("cases", "volume", None))
     site.drift = drift
     limits = site.limits()
-    assert row(limits, "ages")["reason"] == "the monitor is undefined on this data"
+    assert row(limits, "ages")["reason"] == "monitor_undefined"
     assert row(limits, "cases")["status"] == "given"
     assert set(site.status(limits=limits).filter(pl.col("monitor") == "ages")["status"]) == {
         "refused"
@@ -306,14 +317,15 @@ def test_a_value_missing_only_in_one_window_is_refused_there() -> None:
     site.cases = site.cases.with_columns(pl.when(~gone).then("age_years").alias("age_years"))
     status = site.status()
     assert status["status"].to_list() == ["refused", "given", "given"]
-    assert status["reason"][0] == "undefined in this window"
+    assert status["reason"][0] == "undefined_in_window"
 
 
 def test_proxies_are_withheld_before_the_first_look_and_shown_after(quiet: Site) -> None:
     before = quiet.status(date(2025, 11, 30))
     hidden = before.filter(pl.col("status") == "withheld")
     assert set(hidden["monitor"]) == {"expected"}
-    assert set(hidden["reason"]) == {f"no look yet: the first look is the cut {LOOK}"}
+    assert set(hidden["reason"]) == {"no_look_yet"}
+    assert json.loads(hidden["detail"][0]) == {"no_look_yet.first": str(LOOK)}
     assert hidden["value"].null_count() == hidden.height
     after = quiet.status(AFTER_LOOK).filter(pl.col("monitor") == "expected")
     assert set(after["status"]) == {"given"}

@@ -29,6 +29,9 @@ PLAIN = {
 BY_NAME: dict[str, Any] = {
     "superseded_by": None,
     "reason": None,
+    "notes": None,
+    "detail": None,
+    "method": "count",
     "lower": 0.4,
     "upper": 0.6,
     "n": 10,
@@ -85,11 +88,18 @@ def flow(*places: dict[str, int]) -> Rows:
     ]
 
 
-def fate(outcome: str, n: int, detail: str = "all", **other: int) -> dict[str, Any]:
+def fate(outcome: str, n: int, part: str = "all", **other: int) -> dict[str, Any]:
     """A row of the outcomes of files: all of them read by the walker, unless it is said otherwise."""
     columns = ("n_pydicom", "n_dicomweb", "n_unread", "n_checked", "n_differed")
     nothing = dict.fromkeys(columns, 0)
-    return {**nothing, "outcome": outcome, "detail": detail, "n_files": n, "n_walker": n, **other}
+    return {
+        **nothing,
+        "outcome": outcome,
+        "outcome_part": part,
+        "n_files": n,
+        "n_walker": n,
+        **other,
+    }
 
 
 START = {"entered": 5, "remaining": 5}
@@ -181,7 +191,8 @@ SOUND: dict[str, Rows] = {
     "pack/claim": [{"item": item} for item in range(1, 45)],
     "pack/report": [{"chapter": "first"}],
     "pack/validation_pack": [
-        {"path": path} for path in ("report.html", "protocol.yaml", "claim.json", "drift/plan.json")
+        {"path": path}
+        for path in ("report.html", "protocol.yaml", "claim.json", "codes.csv", "drift/plan.json")
     ],
 }
 
@@ -196,12 +207,21 @@ ANY_TABLE: dict[str, Rows] = {
         {"status": "refused", "estimate": None, "lower": None, "upper": None, "reason": None}
     ],
     "withheld_shows_nothing": [
-        {"status": "withheld", "estimate": None, "lower": None, "upper": None, "reason": "no look"}
+        {
+            "status": "withheld",
+            "estimate": None,
+            "lower": None,
+            "upper": None,
+            "reason": "undefined",
+        }
     ],
     "bounds_in_order": [{"lower": 0.7, "upper": 0.6}],
     "events_within_n": [{"events": 11, "n": 10}],
     "metric_declared": [{"metric": "of_nothing"}],
     "refusal_has_reason": [{"status": "refused", "reason": None}],
+    # codes
+    "codes_declared": [{"reason": "of_nothing"}],
+    "detail_of_codes": [{"detail": '{"few_cases_in_window.minimum":5}'}],
 }
 
 CORRUPT: dict[tuple[str, str], Rows] = {
@@ -213,7 +233,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/files", "instance_once"): [{}, {"file_id": "y"}],
     ("cohort/files", "copy_has_original"): [{"outcome": "COPY"}],
     ("cohort/files", "conflict_has_two_sides"): [{"outcome": "DUP_SOP_CONFLICT"}],
-    ("cohort/files", "set_aside_has_kind"): [{"outcome": "SET_ASIDE", "detail": None}],
+    ("cohort/files", "set_aside_has_kind"): [{"outcome": "SET_ASIDE", "outcome_part": None}],
     ("cohort/instances", "study_of_one_patient"): [{}, {"instance_id": "y", "patient_id": "y"}],
     ("cohort/instances", "series_of_one_study"): [{}, {"instance_id": "y", "study_id": "y"}],
     ("cohort/instances", "statuses_known"): [{"kvp_status": "perhaps"}],
@@ -223,7 +243,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/instances", "times_and_frames"): [{"study_time_s": -1.0}],
     ("cohort/instances", "flags_known"): [{"burned_in_annotation": "perhaps"}],
     ("cohort/operations", "turnaround_not_negative"): [{"turnaround_s": -1.0}],
-    ("cohort/outcomes", "detail_known"): [{"outcome": "SET_ASIDE", "detail": "EMPTY"}],
+    ("cohort/outcomes", "detail_known"): [{"outcome": "SET_ASIDE", "outcome_part": "EMPTY"}],
     ("cohort/outcomes", "five_wholes"): [fate("DELIVERED", 0)],
     ("cohort/outcomes", "outcomes_sum"): [fate("DELIVERED", 1)],
     ("cohort/outcomes", "details_sum"): [fate("SET_ASIDE", 1)],

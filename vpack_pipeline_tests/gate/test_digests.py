@@ -60,6 +60,15 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     "header field's bound": {
         "vpack_pipeline/contracts/cohort/header_fields.yaml": ("most: 30", "most: 20")
     },
+    "code's sentence": {
+        "vpack_pipeline/contracts/codes/drift.yaml": ("undefined in this", "undefined in that")
+    },
+    "code's parameter": {
+        "vpack_pipeline/contracts/codes/drift.yaml": ("{minimum: integer}", "{minimum: number}")
+    },
+    "metric's title": {
+        "vpack_pipeline/contracts/metrics.yaml": ('title: "Cases"', 'title: "All cases"')
+    },
     "core": {"vpack_pipeline/core/evaluation/endpoints.py": ("", "\nANOTHER = 1\n")},
     "constant": {
         "vpack_pipeline/stats/resampling.py": ("FEW_UNDEFINED: Final = 0.05", "FEW_UNDEFINED = 0")
@@ -177,12 +186,22 @@ def test_a_comment_anywhere_changes_no_digest(edited: dict[str, Found]) -> None:
         *("report", "style", "template", "description", "field's description"),
         "header field's description",
         "header field's caution",
+        "code's sentence",
+        "metric's title",
     ],
 )
 def test_an_edit_of_the_words_makes_the_tables_of_the_pack_anew(changed, edit: str) -> None:
     assert changed(edit, "words") == {a for a in contracts.load() if a.startswith("pack/")}
     assert changed(edit, "compute") <= {"pack/validation_pack"}
     assert changed(edit, "check") == set()
+
+
+def test_what_a_code_may_say_decides_about_the_tables_that_say_codes(changed) -> None:
+    with_codes = {a for a, c in contracts.load().items() if "detail" in c.polars_schema}
+    assert changed("code's parameter", "check") == with_codes
+    assert with_codes - {"drift/plan"} <= changed("code's parameter", "compute")
+    made = changed("code's parameter", "compute") - with_codes
+    assert not {a for a in made if a.startswith(("cohort/", "eligibility/"))}
 
 
 def test_an_edit_of_one_core_module_changes_the_tables_that_import_it(changed) -> None:

@@ -85,9 +85,9 @@ def assert_same(server: Bench, folder: Bench, cut: str) -> dict[str, pl.DataFram
         assert [numbers(a) for a, _ in pairs] == [numbers(b) for b in other["instances"][column]]
     counted = [
         t["files"]
-        .group_by("outcome", "detail", "first_seen")
+        .group_by("outcome", "outcome_part", "first_seen")
         .len()
-        .sort("outcome", "detail", "first_seen")
+        .sort("outcome", "outcome_part", "first_seen")
         for t in (one, other)
     ]
     assert counted[0].equals(counted[1])

@@ -22,6 +22,7 @@ PAYLOAD = {
     "report.html": b"<!doctype html>",
     "protocol.yaml": b"id: a\n",
     "claim.json": b"{}\n",
+    "codes.csv": b"code\n",
     "drift/plan.json": b"{}\n",
     "tables/evaluation.performance.csv": b"a,b\n1,2\n",
 }
@@ -242,7 +243,8 @@ def test_a_kill_while_publishing_leaves_only_whole_versions(tmp_path):
         import sys, itertools
         from pathlib import Path
         from vpack_pipeline.io import packs
-        payload = {n: b"x" for n in ("report.html", "protocol.yaml", "claim.json", "drift/plan.json")}
+        from vpack_pipeline.pack_format.verification import REQUIRED
+        payload = {n: b"x" for n in REQUIRED}
         print("ready", flush=True)
         for i in itertools.count():
             packs.publish(root_packs=Path(sys.argv[1]), site_id="site-a", protocol_version="1.0",

@@ -17,6 +17,7 @@ PAYLOAD = {
     "report.html": b"<!doctype html>",
     "protocol.yaml": b"id: a\n",
     "claim.json": b"{}\n",
+    "codes.csv": b"code\n",
     "drift/plan.json": b"{}\n",
 }
 
@@ -60,7 +61,7 @@ def test_a_whole_pack_has_no_problem_and_says_what_it_is(pack):
     assert packs.verify(pack) == []
     said = packs.summary(pack)
     assert said.identifier == f"site-a/{pack.name}"
-    assert (said.cut, said.files) == ("2026-01-05", 4)
+    assert (said.cut, said.files) == ("2026-01-05", 5)
     assert said.payload_digest[:12] == pack.name[-12:]
 
 
@@ -107,10 +108,11 @@ def test_a_pack_with_its_payload_forged_and_hashed_anew_still_names_another_vers
     assert "bag-info.txt: states another size or number of files" in found
 
 
-def test_a_payload_file_left_out_of_both_manifests_is_required(pack):
-    (pack / "data/claim.json").unlink()
+@pytest.mark.parametrize("name", ["claim.json", "codes.csv"])
+def test_a_payload_file_left_out_of_both_manifests_is_required(pack, name):
+    (pack / "data" / name).unlink()
     rehash(pack)
-    assert "data/claim.json: is required and not listed" in whats(pack)
+    assert f"data/{name}: is required and not listed" in whats(pack)
 
 
 @pytest.mark.parametrize(

@@ -312,7 +312,8 @@ def _outcomes(n: int) -> pl.DataFrame:
             for name, count in counts.items():
                 row[name] += count
     return typed(
-        "cohort/outcomes", [{"outcome": o, "detail": d, **row} for (o, d), row in rows.items()]
+        "cohort/outcomes",
+        [{"outcome": o, "outcome_part": d, **row} for (o, d), row in rows.items()],
     )
 
 

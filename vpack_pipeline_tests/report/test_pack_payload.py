@@ -10,8 +10,10 @@ import json
 import polars as pl
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from vpack_pipeline import contracts
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.errors import VerificationError
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.packs.payload import to_csv
@@ -81,7 +83,21 @@ def test_the_protocol_travels_whole_and_its_digest_is_that_of_the_file(made, stu
 def test_the_checklist_travels_as_json(made):
     items = json.loads(made["claim.json"])["items"]
     assert [i["item"] for i in items] == list(range(1, 45))
-    assert set(items[0]) == {"item", "status", "evidence", "basis", "reason", "title", "section"}
+    said = {"item", "status", "evidence", "basis", "title", "section"}
+    assert set(items[0]) == said | {"reason", "notes", "detail"}
+
+
+def test_what_codes_say_travels_and_every_schema_names_them(made):
+    told = rows(made["codes.csv"])
+    assert told == codes.table()
+    reasons = [c["code"] for c in told if c["kind"] == "reason"]
+    for name in ("evaluation.performance", "drift.limits", "drift.status"):
+        schema = json.loads(made[f"tables/{name}.schema.json"])
+        assert schema["properties"]["reason"]["enum"] == [*reasons, None]
+        assert schema["properties"]["detail"]["contentMediaType"] == "application/json"
+        row = dict.fromkeys(schema["properties"]) | {"reason": "of_nothing", "notes": "a, b"}
+        found = {e.path[0] for e in Draft202012Validator(schema).iter_errors(row) if e.path}
+        assert {"reason", "notes"} & set(schema["properties"]) <= found
 
 
 def test_receipts_travel_without_secret_authentication_or_counts_of_row_level_tables(made):

@@ -36,7 +36,7 @@ def shown(study, **key: str) -> dict[str, str]:
 
 def test_the_sentences_are_made_of_the_printed_totals(page, study):
     text = said(page)
-    totals = {o: shown(study, outcome=o, detail="all") for o in words.FATES}
+    totals = {o: shown(study, outcome=o, outcome_part="all") for o in words.FATES}
     delivered, taken, copies, aside, refused = (
         totals[o]["n_files"] for o in ("DELIVERED", "PARSED", "COPY", "SET_ASIDE", "QUARANTINED")
     )
@@ -63,7 +63,7 @@ def test_every_row_of_the_table_is_printed_once_with_its_meaning(page, study):
     texts = dict(cells.select("anchor", "text").iter_rows())
     assert all(texts[anchor] == html.unescape(text) for anchor, text in found)
     plain = words_of(table)
-    details = set(study.tables[OUTCOMES]["detail"]) - {"all"}
+    details = set(study.tables[OUTCOMES]["outcome_part"]) - {"all"}
     assert all(words.FILES[d] in plain and d in plain for d in details)
     assert all(w not in plain for d, w in words.FILES.items() if d not in details)
 
@@ -77,16 +77,16 @@ def test_every_outcome_kind_and_reason_has_its_words():
 
 
 def test_few_of_a_kind_are_hidden_and_no_total_is(study):
-    assert shown(study, outcome="SET_ASIDE", detail="RT")["n_files"] == "<11"
-    assert shown(study, outcome="QUARANTINED", detail="EMPTY")["n_files"] == "<11"
-    totals = [shown(study, outcome=o, detail="all")["n_files"] for o in words.FATES]
+    assert shown(study, outcome="SET_ASIDE", outcome_part="RT")["n_files"] == "<11"
+    assert shown(study, outcome="QUARANTINED", outcome_part="EMPTY")["n_files"] == "<11"
+    totals = [shown(study, outcome=o, outcome_part="all")["n_files"] for o in words.FATES]
     assert all(re.fullmatch(r"[\d,]+", text) for text in totals)
 
 
 def test_hidden_totals_are_said_in_words_and_engines_that_read_nothing_are_not_named(study):
     told = retold(study.report, OUTCOMES, WHOLE, **dict.fromkeys(COUNTS, "—"))
     for outcome in ("PARSED", "COPY", "SET_ASIDE", "QUARANTINED"):
-        told = retold(told, OUTCOMES, {"outcome": outcome, "detail": "all"}, n_files="—")
+        told = retold(told, OUTCOMES, {"outcome": outcome, "outcome_part": "all"}, n_files="—")
     page = rendered(study, report=told)
     text = said(page)
     assert "a hidden number of files were delivered: a hidden number of images taken" in text
@@ -100,7 +100,7 @@ def test_hidden_totals_are_said_in_words_and_engines_that_read_nothing_are_not_n
 
 
 def test_an_archive_without_a_refusal_points_to_no_remedy(study):
-    place = {"outcome": "QUARANTINED", "detail": "all"}
+    place = {"outcome": "QUARANTINED", "outcome_part": "all"}
     text = said(rendered(study, report=retold(study.report, OUTCOMES, place, n_files="0")))
     assert "0 quarantined as files that cannot be taken." in text
     assert "page of reason codes" not in text

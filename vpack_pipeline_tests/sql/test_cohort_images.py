@@ -166,14 +166,14 @@ FILE = st.one_of(
     st.fixed_dictionaries(
         {
             "outcome": st.sampled_from(["PARSED", "COPY"]),
-            "detail": st.none(),
+            "outcome_part": st.none(),
             "engine": st.sampled_from(["walker", "pydicom", "dicomweb"]),
         }
     ),
     st.fixed_dictionaries(
         {
             "outcome": st.just("SET_ASIDE"),
-            "detail": st.sampled_from(["SR", "RT", "FOR_PROCESSING"]),
+            "outcome_part": st.sampled_from(["SR", "RT", "FOR_PROCESSING"]),
             "engine": st.sampled_from(["walker", "pydicom", "dicomweb"]),
         }
     ),
@@ -181,7 +181,7 @@ FILE = st.one_of(
         {
             "outcome": st.sampled_from(["EMPTY", "TRUNCATED", "CRASH", "DUP_SOP_CONFLICT"]),
             # Which part is cut short, or what failed: no reason of its own.
-            "detail": st.sampled_from([None, "header", "ValueError"]),
+            "outcome_part": st.sampled_from([None, "header", "ValueError"]),
             "engine": st.sampled_from([None, "walker", "pydicom"]),
         }
     ),
@@ -211,12 +211,12 @@ def test_every_file_is_counted_under_what_became_of_it(
     for row in rows:
         told = {"n_files": 1, f"n_{row['engine'] or 'unread'}": 1}
         told |= {"n_checked": row["checked"] is not None, "n_differed": row["checked"] == "differs"}
-        for place in places(row["outcome"], row["detail"]):
+        for place in places(row["outcome"], row["outcome_part"]):
             expected.setdefault(place, Counter()).update(told)
     assert found.columns == [*OUTCOMES.key, *COUNTS]
     assert found.height == len(expected)
     for row in found.iter_rows(named=True):
-        counted = expected[row["outcome"], row["detail"]]
+        counted = expected[row["outcome"], row["outcome_part"]]
         assert [row[c] for c in COUNTS] == [counted[c] for c in COUNTS]
 
 
@@ -239,6 +239,6 @@ def test_a_sum_of_files_that_is_off_in_any_column_is_refused(column: str) -> Non
         ("SET_ASIDE", "SR", "details_sum"),
         ("QUARANTINED", "EMPTY", "details_sum"),
     ):
-        is_here = (pl.col("outcome") == outcome) & (pl.col("detail") == detail)
+        is_here = (pl.col("outcome") == outcome) & (pl.col("outcome_part") == detail)
         off = pl.when(is_here).then(pl.col(column) + 1).otherwise(pl.col(column))
         assert expectation in refused(sound.with_columns(off.alias(column))), (outcome, detail)

@@ -18,11 +18,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from vpack_pipeline.document import Document, Name, Text, refuse_repeated
+from vpack_pipeline.document import Document, Name, Text, digest_of, refuse_repeated
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.stats.codes import Code, Codes, Value
 from vpack_pipeline.strict_yaml import validate
 
+FOLDER: Final = "contracts/codes"
 FILES: Final = ("statistics", "adjudication", "evaluation", "representativeness", "drift", "pack")
 """The files of declarations, in order: what statistics say of themselves, then each section."""
 SEPARATOR: Final = ";"
@@ -163,7 +164,6 @@ def of(kind: Kind) -> tuple[str, ...]:
     return tuple(name for name, declared in load().items() if declared.kind == kind)
 
 
-@functools.lru_cache(maxsize=4096)
 def check(code: Code, kind: Kind) -> None:
     """Refuse a code that is not declared, or not so.
 
@@ -183,6 +183,13 @@ def check(code: Code, kind: Kind) -> None:
     if wrong:
         told = ", ".join(f"{name} is no {declared.parameters[name].type}" for name in wrong)
         raise ContractError(f"{code.name}: {told}")
+
+
+def json_schema(kind: Kind, *, is_one: bool) -> dict[str, Any]:
+    """Describe a cell that holds one code of a kind, or several, as JSON schema."""
+    if is_one:
+        return {"enum": [*of(kind), None]}
+    return {"pattern": f"^[a-z0-9_]+({SEPARATOR}[a-z0-9_]+)*$"}
 
 
 def in_order(codes: Iterable[Code]) -> Codes:
@@ -269,6 +276,15 @@ def sentence(name: str, detail: str | None) -> str:
 def sentences(cell: str | None, detail: str | None) -> str:
     """Write what the codes of one cell say, joined by semicolons."""
     return "; ".join(sentence(name, detail) for name in names(cell))
+
+
+@functools.cache
+def digest() -> str:
+    """Digest what decides the cells of a row: the codes in order with their parameters, no words.
+
+    What each code says is in :func:`table`, which decides about what prints it.
+    """
+    return digest_of([c.model_dump(mode="json", exclude={"sentence"}) for c in load().values()])
 
 
 def table() -> list[dict[str, str]]:

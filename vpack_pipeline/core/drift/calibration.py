@@ -21,6 +21,7 @@ from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.reference import Baseline, Reference
 from vpack_pipeline.core.drift.windows import held_out_values, null_values, pool_of
 from vpack_pipeline.protocol import Drift
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import FloatArray
 
 QUARTER_DAYS: Final = 365.25 / 4
@@ -37,7 +38,7 @@ class Limit:
     action_rate: Rate | None = None
     warning_power: float | None = None
     action_power: float | None = None
-    reason: str | None = None
+    reason: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Calibration:
     action_budget: float
     warning_rate: Rate | None = None
     action_rate: Rate | None = None
-    reason: str | None = None
+    reason: Code | None = None
 
 
 def calibrate(reference: Reference, drift: Drift) -> Calibration:
@@ -96,26 +97,25 @@ def calibrate(reference: Reference, drift: Drift) -> Calibration:
     )
 
 
-def _too_thin(reference: Reference, drift: Drift, window_n: int, folds: int) -> str | None:
+def _too_thin(reference: Reference, drift: Drift, window_n: int, folds: int) -> Code | None:
     if reference.n == 0:
-        return "no case lies in the reference window"
+        return Code("no_case_in_reference")
     if window_n < drift.minimum_cases:
-        return (
-            f"a window holds about {window_n} cases at this site, fewer than the"
-            f" {drift.minimum_cases} that the protocol asks for"
-        )
+        return code("window_below_minimum", cases=window_n, minimum=drift.minimum_cases)
     if reference.n_patients < folds:
-        return "too few patients to hold some out"
+        return Code("few_patients_to_hold_out")
     return None
 
 
-def _too_coarse(drift: Drift, budget: float) -> str | None:
+def _too_coarse(drift: Drift, budget: float) -> Code | None:
     """Say so where the rarest signal of the budget is rarer than replicates can show."""
     if budget * drift.replicates >= len(drift.monitors):
         return None
-    return (
-        f"{drift.replicates} replicates cannot show a rate of {budget:.2g} per window shared by"
-        f" {len(drift.monitors)} monitors"
+    return code(
+        "few_replicates_for_budget",
+        replicates=drift.replicates,
+        rate=float(f"{budget:.2g}"),
+        monitors=len(drift.monitors),
     )
 
 
@@ -208,7 +208,7 @@ def _exceeds(values: FloatArray, limits: Sequence[float | None]) -> Any:
 
 def _limit(i: int, warning: _Level, action: _Level, folds: int) -> Limit:
     if warning.limits[i] is None:
-        return Limit(reason="the monitor is undefined on this data")
+        return Limit(reason=Code("monitor_undefined"))
     return Limit(
         warning.limits[i],
         action.limits[i],

@@ -47,6 +47,6 @@ def plan(*, limits: pl.DataFrame, drift: Drift) -> pl.DataFrame:
                 "live_evidence": drift.live_evidence,
             }
         )
-    columns = ["monitor", "warning_limit", "action_limit", "status", "reason"]
+    columns = ["monitor", "warning_limit", "action_limit", "status", "reason", "notes", "detail"]
     made = pl.DataFrame(rows).join(limits.select(columns), on="monitor", how="left")
     return made.sort("monitor")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.drift.calibration import Calibration, Limit, calibrate
 from vpack_pipeline.core.drift.held_out import REPEATS, Rate
 from vpack_pipeline.core.drift.monitors import kind_of
@@ -17,7 +18,9 @@ from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
 from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.core.windows import closed_windows, lies_within
 from vpack_pipeline.protocol import Covariate, Drift, Evaluation, IndexTest, Monitor
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
 
+PACKAGE_DATA: Final = ("contracts/codes",)
 WHOLE_PLAN = "(whole plan)"
 
 
@@ -132,6 +135,8 @@ _LIMIT_SCHEMA = {
     "reference_n": pl.Int64,
     "status": pl.String,
     "reason": pl.String,
+    "notes": pl.String,
+    "detail": pl.String,
 }
 
 
@@ -144,16 +149,14 @@ def _limit_row(
     power = limit.action_power
     median, p90 = _delay(power, 0.5, drift), _delay(power, 0.9, drift)
     per_day = reference.n / reference.days
-    reason = limit.reason
-    if reason is None and kind_of(monitor).is_event:
-        reason = "a new category is an event: its first case is an action signal"
-    elif reason is None and median is None:
-        reason = "a change of this size is not detectable at this volume"
-    elif reason is None and power is not None and power < _HALF:
-        reason = (
-            "not detectable at this volume within one window (power under 0.5);"
-            " the delay counts the windows that it takes"
-        )
+    note = None
+    if kind_of(monitor).is_event:
+        note = "new_category_is_event"
+    elif median is None:
+        note = "change_not_detectable"
+    elif power is not None and power < _HALF:
+        note = "change_not_detectable_in_one_window"
+    notes = () if limit.reason else coded(note)
     return {
         "monitor": monitor.name,
         "warning_limit": limit.warning,
@@ -167,7 +170,7 @@ def _limit_row(
         "window_n": made.window_n,
         "reference_n": reference.n,
         "status": "given" if limit.warning is not None else "refused",
-        "reason": reason,
+        **_said(limit.reason, notes),
     }
 
 
@@ -180,8 +183,14 @@ def _plan_row(made: Calibration, reference: Reference, drift: Drift) -> dict[str
         "window_n": made.window_n,
         "reference_n": reference.n,
         "status": "given" if is_given else "refused",
-        "reason": _held(made, reference, drift) if is_given else made.reason,
+        **_said(made.reason, _held(made, reference, drift) if is_given else ()),
     }
+
+
+def _said(reason: Code | None, notes: Codes = ()) -> dict[str, str | None]:
+    """Write the codes of a row; these tables have no methods."""
+    cells = codes.cells(reason, notes)
+    return {name: cells[name] for name in ("reason", "notes", "detail")}
 
 
 def _rates(warning: Rate | None, action: Rate | None) -> dict[str, float | None]:
@@ -194,24 +203,22 @@ def _rates(warning: Rate | None, action: Rate | None) -> dict[str, float | None]
     }
 
 
-def _held(made: Calibration, reference: Reference, drift: Drift) -> str:
-    """Print the budget, how it was tried, and whether the plan kept to it on held-out patients."""
+def _held(made: Calibration, reference: Reference, drift: Drift) -> Codes:
+    """Note the budget, how it was tried, and whether the plan kept to it on held-out patients."""
     levels = {
         "warning": (made.warning_budget, made.warning_rate),
         "action": (made.action_budget, made.action_rate),
     }
-    budgets = ", ".join(f"{budget:.3g} {name}" for name, (budget, _) in levels.items())
+    budgets = {name: float(f"{budget:.3g}") for name, (budget, _) in levels.items()}
     rates = [rate for _, rate in levels.values() if rate is not None]
-    texts = [
-        f"budget per window: {budgets}",
-        f"mean of {rates[0].splits} splits that hold out each reference patient {REPEATS} times",
-    ]
-    if drift.window_days * rates[0].folds > reference.days:
-        texts.append("a split holds out too few for a window, some twice: the rates are too high")
-    over = [name for name, (budget, rate) in levels.items() if rate and rate.is_above(budget)]
-    if over:
-        texts.append(f"exceeded on held-out patients: {', '.join(over)}")
-    return "; ".join(texts)
+    is_short = drift.window_days * rates[0].folds > reference.days
+    over = tuple(name for name, (budget, rate) in levels.items() if rate and rate.is_above(budget))
+    return coded(
+        code("budget_per_window", **budgets),
+        code("mean_of_splits", splits=rates[0].splits, repeats=REPEATS),
+        "split_below_window" if is_short else None,
+        code("budget_exceeded", levels=over) if over else None,
+    )
 
 
 def _delay(power: float | None, quantile: float, drift: Drift) -> int | None:
@@ -277,6 +284,7 @@ _STATUS_SCHEMA = {
     "signal": pl.String,
     "status": pl.String,
     "reason": pl.String,
+    "detail": pl.String,
 }
 
 
@@ -286,7 +294,7 @@ def _status_row(
     n: int,
     bounds: dict[str, dict[str, Any]],
     drift: Drift,
-    withheld: str | None,
+    withheld: Code | None,
 ) -> dict[str, Any]:
     limit = bounds[made.monitor.name]
     row: dict[str, Any] = {
@@ -297,20 +305,21 @@ def _status_row(
         "signal": None,
         "status": "given",
         "reason": None,
+        "detail": None,
     }
     kind = kind_of(made.monitor)
     is_behind_looks = kind.is_proxy or made.monitor.layer in {"proxy", "truth_audit"}
     if is_behind_looks and withheld is not None:
-        return row | {"status": "withheld", "reason": withheld}
+        return row | {"status": "withheld", **_said(withheld)}
     if limit["warning_limit"] is None:
-        return row | {"status": "refused", "reason": limit["reason"]}
+        return row | {name: limit[name] for name in ("status", "reason", "detail")}
     if n < least_cases(made.monitor, drift):
-        reason = f"fewer than the {drift.minimum_cases} cases that the protocol asks for"
-        return row | {"status": "refused", "reason": reason}
+        few = code("few_cases_in_window", minimum=drift.minimum_cases)
+        return row | {"status": "refused", **_said(few)}
     sums = made.encoding.encode(window, 0.0).sum(axis=0)[None, :]
     value = float(made.statistic(sums)[0])
     if not np.isfinite(value):
-        return row | {"status": "refused", "reason": "undefined in this window"}
+        return row | {"status": "refused", **_said(Code("undefined_in_window"))}
     return row | {"value": value, "signal": _signal(value, limit)}
 
 

@@ -52,7 +52,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "CRASH": Reason(
         "the header made the reader fail in a way that nobody foresaw",
-        "report the exception type in `detail` as a bug; the file itself may be sound",
+        "report the exception type in `outcome_part` as a bug; the file itself may be sound",
     ),
     "PERM": Reason(
         "the file cannot be opened or read", "let the account that builds packs read the archive"

@@ -1,4 +1,5 @@
-"""What a pack holds: report, protocol, checklist, aggregates, receipts, contracts, drift plan.
+"""What a pack holds: report, protocol, checklist, aggregates, receipts, contracts, drift plan,
+and what the codes of all of these say.
 
 Aggregates only, small cells hidden as in the report; what is bound to this machine or to a moment
 stays out, so that the same inputs give the same bytes. What does not belong here: the report's
@@ -15,12 +16,16 @@ from typing import Any, Final
 
 import polars as pl
 
-from vpack_pipeline.contracts import Contract, exported
+from vpack_pipeline.contracts import Contract, codes, exported
 from vpack_pipeline.core.pack.disclosure import STATUS, suppress_all
 from vpack_pipeline.protocol import Protocol
 
+PACKAGE_DATA: Final = ("contracts",)
+
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a text that begins so as a formula."""
+CODES: Final = "codes.csv"
+"""What each code in a pack's tables says, by name, in the declared order."""
 TRAVELLING: Final = (
     "asset",
     "site",
@@ -78,6 +83,7 @@ def pack_payload(
         "protocol.yaml": protocol.as_travels,
         "claim.json": _json({"checklist": "CLAIM 2024", "items": items, **label}),
         "drift/plan.json": _json({**_plan(shown, protocol, site_id, cut), **label}),
+        CODES: to_csv(pl.DataFrame(codes.table())),
     }
     for asset, frame in shown.items():
         name = asset.replace("/", ".")
@@ -132,8 +138,7 @@ def travelling(receipt: Mapping[str, Any], contract: Contract) -> dict[str, Any]
 
 
 def _claim_items(claim: pl.DataFrame) -> list[dict[str, Any]]:
-    names = ("item", "status", "evidence", "basis", "reason", "title", "section")
-    return [{n: row[n] for n in names} for row in claim.sort("item").to_dicts()]
+    return claim.sort("item").to_dicts()
 
 
 def _plan(

@@ -9,8 +9,9 @@ from typing import Final
 
 import polars as pl
 
-from vpack_pipeline.core.pack.claim.ground import Ground
-from vpack_pipeline.core.pack.claim.items import ITEMS
+from vpack_pipeline.contracts import codes
+from vpack_pipeline.core.pack.claim.ground import Ground, Judged
+from vpack_pipeline.core.pack.claim.items import ITEMS, Item
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
@@ -21,6 +22,7 @@ from vpack_pipeline.protocol import (
     Sampling,
 )
 
+PACKAGE_DATA: Final = ("contracts/codes",)
 SCHEMA: Final = {
     "item": pl.Int64,
     "section": pl.String,
@@ -29,6 +31,8 @@ SCHEMA: Final = {
     "evidence": pl.String,
     "basis": pl.String,
     "reason": pl.String,
+    "notes": pl.String,
+    "detail": pl.String,
 }
 
 
@@ -52,7 +56,7 @@ def claim(
     Returns
     -------
     one row per item, 1 to 44: ``status`` met, partial, not_met or not_applicable; ``evidence`` the
-    id of the place in the report that answers; ``reason`` where the status needs one
+    id of the place in the report that answers; ``reason`` says why an item is not simply met
     """
     ground = Ground(
         about=about,
@@ -64,11 +68,19 @@ def claim(
         evaluation=evaluation,
         tables={name.replace("__", "/", 1): frame for name, frame in tables.items()},
     )
-    judged = [(item, item.judge(ground)) for item in ITEMS]
-    rows = [
-        (i.item, i.section, i.title, j.status, i.evidence, i.basis, j.reason) for i, j in judged
-    ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    return pl.DataFrame([_row(item, item.judge(ground)) for item in ITEMS], schema=SCHEMA)
+
+
+def _row(item: Item, judged: Judged) -> dict[str, int | str | None]:
+    return {
+        "item": item.item,
+        "section": item.section,
+        "title": item.title,
+        "status": judged.status,
+        "evidence": item.evidence,
+        "basis": item.basis,
+        **codes.cells(judged.reason, judged.notes),
+    }
 
 
 __all__ = ["ITEMS", "claim"]

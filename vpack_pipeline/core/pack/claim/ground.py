@@ -20,16 +20,18 @@ from vpack_pipeline.protocol import (
     Representativeness,
     Sampling,
 )
+from vpack_pipeline.stats.codes import Code, Codes, coded
 
 Status = Literal["met", "partial", "not_met", "not_applicable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The status of one item, and why where that is not plain."""
+    """The status of one item, why it is not simply met, and what to know beside."""
 
     status: Status
-    reason: str | None = None
+    reason: Code | None = None
+    notes: Codes = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,16 @@ class Ground:
             return None
         return found.filter(pl.col("status") == "given").height / found.height
 
-    def all_or_some(self, asset: str, missing: str, **where: Any) -> Judged:
+    def all_or_some(self, asset: str, missing: Code, **where: Any) -> Judged:
         """Judge by how many of the selected figures have a value."""
         share = self.share_given(asset, **where)
         if not share:
             return Judged("not_met", missing)
         if share < 1:
-            return Judged("partial", f"in part: {missing}")
+            return Judged("partial", missing, coded("in_part"))
         return Judged("met")
 
 
-def stated(text: str | None, missing: str) -> Judged:
+def stated(text: str | None, missing: Code) -> Judged:
     """Judge by whether the author states anything."""
     return Judged("met") if text else Judged("not_met", missing)

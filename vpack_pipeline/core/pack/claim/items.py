@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from vpack_pipeline.core.pack.claim import judgements as by
 from vpack_pipeline.core.pack.claim.ground import Ground, Judged
+from vpack_pipeline.stats.codes import Code, coded
 
 TITLE, INTRODUCTION, METHODS = "Title and summary", "Introduction", "Methods"
 RESULTS, DISCUSSION, OTHER = "Results", "Discussion", "Other"
@@ -201,9 +202,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Failures examined",
         "failures",
         "checked",
-        lambda _g: Judged(
-            "partial", "failed inferences are counted; wrong results are not reviewed"
-        ),
+        lambda _g: Judged("partial", Code("wrong_results_not_reviewed")),
     ),
     Item(40, DISCUSSION, "Limitations", "limitations", "attested", lambda _g: Judged("met")),
     Item(
@@ -220,7 +219,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Where the protocol can be read",
         "availability",
         "checked",
-        lambda _g: Judged("met", "it travels in the pack as protocol.yaml"),
+        lambda _g: Judged("met", notes=coded("protocol_travels")),
     ),
     Item(
         43,

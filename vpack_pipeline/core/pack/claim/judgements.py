@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.core.pack.claim.ground import Ground, Judged, stated
+from vpack_pipeline.stats.codes import Code, code, coded
 
 ACQUISITION: Final = frozenset(
     {
@@ -42,21 +43,21 @@ _TECHNIQUES: Final = (
 )
 _DISJOINT: Final = ("disjoint_patients", "no_development_patient", "readers_not_in_development")
 """Rules of conduct that say how far the sets are apart."""
-NOT_STATED: Final = "the protocol does not state it"
+NOT_STATED: Final = Code("not_stated")
 
 
 def names_technique(g: Ground) -> Judged:
     """Whether the title names the technique."""
     if any(t in g.about.title.lower() for t in _TECHNIQUES):
         return Judged("met")
-    return Judged("partial", "the title does not name the technique; the model description does")
+    return Judged("partial", Code("technique_not_in_title"))
 
 
 def summary(g: Ground) -> Judged:
     """Whether the first page has its figures."""
     return g.all_or_some(
         "evaluation/operating_points",
-        "the first page has no figure at the threshold in one of the windows",
+        Code("first_page_without_figure"),
         analysis="intention_to_diagnose",
         metric=("sensitivity", "specificity"),
         model_id=g.index_test.primary.id,
@@ -68,7 +69,7 @@ def design(g: Ground) -> Judged:
     prospective = g.rows("evaluation/performance", window="prospective", metric="n_cases")
     claims_it = g.about.evidence_kind != "retrospective"
     if claims_it and not (prospective["events"].fill_null(0) > 0).any():
-        return Judged("partial", "the prospective window holds no mature case yet")
+        return Judged("partial", Code("no_mature_prospective_case"))
     return Judged("met")
 
 
@@ -76,7 +77,7 @@ def goal(g: Ground) -> Judged:
     """Whether an endpoint is primary."""
     if any(e.rank == "primary" for e in g.evaluation.endpoints):
         return Judged("met")
-    return Judged("partial", "no endpoint is primary")
+    return Judged("partial", Code("no_primary_endpoint"))
 
 
 def eligibility(g: Ground) -> Judged:
@@ -84,15 +85,17 @@ def eligibility(g: Ground) -> Judged:
     lock = g.index_test.primary.locked_at.date()
     seen = [r.id for r in g.eligibility.rules if "scores" not in r.blind_to]
     late = [r.id for r in g.eligibility.rules if r.decided_at > lock]
-    found = [f"set with scores in sight: {', '.join(seen)}"] if seen else []
-    found += [f"set after the lock: {', '.join(late)}"] if late else []
-    return Judged("partial", "; ".join(found)) if found else Judged("met")
+    found = coded(
+        code("rules_with_scores_in_sight", rules=tuple(seen)) if seen else None,
+        code("rules_after_lock", rules=tuple(late)) if late else None,
+    )
+    return Judged("partial", found[0], found[1:]) if found else Judged("met")
 
 
 def subsets(g: Ground) -> Judged:
     """Whether it is said how cases were drawn."""
     if g.sampling.method == "convenience" and not g.sampling.note:
-        return Judged("partial", "a convenience sample without a word on how it was drawn")
+        return Judged("partial", Code("convenience_sample_unexplained"))
     return Judged("met")
 
 
@@ -100,7 +103,7 @@ def missing_data(g: Ground) -> Judged:
     """Whether missing labels are bounded."""
     return g.all_or_some(
         "evaluation/operating_points",
-        "missing labels are counted, and bounded only where figures are given",
+        Code("missing_labels_not_bounded"),
         analysis=("worst_case", "best_case"),
         metric=("sensitivity", "specificity"),
     )
@@ -110,9 +113,9 @@ def acquisition(g: Ground) -> Judged:
     """How many acquisition fields are profiled."""
     named = sorted(ACQUISITION & {v.name for v in g.representativeness.variables})
     if not named:
-        return Judged("not_met", "no acquisition field is among the profile's variables")
+        return Judged("not_met", Code("no_acquisition_field_profiled"))
     if len(named) < 3:
-        return Judged("partial", f"profiled: {', '.join(named)} only")
+        return Judged("partial", code("few_acquisition_fields_profiled", fields=tuple(named)))
     return Judged("met")
 
 
@@ -122,20 +125,17 @@ def readers(g: Ground) -> Judged:
     columns = ["qualification", "specialty", "years_experience", "training", "conflicts"]
     missing = [c for c in columns if readers[c].null_count() > 0]
     if readers.height == 0 or len(missing) == len(columns):
-        return Judged("not_met", "the roster describes no reader")
+        return Judged("not_met", Code("no_reader_described"))
     if missing:
-        return Judged("partial", f"not given for every reader: {', '.join(missing)}")
+        return Judged("partial", code("readers_described_in_part", columns=tuple(missing)))
     if "third_reader" in g.adjudication.precedence:
-        return Judged(
-            "partial",
-            "who decided between readers made no independent read, and is described and not judged",
-        )
+        return Judged("partial", Code("third_reader_not_judged"))
     return Judged("met")
 
 
 def variability(g: Ground) -> Judged:
     """Whether agreement is given, within readers too."""
-    missing = "refused for some statistics, with the reason"
+    missing = Code("agreement_refused")
     # Pairs, cuts and reduced panels say in parts what the whole panel's figures say.
     return g.all_or_some("adjudication/agreement", missing, stratum="all")
 
@@ -143,12 +143,10 @@ def variability(g: Ground) -> Judged:
 def partition(g: Ground) -> Judged:
     """Whether disjointness from development was checked."""
     if g.rows("cohort/development", in_force=True).height == 0:
-        return Judged(
-            "partial", "no list of development patients was delivered: disjointness is not checked"
-        )
+        return Judged("partial", Code("no_development_list"))
     broken = g.rows("evaluation/integrity", rule=_DISJOINT, verdict="broken")["rule"].to_list()
     if broken:
-        return Judged("partial", f"checked, and broken: {', '.join(sorted(broken))}")
+        return Judged("partial", code("disjointness_broken", rules=tuple(sorted(broken))))
     return Judged("met")
 
 
@@ -156,22 +154,22 @@ def size(g: Ground) -> Judged:
     """Whether the size of the set is justified."""
     planned = [e for e in g.evaluation.endpoints if e.margin_rationale]
     if planned:
-        return Judged("partial", "power is planned for non-inferiority; no other size is justified")
-    return Judged("not_met", "the protocol justifies no sample size")
+        return Judged("partial", Code("size_justified_by_margin"))
+    return Judged("not_met", Code("size_not_justified"))
 
 
 def training(g: Ground) -> Judged:
     """What the maker states of training."""
     if not g.about.training:
-        return Judged("not_met", "the maker does not state it")
-    return Judged("partial", "one statement stands for items 24 to 27, and none is checked")
+        return Judged("not_met", Code("not_stated_by_maker"))
+    return Judged("partial", Code("one_statement_for_training"))
 
 
 def metrics(g: Ground) -> Judged:
     """Whether the area under the curve is given."""
     return g.all_or_some(
         "evaluation/performance",
-        "the area under the ROC curve is refused or withheld, with the reason",
+        Code("auc_not_given"),
         metric="auc",
         model_id=g.index_test.primary.id,
     )
@@ -183,10 +181,10 @@ def uncertainty(g: Ground) -> Judged:
         "evaluation/operating_points", metric=("sensitivity", "specificity"), status="given"
     )
     if given.height == 0:
-        return Judged("not_met", "no figure at a threshold is given")
+        return Judged("not_met", Code("no_figure_at_threshold"))
     without = given["lower"].null_count()
     if without:
-        return Judged("partial", "some figures have no interval, with the reason")
+        return Judged("partial", Code("some_intervals_missing"))
     return Judged("met")
 
 
@@ -194,7 +192,7 @@ def robustness(g: Ground) -> Judged:
     """Whether strata have figures."""
     return g.all_or_some(
         "evaluation/subgroups",
-        "refused in strata with too few cases",
+        Code("subgroups_refused"),
         metric=("sensitivity", "specificity"),
     )
 
@@ -203,7 +201,7 @@ def internal(g: Ground) -> Judged:
     """Whether the retrospective window has a figure."""
     return g.all_or_some(
         "evaluation/performance",
-        "the retrospective window gives no figure",
+        Code("no_retrospective_figure"),
         window="retrospective",
         metric="auc",
         model_id=g.index_test.primary.id,
@@ -214,21 +212,21 @@ def external(g: Ground) -> Judged:
     """Whether the prospective window has one, apart from development data."""
     judged = g.all_or_some(
         "evaluation/performance",
-        "the prospective window gives no figure yet",
+        Code("no_prospective_figure"),
         window="prospective",
         metric="auc",
         model_id=g.index_test.primary.id,
     )
     if judged.status == "met":
-        return Judged("partial", "a later period of the same site; no other site is in this pack")
+        return Judged("partial", Code("one_site_only"))
     return judged
 
 
 def characteristics(g: Ground) -> Judged:
     """Whose characteristics are shown."""
     if g.rows("representativeness/profile", set="target")["n_total"].sum() == 0:
-        return Judged("partial", "no target population was delivered, and windows are not parted")
-    return Judged("partial", "by included, excluded and target; the windows are not parted")
+        return Judged("partial", Code("no_target_delivered"))
+    return Judged("partial", Code("windows_not_parted"))
 
 
 def results(g: Ground) -> Judged:
@@ -241,9 +239,9 @@ def results(g: Ground) -> Judged:
     )
     whole = given.filter((pl.col("status") == "given") & pl.col("lower").is_not_null())
     if whole.height == 0:
-        return Judged("not_met", "no figure at the threshold is given with an interval")
+        return Judged("not_met", Code("no_interval_at_threshold"))
     if whole.height < given.height:
-        return Judged("partial", "not given in every window, with the reason")
+        return Judged("partial", Code("figure_missing_in_window"))
     return Judged("met")
 
 
@@ -252,18 +250,18 @@ def diagnostic(g: Ground) -> Judged:
     calibration = g.share_given("evaluation/calibration", stratum="all")
     strata = g.share_given("evaluation/subgroups", metric=("sensitivity", "specificity"))
     if calibration and strata:
-        return Judged("partial", "best and worst subgroups are not singled out")
+        return Judged("partial", Code("subgroups_not_singled_out"))
     if calibration or strata:
         what = "calibration" if strata else "subgroups"
-        return Judged("partial", f"no figure on {what}, with the reason")
-    return Judged("not_met", "neither calibration nor subgroups could be given")
+        return Judged("partial", code("diagnostic_figure_missing", what=what))
+    return Judged("not_met", Code("no_calibration_no_subgroups"))
 
 
 def registration(g: Ground) -> Judged:
     """Whether the study is registered, and not only said to be nowhere."""
     text = g.about.registration
     if not text or text.lower().startswith(("not registered", "none", "no ")):
-        return Judged("not_met", text or NOT_STATED)
+        return Judged("not_met", Code("not_registered") if text else NOT_STATED)
     return Judged("met")
 
 
@@ -271,7 +269,7 @@ def explainability(g: Ground) -> Judged:
     """Whether outputs are explained; nothing offered needs no check."""
     text = g.about.explainability
     if text and text.lower().startswith(("none", "no ")):
-        return Judged("not_applicable", text)
+        return Judged("not_applicable", Code("no_explanation_offered"))
     return stated(text, NOT_STATED)
 
 
@@ -279,10 +277,10 @@ def reference(g: Ground) -> Judged:
     """Whether the rule gave every mature, included case a label."""
     open_cases = g.rows("evaluation/performance", metric="n_undecided")
     if (open_cases["events"].fill_null(0) > 0).any():
-        return Judged("partial", "some cases have no label; they are counted and bounded")
+        return Judged("partial", Code("cases_without_label"))
     return Judged("met")
 
 
-def said(field: str, missing: str = NOT_STATED) -> Callable[[Ground], Judged]:
+def said(field: str, missing: Code = NOT_STATED) -> Callable[[Ground], Judged]:
     """Judge by whether the author states a field of ``about``."""
     return lambda g: stated(getattr(g.about, field), missing)

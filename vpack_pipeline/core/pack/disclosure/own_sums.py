@@ -197,7 +197,7 @@ def _transport(system: System, rows: Sequence[Row]) -> None:
 def _outcomes(system: System, rows: Sequence[Row]) -> None:
     """Outcomes make up what was delivered, kinds and reasons an outcome, engines each of them."""
     for i, row in enumerate(rows):
-        here: Variable = (str(row["outcome"]), str(row["detail"]))
+        here: Variable = (str(row["outcome"]), str(row["outcome_part"]))
         files: Variable = ("n_files", *here)
         for column in ("n_files", *_OF_ENGINES):
             count = int(row[column])
@@ -216,7 +216,7 @@ def _outcomes(system: System, rows: Sequence[Row]) -> None:
             system.values["twos", *here] = twos
             system.add([(2, ("twos", *here)), (-1, files)], -odd)
     for i, row in enumerate(rows):
-        if row["detail"] == "all":
+        if row["outcome_part"] == "all":
             parts = [j for j, other in enumerate(rows) if _is_part(other, row)]
             for column in ("n_files", *_OF_ENGINES) if parts else ():
                 terms = [(1, system.cells[j, column]) for j in parts]
@@ -226,8 +226,8 @@ def _outcomes(system: System, rows: Sequence[Row]) -> None:
 def _is_part(row: Row, of: Row) -> bool:
     """Whether a row is part of one that is whole."""
     if of["outcome"] == DELIVERED:
-        return bool(row["outcome"] != DELIVERED and row["detail"] == "all")
-    return bool(row["outcome"] == of["outcome"] and row["detail"] != "all")
+        return bool(row["outcome"] != DELIVERED and row["outcome_part"] == "all")
+    return bool(row["outcome"] == of["outcome"] and row["outcome_part"] != "all")
 
 
 _OF_ENGINES: Final = ("n_walker", "n_pydicom", "n_dicomweb", "n_unread")
