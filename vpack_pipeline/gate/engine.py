@@ -8,6 +8,7 @@ contract test runs every expectation in use.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import threading
@@ -126,6 +127,8 @@ def _locked_to(folder: Path) -> Any:
     connection.execute("SET threads=1; SET TimeZone='UTC'")
     connection.execute(f"SET allowed_directories=[{_quoted(folder)}]")
     connection.execute("SET enable_external_access=false; SET lock_configuration=true")
+    # Left to the interpreter's end, DuckDB prints what it takes for leaks.
+    atexit.register(connection.close)
     return connection
 
 
