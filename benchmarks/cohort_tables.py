@@ -25,7 +25,6 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.io import cohort, models
-from vpack_pipeline.io.cohort import images
 from vpack_pipeline.io.dicom import state
 from vpack_pipeline.io.dicom.outcomes import PARSED
 from vpack_pipeline.io.dicom.state import HEADERS
