@@ -25,7 +25,7 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.io import cohort, models
-from vpack_pipeline.io.cohort import images
+from vpack_pipeline.io.dicom import state
 from vpack_pipeline.io.dicom.outcomes import PARSED
 from vpack_pipeline.io.dicom.state import HEADERS
 from vpack_pipeline.io.edge import Edge
@@ -71,7 +71,8 @@ def headers(rows: int, first: int, days: tuple[int, int]) -> pl.DataFrame:
     settings = (n for n in HEADERS if n not in given and n != "version")
     given |= {name: _setting(name, n, series, HEADERS[name]) for n, name in enumerate(settings)}
     version = pl.concat_str("header_digest", pl.lit(":"), pl.col("bytes").cast(pl.String))
-    return pl.DataFrame(given).with_columns(version=version).select(*HEADERS).cast(dict(HEADERS))
+    kinds: Any = dict(HEADERS)
+    return pl.DataFrame(given).with_columns(version=version).select(*HEADERS).cast(kinds)
 
 
 def _identifiers(kind: str, number: Any) -> pl.Series:
@@ -92,7 +93,8 @@ def _setting(name: str, number: int, series: Any, kind: Any) -> pl.Series:
         pl.Float64: [n / 8 for n in range(1, 8)],
         pl.Int64: list(range(1, 8)),
     }
-    return pl.Series([*values.get(kind, [None] * 7), None], dtype=kind)[choice]
+    settings = pl.Series([*values.get(kind, [None] * 7), None], dtype=kind)
+    return settings.gather(choice)
 
 
 def simulate(folder: Path, rows: int, days: int = DAYS) -> None:
@@ -115,7 +117,7 @@ def made(folder: Path, pattern: str = "day-*.parquet") -> Iterator[str]:
     """Make the tables as an asset does, and leave their files' names."""
     store = Warehouse(folder / "warehouse")
     rows = pl.scan_parquet(sorted(folder.glob(pattern)))
-    images.state.scan_headers = lambda _: rows  # type: ignore[assignment]
+    state.scan_headers = lambda state: rows
     known = contracts.load()
     files: dict[str, list[TableFile]] = {}
     for name in TABLES:

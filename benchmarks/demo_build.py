@@ -103,7 +103,7 @@ def build_once(root: str, site: str) -> dict[str, Any]:
         counts["events"] += 1
         return stored(self, event)
 
-    PooledEvents.store_event = store  # type: ignore[method-assign]
+    PooledEvents.store_event = store  # type: ignore[method-assign, assignment]
     for part, holder, name in (
         ("Dagster", build, "_run"),
         ("Dagster", build, "_observed"),

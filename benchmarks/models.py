@@ -32,7 +32,6 @@ from vpack_pipeline.contracts import DUCKDB_TYPES, Column
 from vpack_pipeline.core.eligibility import compile_flags
 from vpack_pipeline.io import models
 from vpack_pipeline.protocol import Covariate, Eligibility, Rule
-from vpack_pipeline.study import eligibility_views
 
 GENERATED = "eligibility/flags"
 FLAGS = dict.fromkeys(
@@ -170,7 +169,6 @@ INPUTS = {
 
 def eligibility(rules: int) -> Eligibility:
     """Rules of every level, kind and policy for what is unknown."""
-    told = {"decided_at": date(2024, 1, 1), "rationale": "simulated"}
     made = []
     for number in range(rules):
         level = list(RULES)[number % len(RULES)]
@@ -181,10 +179,12 @@ def eligibility(rules: int) -> Eligibility:
             "level": level,
             "when": RULES[level].format(number=PRIMES[number]),
             "if_unknown": ("include", "exclude")[number // 9 % 2],
+            "decided_at": date(2024, 1, 1),
+            "rationale": "simulated",
         }
         if given["kind"] == "include":
             given["when"] = f"not ({given['when']})"
-        made.append(Rule(**given, **told))
+        made.append(Rule(**given))
     return Eligibility(rules=tuple(made))
 
 
@@ -225,7 +225,7 @@ def _path(folder: Path, asset: str) -> Path:
 
 def sql_of(asset: str, rules: Eligibility) -> str:
     if asset == GENERATED:
-        return compile_flags(rules, COVARIATES, eligibility_views())
+        return compile_flags(rules, COVARIATES, contracts.eligibility_views())
     return models.load()[asset].sql
 
 
@@ -357,7 +357,7 @@ def main(cases: int, rules: int, wanted: list[str]) -> int:
 
 
 def _tell(asset: str, cost: Cost, copies: list[Cost]) -> None:
-    base, spent = (sum(c[n] for c in copies) for n in (0, 1))
+    base, spent = sum(c.seconds for c in copies), sum(c.processor for c in copies)
     ended = "out of memory" if cost.rows is None else f"{cost.rows:>8} rows"
     print(
         f"{asset:<22} {ended}  {cost.seconds:6.1f} s ({cost.seconds / base:5.1f} ×)"

@@ -194,7 +194,7 @@ def make_root(root: Path, modes: str) -> None:
 
 def studies(ids: Pseudonyms, known: int) -> pl.DataFrame:
     """Simulate the archive: one study a case."""
-    schema = contracts.load()["cohort/studies"].polars_schema
+    schema: Any = contracts.load()["cohort/studies"].polars_schema
     rows = [
         {
             "study_id": ids.study(f"1.2.{n}"),
@@ -221,7 +221,7 @@ def sign_images(bench: Bench, night: int) -> None:
         "cohort/studies": studies(ids, BASE_CASES + NEW_CASES * (night - 1)).lazy(),
     }
     real = check.run
-    check.run = lambda *_: []
+    check.run = lambda *_, **__: []
     try:
         for asset in IMAGES:
             contract = contracts.load()[asset]

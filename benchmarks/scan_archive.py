@@ -73,9 +73,8 @@ def edge_of(root: Path, archive: Path, cut: str, engine: str, prefetch: int = 0)
 
 def child(task: dict[str, Any]) -> None:
     """Run one scan and print what it took."""
-    import polars as pl
-
     from vpack_pipeline.io.dicom import scanner
+    from vpack_pipeline.io.dicom.reading import FileReader
 
     edge = edge_of(
         Path(task["root"]), Path(task["archive"]), task["cut"], task["engine"], task["prefetch"]
@@ -85,17 +84,18 @@ def child(task: dict[str, Any]) -> None:
         cpu = time.process_time()
         walked.append(bare_walk(Path(task["archive"])))
         walked_cpu.append(time.process_time() - cpu)
-    reader = Simulated if task["simulated"] else scanner.FileReader
+    reader = Simulated if task["simulated"] else FileReader
     took = took_cpu = float("inf")
+    rows = read = 0
     for _ in range(task["repeat"]):
-        found = None  # or two scans' tables would be in memory at once
         started, cpu = time.perf_counter(), time.process_time()
         found = scanner.scan(edge, reader=reader)
         took = min(took, time.perf_counter() - started)
         took_cpu = min(took_cpu, time.process_time() - cpu)
+        rows, read = found.files.height, found.read
+        del found  # or two scans' tables would be in memory at once
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-    rows = pl.Series(found.files["file_id"]).len()
-    told = {"seconds": took, "walk": min(walked), "read": found.read, "files": rows, "mb": peak}
+    told = {"seconds": took, "walk": min(walked), "read": read, "files": rows, "mb": peak}
     told |= {"cpu": took_cpu, "walk_cpu": min(walked_cpu)}
     print(json.dumps(told))
 
@@ -139,8 +139,8 @@ def tell(what: str, ratio: float, reach: str, more: str) -> None:
 
 
 def measure_corpus(folder: Path, n_files: int) -> None:
-    sys.path.insert(0, str(HERE))
-    from dicom_corpus import write_corpus
+    sys.path.insert(0, str(HERE.parent))
+    from benchmarks.dicom_corpus import write_corpus
 
     archive = folder / "corpus"
     if not archive.is_dir() or not any(archive.iterdir()):

@@ -256,7 +256,7 @@ def sign(
     """
     rows = sum(f.rows for f in files if f.role == "table")
     paths = bench.warehouse.paths(contract.asset, bench.site_id, files, "table")
-    checks = check.run(contract, paths, rows)
+    checks = check.run(contract, paths, rows, within=bench.warehouse.root)
     protocol = bench.study.protocol
     now = digests.in_force(contract.asset)
     receipt = Receipt(

@@ -6,6 +6,7 @@ whitelisted numbers leave this module, and an expectation that met no row is ``v
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +38,9 @@ class Checked:
         return asdict(self)
 
 
-def run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
+def run(
+    contract: Contract, files: Sequence[Path], rows: int, within: Path | None = None
+) -> list[Checked]:
     """Check a table.
 
     Parameters
@@ -45,6 +48,7 @@ def run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
     contract : what the table must satisfy
     files : the parquet files of the table, all of them
     rows : how many rows were written
+    within : the folder that expectations may read; that of the files where it is not given
 
     Returns
     -------
@@ -57,28 +61,34 @@ def run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
     """
     may_be_empty = contract.may_be_empty is not None
     try:
-        return evaluate(plan(contract), files, rows, may_be_empty=may_be_empty)
+        return evaluate(plan(contract), files, rows, may_be_empty=may_be_empty, within=within)
     except ContractError as error:
         raise ContractError(f"{contract.asset}: {error}") from None
 
 
 def evaluate(
-    planned: Sequence[Planned], files: Sequence[Path], rows: int, *, may_be_empty: bool
+    planned: Sequence[Planned],
+    files: Sequence[Path],
+    rows: int,
+    *,
+    may_be_empty: bool,
+    within: Path | None = None,
 ) -> list[Checked]:
     """Evaluate expectations over a table's files; see :func:`run`.
 
     What one query can ask of many is asked in one; where it finds anything, or cannot run, those
     that it may have been are asked by themselves.
     """
+    folder = within or Path(os.path.commonpath([f.parent for f in files]))
     one, folded = fold(planned)
     alone = [p for p in planned if p not in folded]
-    results = _results(files, [*alone, one] if one else alone)
+    results = _results(files, folder, [*alone, one] if one else alone)
     if one and _outcome(one, results.get(one.id), rows) in {"pass", "vacuous"}:
         results |= {p.id: _nothing_found(p, rows) for p in folded}
     elif folded:
-        suspects = _find(files, folded) or {p.id for p in folded}
+        suspects = _find(files, folder, folded) or {p.id for p in folded}
         results |= {p.id: _nothing_found(p, rows) for p in folded if p.id not in suspects}
-        results |= _results(files, [p for p in folded if p.id in suspects])
+        results |= _results(files, folder, [p for p in folded if p.id in suspects])
     return [_judge(entry, results.get(entry.id), rows, may_be_empty) for entry in planned]
 
 
@@ -99,13 +109,13 @@ def _nothing_found(planned: Planned, rows: int) -> _Result:
     return _Result(True, counts, {})
 
 
-def _find(files: Sequence[Path], folded: Sequence[Planned]) -> set[str]:
+def _find(files: Sequence[Path], folder: Path, folded: Sequence[Planned]) -> set[str]:
     from vpack_pipeline.gate.engine import find
 
-    return find(files, queries(folded))
+    return find(files, queries(folded), folder)
 
 
-def _results(files: Sequence[Path], planned: Sequence[Planned]) -> dict[str, _Result]:
+def _results(files: Sequence[Path], folder: Path, planned: Sequence[Planned]) -> dict[str, _Result]:
     import great_expectations as gx
 
     from vpack_pipeline.gate.engine import context, validate
@@ -118,7 +128,7 @@ def _results(files: Sequence[Path], planned: Sequence[Planned]) -> dict[str, _Re
         r.expectation_config.meta["id"]: _Result(
             bool(r.success), dict(r.result or {}), dict(r.exception_info or {})
         )
-        for r in validate(files, suite)
+        for r in validate(files, suite, folder)
     }
 
 

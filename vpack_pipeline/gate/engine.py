@@ -8,8 +8,10 @@ contract test runs every expectation in use.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,6 +20,7 @@ from typing import Any, Final
 
 VIEW = "checked_table"
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
+_ONE_TABLE: Final = threading.Lock()
 LOCKED: Final[ContextVar[Any]] = ContextVar("LOCKED")
 """The DuckDB connection of the check at hand."""
 
@@ -91,21 +94,21 @@ def engine_class() -> Any:
     return ParquetExecutionEngine
 
 
-def validate(files: Sequence[Path], suite: Any) -> list[Any]:
+def validate(files: Sequence[Path], suite: Any, within: Path) -> list[Any]:
     """Evaluate a suite over exactly these parquet files; results come in no order.
 
-    The DuckDB connection is locked to the files' folders before any expectation runs.
+    Nothing outside the folder ``within`` can be read by an expectation.
     """
-    with _locked_to(files) as connection:
+    with _table(files, within) as connection:
         return _results(connection, suite)
 
 
-def find(files: Sequence[Path], queries: Mapping[str, str]) -> set[str]:
+def find(files: Sequence[Path], queries: Mapping[str, str], within: Path) -> set[str]:
     """Tell which queries over ``{batch}`` find a row in these parquet files, or cannot run."""
     import duckdb
 
     found: set[str] = set()
-    with _locked_to(files) as connection:
+    with _table(files, within) as connection:
         for name, query in queries.items():
             try:
                 if connection.execute(query.format(batch=VIEW)).fetchone() is not None:
@@ -115,23 +118,33 @@ def find(files: Sequence[Path], queries: Mapping[str, str]) -> set[str]:
     return found
 
 
-@contextmanager
-def _locked_to(files: Sequence[Path]) -> Iterator[Any]:
+@functools.lru_cache(maxsize=1)
+def _locked_to(folder: Path) -> Any:
+    """Start a DuckDB that reaches one folder alone; a start takes longer than most checks."""
     import duckdb
 
     connection = duckdb.connect()
-    try:
-        connection.execute("SET threads=1; SET TimeZone='UTC'")
-        names = ", ".join(_quoted(f) for f in files)
-        connection.execute(
-            f"create view {VIEW} as select * from read_parquet([{names}], hive_partitioning=false)"
-        )
-        folders = ", ".join(sorted({_quoted(f.parent) for f in files}))
-        connection.execute(f"SET allowed_directories=[{folders}]")
-        connection.execute("SET enable_external_access=false; SET lock_configuration=true")
-        yield connection
-    finally:
-        connection.close()
+    connection.execute("SET threads=1; SET TimeZone='UTC'")
+    connection.execute(f"SET allowed_directories=[{_quoted(folder)}]")
+    connection.execute("SET enable_external_access=false; SET lock_configuration=true")
+    # Left to the interpreter's end, DuckDB prints what it takes for leaks.
+    atexit.register(connection.close)
+    return connection
+
+
+@contextmanager
+def _table(files: Sequence[Path], within: Path) -> Iterator[Any]:
+    """Connect to a DuckDB whose one view is a table; one table at a time."""
+    with _ONE_TABLE:
+        connection = _locked_to(within).cursor()
+        try:
+            names = ", ".join(_quoted(f) for f in files)
+            read = f"read_parquet([{names}], hive_partitioning=false)"
+            connection.execute(f"create or replace view {VIEW} as select * from {read}")
+            yield connection
+        finally:
+            connection.execute(f"drop view if exists {VIEW}")
+            connection.close()
 
 
 @functools.cache

@@ -33,9 +33,9 @@ def test_a_sound_table_is_asked_one_question(
     asked: list[str] = []
     real = check._results
 
-    def results(files: Sequence[Path], planned: Sequence[Planned]) -> Any:
+    def results(files: Sequence[Path], folder: Path, planned: Sequence[Planned]) -> Any:
         asked.extend(p.id for p in planned)
-        return real(files, planned)
+        return real(files, folder, planned)
 
     monkeypatch.setattr(check, "_results", results)
     path = tmp_path / "table.parquet"
