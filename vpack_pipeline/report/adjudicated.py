@@ -24,7 +24,6 @@ NOISE = "adjudication/label_noise"
 READERS = "adjudication/reader_performance"
 _LEAST_CUTS = 2
 """A drawing over cut points needs as many."""
-_NOT_GIVEN = ("refused", "withheld")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +133,10 @@ class Adjudicated:
         return [(said, row) for said, row in self.paths() if row.says("events") != "0"]
 
     def commonest_path(self) -> tuple[str, Row] | None:
-        """Find the way that most cases took; None where a count that could be larger is hidden."""
-        sized = [(said, row, row["events"].number) for said, row in self.used_paths()]
-        known = [(n, said, row) for said, row, n in sized if n is not None]
-        if not known or any(row.says("events") == "—" for _, row in self.used_paths()):
-            return None
-        _, said, row = max(known, key=lambda k: k[0])
-        return said, row
+        """Find the way that most cases took; None where no case took any."""
+        sized = [(row["events"].number or 0, said, row) for said, row in self.used_paths()]
+        _, said, row = max(sized, key=lambda k: k[0], default=(0, "", None))
+        return None if row is None else (said, row)
 
     def cuts(self) -> list[str]:
         """List the strata of cut points, by their value."""
@@ -185,7 +181,7 @@ class Adjudicated:
     def uncertain(self) -> Row | None:
         """Find the share of cases whose soft label is uncertain, where it has a figure."""
         found = pick(self.noise("dawid_skene"), metric="share_uncertain")
-        return found[0] if found and found[0].says("status") not in _NOT_GIVEN else None
+        return found[0] if found and found[0].is_given else None
 
     def path_drawing(self) -> Markup | None:
         """Draw by which way how many cases came to their label."""
@@ -305,14 +301,14 @@ def why_none(rows: Sequence[Row]) -> list[tuple[Cell, list[Row]]]:
     """Sort rows that have no figure by the reason."""
     sorted_by: dict[str, list[Row]] = {}
     for row in rows:
-        if row.says("status") in _NOT_GIVEN:
+        if not row.is_given:
             sorted_by.setdefault(row.says("reason"), []).append(row)
     return [(found[0]["reason"], found) for found in sorted_by.values()]
 
 
 def is_given(rows: Sequence[Row]) -> bool:
-    """Whether any of the rows has a figure, be it hidden."""
-    return any(r.says("status") not in _NOT_GIVEN for r in rows)
+    """Whether any of the rows has a figure."""
+    return any(r.is_given for r in rows)
 
 
 def split_metrics(

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.pack_format.text import HIDDEN, NOTHING
+from vpack_pipeline.pack_format.text import NOTHING
 from vpack_pipeline.report import words
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -30,12 +30,11 @@ class Cell:
     text: str
 
     def __html__(self) -> Markup:
-        """Print the text under its anchor, a dash where there is nothing, a status in words."""
+        """Print the text under its anchor, nothing where there is nothing, a status in words."""
         if self.text in words.STATUS_WORDS and self.anchor.endswith(".status"):
             return escape(words.STATUS_WORDS[self.text])
-        shown = self.text if self.text != NOTHING else "–"
         # Some thousands stand in a page: Markup.format takes five times as long.
-        return Markup(f'<span data-anchor="{escape(self.anchor)}">{escape(shown)}</span>')
+        return Markup(f'<span data-anchor="{escape(self.anchor)}">{escape(self.text)}</span>')
 
     def __str__(self) -> str:
         """The text alone."""
@@ -47,7 +46,7 @@ class Cell:
 
     @property
     def number(self) -> float | None:
-        """What the text says as a number; None where it is none (hidden, a range, nothing)."""
+        """What the text says as a number; None where it is none."""
         plain = (
             self.text.replace("−", "-").replace(",", "").removesuffix("%").removesuffix(" points")
         )
@@ -55,10 +54,6 @@ class Cell:
             return float(plain)
         except ValueError:
             return None
-
-
-HIDING: Final = "a count below"
-"""How a reason begins that says no more than that something is hidden."""
 
 
 class Row:
@@ -97,19 +92,12 @@ class Row:
     @property
     def is_given(self) -> bool:
         """Whether the row has a figure in print."""
-        return bool(self["estimate"]) and self["estimate"].text != HIDDEN
+        return bool(self["estimate"])
 
     @property
     def note(self) -> Cell | None:
-        """The reason, unless it explains only what is hidden and the figure itself is not."""
-        reason = self["reason"]
-        is_plain = self["estimate"].number is not None
-        return None if not reason or (is_plain and reason.text.startswith(HIDING)) else reason
-
-    @property
-    def is_hidden(self) -> bool:
-        """Whether a count or figure of the row is hidden or given as fewer than some number."""
-        return any(c.text == HIDDEN or c.text.startswith("<") for c in self.cells.values())
+        """The reason, where there is one."""
+        return self["reason"] if self["reason"] else None
 
 
 class Book:
@@ -146,7 +134,7 @@ class Book:
         return self._first[anchor]
 
     def on_first_page(self, row: Row) -> Row:
-        """The row as the first page writes it: shares in percent, small counts in words."""
+        """The row as the first page writes it: shares in percent."""
         cells = self._first_rows.get((row.asset, _key(row.key)), {})
         return Row(row.asset, row.key, {**row.cells, **cells})
 

@@ -1,7 +1,7 @@
 """What a pack holds: report, protocol, checklist, aggregates, receipts, contracts, drift plan.
 
-Aggregates only, small cells hidden as in the report; what is bound to this machine or to a moment
-stays out, so that the same inputs give the same bytes. What does not belong here: the report's
+Aggregates only; what is bound to this machine or to a moment stays out, so that the same inputs
+give the same bytes. What does not belong here: the report's
 HTML (``report``), where packs lie (``store``).
 """
 
@@ -16,7 +16,6 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.contracts import Contract, exported
-from vpack_pipeline.core.pack.disclosure import STATUS, suppress_all
 from vpack_pipeline.protocol import Protocol
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -67,10 +66,7 @@ def pack_payload(
     -------
     file by path
     """
-    smallest = protocol.disclosure.smallest_cell
-    # The same tables as the report has: other company would hide other cells.
-    made = suppress_all(exported(tables, contracts), contracts, smallest)
-    shown = {asset: hidden.frame for asset, hidden in made.items()}
+    shown = exported(tables, contracts)
     label = {"synthetic": list(synthetic)} if synthetic else {}
     items = _claim_items(claim)
     files = {
@@ -82,7 +78,7 @@ def pack_payload(
     for asset, frame in shown.items():
         name = asset.replace("/", ".")
         files[f"tables/{name}.csv"] = to_csv(frame)
-        files[f"tables/{name}.schema.json"] = _json(_schema(contracts[asset]))
+        files[f"tables/{name}.schema.json"] = _json(contracts[asset].json_schema())
     if "drift/baseline" in shown:
         files["drift/baseline.csv"] = to_csv(shown["drift/baseline"])
     for receipt in receipts:
@@ -153,23 +149,6 @@ def _plan(
 
 def _rows(shown: Mapping[str, pl.DataFrame], asset: str) -> list[dict[str, Any]]:
     return shown[asset].to_dicts() if asset in shown else []
-
-
-def _schema(contract: Contract) -> dict[str, Any]:
-    """JSON schema of a row as exported: a hidden cell is null, so counts and figures may be."""
-    made = contract.json_schema()
-    for column in contract.columns:
-        entry = made["properties"][column.name]
-        if column.disclosure in ("count", "figure") and not isinstance(entry["type"], list):
-            entry["type"] = [entry["type"], "null"]
-    status = made["properties"].get("status")
-    if status is not None and "estimate" in made["properties"]:
-        status["enum"] = ["given", "refused", "withheld", STATUS]
-        status["description"] = (
-            f"{status['description']} {STATUS}: given at the site, but a count below the smallest"
-            " cell is hidden or could be computed; reason says so."
-        )
-    return made
 
 
 def _json(value: Any) -> bytes:
