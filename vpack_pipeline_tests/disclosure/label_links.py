@@ -12,6 +12,7 @@ from vpack_pipeline.core.pack.disclosure.joint import Joint
 from vpack_pipeline.core.pack.disclosure.label_sums import RATING, rated_as
 from vpack_pipeline.core.pack.disclosure.own_sums import PRIMARY_ANALYSIS
 from vpack_pipeline.core.pack.disclosure.protect import Variable
+
 from vpack_pipeline.core.windows import WINDOWS
 
 _AGREEMENT, _READERS = "adjudication/agreement", "adjudication/reader_performance"

@@ -14,6 +14,7 @@ from vpack_pipeline.core.pack.disclosure.label_links import link_labels
 from vpack_pipeline.core.pack.disclosure.own_sums import PRIMARY_ANALYSIS
 from vpack_pipeline.core.pack.disclosure.protect import Equation, Variable
 from vpack_pipeline.core.pack.disclosure.system import Row, System
+
 from vpack_pipeline.core.windows import WINDOWS
 
 Context = tuple[str, str, str]

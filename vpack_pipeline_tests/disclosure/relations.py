@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
-
 from vpack_pipeline.core.pack.disclosure.own_sums import OWN_VARIABLES, RELATIONS
 from vpack_pipeline.core.pack.disclosure.protect import Variable
 from vpack_pipeline.core.pack.disclosure.system import Cell, Row, System, bind_figures, totals

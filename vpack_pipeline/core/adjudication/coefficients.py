@@ -322,7 +322,7 @@ def _with_parting(panel: Panel, stratum: str, found: Found) -> Found:
     if kappa.value is None or ac1.value is None or ac1.value - kappa.value <= PARTING:
         return found
     positives, reads = positive_reads(panel, stratum)
-    # The share itself is a figure of its own: counts of few reads are hidden there, not here.
+    # The share itself is a figure of its own.
     often = "rare" if 2 * positives < reads else "common"
     reason = (
         f"lies more than {PARTING:g} below AC1: positive reads are {often}, which raises the"

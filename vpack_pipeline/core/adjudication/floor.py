@@ -72,7 +72,7 @@ def _put_by_chance(
         reason = f"what readers who guess would reach of {statistic} is not worked out"
         figures.refuse(BY_CHANCE, reason, **keys)
         return None
-    # Where it rests on how often readers say positive, it is hidden with that count.
+    # Where it rests on how often readers say positive, that count stands with it.
     events, reads = positive_reads(panel, "all") if value else (None, None)
     method = f"{statistic} {_GUESSING}; {panel.basis.name}"
     figures.give(BY_CHANCE, value, n=reads, events=events, method=method, **keys)

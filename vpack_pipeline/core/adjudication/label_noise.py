@@ -285,7 +285,7 @@ def _put_misfit(
             "deviance of the fit from the votes, two or more a case, to one decimal; n counts cases"
             " with three votes or more"
         )
-        # Rounded: to the last digit it could tell of counts that are hidden.
+        # Rounded: fits of one set of votes differ by less than is worth telling.
         figures.give(MISFIT, round(found[rho], 1), method=method, reason=reason, **keys)
 
 

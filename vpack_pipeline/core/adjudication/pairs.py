@@ -97,7 +97,7 @@ def _put_range(
         for metric in RANGE:
             figures.refuse(metric, NO_READER_PAIR if not pairs else none, **keys)
         return
-    # Readers are no patients: the number of pairs stands in the method, so that it is not hidden.
+    # Readers are no patients: the number of pairs stands in the method.
     method = (
         f"Cohen kappa of {len(values)} of {len(pairs)} pairs, those with {smallest_cell} cases or"
         f" more; {panel.basis.name}"

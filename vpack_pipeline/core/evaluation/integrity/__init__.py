@@ -61,7 +61,7 @@ WITHHELD: Final = "withheld"
 _NOT_PEOPLE: Final = frozenset(
     {"protocols", "models", "operating points", "rules", "weeks", "findings and sources"}
 )
-"""Units of the protocol or the calendar: their numbers are no small cells of patients."""
+"""Units of the protocol or the calendar: their numbers count no patients."""
 
 
 def integrity(
@@ -126,7 +126,7 @@ def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
     if found.is_withheld:
         figures.withhold("violations", found.reason or "", rule=rule, title=title, verdict=WITHHELD)
         return
-    # Without the number: a reason is text, which no rule on small cells reaches.
+    # Without the number, which stands in no column.
     unknown = f"some {found.unit} lack what is needed to check them" if found.has_unknown else None
     reason = "; ".join(text for text in (found.reason, unknown) if text) or None
     if found.n == 0:
