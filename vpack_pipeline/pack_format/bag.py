@@ -24,13 +24,15 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGGED: Final = (INFO, DECLARATION, MANIFEST)
 """The tag files that the tag manifest covers, sorted."""
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The format that is written: the line ``Vpack-Format`` of ``bag-info.txt``.
 
 Every format that was ever written stays readable, and a small pack of each is kept by the tests:
 
 1. has no such line; ``protocol_digest`` in plan and receipts is that of no file of the pack
 2. has the line; ``protocol_digest`` is the sha256 of ``protocol.yaml``
+3. tables are whole: none has a figure of status ``hidden``; digests of tables in receipts are keyed
+   with the site's secret, and receipts no longer name the files of tables
 """
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")

@@ -36,6 +36,8 @@ TRAVELLING: Final = (
 )
 """Fields of a receipt that travel as they are: no time, run, host or path, and no count.
 
+Digests of tables are keyed with the site's secret. Those of their files, which are not, stay there.
+
 The fingerprint, and the code that authenticates it at the site, stay there: they change when a
 pack of a look has been published, and the same cut built again must give the same bytes."""
 
@@ -121,7 +123,6 @@ def travelling(receipt: Mapping[str, Any], contract: Contract) -> dict[str, Any]
         {name: value for name, value in check.items() if name not in dropped}
         for check in receipt["checks"]
     ]
-    made["files"] = [file["sha256"] for file in receipt["files"]]
     if contract.export:
         made["rows"] = receipt["rows"]
     return made
