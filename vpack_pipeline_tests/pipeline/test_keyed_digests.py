@@ -1,7 +1,6 @@
 """Digests of what does not travel are keyed: whoever holds a pack cannot guess a table and hash it.
 
-A table that is printed is left out on purpose where the guesses come from: an attacker knows all of
-it but a few cells, which is what a table of a group is that was folded.
+The worst case: all of a table is known but the counts of two small groups.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from vpack_pipeline.io.warehouse import TableFile, digest_table
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
 
-OUTCOMES = "cohort/outcomes"
+PROFILE = "representativeness/profile"
 GUESSES = range(20)
 
 
@@ -54,15 +53,13 @@ def test_filling_a_table_with_0_to_19_and_hashing_finds_no_digest_of_a_receipt(
     built: Path, tmp_path: Path
 ) -> None:
     at = bench.bench(built, cut=LOOK)
-    frame = at.warehouse.read(
-        contracts.load()[OUTCOMES], SITE, benches.upstream(at, OUTCOMES).files
-    )
-    small = [i for i, n in enumerate(frame["n_files"]) if n in GUESSES][:2]
+    frame = at.warehouse.read(contracts.load()[PROFILE], SITE, benches.upstream(at, PROFILE).files)
+    small = [i for i, n in enumerate(frame["n"]) if n in GUESSES][:2]
     assert small
     printed, tried = hex_digests(built), set()
-    for digests in guessed(frame, "n_files", small, tmp_path / "guess.parquet"):
+    for digests in guessed(frame, "n", small, tmp_path / "guess.parquet"):
         tried |= digests
-    own = next(f.sha256 for f in benches.upstream(at, OUTCOMES).files)
+    own = next(f.sha256 for f in benches.upstream(at, PROFILE).files)
     assert own in tried, "the true table is among the guesses, digested as the site does"
     assert printed
     assert not tried & printed
