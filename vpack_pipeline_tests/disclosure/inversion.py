@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import comb
 
 import numpy as np
 
@@ -12,6 +13,8 @@ FLOOR = 1e-4
 MOST_TRIED = 2_000_000
 """Ways to part a whole that are still tried."""
 _ALIKE = 1e-9
+_SAME = 1e-12
+"""Floats of one statistic differ by less, in whatever order it is summed up."""
 _Z = 1.959963984540054
 
 
@@ -73,56 +76,84 @@ def effective_size(share: float, lower: float, upper: float) -> float | None:
 
 
 def partings(n: int, parts: int) -> np.ndarray | None:
-    """List every way to part n into that many counts, one a row; None where there are too many."""
-    ways = 1
-    for k in range(1, parts):
-        ways = ways * (n + k) // k
-    if ways > MOST_TRIED:
+    """List every way in which counts come to at most n, one a row; None where there are too many.
+
+    >>> partings(1, 2).tolist()
+    [[0, 0], [0, 1], [1, 0]]
+    """
+    if comb(n + parts, parts) > MOST_TRIED:
         return None
     found = np.zeros((1, 0), dtype=np.int64)
-    for _ in range(parts - 1):
+    for _ in range(parts):
         left = n - found.sum(axis=1)
         found = np.repeat(found, left + 1, axis=0)
         steps = np.concatenate([np.arange(k + 1) for k in left])
         found = np.column_stack([found, steps])
-    return np.column_stack([found, n - found.sum(axis=1)])
+    return found
 
 
-def stability_index(counts: np.ndarray, reference: Sequence[float]) -> np.ndarray:
-    """Index of each row of counts against the shares of a reference."""
-    first = np.maximum(counts / counts.sum(axis=1, keepdims=True), FLOOR)
-    second = np.maximum(np.asarray(reference) / np.sum(reference), FLOOR)
-    index: np.ndarray = ((first - second) * np.log(first / second)).sum(axis=1)
-    return index
+def stability(first: np.ndarray, second: float) -> np.ndarray:
+    """What a share adds to the index of stability, against the share of the reference."""
+    ours, theirs = np.maximum(first, FLOOR), max(second, FLOOR)
+    added: np.ndarray = (ours - theirs) * np.log(ours / theirs)
+    return added
 
 
-def divergence(counts: np.ndarray, reference: Sequence[float]) -> np.ndarray:
-    """Jensen–Shannon divergence in bits of each row of counts from the shares of a reference."""
-    first = counts / counts.sum(axis=1, keepdims=True)
-    second = np.broadcast_to(np.asarray(reference) / np.sum(reference), first.shape)
+def divergence(first: np.ndarray, second: float) -> np.ndarray:
+    """What a share adds to the Jensen–Shannon divergence in bits."""
     middle = (first + second) / 2
+    made = np.zeros_like(first)
+    for shares in (first, np.full_like(first, second)):
+        some = shares > 0
+        made[some] += shares[some] * np.log2(shares[some] / middle[some]) / 2
+    return made
 
-    def half(shares: np.ndarray) -> np.ndarray:
-        logs = np.log2(shares, where=shares > 0, out=np.zeros_like(middle))
-        return (shares * (logs - np.log2(middle, where=middle > 0, out=np.zeros_like(middle)))).sum(
-            axis=1
-        )
 
-    both: np.ndarray = (half(first) + half(np.ascontiguousarray(second))) / 2
-    return both
+Statistic = Callable[[np.ndarray, float], np.ndarray]
+
+
+def value_of(counts: Sequence[int], reference: Sequence[float], statistic: Statistic) -> float:
+    """Compute a statistic that is a sum over levels."""
+    shares = np.asarray(counts) / sum(counts)
+    theirs = np.asarray(reference) / sum(reference)
+    return float(sum(statistic(np.array([a]), b)[0] for a, b in zip(shares, theirs, strict=True)))
 
 
 def counts_behind(
-    value: float,
-    n: int,
-    reference: Sequence[float],
-    statistic: Callable[[np.ndarray, Sequence[float]], np.ndarray],
+    value: float, n: int, reference: Sequence[float], statistic: Statistic
 ) -> list[tuple[int, int]] | None:
-    """Find which counts of n have a statistic: the fewest and most of each; None if not tried."""
-    tried = partings(n, len(reference))
-    if tried is None or n == 0:
+    """Find which counts of n have a statistic: the fewest and most of each.
+
+    Half of the levels is tried against the other half, so that six levels of some hundred cases
+    are no obstacle. None where there are more, or where no counts have it.
+    """
+    half = (len(reference) + 1) // 2
+    sides = [partings(n, half), partings(n, len(reference) - half)]
+    if n == 0 or any(side is None for side in sides):
         return None
-    fitting = tried[np.abs(statistic(tried, reference) - value) <= _ALIKE * max(1.0, abs(value))]
-    if not len(fitting):
+    shares = np.asarray(reference) / sum(reference)
+    known = [statistic(np.arange(n + 1) / n, share) for share in shares]
+    left, right = (side for side in sides if side is not None)
+    ours = sum(known[i][left[:, i]] for i in range(half))
+    theirs = sum(known[half + i][right[:, i]] for i in range(right.shape[1]))
+    pairs = _pairs(left.sum(axis=1), np.asarray(ours), n - right.sum(axis=1), value - theirs)
+    if not pairs:
         return None
-    return [(int(c.min()), int(c.max())) for c in fitting.T]
+    found = np.array([[*left[i], *right[j]] for i, j in pairs])
+    return [(int(c.min()), int(c.max())) for c in found.T]
+
+
+def _pairs(
+    sums: np.ndarray, values: np.ndarray, wanted_sums: np.ndarray, wanted: np.ndarray
+) -> list[tuple[int, int]]:
+    order = np.lexsort((values, sums))
+    starts = np.searchsorted(sums[order], np.arange(sums.max() + 2))
+    found: list[tuple[int, int]] = []
+    for total in np.unique(wanted_sums):
+        rows = order[starts[total] : starts[total + 1]]
+        others = np.flatnonzero(wanted_sums == total)
+        low = np.searchsorted(values[rows], wanted[others] - _SAME)
+        high = np.searchsorted(values[rows], wanted[others] + _SAME)
+        for at in np.flatnonzero(high > low):
+            found += [(int(rows[k]), int(others[at])) for k in range(low[at], high[at])]
+    return found

@@ -58,6 +58,8 @@ ROLES: Final[Mapping[str, tuple[str, str]]] = {
 """Metric → what its ``n`` and its ``events`` count of mature cases; empty: of others as well."""
 SHARES: Final = ("sensitivity", "specificity", "prevalence", "failure_share")
 SOME: Final = ("some", "some")
+STATISTICS: Final = {"psi": inversion.stability, "jensen_shannon": inversion.divergence}
+"""Statistics of a monitor that are sums over levels."""
 FOLDED: Final = frozenset({"FOLDED", "too few patients to be described by itself"})
 """Reasons that say: in some core set a level of this part has few patients, or nobody in any."""
 _TIMES: Final = "×"
@@ -474,14 +476,12 @@ def _monitors(tables: Tables) -> list[tuple[str, str]]:
 def small_windows(tables: Tables, protocol: Protocol, smallest: int) -> list[Found]:
     """Find few people of a level in a window of a monitor, from its index and its baseline."""
     found: list[Found] = []
-    for monitor, variable, baseline in _stability(tables, protocol):
+    for monitor, variable, statistic, baseline in _compared_windows(tables, protocol):
         for row in tables["drift/status"].filter(monitor=monitor).iter_rows(named=True):
             if row["value"] is None or not row["n"]:
                 continue
             shares = [share for _, share in baseline]
-            counts = inversion.counts_behind(
-                row["value"], row["n"], shares, inversion.stability_index
-            )
+            counts = inversion.counts_behind(row["value"], row["n"], shares, statistic)
             for (label, _), (low, high) in zip(baseline, counts or (), strict=False):
                 if label != MISSING and low > 0 and high < smallest:
                     found.append(
@@ -490,15 +490,16 @@ def small_windows(tables: Tables, protocol: Protocol, smallest: int) -> list[Fou
     return found
 
 
-def _stability(
+def _compared_windows(
     tables: Tables, protocol: Protocol
-) -> Iterator[tuple[str, str, list[tuple[str, float]]]]:
+) -> Iterator[tuple[str, str, inversion.Statistic, list[tuple[str, float]]]]:
     if "drift/plan" not in tables:
         return
     personal = set(printed_levels(tables, protocol))
-    for plan in tables["drift/plan"].filter(statistic="psi").iter_rows(named=True):
-        if plan["variable"] in personal:
+    for plan in tables["drift/plan"].iter_rows(named=True):
+        statistic = STATISTICS.get(plan["statistic"])
+        if plan["variable"] in personal and statistic is not None:
             rows = tables["drift/baseline"].filter(monitor=plan["monitor"]).sort("bin_order")
             baseline = [(r["bin"], r["amount"]) for r in rows.iter_rows(named=True)]
             if all(amount is not None for _, amount in baseline):
-                yield plan["monitor"], plan["variable"], baseline
+                yield plan["monitor"], plan["variable"], statistic, baseline

@@ -15,6 +15,7 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.stats import distances
 from vpack_pipeline_tests.disclosure import inversion
 from vpack_pipeline_tests.disclosure.integers import ContradictionError, Integers
 from vpack_pipeline_tests.disclosure.knowledge import (
@@ -22,6 +23,7 @@ from vpack_pipeline_tests.disclosure.knowledge import (
     LEVELS,
     MATCH,
     PROFILE,
+    STATISTICS,
     Found,
     attack,
     smallest_group,
@@ -176,7 +178,7 @@ LEAKS: dict[str, Callable[[], Tables]] = {
             "comparison": "included_excluded",
             "metric": "jensen_shannon",
             "n": 162,
-            "estimate": float(inversion.divergence(np.array([[5, 7]]), [80, 70])[0]),
+            "estimate": inversion.value_of([5, 7], [80, 70], inversion.divergence),
         },
     ),
     "a covariate that has no levels is counted": lambda: added(
@@ -199,12 +201,13 @@ def test_a_leak_of_each_kind_is_found(leak, protocol):
     assert all(1 <= f.fewest <= f.most < smallest_group(protocol) for f in found)
 
 
-def test_few_of_a_window_follow_from_the_index_of_a_monitor(protocol):
+@pytest.mark.parametrize("name", STATISTICS)
+def test_few_of_a_window_follow_from_the_index_of_a_monitor(protocol, name):
     """Index and baseline are floats; only one way to part the window has this value."""
-    reference, window = [80.0, 66.0, 40.0], np.array([[30, 17, 3]])
-    value = float(inversion.stability_index(window, reference)[0])
+    reference, window = [80.0, 66.0, 40.0], [30, 17, 3]
+    value = inversion.value_of(window, reference, STATISTICS[name])
     tables = safe() | {
-        "drift/plan": frame([{"monitor": "mix", "statistic": "psi", "variable": "setting"}]),
+        "drift/plan": frame([{"monitor": "mix", "statistic": name, "variable": "setting"}]),
         "drift/baseline": frame(
             [
                 {"monitor": "mix", "bin_order": i, "bin": b, "amount": a, "events": None}
@@ -260,6 +263,21 @@ def test_only_what_is_certain_is_found():
     assert known.certain_range([b, c], 11) == (1, 8)
     assert known.certain_range([b], 11) == (1, 8)
     assert known.certain_range([a], 11) is None
+
+
+@pytest.mark.parametrize("counts", [[30, 17, 3], [41, 2, 0, 60, 19], [12, 30, 8, 22, 5, 40]])
+def test_a_statistic_in_full_gives_its_counts(counts):
+    """As the pipeline computes it, so that what is tried here is what a pack prints."""
+    reference = [318.0, 326.0, 300.0, 301.0, 341.0, 90.0][: len(counts)]
+    ours, theirs = np.array(counts, dtype=float), np.array(reference)
+    for made, statistic in (
+        (distances.psi(ours, theirs), inversion.stability),
+        (distances.jensen_shannon(ours, theirs), inversion.divergence),
+    ):
+        assert made is not None
+        assert made == pytest.approx(inversion.value_of(counts, reference, statistic), abs=1e-14)
+        found = inversion.counts_behind(made, sum(counts), reference, statistic)
+        assert found == [(n, n) for n in counts]
 
 
 @pytest.mark.parametrize(("share", "n"), [(26 / 32, 32), (3 / 122, 122), (0.0, 7)])
