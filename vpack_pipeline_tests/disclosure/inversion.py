@@ -125,11 +125,11 @@ def counts_behind(
     """Find which counts of n have a statistic: the fewest and most of each.
 
     Half of the levels is tried against the other half, so that six levels of some hundred cases
-    are no obstacle. None where there are more, or where no counts have it.
+    are no obstacle. None where there are more, or only one, or where no counts have it.
     """
     half = (len(reference) + 1) // 2
     sides = [partings(n, half), partings(n, len(reference) - half)]
-    if n == 0 or any(side is None for side in sides):
+    if n == 0 or len(reference) < 2 or any(side is None for side in sides):
         return None
     shares = np.asarray(reference) / sum(reference)
     known = [statistic(np.arange(n + 1) / n, share) for share in shares]

@@ -162,6 +162,8 @@ class _Variable:
         levels = [x for x in self.printed if x != MISSING]
         groups = {(x,): x for x in levels}
         groups |= {tuple(self._parts(p)): p for p in self._labels() if p != MISSING}
+        # All of a set are no group of a level: how many there are is the participant flow's to say.
+        groups.pop(tuple(levels), None)
         found = []
         for members, label in groups.items():
             for of_set in SETS:

@@ -247,6 +247,19 @@ def test_whom_a_rule_names_is_a_limit_and_no_find(protocol):
     assert {(f.level, f.set) for f in rows} == {("<50", "cohort"), ("<50", "excluded")}
 
 
+def test_how_many_are_in_a_set_describes_nobody(protocol):
+    """A window of few in which all levels are one: the flow says how many they are."""
+    made = changed(safe(), LEVELS, lambda r: {} if r["level"] == "missing" else {"printed_level": "all values"})  # fmt: skip
+    few = added(
+        made | {PROFILE: made[PROFILE].clear()},
+        PROFILE,
+        *(profile_row(x, "excluded", n, 5) for x, n in (("all values", 5), ("missing", 0))),
+    )
+    tables = changed(few, FLOW, lambda r: {"total": 155, "remaining": 155 if r["rule"] == "start" else 150})  # fmt: skip
+    tables.pop("evaluation/subgroups")
+    assert attack(tables, protocol) == []
+
+
 def test_knowledge_that_cannot_be_true_is_no_safety(protocol):
     tables = added(safe(), PROFILE, profile_row("emergency", "included", 81, 150))
     with pytest.raises(ContradictionError):
@@ -294,8 +307,8 @@ def test_a_share_as_printed_gives_its_count(text, n, events):
 
 
 def exported(seed: int) -> tuple[Tables, Protocol]:
-    """A random small site: 60 to 400 cases, every exported table that says anything of people."""
-    n = int(np.random.default_rng(seed).integers(60, 400))
+    """A random small site: 60 to 250 cases, every exported table that says anything of people."""
+    n = int(np.random.default_rng(seed).integers(60, 250))
     made = sample(n=n, seed=seed)
     known = contracts.load()
     return {a: t for a, t in made.tables.items() if known[a].export}, made.protocol
