@@ -7,7 +7,8 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
 from vpack_pipeline_tests.acceptance.site_bench import Built
-from vpack_pipeline_tests.disclosure.knowledge import LEVELS, attack
+from vpack_pipeline_tests.disclosure.attack import attack
+from vpack_pipeline_tests.disclosure.knowledge import LEVELS
 
 pytestmark = pytest.mark.skipif(
     LEVELS not in contracts.load(), reason="people are not described in printed levels yet"

@@ -17,15 +17,14 @@ from vpack_pipeline import contracts
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.stats import distances
 from vpack_pipeline_tests.disclosure import inversion
+from vpack_pipeline_tests.disclosure.attack import STATISTICS, attack
 from vpack_pipeline_tests.disclosure.integers import ContradictionError, Integers
 from vpack_pipeline_tests.disclosure.knowledge import (
     FLOW,
     LEVELS,
     MATCH,
     PROFILE,
-    STATISTICS,
     Found,
-    attack,
     smallest_group,
 )
 from vpack_pipeline_tests.report.pack_sample import documents, sample
