@@ -71,7 +71,7 @@ def expectation(**changes: Any) -> dict[str, Any]:
         ({"expectations": [expectation(why="")]}, "at least 1 character"),
         ({"columns": [column("case_id", type="text")]}, "string"),
         ({"columns": [column("case_id", description="")]}, "at least 1 character"),
-        ({"columns": [column("n", disclosure="secret")]}, "public"),
+        ({"columns": [column("n", level="secret")]}, "aggregate"),
         ({"computed_by": "hand"}, "core"),
         ({"keys": ["case_id"]}, "Extra inputs"),
         ({"may_be_empty": ""}, "at least 1 character"),

@@ -23,7 +23,7 @@ columns:
   - case_id
   - {column}
 """
-OVERRIDES = ("type", "unit", "level", "disclosure", "description")
+OVERRIDES = ("type", "unit", "level", "description")
 
 
 def written() -> Iterator[tuple[str, str | Mapping[str, Any]]]:
@@ -60,16 +60,15 @@ def test_the_columns_of_a_table_of_figures_are_fields_of_the_shape() -> None:
 
 def test_a_column_is_its_field_and_what_the_contract_adds() -> None:
     plain, said = with_column("{name: established_at, null: true}").columns
-    assert (plain.name, plain.type, plain.null, plain.disclosure) == (
+    assert (plain.name, plain.type, plain.null, plain.level) == (
         ("case_id", "string", False, "row")
     )
     assert said.null
     assert said.description == fields.find("established_at").description
     over = with_column("{name: n, unit: cases, level: row, description: Cases of it.}").column("n")
-    assert (over.type, over.unit, over.disclosure) == ("int", "cases", "row")
+    assert (over.type, over.unit, over.level) == ("int", "cases", "row")
     assert over.description == "Cases of it."
-    assert with_column("{name: n, disclosure: public}").column("n").disclosure == "public"
-    assert with_column("{name: line, level: aggregate}").column("line").disclosure == "public"
+    assert with_column("{name: line, level: aggregate}").column("line").level == "aggregate"
 
 
 @pytest.mark.parametrize(
@@ -91,13 +90,10 @@ def test_a_column_is_its_field_and_what_the_contract_adds() -> None:
         ),
         ("{name: kvp, type: float}", "kvp: its type is that of"),
         ("{name: kvp, level: row}", "kvp: its level is that of"),
-        ("{name: n, disclosure: count}", "n: its disclosure is that of"),
-        ("{name: title, disclosure: public}", "title: its disclosure is that of"),
         ("{name: kvp_raw, type: string}", "kvp_raw: its type is that of"),
         ("{name: kvp_min, unit: kV}", "kvp_min: its unit is that of"),
-        ("{name: kvp, level: table}", "kvp: level is row or aggregate, not 'table'"),
-        ("{name: kvp, disclosure: figure}", "kvp: what is row-level has level: row"),
-        ("{name: n, disclosure: row}", "n: what is row-level has level: row"),
+        ("{name: kvp, level: table}", "level"),
+        ("{name: n, disclosure: count}", "disclosure"),
         ("{name: kvp, personal: true}", "personal"),
         ("{name: kvp, units: V}", "did you mean 'unit'"),
         ("12", "columns.1"),
@@ -125,13 +121,6 @@ def test_an_override_that_repeats_the_sentence_is_refused() -> None:
         (
             ("{name: a, type: int, level: aggregate, personal: true, description: d}",),
             "personal says nothing",
-        ),
-        (
-            (
-                "{name: a, type: int, level: row, personal: true, disclosure: count,"
-                " description: d}",
-            ),
-            "disclosure says nothing",
         ),
         (("{name: a, type: int, level: aggregate}",), "'fields.0.description' is missing"),
         (("{name: '{field}_a', type: int, level: aggregate, description: d}",), "name"),

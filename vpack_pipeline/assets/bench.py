@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError, GateClosedError, Problem, SecretError
 from vpack_pipeline.gate import receipts
-from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.gate.receipts import Receipt, table_digest
 from vpack_pipeline.io import models
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.project import ProjectFolder
-from vpack_pipeline.io.warehouse import Warehouse, cut_order, digest_file, digest_table
+from vpack_pipeline.io.warehouse import Warehouse, cut_order, digest_file
 from vpack_pipeline.study import Study
 
 FIRST = "cohort/deliveries"
@@ -150,7 +150,8 @@ def is_own(bench: Bench, receipt: Receipt, asset: str) -> bool:
 def is_whole(bench: Bench, receipt: Receipt) -> bool:
     """Tell whether a receipt's files lie there as they were checked."""
     folder = bench.warehouse.folder(receipt.asset, receipt.site)
-    return digest_table(receipt.files) == receipt.table_digest and all(
+    digest = table_digest(receipt.files, bench.edge.pseudonyms)
+    return digest == receipt.table_digest and all(
         (folder / f.name).is_file() and digest_file(folder / f.name) == f.sha256
         for f in receipt.files
     )

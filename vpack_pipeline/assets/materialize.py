@@ -30,7 +30,7 @@ from vpack_pipeline.gate import check, digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
 from vpack_pipeline.io.identity import NORMALISATION
-from vpack_pipeline.io.warehouse import TableFile, cut_order, digest_table
+from vpack_pipeline.io.warehouse import TableFile, cut_order
 from vpack_pipeline.protocol import Protocol
 
 LIVE_INPUTS = frozenset({"deliveries", "archive"})
@@ -98,7 +98,7 @@ def _materialize(bench: Bench, contract: Contract) -> Materialized:
     if kept is not None and not is_live:
         return _keep(bench, contract, kept)
     files = _compute(bench, contract, inputs, outside)
-    if kept is not None and digest_table(files) == kept.table_digest:
+    if kept is not None and _digest(bench, files) == kept.table_digest:
         return _keep(bench, contract, kept)
     return Materialized(sign(bench, contract, files, digests_of(inputs), fingerprint), kept=False)
 
@@ -128,7 +128,7 @@ def is_current(bench: Bench, asset: str, checked: Mapping[str, Receipt]) -> bool
             return False
         if LIVE_INPUTS & set(contract.outside):
             made = _compute(bench, contract, inputs, outside)
-            return digest_table(made) == receipt.table_digest
+            return _digest(bench, made) == receipt.table_digest
     return True
 
 
@@ -269,7 +269,7 @@ def sign(
         files=tuple(files),
         rows=rows,
         quarantined=sum(f.rows for f in files if f.role == "quarantine"),
-        table_digest=digest_table(files),
+        table_digest=_digest(bench, files),
         compute=now.compute,
         check=now.check,
         words=now.words,
@@ -282,6 +282,10 @@ def sign(
     ).signed(bench.edge.pseudonyms)
     bench.warehouse.write_receipt(contract.asset, bench.site_id, bench.cut, receipt.as_dict())
     return receipt
+
+
+def _digest(bench: Bench, files: Sequence[TableFile]) -> str:
+    return receipts.table_digest(files, bench.edge.pseudonyms)
 
 
 def digests_of(inputs: Mapping[str, Receipt]) -> dict[str, str]:

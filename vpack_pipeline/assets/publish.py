@@ -194,7 +194,7 @@ def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
 
 
 def first_page(bench: Bench) -> dict[str, str]:
-    """Give the figures of the first page as text, small cells hidden, by name."""
+    """Give the figures of the first page as text, by name."""
     contract = contracts.load()["pack/report"]
     receipt = benches.upstream(bench, contract.asset)
     report = bench.warehouse.read(contract, bench.site_id, receipt.files)

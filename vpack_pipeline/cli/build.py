@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from vpack_pipeline.assets.publish import PackAtCut
     from vpack_pipeline.io.project import ProjectFolder
 
-HIDDEN = "—"
-"""How the report prints a bound from which a small count could be computed."""
-
 
 class ProgressLines(logging.Handler):
     """Prints one line per table as it is done."""
@@ -302,14 +299,9 @@ def _figure(figures: dict[str, str], stem: str, value: str) -> str:
     """Write one figure as the first page prints it, or why it prints none."""
     status = figures.get(f"{stem}.status", "")
     if status == "given":
-        bounds = f"{figures[f'{stem}.lower']} to {figures[f'{stem}.upper']}"
-        return value if HIDDEN in bounds else f"{value} ({bounds})"
-    if status == "hidden" and value != HIDDEN:
-        return value
-    why = figures.get(f"{stem}.reason", "").strip(f"{HIDDEN} ")
-    if why:
-        return f"{status}: {why}"
-    return "hidden, as a small count could be computed from it" if status == "hidden" else status
+        return f"{value} ({figures[f'{stem}.lower']} to {figures[f'{stem}.upper']})"
+    why = figures.get(f"{stem}.reason", "")
+    return f"{status}: {why}" if why else status
 
 
 @click.command()

@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from vpack_pipeline.contracts import codes, fields, header_fields, metrics
-from vpack_pipeline.contracts.fields import ColumnType
+from vpack_pipeline.contracts.fields import ColumnType, Level
 from vpack_pipeline.contracts.shapes import (
     CODES,
     DETAIL,
@@ -84,7 +84,8 @@ class Column(Document):
     null: bool
     description: Text
     unit: Text | None = None
-    disclosure: Literal["public", "count", "figure", "row"]
+    level: Level
+    """Whether it is of one patient, reader, image or file, and stays at the site."""
     held_by: Name | None = None
     """The expectation of substance that refuses null here, for many columns at once."""
 
@@ -233,7 +234,7 @@ def _column_problems(contract: Contract) -> list[str]:
     ):
         found.append(f"split_by {contract.split_by} is no key of a model")
     if contract.export:
-        found += [f"{c.name} is row-level" for c in contract.columns if c.disclosure == "row"]
+        found += [f"{c.name} is row-level" for c in contract.columns if c.level == "row"]
     return found
 
 

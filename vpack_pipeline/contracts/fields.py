@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final, Literal, Self
 
 from pydantic import model_validator
 
@@ -22,7 +22,7 @@ from vpack_pipeline.strict_yaml import validate
 FILE: Final = "contracts/fields.yaml"
 ColumnType = Literal["string", "int", "float", "bool", "date", "timestamp"]
 Level = Literal["row", "aggregate"]
-_OVERRIDES: Final = ("type", "unit", "level", "disclosure", "description")
+_OVERRIDES: Final = ("type", "unit", "level", "description")
 
 
 class Field(Document):
@@ -35,8 +35,6 @@ class Field(Document):
     """Whether it is of one patient, reader, image or file, or an aggregate."""
     personal: bool | None = None
     """Of a row-level field, whether it describes a person."""
-    disclosure: Literal["count", "figure"] | None = None
-    """Of an aggregate, what is hidden where counts are small; else nothing is."""
     description: Text
 
     @model_validator(mode="after")
@@ -46,8 +44,6 @@ class Field(Document):
             raise ValueError(f"{self.name} is row-level and does not say whether it is personal")
         if not is_row and self.personal is not None:
             raise ValueError(f"{self.name} is an aggregate: personal says nothing")
-        if is_row and self.disclosure is not None:
-            raise ValueError(f"{self.name} is row-level: disclosure says nothing")
         return self
 
 
@@ -140,19 +136,8 @@ def joined(said: Any) -> Any:
     except ContractError as error:
         raise ValueError(str(error)) from None
     declared = field.model_dump(include=set(_OVERRIDES))
-    declared["disclosure"] = field.disclosure or "public"
     for key in _OVERRIDES:
         if key in given and given[key] == declared[key]:
             file = header_fields.FILE if name in _of_headers() else FILE
             raise ValueError(f"{name}: its {key} is that of {file}; leave it out")
-    made = {"null": False, **declared, **given, "name": name}
-    level = made.pop("level")
-    _check_level(name, level, given)
-    return {**made, "disclosure": "row"} if level == "row" else made
-
-
-def _check_level(name: str, level: object, given: Mapping[str, Any]) -> None:
-    if level not in get_args(Level):
-        raise ValueError(f"{name}: level is row or aggregate, not {level!r}")
-    if "disclosure" in given and "row" in (level, given["disclosure"]):
-        raise ValueError(f"{name}: what is row-level has level: row, and no disclosure")
+    return {"null": False, **declared, **given, "name": name}

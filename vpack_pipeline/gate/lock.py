@@ -13,9 +13,9 @@ from vpack_pipeline.errors import Problem
 from vpack_pipeline.gate import causes
 from vpack_pipeline.gate.causes import Intake
 from vpack_pipeline.gate.digests import Digests
-from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.gate.receipts import Receipt, table_digest
 from vpack_pipeline.io.identity import Pseudonyms
-from vpack_pipeline.io.warehouse import Warehouse, digest_file, digest_table
+from vpack_pipeline.io.warehouse import Warehouse, digest_file
 
 
 def problems(
@@ -44,7 +44,7 @@ def problems(
             stale.append(_again(asset, f"there is no receipt at the cut {cut}"))
         else:
             found += _identity(receipt, asset, site_id, cut, protocol_digest, pseudonyms)
-            found += _files(receipt, warehouse)
+            found += _files(receipt, warehouse, pseudonyms)
             stale += _currency(receipt, digests[asset])
             stale += _descent(receipt, receipts, dependencies[asset])
         if stale and closed & causes.ancestors(asset, dependencies):
@@ -91,7 +91,7 @@ def _currency(receipt: Receipt, now: Digests) -> list[Problem]:
     return found
 
 
-def _files(receipt: Receipt, warehouse: Warehouse) -> list[Problem]:
+def _files(receipt: Receipt, warehouse: Warehouse, pseudonyms: Pseudonyms) -> list[Problem]:
     folder = warehouse.folder(receipt.asset, receipt.site)
     for file in receipt.files:
         path = folder / file.name
@@ -99,7 +99,7 @@ def _files(receipt: Receipt, warehouse: Warehouse) -> list[Problem]:
             return [_again(receipt.asset, "a file that was checked is missing")]
         if digest_file(path) != file.sha256:
             return [_again(receipt.asset, "a file was changed after its check")]
-    if digest_table(receipt.files) != receipt.table_digest:
+    if table_digest(receipt.files, pseudonyms) != receipt.table_digest:
         return [_again(receipt.asset, "its files are not those that were checked")]
     return []
 

@@ -1,7 +1,8 @@
 """Receipts: what was checked, at which cut, from which inputs, under which code and expectations.
 
 A receipt is authenticated with a key derived from the site's secret, so that nobody without the
-secret can write one. What does not belong here: where receipts lie (``io.warehouse``).
+secret can write one. Its digest of the table is keyed too: a table of few cells could be guessed
+and hashed. What does not belong here: where receipts lie (``io.warehouse``).
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.warehouse import TableFile, digest_table
 from vpack_pipeline.protocol import Protocol
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The checked state of one table of one site at one cut.
 
-    ``inputs`` maps each upstream asset to the digest of the table that was read; ``compute``,
+    ``table_digest`` is keyed (:func:`table_digest`), and ``inputs`` maps each upstream asset to
+    that of the table that was read; ``compute``,
     ``check`` and ``words`` are the digests of ``gate.digests`` that were in force; ``checks`` holds
     each expectation's outcome with counts.
     """
@@ -100,9 +102,10 @@ def read(data: Mapping[str, Any], asset: str) -> Receipt:
     return made
 
 
-def table_digest(files: Sequence[TableFile]) -> str:
-    """Digest of a table's files."""
-    return digest_table(files)
+def table_digest(files: Sequence[TableFile], pseudonyms: Pseudonyms) -> str:
+    """Digest a table's files, keyed with the site's secret: it travels, and the files do not."""
+    text = digest_table(files)
+    return hmac.new(pseudonyms.derive("table"), text.encode(), hashlib.sha256).hexdigest()
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

@@ -31,7 +31,9 @@ Every format that was ever written stays readable, and a small pack of each is k
 
 1. has no such line; ``protocol_digest`` in plan and receipts is that of no file of the pack
 2. has the line; ``protocol_digest`` is the sha256 of ``protocol.yaml``
-3. tables say how and why in codes, and ``codes.csv`` what each code says
+3. tables are whole: none has a figure of status ``hidden``; they say how and why in codes, and
+   ``codes.csv`` what each code says; digests of tables in receipts are keyed with the site's
+   secret, and receipts no longer name the files of tables
 """
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")

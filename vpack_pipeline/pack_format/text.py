@@ -1,7 +1,6 @@
 """How a value is written in print: one text per cell, the same wherever it stands.
 
-What does not belong here: which values are hidden (``core.pack.disclosure``), where a text stands
-(``report``).
+What does not belong here: which figures are given (``core``), where a text stands (``report``).
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ from typing import Any, Final
 
 NOTHING: Final = ""
 """The text of a null: there is nothing to print."""
-HIDDEN: Final = "—"
-"""The text of a value that is hidden because a small count could be computed from it."""
 
 
 def number(value: float) -> str:

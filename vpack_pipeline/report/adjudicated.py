@@ -23,8 +23,6 @@ NOISE = "adjudication/label_noise"
 READERS = "adjudication/reader_performance"
 _LEAST_CUTS = 2
 """A drawing over cut points needs as many."""
-_USABLE = "label_usable"
-_NOT_GIVEN = ("refused", "withheld")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +114,7 @@ class Adjudicated:
     def labels(self) -> list[tuple[str, Row]]:
         """List what labels say, each with its words and its row, in the order of print."""
         rows = {r.key["metric"]: r for r in self.agreement(stratum="all")}
-        parts = [(name, said) for name, said in reading.LABELS.items() if name != _USABLE]
-        return [(said, rows[name]) for name, said in parts if name in rows]
+        return [(said, rows[name]) for name, said in reading.LABELS.items() if name in rows]
 
     def basis(self) -> str:
         """Say whether readers saw one another's reads, by the method of the counts."""
@@ -137,13 +134,10 @@ class Adjudicated:
         return [(said, row) for said, row in self.paths() if row.says("events") != "0"]
 
     def commonest_path(self) -> tuple[str, Row] | None:
-        """Find the way that most cases took; None where a count that could be larger is hidden."""
-        sized = [(said, row, row["events"].number) for said, row in self.used_paths()]
-        known = [(n, said, row) for said, row, n in sized if n is not None]
-        if not known or any(row.says("events") == "—" for _, row in self.used_paths()):
-            return None
-        _, said, row = max(known, key=lambda k: k[0])
-        return said, row
+        """Find the way that most cases took; None where no case took any."""
+        sized = [(row["events"].number or 0, said, row) for said, row in self.used_paths()]
+        _, said, row = max(sized, key=lambda k: k[0], default=(0, "", None))
+        return None if row is None else (said, row)
 
     def cuts(self) -> list[str]:
         """List the strata of cut points, by their value."""
@@ -184,7 +178,7 @@ class Adjudicated:
     def uncertain(self) -> Row | None:
         """Find the share of cases whose soft label is uncertain, where it has a figure."""
         found = pick(self.noise("dawid_skene"), metric="share_uncertain")
-        return found[0] if found and found[0].says("status") not in _NOT_GIVEN else None
+        return found[0] if found and found[0].is_given else None
 
     def path_drawing(self) -> Markup | None:
         """Draw by which way how many cases came to their label."""
@@ -304,14 +298,14 @@ def why_none(rows: Sequence[Row]) -> list[tuple[Cell, list[Row]]]:
     """Sort rows that have no figure by the reason."""
     sorted_by: dict[str, list[Row]] = {}
     for row in rows:
-        if row.says("status") in _NOT_GIVEN:
+        if not row.is_given:
             sorted_by.setdefault(row.says("reason"), []).append(row)
     return [(found[0]["reason"], found) for found in sorted_by.values()]
 
 
 def is_given(rows: Sequence[Row]) -> bool:
-    """Whether any of the rows has a figure, be it hidden."""
-    return any(r.says("status") not in _NOT_GIVEN for r in rows)
+    """Whether any of the rows has a figure."""
+    return any(r.is_given for r in rows)
 
 
 def split_metrics(

@@ -18,7 +18,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.pack_format.text import HIDDEN, NOTHING
+from vpack_pipeline.pack_format.text import NOTHING
 from vpack_pipeline.report import words
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -36,14 +36,13 @@ class Cell:
     """The cells that stand here together, each printed under its own anchor; none of one alone."""
 
     def __html__(self) -> Markup:
-        """Print the text under its anchor, a dash where there is nothing, a status in words."""
+        """Print the text under its anchor, nothing where there is nothing, a status in words."""
         if self.parts:
             return Markup("; ").join(self.parts)
         if self.text in words.STATUS_WORDS and self.anchor.endswith(".status"):
             return escape(words.STATUS_WORDS[self.text])
-        shown = self.text if self.text != NOTHING else "–"
         # Some thousands stand in a page: Markup.format takes five times as long.
-        return Markup(f'<span data-anchor="{escape(self.anchor)}">{escape(shown)}</span>')
+        return Markup(f'<span data-anchor="{escape(self.anchor)}">{escape(self.text)}</span>')
 
     def __str__(self) -> str:
         """The text alone."""
@@ -55,7 +54,7 @@ class Cell:
 
     @property
     def number(self) -> float | None:
-        """What the text says as a number; None where it is none (hidden, a range, nothing)."""
+        """What the text says as a number; None where it is none."""
         plain = (
             self.text.replace("−", "-").replace(",", "").removesuffix("%").removesuffix(" points")
         )
@@ -63,10 +62,6 @@ class Cell:
             return float(plain)
         except ValueError:
             return None
-
-
-HIDING: Final = "a count below"
-"""How a reason begins that says no more than that something is hidden."""
 
 
 class Row:
@@ -105,7 +100,7 @@ class Row:
     @property
     def is_given(self) -> bool:
         """Whether the row has a figure in print."""
-        return bool(self["estimate"]) and self["estimate"].text != HIDDEN
+        return bool(self["estimate"])
 
     @property
     def note(self) -> Cell | None:
@@ -115,11 +110,6 @@ class Row:
     def has_code(self, name: str) -> bool:
         """Whether a code stands in the row, as reason, note or method."""
         return any(name in self.cells[c].codes for c in CODES if c in self.cells)
-
-    @property
-    def is_hidden(self) -> bool:
-        """Whether a count or figure of the row is hidden or given as fewer than some number."""
-        return any(c.text == HIDDEN or c.text.startswith("<") for c in self.cells.values())
 
 
 def _joined(*cells: Cell) -> Cell | None:
@@ -170,7 +160,7 @@ class Book:
         return _joined(self.first(f"{name}reason"), self.first(f"{name}notes"))
 
     def on_first_page(self, row: Row) -> Row:
-        """The row as the first page writes it: shares in percent, small counts in words."""
+        """The row as the first page writes it: shares in percent."""
         cells = self._first_rows.get((row.asset, _key(row.key)), {})
         return Row(row.asset, row.key, {**row.cells, **cells})
 

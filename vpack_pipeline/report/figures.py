@@ -204,16 +204,12 @@ def bars(
             body += svg.text(0, y + 16, head, "head")
             y += 24
         for words, row in rows:
-            share, counted = row["estimate"].number, row["events"].number
             body += svg.text(0, y + 16, words)
-            width = (right - left) * (share or 0.0)
+            width = (right - left) * (row["estimate"].number or 0.0)
             body += Markup(
                 '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="16" class="w0"/>'
             ).format(left, y + 4, width)
-            # What is hidden has no length that could be measured off the drawing.
-            shown = row["events"].text if counted is not None else svg.why_not(row)
-            if share is not None and counted is not None:
-                shown = f"{shown} ({row['estimate']})"
+            shown = f"{row['events']} ({row['estimate']})" if row.is_given else svg.why_not(row)
             body += svg.text(left + width + 8, y + 16, shown)
             y += 25
         y += 6
@@ -231,9 +227,6 @@ def stacked(
 ) -> Markup:
     """Draw what makes up a whole as one bar in parts, darker from part to part.
 
-    Parts whose count is hidden stand together at the end as one open field, so that no length
-    tells more than the table does.
-
     Parameters
     ----------
     parts : the words for each part and its colour's class, in order
@@ -249,17 +242,12 @@ def stacked(
         body += svg.text(left - 8, y + 16, words, "code", "end")
         x = left
         for row, shade in zip(rows, shades, strict=True):
-            share = row["estimate"].number if row["events"].number is not None else None
-            width = (right - left) * (share or 0.0)
+            width = (right - left) * (row["estimate"].number or 0.0)
             if width:
                 body += svg.field(x, y, width, 22, shade)
             if width >= _LEAST_WIDTH:
                 body += svg.text(x + width / 2, y + 16, row["estimate"].text, "small", "middle")
             x += width
-        if any(row.says("status") == "hidden" for row in rows):
-            body += Markup(
-                '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="22" class="open"/>'
-            ).format(x, y, right - x)
         y += 30
     description = f"{what}; the same figures stand in the table."
     return svg.opened(name, title, description, y) + body + Markup("</svg>")

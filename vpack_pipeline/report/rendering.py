@@ -55,10 +55,6 @@ PACKAGE_DATA: Final = ("contracts",)
 
 _LEAST_STRATA = 2
 """A drawing that compares strata needs as many."""
-HIDING_NOTE = (
-    "<{smallest}: fewer than {smallest}, and more than none. A dash where a count belongs: hidden,"
-    " since a smaller one could be computed from it."
-)
 
 
 def render(
@@ -168,7 +164,6 @@ class _Page:
             "lower_first": words.small,
         }
         about, evaluation = self.protocol.about, self.protocol.evaluation
-        smallest = self.protocol.disclosure.smallest_cell
         environment.globals |= {
             "about": about,
             "book": self.book,
@@ -177,7 +172,6 @@ class _Page:
             "dark": palette.DARK,
             "due": self._due(),
             "evaluation": evaluation,
-            "hiding_note": HIDING_NOTE.format(smallest=smallest) if smallest > 1 else "",
             "light": palette.LIGHT,
             "listed": words.listed,
             "made_up_readers": made_up_readers(self.site),
@@ -215,25 +209,13 @@ class _Page:
     def at_adjudicated(self, finding: Finding) -> adjudicated.Adjudicated:
         return adjudicated.Adjudicated(self.book, finding)
 
-    def at_rows_of_counts(self, finding: Finding, metrics: Sequence[str]) -> list[Row]:
-        """The rows behind the counts of the first page."""
-        model = self.protocol.index_test.primary.id
-        where = {"finding": finding.name, "model_id": model, "stratum": "all"}
-        return self.book.rows(
-            "evaluation/performance", **where, metric=tuple(metrics), window=WINDOWS
-        )
-
     def at_contradictions(self, *fields: str) -> list[Row]:
         """The broken rules of conduct on which what the author declared rests, each once."""
         rules = {r for name in fields for r in contradictions.rules_of(self.protocol, name)}
         return self.book.rows("evaluation/integrity", rule=tuple(rules), verdict="broken")
 
-    def at_hidden_words(self) -> str:
-        """Why a figure of the first page is not printed."""
-        return f"hidden (a count below {self.protocol.disclosure.smallest_cell})"
-
     def at_misses_label(self, finding: Finding, window: str) -> bool:
-        """Whether any case of a window lacks a label, or may."""
+        """Whether any case of a window lacks a label."""
         at = f"{finding.name}.{window}"
         counts = [self.book.first(f"{at}.{m}.estimate") for m in ("n_undecided", "n_indeterminate")]
         return any(c.text != "0" for c in counts)
@@ -249,12 +231,6 @@ class _Page:
     def at_point_of(self, finding: Finding) -> OperatingPoint | None:
         model = self.protocol.index_test.primary.id
         return primary_point(self.protocol.evaluation, finding.name, model)
-
-    def at_withheld(self, finding: Finding, window: str, metric: str) -> Cell:
-        """Why a count of the first page has no figure: its status, withheld or refused."""
-        model = self.protocol.index_test.primary.id
-        where = {"finding": finding.name, "window": window, "model_id": model, "metric": metric}
-        return self.book.row("evaluation/performance", stratum="all", **where)["status"]
 
     def at_endpoint_title(self, name: str) -> str:
         return next(e.title for e in self.protocol.evaluation.endpoints if e.id == name)
@@ -306,7 +282,7 @@ class _Page:
         return [b for b in bins if any(r.says("n") != "0" for r in b)]
 
     def at_largest_exclusion(self) -> Row | None:
-        """The rule that removed most cases, of those whose count is printed."""
+        """The rule that removed most cases; None where none removed any."""
         rows = self.book.rows("eligibility/flow", unit="case")
         sized = [(n, r) for r in rows if (n := r["removed"].number)]
         return max(sized, key=lambda pair: pair[0])[1] if sized else None
@@ -427,7 +403,6 @@ _FUNCTIONS = {
     "but": but,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
     "column_values": column_values,
-    "any_hidden": lambda rows: any(row.is_hidden for row in rows),
     "has": lambda rows, **where: bool(pick(rows, **where)),
     "metrics_of": metrics_of,
     "moment": moment,

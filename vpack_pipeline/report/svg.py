@@ -63,8 +63,6 @@ def arrow(x: float, y1: float, y2: float) -> Markup:
 
 def why_not(row: Row) -> str:
     """Say in one word what stands where a row has no figure to draw."""
-    if row.is_given or row.says("status") in {"given", "hidden"}:
-        return "hidden"
     return "withheld" if row.says("status") == "withheld" else "insufficient"
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication.basis import against_others
 from vpack_pipeline.core.adjudication.common_factor import (
     CORRELATIONS,
@@ -15,11 +14,9 @@ from vpack_pipeline.core.adjudication.common_factor import (
     reader_rates,
 )
 from vpack_pipeline.core.adjudication.panel_error import Votes, chances, panel_error, positive_reads
-from vpack_pipeline.core.pack.disclosure import suppress
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.test_adjudication_readers import row, simulated, table
-from vpack_pipeline_tests.core.test_pack_disclosure import figures_of
 
 
 def test_against_the_majority_of_two_others_readers_of_85_95_are_of_826_948() -> None:
@@ -92,28 +89,3 @@ def test_a_fit_at_the_top_says_so() -> None:
     counts = np.array([900.0, 60.0, 0.0, 100.0])
     found = rates_with_replicates(votes, counts, counts[None], 0.0)
     assert found.caution == Code("fit_at_top")
-
-
-def test_a_corrected_panel_figure_is_hidden_with_the_one_that_it_corrects() -> None:
-    """Both show the same counts: what one hides follows from the other no more."""
-    asset = "adjudication/label_noise"
-    counts = {"sensitivity": (213, 209), "specificity": (334, 320)}
-    rows = [
-        {
-            "stratum_kind": "independent_reference",
-            "stratum": "independent_reference",
-            "metric": f"panel_{m}{e}",
-            "n": n,
-            "events": x,
-        }
-        for m, (n, x) in counts.items()
-        for e in ("", "_begg_greenes")
-    ]
-    shown = suppress(figures_of(asset, rows), contracts.load()[asset], 11).frame
-    for metric in counts:
-        plain, standing = (
-            shown.filter(metric=f"panel_{metric}{e}").select("n", "events").row(0)
-            for e in ("", "_begg_greenes")
-        )
-        assert plain == standing
-        assert (None in plain) == (metric == "sensitivity")

@@ -69,10 +69,8 @@ def test_a_build_prints_a_line_a_table_and_an_unchanged_one_leaves_one_event(
     assert {(how, gate) for *_, how, gate in tables} == {("kept", "pass")}
     assert f"{SITE} at the cut {LOOK}" in out
     assert "nothing new was published" in out
-    hidden = re.findall(
-        r"^  \S+, .*: (fewer than \d+ .* of \d+|hidden \(small count\))$", out, re.M
-    )
-    assert hidden, "the site is so small that figures at its threshold are hidden"
+    given = re.findall(r"^  \S+, .*: \S+% \(\S+% to \S+%\)$", out, re.M)
+    assert given, "figures at the threshold are printed whole, however small the site"
     assert not re.search(r"^  .*: *$", out, re.M)
     (report,) = re.findall(r"^report: (.+)$", out, re.M)
     assert Path(report).is_file()
@@ -95,10 +93,8 @@ def test_a_build_prints_a_line_a_table_and_an_unchanged_one_leaves_one_event(
     ("status", "value", "reason", "shown"),
     [
         ("given", "91.2%", "", "91.2% (85.0% to 96.1%)"),
-        ("hidden", "fewer than 11 missed of 136", "", "fewer than 11 missed of 136"),
-        ("hidden", "—", "", "hidden, as a small count could be computed from it"),
-        ("insufficient", "—", "no positive case", "insufficient: no positive case"),
-        ("withheld", "—", "—", "withheld"),
+        ("refused", "", "no positive case", "refused: no positive case"),
+        ("withheld", "", "", "withheld"),
     ],
 )
 def test_a_figure_is_shown_as_the_first_page_prints_it_or_with_its_reason(

@@ -74,7 +74,7 @@ def test_the_lines_say_what_the_cells_say(page, one):
     assert told["Who"].startswith(f"{rows['n_readers'].says('estimate')} readers")
     assert "without sight of one another's reads" in told["Who"]
     for said, row in one.used_paths():
-        events = row.says("events").replace("—", "a hidden number")
+        events = row.says("events")
         assert f"{events} {said}" in told["How often each way was needed"]
     share = one.book.on_first_page(rows["percent_agreement"])
     assert share.says("estimate").endswith("%")
@@ -119,9 +119,6 @@ def test_usable_labels_are_counted_before_the_ways_to_them(page, one, study):
     assert said.startswith(f"{events['usable']} of {rows['label_usable'].says('n')} (")
     assert f"%): {events['positive']} positive" in said.replace(" )", ")").replace("( ", "(")
     assert f"{events['negative']} negative" in said
-    told = retold(study.report, AGREEMENT, {"metric": "label_positive"}, events="—", estimate="—")
-    hidden = lines_of(rendered(study, report=told))["Usable labels"]
-    assert "a hidden number positive" in hidden
     nobody = study.report
     for metric in reading.LABELS:
         nobody = retold(nobody, AGREEMENT, {"metric": metric}, n="0", events="0")
@@ -216,23 +213,12 @@ def test_drawings_hold_only_printed_texts(page, study):
                 assert is_name or number in texts, said
 
 
-def test_a_hidden_count_has_no_bar_and_no_length(study):
-    place = {"metric": "path_third_reader"}
-    told = retold(study.report, AGREEMENT, place, events="—", estimate="0.001–0.010")
-    one = adjudicated.Adjudicated(Book(told), study.protocol.findings[0])
-    made = str(one.path_drawing())
-    assert 'width="0.0"' in made
-    assert ">hidden</text>" in made
-    assert one.commonest_path() is None
-    assert "most," not in words_of(chapter(rendered(study, report=told)))
-
-
-def test_hidden_kappa_of_a_pair_has_a_field_without_shade(study):
+def test_a_pair_without_kappa_has_a_field_without_shade(study):
     report = study.report
     some = next(s for s in report["row_key"] if '"reader_pair"' in s and '"cohen_kappa"' in s)
     stratum = json.loads(some)["stratum"]
     place = {"metric": "cohen_kappa", "stratum": stratum}
-    told = retold(report, AGREEMENT, place, estimate="—", status="hidden")
+    told = retold(report, AGREEMENT, place, estimate="", status="refused")
     one = adjudicated.Adjudicated(Book(told), study.protocol.findings[0])
     assert 'fill-opacity="0.00"' in str(one.pair_drawing())
 
@@ -294,18 +280,6 @@ def test_what_each_reader_said_is_drawn_and_tabled_alike(page, one):
         # What nobody said is not drawn.
         is_drawn = row.says("events") not in ("", "0")
         assert not is_drawn or dict(one.answers())[row.key["metric"]] in made
-
-
-def test_answers_that_are_hidden_share_one_field_without_a_length_of_their_own(study, one):
-    told, reader = study.report, one.reader_ids()[0]
-    answers = [metric for metric, _ in one.answers()]
-    for metric in answers[:2]:
-        place = {"metric": metric, "reader_id": reader}
-        told = retold(told, adjudicated.READERS, place, estimate="—", events="—", status="hidden")
-    whole = str(one.answers_drawing())
-    hidden = str(adjudicated.Adjudicated(Book(told), one.finding).answers_drawing())
-    assert (whole.count('class="open"'), hidden.count('class="open"')) == (0, 1)
-    assert whole.count('class="edge"') - hidden.count('class="edge"') == 2
 
 
 def test_without_reads_a_sentence_stands_for_what_readers_said(study):

@@ -99,17 +99,6 @@ def test_a_broken_rule_stands_beside_what_the_author_declared(study, rule):
     assert f'<tr id="rule-{rule}">' in page
 
 
-def test_a_hidden_number_is_said_to_be_hidden(study):
-    told = retold(
-        breaking(study.report, "consecutive"),
-        "evaluation/integrity",
-        {"rule": "consecutive"},
-        estimate="—",
-    )
-    beside = words_of(near(rendered(study, report=told), "As planned: consecutive"))
-    assert "scores without a case : a hidden number" in beside
-
-
 def test_what_was_not_declared_is_not_contradicted(study):
     sampling = study.protocol.sampling.model_copy(update={"method": "convenience"})
     adjudication = study.protocol.adjudication.model_copy(update={"blind_to_peers": False})

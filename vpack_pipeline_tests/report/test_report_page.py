@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import os
 import pickle
 import re
@@ -18,7 +19,7 @@ from report_bench import complete, rendered, retold, words_of
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError, DocumentError
-from vpack_pipeline.report import chapters, palette, wording
+from vpack_pipeline.report import chapters, palette, wording, words
 
 VOID = {"meta", "line", "rect", "circle", "path", "br"}
 
@@ -51,6 +52,9 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         if tag not in VOID:
             assert self.open.pop() == tag
+        if self._anchor is not None:
+            self.anchors.append((self._anchor, ""))
+            self._anchor = None
 
     def handle_data(self, data):
         if self._anchor is not None:
@@ -67,7 +71,7 @@ def test_every_printed_figure_has_the_text_that_the_table_gives_its_anchor(parse
     texts = dict(study.report.select("anchor", "text").iter_rows())
     assert len(parsed.anchors) > 1000
     for anchor, shown in parsed.anchors:
-        assert texts[anchor] == shown or (texts[anchor] == "" and shown == "–")
+        assert texts[anchor] == shown
 
 
 def test_every_anchor_is_traced_to_a_cell_of_an_exported_table(study):
@@ -236,12 +240,27 @@ def test_before_the_first_look_the_prospective_window_is_withheld_and_says_why()
     assert texts[f"{at}status"] == "withheld"
 
 
-def test_no_hidden_count_is_printed_anywhere_in_its_cell(study):
-    small = study.report.filter(
-        pl.col("column").is_in(["n", "events", "removed", "entered", "remaining"])
+def test_a_figure_is_printed_as_it_is_or_not_at_all(study, page):
+    cells = re.findall(r'data-anchor="[^"]+">([^<]*)<', page)
+    assert len(cells) > 1000
+    assert "" in cells
+    texts = [*study.report["text"], *map(html.unescape, cells)]
+    assert not [t for t in texts if t in {"—", "–", "<11", "hidden"}]
+    assert "hidden" not in words_of(page)
+
+
+def test_where_there_is_no_figure_the_cell_is_empty_and_its_note_says_why(study):
+    place = {"metric": "ppv", "analysis": "intention_to_diagnose", "window": "retrospective"}
+    gone = {"estimate": "", "lower": "", "upper": "", "status": "refused", "reason": "no such case"}
+    told = retold(study.report, "evaluation/operating_points", place, **gone)
+    made = rendered(study, report=told)
+    line = made[made.index(f'<th scope="row">{words.METRICS["ppv"]}</th>') :]
+    empty = re.match(
+        r'[^\n]*\n<td><sup><a href="#([^"]+)" aria-label="note (\w+)">\2</a></sup></td>', line
     )
-    numbers = small["text"].cast(pl.Int64, strict=False).drop_nulls()
-    assert numbers.filter((numbers > 0) & (numbers < 11)).len() == 0
+    assert empty is not None
+    note = made[made.index(f'<li id="{empty[1]}">') :]
+    assert words_of(note[: note.index("</li>")]).strip() == "no such case"
 
 
 def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
@@ -254,5 +273,5 @@ def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
     caution = f"bounds over every missing label; {why}"
     # Sensitivity and specificity of the one window, each before the figure among those labelled.
     assert first.count(caution) == 2
-    assert re.search(r"\d% to \d+\.\d% " + caution, first) or "hidden" in first
+    assert re.search(r"\d% to \d+\.\d% " + caution, first)
     assert caution not in words_of(rendered(study))

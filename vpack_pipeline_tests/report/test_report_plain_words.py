@@ -7,7 +7,6 @@ import re
 import pytest
 from report_bench import rendered, retold, words_of
 
-from vpack_pipeline.core.pack.headline import BETWEEN, HIDDEN_FIGURE, Printed, _in_words
 from vpack_pipeline.report import adjudicated, reader_figures, reading, words
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.rows import Notes
@@ -18,6 +17,7 @@ ATTRIBUTION = "evaluation/error_attribution"
 LABELS = "evaluation/label_sensitivity"
 VERIFICATION = "evaluation/verification"
 INTEGRITY = "evaluation/integrity"
+SHARES = ("share_not_separable", "share_of_disagreements")
 GONE = {"estimate": "", "lower": "", "upper": "", "status": "refused", "reason": "no such read"}
 OF_READERS = ("readers", "answers", "pairs", "reader-doubts")
 """Blocks in which figures of single readers stand."""
@@ -86,33 +86,16 @@ def test_real_readers_are_not_called_made_up(study):
     assert 'class="made-up"' not in page
 
 
-def table(metric: str, ranges: dict, n: int | None = 35) -> Printed:
-    row = {"metric": metric, "n": n, "estimate": None}
-    return Printed(ATTRIBUTION, ("{}",), (row,), ({"estimate": "0.714–0.971"},), ranges)
-
-
-@pytest.mark.parametrize("metric", BETWEEN)
-def test_a_range_is_told_as_what_lies_between(metric):
-    assert _in_words(table(metric, {0: (25, 34)}), 0) == "between 71.4% and 97.1%"
-    assert _in_words(table(metric, {}, None), 0) == HIDDEN_FIGURE
-
-
-def test_a_range_of_another_share_keeps_its_words():
-    told = _in_words(table("sensitivity", {0: (25, 34)}), 0)
-    assert told == "fewer than 11 missed of 35"
-    assert _in_words(table("share_something", {0: (25, 34)}), 0) == HIDDEN_FIGURE
-
-
 def test_the_line_on_noise_says_where_disagreements_fell(page, study, one):
     said = noise_line(page)
     model = study.protocol.index_test.primary.id
     rows = [
         one.book.on_first_page(r)
         for r in one.book.rows(ATTRIBUTION, model_id=model, window="prospective")
-        if r.key["metric"] in BETWEEN and r.key["panel_state"] in ("all", "unanimous")
+        if r.key["metric"] in SHARES and r.key["panel_state"] in ("all", "unanimous")
         and r.key["assumption"] in ("none", "0.5")
     ]  # fmt: skip
-    wanted = [r for r in rows if (r.key["metric"], r.key["panel_state"]) != (BETWEEN[1], "all")]
+    wanted = [r for r in rows if (r.key["metric"], r.key["panel_state"]) != (SHARES[1], "all")]
     assert len(wanted) == 3
     for row in wanted:
         assert row.says("estimate") in said
@@ -174,7 +157,7 @@ def test_a_block_without_any_figure_is_a_sentence_and_no_table(study):
 
 
 def test_too_few_printed_figures_are_not_compared(study):
-    told = retold(study.report, LABELS, {}, estimate="—", status="hidden")
+    told = retold(study.report, LABELS, {"metric": "sensitivity"}, estimate="")
     assert "too few sensitivities are printed" in words_of(
         block(rendered(study, report=told), "label-sensitivity")
     )
@@ -189,10 +172,12 @@ def test_assumptions_without_a_figure_stand_below_the_table(study):
     assert "Why: no such read ." in rest
 
 
-def test_a_refused_figure_is_said_to_be_not_computed(study):
+def test_a_refused_figure_is_an_empty_cell_with_a_note(study):
     told = retold(study.report, ATTRIBUTION, {"panel_state": "split"}, **GONE)
     page = rendered(study, report=told)
-    assert "not computed" in words_of(block(page, "error-attribution"))
+    made = block(page, "error-attribution")
+    assert re.search(r'<td><sup><a href="#[^"]+" aria-label="note (\w+)">\1</a></sup></td>', made)
+    assert "no such read" in words_of(made)
     assert not re.search(r">\s*refused\s*<", page)
     assert str(Cell("a.b.status", "refused").__html__()) == "not computed"
     assert "data-anchor" in Cell("a.b.status", "withheld").__html__()
@@ -223,8 +208,7 @@ def test_how_often_a_source_was_sought_is_said_in_a_sentence(page, study, one):
                 )
                 for call in ("positive", "negative")
             ]  # fmt: skip
-            hidden = "hidden (a count below 11)"
-            flagged, cleared = (r.says("estimate").replace("—", hidden) for r in rows)
+            flagged, cleared = (r.says("estimate") or "an unknown share" for r in rows)
             said = f"{words.SOURCES[source]} was sought in {flagged} of flagged and {cleared}"
             assert said in made, said
     none = study.protocol.adjudication.model_copy(update={"reference_sources": ()})
@@ -346,12 +330,11 @@ def test_the_panel_as_seen_is_held_against_what_is_assumed(study, page, one):
         assert f"Errors correlated by {correlation} ({said})" in made
     seen = {"stratum": "independent_reference"}
     told = study.report
-    for metric, figure in (("panel_sensitivity", "0.953–0.995"), ("panel_specificity", "0.970")):
-        told = retold(
-            told, adjudicated.NOISE, seen | {"metric": metric}, estimate=figure, status="given"
-        )
+    for metric, figure in (("panel_sensitivity", "0.981"), ("panel_specificity", "0.970")):
+        whole = {"estimate": figure, "lower": "", "upper": "", "status": "given"}
+        told = retold(told, adjudicated.NOISE, seen | {"metric": metric}, **whole)
     made = words_of(block(rendered(study, report=told), "label-noise"))
-    assert "sensitivity 0.953–0.995 (a range: a small count is hidden), specificity 0.970" in made
+    assert "sensitivity 0.981, specificity 0.970" in made.replace(" ,", ",")
     told = retold(study.report, adjudicated.NOISE, seen, **GONE)
     made = words_of(block(rendered(study, report=told), "label-noise"))
     assert "the panel was seen at work" not in made

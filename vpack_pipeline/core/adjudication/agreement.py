@@ -121,7 +121,7 @@ def _put_counts(figures: Figures, reads: pl.DataFrame, basis: ReadBasis, finding
     first = first_of_reader(basis.reads)
     n_cases = first["case_id"].n_unique()
     figures.give("n_reads", first.height, n=n_cases, method=method, **keys)
-    # Readers are no patients: their number stands without n, so that it is not suppressed.
+    # Readers are no patients: their number stands without n.
     figures.give("n_readers", first["reader_id"].n_unique(), method=method, **keys)
     figures.give("n_cases", n_cases, n=n_cases, events=n_cases, method=method, **keys)
     for kind in (INDETERMINATE, NON_DIAGNOSTIC):

@@ -339,7 +339,7 @@ def _with_parting(panel: Panel, stratum: Stratum, found: Found) -> Found:
     if kappa.value is None or ac1.value is None or ac1.value - kappa.value <= PARTING:
         return found
     positives, reads = positive_reads(panel, stratum)
-    # The share itself is a figure of its own: counts of few reads are hidden there, not here.
+    # The share itself is a figure of its own.
     often = "rare" if 2 * positives < reads else "common"
     notes = coded(kappa.notes, code("kappa_below_ac1", by=PARTING, often=often))
     return found | {"fleiss_kappa": replace(kappa, notes=notes)}

@@ -67,7 +67,7 @@ def _put_by_chance(
     if value is None:
         figures.refuse(BY_CHANCE, code("guessing_not_worked_out", statistic=statistic), **keys)
         return None
-    # Where it rests on how often readers say positive, it is hidden with that count.
+    # Where it rests on how often readers say positive, that count stands with it.
     events, reads = positive_reads(panel, ALL) if value else (None, None)
     method = coded(code("readers_who_guess", statistic=statistic), panel.basis.name)
     figures.give(BY_CHANCE, value, n=reads, events=events, method=method, **keys)

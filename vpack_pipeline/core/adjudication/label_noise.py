@@ -267,7 +267,7 @@ def _put_misfit(
         is_worse = found[rho] - found[best] > WORSE
         worse = code("fits_worse_than", correlation=best) if is_worse else None
         notes = coded(worse, "zero_is_no_misfit")
-        # Rounded: to the last digit it could tell of counts that are hidden.
+        # Rounded: fits of one set of votes differ by less than is worth telling.
         figures.give(MISFIT, round(found[rho], 1), method="deviance", notes=notes, **keys)
 
 

@@ -92,7 +92,7 @@ def _put_range(
         for metric in RANGE:
             figures.refuse(metric, NO_READER_PAIR if not pairs else none, **keys)
         return
-    # Readers are no patients: the number of pairs stands in the method, so that it is not hidden.
+    # Readers are no patients: the number of pairs stands in the method.
     of = {"given": len(values), "pairs": len(pairs), "fewest": smallest_cell}
     method = coded(code("kappa_of_pairs", **of), panel.basis.name)
     for metric, value in zip(RANGE, (min(values), np.median(values), max(values)), strict=True):

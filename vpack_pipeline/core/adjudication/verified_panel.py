@@ -95,7 +95,7 @@ def put_verified(
     """Add the panel's error, sensitivity and specificity against the independent sources.
 
     Among verified cases, and with these standing for the others of the same call. The latter have
-    the counts of the former, so that they are hidden with them.
+    the counts of the former.
 
     Parameters
     ----------

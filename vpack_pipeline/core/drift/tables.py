@@ -76,7 +76,7 @@ def baseline(
                     "amount": float(amount),
                     "share": float(amount) / total if is_parts and total else None,
                     "n": reference.n,
-                    # The count behind an amount that is one, so that small cells can be hidden.
+                    # The count behind an amount that is one.
                     "events": math.floor(amount) if is_parts else None,
                 }
             )

@@ -61,16 +61,16 @@ def comparison(
         for model in index_test.models:
             pair = Pair(analysis, finding.name, model.id, index_test, evaluation)
             keys = {"finding": finding.name, "model_id": model.id, "window": DIFFERENCE}
-            is_hidden = figures.hides(DIFFERENCE)
+            is_withheld = figures.hides(DIFFERENCE)
             place = figures.at(**keys, operating_point=NO_POINT)
-            _give(place, "auc", None if is_hidden else pair.auc(evaluation.interval.level))
+            _give(place, "auc", None if is_withheld else pair.auc(evaluation.interval.level))
             for point in evaluation.operating_points:
                 if (point.finding, point.model) != (finding.name, model.id):
                     continue
                 place = figures.at(**keys, operating_point=point.name)
                 level = evaluation.interval.level
                 for metric in _SHARES:
-                    _give(place, metric, None if is_hidden else pair.share(metric, point, level))
+                    _give(place, metric, None if is_withheld else pair.share(metric, point, level))
     return figures.frame()
 
 
@@ -84,7 +84,7 @@ class Compared:
 
 
 def _give(place: Place, metric: str, made: Compared | None) -> None:
-    # A hidden figure is never computed; the table withholds whatever it is given.
+    # A withheld figure is never computed; the table withholds whatever it is given.
     for part in (RETROSPECTIVE, PROSPECTIVE, "difference"):
         place.give(f"{metric}_{part}", None if made is None else getattr(made, part))
 

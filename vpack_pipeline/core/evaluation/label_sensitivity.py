@@ -114,9 +114,8 @@ def label_sensitivity(
     index test's output (:mod:`beliefs`); ``panel_labels``, against
     the panel's own labels, made from reads alone; and that corrected for the panel's error, known
     from independent sources or from the reads (:mod:`corrected`), at each error correlation.
-    ``n`` and ``events`` are those of the headline, but where undecided cases are flipped: counts of
-    labels made again would say of how few cases the label turned, and a figure without counts would
-    be printed where the headline is hidden for small ones.
+    ``n`` and ``events`` are those of the headline, but where undecided cases are flipped: each
+    figure stands beside the same cases, whatever labels they would have had.
     What takes readers one by one is refused where reads followed sight of peers.
     """
     figures = WindowedFigures("evaluation/label_sensitivity", evaluation, cut, published_looks)

@@ -213,7 +213,7 @@ def doubt(panels: Panels, which: int, tallies: Tallies, level: float) -> Doubt:
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = expected.sum(axis=1) / tallies.alike.sum(axis=1)
         share = (tallies.doubtful + added) / tallies.disagreements
-    # With the count that the figure without them has: where that is hidden, so is this.
+    # With the count that the figure without them has.
     return Doubt(
         _estimate(wrong, tallies.n_unanimous, None, method, level),
         _estimate(share, tallies.n_disagreements, tallies.n_doubtful, method, level),

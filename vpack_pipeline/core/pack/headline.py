@@ -1,8 +1,7 @@
 """The figures of the first page: which cell of which table opens the report, and how it is written.
 
-Shares are written as percentages here, and a figure whose small count is hidden in words and not as
-a range with a dash, which would look like an interval; everything else has the text of its own
-table. What does not belong here: the page's layout, or any figure that stands in no table.
+Shares are written as percentages here; everything else has the text of its own table. What does
+not belong here: the page's layout, or any figure that stands in no table.
 """
 
 from __future__ import annotations
@@ -33,16 +32,6 @@ COUNTS: Final = (
 SHARES: Final = ("sensitivity", "specificity")
 BURDEN: Final = ("flagged_per_1000", "missed_per_1000", "false_alarms_per_1000")
 FIGURE: Final = ("estimate", "lower", "upper", "n", "status", "reason", "notes")
-HIDDEN_FIGURE: Final = "hidden (small count)"
-LACKING: Final[Mapping[str, str]] = {
-    "sensitivity": "missed",
-    "specificity": "falsely flagged",
-    "ppv": "flagged without the finding",
-    "npv": "not flagged with the finding",
-}
-"""Share → what those are that it leaves out."""
-BETWEEN: Final = ("share_not_separable", "share_of_disagreements", "share_verified")
-"""Shares that are told by what they lie between where a small count is hidden."""
 IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "adjudication/agreement": lambda row: (
         row["stratum"] == "all"
@@ -73,13 +62,12 @@ Line = tuple[str, str, str, str, str, str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A table fit for print: per row its key as JSON, its values after hiding, its texts."""
+    """A table fit for print: per row its key as JSON, its values, its texts."""
 
     asset: str
     keys: tuple[str, ...]
     values: tuple[Mapping[str, Any], ...]
     texts: tuple[Mapping[str, str], ...]
-    ranges: Mapping[int, tuple[int, int]]
 
     def find(self, **where: Any) -> int:
         """Find the one row with these values.
@@ -207,40 +195,16 @@ def _lines(
         written = table.texts[row][column]
         if is_share and column in ("estimate", "lower", "upper", "goal"):
             written = _as_percent(table, row, column)
-        elif is_share and column == "reason" and _is_range(table, row):
-            # The words say it already, and there is no range left to explain.
-            parts = written.split("; ")
-            written = "; ".join(p for p in parts if not p.startswith("given as a range"))
         said = table.values[row][column] if column in CODES else None
         place = (f"first.{name}.{column}", "first", table.asset, table.keys[row], column)
         yield (*place, written, said)
 
 
 def _as_percent(table: Printed, row: int, column: str) -> str:
-    value = table.values[row][column]
-    if value is not None:
-        metric = str(table.values[row].get("metric", ""))
-        is_difference = table.values[row].get("comparison") == "non_inferiority"
-        written = text.percent(value)
-        has_points = is_difference or metric.endswith("_difference")
-        return f"{written.removesuffix('%')} points" if has_points else written
-    if column == "estimate" and _is_range(table, row):
-        return _in_words(table, row)
-    return table.texts[row][column]
-
-
-def _is_range(table: Printed, row: int) -> bool:
-    return "–" in table.texts[row]["estimate"] and table.values[row]["estimate"] is None
-
-
-def _in_words(table: Printed, row: int) -> str:
-    """Say which small count is hidden, where the range that is left shows which it is."""
-    low, high = table.ranges.get(row, (0, 0))
-    n = table.values[row].get("n")
-    metric = str(table.values[row].get("metric", ""))
-    if n and metric in BETWEEN:
-        return f"between {text.percent(low / n)} and {text.percent(high / n)}"
-    lacking = LACKING.get(metric.partition("_")[0])
-    if n and lacking and high == n - 1:
-        return f"fewer than {n - low + 1} {lacking} of {text.count(n)}"
-    return HIDDEN_FIGURE
+    values = table.values[row]
+    if values[column] is None:
+        return table.texts[row][column]
+    written = text.percent(values[column])
+    is_difference = values.get("comparison") == "non_inferiority"
+    has_points = is_difference or str(values.get("metric", "")).endswith("_difference")
+    return f"{written.removesuffix('%')} points" if has_points else written

@@ -1,4 +1,4 @@
-"""Every figure that the report prints: small cells hidden, written as text, each with its origin.
+"""Every figure that the report prints, written as text, each with its origin.
 
 The HTML gets its numbers from this table and from nowhere else. What does not belong here: words
 and layout (``vpack_pipeline.report``), which figures open the report (``headline``).
@@ -15,19 +15,12 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.contracts import Contract, codes
-from vpack_pipeline.contracts.shapes import CODES
-from vpack_pipeline.core.pack.disclosure import (
-    SMALL,
-    STATUS,
-    Suppressed,
-    is_count_row,
-    suppress_all,
-)
+from vpack_pipeline.contracts import Contract, codes, metrics
+from vpack_pipeline.contracts.shapes import CODES, DETAIL, FIGURE, METRIC
 from vpack_pipeline.core.pack.headline import Printed, headline
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.pack_format import text
-from vpack_pipeline.protocol import Disclosure, Evaluation, Finding, IndexTest
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 
 PACKAGE_DATA: Final = ("contracts",)
 
@@ -57,7 +50,6 @@ SECTION_CHAPTERS: Final[Mapping[str, str]] = {
     "evaluation": "performance",
     "drift": "drift",
 }
-RANGE: Final = "given as a range: a count below {smallest} is hidden"
 
 
 def report(
@@ -65,7 +57,6 @@ def report(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    disclosure: Disclosure,
     **tables: pl.DataFrame,
 ) -> pl.DataFrame:
     """Write every cell of every exported table as text.
@@ -81,12 +72,7 @@ def report(
     """
     known = contracts.load()
     frames = {name.replace("__", "/", 1): frame for name, frame in tables.items()}
-    smallest = disclosure.smallest_cell
-    suppressed = suppress_all(frames, known, smallest)
-    printed = {
-        asset: print_table(frame, known[asset], suppressed[asset], smallest)
-        for asset, frame in sorted(frames.items())
-    }
+    printed = {asset: print_table(frame, known[asset]) for asset, frame in sorted(frames.items())}
     rows = [cell for table in printed.values() for cell in _cells(table)]
     rows += list(headline(printed, findings=findings, index_test=index_test, evaluation=evaluation))
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("anchor")
@@ -95,52 +81,22 @@ def report(
     return frame
 
 
-def print_table(
-    frame: pl.DataFrame, contract: Contract, suppressed: Suppressed, smallest_cell: int
-) -> Printed:
-    """Write what small cells leave of a table as text."""
-    raw = suppressed.frame.to_dicts()
-    texts = [_row_texts(row, i, suppressed, frame, smallest_cell) for i, row in enumerate(raw)]
-    keys = [row_key({name: row[name] for name in contract.key}) for row in raw]
-    return Printed(contract.asset, tuple(keys), tuple(raw), tuple(texts), suppressed.ranges)
+def print_table(frame: pl.DataFrame, contract: Contract) -> Printed:
+    """Write a table as text."""
+    values = frame.to_dicts()
+    texts = [_row_texts(row, contract) for row in values]
+    keys = [row_key({name: row[name] for name in contract.key}) for row in values]
+    return Printed(contract.asset, tuple(keys), tuple(values), tuple(texts))
 
 
-def _row_texts(
-    row: Mapping[str, Any], i: int, suppressed: Suppressed, frame: pl.DataFrame, smallest: int
-) -> dict[str, str]:
-    is_count = is_count_row(row)
-    texts: dict[str, str] = {}
-    has_hidden = False
-    for name, value in row.items():
-        mark = suppressed.marks[name][i]
-        if mark is not None:
-            texts[name] = f"<{smallest}" if mark == SMALL else text.HIDDEN
-            has_hidden = has_hidden or mark != SMALL
-        elif is_count and name in ("estimate", "lower", "upper") and value is not None:
-            texts[name] = text.count(value)
-        else:
-            texts[name] = text.plain(value)
-    if is_count and suppressed.marks["events"][i] == SMALL:
-        texts["estimate"] = texts["events"]
-    elif has_hidden and "reason" in texts:
-        _explain(texts, i, suppressed, frame, smallest)
-    for name in CODES.keys() & row.keys() if "detail" in row else ():
-        texts[name] = codes.sentences(row[name], row["detail"])
+def _row_texts(row: Mapping[str, Any], contract: Contract) -> dict[str, str]:
+    texts = {name: text.plain(value) for name, value in row.items()}
+    if contract.shape == FIGURE and metrics.find(contract.asset, row[METRIC]).kind == "count":
+        given = [name for name in ("estimate", "lower", "upper") if row[name] is not None]
+        texts |= {name: text.count(row[name]) for name in given}
+    for name in CODES.keys() & row.keys() if DETAIL in row else ():
+        texts[name] = codes.sentences(row[name], row[DETAIL])
     return texts
-
-
-def _explain(
-    texts: dict[str, str], i: int, suppressed: Suppressed, frame: pl.DataFrame, smallest: int
-) -> None:
-    """Give the range that its counts leave a hidden share, and say so."""
-    limits = suppressed.ranges.get(i)
-    known = frame.row(i, named=True)
-    n, estimate = known.get("n"), known.get("estimate")
-    if limits and n and estimate is not None and abs(estimate - known["events"] / n) < 1e-9:
-        texts["estimate"] = f"{text.number(limits[0] / n)}–{text.number(limits[1] / n)}"
-        if texts.get("status") == STATUS:
-            parts = [text.plain(known["reason"]), RANGE.format(smallest=smallest)]
-            texts["reason"] = "; ".join(p for p in parts if p)
 
 
 def row_key(values: Mapping[str, Any]) -> str:

@@ -49,9 +49,9 @@ def published_looks(
     Returns
     -------
     one row per endpoint and look with a published pack: ``look`` as ``YYYY-MM-DD``,
-    ``pack_digest`` the sha256 of its tag manifest; a hidden figure is null. Where the protocol has
-    changed since in what this verdict rests on, it is ``void``, its figures are null and
-    ``changed`` names the blocks; else ``changed`` is null
+    ``pack_digest`` the sha256 of its tag manifest; a figure that is not given is null. Where the
+    protocol has changed since in what this verdict rests on, it is ``void``, its figures are null
+    and ``changed`` names the blocks; else ``changed`` is null
 
     Raises
     ------

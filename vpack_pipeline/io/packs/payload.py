@@ -1,8 +1,8 @@
 """What a pack holds: report, protocol, checklist, aggregates, receipts, contracts, drift plan,
 and what the codes of all of these say.
 
-Aggregates only, small cells hidden as in the report; what is bound to this machine or to a moment
-stays out, so that the same inputs give the same bytes. What does not belong here: the report's
+Aggregates only; what is bound to this machine or to a moment stays out, so that the same inputs
+give the same bytes. What does not belong here: the report's
 HTML (``report``), where packs lie (``store``).
 """
 
@@ -17,7 +17,6 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.contracts import Contract, codes, exported
-from vpack_pipeline.core.pack.disclosure import STATUS, suppress_all
 from vpack_pipeline.protocol import Protocol
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -41,6 +40,8 @@ TRAVELLING: Final = (
     "outcome",
 )
 """Fields of a receipt that travel as they are: no time, run, host or path, and no count.
+
+Digests of tables are keyed with the site's secret. Those of their files, which are not, stay there.
 
 The fingerprint, and the code that authenticates it at the site, stay there: they change when a
 pack of a look has been published, and the same cut built again must give the same bytes."""
@@ -72,10 +73,7 @@ def pack_payload(
     -------
     file by path
     """
-    smallest = protocol.disclosure.smallest_cell
-    # The same tables as the report has: other company would hide other cells.
-    made = suppress_all(exported(tables, contracts), contracts, smallest)
-    shown = {asset: hidden.frame for asset, hidden in made.items()}
+    shown = exported(tables, contracts)
     label = {"synthetic": list(synthetic)} if synthetic else {}
     items = _claim_items(claim)
     files = {
@@ -88,7 +86,7 @@ def pack_payload(
     for asset, frame in shown.items():
         name = asset.replace("/", ".")
         files[f"tables/{name}.csv"] = to_csv(frame)
-        files[f"tables/{name}.schema.json"] = _json(_schema(contracts[asset]))
+        files[f"tables/{name}.schema.json"] = _json(contracts[asset].json_schema())
     if "drift/baseline" in shown:
         files["drift/baseline.csv"] = to_csv(shown["drift/baseline"])
     for receipt in receipts:
@@ -131,7 +129,6 @@ def travelling(receipt: Mapping[str, Any], contract: Contract) -> dict[str, Any]
         {name: value for name, value in check.items() if name not in dropped}
         for check in receipt["checks"]
     ]
-    made["files"] = [file["sha256"] for file in receipt["files"]]
     if contract.export:
         made["rows"] = receipt["rows"]
     return made
@@ -158,23 +155,6 @@ def _plan(
 
 def _rows(shown: Mapping[str, pl.DataFrame], asset: str) -> list[dict[str, Any]]:
     return shown[asset].to_dicts() if asset in shown else []
-
-
-def _schema(contract: Contract) -> dict[str, Any]:
-    """JSON schema of a row as exported: a hidden cell is null, so counts and figures may be."""
-    made = contract.json_schema()
-    for column in contract.columns:
-        entry = made["properties"][column.name]
-        if column.disclosure in ("count", "figure") and not isinstance(entry["type"], list):
-            entry["type"] = [entry["type"], "null"]
-    status = made["properties"].get("status")
-    if status is not None and "estimate" in made["properties"]:
-        status["enum"] = ["given", "refused", "withheld", STATUS]
-        status["description"] = (
-            f"{status['description']} {STATUS}: given at the site, but a count below the smallest"
-            " cell is hidden or could be computed; reason says so."
-        )
-    return made
 
 
 def _json(value: Any) -> bytes:

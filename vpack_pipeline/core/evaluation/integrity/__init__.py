@@ -62,7 +62,7 @@ WITHHELD: Final = "withheld"
 _NOT_PEOPLE: Final = frozenset(
     {"protocols", "models", "operating_points", "rules", "weeks", "findings_and_sources"}
 )
-"""Units of the protocol or the calendar: their numbers are no small cells of patients."""
+"""Units of the protocol or the calendar: their numbers count no patients."""
 
 
 def integrity(
@@ -128,7 +128,7 @@ def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
     if found.is_withheld and found.reason is not None:
         figures.withhold("violations", found.reason, **keys, verdict=WITHHELD)
         return
-    # Without the number: no rule on small cells reaches a code's parameters.
+    # Without the number, which stands in no column.
     notes = coded(found.reason, "some_not_checkable" if found.has_unknown else None)
     if found.n == 0:
         why, *others = notes or coded("nothing_to_check")

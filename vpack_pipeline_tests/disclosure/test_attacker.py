@@ -1,0 +1,341 @@
+"""Whoever holds a pack, and reckons with all that it prints, finds no small group of people.
+
+First that the attacker finds what is there to be found: a leak of each kind in tables of a few
+rows. Then that random small sites have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from vpack_pipeline import contracts
+from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.stats import distances
+from vpack_pipeline_tests.disclosure import inversion
+from vpack_pipeline_tests.disclosure.attack import STATISTICS, attack
+from vpack_pipeline_tests.disclosure.integers import ContradictionError, Integers
+from vpack_pipeline_tests.disclosure.knowledge import (
+    FLOW,
+    LEVELS,
+    MATCH,
+    PROFILE,
+    Found,
+    smallest_group,
+)
+from vpack_pipeline_tests.report.pack_sample import documents, sample
+
+SETTINGS = ("emergency", "inpatient", "outpatient")
+WINDOWS = ("retrospective", "prospective", "outside")
+AT = {"finding": "nodule_or_mass", "model_id": "nodule-2"}
+NEEDS_LEVELS = pytest.mark.skipif(
+    LEVELS not in contracts.load(), reason="people are not described in printed levels yet"
+)
+
+Tables = dict[str, pl.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Protocol:
+    return documents()[0]
+
+
+def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def figure(metric: str, n: int | None, events: int | None, **more: Any) -> dict[str, Any]:
+    row = {"metric": metric, "n": n, "events": events, "estimate": None if n is None else 0.0}
+    nothing = {"lower": None, "upper": None, "method": "count", "status": "given"}
+    return AT | {"window": "retrospective", "stratum": "all"} | row | nothing | more
+
+
+def safe() -> Tables:
+    """A site in which the setting *outpatient* (4 included) is printed as *inpatient or other*.
+
+    Included: 80 emergency, 66 inpatient, 4 outpatient; the 60 excluded are too small to describe.
+    """
+    levels = [
+        {"variable": "setting", "level": x, "printed_level": p, "is_personal": True, "reason": r}
+        for x, p, r in (
+            ("emergency", "emergency", None),
+            ("inpatient", "rest", None),
+            ("outpatient", "rest", "FOLDED"),
+            ("missing", "missing", None),
+        )
+    ]
+    bins = ("emergency", "rest", "missing")
+    profile = [
+        {"variable": "setting", "bin": b, "set": s, "n": n, "n_total": t, "share": None}
+        for s, t, counts in (("included", 150, (80, 70, 0)), ("excluded", 60, (None,) * 3))
+        for b, n in zip(bins, counts, strict=True)
+    ]
+    flow = [
+        {
+            "rule_order": o,
+            "rule": r,
+            "unit": "case",
+            "remaining": left,
+            "marginal": 60,
+            "total": 210,
+        }
+        for o, r, left in ((0, "start", 210), (1, "radiograph", 150))
+    ]
+    windows = [
+        figure("n_cases", n, n, window=w) for w, n in zip(WINDOWS, (90, 60, 0), strict=True)
+    ] + [
+        figure("n_immature", n, 0, window=w)
+        for w, n in (("retrospective", 90), ("prospective", 60))
+    ]
+    return {
+        LEVELS: frame(levels),
+        PROFILE: frame(profile),
+        FLOW: frame(flow),
+        "evaluation/performance": frame(windows),
+        "evaluation/subgroups": frame(
+            [
+                figure("n_cases", n, n, stratum=f"setting={x}")
+                for x, n in (("emergency", 50), ("rest", 40), ("missing", 0))
+            ]
+        ),
+    }
+
+
+def changed(
+    tables: Tables, asset: str, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Tables:
+    rows = [row | change(row) for row in tables[asset].iter_rows(named=True)]
+    return tables | {asset: frame(rows)}
+
+
+def added(tables: Tables, asset: str, *rows: dict[str, Any]) -> Tables:
+    known = tables[asset].to_dicts() if asset in tables else []
+    return tables | {asset: frame([*known, *rows])}
+
+
+def profile_row(label: str, of_set: str, n: int | None, total: int, **more: Any) -> dict[str, Any]:
+    row = {"variable": "setting", "bin": label, "set": of_set, "n": n, "n_total": total}
+    return row | {"share": None} | more
+
+
+def apart() -> Tables:
+    """The same site, but the folded level stands for itself; its count is not printed."""
+    whole = changed(safe(), LEVELS, lambda r: {"printed_level": r["level"], "reason": None})
+    return changed(whole, PROFILE, lambda r: {"bin": "inpatient", "n": None} if r["bin"] == "rest" else {})  # fmt: skip
+
+
+def test_a_folded_level_is_safe(protocol):
+    assert attack(safe(), protocol) == []
+
+
+LEAKS: dict[str, Callable[[], Tables]] = {
+    "its count is printed": lambda: added(
+        apart(), PROFILE, profile_row("outpatient", "included", 4, 150)
+    ),
+    "its share is printed": lambda: added(
+        apart(), PROFILE, profile_row("outpatient", "included", None, 150, share=4 / 150)
+    ),
+    "all others are printed": lambda: changed(
+        apart(), PROFILE, lambda r: {"n": 66} if (r["bin"], r["set"]) == ("inpatient", "included") else {}
+    ),
+    "its cases are printed in one window": lambda: added(
+        apart(), "evaluation/subgroups", figure("n_cases", 4, 4, stratum="setting=outpatient")
+    ),
+    "a refused figure keeps its n": lambda: added(
+        apart(),
+        "evaluation/subgroups",
+        figure("sensitivity", 4, 1, stratum="setting=outpatient", estimate=None, status="refused"),
+    ),
+    "those of a comparison of levels are all but it": lambda: added(
+        apart(),
+        "evaluation/subgroups",
+        figure("n_positive", 90, 50),
+        figure("n_negative", 90, 40),
+        figure("n_indeterminate", 90, 0),
+        figure("n_undecided", 90, 0),
+        figure("auc", 50, 30, stratum="setting=emergency"),
+        figure("auc", None, None, stratum="setting=inpatient", estimate=0.9),
+        figure("heterogeneity_p_auc", 86, None, stratum="setting=*"),
+    ),
+    "the cohort is printed and differs by few": lambda: added(
+        safe(),
+        PROFILE,
+        *(profile_row(x, "cohort", n, 210) for x, n in (("emergency", 83), ("rest", 127))),
+    ),
+    "the excluded follow from a divergence": lambda: added(
+        changed(
+            changed(safe(), FLOW, lambda r: {"total": 162, "remaining": 162 if r["rule"] == "start" else 150}),
+            PROFILE, lambda r: {"n_total": 12} if r["set"] == "excluded" else {},
+        ),
+        MATCH,
+        {
+            "variable": "setting",
+            "comparison": "included_excluded",
+            "metric": "jensen_shannon",
+            "n": 162,
+            "estimate": inversion.value_of([5, 7], [80, 70], inversion.divergence),
+        },
+    ),
+    "a covariate that has no levels is counted": lambda: added(
+        safe(), "evaluation/failures", figure("n_cases", 4, 4, stratum="portable=true")
+    ),
+}  # fmt: skip
+FEW = {
+    "the cohort is printed and differs by few": {("emergency", "excluded")},
+    "the excluded follow from a divergence": {("emergency", "excluded"), ("rest", "excluded")},
+    "a covariate that has no levels is counted": {("true", "retrospective")},
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_of_each_kind_is_found(leak, protocol):
+    found = attack(LEAKS[leak](), protocol)
+    groups = {(f.level, f.set) for f in found}
+    assert FEW.get(leak, set()) <= groups
+    assert leak in FEW or "outpatient" in {level for level, _ in groups}, found
+    assert all(1 <= f.fewest <= f.most < smallest_group(protocol) for f in found)
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_few_of_a_window_follow_from_the_index_of_a_monitor(protocol, name):
+    """Index and baseline are floats; only one way to part the window has this value."""
+    reference, window = [80.0, 66.0, 40.0], [30, 17, 3]
+    value = inversion.value_of(window, reference, STATISTICS[name])
+    tables = safe() | {
+        "drift/plan": frame([{"monitor": "mix", "statistic": name, "variable": "setting"}]),
+        "drift/baseline": frame(
+            [
+                {"monitor": "mix", "bin_order": i, "bin": b, "amount": a, "events": None}
+                for i, (b, a) in enumerate(zip(("emergency", "inpatient", "outpatient"), reference, strict=True))
+            ]
+        ),
+        "drift/status": frame([{"monitor": "mix", "window_start": "2025-07-01", "n": 50, "value": value}]),
+    }  # fmt: skip
+    assert attack(tables, protocol) == [Found("setting", "outpatient", "mix from 2025-07-01", 3, 3)]
+
+
+def test_whom_a_rule_names_is_a_limit_and_no_find(protocol):
+    """Who is younger than the rule's age is said by the rule and by how many it removed."""
+    (adult,) = (r for r in protocol.eligibility.rules if r.id == "adult")
+    assert adult.when == "age_years >= 18"
+    rule = adult.model_copy(update={"when": "age_years >= 50"})
+    rules = protocol.eligibility.model_copy(update={"rules": (rule,)})
+    named = protocol.model_copy(update={"eligibility": rules})
+    ages = ("<50", "50–70", "≥70", "missing")
+    levels = [
+        {"variable": "age_years", "level": x, "printed_level": x, "is_personal": True, "reason": None}
+        for x in ages
+    ]  # fmt: skip
+    flow = [
+        {"rule_order": o, "rule": r, "unit": "case", "remaining": left, "marginal": m, "total": 150}
+        for o, r, left, m in ((0, "start", 150, 0), (1, "adult", 146, 4))
+    ]
+    counts = {"included": (0, 80, 66, 0), "cohort": (4, 80, 66, 0)}
+    profile = [
+        profile_row(x, s, n, sum(of_set), variable="age_years")
+        for s, of_set in counts.items()
+        for x, n in zip(ages, of_set, strict=True)
+    ]
+    tables = {LEVELS: frame(levels), FLOW: frame(flow), PROFILE: frame(profile)}
+    assert attack(tables, named) == []
+    rows = attack(changed(tables, FLOW, lambda r: {"rule": "adult" if r["rule_order"] else "start"}), protocol)  # fmt: skip
+    assert {(f.level, f.set) for f in rows} == {("<50", "cohort"), ("<50", "excluded")}
+
+
+def test_how_many_are_in_a_set_describes_nobody(protocol):
+    """A window of few in which all levels are one: the flow says how many they are."""
+    made = changed(safe(), LEVELS, lambda r: {} if r["level"] == "missing" else {"printed_level": "all values"})  # fmt: skip
+    few = added(
+        made | {PROFILE: made[PROFILE].clear()},
+        PROFILE,
+        *(profile_row(x, "excluded", n, 5) for x, n in (("all values", 5), ("missing", 0))),
+    )
+    tables = changed(few, FLOW, lambda r: {"total": 155, "remaining": 155 if r["rule"] == "start" else 150})  # fmt: skip
+    tables.pop("evaluation/subgroups")
+    assert attack(tables, protocol) == []
+
+
+def test_knowledge_that_cannot_be_true_is_no_safety(protocol):
+    tables = added(safe(), PROFILE, profile_row("emergency", "included", 81, 150))
+    with pytest.raises(ContradictionError):
+        attack(tables, protocol)
+
+
+def test_only_what_is_certain_is_found():
+    known = Integers(100)
+    a, b, c = ("a",), ("b",), ("c",)
+    known.equal([a, b, c], 20)
+    known.between({a: 1}, 12, None)
+    assert known.certain_range([b, c], 11) is None, "there may be nobody in either"
+    known.between({b: 1}, 1, None)
+    assert known.certain_range([b, c], 11) == (1, 8)
+    assert known.certain_range([b], 11) == (1, 8)
+    assert known.certain_range([a], 11) is None
+
+
+@pytest.mark.parametrize("counts", [[30, 17, 3], [41, 2, 0, 60, 19], [12, 30, 8, 22, 5, 40]])
+def test_a_statistic_in_full_gives_its_counts(counts):
+    """As the pipeline computes it, so that what is tried here is what a pack prints."""
+    reference = [318.0, 326.0, 300.0, 301.0, 341.0, 90.0][: len(counts)]
+    ours, theirs = np.array(counts, dtype=float), np.array(reference)
+    for made, statistic in (
+        (distances.psi(ours, theirs), inversion.stability),
+        (distances.jensen_shannon(ours, theirs), inversion.divergence),
+    ):
+        assert made is not None
+        assert made == pytest.approx(inversion.value_of(counts, reference, statistic), abs=1e-14)
+        found = inversion.counts_behind(made, sum(counts), reference, statistic)
+        assert found == [(n, n) for n in counts]
+
+
+@pytest.mark.parametrize(("share", "n"), [(26 / 32, 32), (3 / 122, 122), (0.0, 7)])
+def test_a_share_in_full_gives_its_count(share, n):
+    assert inversion.events_of(share, n) == round(share * n)
+    assert n in inversion.denominators_of(share, 200)
+
+
+@pytest.mark.parametrize(
+    ("text", "n", "events"), [("0.812", 32, (26, 26)), ("2.5%", 122, (3, 3)), ("0.0%", 900, (0, 0))]
+)
+def test_a_share_as_printed_gives_its_count(text, n, events):
+    assert inversion.events_of_text(text, n) == events
+
+
+def exported(seed: int) -> tuple[Tables, Protocol]:
+    """A random small site: 60 to 250 cases, every exported table that says anything of people."""
+    n = int(np.random.default_rng(seed).integers(60, 250))
+    made = sample(n=n, seed=seed)
+    known = contracts.load()
+    return {a: t for a, t in made.tables.items() if known[a].export}, made.protocol
+
+
+def small_counts(tables: Tables, protocol: Protocol) -> int:
+    of_people = tables[PROFILE].filter(pl.col("bin") != "missing")
+    return of_people["n"].is_between(1, smallest_group(protocol) - 1).sum()
+
+
+@pytest.mark.skipif(LEVELS in contracts.load(), reason="people are described in printed levels")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_tables_in_which_nothing_is_folded_give_small_groups_away(seed):
+    tables, protocol = exported(seed)
+    assert small_counts(tables, protocol)
+    assert attack(tables, protocol)
+
+
+@NEEDS_LEVELS
+@pytest.mark.parametrize("seed", range(10))
+def test_a_random_small_site_gives_no_group_away(seed):
+    tables, protocol = exported(seed)
+    assert attack(tables, protocol) == []
+
+
+@NEEDS_LEVELS
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(10, 200))
+def test_many_random_small_sites_give_no_group_away(seed):
+    tables, protocol = exported(seed)
+    assert attack(tables, protocol) == []
