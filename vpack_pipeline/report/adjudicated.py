@@ -21,6 +21,7 @@ from vpack_pipeline.report.rows import but, column_values, pick
 AGREEMENT = "adjudication/agreement"
 NOISE = "adjudication/label_noise"
 READERS = "adjudication/reader_performance"
+_USABLE = "label_usable"
 _LEAST_CUTS = 2
 """A drawing over cut points needs as many."""
 
@@ -114,7 +115,8 @@ class Adjudicated:
     def labels(self) -> list[tuple[str, Row]]:
         """List what labels say, each with its words and its row, in the order of print."""
         rows = {r.key["metric"]: r for r in self.agreement(stratum="all")}
-        return [(said, rows[name]) for name, said in reading.LABELS.items() if name in rows]
+        parts = [(name, said) for name, said in reading.LABELS.items() if name != _USABLE]
+        return [(said, rows[name]) for name, said in parts if name in rows]
 
     def basis(self) -> str:
         """Say whether readers saw one another's reads, by the method of the counts."""
