@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.pack_format.text import NOTHING
+from vpack_pipeline.pack_format.text import NOTHING, TOO_SMALL
 from vpack_pipeline.report import words
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -46,7 +46,9 @@ class Cell:
 
     @property
     def number(self) -> float | None:
-        """What the text says as a number; None where it is none."""
+        """What the text says as a number, 0 where it is too small to be told; None where none."""
+        if self.text in TOO_SMALL:
+            return 0.0
         plain = (
             self.text.replace("−", "-").replace(",", "").removesuffix("%").removesuffix(" points")
         )
@@ -108,8 +110,8 @@ class Book:
         self._first: dict[str, Cell] = {}
         first_rows: dict[tuple[str, str], dict[str, Cell]] = {}
         columns = (report[c].to_list() for c in ("anchor", "text", "asset", "row_key", "column"))
-        for anchor, text, asset, key, column in zip(*columns, strict=True):
-            cell = Cell(anchor, text)
+        for anchor, written, asset, key, column in zip(*columns, strict=True):
+            cell = Cell(anchor, written)
             if anchor.startswith("first."):
                 self._first[anchor] = cell
                 first_rows.setdefault((asset, key), {})[column] = cell
