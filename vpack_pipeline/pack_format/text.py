@@ -11,6 +11,8 @@ from typing import Any, Final
 
 NOTHING: Final = ""
 """The text of a null: there is nothing to print."""
+TOO_SMALL: Final = ("<0.0005", ">−0.0005")
+"""The texts of numbers above and below zero that are too small for the digits printed."""
 
 
 def number(value: float) -> str:
@@ -28,7 +30,7 @@ def number(value: float) -> str:
         text = f"{value:.1f}"
     elif 0 < size < 0.0005:
         # Too small to be told apart: only that it is no zero.
-        text = "<0.0005" if value > 0 else ">-0.0005"
+        text = TOO_SMALL[0] if value > 0 else TOO_SMALL[1]
     else:
         text = f"{value:.3f}"
     return text.replace("-", "−")

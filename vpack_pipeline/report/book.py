@@ -18,7 +18,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.pack_format.text import NOTHING
+from vpack_pipeline.pack_format.text import NOTHING, TOO_SMALL
 from vpack_pipeline.report import words
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -54,7 +54,9 @@ class Cell:
 
     @property
     def number(self) -> float | None:
-        """What the text says as a number; None where it is none."""
+        """What the text says as a number, 0 where it is too small to be told; None where none."""
+        if self.text in TOO_SMALL:
+            return 0.0
         plain = (
             self.text.replace("−", "-").replace(",", "").removesuffix("%").removesuffix(" points")
         )
@@ -130,8 +132,8 @@ class Book:
         first_rows: dict[tuple[str, str], dict[str, Cell]] = {}
         names = ("anchor", "text", "codes", "asset", "row_key", "column")
         columns = (report[name].to_list() for name in names)
-        for anchor, text, said, asset, key, column in zip(*columns, strict=True):
-            cell = Cell(anchor, text, tuple(codes.names(said)))
+        for anchor, written, said, asset, key, column in zip(*columns, strict=True):
+            cell = Cell(anchor, written, tuple(codes.names(said)))
             if anchor.startswith("first."):
                 self._first[anchor] = cell
                 first_rows.setdefault((asset, key), {})[column] = cell

@@ -157,7 +157,9 @@ def test_a_block_without_any_figure_is_a_sentence_and_no_table(study):
 
 
 def test_too_few_printed_figures_are_not_compared(study):
-    told = retold(study.report, LABELS, {"metric": "sensitivity"}, estimate="")
+    told = study.report
+    for metric in ("sensitivity", "sensitivity_corrected"):
+        told = retold(told, LABELS, {"metric": metric}, estimate="")
     assert "too few sensitivities are printed" in words_of(
         block(rendered(study, report=told), "label-sensitivity")
     )
@@ -355,3 +357,20 @@ def test_no_riddle_is_left_in_the_words(page):
     for riddle in ("of one mind", "Naive figure", "Share verified", "Sensitivity, Begg"):
         assert riddle not in said, riddle
     assert said.count("Label noise: labels that are wrong") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,234", 1234.0), ("−0.020", -0.02), ("91.2%", 91.2), ("−7.8 points", -7.8),
+        ("<0.0005", 0.0), (">−0.0005", 0.0), ("", None), ("met", None),
+    ],
+)  # fmt: skip
+def test_a_printed_text_is_read_back_as_a_number(text, number):
+    assert Cell("a", text).number == number
+
+
+def test_an_interval_whose_bound_is_too_small_to_be_told_is_printed():
+    cells = {"estimate": "0.002", "lower": "<0.0005", "upper": "0.006"}
+    row = Row("a/b", {}, {name: Cell(name, text) for name, text in cells.items()})
+    assert words_of(str(row.interval)) == "0.002 ( <0.0005 to 0.006 )"
