@@ -186,6 +186,16 @@ def _variable_problems(protocol: Protocol) -> Iterable[Problem]:
         for v in protocol.representativeness.variables
         if v.name not in known
     ]
+    covariates = {c.name for c in protocol.covariates}
+    found += [
+        Problem(
+            f"{protocol.reference} disclosure.technical",
+            f"no covariate {name!r}",
+            _nearest(name, covariates),
+        )
+        for name in protocol.disclosure.technical
+        if name not in covariates
+    ]
     return found + [
         Problem(
             f"{protocol.reference} evaluation.subgroups.variables",

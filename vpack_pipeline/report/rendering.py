@@ -158,7 +158,7 @@ class _Page:
             "lower_first": words.small,
         }
         about, evaluation = self.protocol.about, self.protocol.evaluation
-        smallest = self.protocol.disclosure.smallest_cell
+        smallest = self.protocol.disclosure.smallest_group
         environment.globals |= {
             "about": about,
             "book": self.book,
@@ -217,7 +217,7 @@ class _Page:
 
     def at_hidden_words(self) -> str:
         """Why a figure of the first page is not printed."""
-        return f"hidden (a count below {self.protocol.disclosure.smallest_cell})"
+        return f"hidden (a count below {self.protocol.disclosure.smallest_group})"
 
     def at_misses_label(self, finding: Finding, window: str) -> bool:
         """Whether any case of a window lacks a label, or may."""

@@ -13,7 +13,7 @@ from vpack_pipeline.core.pack.report import row_key
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Disclosure
 
-WHOLE = Disclosure(smallest_cell=1)
+WHOLE = Disclosure.model_construct(smallest_group=1)
 """Nothing is hidden, which is quick."""
 
 

@@ -95,7 +95,7 @@ def agreement(
                 figures.give(name, estimate, finding=finding.name, stratum=stratum)
         for stratum in ("all", *map(cut_stratum, panel.cuts)):
             _put_positive_share(figures, panel, stratum)
-        put_pairs(figures, panel, disclosure.smallest_cell, evaluation.interval.level)
+        put_pairs(figures, panel, disclosure.smallest_group, evaluation.interval.level)
         put_floor(figures, panel, found["all"], adjudication.floor)
         reference = known.filter(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")

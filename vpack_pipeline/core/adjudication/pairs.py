@@ -40,13 +40,13 @@ class _Pair:
         return len(self.cut[0])
 
 
-def put_pairs(figures: Figures, panel: Panel, smallest_cell: int, level: float) -> None:
+def put_pairs(figures: Figures, panel: Panel, fewest_cases: int, level: float) -> None:
     """Add what two readers at a time say: each pair, and the range of kappa over pairs.
 
     Parameters
     ----------
     figures : of ``agreement``: by finding, stratum and metric
-    smallest_cell : cases that a pair needs to enter the range, in which its kappa may be read off
+    fewest_cases : cases that a pair needs to enter the range, in which its kappa may be read off
     """
     finding = panel.finding.name
     readers = len(panel.matrix.readers)
@@ -62,7 +62,7 @@ def put_pairs(figures: Figures, panel: Panel, smallest_cell: int, level: float) 
         finding=finding,
         stratum="all",
     )
-    _put_range(figures, panel, list(zip(pairs, kappas, strict=True)), smallest_cell)
+    _put_range(figures, panel, list(zip(pairs, kappas, strict=True)), fewest_cases)
     for pair, kappa in zip(pairs, kappas, strict=True):
         if is_listed:
             _put_pair(figures, panel, pair, kappa, level)
@@ -87,19 +87,19 @@ def _pairs(panel: Panel) -> Iterator[_Pair]:
 
 
 def _put_range(
-    figures: Figures, panel: Panel, pairs: list[tuple[_Pair, Estimate]], smallest_cell: int
+    figures: Figures, panel: Panel, pairs: list[tuple[_Pair, Estimate]], fewest_cases: int
 ) -> None:
     keys: dict[str, Any] = {"finding": panel.finding.name, "stratum": "all"}
-    met = [kappa for pair, kappa in pairs if pair.n >= smallest_cell]
+    met = [kappa for pair, kappa in pairs if pair.n >= fewest_cases]
     values = [kappa.value for kappa in met if kappa.value is not None]
     if not values:
-        none = f"no kappa of two readers with {smallest_cell} cases or more in common"
+        none = f"no kappa of two readers with {fewest_cases} cases or more in common"
         for metric in RANGE:
             figures.refuse(metric, NO_READER_PAIR if not pairs else none, **keys)
         return
     # Readers are no patients: the number of pairs stands in the method, so that it is not hidden.
     method = (
-        f"Cohen kappa of {len(values)} of {len(pairs)} pairs, those with {smallest_cell} cases or"
+        f"Cohen kappa of {len(values)} of {len(pairs)} pairs, those with {fewest_cases} cases or"
         f" more; {panel.basis.name}"
     )
     for metric, value in zip(RANGE, (min(values), np.median(values), max(values)), strict=True):

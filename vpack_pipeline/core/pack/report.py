@@ -79,7 +79,7 @@ def report(
     """
     known = contracts.load()
     frames = {name.replace("__", "/", 1): frame for name, frame in tables.items()}
-    smallest = disclosure.smallest_cell
+    smallest = disclosure.smallest_group
     suppressed = suppress_all(frames, known, smallest)
     printed = {
         asset: print_table(frame, known[asset], suppressed[asset], smallest)
