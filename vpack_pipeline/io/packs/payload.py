@@ -67,7 +67,7 @@ def pack_payload(
     -------
     file by path
     """
-    smallest = protocol.disclosure.smallest_cell
+    smallest = protocol.disclosure.smallest_group
     # The same tables as the report has: other company would hide other cells.
     made = suppress_all(exported(tables, contracts), contracts, smallest)
     shown = {asset: hidden.frame for asset, hidden in made.items()}
