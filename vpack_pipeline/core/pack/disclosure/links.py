@@ -133,6 +133,8 @@ def _link_cohort(joint: Joint) -> None:
     }
     for i, row in enumerate(joint.rows.get(_PROFILE, ())):
         of_set = str(row["set"])
+        if row["n"] is None:
+            continue
         end = {"cohort": "total", "included": "remaining"}.get(of_set)
         if end in ends:
             joint.unite(ends[end], joint.cells[_PROFILE, i, "n_total"])

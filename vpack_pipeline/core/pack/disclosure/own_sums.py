@@ -56,12 +56,16 @@ def _profile(system: System, rows: Sequence[Row]) -> None:
     bins: dict[tuple[str, ...], list[Cell]] = {}
     for i, row in enumerate(rows):
         of_set, variable = str(row["set"]), str(row["variable"])
+        if row["n"] is None:
+            continue
         system.bind((i, "n"), (of_set, variable, int(row["bin_order"])), int(row["n"]))
         system.bind((i, "n_total"), ("total", of_set), int(row["n_total"]))
         bins.setdefault((of_set, variable), []).append((i, "n"))
     totals(system, bins.values())
     for variable, order in sorted({(str(r["variable"]), int(r["bin_order"])) for r in rows}):
         parts = [(of_set, variable, order) for of_set in ("included", "excluded", "cohort")]
+        if not all(part in system.values for part in parts):
+            continue
         system.add(list(zip((1, 1, -1), parts, strict=True)))
     sets = [("total", of_set) for of_set in ("included", "excluded", "cohort")]
     system.add(list(zip((1, 1, -1), sets, strict=True)))
