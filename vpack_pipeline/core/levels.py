@@ -8,7 +8,7 @@ how a value falls into a level of the protocol (``variables``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -23,7 +23,7 @@ FOLDED: Final = "too few patients to be described by itself: part of"
 TOO_SMALL: Final = "too small to describe"
 """Of a set: it, or what it lacks of a printed one, has too few patients in a printed level."""
 NO_RESULTS_OF_MISSING: Final = "cases with a missing value are counted and have no results"
-NO_RAW_VALUES: Final = "single values of people are not used, only their printed counts"
+MOSTLY_POSITIVE: Final = "nine tenths of this group are positive: its results would tell of each"
 NOT_JOINT: Final = "the protocol declares no joint levels of these variables"
 ONE_LEVEL: Final = "all cells of these variables had to be folded into one"
 TIMES: Final = " × "
@@ -55,9 +55,16 @@ class PrintedLevels:
         return list(dict.fromkeys(self.printed.values()))
 
     @property
+    def names(self) -> list[str]:
+        """Names of the variables."""
+        return [v.name for v in self.variables]
+
+    @property
     def is_one(self) -> bool:
         """Whether all levels were folded into one, beside ``missing``."""
-        return len(self.labels) <= 2
+        each = self.singly or (self.printed,)
+        # The one, and missing.
+        return len(self.labels) <= 2 or all(len(set(one.values())) <= 2 for one in each)
 
     def of(self, cell: Sequence[str]) -> str:
         """Give the printed level of a level of each variable, as the protocol has them."""
@@ -220,6 +227,15 @@ class Description:
                 gaps.append(other ^ known)
         return not any(self._has_few(gap) for gap in gaps)
 
+    def too_small(self, case_ids: Iterable[str]) -> str | None:
+        """Say that a set cannot be described; None where it can."""
+        return None if self.is_allowed(case_ids) else TOO_SMALL
+
+    def has_few_persons(self, counts: Mapping[str, int]) -> bool:
+        """Say whether persons, who are counted and are no cases, are too few in a printed level."""
+        known = [n for level, n in counts.items() if level != MISSING]
+        return self.levels.is_personal and any(0 < n < self.smallest for n in known)
+
     def _known(self, case_ids: Iterable[str]) -> frozenset[str]:
         chosen = self.cases.filter(
             pl.col("case_id").is_in(list(case_ids)), pl.col("printed") != MISSING
@@ -230,6 +246,15 @@ class Description:
         chosen = self.cases.filter(pl.col("case_id").is_in(list(case_ids)))
         counts = patients_by_level(chosen, "printed").select("first", "any")
         return any(0 < n < self.smallest for row in counts.iter_rows() for n in row)
+
+
+def is_mostly(events: int, n: int) -> bool:
+    """Say whether nine tenths of a group or more are alike, so that a share tells of each.
+
+    >>> is_mostly(9, 10), is_mostly(89, 100), is_mostly(0, 0)
+    (True, False, False)
+    """
+    return n > 0 and 10 * events >= 9 * n
 
 
 def describe(

@@ -19,7 +19,8 @@ import polars as pl
 
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
-from vpack_pipeline.core.representativeness.sets import Cell, View, read_target, view_of
+from vpack_pipeline.core.representativeness.sets import View, view_of
+from vpack_pipeline.core.target import Cell, read_target
 from vpack_pipeline.core.variables import MISSING, binned, value_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
 from vpack_pipeline.stats import distances

@@ -10,7 +10,8 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.core.levels import describe
-from vpack_pipeline.core.representativeness.sets import SETS, read_target, view_of
+from vpack_pipeline.core.representativeness.sets import SETS, view_of
+from vpack_pipeline.core.target import read_target
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness
 
 _PROFILE: Final[dict[str, type[pl.DataType]]] = {

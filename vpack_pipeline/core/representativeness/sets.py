@@ -5,7 +5,6 @@ What does not belong here: which sets can be described (``core.levels``).
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +13,14 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.core.levels import TOO_SMALL, Description, PrintedLevels
-from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels
-from vpack_pipeline.errors import InputError, Problem
+from vpack_pipeline.core.target import Cell, margin
+from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import Variable
 
 SETS: Final = ("cohort", "included", "excluded", "target")
 OUTSIDE_LEFT_OUT: Final = (
     "included cases outside of both windows are left out: too few to describe beside the others"
 )
-Cell = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def view_of(
     ----------
     cases : the case view
     included, excluded : which of them are in and out, by ``case_id``
-    target : cells of all ``variables``, as :func:`read_target` gives them
+    target : cells of all ``variables``, as ``core.target`` gives them
     """
     placed = cases.join(description.cases.select("case_id", "printed"), on="case_id")
     chosen = {
@@ -81,9 +79,7 @@ def view_of(
         else:
             reasons[name] = TOO_SMALL
     persons = margin(target, description.levels, variables)
-    if description.levels.is_personal and any(
-        0 < n < description.smallest for level, n in persons.items() if level != MISSING
-    ):
+    if description.has_few_persons(persons):
         reasons["target"] = TOO_SMALL
     frames = {
         name: placed.filter(pl.col("case_id").is_in(list(ids))).sort("case_id")
@@ -99,47 +95,3 @@ def _described(description: Description, included: frozenset[str]) -> frozenset[
         return included
     lacking = description.cases.filter(pl.col("printed") == MISSING)["case_id"]
     return description.core | (included & frozenset(lacking))
-
-
-def read_target(population: pl.DataFrame, variables: Sequence[Variable]) -> dict[Cell, int]:
-    """Read the target's cells; cells that come to the same levels are added up.
-
-    Raises
-    ------
-    InputError
-        A label is none of a numeric variable's bins.
-    """
-    found: Counter[Cell] = Counter()
-    for row in population.filter("in_force").iter_rows(named=True):
-        stated = json.loads(row["cell"])
-        found[tuple(_label(stated.get(v.name), v) for v in variables)] += row["n"]
-    return {cell: n for cell, n in sorted(found.items()) if n > 0}
-
-
-def _label(stated: str | None, variable: Variable) -> str:
-    labels = bin_labels(variable)
-    if stated is None:
-        return MISSING
-    if stated in labels:
-        return stated
-    if variable.kind == "categorical":
-        return OTHER
-    raise InputError(
-        Problem(
-            f"population, column {variable.name}",
-            "a label is none of the variable's bins",
-            f"use {', '.join(labels)}",
-        )
-    )
-
-
-def margin(
-    target: Mapping[Cell, int], levels: PrintedLevels, variables: Sequence[Variable]
-) -> Counter[str]:
-    """Add up the target's cells by printed level."""
-    names = [v.name for v in variables]
-    places = [names.index(v.name) for v in levels.variables]
-    counts: Counter[str] = Counter()
-    for cell, n in target.items():
-        counts[levels.of([cell[place] for place in places])] += n
-    return counts
