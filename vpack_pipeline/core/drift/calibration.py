@@ -27,6 +27,9 @@ QUARTER_DAYS: Final = 365.25 / 4
 TWO_YEARS_DAYS: Final = 365.25 * 2
 
 
+NOTHING_DESCRIBED: Final = "no monitor has a reference that can be described"
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """Calibrated limits of one monitor; rates and powers per window, all None where refused."""
@@ -97,6 +100,8 @@ def calibrate(reference: Reference, drift: Drift) -> Calibration:
 
 
 def _too_thin(reference: Reference, drift: Drift, window_n: int, folds: int) -> str | None:
+    if not drift.monitors:
+        return NOTHING_DESCRIBED
     if reference.n == 0:
         return "no case lies in the reference window"
     if window_n < drift.minimum_cases:

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from vpack_pipeline.core.drift.monitors import MONITORS, kind_of
+from vpack_pipeline.core.drift.people import shows_levels
 from vpack_pipeline.core.drift.signals import OUTPUT_VARIABLES
+from vpack_pipeline.core.personal import is_personal
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.protocol import Monitor, Protocol
 
@@ -59,6 +61,26 @@ def _variable_problems(
         yield Problem(where, f"no variable {monitor.variable!r}", remedy)
     else:
         yield from _type_problems(where, monitor, types[monitor.variable])
+        yield from _people_problems(where, monitor, monitor.variable, protocol)
+
+
+def _people_problems(
+    where: str, monitor: Monitor, variable: str, protocol: Protocol
+) -> Iterable[Problem]:
+    """Find what would be shown of people other than in printed levels."""
+    if variable in OUTPUT_VARIABLES or not is_personal(
+        variable, protocol.covariates, protocol.disclosure
+    ):
+        return
+    technical = "a covariate that describes nobody is declared in disclosure.technical"
+    if kind_of(monitor).amounts == "moments":
+        what = f"{monitor.statistic} would use single values of people"
+        yield Problem(where, what, f"compare levels of {variable} with psi or ks; {technical}")
+    elif shows_levels(monitor) and variable not in {
+        v.name for v in protocol.representativeness.variables
+    }:
+        what = f"{variable} describes people and has no levels"
+        yield Problem(where, what, f"add it to representativeness.variables; {technical}")
 
 
 def _type_problems(where: str, monitor: Monitor, type_: str) -> Iterable[Problem]:
