@@ -97,7 +97,7 @@ class Disclosure(Document):
     technical: tuple[Name, ...] = ()
     """Covariates that describe no person, so that their levels are printed as they are."""
     date_granularity: Literal["day", "month", "quarter", "year"] = "month"
-    """How fine a date is printed that is a level of a variable."""
+    """The finest period that people are watched by: no window of monitoring is shorter."""
     age_top_code: Annotated[int, Field(ge=60, le=120)] = 90
     """Ages from here on are one printed level, in years."""
 

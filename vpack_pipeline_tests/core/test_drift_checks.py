@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from drift_bench import COVARIATES, index_test, monitor, plan_of
@@ -20,6 +20,7 @@ def told(
     *monitors: Monitor,
     output: str = "probability",
     technical: tuple[str, ...] = ("size_mm", "bedside"),
+    granularity: Literal["day", "month", "quarter", "year"] = "month",
 ) -> list[str]:
     given: dict[str, Any] = {
         "id": "demo",
@@ -28,7 +29,7 @@ def told(
         "drift": plan_of(*monitors),
         "index_test": index_test(output),
         "representativeness": Representativeness(variables=(AGE,)),
-        "disclosure": Disclosure(technical=technical),
+        "disclosure": Disclosure(technical=technical, date_granularity=granularity),
     }
     return [str(p) for p in check_monitors(Protocol.model_construct(**given), VIEW)]
 
@@ -109,3 +110,10 @@ def test_people_are_watched_in_printed_levels_alone(given: tuple[str, str], what
 )
 def test_what_describes_nobody_or_has_levels_is_watched(given: tuple[str, str | None]) -> None:
     assert told(monitor("watched", *given), technical=()) == []
+
+
+def test_windows_are_no_finer_than_dates_may_be() -> None:
+    assert told(granularity="day") == told(granularity="month") == []
+    window, cadence = told(granularity="quarter")
+    assert window.startswith("demo@1 drift.window_days: 60 days are finer than")
+    assert "use 84 or more" in cadence

@@ -290,6 +290,9 @@ def test_a_folded_subgroup_keeps_its_row_and_never_has_the_merged_figure():
 
 
 def test_missing_values_of_people_are_counted_and_have_no_results():
+    nobody = described(people()[1:])
+    assert value(nobody.run("subgroups"), "n_positive", stratum="sex=missing") == 0
+    assert value(nobody.run("failures"), "n_failed", stratum="sex=missing") == 0
     frame = described(people()).run("subgroups")
     assert value(frame, "n_cases", stratum="sex=missing") == 1
     for metric in RESULTS:

@@ -16,6 +16,8 @@ from vpack_pipeline.core.personal import is_personal
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.protocol import Monitor, Protocol
 
+SHORTEST_DAYS: Final[Mapping[str, int]] = {"day": 1, "month": 28, "quarter": 84, "year": 364}
+"""Granularity of dates → the shortest window of monitoring, in whole weeks from a month on."""
 _IN_WORDS: Final[Mapping[str, str]] = {"number": "numbers", "yes_no": "yes or no"}
 
 
@@ -36,7 +38,18 @@ def check_monitors(protocol: Protocol, view: Mapping[str, str]) -> list[Problem]
             found.append(Problem(where, f"nobody answers at level {monitor.level}", remedy))
         if monitor.statistic in MONITORS:
             found += _variable_problems(where, monitor, types, protocol)
-    return found
+    return [*found, *_period_problems(protocol)]
+
+
+def _period_problems(protocol: Protocol) -> Iterable[Problem]:
+    """Find windows that would show people by a finer period than the protocol allows."""
+    granularity, drift = protocol.disclosure.date_granularity, protocol.drift
+    least = SHORTEST_DAYS[granularity]
+    for name, days in (("window_days", drift.window_days), ("cadence_days", drift.cadence_days)):
+        if days < least:
+            what = f"{days} days are finer than disclosure.date_granularity, a {granularity}"
+            remedy = f"use {least} or more, or a finer granularity"
+            yield Problem(f"{protocol.reference} drift.{name}", what, remedy)
 
 
 def _variable_problems(

@@ -81,6 +81,9 @@ def failures(
 
 
 def _give(place: Place, stratum: CaseSet, level: float, reason: str | None) -> None:
+    if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
+        # Nobody lacks the value: there are no results to keep back.
+        reason = None
     if reason is not None:
         if reason == NO_RESULTS_OF_MISSING:
             place.count("n_cases", stratum.n, stratum.n)

@@ -138,6 +138,9 @@ class _Group:
     def give(
         self, place: Place, stratum: CaseSet, reason: str | None, is_personal: bool
     ) -> dict[str, Estimate]:
+        if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
+            # Nobody lacks the value: there are no results to keep back.
+            reason = None
         if reason not in (None, NO_RESULTS_OF_MISSING):
             _refuse(place, ("n_cases", "n_patients", *_RESULTS), reason)
             return {}
