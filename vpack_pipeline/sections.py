@@ -20,7 +20,9 @@ UPSTREAM: Final[dict[str, frozenset[str]]] = {
     "representativeness": frozenset({"cohort", "eligibility"}),
     "adjudication": frozenset({"cohort", "eligibility"}),
     "evaluation": frozenset({"cohort", "eligibility", "representativeness", "adjudication"}),
-    "drift": frozenset({"cohort", "eligibility", "adjudication", "evaluation"}),
+    "drift": frozenset(
+        {"cohort", "eligibility", "representativeness", "adjudication", "evaluation"}
+    ),
     "pack": frozenset(
         {"cohort", "eligibility", "representativeness", "adjudication", "evaluation", "drift"}
     ),

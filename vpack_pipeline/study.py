@@ -186,13 +186,28 @@ def _variable_problems(protocol: Protocol) -> Iterable[Problem]:
         for v in protocol.representativeness.variables
         if v.name not in known
     ]
+    profiling = [("evaluation.subgroups.variables", protocol.evaluation.subgroups.variables)]
+    profiling += [
+        ("representativeness.joint", names) for names in protocol.representativeness.joint
+    ]
+    covariates = {c.name for c in protocol.covariates}
+    found += [
+        Problem(
+            f"{protocol.reference} disclosure.technical",
+            f"no covariate {name!r}",
+            _nearest(name, covariates),
+        )
+        for name in protocol.disclosure.technical
+        if name not in covariates
+    ]
     return found + [
         Problem(
-            f"{protocol.reference} evaluation.subgroups.variables",
+            f"{protocol.reference} {where}",
             f"{name!r} is not profiled",
             f"add it to representativeness.variables, or use one of {_list(profiled)}",
         )
-        for name in protocol.evaluation.subgroups.variables
+        for where, names in profiling
+        for name in names
         if name not in profiled
     ]
 

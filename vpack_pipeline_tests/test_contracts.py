@@ -186,8 +186,8 @@ def test_tables_are_ordered_after_their_inputs() -> None:
             "cohort/a: may not read evaluation/b: evaluation is not upstream",
         ),
         (
-            {"drift/a": {"representativeness/b"}, "representativeness/b": set()},
-            "drift/a: may not read representativeness/b",
+            {"adjudication/a": {"representativeness/b"}, "representativeness/b": set()},
+            "adjudication/a: may not read representativeness/b",
         ),
         ({"cohort/a": {"cohort/b"}, "cohort/b": {"cohort/a"}}, "tables form a cycle"),
     ],

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import data_of, protocol, put
+from documents import data_of, protocol, put, text_of
 from pydantic import ValidationError
 
 from vpack_pipeline.document import digest_of
+from vpack_pipeline.errors import DocumentError
 from vpack_pipeline.old_names import OldName
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.protocol.travelling import MIGRATIONS, from_yaml, to_yaml
-from vpack_pipeline.strict_yaml import read_model
+from vpack_pipeline.strict_yaml import read_model, validate
 
 SHIPPED = sorted((Path(__file__).parents[1] / "data/protocols").glob("*.yaml"))
 
@@ -74,7 +75,13 @@ def test_shipped_protocols_are_valid_and_named_as_they_say(path: Path) -> None:
         ("drift.monitors.0.name", "scanner", "monitor names repeat"),
         ("drift.monitors", [], "at least 1"),
         ("drift.minimum_detectable_change", 0.0, "greater than 0"),
-        ("disclosure.smallest_cell", 0, "greater than or equal to 1"),
+        ("disclosure.smallest_group", 4, "greater than or equal to 5"),
+        ("disclosure.smallest_group", 10**6, "less than or equal to 1000"),
+        ("representativeness.joint", [["sex"]], "at least 2"),
+        ("representativeness.joint", [["sex", "sex"]], "declared twice: sex"),
+        ("representativeness.joint", [["a", "b"], ["b", "a"]], "declared twice: a b"),
+        ("disclosure.technical", ["kvp", "kvp"], "declared twice: kvp"),
+        ("disclosure.date_granularity", "week", "'day', 'month', 'quarter' or 'year'"),
         ("surplus", 1, "Extra inputs are not permitted"),
     ],
 )
@@ -165,7 +172,7 @@ def test_the_earliest_packs_asked_for_no_share_of_labels() -> None:
     del data["adjudication"]["labelled_minimum"]
     read = {n: Protocol.of_pack(to_yaml(data), n).adjudication.labelled_minimum for n in (1, 2)}
     assert read == {1: 0.0, 2: 0.8}
-    assert set(MIGRATIONS) == {1}
+    assert set(MIGRATIONS) == {1, 2}
 
 
 def test_migrations_are_applied_in_order_from_the_format_of_the_pack() -> None:
@@ -182,10 +189,27 @@ def test_migrations_are_applied_in_order_from_the_format_of_the_pack() -> None:
 
 
 def test_an_old_name_is_read_as_the_new_one_in_a_pack() -> None:
-    old = [OldName(("disclosure", "fewest"), "smallest_cell")]
+    old = [OldName(("disclosure", "fewest"), "smallest_group")]
     assert from_yaml(b"disclosure: {fewest: 5}", 1, old_names=old) == {
-        "disclosure": {"smallest_cell": 5},
+        "disclosure": {"smallest_group": 5},
     }
+
+
+@pytest.mark.parametrize(("cell", "group"), [(1, 5), (4, 5), (5, 5), (20, 20)])
+def test_a_smallest_cell_is_read_as_the_smallest_group_in_a_pack(cell: int, group: int) -> None:
+    data = data_of("protocol.yaml")
+    data["disclosure"] = {"smallest_cell": cell}
+    then = [Protocol.of_pack(to_yaml(data), pack_format) for pack_format in (1, 2)]
+    assert [p.disclosure.smallest_group for p in then] == [group, group]
+    data["disclosure"] = {}
+    assert Protocol.of_pack(to_yaml(data), 1).disclosure.smallest_group == 11
+
+
+def test_a_smallest_cell_is_refused_in_a_protocol_with_its_new_name() -> None:
+    text = text_of("protocol.yaml").replace("  smallest_group: 11", "  smallest_cell: 11")
+    with pytest.raises(DocumentError, match="it is called 'smallest_group' now") as caught:
+        validate(text, "protocol.yaml", Protocol)
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize("text", [b"[1, 2]", b"a: [", b"\xff\xfe\x00", b"id: a\n"])

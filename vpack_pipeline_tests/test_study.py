@@ -51,6 +51,11 @@ def test_the_starter_documents_load_together(tmp_path: Path) -> None:
         ("evaluation__endpoints__0__operating_point", "loked", "did you mean 'locked'?"),
         ("evaluation__operating_points__0__model", "model-2", "did you mean 'model-1'?"),
         ("evaluation__subgroups__variables", ["kvp"], "'kvp' is not profiled"),
+        ("drift__window_days", 7, "7 days are finer than disclosure.date_granularity, a month"),
+        ("drift__cadence_days", 27, "drift.cadence_days: 27 days are finer"),
+        ("disclosure__date_granularity", "year", "use 364 or more, or a finer granularity"),
+        ("representativeness__joint", [["age_years", "kvp"]], "joint: 'kvp' is not profiled"),
+        ("disclosure__technical", ["kvp"], "disclosure.technical: no covariate 'kvp'"),
         ("representativeness__variables__0__name", "age", "neither a column of the case view"),
         ("adjudication__reference_sources", ["pathology"], "'pathology' is missing"),
         ("evaluation__maturity", {}, "'panel' is missing — add its days"),
@@ -74,7 +79,8 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         evaluation__maturity={},
         eligibility__rules__0__when="age_yers >= 18",
     )
-    assert len(told(project(tmp_path, data))) == 5
+    put(data, "disclosure.technical", ["field_strength"])
+    assert len(told(project(tmp_path, data))) == 6
 
 
 def test_both_documents_are_told_at_once(tmp_path: Path) -> None:

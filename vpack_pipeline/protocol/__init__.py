@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints
 
 from vpack_pipeline.document import Document, Identifier
+from vpack_pipeline.old_names import OldName
 from vpack_pipeline.protocol.claims import (
     Adjudication,
     Endpoint,
@@ -85,6 +86,8 @@ __all__ = [
 
 class Protocol(Document):
     """The whole study; its top-level keys are the blocks that contracts name."""
+
+    old_names = (OldName(("disclosure", "smallest_cell"), "smallest_group"),)
 
     id: Identifier
     version: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}\z")]

@@ -5,7 +5,7 @@ What does not belong here: what a monitor computes (``core.drift``).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,11 @@ from vpack_pipeline.document import (
     Name,
     Text,
     Window,
+    refuse_repeated,
 )
+
+SMALLEST_GROUP: Final = 5
+"""The smallest group that any protocol may state."""
 
 
 class Monitor(Document):
@@ -88,6 +92,16 @@ class Drift(Document):
 class Disclosure(Document):
     """What keeps a patient from being recognised in a pack."""
 
-    smallest_cell: Annotated[int, Field(ge=1, le=1000)] = 11
-    date_granularity: Literal["month", "quarter", "year"] = "month"
+    smallest_group: Annotated[int, Field(ge=SMALLEST_GROUP, le=1000)] = 11
+    """The fewest patients that a printed level describes; a level of nobody folds too."""
+    technical: tuple[Name, ...] = ()
+    """Covariates that describe no person, so that their levels are printed as they are."""
+    date_granularity: Literal["day", "month", "quarter", "year"] = "month"
+    """The finest period that people are watched by: no window of monitoring is shorter."""
     age_top_code: Annotated[int, Field(ge=60, le=120)] = 90
+    """Ages from here on are one printed level, in years."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        refuse_repeated(self.technical)
+        return self

@@ -15,6 +15,7 @@ from vpack_pipeline.document import (
     Document,
     Name,
     Text,
+    refuse_repeated,
 )
 
 
@@ -98,4 +99,14 @@ class Representativeness(Document):
     """What is profiled, and how distance to the target is measured."""
 
     variables: Annotated[tuple[Variable, ...], Field(min_length=1)]
+    joint: tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...] = ()
+    """Names of variables that are described together, list by list; without it each is alone."""
     distances: Annotated[tuple[Name, ...], Field(min_length=1)] = ("smd", "jensen_shannon")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        refuse_repeated([variable.name for variable in self.variables])
+        for names in self.joint:
+            refuse_repeated(names)
+        refuse_repeated([" ".join(sorted(names)) for names in self.joint])
+        return self

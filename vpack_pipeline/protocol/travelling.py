@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from vpack_pipeline.old_names import OldName, with_new_names
+from vpack_pipeline.protocol.monitoring import SMALLEST_GROUP
 from vpack_pipeline.strict_yaml import LOADER
 
 Migration = Callable[[dict[str, Any]], None]
@@ -70,8 +71,18 @@ def _without_labelled_minimum(data: dict[str, Any]) -> None:
     data.get("adjudication", {}).setdefault("labelled_minimum", 0.0)
 
 
-MIGRATIONS: Final[Mapping[int, Migration]] = {1: _without_labelled_minimum}
-"""What a default changed the meaning of, by the format that it leads away from.
+def _with_a_group_that_is_allowed(data: dict[str, Any]) -> None:
+    """Raise a smallest group below today's least to it: no verdict rests on what was hidden."""
+    disclosure = data.get("disclosure", {})
+    if isinstance(disclosure.get("smallest_group"), int):
+        disclosure["smallest_group"] = max(SMALLEST_GROUP, disclosure["smallest_group"])
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = {
+    1: _without_labelled_minimum,
+    2: _with_a_group_that_is_allowed,
+}
+"""What a default or a bound changed the meaning of, by the format that it leads away from.
 
 A new field whose default says what was done before needs none: the model fills it in.
 """

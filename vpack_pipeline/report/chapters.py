@@ -75,7 +75,11 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
         "profile",
         "Whom the set stands for (table 1)",
         "13, 36",
-        _blocks("representativeness.profile_table", "representativeness.match"),
+        _blocks(
+            "representativeness.profile_table",
+            "representativeness.levels",
+            "representativeness.match",
+        ),
     ),
     Chapter(
         "exclusions",

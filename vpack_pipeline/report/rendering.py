@@ -281,6 +281,10 @@ class _Page:
         ]
         return [b for b in bins if any(r.says("n") != "0" for r in b)]
 
+    def at_folded_levels(self) -> list[Row]:
+        """Levels that are printed as part of another, or of which nobody is described."""
+        return [r for r in self.book.rows("representativeness/levels") if r.says("reason")]
+
     def at_largest_exclusion(self) -> Row | None:
         """The rule that removed most cases; None where none removed any."""
         rows = self.book.rows("eligibility/flow", unit="case")

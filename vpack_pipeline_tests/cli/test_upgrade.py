@@ -75,16 +75,16 @@ def test_what_was_shown_is_written_when_asked_for_and_then_nothing_is_left(root,
 
 
 def test_an_old_name_in_a_protocol_is_rewritten_with_its_site(root, capsys, monkeypatch):
-    old = (OldName(("disclosure", "fewest"), "smallest_cell"),)
+    old = (OldName(("disclosure", "fewest"), "smallest_group"),)
     monkeypatch.setattr(Protocol, "old_names", old)
     path = protocol_of(root)
     text = path.read_text("utf-8")
-    assert "  smallest_cell: 11" in text
-    path.write_text(text.replace("  smallest_cell: 11", "  fewest: 11"), encoding="utf-8")
+    assert "  smallest_group: 11" in text
+    path.write_text(text.replace("  smallest_group: 11", "  fewest: 11"), encoding="utf-8")
     code, out, _ = run(capsys, root, "upgrade", "harbour", "--write")
     assert code == 0
     assert "-  fewest: 11" in out
-    assert "+  smallest_cell: 11" in out
+    assert "+  smallest_group: 11" in out
     assert path.read_text("utf-8") == text
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core import drift as section
+from vpack_pipeline.core.representativeness import levels
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import (
     Covariate,
+    Disclosure,
     Drift,
     Endpoint,
     Escalation,
@@ -24,7 +26,9 @@ from vpack_pipeline.protocol import (
     Monitor,
     OperatingPoint,
     Output,
+    Representativeness,
     Subgroups,
+    Variable,
 )
 
 START = date(2024, 1, 1)
@@ -133,6 +137,12 @@ COVARIATES = (
 )
 
 
+TECHNICAL = Disclosure(technical=("size_mm",))
+DEVICE = Variable(name="model", title="Model", kind="categorical", levels=("A", "B", "C"))
+AGE = Variable(name="age_years", title="Age", kind="numeric", edges=(50, 60, 70))
+BEDSIDE = Variable(name="bedside", title="Bedside", kind="categorical", levels=("true", "false"))
+
+
 @dataclass
 class Site:
     """Cases of a seeded stream; a change that is named begins at ``changed_on``."""
@@ -146,6 +156,9 @@ class Site:
     evaluation: Evaluation = field(default_factory=evaluation)
     index_test: IndexTest = field(default_factory=index_test)
     excluded_share: float = 0.0
+    variables: tuple[Variable, ...] = (DEVICE,)
+    """Of the profile: without those that describe people, nobody is described."""
+    disclosure: Disclosure = TECHNICAL
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
@@ -163,6 +176,14 @@ class Site:
         self.scores = pl.DataFrame(scores, schema=_SCORES, orient="row")
         keep = rng.random(len(rows)) >= self.excluded_share
         self.included = self.cases.filter(pl.Series(keep)).select("case_id", "patient_id")
+        self.levels = levels(
+            cases=self.cases,
+            included=self.included,
+            representativeness=Representativeness(variables=self.variables),
+            covariates=COVARIATES,
+            evaluation=self.evaluation,
+            disclosure=self.disclosure,
+        )
 
     def _case(
         self, rng: np.random.Generator, on: date, number: int, patient: int, now: dict[str, Any]
@@ -191,7 +212,10 @@ class Site:
             "cases": self.cases,
             "included": self.included,
             "scores": self.scores,
+            "levels": self.levels,
             "covariates": COVARIATES,
+            "representativeness": Representativeness(variables=self.variables),
+            "disclosure": self.disclosure,
             "evaluation": self.evaluation,
             "index_test": self.index_test,
             "drift": self.drift,

@@ -12,10 +12,12 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core import evaluation as section
+from vpack_pipeline.core.representativeness import levels
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
     Covariate,
+    Disclosure,
     Eligibility,
     Endpoint,
     Evaluation,
@@ -172,6 +174,7 @@ ELIGIBILITY = Eligibility(rules=(rule("blurred"), rule("bedside")))
 PROFILE = Representativeness(
     variables=(Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M")),)
 )
+FIVE = Disclosure(smallest_group=5)
 ABOUT = About.model_construct(registered_at=at("2025-06-15"))
 
 
@@ -190,6 +193,9 @@ class World:
     findings: tuple[Finding, ...] = (FINDING,)
     representativeness: Representativeness = PROFILE
     covariates: tuple[Covariate, ...] = ()
+    disclosure: Disclosure = FIVE
+    are_people: bool = False
+    """Whether variables describe people; else every level is printed as it is."""
     given: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Frames that stand in for those made from the cases."""
 
@@ -247,6 +253,21 @@ class World:
                 "sex": pl.String,
                 "in_force": pl.Boolean,
             },
+        )
+
+    def _levels(self) -> pl.DataFrame:
+        made = levels(
+            cases=self._cases(),
+            included=self._included(),
+            representativeness=self.representativeness,
+            covariates=self.covariates,
+            evaluation=self.evaluation,
+            disclosure=self.disclosure,
+        )
+        if self.are_people:
+            return made
+        return made.with_columns(
+            printed_level="level", is_personal=pl.lit(False), reason=pl.lit(None, pl.String)
         )
 
     def _included(self) -> pl.DataFrame:

@@ -58,7 +58,7 @@ def table(
         findings=(finding,),
         adjudication=protocol,
         evaluation=evaluation,
-        disclosure=Disclosure(smallest_cell=2),
+        disclosure=Disclosure(smallest_group=5),
     )
     return contracts.conform(figures, contracts.load()["adjudication/agreement"])
 
@@ -478,7 +478,7 @@ def test_two_readers_at_a_time_are_compared_on_the_cases_that_both_read() -> Non
 
 
 def test_the_range_of_pairs_leaves_out_pairs_of_a_few_cases() -> None:
-    said = by_reader(["++.", "--.", "+-.", "-+.", ".++", ".--"], "abc")
+    said = by_reader(["++.", "--.", "+-.", "-+.", ".++", ".--"] * 3, "abc")
     found = table(said, finding=made.PLAIN)
     assert row(found, "n_reader_pairs")["estimate"] == 3
     assert [row(found, f"pair_kappa_{w}")["estimate"] for w in ("min", "median", "max")] == [
@@ -528,7 +528,7 @@ def test_each_reader_is_left_out_in_turn() -> None:
 
 def test_many_readers_are_not_listed_pair_by_pair() -> None:
     readers = "abcdefghijklmnop"
-    found = table(by_reader(["+" * 16, "-" * 16, "+-" * 8], readers), finding=made.PLAIN)
+    found = table(by_reader(["+" * 16, "-" * 16, "+-" * 8] * 2, readers), finding=made.PLAIN)
     assert set(found["stratum_kind"]) == {"all"}
     count = row(found, "n_reader_pairs")
     assert count["estimate"] == 120

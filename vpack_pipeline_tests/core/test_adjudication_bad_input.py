@@ -44,7 +44,7 @@ def tables(
         "findings": (made.NODULE,),
         "adjudication": made.adjudication(**rules),
         "evaluation": made.EVALUATION,
-        "disclosure": Disclosure(smallest_cell=2),
+        "disclosure": Disclosure(smallest_group=5),
     }
     asked = ("cases", "reads", "reference", "findings", "adjudication")
     known["reference_standard"] = reference_standard(**{k: known[k] for k in asked})

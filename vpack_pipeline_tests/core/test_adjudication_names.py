@@ -64,7 +64,7 @@ def figures(
         "findings": (finding,),
         "adjudication": made.adjudication(),
         "evaluation": made.EVALUATION,
-        "disclosure": Disclosure(smallest_cell=11),
+        "disclosure": Disclosure(smallest_group=11),
     }
     standard = ("cases", "reads", "reference", "findings", "adjudication")
     given["reference_standard"] = reference_standard(**{k: given[k] for k in standard})

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from drift_bench import COVARIATES, index_test, monitor, plan_of
 
 from vpack_pipeline.core.drift import MONITORS, check_monitors
-from vpack_pipeline.protocol import Monitor, Protocol
+from vpack_pipeline.protocol import Disclosure, Monitor, Protocol, Representativeness, Variable
 
 VIEW = {"age_years": "float", "model": "string", "n_series": "int", "in_development": "bool"}
 
 
-def told(*monitors: Monitor, output: str = "probability") -> list[str]:
+AGE = Variable(name="age_years", title="Age", kind="numeric", edges=(50,))
+
+
+def told(
+    *monitors: Monitor,
+    output: str = "probability",
+    technical: tuple[str, ...] = ("size_mm", "bedside"),
+    granularity: Literal["day", "month", "quarter", "year"] = "month",
+) -> list[str]:
     given: dict[str, Any] = {
         "id": "demo",
         "version": "1",
         "covariates": COVARIATES,
         "drift": plan_of(*monitors),
         "index_test": index_test(output),
+        "representativeness": Representativeness(variables=(AGE,)),
+        "disclosure": Disclosure(technical=technical, date_granularity=granularity),
     }
     return [str(p) for p in check_monitors(Protocol.model_construct(**given), VIEW)]
 
@@ -72,3 +82,38 @@ def test_every_problem_is_told_at_once_and_unknown_statistics_are_left_to_the_re
 @pytest.mark.parametrize("name", sorted(MONITORS))
 def test_every_statistic_says_what_its_detectable_change_means(name: str) -> None:
     assert len(MONITORS[name].change) > 10
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (("mean_shift", "age_years"), "mean_shift would use single values of people — compare"),
+        (("ks", "size_mm"), "size_mm describes people and has no levels — add it to"),
+        (("rate", "bedside"), "a covariate that describes nobody is declared in disclosure"),
+    ],
+)
+def test_people_are_watched_in_printed_levels_alone(given: tuple[str, str], what: str) -> None:
+    (found,) = told(monitor("watched", *given), technical=())
+    assert what in found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("psi", "age_years"),
+        ("ks", "age_years"),
+        ("missing_rate", "size_mm"),
+        ("psi", "model"),
+        ("mean_shift", "score"),
+        ("volume", None),
+    ],
+)
+def test_what_describes_nobody_or_has_levels_is_watched(given: tuple[str, str | None]) -> None:
+    assert told(monitor("watched", *given), technical=()) == []
+
+
+def test_windows_are_no_finer_than_dates_may_be() -> None:
+    assert told(granularity="day") == told(granularity="month") == []
+    window, cadence = told(granularity="quarter")
+    assert window.startswith("demo@1 drift.window_days: 60 days are finer than")
+    assert "use 84 or more" in cadence

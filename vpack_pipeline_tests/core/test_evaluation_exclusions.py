@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from evaluation_world import (
     AFTER,
     INDEX_TEST,
+    PROFILE,
     Case,
     World,
     cases_of,
@@ -17,8 +20,17 @@ from evaluation_world import (
 )
 
 from vpack_pipeline.contracts import codes
+from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TOO_SMALL
 from vpack_pipeline.errors import InputError
-from vpack_pipeline.protocol import Output, Sampling, Stratum
+from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
+    Output,
+    Representativeness,
+    Sampling,
+    Stratum,
+    Variable,
+)
 from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.proportions import clustered_proportion
 
@@ -319,6 +331,36 @@ def test_transport_names_a_variable_that_is_not_profiled():
     given = {"population": population({'{"shoe_size": "41"}': 3})}
     with pytest.raises(InputError, match="population shoe_size: is not profiled"):
         World(WOMEN_AND_MEN, given=given).run("transport")
+
+
+def test_transport_of_people_rests_on_printed_cells():
+    people = World(WOMEN_AND_MEN, are_people=True)
+    plain = World(WOMEN_AND_MEN, given=target(F=10, M=30)).run("transport")
+    assert people.but(given=target(F=10, M=30)).run("transport").equals(plain)
+    few = people.but(given=target(F=10, M=3)).run("transport")
+    assert figure(few, "auc", operating_point="none")["reason"] == TOO_SMALL
+    assert figure(few, "target_cells", operating_point="none")["reason"] == TOO_SMALL
+
+
+def test_transport_of_people_described_together_asks_that_they_be_declared_joint():
+    site = Variable(name="ward", title="Ward", kind="categorical", levels=("a", "b"))
+    both = Representativeness(variables=(*PROFILE.variables, site))
+    cases = [
+        replace(case, covariates={"ward": "ab"[i % 2]}) for i, case in enumerate(WOMEN_AND_MEN)
+    ]
+    wards = (Covariate(name="ward", title="Ward", type="string"),)
+    cells = {f'{{"sex": "{s}", "ward": "{w}"}}': 20 for s in "FM" for w in "ab"}
+    given = {"population": population(cells)}
+    world = World(cases, representativeness=both, covariates=wards, are_people=True, given=given)
+    row = figure(world.run("transport"), "auc", operating_point="none")
+    assert (row["status"], row["reason"]) == ("refused", NOT_JOINT)
+    joint = both.model_copy(update={"joint": (("sex", "ward"),)})
+    made = world.but(representativeness=joint).run("transport")
+    assert value(made, "target_cells", operating_point="none") == 4
+    assert value(made, "sensitivity") is not None
+    large = world.but(representativeness=joint, disclosure=Disclosure(smallest_group=41))
+    row = figure(large.run("transport"), "auc", operating_point="none")
+    assert row["reason"] == ONE_LEVEL
 
 
 def test_transport_of_failed_or_binary_output_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 
@@ -10,21 +11,27 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.representativeness import (
+from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TOO_SMALL
+from vpack_pipeline.core.representativeness import DISTANCES, levels, match, profile
+from vpack_pipeline.core.representativeness.match import (
     ALL_CELLS,
-    DISTANCES,
     NO_TARGET,
     NOT_STATED,
     UNPLACED,
     UNSUPPORTED,
-    match,
-    profile,
 )
+from vpack_pipeline.core.representativeness.sets import OUTSIDE_LEFT_OUT
 from vpack_pipeline.errors import InputError
-from vpack_pipeline.protocol import Covariate, Evaluation, Representativeness, Variable
+from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
+    Evaluation,
+    Representativeness,
+    Variable,
+)
 
-AGE = Variable(name="age_years", title="Age", kind="numeric", edges=(50,))
-SEX = Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M"))
+AGE = Variable(name="kvp", title="Tube voltage", kind="numeric", edges=(50,))
+SEX = Variable(name="manufacturer", title="Manufacturer", kind="categorical", levels=("F", "M"))
 ALL_DISTANCES = ("smd", "jensen_shannon", "kolmogorov_smirnov")
 
 
@@ -61,11 +68,12 @@ def case_frame(rows):
     table = {
         "case_id": [f"c{i:04}" for i in range(len(rows))],
         "patient_id": [r[3] if len(r) > 3 else f"p{i:04}" for i, r in enumerate(rows)],
-        "age_years": [r[0] for r in rows],
-        "sex": [r[1] for r in rows],
+        "kvp": [r[0] for r in rows],
+        "manufacturer": [r[1] for r in rows],
+        "index_date": [dt.date(2024, 1, 1)] * len(rows),
         "covariates": ["{}"] * len(rows),
     }
-    types = {"age_years": pl.Float64, "sex": pl.String}
+    types = {"kvp": pl.Float64, "manufacturer": pl.String}
     cases = pl.DataFrame(table, schema_overrides=types)
     kept = pl.Series([r[2] for r in rows], dtype=pl.Boolean)
     return {"cases": cases, "included": cases.filter(kept), "excluded": cases.filter(~kept)}
@@ -76,60 +84,54 @@ def population(cells, in_force=True):
     return pl.DataFrame(rows, schema={"cell": pl.String, "n": pl.Int64, "in_force": pl.Boolean})
 
 
+def asked(given, cells, variables, covariates=(), in_force=True, joint=(), seed=7, **more):
+    """All that profile and match are given, of technical variables unless told otherwise."""
+    about = {
+        "representativeness": Representativeness(
+            variables=variables, joint=joint, **{"distances": ALL_DISTANCES, **more}
+        ),
+        "covariates": covariates,
+        "evaluation": evaluation(seed),
+        "disclosure": Disclosure(smallest_group=5, technical=[c.name for c in covariates]),
+    }
+    decided = levels(cases=given["cases"], included=given["included"], **about)
+    return {**given, "population": population(cells, in_force), "levels": decided, **about}
+
+
 def run_profile(rows, cells=(), variables=(AGE, SEX), covariates=(), in_force=True):
-    return profile(
-        **case_frame(rows),
-        population=population(cells, in_force),
-        representativeness=Representativeness(variables=variables, distances=ALL_DISTANCES),
-        covariates=covariates,
-    )
+    return profile(**asked(case_frame(rows), cells, variables, covariates, in_force))
 
 
-def run_match(rows, cells=(), variables=(AGE, SEX), distances=ALL_DISTANCES, seed=7):
-    frame = match(
-        **case_frame(rows),
-        population=population(cells),
-        representativeness=Representativeness(variables=variables, distances=distances),
-        covariates=(),
-        evaluation=evaluation(seed),
-    )
+def run_match(rows, cells=(), variables=(AGE, SEX), **more):
+    frame = match(**asked(case_frame(rows), cells, variables, **more))
     return {(r["variable"], r["comparison"], r["metric"]): r for r in frame.iter_rows(named=True)}
 
 
 ROWS = [(40, "F", True), (60, "M", True), (60, None, True), (None, "F", False), (40, "X", False)]
 CELLS = [
-    ({"age_years": "<50", "sex": "F"}, 30),
-    ({"age_years": "≥50", "sex": "M"}, 60),
-    ({"age_years": "missing", "sex": "Z"}, 10),
+    ({"kvp": "<50", "manufacturer": "F"}, 30),
+    ({"kvp": "≥50", "manufacturer": "M"}, 60),
+    ({"kvp": "missing", "manufacturer": "Z"}, 10),
 ]
 
 
-@pytest.mark.parametrize("table", ["profile", "match"])
+@pytest.mark.parametrize("table", [profile, match])
 def test_columns_and_order_are_the_contracts(table):
-    contract = contracts.load()[f"representativeness/{table}"]
-    given = {
-        **case_frame(ROWS),
-        "population": population(CELLS),
-        "representativeness": Representativeness(variables=(AGE, SEX)),
-        "covariates": (),
-    }
-    frame = profile(**given) if table == "profile" else match(**given, evaluation=evaluation())
+    contract = contracts.load()[f"representativeness/{table.__name__}"]
+    frame = table(**asked(case_frame(ROWS), CELLS, (AGE, SEX)))
     assert frame.equals(contracts.conform(frame, contract))
-    assert set(contract.inputs) | set(contract.protocol) == set(
-        given if table == "profile" else {**given, "evaluation": 0}
-    )
 
 
 def test_profile_counts_every_bin_in_every_set_missing_last():
     found = run_profile(ROWS, CELLS)
-    sex = found.filter(variable="sex").pivot("set", index=["bin_order", "bin"], values="n")
+    sex = found.filter(variable="manufacturer").pivot("set", index=["bin_order", "bin"], values="n")
     assert sex.select("bin", "cohort", "included", "excluded", "target").rows() == [
         ("F", 2, 1, 1, 30),
         ("M", 1, 1, 0, 60),
         ("other", 1, 0, 1, 10),
         ("missing", 1, 1, 0, 0),
     ]
-    target = found.filter(variable="age_years", set="target")
+    target = found.filter(variable="kvp", set="target")
     assert target.select("bin", "n", "n_total", "share").rows() == [
         ("<50", 30, 100, 0.3),
         ("≥50", 60, 100, 0.6),
@@ -152,8 +154,8 @@ def test_profile_reads_covariates():
 
 
 def test_a_target_label_that_is_no_bin_is_an_error_without_its_value():
-    with pytest.raises(InputError, match="column age_years: a label is none") as caught:
-        run_profile(ROWS, [({"age_years": "secret-42", "sex": "F"}, 3)])
+    with pytest.raises(InputError, match="column kvp: a label is none") as caught:
+        run_profile(ROWS, [({"kvp": "secret-42", "manufacturer": "F"}, 3)])
     assert "secret-42" not in str(caught.value)
 
 
@@ -163,7 +165,7 @@ def test_match_rows_are_fixed_by_the_protocol_whatever_is_delivered():
     assert {r["status"] for r in empty.values()} == {"refused"}
     per_variable = {"smd", "jensen_shannon", "jensen_shannon_null95", "kolmogorov_smirnov"}
     per_variable |= {"unsupported_cells", "unsupported_share"}
-    assert {k[2] for k in full if k[:2] == ("sex", "included_excluded")} == per_variable
+    assert {k[2] for k in full if k[:2] == ("manufacturer", "included_excluded")} == per_variable
     assert {k[2] for k in full if k[0] == ALL_CELLS} == {
         "unsupported_cells",
         "unsupported_share",
@@ -178,9 +180,9 @@ def test_without_a_population_the_target_is_refused_and_says_why():
 
 
 def test_a_variable_that_the_population_does_not_state_is_refused():
-    found = run_match(ROWS, [({"sex": "F"}, 30)])
-    assert found["age_years", "included_target", "smd"]["reason"] == NOT_STATED
-    assert found["sex", "included_target", "unsupported_cells"]["status"] == "given"
+    found = run_match(ROWS, [({"manufacturer": "F"}, 30)])
+    assert found["kvp", "included_target", "smd"]["reason"] == NOT_STATED
+    assert found["manufacturer", "included_target", "unsupported_cells"]["status"] == "given"
     reason = found[ALL_CELLS, "included_target", "unsupported_cells"]["reason"]
     assert reason == "no target cell states every variable"
 
@@ -188,7 +190,7 @@ def test_a_variable_that_the_population_does_not_state_is_refused():
 def test_numeric_difference_of_included_and_excluded_by_hand():
     rows = [(40, "F", True), (50, "F", True), (60, "F", True)]
     rows += [(50, "F", False), (60, "F", False), (70, "F", False), (None, "F", False)]
-    found = run_match(rows)["age_years", "included_excluded", "smd"]
+    found = run_match(rows)["kvp", "included_excluded", "smd"]
     assert found["estimate"] == pytest.approx(-1.0)  # means 50 and 60, both SD 10
     reach = 1.959963984540054 * math.sqrt(6 / 9 + 1 / 12)
     assert (found["lower"], found["upper"]) == pytest.approx((-1 - reach, -1 + reach))
@@ -197,34 +199,34 @@ def test_numeric_difference_of_included_and_excluded_by_hand():
 
 def test_smd_needs_two_values_and_variation():
     one = run_match([(40, "F", True), (50, "F", False), (60, "M", False)])
-    assert "fewer than 2" in one["age_years", "included_excluded", "smd"]["reason"]
+    assert "fewer than 2" in one["kvp", "included_excluded", "smd"]["reason"]
     same = run_match([(40, "F", True)] * 3 + [(40, "F", False)] * 3)
-    assert same["age_years", "included_excluded", "smd"]["status"] == "refused"
-    assert "only one category" in same["sex", "included_excluded", "smd"]["reason"]
+    assert same["kvp", "included_excluded", "smd"]["status"] == "refused"
+    assert "only one category" in same["manufacturer", "included_excluded", "smd"]["reason"]
 
 
 def test_binary_difference_to_the_target_by_hand():
     rows = [(40, "F", True)] * 30 + [(40, "M", True)] * 70
-    found = run_match(rows, [({"sex": "F"}, 500), ({"sex": "M"}, 500)])
-    row = found["sex", "included_target", "smd"]
+    found = run_match(rows, [({"manufacturer": "F"}, 500), ({"manufacturer": "M"}, 500)])
+    row = found["manufacturer", "included_target", "smd"]
     assert row["estimate"] == pytest.approx(0.2 / math.sqrt((0.3 * 0.7 + 0.25) / 2))
     assert row["n"] == 1100
 
 
 def test_divergence_lies_beyond_its_null_only_where_there_is_a_difference():
-    cells = [({"sex": "F"}, 5000), ({"sex": "M"}, 5000)]
+    cells = [({"manufacturer": "F"}, 5000), ({"manufacturer": "M"}, 5000)]
     alike = run_match([(40, "FM"[i % 2], True) for i in range(200)], cells)
     apart = run_match([(40, "FFFFM"[i % 5], True) for i in range(200)], cells)
     for found, beyond in ((alike, False), (apart, True)):
-        value = found["sex", "included_target", "jensen_shannon"]["estimate"]
-        null = found["sex", "included_target", "jensen_shannon_null95"]["estimate"]
+        value = found["manufacturer", "included_target", "jensen_shannon"]["estimate"]
+        null = found["manufacturer", "included_target", "jensen_shannon_null95"]["estimate"]
         assert (value > null) is beyond
 
 
 def test_null_is_the_95th_percentile_of_draws_of_both_sets():
     rows = [(40, "FM"[i % 2], True) for i in range(100)]
-    found = run_match(rows, [({"sex": "F"}, 150), ({"sex": "M"}, 50)])
-    null = found["sex", "included_target", "jensen_shannon_null95"]["estimate"]
+    found = run_match(rows, [({"manufacturer": "F"}, 150), ({"manufacturer": "M"}, 50)])
+    null = found["manufacturer", "included_target", "jensen_shannon_null95"]["estimate"]
     rng = np.random.default_rng(0)
     shares = [200 / 300, 100 / 300]
 
@@ -250,7 +252,7 @@ def test_patients_not_cases_are_the_unit_of_interval_and_null():
         ]
 
     once, often = run_match(rows(1)), run_match(rows(5))
-    for variable in ("age_years", "sex"):
+    for variable in ("kvp", "manufacturer"):
         key = (variable, "included_excluded", "smd")
         assert often[key]["upper"] == pytest.approx(once[key]["upper"], rel=0.02)
         assert often[key]["n"] == 5 * once[key]["n"]
@@ -259,7 +261,7 @@ def test_patients_not_cases_are_the_unit_of_interval_and_null():
 
 
 def test_draws_of_a_variable_do_not_depend_on_the_others_but_on_the_seed():
-    null = ("sex", "included_excluded", "jensen_shannon_null95")
+    null = ("manufacturer", "included_excluded", "jensen_shannon_null95")
     alone = run_match(ROWS, variables=(SEX,), distances=("jensen_shannon",))[null]
     assert run_match(ROWS)[null]["estimate"] == alone["estimate"]
     rows = [(40, "FM"[i % 2], i % 3 > 0) for i in range(50)]
@@ -270,55 +272,51 @@ def test_draws_of_a_variable_do_not_depend_on_the_others_but_on_the_seed():
 def test_kolmogorov_smirnov_only_where_both_sets_have_values():
     rows = [(a, "F", True) for a in (10, 20, 30, 40)] + [(a, "F", False) for a in (30, 40, 50, 60)]
     found = run_match(rows, CELLS)
-    assert found["age_years", "included_excluded", "kolmogorov_smirnov"]["estimate"] == 0.5
-    for key in (("sex", "included_excluded"), ("age_years", "included_target")):
+    assert found["kvp", "included_excluded", "kolmogorov_smirnov"]["estimate"] == 0.5
+    for key in (("manufacturer", "included_excluded"), ("kvp", "included_target")):
         assert "single numeric values" in found[*key, "kolmogorov_smirnov"]["reason"]
     everyone = run_match([(40, "F", True)])
-    assert everyone["age_years", "included_excluded", "kolmogorov_smirnov"]["status"] == "refused"
+    assert everyone["kvp", "included_excluded", "kolmogorov_smirnov"]["status"] == "refused"
 
 
 def test_unsupported_cells_count_the_target_persons_in_them():
     found = run_match([(40, "F", True)] * 3, CELLS)
-    cells = found["sex", "included_target", "unsupported_cells"]
-    share = found["sex", "included_target", "unsupported_share"]
+    cells = found["manufacturer", "included_target", "unsupported_cells"]
+    share = found["manufacturer", "included_target", "unsupported_share"]
     assert (cells["estimate"], cells["n"], cells["events"]) == (2.0, 100, None)
     assert (share["estimate"], share["n"], share["events"]) == (0.7, 100, 70)
-    ess = found["sex", "included_target", "effective_sample_size"]
+    ess = found["manufacturer", "included_target", "effective_sample_size"]
     assert (ess["status"], ess["reason"]) == ("refused", UNSUPPORTED)
 
 
 def test_effective_sample_size_by_hand():
     rows = [(40, "F", True)] * 30 + [(40, "M", True)] * 10
-    found = run_match(rows, [({"sex": "F"}, 50), ({"sex": "M"}, 50)])
+    found = run_match(rows, [({"manufacturer": "F"}, 50), ({"manufacturer": "M"}, 50)])
     weights = np.array([0.5 / 0.75] * 30 + [0.5 / 0.25] * 10)
     expected = weights.sum() ** 2 / (weights**2).sum()
-    row = found["sex", "included_target", "effective_sample_size"]
+    row = found["manufacturer", "included_target", "effective_sample_size"]
     assert row["estimate"] == pytest.approx(expected)
     assert row["n"] == 40
 
 
 def test_joint_cells_are_weighted_together_and_unplaced_cases_named():
     rows = [(40, "F", True)] * 30 + [(60, "M", True)] * 10 + [(60, None, True)]
-    cells = [({"age_years": "<50", "sex": "F"}, 1), ({"age_years": "≥50", "sex": "M"}, 1)]
+    cells = [({"kvp": "<50", "manufacturer": "F"}, 1), ({"kvp": "≥50", "manufacturer": "M"}, 1)]
     row = run_match(rows, cells)[ALL_CELLS, "included_target", "effective_sample_size"]
     assert row["estimate"] == pytest.approx(30.0)
     assert (row["n"], row["reason"]) == (40, UNPLACED)
-    crossed = [({"age_years": "<50", "sex": "M"}, 3), *cells]
+    crossed = [({"kvp": "<50", "manufacturer": "M"}, 3), *cells]
     found = run_match(rows, crossed)
-    assert found["sex", "included_target", "unsupported_cells"]["estimate"] == 0.0
+    assert found["manufacturer", "included_target", "unsupported_cells"]["estimate"] == 0.0
     assert found[ALL_CELLS, "included_target", "unsupported_cells"]["estimate"] == 1.0
 
 
 def test_order_of_rows_does_not_change_a_figure():
-    given = case_frame(ROWS)
-    shuffled = {name: frame.reverse() for name, frame in given.items()}
-    rest = {
-        "population": population(CELLS),
-        "representativeness": Representativeness(variables=(AGE, SEX), distances=ALL_DISTANCES),
-        "covariates": (),
-        "evaluation": evaluation(),
-    }
-    assert match(**given, **rest).equals(match(**shuffled, **rest))
+    given = asked(case_frame(ROWS), CELLS, (AGE, SEX))
+    frames = ("cases", "included", "excluded", "population", "levels")
+    shuffled = {name: given[name].reverse() for name in frames}
+    assert match(**given).equals(match(**given | shuffled))
+    assert profile(**given).equals(profile(**given | shuffled))
 
 
 def test_every_distance_says_what_it_is():
@@ -329,15 +327,149 @@ def test_every_distance_says_what_it_is():
 def test_profile_and_match_pass_their_gate_with_and_without_a_target(cells, tmp_path):
     from vpack_pipeline.gate import check
 
-    given = {
-        **case_frame(ROWS),
-        "population": population(cells),
-        "representativeness": Representativeness(variables=(AGE, SEX), distances=ALL_DISTANCES),
-        "covariates": (),
-    }
-    tables = {"profile": profile(**given), "match": match(**given, evaluation=evaluation())}
+    given = asked(case_frame(ROWS), cells, (AGE, SEX))
+    tables = {"levels": given["levels"], "profile": profile(**given), "match": match(**given)}
     for name, frame in tables.items():
         file = tmp_path / f"{name}.parquet"
         frame.write_parquet(file)
         checked = check.run(contracts.load()[f"representativeness/{name}"], [file], frame.height)
         assert [(c.id, c.outcome) for c in checked if c.closes] == []
+
+
+# People: printed levels, and counts alone.
+
+YEARS = Variable(name="age_years", title="Age", kind="numeric", edges=(40, 50, 60))
+GENDER = Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M"))
+
+
+def people(inside, outside=(), late=()):
+    """Rows of (age, sex): included in the retrospective window, excluded, included in neither."""
+    rows = [*inside, *outside, *late]
+    n, kept = len(inside), len(inside) + len(outside)
+    days = [dt.date(2024, 1, 1)] * kept + [dt.date(2026, 1, 1)] * len(late)
+    cases = pl.DataFrame(
+        {
+            "case_id": [f"c{i:04}" for i in range(len(rows))],
+            "patient_id": [f"p{i:04}" for i in range(len(rows))],
+            "index_date": days,
+            "age_years": [float(age) if age else None for age, _ in rows],
+            "sex": [sex for _, sex in rows],
+            "covariates": ["{}"] * len(rows),
+        },
+        schema_overrides={"age_years": pl.Float64, "sex": pl.String, "index_date": pl.Date},
+    )
+    is_in = pl.Series([i < n or i >= kept for i in range(len(rows))], dtype=pl.Boolean)
+    return {"cases": cases, "included": cases.filter(is_in), "excluded": cases.filter(~is_in)}
+
+
+INSIDE = [*[(30, "F")] * 12, *[(45, "M")] * 3, *[(55, "M")] * 9, *[(70, "F")] * 8, (None, "F")]
+BY_AGE = [({"age_years": "<40"}, 40), ({"age_years": "50–60"}, 30), ({"age_years": "≥60"}, 30)]
+
+
+def counts_of(given, variable="age_years"):
+    made = profile(**given).filter(variable=variable)
+    return (
+        made.pivot("set", index=["bin"], values="n")
+        .select("bin", "included", "excluded", "target")
+        .rows()
+    )
+
+
+def figures_of(given):
+    return {
+        (r["variable"], r["comparison"], r["metric"]): r
+        for r in match(**given).iter_rows(named=True)
+    }
+
+
+def test_people_are_counted_in_printed_levels_and_the_target_with_them():
+    given = asked(people(INSIDE, [(30, "F")] * 6), BY_AGE, (YEARS, GENDER))
+    assert counts_of(given) == [
+        ("<40", 12, 6, 40),
+        ("40–60", 12, 0, 30),
+        ("≥60", 8, 0, 30),
+        ("missing", 1, 0, 0),
+    ]
+    assert profile(**given)["reason"].null_count() == 4 * 4 + 4 * 4
+
+
+def test_a_set_that_is_too_small_has_no_counts_and_no_distance():
+    few = asked(people(INSIDE, [(30, "F")] * 6 + [(70, "F")] * 2), BY_AGE, (YEARS, GENDER))
+    assert [row[2] for row in counts_of(few)] == [None] * 4
+    cohort = profile(**few).filter(set="cohort", variable="age_years")
+    assert cohort["reason"].to_list() == [TOO_SMALL] * 4
+    assert cohort["share"].null_count() == 4
+    found = figures_of(few)
+    row = found["age_years", "included_excluded", "jensen_shannon"]
+    assert (row["status"], row["reason"]) == ("refused", TOO_SMALL)
+    assert found["age_years", "included_target", "jensen_shannon"]["status"] == "given"
+    # Eight women, and no man: by sex they are described.
+    assert found["sex", "included_excluded", "jensen_shannon"]["status"] == "given"
+    small_target = [({"age_years": "<40"}, 40), ({"age_years": "≥60"}, 2)]
+    target = asked(people(INSIDE), small_target, (YEARS,))
+    assert [row[3] for row in counts_of(target)] == [None] * 4
+    assert figures_of(target)["age_years", "included_target", "smd"]["reason"] == TOO_SMALL
+
+
+def test_included_outside_of_both_windows_are_left_out_where_they_are_too_few():
+    enough = asked(people(INSIDE, late=[(30, "F")] * 5), BY_AGE, (YEARS, GENDER))
+    assert counts_of(enough)[0][1] == 17
+    few = asked(people(INSIDE, late=[(30, "F")] * 4 + [(None, "F")]), BY_AGE, (YEARS, GENDER))
+    assert counts_of(few)[0][1] == 12
+    told = profile(**few).filter(set="included", variable="age_years")["reason"]
+    assert set(told) == {OUTSIDE_LEFT_OUT}
+    assert counts_of(few)[3][1] == 2
+    assert {row[2] for row in counts_of(few)} == {0}
+    nobody = asked(people([(30, "F")] * 2), BY_AGE, (YEARS, GENDER))
+    assert [row[1] for row in counts_of(nobody)] == [None, None]
+    assert figures_of(nobody)["age_years", "included_target", "smd"]["reason"] == TOO_SMALL
+
+
+def test_distances_of_people_come_from_printed_counts_alone():
+    outside = [*[(30, "F")] * 6, *[(55, "M")] * 9, *[(70, "F")] * 7]
+    given = asked(people(INSIDE, outside), BY_AGE, (YEARS, GENDER))
+    found = figures_of(given)
+    smd = found["age_years", "included_excluded", "smd"]
+    assert smd["method"].startswith("SMD, Yang-Dalton")
+    assert (
+        "not read of people"
+        in found["age_years", "included_excluded", "kolmogorov_smirnov"]["reason"]
+    )
+    # Other ages in the same printed levels: nothing changes.
+    moved = {45: 52, 55: 58, 70: 95, 30: 20}
+    other = [[(moved.get(age, age), sex) for age, sex in rows] for rows in (INSIDE, outside)]
+    again = match(**asked(people(*other), BY_AGE, (YEARS, GENDER)) | {"levels": given["levels"]})
+    assert again.equals(match(**given))
+
+
+JOINT_CELLS = [
+    ({"age_years": "<40", "sex": "F"}, 50),
+    ({"age_years": "50–60", "sex": "M"}, 30),
+    ({"age_years": "≥60", "sex": "M"}, 20),
+]
+
+
+def test_cells_of_people_are_given_only_where_they_are_declared_joint():
+    undeclared = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER)))
+    for metric in ("unsupported_cells", "unsupported_share", "effective_sample_size"):
+        assert undeclared[ALL_CELLS, "included_target", metric]["reason"] == NOT_JOINT
+    together = (("age_years", "sex"),)
+    found = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER), joint=together))
+    row = found[ALL_CELLS, "included_target", "unsupported_share"]
+    # Men of 60 and older are other cells: the included have nobody there.
+    assert (row["estimate"], row["n"]) == (0.2, 100)
+    assert "age_years × sex" not in {key[0] for key in found}
+    three = (*(YEARS, GENDER), SEX)
+    some = people(INSIDE)
+    some = {name: f.with_columns(manufacturer=pl.lit("F")) for name, f in some.items()}
+    made = figures_of(asked(some, JOINT_CELLS, three, joint=together))
+    assert made["age_years × sex", "included_target", "unsupported_share"]["estimate"] == 0.2
+    assert made[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == NOT_JOINT
+    few = [*JOINT_CELLS[:2], ({"age_years": "≥60", "sex": "M"}, 2)]
+    small = figures_of(asked(people(INSIDE), few, (YEARS, GENDER), joint=together))
+    assert small[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == TOO_SMALL
+    apart = people([(age, sex) for age in (30, 70) for sex in "FM"] * 3)
+    one = figures_of(asked(apart, JOINT_CELLS, (YEARS, GENDER), joint=together))
+    assert one[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == ONE_LEVEL
+    none = figures_of(asked(people(INSIDE), (), (YEARS, GENDER), joint=together))
+    assert none[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == NO_TARGET

@@ -133,6 +133,11 @@ SOUND: dict[str, Rows] = {
         START,
         {"entered": 5, "removed": 1, "remaining": 4, "marginal": 2, "unique_to_rule": 1},
     ),
+    "representativeness/levels": [
+        {"level_order": 1, "level": "<50", "printed_level": "all values", "reason": "few"},
+        {"level_order": 2, "level": "≥50", "printed_level": "all values", "reason": "few"},
+        {"level_order": 3, "level": "missing", "printed_level": "missing", "reason": None},
+    ],
     "representativeness/profile": [
         {"set": "cohort", "n": 3, "n_total": 3, "share": 1.0},
         {"set": "included", "n": 2, "n_total": 2, "share": 1.0},
@@ -289,11 +294,20 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("eligibility/flow", "three_units"): flow(START)[:2],
     ("eligibility/patients", "patient_has_something"): [{"n_studies": 0, "n_cases": 0}],
     ("eligibility/studies", "ranks_run"): [{"study_rank": 2}],
-    ("representativeness/profile", "bins_sum"): [{"n": 2, "n_total": 3, "share": 2 / 3}],
-    ("representativeness/profile", "sets_add_up"): [
-        {"set": "cohort", "n": 3, "n_total": 3},
-        {"set": "included", "n": 2, "n_total": 2},
+    ("representativeness/levels", "orders_run"): [{"level_order": 2}],
+    ("representativeness/levels", "missing_is_last"): [{"level_order": 1, "level": "a"}],
+    ("representativeness/levels", "folded_says_why"): [
+        {"level": "a", "printed_level": "b", "reason": None}
     ],
+    ("representativeness/levels", "technical_as_it_is"): [
+        {"is_personal": False, "level": "a", "printed_level": "b"}
+    ],
+    ("representativeness/profile", "bins_sum"): [{"n": 2, "n_total": 3, "share": 2 / 3}],
+    ("representativeness/profile", "parts_fit"): [
+        {"set": "cohort", "n": 3, "n_total": 3},
+        {"set": "included", "n": 4, "n_total": 4},
+    ],
+    ("representativeness/profile", "refused_says_why"): [{"n": None, "reason": None}],
     ("representativeness/profile", "share_fits"): [{"n": 1, "n_total": 2, "share": 0.6}],
     ("adjudication/agreement", "pairs_named_once"): [of("reader_pair", "b|a")],
     ("adjudication/agreement", "pair_range_in_order"): [

@@ -106,7 +106,17 @@ def test_from_format_2_on_the_digest_of_the_protocol_is_that_of_its_file(number,
     }
     assert len(told) == 1
     assert (told == {digest}) == (number >= 2)
-    assert protocol_of(pack).digest == digest
+
+
+@pytest.mark.parametrize("number", FORMATS)
+def test_a_smallest_cell_in_a_stored_pack_is_a_smallest_group_and_voids_no_look(number, tmp_path):
+    pack = unpacked(number, tmp_path)
+    assert "smallest_cell: 11" in (pack / "data/protocol.yaml").read_text("utf-8")
+    now = protocol_of(pack)
+    assert now.disclosure.smallest_group == 11
+    other = now.disclosure.model_copy(update={"smallest_group": 20, "age_top_code": 80})
+    looks = packs.published_looks(tmp_path, SITE, now.model_copy(update={"disclosure": other}))
+    assert looks["changed"].null_count() == looks.height > 0
 
 
 @pytest.mark.parametrize("number", [bag.FORMAT + 1, 400])

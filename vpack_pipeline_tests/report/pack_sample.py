@@ -25,6 +25,7 @@ CUT = dt.date(2026, 7, 20)
 MODELS = ("nodule-1-4", "nodule-2")
 FINDING = "nodule_or_mass"
 COMPUTED = (
+    "representativeness/levels",
     "representativeness/profile",
     "representativeness/match",
     "adjudication/reference_standard",

@@ -93,7 +93,7 @@ def agreement(
                 figures.give(name, estimate, finding=finding.name, **stratum.keys)
         for stratum in (ALL, *map(cut_stratum, panel.cuts)):
             _put_positive_share(figures, panel, stratum)
-        put_pairs(figures, panel, disclosure.smallest_cell, evaluation.interval.level)
+        put_pairs(figures, panel, disclosure.smallest_group, evaluation.interval.level)
         put_floor(figures, panel, found[ALL], adjudication.floor)
         reference = known.filter(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")

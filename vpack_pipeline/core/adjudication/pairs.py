@@ -40,13 +40,13 @@ class _Pair:
         return len(self.cut[0])
 
 
-def put_pairs(figures: Figures, panel: Panel, smallest_cell: int, level: float) -> None:
+def put_pairs(figures: Figures, panel: Panel, fewest_cases: int, level: float) -> None:
     """Add what two readers at a time say: each pair, and the range of kappa over pairs.
 
     Parameters
     ----------
     figures : of ``agreement``: by finding, stratum and metric
-    smallest_cell : cases that a pair needs to enter the range, in which its kappa may be read off
+    fewest_cases : cases that a pair needs to enter the range, in which its kappa may be read off
     """
     finding = panel.finding.name
     readers = len(panel.matrix.readers)
@@ -64,7 +64,7 @@ def put_pairs(figures: Figures, panel: Panel, smallest_cell: int, level: float) 
         finding=finding,
         **ALL.keys,
     )
-    _put_range(figures, panel, list(zip(pairs, kappas, strict=True)), smallest_cell)
+    _put_range(figures, panel, list(zip(pairs, kappas, strict=True)), fewest_cases)
     for pair, kappa in zip(pairs, kappas, strict=True):
         if is_listed:
             _put_pair(figures, panel, pair, kappa, level)
@@ -82,18 +82,18 @@ def _pairs(panel: Panel) -> Iterator[_Pair]:
 
 
 def _put_range(
-    figures: Figures, panel: Panel, pairs: list[tuple[_Pair, Estimate]], smallest_cell: int
+    figures: Figures, panel: Panel, pairs: list[tuple[_Pair, Estimate]], fewest_cases: int
 ) -> None:
     keys: dict[str, Any] = {"finding": panel.finding.name, **ALL.keys}
-    met = [kappa for pair, kappa in pairs if pair.n >= smallest_cell]
+    met = [kappa for pair, kappa in pairs if pair.n >= fewest_cases]
     values = [kappa.value for kappa in met if kappa.value is not None]
     if not values:
-        none = code("no_pair_with_cases", fewest=smallest_cell)
+        none = code("no_pair_with_cases", fewest=fewest_cases)
         for metric in RANGE:
             figures.refuse(metric, NO_READER_PAIR if not pairs else none, **keys)
         return
     # Readers are no patients: the number of pairs stands in the method.
-    of = {"given": len(values), "pairs": len(pairs), "fewest": smallest_cell}
+    of = {"given": len(values), "pairs": len(pairs), "fewest": fewest_cases}
     method = coded(code("kappa_of_pairs", **of), panel.basis.name)
     for metric, value in zip(RANGE, (min(values), np.median(values), max(values)), strict=True):
         figures.give(metric, float(value), method=method, notes=panel.basis.caution, **keys)

@@ -28,6 +28,9 @@ QUARTER_DAYS: Final = 365.25 / 4
 TWO_YEARS_DAYS: Final = 365.25 * 2
 
 
+NOTHING_DESCRIBED: Final = "no monitor has a reference that can be described"
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """Calibrated limits of one monitor; rates and powers per window, all None where refused."""
@@ -98,6 +101,8 @@ def calibrate(reference: Reference, drift: Drift) -> Calibration:
 
 
 def _too_thin(reference: Reference, drift: Drift, window_n: int, folds: int) -> Code | None:
+    if not drift.monitors:
+        return NOTHING_DESCRIBED
     if reference.n == 0:
         return Code("no_case_in_reference")
     if window_n < drift.minimum_cases:

@@ -10,10 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from vpack_pipeline.core.drift.monitors import MONITORS, kind_of
+from vpack_pipeline.core.drift.people import shows_levels
 from vpack_pipeline.core.drift.signals import OUTPUT_VARIABLES
+from vpack_pipeline.core.personal import is_personal
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.protocol import Monitor, Protocol
 
+SHORTEST_DAYS: Final[Mapping[str, int]] = {"day": 1, "month": 28, "quarter": 84, "year": 364}
+"""Granularity of dates → the shortest window of monitoring, in whole weeks from a month on."""
 _IN_WORDS: Final[Mapping[str, str]] = {"number": "numbers", "yes_no": "yes or no"}
 
 
@@ -34,7 +38,18 @@ def check_monitors(protocol: Protocol, view: Mapping[str, str]) -> list[Problem]
             found.append(Problem(where, f"nobody answers at level {monitor.level}", remedy))
         if monitor.statistic in MONITORS:
             found += _variable_problems(where, monitor, types, protocol)
-    return found
+    return [*found, *_period_problems(protocol)]
+
+
+def _period_problems(protocol: Protocol) -> Iterable[Problem]:
+    """Find windows that would show people by a finer period than the protocol allows."""
+    granularity, drift = protocol.disclosure.date_granularity, protocol.drift
+    least = SHORTEST_DAYS[granularity]
+    for name, days in (("window_days", drift.window_days), ("cadence_days", drift.cadence_days)):
+        if days < least:
+            what = f"{days} days are finer than disclosure.date_granularity, a {granularity}"
+            remedy = f"use {least} or more, or a finer granularity"
+            yield Problem(f"{protocol.reference} drift.{name}", what, remedy)
 
 
 def _variable_problems(
@@ -59,6 +74,26 @@ def _variable_problems(
         yield Problem(where, f"no variable {monitor.variable!r}", remedy)
     else:
         yield from _type_problems(where, monitor, types[monitor.variable])
+        yield from _people_problems(where, monitor, monitor.variable, protocol)
+
+
+def _people_problems(
+    where: str, monitor: Monitor, variable: str, protocol: Protocol
+) -> Iterable[Problem]:
+    """Find what would be shown of people other than in printed levels."""
+    if variable in OUTPUT_VARIABLES or not is_personal(
+        variable, protocol.covariates, protocol.disclosure
+    ):
+        return
+    technical = "a covariate that describes nobody is declared in disclosure.technical"
+    if kind_of(monitor).amounts == "moments":
+        what = f"{monitor.statistic} would use single values of people"
+        yield Problem(where, what, f"compare levels of {variable} with psi or ks; {technical}")
+    elif shows_levels(monitor) and variable not in {
+        v.name for v in protocol.representativeness.variables
+    }:
+        what = f"{variable} describes people and has no levels"
+        yield Problem(where, what, f"add it to representativeness.variables; {technical}")
 
 
 def _type_problems(where: str, monitor: Monitor, type_: str) -> Iterable[Problem]:

@@ -8,7 +8,7 @@ belong here: where the values come from (``signals``), limits (``calibration``).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -140,6 +140,31 @@ def _categories(reference: Any) -> Encoding:
         return np.eye(width)[codes]
 
     return Encoding(labels, encode, unseen=width - 2)
+
+
+def level_encoding(labels: Sequence[str], reference: Any, kind: Kind) -> Encoding:
+    """Encode printed levels of a variable that describes people: cases in each, and none else.
+
+    Parameters
+    ----------
+    labels : printed levels in order, without ``missing``
+    reference : their values, None for missing
+    kind : the change to be detected moves cases of the most frequent level to the next; an event
+        counts as unseen what the reference lacks
+    """
+    unseen = len(labels) if kind.is_event else None
+    columns = (*labels, *((UNSEEN,) if kind.is_event else ()), MISSING)
+    position = {label: i for i, label in enumerate(columns)} | {None: len(columns) - 1}
+    counts = np.bincount([position[v] for v in reference], minlength=len(columns))
+    first, *others = np.argsort(-counts[: len(labels)], kind="stable").tolist()
+
+    def encode(values: Any, shift: float) -> FloatArray:
+        codes = np.asarray([position[v] for v in values], dtype=np.intp)
+        if others:
+            codes[_evenly(codes == first, 1 - float(np.exp(-shift)))] = others[0]
+        return np.eye(len(columns))[codes]
+
+    return Encoding(columns, encode, unseen)
 
 
 def _level(value: Any) -> str:
@@ -285,7 +310,7 @@ def _category_bins(reference: Any, _bins: int) -> Encoding:
 _IN_SD = "values move by this many standard deviations; exp(−change) of the first category stays"
 _IN_ODDS = "the odds grow by exp(change)"
 _EVENT = "one case of a new category"
-_MOVED = "values move by this many standard deviations"
+_MOVED = "values move by this many standard deviations; exp(−change) of the first level stays"
 _THINNED = "volume falls to exp(−change)"
 _PROXY = "the odds of disease fall by exp(change)"
 

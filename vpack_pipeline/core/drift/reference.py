@@ -6,13 +6,14 @@ What does not belong here: what a monitor computes (``monitors``), its limits (`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.drift.monitors import Encoding, kind_of
+from vpack_pipeline.core.drift.monitors import Encoding, kind_of, level_encoding
+from vpack_pipeline.core.drift.people import People
 from vpack_pipeline.core.drift.signals import take
 from vpack_pipeline.core.windows import lies_within
 from vpack_pipeline.protocol import Drift, Monitor
@@ -28,11 +29,13 @@ class Reference:
     values : monitor → values of the cases
     patient : (n,) code of each case's patient, from 0 without a gap
     days : length of the reference window, days
+    levels : monitor → printed levels, of those that watch what describes people
     """
 
     values: Mapping[str, Any]
     patient: Any
     days: int
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -45,7 +48,9 @@ class Reference:
         return int(self.patient.max()) + 1 if self.n else 0
 
 
-def reference_of(cases: pl.DataFrame, values: Mapping[str, Any], drift: Drift) -> Reference:
+def reference_of(
+    cases: pl.DataFrame, values: Mapping[str, Any], drift: Drift, people: People
+) -> Reference:
     """Select the cases of the reference window."""
     span = drift.reference
     mask = cases.select(lies_within(pl.col("index_date"), span)).to_series().to_numpy()
@@ -54,6 +59,7 @@ def reference_of(cases: pl.DataFrame, values: Mapping[str, Any], drift: Drift) -
         values={name: take(v, mask) for name, v in values.items()},
         patient=codes,
         days=(span.end - span.start).days + 1,
+        levels={m.name: found for m in drift.monitors if (found := people.levels(m)) is not None},
     )
 
 
@@ -85,7 +91,11 @@ def baseline_of(monitor: Monitor, reference: Reference, drift: Drift) -> Baselin
     """Make a monitor's baseline from all patients of the reference."""
     kind = kind_of(monitor)
     values = reference.values[monitor.name]
-    encoding = kind.prepare(values, monitor.bins)
+    levels = reference.levels.get(monitor.name)
+    if levels is None:
+        encoding = kind.prepare(values, monitor.bins)
+    else:
+        encoding = level_encoding(levels, values, kind)
     sums = encoding.encode(values, 0.0).sum(axis=0)
     if kind.is_volume:
         sums = sums * (drift.window_days / reference.days)

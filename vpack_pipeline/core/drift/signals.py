@@ -13,7 +13,9 @@ import polars as pl
 
 from vpack_pipeline.core.calls import calls_at, oriented, primary_point
 from vpack_pipeline.core.drift.monitors import kind_of
-from vpack_pipeline.core.variables import value_of
+from vpack_pipeline.core.drift.people import People
+from vpack_pipeline.core.levels import Description
+from vpack_pipeline.core.variables import MISSING, value_of
 from vpack_pipeline.protocol import Covariate, Evaluation, IndexTest, Monitor
 
 OUTPUT_VARIABLES: Final[Mapping[str, str]] = {"score": "float", "call": "bool", "failure": "bool"}
@@ -90,9 +92,27 @@ def all_values(
     covariates: Sequence[Covariate],
     evaluation: Evaluation,
     test: IndexTest,
+    people: People,
 ) -> Mapping[str, Any]:
-    """Read the values of every monitor."""
-    return {m.name: values_of(m, cases, index_test, covariates, evaluation, test) for m in monitors}
+    """Read the values of every monitor: printed levels where they describe people."""
+    read = {m.name: people.description(m) if people.levels(m) else None for m in monitors}
+    return {
+        m.name: values_of(m, cases, index_test, covariates, evaluation, test)
+        if (description := read[m.name]) is None
+        else printed_values(description, cases)
+        for m in monitors
+    }
+
+
+def printed_values(description: Description, cases: pl.DataFrame) -> list[str | None]:
+    """Give the printed level of each case, None for missing, in the order of ``cases``."""
+    placed = cases.select("case_id").join(
+        description.cases.select("case_id", "printed"),
+        on="case_id",
+        how="left",
+        maintain_order="left",
+    )
+    return [None if label == MISSING else label for label in placed["printed"]]
 
 
 def take(values: Any, mask: Any) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Self, TypedDict, Unpack
 
 import numpy as np
 import polars as pl
@@ -13,71 +14,113 @@ from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.drift.calibration import Calibration, Limit, calibrate
 from vpack_pipeline.core.drift.held_out import REPEATS, Rate
 from vpack_pipeline.core.drift.monitors import kind_of
+from vpack_pipeline.core.drift.people import People
 from vpack_pipeline.core.drift.reference import Baseline, Reference, baseline_of, reference_of
 from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
 from vpack_pipeline.core.evaluation.looks import withheld_reason
+from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.windows import closed_windows, lies_within
-from vpack_pipeline.protocol import Covariate, Drift, Evaluation, IndexTest, Monitor
+from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
+    Drift,
+    Evaluation,
+    IndexTest,
+    Monitor,
+    Representativeness,
+)
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 
 PACKAGE_DATA: Final = ("contracts/codes",)
 WHOLE_PLAN = "(whole plan)"
 
 
-def _prepared(
-    cases: pl.DataFrame,
-    included: pl.DataFrame,
-    scores: pl.DataFrame,
-    covariates: tuple[Covariate, ...],
-    evaluation: Evaluation,
-    index_test: IndexTest,
-    drift: Drift,
-) -> tuple[pl.DataFrame, dict[str, Any], Reference]:
-    own = monitored_cases(cases, included)
-    values = dict(all_values(drift.monitors, own, scores, covariates, evaluation, index_test))
-    return own, values, reference_of(own, values, drift)
+class Given(TypedDict):
+    """What the section's tables are made of.
+
+    ``cases`` is eligibility/cases, ``included`` eligibility/included, ``scores``
+    evaluation/index_test and ``levels`` representativeness/levels.
+    """
+
+    cases: pl.DataFrame
+    included: pl.DataFrame
+    scores: pl.DataFrame
+    levels: pl.DataFrame
+    covariates: tuple[Covariate, ...]
+    representativeness: Representativeness
+    evaluation: Evaluation
+    index_test: IndexTest
+    disclosure: Disclosure
+    drift: Drift
 
 
-def baseline(
-    *,
-    cases: pl.DataFrame,
-    included: pl.DataFrame,
-    scores: pl.DataFrame,
-    covariates: tuple[Covariate, ...],
-    evaluation: Evaluation,
-    index_test: IndexTest,
-    drift: Drift,
-) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """The monitored cases, what each monitor sees of them, and whom it describes."""
+
+    cases: pl.DataFrame
+    values: dict[str, Any]
+    reference: Reference
+    people: People
+    drift: Drift
+    reasons: dict[str, str]
+    """Monitor → why its reference cannot be described."""
+
+    @classmethod
+    def of(cls, given: Given) -> Self:
+        """Read the values of every monitor."""
+        drift = given["drift"]
+        own = monitored_cases(given["cases"], given["included"])
+        blocks = (given["representativeness"], given["covariates"], given["evaluation"])
+        known = describe(
+            given["levels"], given["cases"], given["included"], *blocks, given["disclosure"]
+        )
+        people = People(known)
+        outputs = (given["scores"], given["covariates"], given["evaluation"], given["index_test"])
+        values = dict(all_values(drift.monitors, own, *outputs, people))
+        in_reference = own.filter(lies_within(pl.col("index_date"), drift.reference))["case_id"]
+        reasons = {
+            m.name: reason
+            for m in drift.monitors
+            if (reason := people.reason(m, in_reference)) is not None
+        }
+        reference = reference_of(own, values, drift, people)
+        return cls(own, values, reference, people, drift, reasons)
+
+    def calibrated(self) -> Calibration:
+        """Calibrate the limits of the monitors whose reference can be described."""
+        watched = tuple(m for m in self.drift.monitors if m.name not in self.reasons)
+        return calibrate(self.reference, self.drift.model_copy(update={"monitors": watched}))
+
+
+def baseline(**given: Unpack[Given]) -> pl.DataFrame:
     """Give the reference amounts of every monitor.
-
-    Parameters
-    ----------
-    cases : eligibility/cases
-    included : eligibility/included
-    scores : evaluation/index_test
 
     Returns
     -------
     one row per monitor and bin; ``amount`` is a count of cases, a sum of values or an expected
-    count, as ``bin`` says; ``share`` is null where amounts are no parts of a whole
+    count, as ``bin`` says, and null where the reference is too small to describe; ``share`` is null
+    where amounts are no parts of a whole
     """
-    _, _, reference = _prepared(cases, included, scores, covariates, evaluation, index_test, drift)
+    watched = _Watched.of(given)
+    reference, drift = watched.reference, watched.drift
     rows = []
     for monitor in drift.monitors:
         made = baseline_of(monitor, reference, drift)
         is_parts = kind_of(monitor).is_parts
         total = float(made.sums.sum())
+        is_shown = monitor.name not in watched.reasons
         for number, (label, amount) in enumerate(zip(made.encoding.labels, made.sums, strict=True)):
             rows.append(
                 {
                     "monitor": monitor.name,
                     "bin_order": number,
                     "bin": label,
-                    "amount": float(amount),
-                    "share": float(amount) / total if is_parts and total else None,
+                    "amount": float(amount) if is_shown else None,
+                    "share": float(amount) / total if is_shown and is_parts and total else None,
                     "n": reference.n,
                     # The count behind an amount that is one.
-                    "events": math.floor(amount) if is_parts else None,
+                    "events": math.floor(amount) if is_shown and is_parts else None,
                 }
             )
     schema = {
@@ -92,16 +135,7 @@ def baseline(
     return pl.DataFrame(rows, schema=schema).sort("monitor", "bin_order")
 
 
-def limits(
-    *,
-    cases: pl.DataFrame,
-    included: pl.DataFrame,
-    scores: pl.DataFrame,
-    covariates: tuple[Covariate, ...],
-    evaluation: Evaluation,
-    index_test: IndexTest,
-    drift: Drift,
-) -> pl.DataFrame:
+def limits(**given: Unpack[Given]) -> pl.DataFrame:
     """Calibrate warning and action limits under one false-alarm budget.
 
     Returns
@@ -110,9 +144,11 @@ def limits(
     mean over several splits of the reference patients with its spread between splits and the
     half-width of its 95% Monte Carlo interval; delays in days to the first action signal
     """
-    _, _, reference = _prepared(cases, included, scores, covariates, evaluation, index_test, drift)
-    made = calibrate(reference, drift)
-    rows = [_limit_row(m, made.limits[m.name], made, reference, drift) for m in drift.monitors]
+    watched = _Watched.of(given)
+    reference, drift = watched.reference, watched.drift
+    made = watched.calibrated()
+    found = {**made.limits, **{name: Limit(reason=why) for name, why in watched.reasons.items()}}
+    rows = [_limit_row(m, found[m.name], made, reference, drift) for m in drift.monitors]
     rows.append(_plan_row(made, reference, drift))
     return pl.DataFrame(rows, schema=_LIMIT_SCHEMA).sort("monitor")
 
@@ -233,18 +269,7 @@ def _delay(power: float | None, quantile: float, drift: Drift) -> int | None:
     return days if days <= 3653 else None
 
 
-def status(
-    *,
-    cases: pl.DataFrame,
-    included: pl.DataFrame,
-    scores: pl.DataFrame,
-    limits: pl.DataFrame,
-    covariates: tuple[Covariate, ...],
-    evaluation: Evaluation,
-    index_test: IndexTest,
-    drift: Drift,
-    cut: date,
-) -> pl.DataFrame:
+def status(*, limits: pl.DataFrame, cut: date, **given: Unpack[Given]) -> pl.DataFrame:
     """Say what each monitor showed in every window that ended before the cut.
 
     Parameters
@@ -256,18 +281,18 @@ def status(
     one row per monitor and window; ``signal`` is none, warning, action, or null where there is
     none to give, with the reason
     """
-    own, values, reference = _prepared(
-        cases, included, scores, covariates, evaluation, index_test, drift
-    )
+    watched = _Watched.of(given)
+    own, drift = watched.cases, watched.drift
     bounds = {r["monitor"]: r for r in limits.iter_rows(named=True)}
-    withheld = withheld_reason(evaluation, cut)
+    withheld = withheld_reason(given["evaluation"], cut)
     rows: list[dict[str, Any]] = []
-    baselines = [baseline_of(m, reference, drift) for m in drift.monitors]
+    baselines = [baseline_of(m, watched.reference, drift) for m in drift.monitors]
     for span in closed_windows(drift, cut):
-        mask = own.select(lies_within(pl.col("index_date"), span)).to_series().to_numpy()
+        mask = own.select(lies_within(pl.col("index_date"), span)).to_series()
         for made in baselines:
-            window = take(values[made.monitor.name], mask)
-            row = _status_row(made, window, int(mask.sum()), bounds, drift, withheld)
+            window = take(watched.values[made.monitor.name], mask.to_numpy())
+            too_small = watched.people.reason(made.monitor, own.filter(mask)["case_id"])
+            row = _status_row(made, window, int(mask.sum()), bounds, drift, withheld, too_small)
             keys = {"monitor": made.monitor.name, "window_start": span.start}
             rows.append({**keys, "window_end": span.end, **row})
     return pl.DataFrame(rows, schema=_STATUS_SCHEMA).sort("monitor", "window_start")
@@ -295,6 +320,7 @@ def _status_row(
     bounds: dict[str, dict[str, Any]],
     drift: Drift,
     withheld: Code | None,
+    too_small: Code | None,
 ) -> dict[str, Any]:
     limit = bounds[made.monitor.name]
     row: dict[str, Any] = {
@@ -316,6 +342,8 @@ def _status_row(
     if n < least_cases(made.monitor, drift):
         few = code("few_cases_in_window", minimum=drift.minimum_cases)
         return row | {"status": "refused", **_said(few)}
+    if too_small is not None:
+        return row | {"status": "refused", **_said(too_small)}
     sums = made.encoding.encode(window, 0.0).sum(axis=0)[None, :]
     value = float(made.statistic(sums)[0])
     if not np.isfinite(value):

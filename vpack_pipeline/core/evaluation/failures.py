@@ -12,9 +12,11 @@ import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.levels import NO_RESULTS_OF_MISSING, describe
 from vpack_pipeline.core.variables import bin_labels, binned
 from vpack_pipeline.protocol import (
     Covariate,
+    Disclosure,
     Evaluation,
     Finding,
     IndexTest,
@@ -34,36 +36,62 @@ def failures(
     evaluation: Evaluation,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
+    disclosure: Disclosure,
+    levels: pl.DataFrame,
+    included: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Count the statuses of all included cases, mature or not, by finding, model and window.
 
     No label is read, so nothing is withheld. ``stratum_kind`` is ``all`` or a variable of the
-    profile, ``stratum`` its bin. ``failure_share`` is the share of cases without a usable
-    inference.
+    profile, ``stratum`` its bin; one that is printed as part of another
+    (``representativeness/levels``) has no figures, a missing value of what describes people only
+    its count. ``failure_share`` is the share of cases without a usable inference.
+
+    Parameters
+    ----------
+    levels : representativeness/levels
+    included : eligibility/included
     """
     figures = WindowedFigures("evaluation/failures", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(index_test=index_test, **analysed)
     variables = representativeness.variables
-    levels = {
+    level_of_case = {
         v.name: cases.select("case_id", binned(cases, v, covariates).alias("level"))
         for v in variables
     }
+    known = describe(
+        levels, cases, included, representativeness, covariates, evaluation, disclosure
+    )
     level = evaluation.interval.level
     for finding, model_id, window in cells(findings, index_test):
-        included = analysis.cases(finding, model_id, window, is_mature=None)
+        everyone = analysis.cases(finding, model_id, window, is_mature=None)
         keys = {"finding": finding, "model_id": model_id, "window": window}
-        _give(figures.at(**keys, stratum_kind="all", stratum="all"), included, level)
+        _give(figures.at(**keys, stratum_kind="all", stratum="all"), everyone, level, None)
         for variable in variables:
-            level_of = included.joined(levels[variable.name], "level")
+            level_of = everyone.joined(level_of_case[variable.name], "level")
+            described = known[variable.name]
+            too_small = described.too_small(everyone.case_id)
             for label in bin_labels(variable):
                 place = figures.at(**keys, stratum_kind=variable.name, stratum=label)
-                _give(place, included.take((level_of == label).to_numpy()), level)
+                stratum = everyone.take((level_of == label).to_numpy())
+                _give(place, stratum, level, too_small or described.levels.reason(label))
     return figures.frame()
 
 
-def _give(place: Place, stratum: CaseSet, level: float) -> None:
+def _give(place: Place, stratum: CaseSet, level: float, reason: str | None) -> None:
+    if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
+        # Nobody lacks the value: there are no results to keep back.
+        reason = None
+    if reason is not None:
+        if reason == NO_RESULTS_OF_MISSING:
+            place.count("n_cases", stratum.n, stratum.n)
+        else:
+            place.refuse("n_cases", reason)
+        for metric in (*(f"n_{status}" for status in STATUSES), "failure_share"):
+            place.refuse(metric, reason)
+        return
     place.count("n_cases", stratum.n, stratum.n)
     for status in STATUSES:
         place.count(f"n_{status}", int((stratum.status == status).sum()), stratum.n)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Unpack
 
@@ -18,10 +19,17 @@ from vpack_pipeline.core.evaluation.analysis import NO_POINT, Analysed, Analysis
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.levels import (
+    MOSTLY_POSITIVE,
+    NO_RESULTS_OF_MISSING,
+    describe,
+    is_mostly,
+)
 from vpack_pipeline.core.variables import bin_labels, binned
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
+    Disclosure,
     Evaluation,
     Finding,
     IndexTest,
@@ -35,6 +43,7 @@ from vpack_pipeline.stats.multiplicity import cochran_q, p_adjust
 from vpack_pipeline.stats.proportions import clustered_proportion
 
 METRICS: Final = ("auc", "sensitivity", "specificity")
+_RESULTS: Final = ("n_positive", "n_negative", *METRICS)
 _OPEN: Final = frozenset({"n_cases", "n_patients"})
 
 
@@ -46,6 +55,9 @@ def subgroups(
     evaluation: Evaluation,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
+    disclosure: Disclosure,
+    levels: pl.DataFrame,
+    included: pl.DataFrame,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -58,9 +70,15 @@ def subgroups(
     more than chance; its p is adjusted by Holm over the variables. A patient may have cases in
     several strata; Q takes them as independent.
 
+    A level that is printed as part of another (``representativeness/levels``) keeps its row and has
+    no figures; nor has a missing value of a variable that describes people, nor a group of people
+    nine tenths of whom are positive.
+
     Parameters
     ----------
     cases : the case view, with the header fields and covariates that variables name
+    levels : representativeness/levels
+    included : eligibility/included
     """
     figures = WindowedFigures(
         "evaluation/subgroups",
@@ -72,26 +90,34 @@ def subgroups(
     analysis = AnalysisSet(index_test=index_test, **analysed)
     named = {v.name: v for v in representativeness.variables}
     variables = [named[name] for name in evaluation.subgroups.variables]
-    levels = {
+    level_of_case = {
         v.name: cases.select("case_id", binned(cases, v, covariates).alias("level"))
         for v in variables
     }
+    known = describe(
+        levels, cases, included, representativeness, covariates, evaluation, disclosure
+    )
     model_id = index_test.primary.id
     for finding in findings:
         for window in WINDOWS:
             mature = analysis.cases(finding.name, model_id, window)
+            everyone = analysis.cases(finding.name, model_id, window, is_mature=None)
             point = primary_point(evaluation, finding.name, model_id)
             group = _Group(index_test, evaluation, point)
             keys = {"finding": finding.name, "model_id": model_id, "window": window}
             found: dict[str, list[dict[str, Estimate]]] = {}
             shared: dict[str, bool] = {}
             for variable in variables:
-                level_of = mature.joined(levels[variable.name], "level")
+                level_of = mature.joined(level_of_case[variable.name], "level")
+                described = known[variable.name]
+                too_small = described.too_small(everyone.case_id)
                 shared[variable.name] = _share_patients(mature, level_of)
                 found[variable.name] = [
                     group.give(
                         figures.at(**keys, stratum_kind=variable.name, stratum=level),
                         mature.take((level_of == level).to_numpy()),
+                        too_small or described.levels.reason(level),
+                        described.levels.is_personal,
                     )
                     for level in bin_labels(variable)
                 ]
@@ -112,11 +138,24 @@ class _Group:
     evaluation: Evaluation
     point: OperatingPoint | None
 
-    def give(self, place: Place, stratum: CaseSet) -> dict[str, Estimate]:
+    def give(
+        self, place: Place, stratum: CaseSet, reason: str | None, is_personal: bool
+    ) -> dict[str, Estimate]:
+        if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
+            # Nobody lacks the value: there are no results to keep back.
+            reason = None
+        if reason not in (None, NO_RESULTS_OF_MISSING):
+            _refuse(place, ("n_cases", "n_patients", *_RESULTS), reason)
+            return {}
         n_positive = int(stratum.is_positive.sum())
         n_negative = int(stratum.is_decided.sum()) - n_positive
         place.count("n_cases", stratum.n, stratum.n)
         place.count("n_patients", stratum.n_patients, stratum.n)
+        if is_personal and is_mostly(n_positive, n_positive + n_negative):
+            reason = reason or MOSTLY_POSITIVE
+        if reason is not None:
+            _refuse(place, _RESULTS, reason)
+            return {}
         place.count("n_positive", n_positive, stratum.n)
         place.count("n_negative", n_negative, stratum.n)
         reason = self._insufficient(n_positive, n_negative)
@@ -149,6 +188,11 @@ class _Group:
             positives=rule.minimum_positives,
             negatives=rule.minimum_negatives,
         )
+
+
+def _refuse(place: Place, metrics: Iterable[str], reason: str | None) -> None:
+    for metric in metrics:
+        place.refuse(metric, str(reason))
 
 
 def _give_heterogeneity(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Unpack
 
@@ -35,16 +36,20 @@ from vpack_pipeline.core.evaluation.weights import (
     weighted_proportion,
 )
 from vpack_pipeline.core.figures import UNDEFINED
+from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TOO_SMALL, Description, describe
+from vpack_pipeline.core.target import margin, read_target
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.protocol import (
     Covariate,
+    Disclosure,
     Evaluation,
     Finding,
     IndexTest,
     OperatingPoint,
     Representativeness,
     Sampling,
+    Variable,
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.distances import kish_ess
@@ -83,6 +88,9 @@ def transport(
     evaluation: Evaluation,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
+    disclosure: Disclosure,
+    levels: pl.DataFrame,
+    included: pl.DataFrame,
     sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -101,10 +109,15 @@ def transport(
     Parameters
     ----------
     population : cohort/population; ``cell`` is a JSON object variable → bin label
+    levels : representativeness/levels
+    included : eligibility/included
     """
     figures = WindowedFigures("evaluation/transport", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    target = _Target.read(population, cases, representativeness, covariates)
+    known = describe(
+        levels, cases, included, representativeness, covariates, evaluation, disclosure
+    )
+    target = _Target.read(population, cases, representativeness, covariates, known)
     sampled = SamplingWeights(cases, sampling)
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
@@ -149,6 +162,7 @@ class _Target:
 
     share: pl.DataFrame
     cell_of: pl.DataFrame
+    reason: str | None = None
 
     @classmethod
     def read(
@@ -157,10 +171,23 @@ class _Target:
         cases: pl.DataFrame,
         representativeness: Representativeness,
         covariates: tuple[Covariate, ...],
+        known: Mapping[str, Description],
     ) -> _Target:
         counted = population.filter(pl.col("in_force") & (pl.col("n") > 0))
         parsed = [json.loads(cell) for cell in counted["cell"]]
         names = sorted({name for cell in parsed for name in cell})
+        named = {v.name: v for v in representativeness.variables}
+        unknown = [name for name in names if name not in named]
+        if unknown:
+            remedy = f"use {', '.join(sorted(named))}"
+            raise InputError(
+                [Problem(f"population {name}", "is not profiled", remedy) for name in unknown]
+            )
+        if any(known[name].levels.is_personal for name in names):
+            together = [d for d in known.values() if set(d.levels.names) == set(names)]
+            if not together:
+                return _refused_target(NOT_JOINT)
+            return _printed_target(counted, representativeness.variables, together[0])
         keys = [json.dumps([cell.get(name) for name in names]) for cell in parsed]
         share_of = (
             pl.DataFrame({"cell": keys, "n": counted["n"]}, schema_overrides={"cell": pl.String})
@@ -169,13 +196,6 @@ class _Target:
             .sort("cell")
         )
         total = share_of["n"].sum()
-        named = {v.name: v for v in representativeness.variables}
-        unknown = [name for name in names if name not in named]
-        if unknown:
-            remedy = f"use {', '.join(sorted(named))}"
-            raise InputError(
-                [Problem(f"population {name}", "is not profiled", remedy) for name in unknown]
-            )
         columns = [binned(cases, named[name], covariates).to_list() for name in names]
         rows = zip(*columns, strict=True) if columns else ((),) * cases.height
         return cls(
@@ -188,6 +208,8 @@ class _Target:
 
     def weigh(self, mature: CaseSet, sampled: SamplingWeights) -> _Weighting:
         """Weigh cases by target share over share here, times the inverse sampling fraction."""
+        if self.reason is not None:
+            return _Weighting(None, self.reason)
         if self.share.is_empty():
             return _Weighting(None, NO_TARGET)
         sampling_weight = sampled.of(mature)
@@ -221,6 +243,27 @@ class _Target:
         )
         here = totals[codes] / totals.sum()
         return _Weighting(sampling_weight * target / here, None, *support)
+
+
+def _refused_target(reason: str) -> _Target:
+    nobody = pl.DataFrame(schema={"cell": pl.String, "target": pl.Float64})
+    return _Target(nobody, pl.DataFrame(schema={"case_id": pl.String, "cell": pl.String}), reason)
+
+
+def _printed_target(
+    counted: pl.DataFrame, variables: Sequence[Variable], described: Description
+) -> _Target:
+    """Give shares of printed cells, and the printed cell of each case."""
+    persons = margin(read_target(counted, variables), described.levels, variables)
+    if described.levels.is_one or described.has_few_persons(persons):
+        return _refused_target(ONE_LEVEL if described.levels.is_one else TOO_SMALL)
+    rows = [(json.dumps([label]), n / persons.total()) for label, n in sorted(persons.items())]
+    cells = described.cases.select(
+        "case_id",
+        pl.Series("cell", [json.dumps([label]) for label in described.cases["printed"]]),
+    )
+    shares = pl.DataFrame(rows, schema={"cell": pl.String, "target": pl.Float64}, orient="row")
+    return _Target(shares, cells)
 
 
 def _cell_totals(frame: pl.DataFrame) -> tuple[npt.NDArray[np.intp], FloatArray]:

@@ -35,6 +35,7 @@ SCHEMA: Final = {
 }
 CHAPTERS: Final[Mapping[str, str]] = {
     "eligibility/flow": "flow",
+    "representativeness/levels": "profile",
     "representativeness/profile": "profile",
     "representativeness/match": "profile",
     "evaluation/exclusion_audit": "exclusions",

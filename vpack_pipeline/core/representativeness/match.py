@@ -1,97 +1,40 @@
-"""Whom the included cases stand for: their profile, and their distance to target and excluded.
+"""How far the included cases lie from the target and from the excluded, variable by variable.
 
 A distance is printed beside its null and never judged: at n = 100 and no difference at all, |SMD|
-exceeds 0.1 in a third of samples. What does not belong here: the distances (``stats.distances``),
-the bins (``variables``), and figures weighted to the target (``evaluation/transport``).
+exceeds 0.1 in a third of samples. Of a variable that describes people only printed counts are
+used. What does not belong here: the distances (``stats.distances``), the sets (``sets``).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels, binned, value_of
-from vpack_pipeline.errors import InputError, Problem
-from vpack_pipeline.protocol import Covariate, Evaluation, Representativeness, Variable
+from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
+from vpack_pipeline.core.representativeness.sets import View, view_of
+from vpack_pipeline.core.target import Cell, read_target
+from vpack_pipeline.core.variables import MISSING, binned, value_of
+from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
 from vpack_pipeline.stats import distances
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
 
 ALL_CELLS: Final = "*all cells*"
-SETS: Final = ("cohort", "included", "excluded", "target")
+INCLUDED_TARGET: Final = "included_target"
 NO_TARGET: Final = "no population was delivered: there is no target to compare with"
 NOT_STATED: Final = "the population does not state this variable"
 UNSUPPORTED: Final = "a target cell has no case: no weight can stand in for it"
 UNPLACED: Final = "cases with a missing value stand in no cell and are left out"
 _AS_PATIENTS: Final = "; patients as the unit"
 
-Cell = tuple[str, ...]
 Outcomes = dict[str, Estimate]
-
-_PROFILE: Final[dict[str, type[pl.DataType]]] = {
-    "variable": pl.String,
-    "title": pl.String,
-    "bin": pl.String,
-    "bin_order": pl.Int64,
-    "set": pl.String,
-    "n": pl.Int64,
-    "n_total": pl.Int64,
-    "share": pl.Float64,
-}
-
-
-def profile(
-    *,
-    cases: pl.DataFrame,
-    included: pl.DataFrame,
-    excluded: pl.DataFrame,
-    population: pl.DataFrame,
-    representativeness: Representativeness,
-    covariates: tuple[Covariate, ...],
-) -> pl.DataFrame:
-    """Count every bin of every variable in the cohort, the included, the excluded and the target.
-
-    Parameters
-    ----------
-    cases : the case view; the cohort
-    included, excluded : which of them are in and out, by ``case_id``
-    population : cells of the target; rows not in force do not count
-
-    Returns
-    -------
-    one row per variable, bin and set, zero counts too; ``share`` is null in an empty set
-
-    Raises
-    ------
-    InputError
-        A population label is none of a numeric variable's bins.
-    """
-    target = _target(population, representativeness.variables)
-    sets = {
-        "cohort": cases,
-        "included": _those_of(cases, included),
-        "excluded": _those_of(cases, excluded),
-    }
-    rows = []
-    for place, variable in enumerate(representativeness.variables):
-        counts = {name: Counter(binned(f, variable, covariates)) for name, f in sets.items()}
-        counts["target"] = _margin(target, place)
-        for order, label in enumerate(bin_labels(variable), start=1):
-            for name in SETS:
-                n, total = counts[name][label], counts[name].total()
-                share = n / total if total else None
-                row = (variable.name, variable.title, label, order, name, n, total, share)
-                rows.append(row)
-    frame = pl.DataFrame(rows, schema=_PROFILE, orient="row")
-    return frame.sort("variable", "bin_order", "set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +82,11 @@ def match(
     included: pl.DataFrame,
     excluded: pl.DataFrame,
     population: pl.DataFrame,
+    levels: pl.DataFrame,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     evaluation: Evaluation,
+    disclosure: Disclosure,
 ) -> pl.DataFrame:
     """Measure how far the included lie from the target and from the excluded.
 
@@ -150,6 +95,7 @@ def match(
     cases : the case view
     included, excluded : which cases are in and out, by ``case_id``
     population : cells of the target; without a row in force its figures are refused
+    levels : representativeness/levels
     evaluation : gives the seed, the replicates and the interval's level
 
     Returns
@@ -164,30 +110,58 @@ def match(
     """
     figures = Figures("representativeness/match")
     variables = representativeness.variables
-    inside, outside = _those_of(cases, included), _those_of(cases, excluded)
-    target = _target(population, variables)
-    for place, variable in enumerate(variables):
-        ours = _sample(inside, variable, covariates)
-        others = {
-            "included_target": _counted(_margin(target, place), variable),
-            "included_excluded": _sample(outside, variable, covariates),
-        }
-        for name, theirs in others.items():
+    target = read_target(population, variables)
+    known = describe(
+        levels, cases, included, representativeness, covariates, evaluation, disclosure
+    )
+
+    def seen(description: Description) -> View:
+        return view_of(description, cases, included, excluded, target, variables)
+
+    for variable in variables:
+        view = seen(known[variable.name])
+        for name, other in ((INCLUDED_TARGET, "target"), ("included_excluded", "excluded")):
             seed = [evaluation.seed, zlib.crc32(f"{variable.name}/{name}".encode())]
-            comparison = Comparison(ours, theirs, evaluation, np.random.default_rng(seed))
-            outcomes: Outcomes = {}
-            for distance in representativeness.distances:
-                outcomes |= DISTANCES[distance](comparison)
-            outcomes |= _support(ours.counts, theirs.counts)
-            if name == "included_target":
-                outcomes |= _effective_sample_size(ours.counts, theirs.counts)
-                if theirs.n == 0:
-                    reason = NOT_STATED if target else NO_TARGET
-                    outcomes = _refused(outcomes, reason, ours.n)
+            rng = np.random.default_rng(seed)
+            ours, theirs = (_sample(view, one, variable, covariates) for one in ("included", other))
+            comparison = Comparison(ours, theirs, evaluation, rng)
+            outcomes = _outcomes(comparison, representativeness.distances, name)
+            reason = _reason(view, other, theirs.n, bool(target))
+            if reason is not None:
+                outcomes = _refused(outcomes, reason, ours.n)
             _put(figures, outcomes, variable.name, name)
-    joint = _joint(inside, target, variables, covariates)
-    _put(figures, joint, ALL_CELLS, "included_target")
+    joints = {TIMES.join(names): names for names in representativeness.joint}
+    for name, names in joints.items():
+        is_all = len(names) == len(variables)
+        cells = _printed_cells(seen(known[name]))
+        _put(figures, cells.outcomes(bool(target)), ALL_CELLS if is_all else name, INCLUDED_TARGET)
+    if all(len(names) < len(variables) for names in joints.values()):
+        is_personal = any(known[v.name].levels.is_personal for v in variables)
+        cells = (
+            _NO_CELLS
+            if is_personal
+            else _plain_cells(cases, included, target, variables, covariates)
+        )
+        _put(figures, cells.outcomes(bool(target)), ALL_CELLS, INCLUDED_TARGET)
     return figures.frame()
+
+
+def _outcomes(comparison: Comparison, asked: Sequence[str], name: str) -> Outcomes:
+    outcomes: Outcomes = {}
+    for distance in asked:
+        outcomes |= DISTANCES[distance](comparison)
+    ours, theirs = comparison.included.counts, comparison.other.counts
+    outcomes |= _support(ours, theirs)
+    if name == INCLUDED_TARGET:
+        outcomes |= _effective_sample_size(ours, theirs)
+    return outcomes
+
+
+def _reason(view: View, other: str, n_other: int, has_target: bool) -> str | None:
+    """Say why a variable cannot be compared; None where it can."""
+    if other == "target" and n_other == 0:
+        return NOT_STATED if has_target else NO_TARGET
+    return view.reasons.get("included") or view.reasons.get(other)
 
 
 def smd(comparison: Comparison) -> Outcomes:
@@ -236,7 +210,7 @@ def kolmogorov_smirnov(comparison: Comparison) -> Outcomes:
     ours, theirs = comparison.included, comparison.other
     method = "Kolmogorov-Smirnov"
     if ours.values is None or theirs.values is None:
-        reason = "needs single numeric values in both sets"
+        reason = "needs single numeric values in both sets, which are not read of people"
         return {"kolmogorov_smirnov": undefined(reason, method=method, n=comparison.n)}
     found = distances.kolmogorov_smirnov(ours.values, theirs.values)
     if found.statistic is None:
@@ -287,87 +261,77 @@ def _effective_sample_size(ours: FloatArray, target: FloatArray) -> Outcomes:
     return {"effective_sample_size": _plain(ess, n, method)}
 
 
-def _joint(
-    inside: pl.DataFrame,
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Cells of several variables together: what stands in each that states them all."""
+
+    ours: Mapping[Any, int]
+    theirs: Mapping[Any, int]
+    n_cases: int
+    reason: str | None = None
+
+    def outcomes(self, has_target: bool) -> Outcomes:
+        """Give support and effective sample size over the cells."""
+        known = sorted({*self.ours, *self.theirs})
+        ours = np.array([self.ours.get(cell, 0) for cell in known], dtype=np.float64)
+        theirs = np.array([self.theirs.get(cell, 0) for cell in known], dtype=np.float64)
+        outcomes = _support(ours, theirs) | _effective_sample_size(ours, theirs)
+        n = int(ours.sum())
+        if not has_target or self.reason is not None or theirs.sum() == 0:
+            reason = self.reason or "no target cell states every variable"
+            return _refused(outcomes, reason if has_target else NO_TARGET, n)
+        if n < self.n_cases:
+            name = "effective_sample_size"
+            reason = outcomes[name].reason or UNPLACED
+            outcomes[name] = dataclasses.replace(outcomes[name], reason=reason)
+        return outcomes
+
+
+_NO_CELLS: Final = _Cells({}, {}, 0, NOT_JOINT)
+
+
+def _printed_cells(view: View) -> _Cells:
+    ours, theirs = view.counts("included"), view.counts("target")
+    n_cases = ours.total()
+    del ours[MISSING], theirs[MISSING]
+    reason = view.reasons.get("included") or view.reasons.get("target")
+    if view.levels.is_one:
+        reason = ONE_LEVEL
+    return _Cells({} if reason else ours, theirs, n_cases, reason)
+
+
+def _plain_cells(
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
     target: Mapping[Cell, int],
     variables: Sequence[Variable],
     covariates: Sequence[Covariate],
-) -> Outcomes:
-    """Support and effective sample size over the cells of all variables together."""
+) -> _Cells:
+    """Cells of technical variables alone: their levels are printed as they are."""
+    inside = cases.join(included.select("case_id"), on="case_id", how="semi").sort("case_id")
     labels = [binned(inside, variable, covariates).to_list() for variable in variables]
     found = Counter(zip(*labels, strict=True))
-    known = sorted(cell for cell in {*found, *target} if MISSING not in cell)
-    ours = np.array([found[cell] for cell in known], dtype=np.float64)
-    theirs = np.array([target.get(cell, 0) for cell in known], dtype=np.float64)
-    outcomes = _support(ours, theirs) | _effective_sample_size(ours, theirs)
-    n = int(ours.sum())
-    if theirs.sum() == 0:
-        no_cell = "no target cell states every variable"
-        return _refused(outcomes, no_cell if target else NO_TARGET, n)
-    if n < inside.height:
-        name = "effective_sample_size"
-        reason = outcomes[name].reason or UNPLACED
-        outcomes[name] = dataclasses.replace(outcomes[name], reason=reason)
-    return outcomes
+    stated = {cell: n for cell, n in target.items() if MISSING not in cell}
+    ours = {cell: n for cell, n in found.items() if MISSING not in cell}
+    return _Cells(ours, stated, inside.height)
 
 
-def _those_of(cases: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
-    return cases.join(chosen.select("case_id"), on="case_id", how="semi").sort("case_id")
-
-
-def _sample(cases: pl.DataFrame, variable: Variable, covariates: Sequence[Covariate]) -> Sample:
-    labels = binned(cases, variable, covariates)
-    known = labels != MISSING
-    counts = Counter(labels)
+def _sample(view: View, name: str, variable: Variable, covariates: Sequence[Covariate]) -> Sample:
+    """See one set through a variable; single values are read of a technical one alone."""
+    levels = view.levels.labels[:-1]
+    counts = view.counts(name)
+    over_levels = np.array([counts[label] for label in levels], dtype=np.float64)
+    if name == "target":
+        return Sample(over_levels, float(over_levels.sum()))
+    cases = view.cases[name]
+    known = cases["printed"] != MISSING
     per_patient = cases.filter(known)["patient_id"].value_counts()["count"].to_numpy()
     values = None
-    if variable.kind == "numeric":
+    if variable.kind == "numeric" and not view.levels.is_personal:
         read = value_of(cases, variable.name, covariates).filter(known)
         values = read.cast(pl.Float64).to_numpy()
     effective = distances.kish_ess(per_patient.astype(np.float64))
-    return Sample(_over_bins(counts, variable), effective, values)
-
-
-def _counted(counts: Counter[str], variable: Variable) -> Sample:
-    over_bins = _over_bins(counts, variable)
-    return Sample(over_bins, float(over_bins.sum()))
-
-
-def _over_bins(counts: Counter[str], variable: Variable) -> FloatArray:
-    return np.array([counts[label] for label in bin_labels(variable)[:-1]], dtype=np.float64)
-
-
-def _target(population: pl.DataFrame, variables: Sequence[Variable]) -> dict[Cell, int]:
-    """Read the target's cells; cells that come to the same bins are added up."""
-    found: Counter[Cell] = Counter()
-    for row in population.filter("in_force").iter_rows(named=True):
-        stated = json.loads(row["cell"])
-        found[tuple(_label(stated.get(v.name), v) for v in variables)] += row["n"]
-    return {cell: n for cell, n in sorted(found.items()) if n > 0}
-
-
-def _label(stated: str | None, variable: Variable) -> str:
-    labels = bin_labels(variable)
-    if stated is None:
-        return MISSING
-    if stated in labels:
-        return stated
-    if variable.kind == "categorical":
-        return OTHER
-    raise InputError(
-        Problem(
-            f"population, column {variable.name}",
-            "a label is none of the variable's bins",
-            f"use {', '.join(labels)}",
-        )
-    )
-
-
-def _margin(target: Mapping[Cell, int], place: int) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for cell, n in target.items():
-        counts[cell[place]] += n
-    return counts
+    return Sample(over_levels, effective, values)
 
 
 DISTANCES: Final[Mapping[str, Callable[[Comparison], Outcomes]]] = {

@@ -1,0 +1,281 @@
+"""In which levels people are described: what every table that describes a set of people asks.
+
+The levels themselves are decided once, in ``representativeness/levels``, from the core sets: the
+included cases by window, and all of them together. Any other set is described in those levels or
+not at all. What does not belong here: how small levels are folded (``representativeness``), and
+how a value falls into a level of the protocol (``variables``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import polars as pl
+
+from vpack_pipeline.core.variables import MISSING, binned
+from vpack_pipeline.core.windows import WINDOWS, window_of
+from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
+
+FOLDED: Final = "too few patients to be described by itself: part of"
+"""Followed by the printed level that it is a part of."""
+TOO_SMALL: Final = "too small to describe"
+"""Of a set: it, or what it lacks of a printed one, has too few patients in a printed level."""
+NO_RESULTS_OF_MISSING: Final = "cases with a missing value are counted and have no results"
+MOSTLY_POSITIVE: Final = "nine tenths of this group are positive: its results would tell of each"
+NOT_JOINT: Final = "the protocol declares no joint levels of these variables"
+ONE_LEVEL: Final = "all cells of these variables had to be folded into one"
+TIMES: Final = " × "
+"""Joins the names, and the labels, of variables that are described together."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedLevels:
+    """The levels in which one variable, or several together, are printed.
+
+    Attributes
+    ----------
+    variables : one, or several that are described together
+    printed : level → printed level, in the protocol's order. Of several variables: the cells of
+        their own printed levels that are printed; any other is ``rest``
+    is_personal : whether it describes people, so that a set may be too small for it
+    singly : of several variables, the printed levels of each
+    """
+
+    variables: tuple[Variable, ...]
+    printed: dict[str, str]
+    is_personal: bool
+    singly: tuple[dict[str, str], ...] = ()
+    rest: str = ""
+
+    @property
+    def labels(self) -> list[str]:
+        """Printed levels in order; ``missing`` is the last."""
+        return list(dict.fromkeys(self.printed.values()))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the variables."""
+        return [v.name for v in self.variables]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether all levels were folded into one, beside ``missing``."""
+        each = self.singly or (self.printed,)
+        # The one, and missing.
+        return len(self.labels) <= 2 or all(len(set(one.values())) <= 2 for one in each)
+
+    def of(self, cell: Sequence[str]) -> str:
+        """Give the printed level of a level of each variable, as the protocol has them."""
+        if not self.singly:
+            return self.printed[cell[0]]
+        shown = [printed[level] for printed, level in zip(self.singly, cell, strict=True)]
+        return self.printed.get(joined(shown), self.rest)
+
+    def label(self, cases: pl.DataFrame, covariates: Sequence[Covariate]) -> pl.Series:
+        """Give the printed level of each case, in the order of ``cases``."""
+        columns = [binned(cases, v, covariates).to_list() for v in self.variables]
+        made = [self.of(cell) for cell in zip(*columns, strict=True)]
+        return pl.Series("printed", made, dtype=pl.String)
+
+    def reason(self, level: str) -> str | None:
+        """Say why a level of one variable has no results of its own; None where it has."""
+        if not self.is_personal:
+            return None
+        if level == MISSING:
+            return NO_RESULTS_OF_MISSING
+        shown = self.printed[level]
+        is_alone = list(self.printed.values()).count(shown) == 1
+        return None if is_alone else f"{FOLDED} {shown}"
+
+
+def joined(cell: Sequence[str]) -> str:
+    """Write the levels of several variables as one; a missing one makes the whole missing."""
+    return MISSING if MISSING in cell else TIMES.join(cell)
+
+
+def printed_levels(
+    levels: pl.DataFrame, representativeness: Representativeness
+) -> dict[str, PrintedLevels]:
+    """Read the table of levels: by name of a variable, or of several that are described together.
+
+    Parameters
+    ----------
+    levels : representativeness/levels
+    """
+    known = {v.name: v for v in representativeness.variables}
+    parts = levels.sort("level_order").partition_by("variable", as_dict=True)
+    rows = {str(name): part for (name,), part in parts.items()}
+    printed = {
+        name: dict(part.select("level", "printed_level").iter_rows()) for name, part in rows.items()
+    }
+    found = {}
+    for name, part in rows.items():
+        names = name.split(TIMES)
+        singly = tuple(printed[one] for one in names) if len(names) > 1 else ()
+        found[name] = PrintedLevels(
+            tuple(known[one] for one in names),
+            printed[name],
+            bool(part["is_personal"][0]),
+            singly,
+            # Before missing, the last, stands what is not printed by itself.
+            str(part["printed_level"][-2]) if singly else "",
+        )
+    return found
+
+
+def core_sets(cases: pl.DataFrame, evaluation: Evaluation, smallest: int) -> list[pl.DataFrame]:
+    """Give the sets from which levels are decided: by window, then all together.
+
+    Parameters
+    ----------
+    cases : included cases with a known value
+
+    Returns
+    -------
+    windows of at least ``smallest`` patients and, where there are two, both together; a smaller
+    window is not described, and the levels of others do not yield to it
+    """
+    placed = cases.with_columns(window_of(pl.col("index_date"), evaluation).alias("window"))
+    windows = [placed.filter(pl.col("window") == w).drop("window") for w in WINDOWS]
+    large = [w for w in windows if w["patient_id"].n_unique() >= smallest]
+    return [*large, pl.concat(large)] if len(large) > 1 else large
+
+
+def patients_by_level(cases: pl.DataFrame, label: str) -> pl.DataFrame:
+    """Count patients by level: in that of their first case of the set, and with any case in it.
+
+    Parameters
+    ----------
+    cases : ``case_id``, ``patient_id``, ``index_date`` and the column ``label``
+
+    Returns
+    -------
+    one row per level with a case: ``label``, ``first`` and ``any``
+    """
+    in_order = cases.sort("index_date", "case_id")
+    first = in_order.unique("patient_id", keep="first", maintain_order=True)
+    return (
+        cases.group_by(label)
+        .agg(pl.col("patient_id").n_unique().alias("any"))
+        .join(first.group_by(label).agg(pl.len().alias("first")), on=label, how="left")
+        .with_columns(pl.col("first").fill_null(0))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Which sets can be described in the printed levels of one variable.
+
+    Attributes
+    ----------
+    cases : the case view's ``case_id``, ``patient_id`` and ``index_date``, with ``printed``
+    sets : identifiers of the cases of each set that is printed
+    """
+
+    levels: PrintedLevels
+    cases: pl.DataFrame
+    sets: tuple[frozenset[str], ...]
+    smallest: int
+
+    @classmethod
+    def of(
+        cls,
+        levels: PrintedLevels,
+        cases: pl.DataFrame,
+        included: Iterable[str],
+        covariates: Sequence[Covariate],
+        evaluation: Evaluation,
+        disclosure: Disclosure,
+    ) -> Self:
+        """Place every case of the case view; the core sets are printed.
+
+        Parameters
+        ----------
+        included : identifiers of the included cases
+        """
+        placed = cases.select(
+            "case_id", "patient_id", "index_date", levels.label(cases, covariates)
+        )
+        own = placed.filter(pl.col("case_id").is_in(list(included)), pl.col("printed") != MISSING)
+        smallest = disclosure.smallest_group
+        sets = core_sets(own, evaluation, smallest) if levels.is_personal else []
+        return cls(levels, placed, tuple(frozenset(s["case_id"]) for s in sets), smallest)
+
+    @property
+    def core(self) -> frozenset[str]:
+        """The cases with a known value from which the levels were decided, all together."""
+        return self.sets[-1] if self.sets else frozenset()
+
+    def is_allowed(self, case_ids: Iterable[str], *others: frozenset[str]) -> bool:
+        """Say whether a set can be described: each printed level is empty or has enough patients.
+
+        The same is asked of what the set lacks of each printed set that holds it, and of what it
+        adds to each that it holds.
+
+        Parameters
+        ----------
+        others : further sets that are printed; their missing values do not matter
+        """
+        if not self.levels.is_personal:
+            return True
+        known = self._known(case_ids)
+        gaps = [known]
+        for other in (*self.sets, *(self._known(o) for o in others)):
+            if other <= known or known <= other:
+                gaps.append(other ^ known)
+        return not any(self._has_few(gap) for gap in gaps)
+
+    def too_small(self, case_ids: Iterable[str]) -> str | None:
+        """Say that a set cannot be described; None where it can."""
+        return None if self.is_allowed(case_ids) else TOO_SMALL
+
+    def has_few_persons(self, counts: Mapping[str, int]) -> bool:
+        """Say whether persons, who are counted and are no cases, are too few in a printed level."""
+        known = [n for level, n in counts.items() if level != MISSING]
+        return self.levels.is_personal and any(0 < n < self.smallest for n in known)
+
+    def _known(self, case_ids: Iterable[str]) -> frozenset[str]:
+        chosen = self.cases.filter(
+            pl.col("case_id").is_in(list(case_ids)), pl.col("printed") != MISSING
+        )
+        return frozenset(chosen["case_id"])
+
+    def _has_few(self, case_ids: frozenset[str]) -> bool:
+        chosen = self.cases.filter(pl.col("case_id").is_in(list(case_ids)))
+        counts = patients_by_level(chosen, "printed").select("first", "any")
+        return any(0 < n < self.smallest for row in counts.iter_rows() for n in row)
+
+
+def is_mostly(events: int, n: int) -> bool:
+    """Say whether nine tenths of a group or more are alike, so that a share tells of each.
+
+    >>> is_mostly(9, 10), is_mostly(89, 100), is_mostly(0, 0)
+    (True, False, False)
+    """
+    return n > 0 and 10 * events >= 9 * n
+
+
+def describe(
+    levels: pl.DataFrame,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    representativeness: Representativeness,
+    covariates: Sequence[Covariate],
+    evaluation: Evaluation,
+    disclosure: Disclosure,
+) -> dict[str, Description]:
+    """Make the description of every variable of the table of levels, by its name.
+
+    Parameters
+    ----------
+    levels : representativeness/levels
+    cases : the case view
+    included : which of them are in, by ``case_id``
+    """
+    chosen = included["case_id"].to_list()
+    return {
+        name: Description.of(one, cases, chosen, covariates, evaluation, disclosure)
+        for name, one in printed_levels(levels, representativeness).items()
+    }

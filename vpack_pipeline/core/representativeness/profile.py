@@ -1,0 +1,80 @@
+"""Whom the sets hold: every printed level of every variable, in every set.
+
+What does not belong here: distances between the sets (``match``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.levels import describe
+from vpack_pipeline.core.representativeness.sets import SETS, view_of
+from vpack_pipeline.core.target import read_target
+from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness
+
+_PROFILE: Final[dict[str, type[pl.DataType]]] = {
+    "variable": pl.String,
+    "title": pl.String,
+    "bin": pl.String,
+    "bin_order": pl.Int64,
+    "set": pl.String,
+    "n": pl.Int64,
+    "n_total": pl.Int64,
+    "share": pl.Float64,
+    "reason": pl.String,
+}
+
+
+def profile(
+    *,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    excluded: pl.DataFrame,
+    population: pl.DataFrame,
+    levels: pl.DataFrame,
+    representativeness: Representativeness,
+    covariates: tuple[Covariate, ...],
+    evaluation: Evaluation,
+    disclosure: Disclosure,
+) -> pl.DataFrame:
+    """Count every printed level of every variable in the cohort, included, excluded and target.
+
+    Parameters
+    ----------
+    cases : the case view; the cohort
+    included, excluded : which of them are in and out, by ``case_id``
+    population : cells of the target; rows not in force do not count
+    levels : representativeness/levels
+
+    Returns
+    -------
+    one row per variable, printed level and set, zero counts too; ``share`` is null in an empty
+    set, ``n`` too in one that is too small to describe
+
+    Raises
+    ------
+    InputError
+        A population label is none of a numeric variable's bins.
+    """
+    variables = representativeness.variables
+    target = read_target(population, variables)
+    known = describe(
+        levels, cases, included, representativeness, covariates, evaluation, disclosure
+    )
+    rows = []
+    for variable in variables:
+        view = view_of(known[variable.name], cases, included, excluded, target, variables)
+        counts = {name: view.counts(name) for name in SETS}
+        for order, label in enumerate(view.levels.labels, start=1):
+            for name in SETS:
+                n, total = counts[name][label], counts[name].total()
+                reason = view.reasons.get(name)
+                told = reason or view.cautions.get(name)
+                share = n / total if total and reason is None else None
+                shown = n if reason is None else None
+                keys = (variable.name, variable.title, label, order, name)
+                rows.append((*keys, shown, total, share, told))
+    frame = pl.DataFrame(rows, schema=_PROFILE, orient="row")
+    return frame.sort("variable", "bin_order", "set")

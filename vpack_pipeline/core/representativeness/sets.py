@@ -1,0 +1,97 @@
+"""The sets that are compared, seen through one variable, or several, in printed levels.
+
+What does not belong here: which sets can be described (``core.levels``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from vpack_pipeline.core.levels import TOO_SMALL, Description, PrintedLevels
+from vpack_pipeline.core.target import Cell, margin
+from vpack_pipeline.core.variables import MISSING
+from vpack_pipeline.protocol import Variable
+
+SETS: Final = ("cohort", "included", "excluded", "target")
+OUTSIDE_LEFT_OUT: Final = (
+    "included cases outside of both windows are left out: too few to describe beside the others"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Every set in the printed levels of one variable, or of several together.
+
+    Attributes
+    ----------
+    cases : of each set but the target, its rows of the case view with ``printed``
+    target : persons by printed level
+    reasons : set → why it cannot be described; those that can are not in it
+    cautions : set → what to know of one that is described
+    """
+
+    levels: PrintedLevels
+    cases: Mapping[str, pl.DataFrame]
+    target: Counter[str]
+    reasons: Mapping[str, str]
+    cautions: Mapping[str, str]
+
+    def counts(self, name: str) -> Counter[str]:
+        """Count cases (target: persons) by printed level."""
+        return self.target if name == "target" else Counter(self.cases[name]["printed"])
+
+
+def view_of(
+    description: Description,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    excluded: pl.DataFrame,
+    target: Mapping[Cell, int],
+    variables: Sequence[Variable],
+) -> View:
+    """See every set through a variable, or several.
+
+    Where the included cases outside of both windows are too few to be described beside the
+    others, they are left out.
+
+    Parameters
+    ----------
+    cases : the case view
+    included, excluded : which of them are in and out, by ``case_id``
+    target : cells of all ``variables``, as ``core.target`` gives them
+    """
+    placed = cases.join(description.cases.select("case_id", "printed"), on="case_id")
+    chosen = {
+        "cohort": frozenset(cases["case_id"]),
+        "included": _described(description, frozenset(included["case_id"])),
+        "excluded": frozenset(excluded["case_id"]),
+    }
+    reasons: dict[str, str] = {}
+    printed: list[frozenset[str]] = []
+    for name in ("included", "cohort", "excluded"):
+        if description.is_allowed(chosen[name], *printed):
+            printed.append(chosen[name])
+        else:
+            reasons[name] = TOO_SMALL
+    persons = margin(target, description.levels, variables)
+    if description.has_few_persons(persons):
+        reasons["target"] = TOO_SMALL
+    frames = {
+        name: placed.filter(pl.col("case_id").is_in(list(ids))).sort("case_id")
+        for name, ids in chosen.items()
+    }
+    is_whole = chosen["included"] == frozenset(included["case_id"])
+    cautions = {} if is_whole or "included" in reasons else {"included": OUTSIDE_LEFT_OUT}
+    return View(description.levels, frames, persons, reasons, cautions)
+
+
+def _described(description: Description, included: frozenset[str]) -> frozenset[str]:
+    if description.is_allowed(included) or not description.core:
+        return included
+    lacking = description.cases.filter(pl.col("printed") == MISSING)["case_id"]
+    return description.core | (included & frozenset(lacking))
