@@ -17,15 +17,12 @@ import polars as pl
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.core.windows import WINDOWS, window_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
+from vpack_pipeline.stats.codes import Code, code
 
-FOLDED: Final = "too few patients to be described by itself: part of"
-"""Followed by the printed level that it is a part of."""
-TOO_SMALL: Final = "too small to describe"
-"""Of a set: it, or what it lacks of a printed one, has too few patients in a printed level."""
-NO_RESULTS_OF_MISSING: Final = "cases with a missing value are counted and have no results"
-MOSTLY_POSITIVE: Final = "nine tenths of this group are positive: its results would tell of each"
-NOT_JOINT: Final = "the protocol declares no joint levels of these variables"
-ONE_LEVEL: Final = "all cells of these variables had to be folded into one"
+NO_RESULTS_OF_MISSING: Final = Code("missing_has_no_results")
+MOSTLY_POSITIVE: Final = Code("mostly_positive")
+NOT_JOINT: Final = Code("levels_not_joint")
+ONE_LEVEL: Final = Code("cells_folded_into_one")
 TIMES: Final = " × "
 """Joins the names, and the labels, of variables that are described together."""
 
@@ -79,7 +76,7 @@ class PrintedLevels:
         made = [self.of(cell) for cell in zip(*columns, strict=True)]
         return pl.Series("printed", made, dtype=pl.String)
 
-    def reason(self, level: str) -> str | None:
+    def reason(self, level: str) -> Code | None:
         """Say why a level of one variable has no results of its own; None where it has."""
         if not self.is_personal:
             return None
@@ -87,7 +84,7 @@ class PrintedLevels:
             return NO_RESULTS_OF_MISSING
         shown = self.printed[level]
         is_alone = list(self.printed.values()).count(shown) == 1
-        return None if is_alone else f"{FOLDED} {shown}"
+        return None if is_alone else code("level_folded", level=shown)
 
 
 def joined(cell: Sequence[str]) -> str:
@@ -227,9 +224,14 @@ class Description:
                 gaps.append(other ^ known)
         return not any(self._has_few(gap) for gap in gaps)
 
-    def too_small(self, case_ids: Iterable[str]) -> str | None:
+    @property
+    def is_too_small(self) -> Code:
+        """Say of a set that it cannot be described."""
+        return code("set_too_small", fewest=self.smallest)
+
+    def too_small(self, case_ids: Iterable[str]) -> Code | None:
         """Say that a set cannot be described; None where it can."""
-        return None if self.is_allowed(case_ids) else TOO_SMALL
+        return None if self.is_allowed(case_ids) else self.is_too_small
 
     def has_few_persons(self, counts: Mapping[str, int]) -> bool:
         """Say whether persons, who are counted and are no cases, are too few in a printed level."""

@@ -28,7 +28,7 @@ QUARTER_DAYS: Final = 365.25 / 4
 TWO_YEARS_DAYS: Final = 365.25 * 2
 
 
-NOTHING_DESCRIBED: Final = "no monitor has a reference that can be described"
+NOTHING_DESCRIBED: Final = Code("no_reference_described")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.levels import Description
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import Monitor
+from vpack_pipeline.stats.codes import Code
 
 _YES: Final = "true"
 
@@ -44,7 +45,7 @@ class People:
             return None
         return tuple(label for label in found.levels.labels if label != MISSING)
 
-    def reason(self, monitor: Monitor, case_ids: Iterable[str]) -> str | None:
+    def reason(self, monitor: Monitor, case_ids: Iterable[str]) -> Code | None:
         """Say why a set of cases cannot be watched; None where it can."""
         found = self.description(monitor)
         if found is None:

@@ -63,7 +63,7 @@ class _Watched:
     reference: Reference
     people: People
     drift: Drift
-    reasons: dict[str, str]
+    reasons: dict[str, Code]
     """Monitor → why its reference cannot be described."""
 
     @classmethod

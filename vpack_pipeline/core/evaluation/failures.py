@@ -22,6 +22,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Representativeness,
 )
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.proportions import clustered_proportion
 
 STATUSES: Final = ("ok", "failed", "refused", "not_sent", "missing")
@@ -80,7 +81,7 @@ def failures(
     return figures.frame()
 
 
-def _give(place: Place, stratum: CaseSet, level: float, reason: str | None) -> None:
+def _give(place: Place, stratum: CaseSet, level: float, reason: Code | None) -> None:
     if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
         # Nobody lacks the value: there are no results to keep back.
         reason = None

@@ -139,12 +139,12 @@ class _Group:
     point: OperatingPoint | None
 
     def give(
-        self, place: Place, stratum: CaseSet, reason: str | None, is_personal: bool
+        self, place: Place, stratum: CaseSet, reason: Code | None, is_personal: bool
     ) -> dict[str, Estimate]:
         if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
             # Nobody lacks the value: there are no results to keep back.
             reason = None
-        if reason not in (None, NO_RESULTS_OF_MISSING):
+        if reason is not None and reason != NO_RESULTS_OF_MISSING:
             _refuse(place, ("n_cases", "n_patients", *_RESULTS), reason)
             return {}
         n_positive = int(stratum.is_positive.sum())
@@ -163,6 +163,15 @@ class _Group:
             for metric in METRICS:
                 place.refuse(metric, reason, n=stratum.n, events=n_positive)
             return {}
+        estimates = self._estimates(stratum)
+        for metric in METRICS:
+            if metric in estimates:
+                place.give(metric, estimates[metric])
+            else:
+                place.refuse(metric, NO_POINT, n=stratum.n)
+        return estimates
+
+    def _estimates(self, stratum: CaseSet) -> dict[str, Estimate]:
         level = self.evaluation.interval.level
         decided = stratum.take(stratum.is_decided)
         estimates = {"auc": itd_auc(decided, self.index_test, level)}
@@ -172,11 +181,6 @@ class _Group:
                 among, right = share(table, metric)
                 patient = stratum.patient[among]
                 estimates[metric] = clustered_proportion(right[among], patient, level)
-        for metric in METRICS:
-            if metric in estimates:
-                place.give(metric, estimates[metric])
-            else:
-                place.refuse(metric, NO_POINT, n=stratum.n)
         return estimates
 
     def _insufficient(self, n_positive: int, n_negative: int) -> Code | None:
@@ -190,9 +194,9 @@ class _Group:
         )
 
 
-def _refuse(place: Place, metrics: Iterable[str], reason: str | None) -> None:
+def _refuse(place: Place, metrics: Iterable[str], reason: Code) -> None:
     for metric in metrics:
-        place.refuse(metric, str(reason))
+        place.refuse(metric, reason)
 
 
 def _give_heterogeneity(

@@ -36,7 +36,7 @@ from vpack_pipeline.core.evaluation.weights import (
     weighted_proportion,
 )
 from vpack_pipeline.core.figures import UNDEFINED
-from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TOO_SMALL, Description, describe
+from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, Description, describe
 from vpack_pipeline.core.target import margin, read_target
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.errors import InputError, Problem
@@ -162,7 +162,7 @@ class _Target:
 
     share: pl.DataFrame
     cell_of: pl.DataFrame
-    reason: str | None = None
+    reason: Code | None = None
 
     @classmethod
     def read(
@@ -245,7 +245,7 @@ class _Target:
         return _Weighting(sampling_weight * target / here, None, *support)
 
 
-def _refused_target(reason: str) -> _Target:
+def _refused_target(reason: Code) -> _Target:
     nobody = pl.DataFrame(schema={"cell": pl.String, "target": pl.Float64})
     return _Target(nobody, pl.DataFrame(schema={"case_id": pl.String, "cell": pl.String}), reason)
 
@@ -256,7 +256,7 @@ def _printed_target(
     """Give shares of printed cells, and the printed cell of each case."""
     persons = margin(read_target(counted, variables), described.levels, variables)
     if described.levels.is_one or described.has_few_persons(persons):
-        return _refused_target(ONE_LEVEL if described.levels.is_one else TOO_SMALL)
+        return _refused_target(ONE_LEVEL if described.levels.is_one else described.is_too_small)
     rows = [(json.dumps([label]), n / persons.total()) for label, n in sorted(persons.items())]
     cells = described.cases.select(
         "case_id",

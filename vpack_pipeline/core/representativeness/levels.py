@@ -13,6 +13,7 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.levels import TIMES, core_sets, joined
 from vpack_pipeline.core.personal import is_age, is_personal
 from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels, binned
@@ -23,13 +24,13 @@ from vpack_pipeline.protocol import (
     Representativeness,
     Variable,
 )
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
+
+PACKAGE_DATA: Final = ("contracts/codes",)
 
 ALL: Final = "all values"
 """The one printed level of a variable whose levels all had to be folded together."""
-FEW_PATIENTS: Final = "too few patients to be described by itself"
-TOP_CODED: Final = "ages from the top code on are one level"
-NOBODY_DESCRIBED: Final = "too few patients in every window to be described"
 
 _SCHEMA: Final[dict[str, type[pl.DataType]]] = {
     "variable": pl.String,
@@ -38,9 +39,10 @@ _SCHEMA: Final[dict[str, type[pl.DataType]]] = {
     "printed_level": pl.String,
     "is_personal": pl.Boolean,
     "reason": pl.String,
+    "detail": pl.String,
 }
-Row = tuple[str, int, str, str, bool, str | None]
-Shown = tuple[str, str, str | None]
+Row = tuple[str, int, str, str, bool, str | None, str | None]
+Shown = tuple[str, str, Code | None]
 """A level, its printed level and the reason."""
 Part = list[int]
 """Levels that are printed as one, by their place."""
@@ -147,12 +149,12 @@ class _Decision:
         start = [[place] for place in range(len(labels))]
         if is_age(variable.name):
             start = top_coded(variable.edges, self.disclosure.age_top_code)
-        coded = start[-1]
-        rows = []
+        coded, top = start[-1], code("ages_top_coded", age=self.disclosure.age_top_code)
+        rows: list[Shown] = []
         for part in fold_ordered(start, tally):
             printed = _range(labels, part)
             for place in part:
-                reason = TOP_CODED if part == coded else FEW_PATIENTS
+                reason = top if part == coded else tally.few_patients
                 rows.append((labels[place], printed, reason if len(part) > 1 else None))
         return [(label, shown, tally.reason or why) for label, shown, why in rows]
 
@@ -162,9 +164,14 @@ _MISSING_ROW: Final[Shown] = (MISSING, MISSING, None)
 
 def _rows(name: str, rows: Sequence[Shown], *, is_personal: bool) -> list[Row]:
     return [
-        (name, order, level, printed, is_personal, reason)
+        (name, order, level, printed, is_personal, *_said(reason))
         for order, (level, printed, reason) in enumerate(rows, start=1)
     ]
+
+
+def _said(reason: Code | None) -> tuple[str | None, str | None]:
+    cells = codes.cells(reason)
+    return cells["reason"], cells["detail"]
 
 
 def _places(printed: dict[str, str]) -> dict[str, int]:
@@ -233,9 +240,14 @@ class Tally:
         return cls(tuple(first), tuple(pairs), len(labels), smallest)
 
     @property
-    def reason(self) -> str | None:
+    def reason(self) -> Code | None:
         """Say that no core set is large enough; None where one is."""
-        return None if self.first else NOBODY_DESCRIBED
+        return None if self.first else code("every_window_too_small", fewest=self.smallest)
+
+    @property
+    def few_patients(self) -> Code:
+        """Say of a level that it is folded because it is small."""
+        return code("level_has_few_patients", fewest=self.smallest)
 
     def by_part(self, parts: Sequence[Part]) -> IntArray:
         """Count the patients of each part: two rows a set, by first case and with any."""
@@ -313,7 +325,7 @@ def fold_unordered(tally: Tally) -> tuple[Part, Part]:
 def _unordered(labels: Sequence[str], tally: Tally) -> list[Shown]:
     kept, folded = fold_unordered(tally)
     printed = OTHER if kept else ALL
-    reason = tally.reason or (FEW_PATIENTS if len(folded) > 1 else None)
+    reason = tally.reason or (tally.few_patients if len(folded) > 1 else None)
     return [
         (label, label, tally.reason) if place in kept else (label, printed, reason)
         for place, label in enumerate(labels)

@@ -17,22 +17,22 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
 from vpack_pipeline.core.representativeness.sets import View, view_of
 from vpack_pipeline.core.target import Cell, read_target
 from vpack_pipeline.core.variables import MISSING, binned, value_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
 from vpack_pipeline.stats import distances
+from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
 
 ALL_CELLS: Final = "*all cells*"
 INCLUDED_TARGET: Final = "included_target"
-NO_TARGET: Final = "no population was delivered: there is no target to compare with"
-NOT_STATED: Final = "the population does not state this variable"
-UNSUPPORTED: Final = "a target cell has no case: no weight can stand in for it"
-UNPLACED: Final = "cases with a missing value stand in no cell and are left out"
-_AS_PATIENTS: Final = "; patients as the unit"
+NO_TARGET: Final = Code("no_target")
+NOT_STATED: Final = Code("variable_not_in_target")
+UNPLACED: Final = Code("missing_values_left_out")
+_AS_PATIENTS: Final = "patients_as_unit"
 
 Outcomes = dict[str, Estimate]
 
@@ -157,7 +157,7 @@ def _outcomes(comparison: Comparison, asked: Sequence[str], name: str) -> Outcom
     return outcomes
 
 
-def _reason(view: View, other: str, n_other: int, has_target: bool) -> str | None:
+def _reason(view: View, other: str, n_other: int, has_target: bool) -> Code | None:
     """Say why a variable cannot be compared; None where it can."""
     if other == "target" and n_other == 0:
         return NOT_STATED if has_target else NO_TARGET
@@ -171,12 +171,12 @@ def smd(comparison: Comparison) -> Outcomes:
     if ours.values is None or theirs.values is None:
         found = distances.smd_categorical(ours.effective_counts, theirs.effective_counts, level)
     elif min(ours.n, theirs.n) < 2:
-        found = undefined("a set has fewer than 2 known values", method="SMD", n=comparison.n)
+        found = undefined("few_known_values", method="smd", n=comparison.n)
     else:
         found = distances.smd(
             _moments(ours.values, ours.effective), _moments(theirs.values, theirs.effective), level
         )
-    method = found.method + _AS_PATIENTS
+    method = coded(found.method, _AS_PATIENTS)
     return {"smd": dataclasses.replace(found, n=comparison.n, method=method)}
 
 
@@ -189,7 +189,7 @@ def jensen_shannon(comparison: Comparison) -> Outcomes:
     value = distances.jensen_shannon(ours.counts, theirs.counts)
     metrics = ("jensen_shannon", "jensen_shannon_null95")
     if value is None:
-        empty = undefined("a set is empty", method="Jensen-Shannon", n=n)
+        empty = undefined("set_empty", method="jensen_shannon", n=n)
         return dict.fromkeys(metrics, empty)
     null = distances.jensen_shannon_null(
         ours.effective_counts + theirs.effective_counts,
@@ -198,9 +198,9 @@ def jensen_shannon(comparison: Comparison) -> Outcomes:
         comparison.rng,
         n_target=max(1, int(theirs.effective)),
     )
-    drawn = f"multinomial null, {comparison.evaluation.replicates} draws{_AS_PATIENTS}"
+    drawn = coded(code("multinomial_null", draws=comparison.evaluation.replicates), _AS_PATIENTS)
     return {
-        "jensen_shannon": _plain(value, n, "Jensen-Shannon, base 2"),
+        "jensen_shannon": _plain(value, n, "jensen_shannon"),
         "jensen_shannon_null95": _plain(null, n, drawn),
     }
 
@@ -208,13 +208,13 @@ def jensen_shannon(comparison: Comparison) -> Outcomes:
 def kolmogorov_smirnov(comparison: Comparison) -> Outcomes:
     """Largest distance of the cumulative distributions; needs single values in both sets."""
     ours, theirs = comparison.included, comparison.other
-    method = "Kolmogorov-Smirnov"
+    method = "kolmogorov_smirnov"
     if ours.values is None or theirs.values is None:
-        reason = "needs single numeric values in both sets, which are not read of people"
-        return {"kolmogorov_smirnov": undefined(reason, method=method, n=comparison.n)}
+        nothing = undefined("single_values_not_read", method=method, n=comparison.n)
+        return {"kolmogorov_smirnov": nothing}
     found = distances.kolmogorov_smirnov(ours.values, theirs.values)
     if found.statistic is None:
-        reason = found.reason or "undefined"
+        reason = found.reason or UNDEFINED
         return {"kolmogorov_smirnov": undefined(reason, method=method, n=comparison.n)}
     return {"kolmogorov_smirnov": _plain(found.statistic, comparison.n, method)}
 
@@ -223,11 +223,11 @@ def _moments(values: FloatArray, n: float) -> distances.Moments:
     return distances.Moments(float(values.mean()), float(values.std(ddof=1)), n)
 
 
-def _plain(value: float, n: int, method: str, events: int | None = None) -> Estimate:
-    return Estimate(value, None, None, n, events, method)
+def _plain(value: float, n: int, method: Coded | Codes, events: int | None = None) -> Estimate:
+    return Estimate(value, None, None, n, events, coded(method))
 
 
-def _refused(outcomes: Outcomes, reason: str, n: int) -> Outcomes:
+def _refused(outcomes: Outcomes, reason: Code, n: int) -> Outcomes:
     return {metric: undefined(reason, method=e.method, n=n) for metric, e in outcomes.items()}
 
 
@@ -241,7 +241,7 @@ def _support(ours: FloatArray, theirs: FloatArray) -> Outcomes:
     bare = (theirs > 0) & (ours == 0)
     total, without = int(theirs.sum()), int(theirs[bare].sum())
     if total == 0:
-        empty = undefined("the other set has no known value", method="count", n=0)
+        empty = undefined("other_set_without_known_value", method="count", n=0)
         return {"unsupported_cells": empty, "unsupported_share": empty}
     return {
         "unsupported_cells": _plain(float(bare.sum()), total, "count"),
@@ -252,9 +252,9 @@ def _support(ours: FloatArray, theirs: FloatArray) -> Outcomes:
 def _effective_sample_size(ours: FloatArray, target: FloatArray) -> Outcomes:
     """Kish's effective size of the included, weighted to the target's shares."""
     n = int(ours.sum())
-    method = "Kish 1965, weights target share / included share"
+    method = "kish_target_over_included"
     if n == 0 or ((target > 0) & (ours == 0)).any():
-        reason = UNSUPPORTED if n else "no included case with a known value"
+        reason = "target_cell_without_case" if n else "no_included_with_known_value"
         return {"effective_sample_size": undefined(reason, method=method, n=n)}
     weights = np.divide(target, ours, out=np.zeros_like(target), where=ours > 0)
     ess = distances.kish_ess(np.repeat(weights, ours.astype(np.int64)))
@@ -268,7 +268,7 @@ class _Cells:
     ours: Mapping[Any, int]
     theirs: Mapping[Any, int]
     n_cases: int
-    reason: str | None = None
+    reason: Code | None = None
 
     def outcomes(self, has_target: bool) -> Outcomes:
         """Give support and effective sample size over the cells."""
@@ -278,12 +278,12 @@ class _Cells:
         outcomes = _support(ours, theirs) | _effective_sample_size(ours, theirs)
         n = int(ours.sum())
         if not has_target or self.reason is not None or theirs.sum() == 0:
-            reason = self.reason or "no target cell states every variable"
+            reason = self.reason or Code("no_target_cell_states_all")
             return _refused(outcomes, reason if has_target else NO_TARGET, n)
         if n < self.n_cases:
-            name = "effective_sample_size"
-            reason = outcomes[name].reason or UNPLACED
-            outcomes[name] = dataclasses.replace(outcomes[name], reason=reason)
+            size = outcomes["effective_sample_size"]
+            unplaced = dataclasses.replace(size, notes=coded(size.notes, UNPLACED))
+            outcomes["effective_sample_size"] = unplaced
         return outcomes
 
 

@@ -9,10 +9,14 @@ from typing import Final
 
 import polars as pl
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.representativeness.sets import SETS, view_of
 from vpack_pipeline.core.target import read_target
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness
+from vpack_pipeline.stats.codes import coded
+
+PACKAGE_DATA: Final = ("contracts/codes",)
 
 _PROFILE: Final[dict[str, type[pl.DataType]]] = {
     "variable": pl.String,
@@ -24,6 +28,8 @@ _PROFILE: Final[dict[str, type[pl.DataType]]] = {
     "n_total": pl.Int64,
     "share": pl.Float64,
     "reason": pl.String,
+    "notes": pl.String,
+    "detail": pl.String,
 }
 
 
@@ -71,10 +77,11 @@ def profile(
             for name in SETS:
                 n, total = counts[name][label], counts[name].total()
                 reason = view.reasons.get(name)
-                told = reason or view.cautions.get(name)
+                said = codes.cells(reason, coded(view.cautions.get(name)))
                 share = n / total if total and reason is None else None
                 shown = n if reason is None else None
                 keys = (variable.name, variable.title, label, order, name)
-                rows.append((*keys, shown, total, share, told))
+                told = (said[column] for column in ("reason", "notes", "detail"))
+                rows.append((*keys, shown, total, share, *told))
     frame = pl.DataFrame(rows, schema=_PROFILE, orient="row")
     return frame.sort("variable", "bin_order", "set")

@@ -12,15 +12,14 @@ from typing import Final
 
 import polars as pl
 
-from vpack_pipeline.core.levels import TOO_SMALL, Description, PrintedLevels
+from vpack_pipeline.core.levels import Description, PrintedLevels
 from vpack_pipeline.core.target import Cell, margin
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import Variable
+from vpack_pipeline.stats.codes import Code
 
 SETS: Final = ("cohort", "included", "excluded", "target")
-OUTSIDE_LEFT_OUT: Final = (
-    "included cases outside of both windows are left out: too few to describe beside the others"
-)
+OUTSIDE_LEFT_OUT: Final = Code("cases_outside_windows_left_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,8 @@ class View:
     levels: PrintedLevels
     cases: Mapping[str, pl.DataFrame]
     target: Counter[str]
-    reasons: Mapping[str, str]
-    cautions: Mapping[str, str]
+    reasons: Mapping[str, Code]
+    cautions: Mapping[str, Code]
 
     def counts(self, name: str) -> Counter[str]:
         """Count cases (target: persons) by printed level."""
@@ -71,16 +70,16 @@ def view_of(
         "included": _described(description, frozenset(included["case_id"])),
         "excluded": frozenset(excluded["case_id"]),
     }
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Code] = {}
     printed: list[frozenset[str]] = []
     for name in ("included", "cohort", "excluded"):
         if description.is_allowed(chosen[name], *printed):
             printed.append(chosen[name])
         else:
-            reasons[name] = TOO_SMALL
+            reasons[name] = description.is_too_small
     persons = margin(target, description.levels, variables)
     if description.has_few_persons(persons):
-        reasons["target"] = TOO_SMALL
+        reasons["target"] = description.is_too_small
     frames = {
         name: placed.filter(pl.col("case_id").is_in(list(ids))).sort("case_id")
         for name, ids in chosen.items()
