@@ -101,22 +101,23 @@ def of_codes(key: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]
     """Expect the declared codes alone, and of each its parameters, each of its type."""
     listed = ", ".join(f'"{name}"' for name in key)
     undeclared = " or ".join(
-        f"not list_has_all([{_quoted(codes.of(CODES[column]))}], {_split(column)})"
-        for column in columns
+        f"not list_has_all([{_quoted(codes.of(kind))}], {_said(of_kind)})"
+        for kind in dict.fromkeys(CODES.values())
+        if (of_kind := [c for c in columns if CODES[c] == kind])
     )
     needed = ", ".join(
         f"('{name}', '{name}.{parameter}', '{'|'.join(codes.JSON_TYPES[p.type])}')"
         for name, declared in codes.load().items()
         for parameter, p in declared.parameters.items()
     )
-    said = " || ".join(f"coalesce({_split(column)}, [])" for column in columns)
     given = "coalesce(len(json_keys(detail)), 0)"
     is_of_type = (
         "list_contains(string_split(types, '|'), json_type(detail, '$.\"' || parameter || '\"'))"
     )
     fits = (
         f"(select count(*) = {given} and count(*) filter (where {is_of_type}) = {given}"
-        f" from (values {needed}) as p (code, parameter, types) where list_contains({said}, code))"
+        f" from (values {needed}) as p (code, parameter, types)"
+        f" where list_contains({_said(columns)}, code))"
     )
     return [
         _unexpected("codes_declared", undeclared, "Every code is one that is declared.", listed),
@@ -129,8 +130,9 @@ def of_codes(key: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]
     ]
 
 
-def _split(column: str) -> str:
-    return f"string_split({column}, '{codes.SEPARATOR}')"
+def _said(columns: Sequence[str]) -> str:
+    """List in SQL the codes that stand in some columns of a row."""
+    return " || ".join(f"coalesce(string_split({c}, '{codes.SEPARATOR}'), [])" for c in columns)
 
 
 def _quoted(names: Sequence[str]) -> str:
