@@ -111,15 +111,14 @@ def subgroups(
                 described = known[variable.name]
                 too_small = described.too_small(everyone.case_id)
                 shared[variable.name] = _share_patients(mature, level_of)
-                found[variable.name] = [
-                    group.give(
-                        figures.at(**keys, stratum=f"{variable.name}={level}"),
-                        mature.take((level_of == level).to_numpy()),
-                        too_small or described.levels.reason(level),
-                        described.levels.is_personal,
+                found[variable.name] = []
+                for level in bin_labels(variable):
+                    stratum = mature.take((level_of == level).to_numpy())
+                    reason = too_small or described.levels.reason(level, stratum.n)
+                    place = figures.at(**keys, stratum=f"{variable.name}={level}")
+                    found[variable.name].append(
+                        group.give(place, stratum, reason, described.levels.is_personal)
                     )
-                    for level in bin_labels(variable)
-                ]
             _give_heterogeneity(figures, keys, variables, found, shared, evaluation.interval.level)
     return figures.frame()
 
@@ -138,10 +137,7 @@ class _Group:
     def give(
         self, place: Place, stratum: CaseSet, reason: str | None, is_personal: bool
     ) -> dict[str, Estimate]:
-        if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
-            # Nobody lacks the value: there are no results to keep back.
-            reason = None
-        if reason not in (None, NO_RESULTS_OF_MISSING):
+        if reason is not None and reason != NO_RESULTS_OF_MISSING:
             _refuse(place, ("n_cases", "n_patients", *_RESULTS), reason)
             return {}
         n_positive = int(stratum.is_positive.sum())
@@ -160,6 +156,9 @@ class _Group:
             for metric in METRICS:
                 place.refuse(metric, reason, n=stratum.n, events=n_positive)
             return {}
+        return self._give_estimates(place, stratum)
+
+    def _give_estimates(self, place: Place, stratum: CaseSet) -> dict[str, Estimate]:
         level = self.evaluation.interval.level
         decided = stratum.take(stratum.is_decided)
         estimates = {"auc": itd_auc(decided, self.index_test, level)}
@@ -186,9 +185,9 @@ class _Group:
         )
 
 
-def _refuse(place: Place, metrics: Iterable[str], reason: str | None) -> None:
+def _refuse(place: Place, metrics: Iterable[str], reason: str) -> None:
     for metric in metrics:
-        place.refuse(metric, str(reason))
+        place.refuse(metric, reason)
 
 
 def _give_heterogeneity(
