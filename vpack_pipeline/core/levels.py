@@ -76,12 +76,17 @@ class PrintedLevels:
         made = [self.of(cell) for cell in zip(*columns, strict=True)]
         return pl.Series("printed", made, dtype=pl.String)
 
-    def reason(self, level: str) -> Code | None:
-        """Say why a level of one variable has no results of its own; None where it has."""
+    def reason(self, level: str, n_cases: int) -> Code | None:
+        """Say why a level of one variable has no results of its own; None where it has.
+
+        Parameters
+        ----------
+        n_cases : in the level; where nobody lacks the value, there are no results to keep back
+        """
         if not self.is_personal:
             return None
         if level == MISSING:
-            return NO_RESULTS_OF_MISSING
+            return NO_RESULTS_OF_MISSING if n_cases else None
         shown = self.printed[level]
         is_alone = list(self.printed.values()).count(shown) == 1
         return None if is_alone else code("level_folded", level=shown)

@@ -386,14 +386,15 @@ def test_a_level_without_results_says_what_it_is_a_part_of() -> None:
     made = printed_levels(table(frame(aged(9, 9, 9, 3))), Representativeness(variables=(AGE,)))
     known = made["age_years"]
     assert known.labels == ["<40", "40–50", "≥50", "missing"]
-    assert known.reason("<40") is None
-    assert known.reason("≥60") == f"{FOLDED} ≥50"
-    assert known.reason("missing") == NO_RESULTS_OF_MISSING
+    assert known.reason("<40", 9) is None
+    assert known.reason("≥60", 3) == f"{FOLDED} ≥50"
+    assert known.reason("missing", 1) == NO_RESULTS_OF_MISSING
+    assert known.reason("missing", 0) is None
     maker = Variable(name="kvp", title="kVp", kind="numeric", edges=(70,))
     cases = frame(aged(1, 0, 0, 0)).with_columns(kvp=pl.lit(60.0))
     technical = table(cases, (maker,))
     read = printed_levels(technical, Representativeness(variables=(maker,)))["kvp"]
-    assert read.reason("missing") is None
+    assert read.reason("missing", 1) is None
     made = describe(
         technical,
         cases,

@@ -50,6 +50,7 @@ class People:
         found = self.description(monitor)
         if found is None:
             return None
-        if kind_of(monitor).needs == "yes_no" and found.levels.reason(_YES) is not None:
-            return found.levels.reason(_YES)
-        return found.too_small(case_ids)
+        among = list(case_ids)
+        is_rate = kind_of(monitor).needs == "yes_no"
+        folded = found.levels.reason(_YES, len(among)) if is_rate else None
+        return folded or found.too_small(among)

@@ -77,14 +77,11 @@ def failures(
             for label in bin_labels(variable):
                 place = figures.at(**keys, stratum_kind=variable.name, stratum=label)
                 stratum = everyone.take((level_of == label).to_numpy())
-                _give(place, stratum, level, too_small or described.levels.reason(label))
+                _give(place, stratum, level, too_small or described.levels.reason(label, stratum.n))
     return figures.frame()
 
 
 def _give(place: Place, stratum: CaseSet, level: float, reason: Code | None) -> None:
-    if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
-        # Nobody lacks the value: there are no results to keep back.
-        reason = None
     if reason is not None:
         if reason == NO_RESULTS_OF_MISSING:
             place.count("n_cases", stratum.n, stratum.n)

@@ -112,15 +112,14 @@ def subgroups(
                 described = known[variable.name]
                 too_small = described.too_small(everyone.case_id)
                 shared[variable.name] = _share_patients(mature, level_of)
-                found[variable.name] = [
-                    group.give(
-                        figures.at(**keys, stratum_kind=variable.name, stratum=level),
-                        mature.take((level_of == level).to_numpy()),
-                        too_small or described.levels.reason(level),
-                        described.levels.is_personal,
+                found[variable.name] = []
+                for level in bin_labels(variable):
+                    stratum = mature.take((level_of == level).to_numpy())
+                    reason = too_small or described.levels.reason(level, stratum.n)
+                    place = figures.at(**keys, stratum_kind=variable.name, stratum=level)
+                    found[variable.name].append(
+                        group.give(place, stratum, reason, described.levels.is_personal)
                     )
-                    for level in bin_labels(variable)
-                ]
             _give_heterogeneity(figures, keys, variables, found, shared, evaluation.interval.level)
     return figures.frame()
 
@@ -141,9 +140,6 @@ class _Group:
     def give(
         self, place: Place, stratum: CaseSet, reason: Code | None, is_personal: bool
     ) -> dict[str, Estimate]:
-        if reason == NO_RESULTS_OF_MISSING and stratum.n == 0:
-            # Nobody lacks the value: there are no results to keep back.
-            reason = None
         if reason is not None and reason != NO_RESULTS_OF_MISSING:
             _refuse(place, ("n_cases", "n_patients", *_RESULTS), reason)
             return {}
@@ -163,15 +159,9 @@ class _Group:
             for metric in METRICS:
                 place.refuse(metric, reason, n=stratum.n, events=n_positive)
             return {}
-        estimates = self._estimates(stratum)
-        for metric in METRICS:
-            if metric in estimates:
-                place.give(metric, estimates[metric])
-            else:
-                place.refuse(metric, NO_POINT, n=stratum.n)
-        return estimates
+        return self._give_estimates(place, stratum)
 
-    def _estimates(self, stratum: CaseSet) -> dict[str, Estimate]:
+    def _give_estimates(self, place: Place, stratum: CaseSet) -> dict[str, Estimate]:
         level = self.evaluation.interval.level
         decided = stratum.take(stratum.is_decided)
         estimates = {"auc": itd_auc(decided, self.index_test, level)}
