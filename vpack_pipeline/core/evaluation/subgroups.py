@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.calls import primary_point
-from vpack_pipeline.core.evaluation.analysis import NO_POINT, Analysed, AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
