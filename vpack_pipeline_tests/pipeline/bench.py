@@ -56,6 +56,7 @@ def trimmed(protocol: dict[str, Any]) -> dict[str, Any]:
     protocol["representativeness"]["variables"] = [
         v for v in protocol["representativeness"]["variables"] if v["name"] in {"sex", "modality"}
     ]
+    protocol["representativeness"]["joint"] = [["sex", "modality"]]
     drift["monitors"] = [m for m in drift["monitors"] if m["name"] in {"case_volume", "call_rate"}]
     return protocol
 
