@@ -210,7 +210,9 @@ def assumed(failing: frozenset[str] = frozenset()) -> Any:
     ``failing`` names tables, or one site's table as ``table@site``.
     """
 
-    def check_run(contract: Contract, files: Sequence[Path], rows: int) -> list[Checked]:
+    def check_run(
+        contract: Contract, files: Sequence[Path], rows: int, within: Path | None = None
+    ) -> list[Checked]:
         site = files[0].parent.name.removeprefix("site=")
         names = {contract.asset, f"{contract.asset}@{site}"}
         return [
