@@ -486,7 +486,7 @@ def test_the_range_of_pairs_leaves_out_pairs_of_a_few_cases() -> None:
         0.5,
         1,
     ]
-    told = {"given": 2, "pairs": 3, "fewest": 2}
+    told = {"given": 2, "pairs": 3, "fewest": 5}
     assert json.loads(row(found, "pair_kappa_min")["detail"]) == {
         f"kappa_of_pairs.{name}": count for name, count in told.items()
     }

@@ -10,9 +10,7 @@ import polars as pl
 import pytest
 from drift_bench import AGE, BEDSIDE, DEVICE, TECHNICAL, Site, monitor, plan_of
 
-from vpack_pipeline.core.drift.calibration import NOTHING_DESCRIBED
 from vpack_pipeline.core.drift.monitors import MONITORS, level_encoding
-from vpack_pipeline.core.levels import FOLDED, TOO_SMALL
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import Disclosure
 
@@ -78,9 +76,9 @@ def test_a_window_of_a_few_is_too_small_to_describe_and_devices_are_seen() -> No
     limits = made.limits()
     assert {None} >= reasons(limits, "devices")
     status = made.status(limits=limits)
-    assert TOO_SMALL in reasons(status, "mix") & reasons(status, "new")
+    assert "set_too_small" in reasons(status, "mix") & reasons(status, "new")
     assert reasons(status, "gaps") == reasons(status, "devices") == {None}
-    refused = status.filter(pl.col("reason") == TOO_SMALL)
+    refused = status.filter(pl.col("reason") == "set_too_small")
     assert set(refused["status"]) == {"refused"}
     assert refused["value"].null_count() == refused.height > 0
 
@@ -93,12 +91,12 @@ def test_a_reference_that_cannot_be_described_has_no_amounts_and_no_limits() -> 
     mix = baseline.filter(pl.col("monitor") == "mix")
     assert mix.select("amount", "share", "events").null_count().row(0) == (5, 5, 5)
     assert baseline.filter(pl.col("monitor") == "devices")["amount"].null_count() == 0
-    assert reasons(limits, "mix") == {TOO_SMALL}
+    assert reasons(limits, "mix") == {"set_too_small"}
     assert limits.row(by_predicate=pl.col("monitor") == "devices", named=True)["status"] == "given"
-    assert reasons(made.status(limits=limits), "mix") == {TOO_SMALL}
+    assert reasons(made.status(limits=limits), "mix") == {"set_too_small"}
     alone = site(drift=drift.model_copy(update={"monitors": AGES[:1]}), until=date(2025, 12, 31))
     whole = alone.limits().filter(pl.col("monitor") == "(whole plan)")
-    assert (whole["status"][0], whole["reason"][0]) == ("refused", NOTHING_DESCRIBED)
+    assert (whole["status"][0], whole["reason"][0]) == ("refused", "no_reference_described")
 
 
 def test_a_rate_of_people_needs_its_levels_to_stand_for_themselves() -> None:
@@ -107,7 +105,7 @@ def test_a_rate_of_people_needs_its_levels_to_stand_for_themselves() -> None:
     assert labels(made.baseline(), "bedside") == ["yes", "no"]
     assert made.limits()["status"].to_list() == ["given", "given"]
     folded = site(bedside, disclosure=Disclosure(smallest_group=300))
-    assert reasons(folded.limits(), "bedside") == {f"{FOLDED} all values"}
+    assert reasons(folded.limits(), "bedside") == {"level_folded"}
     declared = TECHNICAL.model_copy(update={"technical": ("size_mm", "bedside")})
     assert site(bedside, disclosure=declared).limits()["status"][0] == "given"
 

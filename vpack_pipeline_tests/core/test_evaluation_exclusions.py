@@ -20,7 +20,6 @@ from evaluation_world import (
 )
 
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TOO_SMALL
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import (
     Covariate,
@@ -338,8 +337,8 @@ def test_transport_of_people_rests_on_printed_cells():
     plain = World(WOMEN_AND_MEN, given=target(F=10, M=30)).run("transport")
     assert people.but(given=target(F=10, M=30)).run("transport").equals(plain)
     few = people.but(given=target(F=10, M=3)).run("transport")
-    assert figure(few, "auc", operating_point="none")["reason"] == TOO_SMALL
-    assert figure(few, "target_cells", operating_point="none")["reason"] == TOO_SMALL
+    assert figure(few, "auc", operating_point="none")["reason"] == "set_too_small"
+    assert figure(few, "target_cells", operating_point="none")["reason"] == "set_too_small"
 
 
 def test_transport_of_people_described_together_asks_that_they_be_declared_joint():
@@ -353,14 +352,14 @@ def test_transport_of_people_described_together_asks_that_they_be_declared_joint
     given = {"population": population(cells)}
     world = World(cases, representativeness=both, covariates=wards, are_people=True, given=given)
     row = figure(world.run("transport"), "auc", operating_point="none")
-    assert (row["status"], row["reason"]) == ("refused", NOT_JOINT)
+    assert (row["status"], row["reason"]) == ("refused", "levels_not_joint")
     joint = both.model_copy(update={"joint": (("sex", "ward"),)})
     made = world.but(representativeness=joint).run("transport")
     assert value(made, "target_cells", operating_point="none") == 4
     assert value(made, "sensitivity") is not None
     large = world.but(representativeness=joint, disclosure=Disclosure(smallest_group=41))
     row = figure(large.run("transport"), "auc", operating_point="none")
-    assert row["reason"] == ONE_LEVEL
+    assert row["reason"] == "cells_folded_into_one"
 
 
 def test_transport_of_failed_or_binary_output_is_refused():

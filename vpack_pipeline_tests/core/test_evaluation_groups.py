@@ -19,12 +19,6 @@ from evaluation_world import (
 )
 
 from vpack_pipeline.core.evaluation.subgroups import standard_error
-from vpack_pipeline.core.levels import (
-    FOLDED,
-    MOSTLY_POSITIVE,
-    NO_RESULTS_OF_MISSING,
-    TOO_SMALL,
-)
 from vpack_pipeline.protocol import Covariate, Representativeness, Subgroups, Variable
 from vpack_pipeline.stats.estimate import Estimate
 
@@ -302,39 +296,47 @@ def test_a_folded_subgroup_keeps_its_row_and_never_has_the_merged_figure():
     # Three men are too few, and women alone would tell of them: one level is left.
     for sex in ("F", "M", "other"):
         for metric in ("n_cases", "n_patients", *RESULTS):
-            row = figure(frame, metric, stratum=f"sex={sex}")
+            row = figure(frame, metric, stratum_kind="sex", stratum=sex)
             assert (row["status"], row["n"], row["events"]) == ("refused", None, None)
-            assert row["reason"] == f"{FOLDED} all values"
-    assert value(described(people()).run("subgroups"), "sensitivity", stratum="sex=M") == 1.0
+            assert row["reason"] == "level_folded"
+    assert (
+        value(described(people()).run("subgroups"), "sensitivity", stratum_kind="sex", stratum="M")
+        == 1.0
+    )
 
 
 def test_missing_values_of_people_are_counted_and_have_no_results():
     nobody = described(people()[1:])
-    assert value(nobody.run("subgroups"), "n_positive", stratum="sex=missing") == 0
-    assert value(nobody.run("failures"), "n_failed", stratum="sex=missing") == 0
+    assert value(nobody.run("subgroups"), "n_positive", stratum_kind="sex", stratum="missing") == 0
+    assert value(nobody.run("failures"), "n_failed", stratum_kind="sex", stratum="missing") == 0
     frame = described(people()).run("subgroups")
-    assert value(frame, "n_cases", stratum="sex=missing") == 1
+    assert value(frame, "n_cases", stratum_kind="sex", stratum="missing") == 1
     for metric in RESULTS:
-        assert figure(frame, metric, stratum="sex=missing")["reason"] == NO_RESULTS_OF_MISSING
+        assert (
+            figure(frame, metric, stratum_kind="sex", stratum="missing")["reason"]
+            == "missing_has_no_results"
+        )
 
 
 def test_a_window_of_a_few_is_too_small_to_describe():
     frame = described(people() + people(f=(1, 1), m=(1, 1), date=AFTER)).run("subgroups")
-    assert value(frame, "sensitivity", stratum="sex=F") == 1.0
+    assert value(frame, "sensitivity", stratum_kind="sex", stratum="F") == 1.0
     for sex in ("F", "M", "missing"):
-        row = figure(frame, "n_cases", window="prospective", stratum=f"sex={sex}")
-        assert (row["status"], row["reason"]) == ("refused", TOO_SMALL)
+        row = figure(frame, "n_cases", window="prospective", stratum_kind="sex", stratum=sex)
+        assert (row["status"], row["reason"]) == ("refused", "set_too_small")
 
 
 @pytest.mark.parametrize(("positive", "negative", "tells"), [(18, 2, True), (17, 2, False)])
 def test_a_group_of_people_nine_tenths_positive_has_no_results(positive, negative, tells):
     cases = people(f=(positive, negative))
     frame = described(cases).run("subgroups")
-    row = figure(frame, "sensitivity", stratum="sex=F")
-    assert (row["reason"] == MOSTLY_POSITIVE) == tells
-    assert value(frame, "n_cases", stratum="sex=F") == positive + negative
+    row = figure(frame, "sensitivity", stratum_kind="sex", stratum="F")
+    assert (row["reason"] == "mostly_positive") == tells
+    assert value(frame, "n_cases", stratum_kind="sex", stratum="F") == positive + negative
     # A device is nobody.
-    assert value(World(cases).run("subgroups"), "sensitivity", stratum="sex=F") == 1.0
+    assert (
+        value(World(cases).run("subgroups"), "sensitivity", stratum_kind="sex", stratum="F") == 1.0
+    )
 
 
 def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
@@ -342,13 +344,16 @@ def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
     world = described(people(f=(6, 6), status="failed") + late)
     frame = world.run("failures")
     for window in ("retrospective", "prospective"):
-        row = figure(frame, "n_failed", window=window, stratum="sex=M")
-        assert row["reason"] == f"{FOLDED} all values"
+        row = figure(frame, "n_failed", window=window, stratum_kind="sex", stratum="M")
+        assert row["reason"] == "level_folded"
     assert value(frame, "n_failed", stratum="all") == 24
-    assert value(frame, "n_cases", stratum="sex=missing") == 1
-    row = figure(frame, "failure_share", stratum="sex=missing")
-    assert row["reason"] == NO_RESULTS_OF_MISSING
+    assert value(frame, "n_cases", stratum_kind="sex", stratum="missing") == 1
+    row = figure(frame, "failure_share", stratum_kind="sex", stratum="missing")
+    assert row["reason"] == "missing_has_no_results"
     whole = described(people(f=(6, 6), status="failed")).run("failures")
-    assert value(whole, "n_failed", stratum="sex=F") == 12
+    assert value(whole, "n_failed", stratum_kind="sex", stratum="F") == 12
     few = described(people() + people(f=(1, 1), m=(1, 1), date=AFTER)).run("failures")
-    assert figure(few, "n_cases", window="prospective", stratum="sex=F")["reason"] == TOO_SMALL
+    assert (
+        figure(few, "n_cases", window="prospective", stratum_kind="sex", stratum="F")["reason"]
+        == "set_too_small"
+    )

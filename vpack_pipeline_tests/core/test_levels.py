@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.levels import (
-    FOLDED,
     NO_RESULTS_OF_MISSING,
     core_sets,
     describe,
@@ -26,13 +25,11 @@ from vpack_pipeline.core.personal import is_personal
 from vpack_pipeline.core.representativeness import levels
 from vpack_pipeline.core.representativeness.levels import (
     ALL,
-    FEW_PATIENTS,
-    NOBODY_DESCRIBED,
-    TOP_CODED,
     top_coded,
 )
 from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels
 from vpack_pipeline.protocol import Covariate, Disclosure, Representativeness, Variable
+from vpack_pipeline.stats.codes import code
 from vpack_pipeline_tests.core.test_representativeness import evaluation
 
 EVALUATION = evaluation()
@@ -123,8 +120,8 @@ def test_the_table_is_as_its_contract_has_it() -> None:
     assert made.equals(contracts.conform(made, contracts.load()["representativeness/levels"]))
     assert made.select("level_order", "level", "printed_level", "reason").rows() == [
         (1, "<40", "<40", None),
-        (2, "40–50", "40–60", FEW_PATIENTS),
-        (3, "50–60", "40–60", FEW_PATIENTS),
+        (2, "40–50", "40–60", "level_has_few_patients"),
+        (3, "50–60", "40–60", "level_has_few_patients"),
         (4, "≥60", "≥60", None),
         (5, "missing", "missing", None),
     ]
@@ -160,7 +157,7 @@ def test_small_levels_of_a_number_join_the_smaller_neighbour(
 def test_too_few_patients_in_every_window_are_said_to_be() -> None:
     for cases in (aged(1, 1, 1, 1), [], aged(9, 9, 9, 9, day=OUTSIDE)):
         made = table(frame(cases))
-        assert made["reason"].to_list() == [NOBODY_DESCRIBED] * 4 + [None]
+        assert made["reason"].to_list() == ["every_window_too_small"] * 4 + [None]
     # Two windows of four each are eight together, and neither can be told from the other.
     apart = aged(4, 0, 0, 0) + aged(0, 4, 0, 0, day=PRO)
     assert set(printed(apart).values()) == {ALL, MISSING}
@@ -265,9 +262,9 @@ def test_a_top_coded_level_says_so_unless_more_was_folded_into_it() -> None:
     ages = [30] * 9 + [70] * 9 + [92] * 9 + [99] * 9
     cases = frame([(f"p{i}", RETRO, age) for i, age in enumerate(ages)], old)
     rows = table(cases, (old,)).select("printed_level", "reason").rows()
-    assert rows[:-1] == [("<60", None), ("60–90", None), *[("≥90", TOP_CODED)] * 2]
+    assert rows[:-1] == [("<60", None), ("60–90", None), *[("≥90", "ages_top_coded")] * 2]
     fewer = cases.filter(pl.col("age_years") < 92).vstack(cases.filter(age_years=99).head(3))
-    assert table(fewer, (old,))["reason"].to_list()[1:4] == [FEW_PATIENTS] * 3
+    assert table(fewer, (old,))["reason"].to_list()[1:4] == ["level_has_few_patients"] * 3
     # Of another number nothing is coded.
     size = Variable(name="size", title="Size", kind="numeric", edges=(60.0, 90.0, 95.0))
     sized = cases.with_columns(
@@ -322,7 +319,7 @@ def test_cells_that_are_printed_stand_alone_and_others_are_one() -> None:
         ("<40 × a", "<40 × a", None),
         ("40–50 × b", "40–50 × b", None),
         ("≥50 × a", "≥50 × a", None),
-        ("other", "other", FEW_PATIENTS),
+        ("other", "other", "level_has_few_patients"),
         ("missing", "missing", None),
     ]
     # Nine of them are other: three alone were too few, and the next smallest cell joined them.
@@ -387,7 +384,7 @@ def test_a_level_without_results_says_what_it_is_a_part_of() -> None:
     known = made["age_years"]
     assert known.labels == ["<40", "40–50", "≥50", "missing"]
     assert known.reason("<40", 9) is None
-    assert known.reason("≥60", 3) == f"{FOLDED} ≥50"
+    assert known.reason("≥60", 3) == code("level_folded", level="≥50")
     assert known.reason("missing", 1) == NO_RESULTS_OF_MISSING
     assert known.reason("missing", 0) is None
     maker = Variable(name="kvp", title="kVp", kind="numeric", edges=(70,))

@@ -11,16 +11,10 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TOO_SMALL
 from vpack_pipeline.core.representativeness import DISTANCES, levels, match, profile
 from vpack_pipeline.core.representativeness.match import (
     ALL_CELLS,
-    NO_TARGET,
-    NOT_STATED,
-    UNPLACED,
-    UNSUPPORTED,
 )
-from vpack_pipeline.core.representativeness.sets import OUTSIDE_LEFT_OUT
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import (
     Covariate,
@@ -176,15 +170,15 @@ def test_match_rows_are_fixed_by_the_protocol_whatever_is_delivered():
 def test_without_a_population_the_target_is_refused_and_says_why():
     for (_, comparison, _), row in run_match(ROWS).items():
         if comparison == "included_target":
-            assert (row["status"], row["reason"], row["estimate"]) == ("refused", NO_TARGET, None)
+            assert (row["status"], row["reason"], row["estimate"]) == ("refused", "no_target", None)
 
 
 def test_a_variable_that_the_population_does_not_state_is_refused():
     found = run_match(ROWS, [({"manufacturer": "F"}, 30)])
-    assert found["kvp", "included_target", "smd"]["reason"] == NOT_STATED
+    assert found["kvp", "included_target", "smd"]["reason"] == "variable_not_in_target"
     assert found["manufacturer", "included_target", "unsupported_cells"]["status"] == "given"
     reason = found[ALL_CELLS, "included_target", "unsupported_cells"]["reason"]
-    assert reason == "no target cell states every variable"
+    assert reason == "no_target_cell_states_all"
 
 
 def test_numeric_difference_of_included_and_excluded_by_hand():
@@ -199,10 +193,10 @@ def test_numeric_difference_of_included_and_excluded_by_hand():
 
 def test_smd_needs_two_values_and_variation():
     one = run_match([(40, "F", True), (50, "F", False), (60, "M", False)])
-    assert "fewer than 2" in one["kvp", "included_excluded", "smd"]["reason"]
+    assert one["kvp", "included_excluded", "smd"]["reason"] == "few_known_values"
     same = run_match([(40, "F", True)] * 3 + [(40, "F", False)] * 3)
     assert same["kvp", "included_excluded", "smd"]["status"] == "refused"
-    assert "only one category" in same["manufacturer", "included_excluded", "smd"]["reason"]
+    assert same["manufacturer", "included_excluded", "smd"]["reason"] == "one_category"
 
 
 def test_binary_difference_to_the_target_by_hand():
@@ -274,7 +268,7 @@ def test_kolmogorov_smirnov_only_where_both_sets_have_values():
     found = run_match(rows, CELLS)
     assert found["kvp", "included_excluded", "kolmogorov_smirnov"]["estimate"] == 0.5
     for key in (("manufacturer", "included_excluded"), ("kvp", "included_target")):
-        assert "single numeric values" in found[*key, "kolmogorov_smirnov"]["reason"]
+        assert found[*key, "kolmogorov_smirnov"]["reason"] == "single_values_not_read"
     everyone = run_match([(40, "F", True)])
     assert everyone["kvp", "included_excluded", "kolmogorov_smirnov"]["status"] == "refused"
 
@@ -286,7 +280,7 @@ def test_unsupported_cells_count_the_target_persons_in_them():
     assert (cells["estimate"], cells["n"], cells["events"]) == (2.0, 100, None)
     assert (share["estimate"], share["n"], share["events"]) == (0.7, 100, 70)
     ess = found["manufacturer", "included_target", "effective_sample_size"]
-    assert (ess["status"], ess["reason"]) == ("refused", UNSUPPORTED)
+    assert (ess["status"], ess["reason"]) == ("refused", "target_cell_without_case")
 
 
 def test_effective_sample_size_by_hand():
@@ -304,7 +298,7 @@ def test_joint_cells_are_weighted_together_and_unplaced_cases_named():
     cells = [({"kvp": "<50", "manufacturer": "F"}, 1), ({"kvp": "≥50", "manufacturer": "M"}, 1)]
     row = run_match(rows, cells)[ALL_CELLS, "included_target", "effective_sample_size"]
     assert row["estimate"] == pytest.approx(30.0)
-    assert (row["n"], row["reason"]) == (40, UNPLACED)
+    assert (row["n"], row["notes"]) == (40, "missing_values_left_out")
     crossed = [({"kvp": "<50", "manufacturer": "M"}, 3), *cells]
     found = run_match(rows, crossed)
     assert found["manufacturer", "included_target", "unsupported_cells"]["estimate"] == 0.0
@@ -397,18 +391,18 @@ def test_a_set_that_is_too_small_has_no_counts_and_no_distance():
     few = asked(people(INSIDE, [(30, "F")] * 6 + [(70, "F")] * 2), BY_AGE, (YEARS, GENDER))
     assert [row[2] for row in counts_of(few)] == [None] * 4
     cohort = profile(**few).filter(set="cohort", variable="age_years")
-    assert cohort["reason"].to_list() == [TOO_SMALL] * 4
+    assert cohort["reason"].to_list() == ["set_too_small"] * 4
     assert cohort["share"].null_count() == 4
     found = figures_of(few)
     row = found["age_years", "included_excluded", "jensen_shannon"]
-    assert (row["status"], row["reason"]) == ("refused", TOO_SMALL)
+    assert (row["status"], row["reason"]) == ("refused", "set_too_small")
     assert found["age_years", "included_target", "jensen_shannon"]["status"] == "given"
     # Eight women, and no man: by sex they are described.
     assert found["sex", "included_excluded", "jensen_shannon"]["status"] == "given"
     small_target = [({"age_years": "<40"}, 40), ({"age_years": "≥60"}, 2)]
     target = asked(people(INSIDE), small_target, (YEARS,))
     assert [row[3] for row in counts_of(target)] == [None] * 4
-    assert figures_of(target)["age_years", "included_target", "smd"]["reason"] == TOO_SMALL
+    assert figures_of(target)["age_years", "included_target", "smd"]["reason"] == "set_too_small"
 
 
 def test_included_outside_of_both_windows_are_left_out_where_they_are_too_few():
@@ -416,13 +410,13 @@ def test_included_outside_of_both_windows_are_left_out_where_they_are_too_few():
     assert counts_of(enough)[0][1] == 17
     few = asked(people(INSIDE, late=[(30, "F")] * 4 + [(None, "F")]), BY_AGE, (YEARS, GENDER))
     assert counts_of(few)[0][1] == 12
-    told = profile(**few).filter(set="included", variable="age_years")["reason"]
-    assert set(told) == {OUTSIDE_LEFT_OUT}
+    told = profile(**few).filter(set="included", variable="age_years")["notes"]
+    assert set(told) == {"cases_outside_windows_left_out"}
     assert counts_of(few)[3][1] == 2
     assert {row[2] for row in counts_of(few)} == {0}
     nobody = asked(people([(30, "F")] * 2), BY_AGE, (YEARS, GENDER))
     assert [row[1] for row in counts_of(nobody)] == [None, None]
-    assert figures_of(nobody)["age_years", "included_target", "smd"]["reason"] == TOO_SMALL
+    assert figures_of(nobody)["age_years", "included_target", "smd"]["reason"] == "set_too_small"
 
 
 def test_distances_of_people_come_from_printed_counts_alone():
@@ -430,11 +424,9 @@ def test_distances_of_people_come_from_printed_counts_alone():
     given = asked(people(INSIDE, outside), BY_AGE, (YEARS, GENDER))
     found = figures_of(given)
     smd = found["age_years", "included_excluded", "smd"]
-    assert smd["method"].startswith("SMD, Yang-Dalton")
-    assert (
-        "not read of people"
-        in found["age_years", "included_excluded", "kolmogorov_smirnov"]["reason"]
-    )
+    assert "smd_yang_dalton" in smd["method"].split(";")
+    ks = found["age_years", "included_excluded", "kolmogorov_smirnov"]
+    assert ks["reason"] == "single_values_not_read"
     # Other ages in the same printed levels: nothing changes.
     moved = {45: 52, 55: 58, 70: 95, 30: 20}
     other = [[(moved.get(age, age), sex) for age, sex in rows] for rows in (INSIDE, outside)]
@@ -452,7 +444,7 @@ JOINT_CELLS = [
 def test_cells_of_people_are_given_only_where_they_are_declared_joint():
     undeclared = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER)))
     for metric in ("unsupported_cells", "unsupported_share", "effective_sample_size"):
-        assert undeclared[ALL_CELLS, "included_target", metric]["reason"] == NOT_JOINT
+        assert undeclared[ALL_CELLS, "included_target", metric]["reason"] == "levels_not_joint"
     together = (("age_years", "sex"),)
     found = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER), joint=together))
     row = found[ALL_CELLS, "included_target", "unsupported_share"]
@@ -464,12 +456,14 @@ def test_cells_of_people_are_given_only_where_they_are_declared_joint():
     some = {name: f.with_columns(manufacturer=pl.lit("F")) for name, f in some.items()}
     made = figures_of(asked(some, JOINT_CELLS, three, joint=together))
     assert made["age_years × sex", "included_target", "unsupported_share"]["estimate"] == 0.2
-    assert made[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == NOT_JOINT
+    assert made[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "levels_not_joint"
     few = [*JOINT_CELLS[:2], ({"age_years": "≥60", "sex": "M"}, 2)]
     small = figures_of(asked(people(INSIDE), few, (YEARS, GENDER), joint=together))
-    assert small[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == TOO_SMALL
+    assert small[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "set_too_small"
     apart = people([(age, sex) for age in (30, 70) for sex in "FM"] * 3)
     one = figures_of(asked(apart, JOINT_CELLS, (YEARS, GENDER), joint=together))
-    assert one[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == ONE_LEVEL
+    assert (
+        one[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "cells_folded_into_one"
+    )
     none = figures_of(asked(people(INSIDE), (), (YEARS, GENDER), joint=together))
-    assert none[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == NO_TARGET
+    assert none[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "no_target"

@@ -111,6 +111,7 @@ def of(kind: str, stratum: str = "") -> dict[str, object]:
     return {"stratum_kind": kind, "stratum": stratum or kind}
 
 
+FEW = {"reason": "level_has_few_patients", "detail": '{"level_has_few_patients.fewest":11}'}
 ALL = of("all")
 PAIR = of("reader_pair", "a|b")
 
@@ -134,9 +135,10 @@ SOUND: dict[str, Rows] = {
         {"entered": 5, "removed": 1, "remaining": 4, "marginal": 2, "unique_to_rule": 1},
     ),
     "representativeness/levels": [
-        {"level_order": 1, "level": "<50", "printed_level": "all values", "reason": "few"},
-        {"level_order": 2, "level": "≥50", "printed_level": "all values", "reason": "few"},
-        {"level_order": 3, "level": "missing", "printed_level": "missing", "reason": None},
+        {"level_order": 1, "level": "<50", "printed_level": "all values", **FEW},
+        {"level_order": 2, "level": "≥50", "printed_level": "all values", **FEW},
+        {"level_order": 3, "level": "missing", "printed_level": "missing"}
+        | {"reason": None, "detail": None},
     ],
     "representativeness/profile": [
         {"set": "cohort", "n": 3, "n_total": 3, "share": 1.0},

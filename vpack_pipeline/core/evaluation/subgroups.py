@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.calls import primary_point
-from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.analysis import NO_POINT, Analysed, AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.performance import itd_auc
@@ -171,6 +171,11 @@ class _Group:
                 among, right = share(table, metric)
                 patient = stratum.patient[among]
                 estimates[metric] = clustered_proportion(right[among], patient, level)
+        for metric in METRICS:
+            if metric in estimates:
+                place.give(metric, estimates[metric])
+            else:
+                place.refuse(metric, NO_POINT, n=stratum.n)
         return estimates
 
     def _insufficient(self, n_positive: int, n_negative: int) -> Code | None:
