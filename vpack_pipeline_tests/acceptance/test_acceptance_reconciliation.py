@@ -10,8 +10,6 @@ from collections.abc import Iterable
 import polars as pl
 import pytest
 
-from vpack_pipeline.core.levels import TOO_SMALL
-from vpack_pipeline.core.representativeness.sets import OUTSIDE_LEFT_OUT
 from vpack_pipeline.io.deliveries import closed_deliveries
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
 from vpack_pipeline_tests.acceptance.site_bench import Built
@@ -201,9 +199,9 @@ def test_bins_of_the_profile_sum_to_the_set(site: Built) -> None:
     }
     for keys, part in groups(site.table("representativeness/profile"), "variable", "set"):
         total = set(part["n_total"])
-        if OUTSIDE_LEFT_OUT not in set(part["reason"]) and keys["set"] in sizes:
+        if "cases_outside_windows_left_out" not in set(part["notes"]) and keys["set"] in sizes:
             assert total == {sizes[keys["set"]]}
-        if TOO_SMALL in set(part["reason"]):
+        if "set_too_small" in set(part["reason"]):
             assert part["n"].null_count() == part["share"].null_count() == part.height
             continue
         assert total == {part["n"].sum()}, keys

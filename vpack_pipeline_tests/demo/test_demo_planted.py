@@ -62,12 +62,12 @@ def test_each_broken_file_and_row_is_quarantined_under_its_code(riverside: Cohor
 
 def test_copies_and_what_is_set_aside_are_counted(riverside: Cohort) -> None:
     plan = plan_of("riverside")
-    counts = riverside.tables["files"].group_by("outcome", "detail").len()
+    counts = riverside.tables["files"].group_by("outcome", "outcome_part").len()
     found = {(o, d): n for o, d, n in counts.iter_rows()}
     assert found["COPY", None] == plan.copies
     for fault in plan.set_aside.values():
         assert found["SET_ASIDE", fault.detail] == fault.n
-    outcomes = riverside.tables["outcomes"].select("outcome", "detail", "n_files").iter_rows()
+    outcomes = riverside.tables["outcomes"].select("outcome", "outcome_part", "n_files").iter_rows()
     counted = {(outcome, detail): n for outcome, detail, n in outcomes}
     assert counted["COPY", "all"] == plan.copies
     assert counted["SET_ASIDE", "all"] == sum(f.n for f in plan.set_aside.values())

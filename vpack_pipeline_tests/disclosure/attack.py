@@ -78,8 +78,8 @@ def small_strays(tables: Tables, protocol: Protocol, smallest: int) -> list[Foun
     counted: list[tuple[str, str, str, int | None]] = []
     for asset in RESULTS:
         for row in tables[asset].iter_rows(named=True) if asset in tables else ():
-            variable, _, level = row["stratum"].partition("=")
-            if row["metric"] == "n_cases" and level:
+            variable, level = row.get("stratum_kind", "all"), row["stratum"]
+            if row["metric"] == "n_cases" and variable != "all":
                 counted.append((variable, level, row["window"], row["events"]))
     for monitor, variable in _monitors(tables):
         for row in tables["drift/baseline"].filter(monitor=monitor).iter_rows(named=True):

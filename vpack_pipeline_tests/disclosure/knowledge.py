@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.pack.headline import READERS
 from vpack_pipeline.core.variables import MISSING, bin_labels
 from vpack_pipeline.protocol import Protocol
@@ -57,8 +58,10 @@ ROLES: Final[Mapping[str, tuple[str, str]]] = {
 """Metric → what its ``n`` and its ``events`` count of mature cases; empty: of others as well."""
 SHARES: Final = ("sensitivity", "specificity", "prevalence", "failure_share")
 SOME: Final = ("some", "some")
-FOLDED: Final = frozenset({"FOLDED", "too few patients to be described by itself"})
-"""Reasons that say: in some core set a level of this part has few patients, or nobody in any."""
+FOLDED: Final = frozenset({"level_has_few_patients"})
+"""Codes that say: in some core set a level of this part has few patients, or nobody in any."""
+EVERY: Final = "*"
+LEFT_OUT: Final = "cases_outside_windows_left_out"
 _TIMES: Final = "×"
 _RULE: Final = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
 
@@ -164,16 +167,37 @@ class OneVariable:
     def _profile(self) -> None:
         """Printed levels of a set, or their shares of a printed total; all of them are the set."""
         for row in self._rows(PROFILE, variable=self.name):
-            n, of_set, total = row["n"], row["set"], row["n_total"]
+            n, total = row["n"], row["n_total"]
             if n is None and row["share"] is not None and total:
                 n = inversion.events_of(row["share"], total)
             members = self._parts(row["bin"])
             if not members:
                 raise LookupError(f"{self.name}: {row['bin']} is printed and is no printed level")
             if n is not None:
-                self.known.equal(self._counted(members, of_set), n)
+                self._equal_in(members, row, n)
             if total is not None:
-                self.known.equal(self._counted(self.printed, of_set), total)
+                self._equal_in(self.printed, row, total)
+
+    def _equal_in(self, levels: Iterable[str], row: Row, n: int) -> None:
+        """So many of a set; where its note says so, of the included without those left out."""
+        levels = list(levels)
+        if LEFT_OUT not in codes.names(row.get("notes")):
+            self.known.equal(self._counted(levels, row["set"]), n)
+            return
+        # Those without a value stand in no level, and none of them is left out.
+        inside = [name for x in levels if x != MISSING for name in self._within_windows(x)]
+        inside += self._cases([MISSING] if MISSING in levels else [], row["set"])
+        self.known.equal(inside, n)
+
+    def _within_windows(self, level: str) -> list[Name]:
+        """A window of a few patients is left out too, whose size is printed."""
+        patients = {
+            r["window"]: r["estimate"]
+            for r in self._rows("evaluation/performance", metric="n_patients", stratum="all")
+        }
+        smallest = smallest_group(self.protocol)
+        kept = [w for w in WINDOWS if (patients.get(w) or smallest) >= smallest]
+        return [("cases", level, w) for w in kept]
 
     def _counted(self, levels: Iterable[str], of_set: str) -> list[Name]:
         if of_set in ("target", "reference"):
@@ -191,18 +215,21 @@ class OneVariable:
         """Mature cases of a window and what became of them, by level and of all."""
         for asset in RESULTS:
             for row in self._rows(asset):
-                levels = self._levels_of(row["stratum"])
+                levels = self._levels_of(row)
                 if levels is not None:
                     self._result(row, levels)
         for row in self._rows("evaluation/subgroups"):
-            if row["stratum"] == f"{self.name}=*" and row["n"] is not None:
+            if self._is_of(row) and row["stratum"] == EVERY and row["n"] is not None:
                 self._compared(row)
 
-    def _levels_of(self, stratum: str) -> list[str] | None:
-        if stratum == "all":
+    def _is_of(self, row: Row) -> bool:
+        return row.get("stratum_kind") == self.name
+
+    def _levels_of(self, row: Row) -> list[str] | None:
+        level = row["stratum"]
+        if row.get("stratum_kind", "all") == "all":
             return list(self.printed)
-        variable, _, level = stratum.partition("=")
-        if variable != self.name or level == "*":
+        if not self._is_of(row) or level == EVERY:
             return None
         return self._parts(level) or ([level] if level in self.printed else None)
 
@@ -227,7 +254,7 @@ class OneVariable:
             return
         wholes = inversion.denominators_of(share, self.known.most)
         fewest = min(wholes, default=1)
-        if None not in interval and str(row["method"]).startswith("Wilson"):
+        if None not in interval and "wilson_on_effective_size" in codes.names(row["method"]):
             size = inversion.effective_size(share, *interval)
             fewest = max(fewest, int(size or 1))
         self.known.between(dict.fromkeys(mature, 1), fewest, None)
@@ -288,8 +315,8 @@ class OneVariable:
         names = [
             (roles[0], x, *self._of(row))
             for r in given
-            for x in (self._levels_of(r["stratum"]) or ())
-            if r["stratum"] != "all"
+            for x in (self._levels_of(r) or ())
+            if self._is_of(r)
         ] if roles else []  # fmt: skip
         if names:
             self.known.equal(names, row["n"])

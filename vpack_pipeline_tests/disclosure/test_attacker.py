@@ -51,7 +51,13 @@ def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
 def figure(metric: str, n: int | None, events: int | None, **more: Any) -> dict[str, Any]:
     row = {"metric": metric, "n": n, "events": events, "estimate": None if n is None else 0.0}
     nothing = {"lower": None, "upper": None, "method": "count", "status": "given"}
-    return AT | {"window": "retrospective", "stratum": "all"} | row | nothing | more
+    return (
+        AT
+        | {"window": "retrospective", "stratum_kind": "all", "stratum": "all"}
+        | row
+        | nothing
+        | more
+    )
 
 
 def safe() -> Tables:
@@ -64,7 +70,7 @@ def safe() -> Tables:
         for x, p, r in (
             ("emergency", "emergency", None),
             ("inpatient", "rest", None),
-            ("outpatient", "rest", "FOLDED"),
+            ("outpatient", "rest", "level_has_few_patients"),
             ("missing", "missing", None),
         )
     ]
@@ -98,7 +104,7 @@ def safe() -> Tables:
         "evaluation/performance": frame(windows),
         "evaluation/subgroups": frame(
             [
-                figure("n_cases", n, n, stratum=f"setting={x}")
+                figure("n_cases", n, n, stratum_kind="setting", stratum=x)
                 for x, n in (("emergency", 50), ("rest", 40), ("missing", 0))
             ]
         ),
@@ -143,12 +149,12 @@ LEAKS: dict[str, Callable[[], Tables]] = {
         apart(), PROFILE, lambda r: {"n": 66} if (r["bin"], r["set"]) == ("inpatient", "included") else {}
     ),
     "its cases are printed in one window": lambda: added(
-        apart(), "evaluation/subgroups", figure("n_cases", 4, 4, stratum="setting=outpatient")
+        apart(), "evaluation/subgroups", figure("n_cases", 4, 4, stratum_kind="setting", stratum="outpatient")
     ),
     "a refused figure keeps its n": lambda: added(
         apart(),
         "evaluation/subgroups",
-        figure("sensitivity", 4, 1, stratum="setting=outpatient", estimate=None, status="refused"),
+        figure("sensitivity", 4, 1, stratum_kind="setting", stratum="outpatient", estimate=None, status="refused"),
     ),
     "those of a comparison of levels are all but it": lambda: added(
         apart(),
@@ -157,9 +163,9 @@ LEAKS: dict[str, Callable[[], Tables]] = {
         figure("n_negative", 90, 40),
         figure("n_indeterminate", 90, 0),
         figure("n_undecided", 90, 0),
-        figure("auc", 50, 30, stratum="setting=emergency"),
-        figure("auc", None, None, stratum="setting=inpatient", estimate=0.9),
-        figure("heterogeneity_p_auc", 86, None, stratum="setting=*"),
+        figure("auc", 50, 30, stratum_kind="setting", stratum="emergency"),
+        figure("auc", None, None, stratum_kind="setting", stratum="inpatient", estimate=0.9),
+        figure("heterogeneity_p_auc", 86, None, stratum_kind="setting", stratum="*"),
     ),
     "the cohort is printed and differs by few": lambda: added(
         safe(),
@@ -181,7 +187,7 @@ LEAKS: dict[str, Callable[[], Tables]] = {
         },
     ),
     "a covariate that has no levels is counted": lambda: added(
-        safe(), "evaluation/failures", figure("n_cases", 4, 4, stratum="portable=true")
+        safe(), "evaluation/failures", figure("n_cases", 4, 4, stratum_kind="portable", stratum="true")
     ),
 }  # fmt: skip
 FEW = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -137,7 +138,8 @@ def test_a_prospective_verdict_before_its_look_is_withheld_with_the_reason(built
         read(built, "evaluation/endpoints", EARLY).filter(primary, "is_headline").rows(named=True)
     )
     assert before["verdict"] == before["status"] == "withheld"
-    assert LOOK in before["reason"]
+    assert before["reason"] == "no_look_yet"
+    assert json.loads(before["detail"]) == {"no_look_yet.first": LOOK}
     assert [before[k] for k in ("estimate", "lower", "upper", "n")] == [None] * 4
     (after,) = (
         read(built, "evaluation/endpoints", LOOK).filter(primary, "is_headline").rows(named=True)
@@ -179,7 +181,8 @@ def test_a_look_is_not_taken_again_under_a_protocol_that_changed_after_it(
     (auc,) = performance.filter(
         window="prospective", metric="auc", model_id=endpoints["model_id"][0], stratum="all"
     ).rows(named=True)
-    assert auc["reason"].endswith(f"exploratory: the look of {LOOK} is void")
+    assert "exploratory_look_void" in auc["notes"].split(";")
+    assert json.loads(auc["detail"])["exploratory_look_void.look"] == LOOK
 
 
 def test_a_look_that_was_missed_is_to_be_built_first(early: Path, built: Path) -> None:

@@ -335,7 +335,7 @@ def test_kill_9_between_table_and_receipt_is_recovered(
         from vpack_pipeline.gate import check
         from vpack_pipeline.io.project import ProjectFolder
         from vpack_pipeline.io.warehouse import Warehouse
-        check.run = lambda *_: []
+        check.run = lambda *_, **__: []
         def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
         {where} = die
         at = benches.open_bench(ProjectFolder(Path({str(own)!r})), {SITE!r}, {LOOK!r})
