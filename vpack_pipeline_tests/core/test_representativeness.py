@@ -414,6 +414,10 @@ def test_included_outside_of_both_windows_are_left_out_where_they_are_too_few():
     assert set(told) == {"cases_outside_windows_left_out"}
     assert counts_of(few)[3][1] == 2
     assert {row[2] for row in counts_of(few)} == {0}
+    # Of the cohort too: less the included and the excluded it would give them away.
+    cohort = profile(**few).filter(set="cohort", variable="age_years")
+    assert set(cohort["notes"]) == {"cases_outside_windows_left_out"}
+    assert cohort.sort("bin_order")["n"].to_list() == [row[1] for row in counts_of(few)]
     nobody = asked(people([(30, "F")] * 2), BY_AGE, (YEARS, GENDER))
     assert [row[1] for row in counts_of(nobody)] == [None, None]
     assert figures_of(nobody)["age_years", "included_target", "smd"]["reason"] == "set_too_small"

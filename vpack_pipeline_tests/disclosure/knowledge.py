@@ -40,7 +40,8 @@ SETS: Final[Mapping[str, tuple[str, ...]]] = {
 """Set → the parts that it is made of."""
 CORE: Final = ("included", *WINDOWS)
 """The sets that decide which level is folded."""
-RESULTS: Final = ("evaluation/performance", "evaluation/subgroups", "evaluation/failures")
+FAILURES: Final = "evaluation/failures"
+RESULTS: Final = ("evaluation/performance", "evaluation/subgroups", FAILURES)
 ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "n_cases": ("", "mature"),
     "n_immature": ("", "immature"),
@@ -179,13 +180,15 @@ class OneVariable:
                 self._equal_in(self.printed, row, total)
 
     def _equal_in(self, levels: Iterable[str], row: Row, n: int) -> None:
-        """So many of a set; where its note says so, of the included without those left out."""
+        """So many of a set; where its note says so, without the included that are left out."""
         levels = list(levels)
         if LEFT_OUT not in codes.names(row.get("notes")):
             self.known.equal(self._counted(levels, row["set"]), n)
             return
         # Those without a value stand in no level, and none of them is left out.
         inside = [name for x in levels if x != MISSING for name in self._within_windows(x)]
+        if row["set"] == "cohort":
+            inside += [("cases", x, "excluded") for x in levels if x != MISSING]
         inside += self._cases([MISSING] if MISSING in levels else [], row["set"])
         self.known.equal(inside, n)
 
@@ -217,7 +220,7 @@ class OneVariable:
             for row in self._rows(asset):
                 levels = self._levels_of(row)
                 if levels is not None:
-                    self._result(row, levels)
+                    (self._failure if asset == FAILURES else self._result)(row, levels)
         for row in self._rows("evaluation/subgroups"):
             if self._is_of(row) and row["stratum"] == EVERY and row["n"] is not None:
                 self._compared(row)
@@ -232,6 +235,16 @@ class OneVariable:
         if not self._is_of(row) or level == EVERY:
             return None
         return self._parts(level) or ([level] if level in self.printed else None)
+
+    def _failure(self, row: Row, levels: list[str]) -> None:
+        """Cases of a window, mature or not: of those who fail as many at least as did."""
+        n, events = row["n"], self._events(row)
+        if row["metric"] == "n_cases":
+            n = events
+        if n is not None:
+            self.known.equal(self._cases(levels, row["window"]), n)
+        elif events is not None:
+            self.known.between(dict.fromkeys(self._cases(levels, row["window"]), 1), events, None)
 
     def _result(self, row: Row, levels: list[str]) -> None:
         window, at = row["window"], self._of(row)

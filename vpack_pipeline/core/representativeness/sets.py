@@ -56,7 +56,8 @@ def view_of(
     """See every set through a variable, or several.
 
     Where the included cases outside of both windows are too few to be described beside the
-    others, they are left out.
+    others, they are left out, of the cohort too: else what the cohort has more than the included
+    and the excluded would tell of them.
 
     Parameters
     ----------
@@ -65,9 +66,12 @@ def view_of(
     target : cells of all ``variables``, as ``core.target`` gives them
     """
     placed = cases.join(description.cases.select("case_id", "printed"), on="case_id")
+    whole = frozenset(included["case_id"])
+    shown = _described(description, whole)
+    left_out = whole - shown
     chosen = {
-        "cohort": frozenset(cases["case_id"]),
-        "included": _described(description, frozenset(included["case_id"])),
+        "cohort": frozenset(cases["case_id"]) - left_out,
+        "included": shown,
         "excluded": frozenset(excluded["case_id"]),
     }
     reasons: dict[str, Code] = {}
@@ -84,8 +88,8 @@ def view_of(
         name: placed.filter(pl.col("case_id").is_in(list(ids))).sort("case_id")
         for name, ids in chosen.items()
     }
-    is_whole = chosen["included"] == frozenset(included["case_id"])
-    cautions = {} if is_whole or "included" in reasons else {"included": OUTSIDE_LEFT_OUT}
+    without = ("included", "cohort") if left_out else ()
+    cautions = {name: OUTSIDE_LEFT_OUT for name in without if name not in reasons}
     return View(description.levels, frames, persons, reasons, cautions)
 
 
