@@ -8,7 +8,6 @@ contract test runs every expectation in use.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import logging
 import threading
@@ -21,6 +20,8 @@ from typing import Any, Final
 VIEW = "checked_table"
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 _ONE_TABLE: Final = threading.Lock()
+_OPEN: Final[dict[Path, Any]] = {}
+"""The one DuckDB that is open, by the folder that it reaches."""
 LOCKED: Final[ContextVar[Any]] = ContextVar("LOCKED")
 """The DuckDB connection of the check at hand."""
 
@@ -118,18 +119,26 @@ def find(files: Sequence[Path], queries: Mapping[str, str], within: Path) -> set
     return found
 
 
-@functools.lru_cache(maxsize=1)
 def _locked_to(folder: Path) -> Any:
-    """Start a DuckDB that reaches one folder alone; a start takes longer than most checks."""
+    """Give the DuckDB that reaches one folder alone; a start takes longer than most checks.
+
+    One is open at a time: that of another folder is closed.
+    """
     import duckdb
 
-    connection = duckdb.connect()
-    connection.execute("SET threads=1; SET TimeZone='UTC'")
-    connection.execute(f"SET allowed_directories=[{_quoted(folder)}]")
-    connection.execute("SET enable_external_access=false; SET lock_configuration=true")
-    # Left to the interpreter's end, DuckDB prints what it takes for leaks.
-    atexit.register(connection.close)
-    return connection
+    if folder not in _OPEN:
+        _close()
+        connection = duckdb.connect()
+        connection.execute("SET threads=1; SET TimeZone='UTC'")
+        connection.execute(f"SET allowed_directories=[{_quoted(folder)}]")
+        connection.execute("SET enable_external_access=false; SET lock_configuration=true")
+        _OPEN[folder] = connection
+    return _OPEN[folder]
+
+
+def _close() -> None:
+    while _OPEN:
+        _OPEN.popitem()[1].close()
 
 
 @contextmanager

@@ -37,3 +37,12 @@ def test_one_table_after_another_is_seen_and_none_is_left(tmp_path: Path) -> Non
         .execute("select view_name from duckdb_views() where not internal")
         .fetchall()
     )
+
+
+def test_one_database_is_open_at_a_time(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+        pl.DataFrame({"a": [1]}).write_parquet(folder / "table.parquet")
+        assert engine.find([folder / "table.parquet"], {"q": "select a from {batch}"}, folder)
+        assert list(engine._OPEN) == [folder]
