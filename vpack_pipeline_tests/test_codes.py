@@ -19,6 +19,7 @@ from vpack_pipeline.contracts.shapes import CODES, DETAIL
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.gate import check
+from vpack_pipeline.gate.suite import plan
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.strict_yaml import validate
 
@@ -246,7 +247,7 @@ def test_every_table_that_says_codes_is_held_to_them() -> None:
     for contract in contracts.load().values():
         names = {c.name for c in contract.columns}
         has_codes = DETAIL in names
-        held = {e.id for e in contract.expectations} >= {"codes_declared", "detail_of_codes"}
+        held = {p.id for p in plan(contract)} >= {"codes_declared", "detail_of_codes"}
         assert has_codes == held, contract.asset
         said = names & CODES.keys() if contract.export else set()
         assert has_codes or not said, f"{contract.asset} has {said} without {DETAIL}"

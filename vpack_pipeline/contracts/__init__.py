@@ -34,7 +34,6 @@ from vpack_pipeline.contracts.shapes import (
     METRIC,
     REASON,
     in_order,
-    with_codes,
     with_figure,
 )
 from vpack_pipeline.document import Document, Name, Text, digest_of
@@ -136,8 +135,7 @@ class Contract(Document):
     @classmethod
     def _with_shape(cls, given: Any) -> Any:
         is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
-        whole = with_figure(given) if is_figure else given
-        return with_codes(whole) if isinstance(whole, Mapping) else whole
+        return with_figure(given) if is_figure else given
 
     @field_validator("columns")
     @classmethod

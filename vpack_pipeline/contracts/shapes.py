@@ -86,61 +86,8 @@ DETAIL: Final = "detail"
 """The column of their parameters: a table that has it is held to the declared codes."""
 
 
-def with_codes(contract: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add to a contract what a table with codes is held to: one that has their parameters."""
-    said = contract.get("columns")
-    columns = said if isinstance(said, list) else []
-    names = [fields.name_of(c) for c in columns if isinstance(c, str | Mapping)]
-    if DETAIL not in names:
-        return contract
-    expected = of_codes(contract.get("key") or (), [c for c in CODES if c in names])
-    return {**contract, "expectations": [*contract.get("expectations", ()), *expected]}
-
-
-def of_codes(key: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Expect the declared codes alone, and of each its parameters, each of its type."""
-    listed = ", ".join(f'"{name}"' for name in key)
-    undeclared = " or ".join(
-        f"not list_has_all([{_quoted(codes.of(kind))}], {_said(of_kind)})"
-        for kind in dict.fromkeys(CODES.values())
-        if (of_kind := [c for c in columns if CODES[c] == kind])
-    )
-    needed = ", ".join(
-        f"('{name}', '{name}.{parameter}', '{'|'.join(codes.JSON_TYPES[p.type])}')"
-        for name, declared in codes.load().items()
-        for parameter, p in declared.parameters.items()
-    )
-    given = "coalesce(len(json_keys(detail)), 0)"
-    is_of_type = (
-        "list_contains(string_split(types, '|'), json_type(detail, '$.\"' || parameter || '\"'))"
-    )
-    fits = (
-        f"(select count(*) = {given} and count(*) filter (where {is_of_type}) = {given}"
-        f" from (values {needed}) as p (code, parameter, types)"
-        f" where list_contains({_said(columns)}, code))"
-    )
-    return [
-        _unexpected("codes_declared", undeclared, "Every code is one that is declared.", listed),
-        _unexpected(
-            "detail_of_codes",
-            f"not {fits}",
-            "The parameters of a row are those of its codes, each of its type.",
-            listed,
-        ),
-    ]
-
-
-def _said(columns: Sequence[str]) -> str:
-    """List in SQL the codes that stand in some columns of a row."""
-    return " || ".join(f"coalesce(string_split({c}, '{codes.SEPARATOR}'), [])" for c in columns)
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
-
-
-def _unexpected(name: str, condition: str, why: str, columns: str = METRIC) -> dict[str, Any]:
-    query = f"select {columns} from {{batch}} where {condition}"
+def _unexpected(name: str, condition: str, why: str) -> dict[str, Any]:
+    query = f"select metric from {{batch}} where {condition}"
     return {
         "id": name,
         "type": "unexpected_rows",

@@ -8,16 +8,29 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from vpack_pipeline.contracts import DUCKDB_TYPES, Contract
+from vpack_pipeline.contracts import DUCKDB_TYPES, Contract, codes
+from vpack_pipeline.contracts.shapes import CODES, DETAIL
 from vpack_pipeline.errors import ContractError
 
 Severity = Literal["critical", "warning"]
 UNEXPECTED_ROWS = "unexpected_rows"
 NOT_NULL = "expect_column_values_to_not_be_null"
+_JSON_TYPES: Final[Mapping[codes.ParameterType, tuple[str, ...]]] = {
+    "integer": ("BIGINT", "UBIGINT"),
+    "number": ("BIGINT", "UBIGINT", "DOUBLE"),
+    "share": ("BIGINT", "UBIGINT", "DOUBLE"),
+    "date": ("VARCHAR",),
+    "name": ("VARCHAR",),
+    "names": ("ARRAY",),
+    "numbers": ("ARRAY",),
+    "word": ("VARCHAR",),
+    "words": ("ARRAY",),
+}
+"""What DuckDB calls a parameter's type in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,7 @@ def _structure(contract: Contract) -> list[Planned]:
         for c in contract.columns
         if not c.null and c.held_by is None
     ]
-    return [*found, _unique_key(contract), *_numbers(contract)]
+    return [*found, _unique_key(contract), *_numbers(contract), *_codes(contract)]
 
 
 def _numbers(contract: Contract) -> list[Planned]:
@@ -91,6 +104,63 @@ def _numbers(contract: Contract) -> list[Planned]:
     query = {"query": f'select "{contract.key[0]}" from {{batch}} where {any_nan}'}
     why = "What is not known is null, never NaN."
     return [Planned("no_nan", UNEXPECTED_ROWS, query, "critical", why)]
+
+
+def _codes(contract: Contract) -> list[Planned]:
+    """Refuse codes that are not declared, and parameters that are not those of the row's codes.
+
+    Asked of a table that has the column of parameters.
+    """
+    names = [c.name for c in contract.columns]
+    if DETAIL not in names:
+        return []
+    columns = [name for name in CODES if name in names]
+    undeclared = " or ".join(
+        f"not list_has_all([{', '.join(map(_quoted, codes.of(kind)))}], {_said(of_kind)})"
+        for kind in dict.fromkeys(CODES.values())
+        if (of_kind := [name for name in columns if CODES[name] == kind])
+    )
+    needed = ", ".join(
+        f"('{name}', '{name}.{parameter}', '{'|'.join(_JSON_TYPES[p.type])}')"
+        for name, declared in codes.load().items()
+        for parameter, p in declared.parameters.items()
+    )
+    given = f"coalesce(len(json_keys({DETAIL})), 0)"
+    is_of_type = (
+        f"list_contains(string_split(types, '|'), json_type({DETAIL}, '$.\"' || parameter || '\"'))"
+    )
+    fits = (
+        f"(select count(*) = {given} and count(*) filter (where {is_of_type}) = {given}"
+        f" from (values {needed}) as p (code, parameter, types)"
+        f" where list_contains({_said(columns)}, code))"
+    )
+    key = ", ".join(f'"{name}"' for name in contract.key)
+    wanted = {
+        "codes_declared": (undeclared, "Every code is one that is declared."),
+        "detail_of_codes": (
+            f"not {fits}",
+            "The parameters of a row are those of its codes, each of its type.",
+        ),
+    }
+    return [
+        Planned(
+            name,
+            UNEXPECTED_ROWS,
+            {"query": f"select {key} from {{batch}} where {condition}"},
+            "critical",
+            why,
+        )
+        for name, (condition, why) in wanted.items()
+    ]
+
+
+def _said(columns: Sequence[str]) -> str:
+    """List in SQL the codes that stand in some columns of a row."""
+    return " || ".join(f"coalesce(string_split({c}, '{codes.SEPARATOR}'), [])" for c in columns)
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'"
 
 
 def _unique_key(contract: Contract) -> Planned:

@@ -14,6 +14,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import Contract, Expectation, metrics
 from vpack_pipeline.contracts.shapes import FIGURE
+from vpack_pipeline.gate.suite import Planned
 from vpack_pipeline.io.dicom.fields import FIELDS
 
 Rows = list[dict[str, Any]]
@@ -437,7 +438,7 @@ def sound(contract: Contract) -> pl.DataFrame:
     return _table(contract, SOUND.get(contract.asset, [{}]))
 
 
-def corrupted(contract: Contract, expectation: Expectation) -> pl.DataFrame | None:
+def corrupted(contract: Contract, expectation: Expectation | Planned) -> pl.DataFrame | None:
     """The smallest table that an expectation refuses; None if nobody wrote one."""
     rows = CORRUPT.get((contract.asset, expectation.id)) or _derived(expectation)
     if expectation.id == "figure_in_range":
@@ -445,7 +446,7 @@ def corrupted(contract: Contract, expectation: Expectation) -> pl.DataFrame | No
     return None if rows is None else _table(contract, rows)
 
 
-def _derived(expectation: Expectation) -> Rows | None:
+def _derived(expectation: Expectation | Planned) -> Rows | None:
     kwargs = expectation.kwargs
     column = kwargs.get("column", "")
     by_type: dict[str, Rows] = {

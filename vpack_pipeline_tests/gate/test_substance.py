@@ -10,12 +10,18 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract, Expectation
 from vpack_pipeline.gate import check
+from vpack_pipeline.gate.suite import Planned, plan
 from vpack_pipeline.strict_yaml import validate
 from vpack_pipeline_tests.gate import corruptions
 from vpack_pipeline_tests.gate.test_check import CONTRACT
 
-EVERY = [(c, e) for c in contracts.load().values() for e in c.expectations]
 TABLES = list(contracts.load().values())
+OF_CODES = {"codes_declared", "detail_of_codes"}
+"""What is derived for every table with codes, and is of substance all the same."""
+EVERY: list[tuple[Contract, Expectation | Planned]] = [
+    *((c, e) for c in TABLES for e in c.expectations),
+    *((c, p) for c in TABLES for p in plan(c) if p.id in OF_CODES),
+]
 
 
 def evaluated(contract: Contract, table: pl.DataFrame, folder: Path) -> list[check.Checked]:
@@ -36,7 +42,7 @@ def test_a_sound_table_meets_its_whole_contract(contract: Contract, tmp_path: Pa
     ("contract", "expectation"), EVERY, ids=[f"{c.asset}:{e.id}" for c, e in EVERY]
 )
 def test_the_smallest_corrupted_table_trips_its_expectation(
-    contract: Contract, expectation: Expectation, tmp_path: Path
+    contract: Contract, expectation: Expectation | Planned, tmp_path: Path
 ) -> None:
     table = corruptions.corrupted(contract, expectation)
     assert table is not None, "write a corruption for this expectation"

@@ -32,18 +32,6 @@ Kind = Literal["reason", "method"]
 ParameterType = Literal[
     "integer", "number", "share", "date", "name", "names", "numbers", "word", "words"
 ]
-JSON_TYPES: Final[Mapping[ParameterType, tuple[str, ...]]] = {
-    "integer": ("BIGINT", "UBIGINT"),
-    "number": ("BIGINT", "UBIGINT", "DOUBLE"),
-    "share": ("BIGINT", "UBIGINT", "DOUBLE"),
-    "date": ("VARCHAR",),
-    "name": ("VARCHAR",),
-    "names": ("ARRAY",),
-    "numbers": ("ARRAY",),
-    "word": ("VARCHAR",),
-    "words": ("ARRAY",),
-}
-"""What DuckDB calls a parameter's type in JSON."""
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
