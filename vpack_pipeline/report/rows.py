@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from vpack_pipeline import contracts
+from vpack_pipeline.contracts import metrics
 from vpack_pipeline.core.evaluation.looks import DIFFERENCE
 from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.report import words
@@ -65,10 +66,10 @@ def pairs(rows: Sequence[Row], *columns: str) -> list[tuple[Any, ...]]:
 
 
 def metrics_of(rows: Sequence[Row]) -> list[str]:
-    """List the metrics of rows in the order of print."""
-    known = {name: i for i, name in enumerate(_ORDER)}
+    """List the metrics of rows of one table in the order of print."""
     found = column_values(rows, "metric")
-    return sorted(found, key=lambda m: (known.get(m, len(known)), m))
+    declared = metrics.of(rows[0].asset) if rows else ()
+    return [name for metric in declared for name in metric.names if name in found]
 
 
 def pick(rows: Sequence[Row], **where: Any) -> list[Row]:
@@ -99,34 +100,3 @@ def moment(value: datetime.datetime) -> str:
 
 
 _WINDOW_ORDER = (*WINDOWS, DIFFERENCE, OUTSIDE)
-
-_ORDER = (
-    "n_patients",
-    "n_cases",
-    "n_immature",
-    "n_positive",
-    "n_negative",
-    "n_indeterminate",
-    "n_undecided",
-    "n_failed",
-    "prevalence",
-    "auc",
-    "auc_completed_only",
-    "auc_worst_case",
-    "auc_best_case",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "flagged_per_1000",
-    "missed_per_1000",
-    "false_alarms_per_1000",
-    "tp",
-    "fn",
-    "fp",
-    "tn",
-    "smd",
-    "jensen_shannon",
-    "jensen_shannon_null95",
-)
-"""Metrics in the order of print; those that are not here follow by name."""

@@ -50,7 +50,6 @@ ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "n_negative": ("mature", "negatives"),
     "n_indeterminate": ("mature", "indeterminate"),
     "n_undecided": ("mature", "undecided"),
-    "failure_share": ("mature", "failed"),
     "prevalence": ("decided", "positives"),
     "sensitivity": ("positives", "hits"),
     "specificity": ("negatives", "cleared"),
