@@ -16,7 +16,6 @@ from vpack_pipeline.protocol import Protocol
 from vpack_pipeline_tests.disclosure import inversion
 from vpack_pipeline_tests.disclosure.knowledge import (
     LEVELS,
-    PROFILE,
     RESULTS,
     Found,
     OneVariable,
@@ -42,23 +41,18 @@ def attack(tables: Tables, protocol: Protocol) -> list[Found]:
     """
     smallest = smallest_group(protocol)
     found: list[Found] = []
-    for variable, printed in printed_levels(tables, protocol).items():
+    for variable, printed in printed_levels(tables).items():
         found += OneVariable.of(tables, protocol, variable, printed).found(smallest)
     found += small_strays(tables, protocol, smallest)
     return found + small_windows(tables, protocol, smallest)
 
 
-def printed_levels(tables: Tables, protocol: Protocol) -> dict[str, dict[str, tuple[str, str]]]:
+def printed_levels(tables: Tables) -> dict[str, dict[str, tuple[str, str]]]:
     """Give each personal variable's levels: its printed level, and why if it is another."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    if LEVELS in tables:
-        for row in tables[LEVELS].filter("is_personal").iter_rows(named=True):
-            said = (row["printed_level"], row["reason"] or "")
-            found.setdefault(row["variable"], {})[row["level"]] = said
-        return found
-    for row in tables[PROFILE].sort("bin_order").iter_rows(named=True):
-        if _is_personal(row["variable"], protocol):
-            found.setdefault(row["variable"], {})[row["bin"]] = (row["bin"], "")
+    for row in tables[LEVELS].filter("is_personal").iter_rows(named=True):
+        said = (row["printed_level"], row["reason"] or "")
+        found.setdefault(row["variable"], {})[row["level"]] = said
     return found
 
 
@@ -72,9 +66,7 @@ def small_strays(tables: Tables, protocol: Protocol, smallest: int) -> list[Foun
 
     Of a covariate that it does not have, or of bins that a monitor made for itself.
     """
-    known = {
-        v: {p for p, _ in told.values()} for v, told in printed_levels(tables, protocol).items()
-    }
+    known = {v: {p for p, _ in told.values()} for v, told in printed_levels(tables).items()}
     counted: list[tuple[str, str, str, int | None]] = []
     for asset in RESULTS:
         for row in tables[asset].iter_rows(named=True) if asset in tables else ():
@@ -126,7 +118,7 @@ def _compared_windows(
 ) -> Iterator[tuple[str, str, inversion.Statistic, list[tuple[str, float]]]]:
     if "drift/plan" not in tables:
         return
-    personal = set(printed_levels(tables, protocol))
+    personal = set(printed_levels(tables))
     for plan in tables["drift/plan"].iter_rows(named=True):
         statistic = STATISTICS.get(plan["statistic"])
         if plan["variable"] in personal and statistic is not None:

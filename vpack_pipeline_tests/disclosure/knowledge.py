@@ -82,8 +82,7 @@ class Found:
 
 def smallest_group(protocol: Protocol) -> int:
     """The fewest patients that a pack may describe, as the protocol has it."""
-    disclosure = protocol.disclosure.model_dump()
-    return int(disclosure.get("smallest_group", disclosure.get("smallest_cell")))
+    return protocol.disclosure.smallest_group
 
 
 @dataclass(slots=True)
