@@ -20,6 +20,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.gate import check
 from vpack_pipeline.gate.suite import plan
+from vpack_pipeline.pack_format.codes import told
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.strict_yaml import validate
 
@@ -107,7 +108,8 @@ def test_a_parameter_holds_its_type_alone_and_is_printed_as_it(type_: str) -> No
         f'- {{code: a, kind: reason, sentence: "it is {{n}}", parameters: {{n: {type_}}}}}'
     ).codes
     assert made.parameters["n"].holds(value)
-    assert made.told(json.loads(json.dumps({"n": value}))) == f"it is {printed}"
+    detail = json.dumps({"a.n": value})
+    assert told(made.sentence, "a", made.printed, detail) == f"it is {printed}"
     assert not any(made.parameters["n"].holds(other) for other in wrong)
 
 

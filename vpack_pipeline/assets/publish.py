@@ -154,6 +154,7 @@ def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
     )
     return packs.pack_payload(
         html=html,
+        report=report,
         protocol=protocol,
         claim=claim,
         tables=frames,

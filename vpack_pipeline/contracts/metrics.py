@@ -84,7 +84,7 @@ class Metric(Document):
 
     def json_schema(self) -> list[dict[str, str]]:
         """Describe each of its names, as the alternatives of a JSON schema."""
-        told = {"description": self.meaning}
+        told = {"description": self.meaning, "kind": self.kind}
         if self.prefix is not None:
             return [{"pattern": f"^{re.escape(self.prefix)}.+$", "title": self.title, **told}]
         return [{"const": name, "title": self.title_of(name), **told} for name in self.names]

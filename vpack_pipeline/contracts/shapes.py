@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
-from vpack_pipeline.contracts import codes, fields, metrics
+from vpack_pipeline.contracts import fields, metrics
+from vpack_pipeline.pack_format import codes as pack_codes
 from vpack_pipeline.strict_yaml import parse
 
 FIGURE: Final = "figure"
@@ -80,9 +81,9 @@ def _of_metrics(asset: str) -> list[dict[str, Any]]:
 
 REASON: Final = "reason"
 """The column of the one code that decides."""
-CODES: Final[Mapping[str, codes.Kind]] = {REASON: "reason", "notes": "reason", "method": "method"}
+CODES: Final = pack_codes.COLUMNS
 """The columns that hold codes, and of which kind."""
-DETAIL: Final = "detail"
+DETAIL: Final = pack_codes.DETAIL
 """The column of their parameters: a table that has it is held to the declared codes."""
 
 

@@ -24,7 +24,7 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGGED: Final = (INFO, DECLARATION, MANIFEST)
 """The tag files that the tag manifest covers, sorted."""
-FORMAT: Final = 3
+FORMAT: Final = 4
 """The format that is written: the line ``Vpack-Format`` of ``bag-info.txt``.
 
 Every format that was ever written stays readable, and a small pack of each is kept by the tests:
@@ -34,7 +34,18 @@ Every format that was ever written stays readable, and a small pack of each is k
 3. tables are whole: none has a figure of status ``hidden``; they say how and why in codes, and
    ``codes.csv`` what each code says; digests of tables in receipts are keyed with the site's
    secret, and receipts no longer name the files of tables
+4. ``figures.csv`` holds every printed figure with its cell, and ``ro-crate-metadata.json``
+   describes the files; receipts tell in ``pack_files`` the sha256 of each file of the pack about
+   their table; schemas tell the kind of each metric; the report marks what it says of other files
 """
+LABELS: Final = (
+    "Bag-Software-Agent",
+    "Bagging-Date",
+    "External-Identifier",
+    "Payload-Oxum",
+    "Vpack-Format",
+)
+"""The lines of ``bag-info.txt``, each once; the last is not in packs of format 1."""
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\r\n]+)")
@@ -119,6 +130,12 @@ def parse_info(text: bytes) -> dict[str, str]:
     """Read ``bag-info.txt``; a line without a colon is left out."""
     pairs = [line.partition(": ") for line in text.decode("utf-8", "replace").splitlines()]
     return {label: value for label, colon, value in pairs if colon}
+
+
+def has_other_lines(text: bytes) -> bool:
+    """Tell whether ``bag-info.txt`` has a line that no pack has, or one twice."""
+    labels = [line.partition(": ")[0] for line in text.decode("utf-8", "replace").splitlines()]
+    return len(set(labels)) < len(labels) or not set(labels) <= set(LABELS)
 
 
 def format_of(info: Mapping[str, str]) -> int:

@@ -6,13 +6,23 @@ What does not belong here: which figures are given (``core``), where a text stan
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 NOTHING: Final = ""
 """The text of a null: there is nothing to print."""
 TOO_SMALL: Final = ("<0.0005", ">−0.0005")
 """The texts of numbers above and below zero that are too small for the digits printed."""
+
+WORDS: Final[Mapping[str, str]] = {
+    "met": "met",
+    "partial": "partly met",
+    "not_met": "not met",
+    "not_applicable": "not applicable",
+    "not_assessable": "cannot be assessed",
+    "inconclusive": "inconclusive",
+}
+"""A status or verdict as tables have it → the words of the page."""
 
 
 def number(value: float) -> str:
@@ -52,6 +62,15 @@ def percent(value: float) -> str:
     ('91.2%', '100.0%', '−1.2%')
     """
     return f"{100 * value:.1f}%".replace("-", "−")
+
+
+def points(value: float) -> str:
+    """Write a difference of shares in percentage points.
+
+    >>> points(-0.078)
+    '−7.8 points'
+    """
+    return f"{percent(value).removesuffix('%')} points"
 
 
 def plain(value: Any) -> str:

@@ -1,9 +1,9 @@
-"""Whether a pack is what it says: every file, no other file, every digest.
+"""Whether a pack is what it says: every file, no other file, every digest, and all of one mind.
 
 It reads nothing but the pack.
-Digests prove that a pack is whole, not who made it: compare the printed digest with the one that
-the site sent by another way. What does not belong here: repair, or publishing
-(``io.packs.store``).
+Digests and agreement prove that a pack is whole and consistent, not who made it: compare the
+printed digest with the one that the site sent by another way. What does not belong here: what has
+to agree (``agreement``), repair, or publishing (``io.packs.store``).
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format import agreement, bag
+from vpack_pipeline.pack_format.contents import ASK
 
 REQUIRED: Final = {
     "claim.json": 1,
     "codes.csv": 3,
     "drift/plan.json": 1,
+    "figures.csv": 4,
     "protocol.yaml": 1,
     "report.html": 1,
+    "ro-crate-metadata.json": 4,
 }
 """Payload files without which a bag is no pack, each with the format from which on it is one."""
 LATEST: Final = "latest"
 """The link beside a site's packs that leads to the newest one."""
-
-_ASK = "ask the sender for the pack again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def newer_format(path: Path) -> Problem | None:
 
 
 def verify(path: Path) -> list[Problem]:
-    """Hold a pack against its manifests.
+    """Hold a pack against its manifests, and if these hold its parts against one another.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def verify(path: Path) -> list[Problem]:
 
     Returns
     -------
-    everything that is wrong; empty means whole and complete
+    everything that is wrong; empty means whole, complete and consistent
     """
     if not path.is_dir():
         return [Problem(path.name, "is no folder", "give the folder of a pack")]
@@ -106,59 +107,70 @@ def verify(path: Path) -> list[Problem]:
     files, found = _walk(path)
     missing = [t for t in (*bag.TAGGED, bag.TAG_MANIFEST) if t not in files]
     if missing:
-        return [*found, *(Problem(t, "is missing: this is no whole pack", _ASK) for t in missing)]
+        return [*found, *(Problem(t, "is missing: this is no whole pack", ASK) for t in missing)]
     if (path / bag.DECLARATION).read_bytes() != bag.DECLARATION_TEXT:
-        found.append(Problem(bag.DECLARATION, "does not declare a BagIt 1.0 bag", _ASK))
+        found.append(Problem(bag.DECLARATION, "does not declare a BagIt 1.0 bag", ASK))
     payload = bag.parse_manifest((path / bag.MANIFEST).read_bytes())
     tags = bag.parse_manifest((path / bag.TAG_MANIFEST).read_bytes())
     if payload is None or tags is None:
         broken = bag.MANIFEST if payload is None else bag.TAG_MANIFEST
-        return [*found, Problem(broken, "is not a list of digests and plain paths", _ASK)]
+        return [*found, Problem(broken, "is not a list of digests and plain paths", ASK)]
     if [e.path for e in tags] != list(bag.TAGGED):
-        found.append(Problem(bag.TAG_MANIFEST, "does not cover exactly the tag files", _ASK))
+        found.append(Problem(bag.TAG_MANIFEST, "does not cover exactly the tag files", ASK))
     listed = {e.path for e in (*payload, *tags)} | {bag.TAG_MANIFEST}
     found += [Problem(p, "is not part of the pack", "remove it") for p in sorted(files - listed)]
-    found += [Problem(p, "is missing", _ASK) for p in sorted(listed - files)]
+    found += [Problem(p, "is missing", ASK) for p in sorted(listed - files)]
     found += [
-        Problem(e.path, "was changed", _ASK)
+        Problem(e.path, "was changed", ASK)
         for e in (*tags, *payload)
         if e.path in files and _digest(path / e.path) != e.sha256
     ]
-    return found + _contents(path, payload, files)
+    found += _contents(path, payload, files)
+    below = [e.path.removeprefix(bag.DATA) for e in payload]
+    return found or agreement.find(path.resolve(), below)
 
 
 def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Problem]:
     """Compare the bag's own description with what is there."""
     listed = {e.path for e in payload}
     found = [
-        Problem(e.path, "lies outside the payload", _ASK)
+        Problem(e.path, "lies outside the payload", ASK)
         for e in payload
         if not e.path.startswith(bag.DATA)
     ]
-    info = bag.parse_info((path / bag.INFO).read_bytes())
+    told = (path / bag.INFO).read_bytes()
+    info = bag.parse_info(told)
+    if bag.has_other_lines(told):
+        found.append(Problem(bag.INFO, "has a line that no pack has, or one twice", ASK))
     found += [
-        Problem(f"{bag.DATA}{name}", "is required and not listed", _ASK)
+        Problem(f"{bag.DATA}{name}", "is required and not listed", ASK)
         for name, since in REQUIRED.items()
         if since <= (bag.format_of(info) or 1) and f"{bag.DATA}{name}" not in listed
     ]
     size = sum((path / p).stat().st_size for p in listed & files)
     if info.get("Payload-Oxum") != f"{size}.{len(listed)}":
-        found.append(Problem(bag.INFO, "states another size or number of files", _ASK))
+        found.append(Problem(bag.INFO, "states another size or number of files", ASK))
     if not info.get("External-Identifier", "").endswith(f"-{_digest(path / bag.MANIFEST)[:12]}"):
-        found.append(Problem(bag.INFO, "names another version than the payload gives", _ASK))
+        found.append(Problem(bag.INFO, "names another version than the payload gives", ASK))
     if bag.format_of(info) == 0:
-        found.append(Problem(bag.INFO, "states no valid format", _ASK))
+        found.append(Problem(bag.INFO, "states no valid format", ASK))
     if not info.get("Bagging-Date"):
-        found.append(Problem(bag.INFO, "states no data cut", _ASK))
+        found.append(Problem(bag.INFO, "states no data cut", ASK))
     return found
 
 
 def _walk(root: Path) -> tuple[set[str], list[Problem]]:
-    """List regular files by path below ``root``; a link or device is a problem, never followed."""
+    """List regular files by path below ``root``.
+
+    A link or device is a problem, never followed; so is a folder with nothing in it.
+    """
     files: set[str] = set()
     found: list[Problem] = []
     for folder, names, entries in os.walk(root, followlinks=False):
         names.sort()
+        if not names and not entries:
+            where = Path(folder).relative_to(root).as_posix()
+            found.append(Problem(where, "is an empty folder", "remove it"))
         for name in sorted([*names, *entries]):
             path = Path(folder) / name
             relative = path.relative_to(root).as_posix()

@@ -85,4 +85,4 @@ def rules_of(protocol: Protocol, field: str) -> tuple[str, ...]:
 def unit_of(row: Row) -> str:
     """Name the units in which a rule of conduct is counted."""
     unit = codes.load()["count_of"].parameters["unit"]
-    return unit.written(json.loads(row.says("detail"))["count_of.unit"])
+    return unit.printed.written(json.loads(row.says("detail"))["count_of.unit"])

@@ -139,6 +139,7 @@ class _Page:
         ]
         first = environment.get_template("first.html.j2").make_module()
         answers = environment.get_template("answers.html.j2").make_module()
+        shared: Any = environment.get_template("parts.html.j2").make_module()
         style = environment.get_template("style.css.j2").render()
         return environment.get_template("report.html.j2").render(
             chapters=chapters.CHAPTERS,
@@ -146,7 +147,8 @@ class _Page:
             style=Markup(style),
             answers={q.chapter: getattr(answers, q.answer) for q in chapters.QUESTIONS},
             first_page=first.first_page,  # type: ignore[attr-defined]
-            verdict=environment.get_template("parts.html.j2").make_module().verdict,  # type: ignore[attr-defined]
+            verdict=shared.verdict,
+            stated=shared.stated,
             block=functools.partial(_block, environment, self._modules),
         )
 

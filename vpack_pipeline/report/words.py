@@ -10,6 +10,7 @@ from typing import Final
 
 from vpack_pipeline.contracts import metrics
 from vpack_pipeline.io.dicom.outcomes import REASONS, SET_ASIDE_KINDS
+from vpack_pipeline.pack_format.text import WORDS
 
 METRICS: Final[Mapping[str, str]] = {
     name: metric.title_of(name) for metric in metrics.load() for name in metric.names
@@ -184,14 +185,8 @@ LEVELS: Final[Mapping[str, str]] = {
     "error_correlation_of_readers": "errors of readers alone correlated by {level} ({mistake})",
 }
 """Kind of a variation's level → its words."""
-STATUSES: Final[Mapping[str, str]] = {
-    "met": "met",
-    "partial": "partly met",
-    "not_met": "not met",
-    "not_applicable": "not applicable",
-    "not_assessable": "cannot be assessed",
-    "inconclusive": "inconclusive",
-}
+STATUSES: Final = WORDS
+"""Status or verdict → its words, those by which a pack is verified."""
 
 
 def windows(evidence: str) -> Mapping[str, str]:

@@ -20,18 +20,18 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from vpack_pipeline.document import Document, Name, Text, digest_of, refuse_repeated
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.pack_format import codes as pack_codes
 from vpack_pipeline.stats.codes import Code, Codes, Value
 from vpack_pipeline.strict_yaml import validate
 
 FOLDER: Final = "contracts/codes"
 FILES: Final = ("statistics", "adjudication", "evaluation", "representativeness", "drift", "pack")
 """The files of declarations, in order: what statistics say of themselves, then each section."""
-SEPARATOR: Final = ";"
-"""Between several codes of one cell."""
 Kind = Literal["reason", "method"]
 ParameterType = Literal[
     "integer", "number", "share", "date", "name", "names", "numbers", "word", "words"
 ]
+SEPARATOR: Final = pack_codes.SEPARATOR
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -71,15 +71,10 @@ class Parameter(Document):
             return _is_date(value)
         return self.type in ("name", "names") or value in self.words
 
-    def written(self, value: Any) -> str:
-        """Write a value as the sentence has it."""
-        if isinstance(value, list | tuple):
-            return ", ".join(self.written(v) for v in value)
-        if self.type == "share":
-            return f"{100 * value:.3g}%"
-        if self.type in ("integer", "number", "numbers"):
-            return f"{value:,}" if isinstance(value, int) else f"{value:g}"
-        return self.words.get(value, str(value))
+    @property
+    def printed(self) -> pack_codes.Parameter:
+        """What its text depends on: all that a pack says of it."""
+        return pack_codes.Parameter(self.type, self.words)
 
 
 def _is_date(value: str) -> bool:
@@ -106,11 +101,10 @@ class Declared(Document):
             raise ValueError(f"{self.code} says {sorted(said)} and has {sorted(self.parameters)}")
         return self
 
-    def told(self, detail: Mapping[str, Any]) -> str:
-        """Write its sentence with the parameters of one row."""
-        return _PARAMETER.sub(
-            lambda found: self.parameters[found[1]].written(detail[found[1]]), self.sentence
-        )
+    @property
+    def printed(self) -> dict[str, pack_codes.Parameter]:
+        """Its parameters as its sentence writes them."""
+        return {name: p.printed for name, p in self.parameters.items()}
 
 
 class _File(Document):
@@ -257,8 +251,7 @@ def sentence(name: str, detail: str | None) -> str:
     declared = load().get(name)
     if declared is None:
         raise ContractError(f"{name} is no code; declare it in contracts/codes")
-    given = json.loads(detail) if detail else {}
-    return declared.told({p: given[f"{name}.{p}"] for p in declared.parameters})
+    return pack_codes.told(declared.sentence, name, declared.printed, detail)
 
 
 def sentences(cell: str | None, detail: str | None) -> str:
@@ -282,14 +275,7 @@ def table() -> list[dict[str, str]]:
             "code": name,
             "kind": declared.kind,
             "sentence": declared.sentence,
-            "parameters": "; ".join(_described(p, of) for p, of in declared.parameters.items()),
+            "parameters": pack_codes.described(declared.printed),
         }
         for name, declared in load().items()
     ]
-
-
-def _described(name: str, parameter: Parameter) -> str:
-    if not parameter.words:
-        return f"{name}: {parameter.type}"
-    told = ", ".join(f"{word} = {text}" for word, text in parameter.words.items())
-    return f"{name}: {parameter.type} ({told})"

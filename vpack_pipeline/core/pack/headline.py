@@ -7,7 +7,6 @@ not belong here: the page's layout, or any figure that stands in no table.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +14,14 @@ from typing import Any, Final
 from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.pack_format import text
+from vpack_pipeline.pack_format.figures import (
+    COUNT_OF_DIFFERENT,
+    COUNT_OF_ROWS,
+    EARLIEST,
+    row_key,
+    shares,
+    tally,
+)
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 
 READERS: Final = "unaided_readers"
@@ -123,29 +129,25 @@ def _in_percent(printed: Mapping[str, Printed]) -> Iterator[Line]:
 
 def _conduct(printed: Mapping[str, Printed]) -> Iterator[Line]:
     """How many rules of conduct are broken, of how many."""
-    asset = "evaluation/integrity"
-    verdicts = [row["verdict"] for row in printed[asset].values]
-    broken = sum(v == "broken" for v in verdicts)
-    yield _tally("conduct.broken", asset, {"verdict": "broken"}, text.count(broken))
-    yield _tally("conduct.rules", asset, {}, text.count(len(verdicts)))
+    rules = printed["evaluation/integrity"]
+    yield _tally("conduct.broken", rules, {"verdict": "broken"}, COUNT_OF_ROWS)
+    yield _tally("conduct.rules", rules, {}, COUNT_OF_ROWS)
 
 
 def _drift(printed: Mapping[str, Printed]) -> Iterator[Line]:
     """How many monitors ever gave an action signal, of how many, and since when."""
-    asset = "drift/status"
-    rows = printed[asset].values
-    acting = [row for row in rows if row["signal"] == "action"]
-    n_acting = len({row["monitor"] for row in acting})
-    n_monitors = len({row["monitor"] for row in printed["drift/plan"].values})
-    since = min((row["window_start"] for row in acting), default=None)
-    yield _tally("drift.action", asset, {"signal": "action"}, text.count(n_acting))
-    yield _tally("drift.since", asset, {"signal": "action"}, text.plain(since))
-    yield _tally("drift.monitors", "drift/plan", {}, text.count(n_monitors))
+    status, monitors = printed["drift/status"], f"{COUNT_OF_DIFFERENT}monitor"
+    acting = {"signal": "action"}
+    yield _tally("drift.action", status, acting, monitors)
+    yield _tally("drift.since", status, acting, f"{EARLIEST}window_start")
+    yield _tally("drift.monitors", printed["drift/plan"], {}, monitors)
 
 
-def _tally(name: str, asset: str, where: Mapping[str, str], written: str) -> Line:
-    key = json.dumps(where, sort_keys=True, separators=(",", ":"))
-    return (f"first.{name}", "first", asset, key, "count of rows", written, None)
+def _tally(name: str, table: Printed, where: Mapping[str, str], column: str) -> Line:
+    """Write what the rows with these values give together."""
+    rows = [row for row in table.values if where.items() <= row.items()]
+    written = tally(column, rows)
+    return (f"first.{name}", "first", table.asset, row_key(where), column, written, None)
 
 
 def _digest(key: str) -> str:
@@ -204,7 +206,7 @@ def _as_percent(table: Printed, row: int, column: str) -> str:
     values = table.values[row]
     if values[column] is None:
         return table.texts[row][column]
-    written = text.percent(values[column])
+    percentage, points = shares(values[column])
     is_difference = values.get("comparison") == "non_inferiority"
     has_points = is_difference or str(values.get("metric", "")).endswith("_difference")
-    return f"{written.removesuffix('%')} points" if has_points else written
+    return points if has_points else percentage

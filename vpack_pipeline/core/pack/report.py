@@ -6,9 +6,6 @@ and layout (``vpack_pipeline.report``), which figures open the report (``headlin
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -16,10 +13,10 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract, codes, metrics
-from vpack_pipeline.contracts.shapes import CODES, DETAIL, FIGURE, METRIC
+from vpack_pipeline.contracts.shapes import CODES, FIGURE, METRIC
 from vpack_pipeline.core.pack.headline import Printed, headline
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.pack_format import text
+from vpack_pipeline.pack_format.figures import anchor, row_key, row_texts
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -91,32 +88,10 @@ def print_table(frame: pl.DataFrame, contract: Contract) -> Printed:
 
 
 def _row_texts(row: Mapping[str, Any], contract: Contract) -> dict[str, str]:
-    texts = {name: text.plain(value) for name, value in row.items()}
-    if contract.shape == FIGURE and metrics.find(contract.asset, row[METRIC]).kind == "count":
-        given = [name for name in ("estimate", "lower", "upper") if row[name] is not None]
-        texts |= {name: text.count(row[name]) for name in given}
-    for name in CODES.keys() & row.keys() if DETAIL in row else ():
-        texts[name] = codes.sentences(row[name], row[DETAIL])
-    return texts
-
-
-def row_key(values: Mapping[str, Any]) -> str:
-    """Write a row's key as canonical JSON."""
-    return json.dumps(
-        values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_text
+    is_count = (
+        contract.shape == FIGURE and metrics.find(contract.asset, row[METRIC]).kind == "count"
     )
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} in a key")
-
-
-def anchor(asset: str, key: str, column: str) -> str:
-    """Name a cell: stable for the same row of the same table in every pack."""
-    digest = hashlib.sha256(key.encode()).hexdigest()[:12]
-    return f"{asset.replace('/', '.')}.{digest}.{column}"
+    return row_texts(row, is_count=is_count, sentences=codes.sentences)
 
 
 def _cells(table: Printed) -> Iterator[tuple[str | None, ...]]:

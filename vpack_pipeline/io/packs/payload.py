@@ -8,23 +8,21 @@ HTML (``report``), where packs lie (``store``).
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, Final
 
 import polars as pl
 
 from vpack_pipeline.contracts import Contract, codes, exported
+from vpack_pipeline.pack_format import cells, crate, documents, figures
+from vpack_pipeline.pack_format import codes as pack_codes
 from vpack_pipeline.protocol import Protocol
 
 PACKAGE_DATA: Final = ("contracts",)
 
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a text that begins so as a formula."""
-CODES: Final = "codes.csv"
-"""What each code in a pack's tables says, by name, in the declared order."""
 TRAVELLING: Final = (
     "asset",
     "site",
@@ -50,6 +48,7 @@ pack of a look has been published, and the same cut built again must give the sa
 def pack_payload(
     *,
     html: bytes,
+    report: pl.DataFrame,
     protocol: Protocol,
     claim: pl.DataFrame,
     tables: Mapping[str, pl.DataFrame],
@@ -64,6 +63,7 @@ def pack_payload(
     Parameters
     ----------
     html : the rendered report
+    report : ``pack/report``, from which it was rendered
     tables : whole tables, by ``section/table``; those that are not exported stay behind
     contracts : those of the tables and of the receipts, by ``section/table``
     receipts : of every table upstream, as plain data
@@ -77,53 +77,61 @@ def pack_payload(
     label = {"synthetic": list(synthetic)} if synthetic else {}
     items = _claim_items(claim)
     files = {
-        "report.html": html,
-        "protocol.yaml": protocol.as_travels,
-        "claim.json": _json({"checklist": "CLAIM 2024", "items": items, **label}),
-        "drift/plan.json": _json({**_plan(shown, protocol, site_id, cut), **label}),
-        CODES: to_csv(pl.DataFrame(codes.table())),
+        documents.REPORT: html,
+        documents.PROTOCOL: protocol.as_travels,
+        documents.CLAIM: _json({"checklist": "CLAIM 2024", "items": items, **label}),
+        documents.PLAN: _json({**_plan(shown, protocol, site_id, cut), **label}),
+        pack_codes.NAME: to_csv(pl.DataFrame(codes.table())),
+        figures.NAME: _figures(report, html),
     }
     for asset, frame in shown.items():
-        name = asset.replace("/", ".")
-        files[f"tables/{name}.csv"] = to_csv(frame)
-        files[f"tables/{name}.schema.json"] = _json(contracts[asset].json_schema())
-    if "drift/baseline" in shown:
-        files["drift/baseline.csv"] = to_csv(shown["drift/baseline"])
+        files[documents.table_of(asset)] = to_csv(frame)
+        files[documents.schema_of(asset)] = _json(contracts[asset].json_schema())
+    if documents.BASELINE_ASSET in shown:
+        files[documents.BASELINE] = to_csv(shown[documents.BASELINE_ASSET])
     for receipt in receipts:
         asset = str(receipt["asset"])
-        name = asset.replace("/", ".")
-        contract = contracts[asset]
-        files[f"gates/{name}.receipt.json"] = _json(travelling(receipt, contract))
-        files[f"gates/{name}.contract.json"] = _json(contract.model_dump(mode="json"))
+        files[documents.contract_of(asset)] = _json(contracts[asset].model_dump(mode="json"))
+    for receipt in receipts:
+        asset = str(receipt["asset"])
+        files[documents.receipt_of(asset)] = _json(travelling(receipt, contracts[asset], files))
+    files[documents.CRATE] = crate.write(
+        files,
+        site=site_id,
+        protocol=protocol.reference,
+        cut=cut,
+        inputs={
+            str(r["asset"]): sorted(shown.keys() & r["inputs"].keys())
+            for r in receipts
+            if r["asset"] in shown
+        },
+        terms=protocol.about.availability,
+    )
     return files
 
 
+def _figures(report: pl.DataFrame, html: bytes) -> bytes:
+    """List the figures that the page prints."""
+    known = (figures.Figure(*row) for row in report.select(figures.HEADER).iter_rows())
+    shown = figures.printed(html.decode(), known)
+    return cells.to_csv(figures.HEADER, (astuple(figure) for figure in shown))
+
+
 def to_csv(frame: pl.DataFrame) -> bytes:
-    """Write a table as CSV: UTF-8, LF, dots, ISO dates, nothing for null, formulas disarmed."""
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
-    writer.writerow(frame.columns)
-    for row in frame.iter_rows():
-        writer.writerow([_csv_cell(value) for value in row])
-    return made.getvalue().encode()
+    """Write a table as CSV."""
+    return cells.to_csv(frame.columns, frame.iter_rows())
 
 
-def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        shown = f"'{value}" if value.startswith(FORMULA_STARTS) else value
-        # The csv module leaves a lone CR unquoted, which readers take for a new line.
-        return shown.replace("\r", " ")
-    # repr of a float is the shortest text that reads back as the same number.
-    return repr(value) if isinstance(value, float) else str(value)
+def travelling(
+    receipt: Mapping[str, Any], contract: Contract, files: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Give the part of a receipt that travels: counts only where a table is an aggregate.
 
-
-def travelling(receipt: Mapping[str, Any], contract: Contract) -> dict[str, Any]:
-    """Give the part of a receipt that travels: counts only where a table is an aggregate."""
+    With it go the digests of the files that hold the table or say what it is.
+    """
+    about = documents.files_about(contract.asset, is_exported=contract.export)
     made: dict[str, Any] = {name: receipt[name] for name in TRAVELLING}
+    made[documents.FILES] = {name: hashlib.sha256(files[name]).hexdigest() for name in about}
     dropped = () if contract.export else ("element_count", "unexpected_count")
     made["checks"] = [
         {name: value for name, value in check.items() if name not in dropped}

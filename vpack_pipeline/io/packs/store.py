@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,13 +24,10 @@ import polars as pl
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
 from vpack_pipeline.io.warehouse import cut_order, write_durably
 from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format.names import SITE, VERSION
 from vpack_pipeline.pack_format.verification import LATEST, verify
 
 _STAGING: Final = ".staging"
-_SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_VERSION = re.compile(
-    r"(?P<protocol>[0-9]+(?:\.[0-9]+){0,2})-(?P<cut>\d{4}-\d\d-\d\d(?:\.\d+)?)-(?P<digest>[0-9a-f]{12})"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ def publish(
         The version is there already and has been altered, or the staged bag is not whole.
     """
     name = version_name(protocol_version, cut, payload)
-    if not _SITE.fullmatch(site_id) or not _VERSION.fullmatch(name):
+    if not SITE.fullmatch(site_id) or not VERSION.fullmatch(name):
         raise UsageError(Problem("pack", "site, protocol version or cut is no plain name"))
     site = root_packs / site_id
     target = site / "versions" / name
@@ -135,7 +131,7 @@ def versions(root_packs: Path, site_id: str) -> list[Version]:
         return []
     found = []
     for path in sorted(folder.iterdir()):
-        parts = _VERSION.fullmatch(path.name)
+        parts = VERSION.fullmatch(path.name)
         if parts is not None and path.is_dir() and not path.is_symlink():
             sequence = _read_sequence(_sidecar(path.parent, path.name))
             found.append(Version(path, path.name, parts["protocol"], parts["cut"], sequence))
