@@ -1,0 +1,90 @@
+"""Whether the parts of a pack agree: names, files, receipts, tables, figures, page, plan, crate.
+
+Digests notice a careless change; agreement notices one whose author wrote every manifest anew.
+Whoever changes all parts alike is noticed by a signature alone. What does not belong here: digests
+and manifests (``verification``), which are held first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from vpack_pipeline.errors import Problem, VerificationError
+from vpack_pipeline.pack_format import bag, crate, documents, names, receipts, statements, tables
+from vpack_pipeline.pack_format.contents import ASK, Contents
+from vpack_pipeline.pack_format.documents import Documents
+
+PROTOCOL_SINCE: Final = 2
+"""The format from which on receipts and plan have the digest of ``protocol.yaml``."""
+TABLES_SINCE: Final = 3
+"""The format from which on tables are whole, as their contracts have them."""
+FIGURES_SINCE: Final = 4
+"""The format from which on figures travel, and receipts tell the digests of files."""
+_MOST: Final = 5
+"""Problems that are told of one file; of more their number."""
+
+
+def find(pack: Path, payload: Iterable[str]) -> list[Problem]:
+    """Find what does not agree in a pack whose manifests hold.
+
+    Parameters
+    ----------
+    pack : its folder, links resolved
+    payload : its files below ``data/``, by their path from there
+    """
+    info = bag.parse_info((pack / bag.INFO).read_bytes())
+    found = list(names.outside(pack, info))
+    if bag.format_of(info) < PROTOCOL_SINCE or found:
+        return found
+    contents = Contents(pack, frozenset(payload))
+    try:
+        known = documents.read(contents)
+    except VerificationError as error:
+        return list(error.problems)
+    return _shortened(_inside(contents, known, info))
+
+
+def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Iterator[Problem]:
+    pack_format = bag.format_of(info)
+    yield from names.inside(info, known)
+    yield from receipts.file_set(contents, known, pack_format)
+    yield from receipts.passed(known)
+    yield from receipts.descent(known)
+    yield from _told(lambda: receipts.same_baseline(contents, known))
+    if pack_format < TABLES_SINCE:
+        return
+    read, wrong = tables.read(contents, known)
+    yield from wrong
+    checks: list[Callable[[], Iterator[Problem]]] = [lambda: tables.plan(known, read)]
+    if pack_format >= FIGURES_SINCE:
+        checks += [
+            lambda: receipts.files_told(contents, known),
+            lambda: statements.of_tables(contents, known, read),
+            lambda: statements.of_page(contents, known),
+            lambda: crate.held(contents, known),
+        ]
+    for check in checks:
+        yield from _told(check)
+
+
+def _told(check: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
+    """Give what a check finds, and what keeps it from going on."""
+    try:
+        yield from check()
+    except VerificationError as error:
+        yield from error.problems
+
+
+def _shortened(found: Iterable[Problem]) -> list[Problem]:
+    """Tell each problem once, and of each file only the first ones."""
+    kept: list[Problem] = []
+    seen: Counter[str] = Counter()
+    for problem in dict.fromkeys(found):
+        seen[problem.where] += 1
+        if seen[problem.where] <= _MOST:
+            kept.append(problem)
+    more = [(where, n - _MOST) for where, n in seen.items() if n > _MOST]
+    return kept + [Problem(where, f"has {n} more problems", ASK) for where, n in more]

@@ -1,0 +1,141 @@
+"""The printed figures of a pack: how each is named, written from its cell, and found in the page.
+
+``core.pack.report`` writes figures with these functions, and a reviewer makes them again with the
+same ones from the tables that travel. What does not belong here: which figures there are (``core``,
+``report``), what is wrong with those of a pack (``held_figures``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vpack_pipeline.pack_format import codes, text
+
+NAME: Final = "figures.csv"
+HEADER: Final = ("anchor", "asset", "row_key", "column", "text")
+FIRST: Final = "first."
+"""What anchors of the first page begin with."""
+COUNT_OF_ROWS: Final = "count of rows"
+COUNT_OF_DIFFERENT: Final = "count of different "
+EARLIEST: Final = "earliest "
+"""Columns of figures that several rows give: those whose cells hold what the row key says."""
+ANCHOR: Final = "data-anchor"
+STATES: Final = "data-states"
+"""The attributes of a page's elements that print a figure, and what a document of the pack says."""
+_ELEMENT: Final = re.compile(
+    r'<span(?: class="verdict [a-z_]+")? data-(anchor|states)="([^"<>]*)">([^<>]*)</span>'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of ``figures.csv``."""
+
+    anchor: str
+    asset: str
+    row_key: str
+    column: str
+    text: str
+
+    @property
+    def is_tally(self) -> bool:
+        """Whether several rows give it."""
+        return self.column.startswith((COUNT_OF_ROWS, COUNT_OF_DIFFERENT, EARLIEST))
+
+
+def row_key(values: Mapping[str, Any]) -> str:
+    """Write a row's key as canonical JSON.
+
+    >>> row_key({"b": datetime.date(2026, 1, 5), "a": 1})
+    '{"a":1,"b":"2026-01-05"}'
+    """
+    return json.dumps(
+        values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_text
+    )
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} in a key")
+
+
+def anchor(asset: str, key: str, column: str) -> str:
+    """Name a cell: stable for the same row of the same table in every pack."""
+    digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+    return f"{asset.replace('/', '.')}.{digest}.{column}"
+
+
+def row_texts(
+    row: Mapping[str, Any],
+    *,
+    is_count: bool,
+    sentences: Callable[[str | None, str | None], str],
+) -> dict[str, str]:
+    """Write every cell of a row.
+
+    Parameters
+    ----------
+    is_count : whether the row's figure is a number of something
+    sentences : writes what the codes of a cell say, with the row's parameters
+    """
+    texts = {name: text.plain(value) for name, value in row.items()}
+    if is_count:
+        given = [name for name in ("estimate", "lower", "upper") if row[name] is not None]
+        texts |= {name: text.count(row[name]) for name in given}
+    for name in codes.COLUMNS.keys() & row.keys() if codes.DETAIL in row else ():
+        texts[name] = sentences(row[name], row[codes.DETAIL])
+    return texts
+
+
+def shares(value: float) -> tuple[str, str]:
+    """Write a value as the first page may: as a percentage, or as percentage points."""
+    return text.percent(value), text.points(value)
+
+
+def tally(column: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write a figure that several rows give.
+
+    >>> tally("count of different a", [{"a": 1}, {"a": 1}]), tally("earliest a", [])
+    ('1', '')
+
+    Raises
+    ------
+    KeyError
+        The rows have no such column.
+    """
+    if column.startswith(COUNT_OF_DIFFERENT):
+        name = column.removeprefix(COUNT_OF_DIFFERENT)
+        return text.count(len({row[name] for row in rows}))
+    if column.startswith(EARLIEST):
+        name = column.removeprefix(EARLIEST)
+        return text.plain(min((row[name] for row in rows), default=None))
+    return text.count(len(rows))
+
+
+def in_page(page: str, attribute: str) -> Iterator[tuple[str, str]]:
+    """Give name and text of each element of a page that prints a figure or what a document says.
+
+    Raises
+    ------
+    ValueError
+        An element has this attribute and is not of the one form in which reports have it.
+    """
+    kind = attribute.removeprefix("data-")
+    found = [(m[2], m[3]) for m in _ELEMENT.finditer(page) if m[1] == kind]
+    if len(found) != page.count(attribute):
+        raise ValueError("an element of another form")
+    return ((html.unescape(name), html.unescape(said)) for name, said in found)
+
+
+def printed(page: str, known: Iterable[Figure]) -> list[Figure]:
+    """Keep the figures that a page prints, by anchor."""
+    shown = {name for name, _ in in_page(page, ANCHOR)}
+    return sorted((f for f in known if f.anchor in shown), key=lambda f: f.anchor)

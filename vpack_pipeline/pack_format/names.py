@@ -1,0 +1,70 @@
+"""Names of a pack: what its folder, identifier, version and dates claim, and whether they agree.
+
+A folder that was renamed, or is reached through a link such as ``latest``, claims nothing; one that
+has the name of a version, or lies where a store keeps a site's versions, does. What does not belong
+here: the digests themselves (``verification``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from vpack_pipeline.errors import Problem
+from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format.contents import ASK
+from vpack_pipeline.pack_format.documents import PLAN, PROTOCOL, Documents, receipt_of
+
+SITE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+VERSION: Final = re.compile(
+    r"(?P<protocol>[0-9]+(?:\.[0-9]+){0,2})-(?P<cut>\d{4}-\d\d-\d\d(?:\.\d+)?)-(?P<digest>[0-9a-f]{12})"
+)
+_STORE: Final = "versions"
+
+
+def outside(pack: Path, info: dict[str, str]) -> Iterator[Problem]:
+    """Say where folder, identifier and date do not agree; digests are known to fit.
+
+    Parameters
+    ----------
+    pack : the folder, links resolved
+    info : the lines of ``bag-info.txt``
+    """
+    identifier = info.get("External-Identifier", "")
+    site, _, version = identifier.partition("/")
+    parts = VERSION.fullmatch(version)
+    if not SITE.fullmatch(site) or parts is None:
+        yield Problem(bag.INFO, "does not identify a site and a version", ASK)
+        return
+    if info.get("Bagging-Date") != parts["cut"][:10]:
+        yield Problem(bag.INFO, "has another date than the data cut of its version", ASK)
+    rename = f"rename it to {version}, or ask the sender which pack it is"
+    if VERSION.fullmatch(pack.name) and pack.name != version:
+        yield Problem(pack.name, "the folder has the name of another version", rename)
+    if pack.parent.name == _STORE and pack.parent.parent.name != site:
+        # A folder of any name may hold a site's packs, but not that of another site.
+        is_claim = SITE.fullmatch(pack.parent.parent.name)
+        what = "the pack lies among the versions of another site"
+        yield from [Problem(pack.name, what, f"it is of {site}")] if is_claim else []
+
+
+def inside(info: dict[str, str], documents: Documents) -> Iterator[Problem]:
+    """Say which document is of another site, protocol or data cut than the identifier says."""
+    site, _, version = info["External-Identifier"].partition("/")
+    parts = VERSION.fullmatch(version)
+    assert parts is not None
+    if str(documents.protocol.get("version")) != parts["protocol"]:
+        yield Problem(f"{bag.DATA}{PROTOCOL}", "has another version than the pack", ASK)
+    told = {receipt_of(asset): receipt for asset, receipt in documents.receipts.items()}
+    for name, said in {PLAN: documents.plan, **told}.items():
+        where = f"{bag.DATA}{name}"
+        if said["site"] != site:
+            yield Problem(where, "is of another site than the pack", ASK)
+        if said["cut"] != parts["cut"]:
+            yield Problem(where, "is of another data cut than the pack", ASK)
+        if said["protocol"] != documents.reference:
+            yield Problem(where, "names another protocol than the one that travels", ASK)
+        if said["protocol_digest"] != documents.protocol_digest:
+            yield Problem(where, "has another digest than the protocol that travels", ASK)
