@@ -33,9 +33,20 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
-        """One line, as the command line prints it."""
+        """One line, as the command line prints it: nothing in it moves a cursor or hides text."""
         tail = f" — {self.remedy}" if self.remedy else ""
-        return f"{self.where}: {self.what}{tail}"
+        return printable(f"{self.where}: {self.what}{tail}")
+
+
+def printable(text: str) -> str:
+    r"""Write characters that a terminal would obey, or not show, as their codes.
+
+    >>> print(printable("a" + chr(27) + "[2Jb"), printable("über"), printable("a" + chr(0x202E)))
+    a\x1b[2Jb über a\u202e
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class VpackError(Exception):

@@ -80,7 +80,7 @@ def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
     if known is None or own is None or own.fingerprint != fingerprint:
         return None
     is_sound = benches.is_own(bench, own, benches.LAST) and benches.is_whole(bench, own)
-    if not is_sound or not _is_linked(bench) or packs.verify(known.path):
+    if not is_sound or not _is_linked(bench) or packs.whole(known.path):
         return None
     note = "the same inputs: nothing new was published"
     return PackAtCut(Materialized(own, kept=True), known.name, known.path, note)
@@ -123,10 +123,23 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         protocol_version=bench.study.protocol.version,
         cut=bench.cut,
         payload=payload,
+        inspect=_demand_agreement,
         build={"fingerprint": fingerprint, "news": news},
     )
     note = "published" if published.is_new else "the same pack was there: nothing new"
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)
+
+
+def _demand_agreement(staged: Path) -> None:
+    """Publish no pack that its reviewer would refuse."""
+    problems = packs.verify(staged)
+    if problems:
+        raise GateClosedError(
+            [
+                Problem(f"{benches.LAST}: {p.where}", p.what, "tell the makers of vpack")
+                for p in problems
+            ]
+        )
 
 
 def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:

@@ -44,7 +44,10 @@ def find(pack: Path, payload: Iterable[str]) -> list[Problem]:
         known = documents.read(contents)
     except VerificationError as error:
         return list(error.problems)
-    return _shortened(_inside(contents, known, info))
+    try:
+        return _shortened(_inside(contents, known, info))
+    except RecursionError:
+        return [Problem(bag.DATA, "a file is nested too deeply to be read", ASK)]
 
 
 def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Iterator[Problem]:

@@ -24,6 +24,8 @@ from vpack_pipeline.pack_format.documents import (
     PROTOCOL,
     REPORT,
     Documents,
+    contract_of,
+    receipt_of,
     table_of,
 )
 
@@ -73,7 +75,7 @@ def write(
     ----------
     files : every other file of the payload, by path
     protocol : its id and version
-    inputs : exported table → the exported tables from which it was made, by asset
+    inputs : exported table → the tables from which it was made, by asset
     terms : under which data, code and model can be had
     """
     day, made = cut[:10], _sources(inputs)
@@ -92,6 +94,7 @@ def write(
             "description": f"A clinical imaging validation pack under the protocol {protocol}.",
             "datePublished": day,
             "license": _to("#terms"),
+            "author": _to("#site"),
             "publisher": _to("#site"),
             "hasPart": [_to(path) for path in sorted(files)],
             "mentions": [_to(_action(path)) for path in made],
@@ -117,6 +120,7 @@ def write(
             "@id": _action(path),
             "@type": "CreateAction",
             "name": f"Made {path}",
+            "description": f"{_title(path)}, made at the data cut {cut}.",
             "agent": _to("#site"),
             "instrument": _to("#vpack"),
             "object": [_to(source) for source in sources],
@@ -162,11 +166,14 @@ def _title(path: str) -> str:
 
 
 def _sources(inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Give the files from which each file was made, by path."""
+    """Give the files from which each file was made, by path.
+
+    Most inputs of a table stay at the site: their receipts stand for them.
+    """
     tables = sorted(table_of(asset) for asset in inputs)
     plan = [table_of(asset) for asset in PLANNED.values() if asset in inputs]
     of_tables = {
-        table_of(asset): [PROTOCOL, *(table_of(source) for source in sorted(inputs[asset]))]
+        table_of(asset): [PROTOCOL, contract_of(asset), *map(receipt_of, sorted(inputs[asset]))]
         for asset in sorted(inputs)
     }
     return {

@@ -6,10 +6,12 @@ What does not belong here: whether they agree (``receipts``, ``tables``, ``state
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vpack_pipeline.pack_format import codes, figures
 from vpack_pipeline.pack_format.contents import Contents, refusal
 
 CLAIM: Final = "claim.json"
@@ -25,6 +27,12 @@ PLANNED: Final = {"monitors": "drift/plan", "limits": "drift/limits"}
 CLAIM_ASSET: Final = "pack/claim"
 BASELINE_ASSET: Final = "drift/baseline"
 
+_ALSO_ABOUT: Final[Mapping[str, tuple[str, ...]]] = {
+    CLAIM_ASSET: (CLAIM, codes.NAME, figures.NAME, REPORT),
+    BASELINE_ASSET: (BASELINE,),
+    PLANNED["monitors"]: (PLAN,),
+}
+"""Files beside contract, table and schema: the checklist stands for the report that prints it."""
 _NONE: Final = type(None)
 _TEXT: Final = (str, _NONE)
 _CHECK: Final = {"id": str, "type": str, "severity": str, "why": str}
@@ -92,8 +100,17 @@ def files_about(asset: str, *, is_exported: bool) -> tuple[str, ...]:
     """Name the files that hold a table or say what it is: those whose digests its receipt tells."""
     found = [contract_of(asset)]
     found += [table_of(asset), schema_of(asset)] if is_exported else []
-    found += {CLAIM_ASSET: [CLAIM], BASELINE_ASSET: [BASELINE]}.get(asset, [])
-    return tuple(found)
+    return (*found, *_ALSO_ABOUT.get(asset, ()))
+
+
+def receipt_digest(receipt: Mapping[str, Any]) -> str:
+    """Digest what a receipt says of its table, as the report shows it.
+
+    What it tells of files stays out: the report is one of them.
+    """
+    told = {name: value for name, value in receipt.items() if name != FILES}
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _file(asset: str) -> str:

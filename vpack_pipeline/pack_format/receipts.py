@@ -24,8 +24,11 @@ from vpack_pipeline.pack_format.documents import (
     PROTOCOL,
     REPORT,
     Documents,
+    contract_of,
     files_about,
     receipt_of,
+    schema_of,
+    table_of,
 )
 
 _PASSED: Final = ("pass", "vacuous")
@@ -37,8 +40,10 @@ def file_set(contents: Contents, documents: Documents, pack_format: int) -> Iter
     wanted = {REPORT, PROTOCOL, CLAIM, PLAN}
     wanted |= {codes.NAME} if pack_format >= 3 else set()
     wanted |= {figures.NAME, CRATE} if pack_format >= 4 else set()
+    wanted |= {BASELINE} if BASELINE_ASSET in documents.exported else set()
     for asset, contract in documents.contracts.items():
-        wanted |= {receipt_of(asset), *files_about(asset, is_exported=contract["export"])}
+        wanted |= {receipt_of(asset), contract_of(asset)}
+        wanted |= {table_of(asset), schema_of(asset)} if contract["export"] else set()
     for name in sorted(contents.names - wanted):
         yield problem(name, "is no file that a pack of these receipts has")
     for name in sorted(wanted - contents.names):
@@ -115,6 +120,5 @@ def files_told(contents: Contents, documents: Documents) -> Iterator[Problem]:
 def same_baseline(contents: Contents, documents: Documents) -> Iterator[Problem]:
     """Say whether the baseline of the plan differs from its table."""
     if BASELINE_ASSET in documents.exported:
-        table = files_about(BASELINE_ASSET, is_exported=True)[1]
-        if contents.raw(BASELINE) != contents.raw(table):
+        if contents.raw(BASELINE) != contents.raw(table_of(BASELINE_ASSET)):
             yield problem(BASELINE, "differs from the table of the same name")

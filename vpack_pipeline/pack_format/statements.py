@@ -14,7 +14,14 @@ from typing import Any, Final
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.pack_format import figures, text
 from vpack_pipeline.pack_format.contents import Contents, problem, refusal
-from vpack_pipeline.pack_format.documents import CLAIM, PLAN, REPORT, Documents, table_of
+from vpack_pipeline.pack_format.documents import (
+    CLAIM,
+    PLAN,
+    REPORT,
+    Documents,
+    receipt_digest,
+    table_of,
+)
 from vpack_pipeline.pack_format.figures import Figure
 from vpack_pipeline.pack_format.tables import Table
 
@@ -182,7 +189,7 @@ def _stated(
         yield f"{at}.outcome", receipt["outcome"]
         yield f"{at}.expectations", str(len(checks))
         yield f"{at}.not_passed", str(sum(c["outcome"] != "pass" for c in checks))
-        yield f"{at}.digest", receipt["table_digest"][: _SHOWN_DIGITS["receipt"]]
+        yield f"{at}.digest", receipt_digest(receipt)[: _SHOWN_DIGITS["receipt"]]
 
 
 def _why(item: Mapping[str, Any], sentences: Callable[[str | None, str | None], str]) -> str:

@@ -23,10 +23,8 @@ REQUIRED: Final = {
     "claim.json": 1,
     "codes.csv": 3,
     "drift/plan.json": 1,
-    "figures.csv": 4,
     "protocol.yaml": 1,
     "report.html": 1,
-    "ro-crate-metadata.json": 4,
 }
 """Payload files without which a bag is no pack, each with the format from which on it is one."""
 LATEST: Final = "latest"
@@ -89,7 +87,7 @@ def newer_format(path: Path) -> Problem | None:
 
 
 def verify(path: Path) -> list[Problem]:
-    """Hold a pack against its manifests, and if these hold its parts against one another.
+    """Hold a pack against its manifests and, where these hold, its parts against one another.
 
     Parameters
     ----------
@@ -98,6 +96,27 @@ def verify(path: Path) -> list[Problem]:
     Returns
     -------
     everything that is wrong; empty means whole, complete and consistent
+    """
+    return whole(path) or agreement.find(path.resolve(), _payload(path))
+
+
+def _payload(path: Path) -> list[str]:
+    listed = bag.parse_manifest((path / bag.MANIFEST).read_bytes())
+    return [entry.path.removeprefix(bag.DATA) for entry in listed or ()]
+
+
+def whole(path: Path) -> list[Problem]:
+    """Hold a pack against its manifests alone.
+
+    It is the pack that was published if its digest is the one that was noted then.
+
+    Parameters
+    ----------
+    path : as for :func:`verify`
+
+    Returns
+    -------
+    everything that is wrong; empty means that every file is there, and no other, as it was listed
     """
     if not path.is_dir():
         return [Problem(path.name, "is no folder", "give the folder of a pack")]
@@ -125,9 +144,7 @@ def verify(path: Path) -> list[Problem]:
         for e in (*tags, *payload)
         if e.path in files and _digest(path / e.path) != e.sha256
     ]
-    found += _contents(path, payload, files)
-    below = [e.path.removeprefix(bag.DATA) for e in payload]
-    return found or agreement.find(path.resolve(), below)
+    return found + _contents(path, payload, files)
 
 
 def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Problem]:

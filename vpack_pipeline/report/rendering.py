@@ -23,6 +23,8 @@ from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.io.packs.payload import travelling
+from vpack_pipeline.pack_format import documents
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import (
     adjudicated,
@@ -182,6 +184,7 @@ class _Page:
             "protocol_sha256": self.protocol.digest,
             "questions": chapters.QUESTIONS,
             "reading": reading,
+            "receipt_digest": _receipt_digest,
             "receipts": self.receipts,
             "reference_line": reference_line(self.protocol),
             "site": self.site,
@@ -375,6 +378,12 @@ def _block(environment: jinja2.Environment, modules: dict[str, Any], block: chap
         modules[name] = environment.get_template(name).make_module()
     made: str = getattr(modules[name], block.name)()
     return made
+
+
+def _receipt_digest(receipt: Mapping[str, Any]) -> str:
+    """Digest a receipt as it travels."""
+    contract = contracts.load()[receipt["asset"]]
+    return documents.receipt_digest(travelling(receipt, contract))
 
 
 def _any_table(

@@ -3,22 +3,36 @@
 ``python -m vpack_pipeline_tests.io.store_pack ROOT`` takes the newest pack of ``riverside`` under a
 root that ``pipeline/bench.py`` makes, built at its look; it publishes the same with a short page
 in the report's place, and writes ``packs/format-<N>.tar.xz``. What is stored is never made anew.
+The page holds what a reviewer's machine finds in a report: figures, of which some tables have to
+be enough, and what it says of other files.
 """
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import lzma
+import re
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping
+from dataclasses import astuple
+from html import escape
 from pathlib import Path
 
 from vpack_pipeline.io import packs
+from vpack_pipeline.pack_format import cells, figures
 from vpack_pipeline.pack_format.bag import FORMAT
+from vpack_pipeline.pack_format.documents import CLAIM, REPORT
+from vpack_pipeline.pack_format.figures import Figure
+from vpack_pipeline_tests.io.forging import digested_anew
 
 SITE = "riverside"
-REPORT = b"<!doctype html><title>A short page in place of the report</title>\n"
+TITLE = "<!doctype html><title>A short page in place of the report</title>"
+SHOWN = ("evaluation/endpoints", "evaluation/integrity", "drift/plan", "drift/status")
+"""Tables whose figures stand in the short page."""
 
 
 def store(root: Path, target: Path) -> Path:
@@ -35,19 +49,39 @@ def store(root: Path, target: Path) -> Path:
     payload = {p.relative_to(data).as_posix(): p.read_bytes() for p in data.rglob("*.*")}
     with tempfile.TemporaryDirectory() as temporary:
         again = Path(temporary)
-        packs.publish(
+        made = packs.publish(
             root_packs=again,
             site_id=SITE,
             protocol_version=newest.protocol_version,
             cut=newest.cut,
-            payload=payload | {"report.html": REPORT},
+            payload=shortened(payload),
             build=packs.build_record(newest),
         )
+        assert packs.verify(made.path) == []
         content = archive(again)
-    made = target / f"format-{FORMAT}.tar.xz"
-    with made.open("xb") as file:
+    stored = target / f"format-{FORMAT}.tar.xz"
+    with stored.open("xb") as file:
         file.write(content)
-    return made
+    return stored
+
+
+def shortened(payload: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Put a short page in the report's place, and keep the figures that stand there."""
+    page = payload[REPORT].decode()
+    header, *lines = csv.reader(io.StringIO(payload[figures.NAME].decode(), newline=""))
+    kept = [Figure(*line) for line in lines if line[1] in SHOWN]
+    names = {escape(f.anchor) for f in kept}
+    elements = [
+        m[0]
+        for m in re.finditer(r'<span[^<>]* data-(anchor|states)="([^"]*)">[^<>]*</span>', page)
+        if m[1] == "states" or m[2] in names
+    ]
+    places = {item["evidence"] for item in json.loads(payload[CLAIM])["items"]}
+    ids = [f'<p id="{escape(place)}"></p>' for place in sorted(places)]
+    made = "\n".join([TITLE, *ids, *dict.fromkeys(elements), ""]).encode()
+    shown = [astuple(f) for f in figures.printed(made.decode(), kept)]
+    short = {**payload, REPORT: made, figures.NAME: cells.to_csv(header, shown)}
+    return short | digested_anew(short)
 
 
 def archive(folder: Path) -> bytes:

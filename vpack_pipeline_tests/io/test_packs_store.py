@@ -45,8 +45,8 @@ def changed(text: bytes) -> dict[str, bytes]:
 def test_a_published_version_is_whole_and_latest_points_to_it(tmp_path):
     made = publish(tmp_path)
     assert made.is_new
-    assert packs.verify(made.path) == []
-    assert packs.verify(tmp_path / "site-a" / "latest") == []
+    assert packs.whole(made.path) == []
+    assert packs.whole(tmp_path / "site-a" / "latest") == []
     assert latest_of(tmp_path) == f"versions/{made.version}"
     assert made.version.startswith("1.0-2026-01-05-")
 
@@ -132,7 +132,7 @@ def test_an_inspection_that_raises_keeps_the_version_from_appearing(tmp_path):
     before = latest_of(tmp_path)
 
     def refuse(staged: Path) -> None:
-        assert packs.verify(staged) == []
+        assert packs.whole(staged) == []
         raise UsageError(())
 
     with pytest.raises(UsageError):
@@ -225,8 +225,8 @@ def test_a_fault_at_any_step_leaves_no_bad_version_and_the_next_run_recovers(tmp
         finally:
             fault.disarm()
         for version in packs.versions(root, "site-a"):
-            assert packs.verify(version.path) == []
-        assert packs.verify(root / "site-a" / "latest") == []
+            assert packs.whole(version.path) == []
+        assert packs.whole(root / "site-a" / "latest") == []
         latest_before = latest_of(root)
         made = publish(root)
         # A fault after the last rename is still reported: never a false success.
@@ -262,7 +262,7 @@ def test_a_kill_while_publishing_leaves_only_whole_versions(tmp_path):
         child.wait()
         child.stdout.close()
         known = packs.versions(tmp_path, "site-a")
-        assert all(packs.verify(v.path) == [] for v in known)
+        assert all(packs.whole(v.path) == [] for v in known)
     made = publish(tmp_path)
     assert latest_of(tmp_path) == f"versions/{made.version}"
 
@@ -276,7 +276,7 @@ def test_two_publications_at_once_both_appear_whole(tmp_path):
         thread.join()
     known = packs.versions(tmp_path, "site-a")
     assert [v.sequence for v in known] == list(range(1, 9))
-    assert all(packs.verify(v.path) == [] for v in known)
+    assert all(packs.whole(v.path) == [] for v in known)
     assert latest_of(tmp_path) == f"versions/{known[-1].name}"
 
 

@@ -27,6 +27,7 @@ from vpack_pipeline.pack_format.verification import (
     newer_format,
     summary,
     verify,
+    whole,
 )
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "verify",
     "version_name",
     "versions",
+    "whole",
 ]

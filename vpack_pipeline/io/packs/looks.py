@@ -18,7 +18,7 @@ from vpack_pipeline.core.evaluation.verdict_basis import changed_blocks
 from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.io.packs.store import Version, versions
 from vpack_pipeline.io.warehouse import cut_order
-from vpack_pipeline.pack_format.verification import summary, verify
+from vpack_pipeline.pack_format.verification import summary, whole
 from vpack_pipeline.protocol import Look, Protocol
 
 SCHEMA: Final[dict[str, Any]] = {
@@ -78,7 +78,7 @@ def _first_at(known: list[Version], look: Look, cut: str | None) -> Version | No
 
 
 def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str, Any]]:
-    problems = verify(version.path)
+    problems = whole(version.path)
     if problems:
         remedy = "restore it from a backup: its verdict is quoted in every later pack"
         raise VerificationError(

@@ -94,17 +94,14 @@ def pack_payload(
         files[documents.contract_of(asset)] = _json(contracts[asset].model_dump(mode="json"))
     for receipt in receipts:
         asset = str(receipt["asset"])
-        files[documents.receipt_of(asset)] = _json(travelling(receipt, contracts[asset], files))
+        told = {documents.FILES: _digests(contracts[asset], files)}
+        files[documents.receipt_of(asset)] = _json(travelling(receipt, contracts[asset]) | told)
     files[documents.CRATE] = crate.write(
         files,
         site=site_id,
         protocol=protocol.reference,
         cut=cut,
-        inputs={
-            str(r["asset"]): sorted(shown.keys() & r["inputs"].keys())
-            for r in receipts
-            if r["asset"] in shown
-        },
+        inputs={str(r["asset"]): list(r["inputs"]) for r in receipts if r["asset"] in shown},
         terms=protocol.about.availability,
     )
     return files
@@ -122,16 +119,9 @@ def to_csv(frame: pl.DataFrame) -> bytes:
     return cells.to_csv(frame.columns, frame.iter_rows())
 
 
-def travelling(
-    receipt: Mapping[str, Any], contract: Contract, files: Mapping[str, bytes]
-) -> dict[str, Any]:
-    """Give the part of a receipt that travels: counts only where a table is an aggregate.
-
-    With it go the digests of the files that hold the table or say what it is.
-    """
-    about = documents.files_about(contract.asset, is_exported=contract.export)
+def travelling(receipt: Mapping[str, Any], contract: Contract) -> dict[str, Any]:
+    """Give the part of a receipt that travels: counts only where a table is an aggregate."""
     made: dict[str, Any] = {name: receipt[name] for name in TRAVELLING}
-    made[documents.FILES] = {name: hashlib.sha256(files[name]).hexdigest() for name in about}
     dropped = () if contract.export else ("element_count", "unexpected_count")
     made["checks"] = [
         {name: value for name, value in check.items() if name not in dropped}
@@ -140,6 +130,12 @@ def travelling(
     if contract.export:
         made["rows"] = receipt["rows"]
     return made
+
+
+def _digests(contract: Contract, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Digest the files that hold a table or say what it is: its receipt tells of them."""
+    about = documents.files_about(contract.asset, is_exported=contract.export)
+    return {name: hashlib.sha256(files[name]).hexdigest() for name in about}
 
 
 def _claim_items(claim: pl.DataFrame) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from vpack_pipeline.errors import Problem, UsageError, VerificationError
 from vpack_pipeline.io.warehouse import cut_order, write_durably
 from vpack_pipeline.pack_format import bag
 from vpack_pipeline.pack_format.names import SITE, VERSION
-from vpack_pipeline.pack_format.verification import LATEST, verify
+from vpack_pipeline.pack_format.verification import LATEST, whole
 
 _STAGING: Final = ".staging"
 
@@ -197,7 +197,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _demand_whole(folder: Path) -> None:
-    problems = verify(folder)
+    problems = whole(folder)
     if problems:
         raise VerificationError(
             [Problem(f"{folder.name}/{p.where}", p.what, _remedy(folder)) for p in problems]
