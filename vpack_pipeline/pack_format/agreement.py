@@ -36,18 +36,17 @@ def find(pack: Path, payload: Iterable[str]) -> list[Problem]:
     payload : its files below ``data/``, by their path from there
     """
     info = bag.parse_info((pack / bag.INFO).read_bytes())
-    found = list(names.outside(pack, info))
-    if bag.format_of(info) < PROTOCOL_SINCE or found:
-        return found
-    contents = Contents(pack, frozenset(payload))
+    found: list[Problem] = []
     try:
-        known = documents.read(contents)
+        found += names.outside(pack, info)
+        if bag.format_of(info) >= PROTOCOL_SINCE:
+            contents = Contents(pack, frozenset(payload))
+            found += _inside(contents, documents.read(contents), info)
     except VerificationError as error:
-        return list(error.problems)
-    try:
-        return _shortened(_inside(contents, known, info))
+        found += error.problems
     except RecursionError:
-        return [Problem(bag.DATA, "a file is nested too deeply to be read", ASK)]
+        found.append(Problem(bag.DATA, "a file is nested too deeply to be read", ASK))
+    return _shortened(found)
 
 
 def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vpack_pipeline.errors import Problem
+from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.pack_format import bag
 from vpack_pipeline.pack_format.contents import ASK
 from vpack_pipeline.pack_format.documents import PLAN, PROTOCOL, Documents, receipt_of
@@ -24,6 +24,22 @@ VERSION: Final = re.compile(
 _STORE: Final = "versions"
 
 
+def identified(info: dict[str, str]) -> tuple[str, str, re.Match[str]]:
+    """Give site, version and the parts of the version.
+
+    Raises
+    ------
+    VerificationError
+        The identifier is none of a pack.
+    """
+    site, _, version = info.get("External-Identifier", "").partition("/")
+    parts = VERSION.fullmatch(version)
+    if not SITE.fullmatch(site) or parts is None:
+        what = "does not identify a site and a version"
+        raise VerificationError([Problem(bag.INFO, what, ASK)])
+    return site, version, parts
+
+
 def outside(pack: Path, info: dict[str, str]) -> Iterator[Problem]:
     """Say where folder, identifier and date do not agree; digests are known to fit.
 
@@ -32,12 +48,7 @@ def outside(pack: Path, info: dict[str, str]) -> Iterator[Problem]:
     pack : the folder, links resolved
     info : the lines of ``bag-info.txt``
     """
-    identifier = info.get("External-Identifier", "")
-    site, _, version = identifier.partition("/")
-    parts = VERSION.fullmatch(version)
-    if not SITE.fullmatch(site) or parts is None:
-        yield Problem(bag.INFO, "does not identify a site and a version", ASK)
-        return
+    site, version, parts = identified(info)
     if info.get("Bagging-Date") != parts["cut"][:10]:
         yield Problem(bag.INFO, "has another date than the data cut of its version", ASK)
     rename = f"rename it to {version}, or ask the sender which pack it is"
@@ -52,9 +63,7 @@ def outside(pack: Path, info: dict[str, str]) -> Iterator[Problem]:
 
 def inside(info: dict[str, str], documents: Documents) -> Iterator[Problem]:
     """Say which document is of another site, protocol or data cut than the identifier says."""
-    site, _, version = info["External-Identifier"].partition("/")
-    parts = VERSION.fullmatch(version)
-    assert parts is not None
+    site, _, parts = identified(info)
     if str(documents.protocol.get("version")) != parts["protocol"]:
         yield Problem(f"{bag.DATA}{PROTOCOL}", "has another version than the pack", ASK)
     told = {receipt_of(asset): receipt for asset, receipt in documents.receipts.items()}

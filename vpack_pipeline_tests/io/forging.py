@@ -26,13 +26,22 @@ def writable(pack: Path) -> Path:
     return pack
 
 
-def forge(pack: Path, changes: Mapping[str, Change | None] = {}, *, cut: str | None = None) -> Path:
+def forge(
+    pack: Path,
+    changes: Mapping[str, Change | None],
+    *,
+    cut: str | None = None,
+    site: str | None = None,
+    within: bool = True,
+) -> Path:
     """Change files of the payload and write crate, manifests, identifier and folder name anew.
 
     Parameters
     ----------
     changes : what is done with a file's bytes, by its path below ``data/``; None removes the file
     cut : another data cut for identifier, date and folder name
+    site : another site for the identifier
+    within : whether the digests that files of the payload tell are written anew too
 
     Returns
     -------
@@ -52,11 +61,11 @@ def forge(pack: Path, changes: Mapping[str, Change | None] = {}, *, cut: str | N
     payload = {
         p.relative_to(data).as_posix(): p.read_bytes() for p in data.rglob("*") if p.is_file()
     }
-    anew = digested_anew(payload)
+    anew = digested_anew(payload) if within else {}
     for name in anew.keys() - changes.keys():
         (data / name).write_bytes(anew[name])
         payload[name] = anew[name]
-    return _bagged_anew(pack, payload, cut)
+    return _bagged_anew(pack, payload, cut, site)
 
 
 def digested_anew(payload: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -100,14 +109,16 @@ def _crate_anew(payload: Mapping[str, bytes]) -> bytes:
     return json.dumps(crate | {"@graph": [*rest, *files, *made]}).encode()
 
 
-def _bagged_anew(pack: Path, payload: Mapping[str, bytes], cut: str | None) -> Path:
+def _bagged_anew(
+    pack: Path, payload: Mapping[str, bytes], cut: str | None, site: str | None
+) -> Path:
     info = (pack / bag.INFO).read_bytes()
-    site, _, version = bag.parse_info(info)["External-Identifier"].partition("/")
+    named, _, version = bag.parse_info(info)["External-Identifier"].partition("/")
     parts = VERSION.fullmatch(version)
     assert parts is not None
     at = cut or parts["cut"]
     name = f"{parts['protocol']}-{at}-{bag.payload_digest(payload)[:12]}"
-    laid_out = bag.lay_out(payload, identifier=f"{site}/{name}", bagged=at[:10])
+    laid_out = bag.lay_out(payload, identifier=f"{site or named}/{name}", bagged=at[:10])
     stated = b"\n".join(line for line in info.split(b"\n") if line.startswith(b"Vpack-Format"))
     tags = {tag: laid_out[tag] for tag in bag.TAGGED}
     tags[bag.INFO] = re.sub(
