@@ -33,7 +33,7 @@ def test_a_model_that_fails_every_endpoint_is_published_as_the_latest(hillcrest:
     endpoints = hillcrest.built.table("evaluation/endpoints").filter("is_headline")
     assert set(endpoints["verdict"]) == {"not_met"}
     assert endpoints.height == 4
-    verify(hillcrest.path)
+    assert verify(hillcrest.path) == []
     latest = hillcrest.built.root / "data" / "packs" / "hillcrest" / "latest"
     assert latest.resolve() == hillcrest.path
 

@@ -11,12 +11,19 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from vpack_pipeline.io import packs
 from vpack_pipeline.pack_format import bag
 from vpack_pipeline.pack_format.documents import CRATE, FILES
 from vpack_pipeline.pack_format.names import VERSION
 
 Change = Callable[[bytes], bytes]
+ENDPOINTS = "tables/evaluation.endpoints"
+RECEIPT = "gates/evaluation.endpoints.receipt.json"
+LEAF = "gates/drift.status.receipt.json"
+CONTRACT = "gates/evaluation.endpoints.contract.json"
+"""Files of the stored pack that tests change: those of one table, and the receipt of another."""
 
 
 def writable(pack: Path) -> Path:
@@ -127,3 +134,36 @@ def _bagged_anew(
     for tag, content in {**tags, bag.TAG_MANIFEST: bag.manifest_text(tags)}.items():
         (pack / tag).write_bytes(content)
     return pack.rename(pack.with_name(name)) if VERSION.fullmatch(pack.name) else pack
+
+
+def swapped(old: str, new: str) -> Change:
+    return lambda content: content.replace(old.encode(), new.encode(), 1)
+
+
+def edited(change: Callable[[Any], object]) -> Change:
+    """Change the data of a JSON file in place."""
+
+    def done(content: bytes) -> bytes:
+        data = json.loads(content)
+        change(data)
+        return json.dumps(data).encode()
+
+    return done
+
+
+def cell(row: int, column: str, text: str) -> Change:
+    """Write another text into a cell of a CSV file without quotes in it."""
+
+    def done(content: bytes) -> bytes:
+        lines = content.decode().split("\n")
+        cells = lines[row].split(",")
+        cells[lines[0].split(",").index(column)] = text
+        lines[row] = ",".join(cells)
+        return "\n".join(lines).encode()
+
+    return done
+
+
+def found(pack: Path) -> set[str]:
+    """What does not agree in a pack whose digests all hold."""
+    return {f"{p.where}: {p.what}" for p in packs.verify(pack)}

@@ -1,4 +1,4 @@
-"""Verification: anything added, changed, removed or re-hashed is named."""
+"""Digests: anything added, changed, removed or re-hashed is named; what agrees is asked elsewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from vpack_pipeline.cli import main
 from vpack_pipeline.io import packs
+from vpack_pipeline.pack_format.bag import FORMAT
+from vpack_pipeline_tests.io.test_packs_formats import LOOK, unpacked
 
 PAYLOAD = {
     "report.html": b"<!doctype html>",
@@ -38,7 +40,7 @@ def pack(tmp_path) -> Path:
 
 
 def whats(pack: Path) -> set[str]:
-    return {f"{p.where}: {p.what}" for p in packs.verify(pack)}
+    return {f"{p.where}: {p.what}" for p in packs.whole(pack)}
 
 
 def rehash(pack: Path) -> None:
@@ -58,7 +60,7 @@ def rehash(pack: Path) -> None:
 
 
 def test_a_whole_pack_has_no_problem_and_says_what_it_is(pack):
-    assert packs.verify(pack) == []
+    assert packs.whole(pack) == []
     said = packs.summary(pack)
     assert said.identifier == f"site-a/{pack.name}"
     assert (said.cut, said.files) == ("2026-01-05", 5)
@@ -137,7 +139,7 @@ def test_another_declaration_is_named(pack):
 
 
 def test_what_is_no_folder_is_no_pack(tmp_path):
-    assert packs.verify(tmp_path / "nothing")
+    assert packs.whole(tmp_path / "nothing")
 
 
 def said(capsys, *words: str) -> tuple[int, str]:
@@ -151,7 +153,11 @@ def test_a_folder_that_holds_packs_is_no_pack_and_the_latest_is_suggested(pack, 
     assert code == 2
     assert f"{tmp_path}: is no pack — did you mean '{tmp_path}/site-a/latest'?" in err
     assert len(err.splitlines()) == 2
-    assert said(capsys, str(tmp_path / "site-a" / "latest"))[0] == 0
+
+
+def test_a_pack_is_verified_through_the_link_to_the_latest(tmp_path, capsys):
+    (tmp_path / "latest").symlink_to(unpacked(FORMAT, tmp_path))
+    assert said(capsys, str(tmp_path / "latest"))[0] == 0
 
 
 def test_a_folder_without_any_pack_and_a_path_that_does_not_exist_are_told(tmp_path, capsys):
@@ -171,16 +177,20 @@ def test_a_pack_that_lost_one_of_its_files_is_still_a_pack(pack, capsys):
     assert "bagit.txt: is missing" in err
 
 
-def test_verification_imports_no_library(pack):
+def test_verification_imports_no_library_but_that_of_yaml(tmp_path):
     code = (
         "import sys\n"
-        "for name in ('dagster', 'duckdb', 'numpy', 'polars', 'pydantic'): sys.modules[name] = None\n"
         "from pathlib import Path\n"
-        "from vpack_pipeline.pack_format.verification import verify, summary\n"
+        "from vpack_pipeline.pack_format.verification import summary, verify\n"
         "assert verify(Path(sys.argv[1])) == []\n"
         "print(summary(Path(sys.argv[1])).cut)\n"
+        "known = {name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names\n"
+        "print(sorted(n for n in known if not n.startswith('_')))\n"
     )
+    pack = str(unpacked(FORMAT, tmp_path))
     done = subprocess.run(
-        [sys.executable, "-c", code, str(pack)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, pack], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "2026-01-05"
+    cut, libraries = done.stdout.splitlines()
+    assert cut == LOOK
+    assert libraries == "['vpack_pipeline', 'yaml']"

@@ -121,7 +121,7 @@ def test_a_pack_is_verified_in_less_than_a_second(reviewer: Stranger) -> None:
     assert min(seconds) < LIMIT_S
 
 
-def test_verifying_imports_click_and_nothing_else(reviewer: Stranger) -> None:
+def test_verifying_imports_click_and_yaml_and_nothing_else(reviewer: Stranger) -> None:
     code = (
         "import sys\n"
         "from vpack_pipeline.cli import main\n"
@@ -134,7 +134,7 @@ def test_verifying_imports_click_and_nothing_else(reviewer: Stranger) -> None:
     )
     done = reviewer.run("python", "-c", code)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "['click', 'vpack_pipeline']"
+    assert done.stdout.splitlines()[-1] == "['click', 'vpack_pipeline', 'yaml']"
 
 
 def test_an_altered_pack_is_refused(reviewer: Stranger) -> None:
