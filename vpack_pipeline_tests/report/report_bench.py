@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets.publish import UNTRAVELLED
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.pack import claim, report
+from vpack_pipeline.gate.suite import plan
 from vpack_pipeline.report import render
 from vpack_pipeline.stats.codes import Code, coded
 
@@ -27,30 +29,29 @@ def complete(made: SimpleNamespace) -> SimpleNamespace:
     for name, function in (("report", report), ("claim", claim)):
         asset = f"pack/{name}"
         setattr(made, name, contracts.conform(function(**arguments(made, asset)), known[asset]))
-    made.receipts = [receipt(asset) for asset in known if not asset.startswith("pack/")]
+    made.receipts = [receipt(asset, made) for asset in known if asset not in UNTRAVELLED]
     return made
 
 
-def receipt(asset: str) -> dict:
-    check = {
-        "id": "row_count",
-        "type": "expect_table_row_count_to_be_between",
-        "severity": "critical",
-        "outcome": "pass",
-        "closes": False,
-        "why": "A table is not empty by accident.",
-        "element_count": 7,
-        "unexpected_count": 0,
-    }
+def receipt(asset: str, made: SimpleNamespace) -> dict:
+    """Give the receipt of a table that passed, one of whose warnings found something."""
+    contract = contracts.load()[asset]
+    check = {"outcome": "pass", "closes": False, "element_count": 7, "unexpected_count": 0}
+    checks = [
+        {"id": p.id, "type": p.type, "severity": p.severity, "why": p.why, **check}
+        for p in plan(contract)
+    ]
+    if checks[-1]["severity"] == "warning":
+        checks[-1]["outcome"] = "fail"
     return {
         "format": 1,
         "asset": asset,
         "site": "lakeside",
-        "protocol": "cxr-triage@1.0",
-        "protocol_digest": "d" * 64,
-        "cut": "2026-07-20",
+        "protocol": made.protocol.reference,
+        "protocol_digest": made.protocol.digest,
+        "cut": made.cut,
         "files": [{"sha256": "a" * 64, "role": "table", "rows": 7, "bytes": 9}],
-        "rows": 7,
+        "rows": made.tables[asset].height if asset in made.tables else 7,
         "quarantined": 0,
         "table_digest": "b" * 64,
         "compute": "c" * 64,
@@ -59,9 +60,9 @@ def receipt(asset: str) -> dict:
         "fingerprint": "f" * 64,
         "secret": "s",
         "normalisation": "1",
-        "inputs": {},
+        "inputs": dict.fromkeys(contract.inputs.values(), "b" * 64),
         "outcome": "pass",
-        "checks": [check, {**check, "id": "odd", "severity": "warning", "outcome": "fail"}],
+        "checks": checks,
         "mac": "m",
     }
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 
 import polars as pl
 import pytest
@@ -20,10 +21,13 @@ from vpack_pipeline.io.packs.payload import to_csv
 from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.protocol import Protocol
 
+HTML = b"<!doctype html>"
+
 
 def payload(study, **changed) -> dict[str, bytes]:
     given = {
-        "html": b"<!doctype html>",
+        "html": HTML,
+        "report": study.report,
         "protocol": study.protocol,
         "claim": study.claim,
         "tables": study.tables,
@@ -123,11 +127,59 @@ def test_numbers_keep_their_sign_and_every_digit():
     assert float(rows(to_csv(pl.DataFrame({"a": [value]})))[0]["a"]) == value
 
 
-def test_a_pack_of_this_payload_is_published_whole(made, tmp_path, study):
+def test_a_pack_of_this_payload_is_published_whole_and_agrees(page, tmp_path, study):
     published = packs.publish(
-        root_packs=tmp_path, site_id="lakeside", protocol_version="1.0", cut=study.cut, payload=made
+        root_packs=tmp_path,
+        site_id="lakeside",
+        protocol_version="1.0",
+        cut=study.cut,
+        payload=payload(study, html=page.encode()),
     )
     assert packs.verify(published.path) == []
+
+
+def test_every_figure_of_the_page_travels_with_its_cell_and_no_other(page, study):
+    told = rows(payload(study, html=page.encode())["figures.csv"])
+    assert {f["anchor"] for f in told} == set(re.findall('data-anchor="([^"]*)"', page))
+    assert len(told) > 1000
+    known = {r["anchor"]: r for r in study.report.to_dicts()}
+    assert all(f.items() <= known[f["anchor"]].items() for f in told)
+
+
+def test_the_crate_has_what_its_profile_requires(made):
+    """RO-Crate 1.1 and Process Run Crate 0.5, as far as they ask something of every crate."""
+    crate = json.loads(made["ro-crate-metadata.json"])
+    assert crate["@context"][0] == "https://w3id.org/ro/crate/1.1/context"
+    assert set(crate["@context"][1]) == {"sha256"}
+    entities = {e["@id"]: e for e in crate["@graph"]}
+    assert len(entities) == len(crate["@graph"])
+    descriptor, root = entities["ro-crate-metadata.json"], entities["./"]
+    assert descriptor["@type"] == "CreativeWork"
+    assert descriptor["about"] == {"@id": "./"}
+    assert descriptor["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    profile = "https://w3id.org/ro/wfrun/process/0.5"
+    assert (root["@type"], root["conformsTo"]) == ("Dataset", {"@id": profile})
+    assert entities[profile]["@type"] == "CreativeWork"
+    assert root.keys() >= {"name", "description", "datePublished", "license", "author"}
+    files = {e["@id"] for e in entities.values() if e["@type"] == "File"}
+    assert files == made.keys() - {"ro-crate-metadata.json"}
+    assert {part["@id"] for part in root["hasPart"]} == files
+    actions = [e for e in entities.values() if e["@type"] == "CreateAction"]
+    assert {a["@id"] for a in actions} == {part["@id"] for part in root["mentions"]}
+    assert entities["#vpack"]["@type"] == "SoftwareApplication"
+    for action in actions:
+        assert action["instrument"] == {"@id": "#vpack"}
+        assert entities[action["agent"]["@id"]]["@type"] == "Organization"
+        assert action["result"]["@id"] in files
+        assert {part["@id"] for part in action["object"]} <= files
+        assert action.keys() >= {"name", "description", "endTime"}
+    told = [v for e in entities.values() for v in e.values()]
+    named = [v for v in told if isinstance(v, dict)] + [
+        p for v in told if isinstance(v, list) for p in v
+    ]
+    assert {v["@id"] for v in named} <= entities.keys() | {"https://w3id.org/ro/crate/1.1"} | {
+        "http://schema.org/CompletedActionStatus"
+    }
 
 
 def publish_look(tmp_path, study, **changed):
