@@ -42,7 +42,7 @@ MADE = (
     "section/table",
 )
 IN_A_PACK = re.compile(
-    r"data/(report\.html|protocol\.yaml|claim\.json|codes\.csv|tables|gates|drift)\b"
+    r"data/(report\.html|protocol\.yaml|claim\.json|(codes|figures)\.csv|ro-crate-metadata\.json|tables|gates|drift)\b"
 )
 
 

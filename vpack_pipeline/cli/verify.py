@@ -1,6 +1,6 @@
 """``vpack verify``: offline, at a reviewer's desk, with the base install alone.
 
-It imports nothing beyond click and ``pack_format``, so that it answers at once; import-linter and
+It imports nothing beyond click, ``pack_format`` and PyYAML, so that it answers at once; import-linter and
 a test hold this.
 """
 
@@ -25,7 +25,7 @@ from vpack_pipeline.pack_format.verification import verify as find_problems
 @click.argument("pack", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(pack: Path, as_json: bool) -> None:
-    """Check PACK: every file is there, none was added, none was altered."""
+    """Check PACK: every file is there, none was added or altered, and its parts agree."""
     _refuse_what_cannot_be_read(pack)
     problems = find_problems(pack.resolve())
     if as_json:

@@ -128,12 +128,13 @@ def test_numbers_keep_their_sign_and_every_digit():
 
 
 def test_a_pack_of_this_payload_is_published_whole_and_agrees(page, tmp_path, study):
+    synthetic = [f"{s.part}: {s.note}" for s in study.site.synthetic]
     published = packs.publish(
         root_packs=tmp_path,
         site_id="lakeside",
         protocol_version="1.0",
         cut=study.cut,
-        payload=payload(study, html=page.encode()),
+        payload=payload(study, html=page.encode(), synthetic=synthetic),
     )
     assert packs.verify(published.path) == []
 
