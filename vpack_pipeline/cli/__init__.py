@@ -39,7 +39,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "build": "Build a site's validation pack.",
     "status": "Tell how a site stands: latest pack, newest delivery, gates.",
     "clean": "Remove warehouse files that no receipt names.",
-    "verify": "Check a pack offline: integrity and completeness.",
+    "verify": "Check a pack offline: integrity, completeness and agreement.",
     "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }

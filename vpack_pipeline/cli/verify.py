@@ -1,7 +1,7 @@
 """``vpack verify``: offline, at a reviewer's desk, with the base install alone.
 
-It imports nothing beyond click, ``pack_format`` and PyYAML, so that it answers at once; import-linter and
-a test hold this.
+It imports nothing beyond click, ``pack_format`` and PyYAML, so that it answers at once;
+import-linter and a test hold this.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ ASK: Final = "ask the sender for the pack again"
 MOST_BYTES: Final = 64_000_000
 """No file of a pack that is read as data is nearly as large."""
 _DEEPEST: Final = 30
-"""Levels of nesting in a protocol: it has a third of these."""
+"""Levels of nesting in a document: those of packs have a third of these."""
 
 Data = TypeVar("Data")
 Form = Any
@@ -165,9 +165,12 @@ class Contents:
 
     def _json(self, name: str) -> Any:
         try:
-            return json.loads(self.text(name))
+            data = json.loads(self.text(name))
         except (ValueError, RecursionError):
             raise refusal(name, "is no JSON") from None
+        if not _is_flat(data):
+            raise refusal(name, "is nested more deeply than any such file")
+        return data
 
     def _csv(self, name: str) -> list[list[str]]:
         try:
@@ -192,6 +195,17 @@ class Contents:
         if not isinstance(data, dict):
             raise refusal(name, "is not the YAML of a protocol")
         return data
+
+
+def _is_flat(data: Any) -> bool:
+    """Tell whether plain data is so little nested that whatever reads it comes to its end."""
+    level = [data]
+    for _ in range(_DEEPEST):
+        nested = [v for v in level if isinstance(v, dict | list)]
+        level = [i for v in nested for i in (v.values() if isinstance(v, dict) else v)]
+        if not level:
+            return True
+    return False
 
 
 def _is_plain(events: Any, yaml: Any) -> bool:

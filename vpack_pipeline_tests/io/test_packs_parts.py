@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from vpack_pipeline.contracts import codes, load, metrics
 from vpack_pipeline.gate.suite import plan
-from vpack_pipeline.pack_format import agreement, bag, cells, figures
+from vpack_pipeline.pack_format import agreement, bag, cells, contents, figures
 from vpack_pipeline.pack_format import codes as pack_codes
 from vpack_pipeline.pack_format.receipts import STRUCTURE, STRUCTURE_OF_SOME
 from vpack_pipeline.pack_format.tables import _FAMILY
@@ -27,6 +27,7 @@ from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 from vpack_pipeline_tests.io.forging import (
     CONTRACT,
     ENDPOINTS,
+    LEAF,
     RECEIPT,
     Change,
     cell,
@@ -202,6 +203,10 @@ def _as_share(line: list[str]) -> list[str]:
 
 
 FIGURES: dict[str, tuple[Change, str]] = {
+    "another name on the first page": (
+        figure_lines(lambda f: [f"{f[0]}.x", *f[1:]] if f[0].startswith("first.ev") else f),
+        "x: differs from the cell",
+    ),
     "a share beyond the first page": (figure_lines(_as_share), "goal: differs from the cell"),
     "another anchor": (
         figure_lines(
@@ -266,8 +271,19 @@ def test_the_crate_describes_this_pack(name: str, pack: Path) -> None:
     assert any(what in problem for problem in told), told
 
 
+ITEM = ("status", "evidence", "basis", "title", "section", "reason", "notes")
 BAD: dict[str, tuple[str, bytes, str]] = {
     "no JSON": ("claim.json", b"{", "is no JSON"),
+    "JSON in depth": (
+        LEAF,
+        b'{"a": ' + b"[" * 200 + b"]" * 200 + b"}",
+        "is nested more deeply than any such file",
+    ),
+    "a code that is none": (
+        "claim.json",
+        json.dumps({"items": [{"item": 1, **dict.fromkeys(ITEM, "a"), "detail": None}]}).encode(),
+        "item 1 has a code that codes.csv does not have",
+    ),
     "JSON without end": (RECEIPT, b"[" * 100_000, "is no JSON"),
     "a list": ("drift/plan.json", b"[]", "does not have the fields that such a file has"),
     "nothing": (CONTRACT, b"null", "does not have the fields that such a file has"),
@@ -298,6 +314,12 @@ def test_a_file_that_is_not_what_its_name_says_is_refused_and_nothing_else_happe
     file, content, what = BAD[name]
     forged = forge(pack, {file: lambda _: content}, within=False)
     assert any(f"data/{file}: {what}" in problem for problem in found(forged)), found(forged)
+
+
+def test_a_file_that_is_far_too_large_is_not_read(pack: Path, monkeypatch) -> None:
+    monkeypatch.setattr(contents, "MOST_BYTES", 10_000)
+    (told,) = found(pack)
+    assert told == "data/gates/adjudication.agreement.contract.json: is larger than any such file"
 
 
 DOCUMENTS = (
