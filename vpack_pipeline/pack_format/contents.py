@@ -64,7 +64,6 @@ class Contents:
 
     def __init__(self, pack: Path, names: frozenset[str]) -> None:
         self._folder = pack / bag.DATA.rstrip("/")
-        self.pack = pack
         self.names = names
         """Path of each file below ``data/``."""
         self._read: dict[tuple[str, str], Any] = {}
