@@ -28,12 +28,12 @@ from vpack_pipeline.core.adjudication.evidence import (
 from vpack_pipeline.core.adjudication.latent import ReaderAccuracy, reader_accuracy
 from vpack_pipeline.core.adjudication.red_flags import Flagging, put_flags, with_halves
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.words import ROSTER, words_of_roster
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 ALL_READERS: Final = "all"
-ROSTER: Final = ("qualification", "specialty", "training", "conflicts")
 _TARGETS: Final = {"leave_one_out": "others", "independent": "reference_label"}
 _NOTES: Final = {"leave_one_out": "others_err_too", "independent": "only_with_reference"}
 
@@ -42,6 +42,7 @@ def reader_performance(
     *,
     reads: pl.DataFrame,
     readers: pl.DataFrame,
+    words: pl.DataFrame,
     cases: pl.DataFrame,
     reference: pl.DataFrame,
     included: pl.DataFrame,
@@ -66,13 +67,13 @@ def reader_performance(
 
     Parameters
     ----------
-    reads, readers, cases, reference : tables of section cohort
+    reads, readers, words, cases, reference : tables of section cohort
     included : eligibility/included
 
     Returns
     -------
     figures by finding, reader and metric; reader ``all``, always there, pools the reads. The
-    roster's words on a reader stand beside each of their rows.
+    roster's words on a reader, as they are printed, stand beside each of their rows.
     """
     figures = Figures("adjudication/reader_performance")
     known = included_reads(reads, included, findings).join(
@@ -104,7 +105,7 @@ def reader_performance(
         _put_unread(figures, group, first.filter(pl.col("reader_id").is_in(others)))
         _put_adjudicating(figures, finding.name, first)
         _put_experience(figures, finding.name, rows, first["reader_id"], roster)
-    return _with_roster(figures.frame(), roster)
+    return _with_roster(figures.frame(), roster, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,12 @@ def _put_experience(
         )
 
 
-def _with_roster(frame: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
-    words = roster.select("reader_id", *ROSTER)
-    joined = frame.drop(ROSTER).join(words, on="reader_id", how="left", maintain_order="left")
+def _with_roster(
+    frame: pl.DataFrame, roster: pl.DataFrame, words: pl.DataFrame
+) -> pl.DataFrame:
+    printed = words_of_roster(words)
+    known = roster.select(
+        "reader_id", *(pl.col(c).replace_strict(printed[c], return_dtype=pl.String) for c in ROSTER)
+    )
+    joined = frame.drop(ROSTER).join(known, on="reader_id", how="left", maintain_order="left")
     return joined.select(frame.columns)

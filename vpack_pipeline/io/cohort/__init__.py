@@ -20,6 +20,7 @@ from vpack_pipeline.io.cohort.inputs import (
     reads,
     reference,
 )
+from vpack_pipeline.io.cohort.words import words
 
 __all__ = [
     "case_studies",
@@ -36,4 +37,5 @@ __all__ = [
     "readers",
     "reads",
     "reference",
+    "words",
 ]
