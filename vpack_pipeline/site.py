@@ -195,6 +195,9 @@ class Site(Document):
     """The file of the site secret; VPACK_SECRET_<SITE_ID> in the environment takes precedence."""
     published_secret: bool = False
     """The secret is public (demo data): pseudonyms protect nobody and the pack says so."""
+    readers_agreed: bool = False
+    """Every reader on the roster agreed that figures of each of them leave the site, by pseudonym;
+    without it readers stand together."""
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
     synthetic: tuple[Synthetic, ...] = ()

@@ -13,7 +13,7 @@ from vpack_pipeline.core.variables import value_of
 from vpack_pipeline.core.words import numbered, printed_texts
 from vpack_pipeline.io.edge import Edge
 
-_SCHEMA = {name: pl.String for name in ("kind", "field", "word", "printed_word")}
+_SCHEMA = dict.fromkeys(("kind", "field", "word", "printed_word"), pl.String)
 
 
 def words(
