@@ -200,7 +200,6 @@ class Site:
             disclosure=self.disclosure,
         )
 
-
     def _case(
         self, rng: np.random.Generator, on: date, number: int, patient: int, now: dict[str, Any]
     ) -> tuple[Any, ...]:
