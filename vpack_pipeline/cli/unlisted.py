@@ -2,7 +2,7 @@
 
 Cells of input files are counted and never shown. Words of an image's header that describe no person
 are shown at a terminal, to whoever may read the archive: a file or a log keeps what it is given.
-What does not belong here: which texts are printed, and how (``core.words``).
+What does not belong here: which texts are printed, and how (``core.printed_words``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from vpack_pipeline.core.words import PrintedText, printed_texts
+from vpack_pipeline.core.printed_words import PrintedText, printed_texts
 from vpack_pipeline.io.dicom.fields import BY_COLUMN
 from vpack_pipeline.site import InputKind
 from vpack_pipeline.study import Study

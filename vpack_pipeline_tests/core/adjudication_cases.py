@@ -10,7 +10,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.contracts.shapes import CODES
-from vpack_pipeline.core.words import ROSTER
+from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Adjudication, Category, Evaluation, Finding
 
 INDEX_DATE = datetime.date(2025, 1, 1)

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core import drift as section
+from vpack_pipeline.core.printed_words import numbered, printed_texts
 from vpack_pipeline.core.representativeness import levels
-from vpack_pipeline.core.words import numbered, printed_texts
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import (
     Covariate,
@@ -147,7 +147,7 @@ BEDSIDE = Variable(name="bedside", title="Bedside", kind="categorical", levels=(
 def words_of(
     cases: pl.DataFrame, profile: Representativeness, drift: Drift, disclosure: Disclosure
 ) -> pl.DataFrame:
-    """Make cohort/words of a site that lists nothing beside the protocol's levels."""
+    """Make cohort/printed_words of a site that lists nothing beside the protocol's levels."""
     rows = []
     for text in printed_texts(profile, drift, COVARIATES, disclosure):
         if text.kind == "image":
@@ -229,7 +229,7 @@ class Site:
             "included": self.included,
             "scores": self.scores,
             "levels": self.levels,
-            "words": words_of(self.cases, profile, self.drift, self.disclosure),
+            "printed_words": words_of(self.cases, profile, self.drift, self.disclosure),
             "covariates": COVARIATES,
             "representativeness": profile,
             "disclosure": self.disclosure,

@@ -325,7 +325,7 @@ def gate_tables() -> dict[str, pl.DataFrame]:
         "adjudication/reader_performance": reader_performance(
             **shared,
             readers=roster,
-            words=made.words_of(roster),
+            printed_words=made.words_of(roster),
             readers_agreed=True,
             cases=frames["cases"],
             reference=frames["reference"],

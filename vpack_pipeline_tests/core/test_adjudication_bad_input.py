@@ -39,7 +39,7 @@ def tables(
     known: dict[str, Any] = {
         "reads": made.reads_of(reads),
         "readers": roster,
-        "words": made.words_of(roster),
+        "printed_words": made.words_of(roster),
         "readers_agreed": True,
         "cases": cases,
         "reference": made.reference_of(reference),

@@ -59,7 +59,7 @@ def figures(
     given: dict[str, Any] = {
         "reads": made.reads_of(rows),
         "readers": roster,
-        "words": made.words_of(roster),
+        "printed_words": made.words_of(roster),
         "readers_agreed": True,
         "cases": known,
         "reference": made.reference_of([]),

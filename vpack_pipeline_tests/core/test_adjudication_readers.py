@@ -44,7 +44,7 @@ def table(
     given_ = {
         "reads": made.reads_of(reads),
         "readers": roster,
-        "words": made.words_of(roster) if words is None else words,
+        "printed_words": made.words_of(roster) if words is None else words,
         "readers_agreed": readers_agreed,
         "cases": known,
         "reference": made.reference_of(reference),

@@ -32,7 +32,7 @@ def figures(
     frame = reader_performance(
         reads=made.reads_of(reads),
         readers=roster,
-        words=made.words_of(roster),
+        printed_words=made.words_of(roster),
         cases=cases,
         reference=made.reference_of([]),
         included=made.included_of(cases),

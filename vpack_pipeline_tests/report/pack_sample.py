@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.words import ROSTER
+from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import read_model
@@ -228,7 +228,7 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
         ),
         "cohort/reads": typed("cohort/reads", reads),
         "cohort/readers": typed("cohort/readers", readers),
-        "cohort/words": typed("cohort/words", _words(readers, cases)),
+        "cohort/printed_words": typed("cohort/printed_words", _words(readers, cases)),
         "cohort/reference": typed("cohort/reference", reference),
         "cohort/predictions": typed(
             "cohort/predictions",

@@ -33,7 +33,7 @@ from vpack_pipeline.core.adjudication.evidence import (
 from vpack_pipeline.core.adjudication.latent import ReaderAccuracy, reader_accuracy
 from vpack_pipeline.core.adjudication.red_flags import Flagging, put_flags, with_halves
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.core.words import ROSTER, words_of_roster
+from vpack_pipeline.core.printed_words import ROSTER, Words, words_of_roster
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
@@ -47,7 +47,7 @@ def reader_performance(
     *,
     reads: pl.DataFrame,
     readers: pl.DataFrame,
-    words: pl.DataFrame,
+    printed_words: pl.DataFrame,
     cases: pl.DataFrame,
     reference: pl.DataFrame,
     included: pl.DataFrame,
@@ -73,7 +73,7 @@ def reader_performance(
 
     Parameters
     ----------
-    reads, readers, words, cases, reference : tables of section cohort
+    reads, readers, printed_words, cases, reference : tables of section cohort
     included : eligibility/included
     readers_agreed : whether each reader may stand alone
 
@@ -114,7 +114,7 @@ def reader_performance(
         _put_unread(figures, group, first.filter(pl.col("reader_id").is_in(others)))
         _put_adjudicating(figures, finding.name, first)
         _put_experience(figures, finding.name, rows, first["reader_id"], roster)
-    made = _with_roster(figures.frame(), roster, words)
+    made = _with_roster(figures.frame(), roster, words_of_roster(printed_words))
     return made if readers_agreed else _together(made)
 
 
@@ -280,10 +280,9 @@ def _together(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([several, refused.frame()]).sort("finding", "reader_id", "metric")
 
 
-def _with_roster(frame: pl.DataFrame, roster: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
-    printed = words_of_roster(words)
+def _with_roster(frame: pl.DataFrame, roster: pl.DataFrame, words: Words) -> pl.DataFrame:
     known = roster.select(
-        "reader_id", *(pl.col(c).replace_strict(printed[c], return_dtype=pl.String) for c in ROSTER)
+        "reader_id", *(pl.col(c).replace_strict(words[c], return_dtype=pl.String) for c in ROSTER)
     )
     joined = frame.drop(ROSTER).join(known, on="reader_id", how="left", maintain_order="left")
     return joined.select(frame.columns)

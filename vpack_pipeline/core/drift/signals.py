@@ -15,8 +15,8 @@ from vpack_pipeline.core.calls import calls_at, oriented, primary_point
 from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.people import People
 from vpack_pipeline.core.levels import Description
+from vpack_pipeline.core.printed_words import Words
 from vpack_pipeline.core.variables import MISSING, value_of
-from vpack_pipeline.core.words import Words
 from vpack_pipeline.protocol import Covariate, Evaluation, IndexTest, Monitor
 
 OUTPUT_VARIABLES: Final[Mapping[str, str]] = {"score": "float", "call": "bool", "failure": "bool"}

@@ -19,8 +19,8 @@ from vpack_pipeline.core.drift.reference import Baseline, Reference, baseline_of
 from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
 from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.core.levels import describe
+from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.windows import closed_windows, lies_within
-from vpack_pipeline.core.words import words_of_cases
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
@@ -40,14 +40,15 @@ class Given(TypedDict):
     """What the section's tables are made of.
 
     ``cases`` is eligibility/cases, ``included`` eligibility/included, ``scores``
-    evaluation/index_test, ``levels`` representativeness/levels and ``words`` cohort/words.
+    evaluation/index_test, ``levels`` representativeness/levels and ``printed_words``
+    cohort/printed_words.
     """
 
     cases: pl.DataFrame
     included: pl.DataFrame
     scores: pl.DataFrame
     levels: pl.DataFrame
-    words: pl.DataFrame
+    printed_words: pl.DataFrame
     covariates: tuple[Covariate, ...]
     representativeness: Representativeness
     evaluation: Evaluation
@@ -80,7 +81,7 @@ class _Watched:
         people = People(known)
         outputs = (given["scores"], given["covariates"], given["evaluation"], given["index_test"])
         words = words_of_cases(
-            given["words"],
+            given["printed_words"],
             given["representativeness"],
             drift,
             given["covariates"],

@@ -129,7 +129,7 @@ def readers(g: Ground) -> Judged:
         return Judged("not_met", Code("no_reader_described"))
     if not g.readers_agreed:
         return Judged("partial", NOT_AGREED)
-    printed = g.rows("cohort/words", kind="readers", field=columns)
+    printed = g.rows("cohort/printed_words", kind="readers", field=columns)
     unlisted = set(printed.filter(pl.col("word") != pl.col("printed_word"))["field"])
     missing = [c for c in columns if c in unlisted or c in missing]
     if missing:

@@ -1,6 +1,7 @@
 """The table of words: every text that may be printed, with the word that is printed for it.
 
-What does not belong here: which texts those are, and how they are numbered (``core.words``).
+What does not belong here: which texts those are and how they are numbered
+(``core.printed_words``).
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from functools import partial
 
 import polars as pl
 
+from vpack_pipeline.core.printed_words import numbered, printed_texts
 from vpack_pipeline.core.variables import value_of
-from vpack_pipeline.core.words import numbered, printed_texts
 from vpack_pipeline.io.edge import Edge
 
 _SCHEMA = dict.fromkeys(("kind", "field", "word", "printed_word"), pl.String)
 
 
-def words(
+def printed_words(
     *, edge: Edge, readers: pl.DataFrame, cases: pl.DataFrame, studies: pl.LazyFrame
 ) -> pl.DataFrame:
     """Give every text that may be printed its printed word.

@@ -119,7 +119,7 @@ def words_of_roster(words: pl.DataFrame) -> Words:
 
     Parameters
     ----------
-    words : cohort/words
+    words : cohort/printed_words
     """
     roster = words.filter(kind="readers")
     return {name: _printed(roster, name) for name in ROSTER}
@@ -136,7 +136,7 @@ def words_of_cases(
 
     Parameters
     ----------
-    words : cohort/words
+    words : cohort/printed_words
     """
     texts = printed_texts(representativeness, drift, covariates, disclosure)
     of_cases = words.filter(pl.col("kind") != "readers")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.core.drift.signals import values_of
-from vpack_pipeline.core.words import (
+from vpack_pipeline.core.printed_words import (
     ROSTER,
     PrintedText,
     numbered,
