@@ -77,7 +77,15 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
     """Make documents and every exported table, with those that they are computed from."""
     protocol, site = documents()
     pool = _upstream(protocol, np.random.default_rng(seed), n)
-    known = contracts.load()
+    for asset in COMPUTED:
+        pool[asset] = computed(asset, pool, protocol, site, cut)
+    return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
+
+
+def computed(
+    asset: str, pool: dict[str, pl.DataFrame], protocol: Protocol, site: Site, cut: dt.date = CUT
+) -> pl.DataFrame:
+    """Compute one table from those that are there."""
     published = pl.DataFrame(
         schema={
             "endpoint": pl.String,
@@ -92,18 +100,15 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
             "verdict": pl.String,
         }
     )
-    for asset in COMPUTED:
-        contract = known[asset]
-        module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
-        arguments = {name: pool[source] for name, source in contract.inputs.items()}
-        arguments |= {name: getattr(protocol, name) for name in contract.protocol}
-        arguments |= {name: getattr(site, name) for name in contract.site}
-        arguments |= dict.fromkeys(contract.outside, published)
-        if contract.uses_cut:
-            arguments["cut"] = cut
-        made = getattr(module, contract.table)(**arguments)
-        pool[asset] = contracts.conform(made, contract)
-    return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
+    contract = contracts.load()[asset]
+    module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
+    arguments = {name: pool[source] for name, source in contract.inputs.items()}
+    arguments |= {name: getattr(protocol, name) for name in contract.protocol}
+    arguments |= {name: getattr(site, name) for name in contract.site}
+    arguments |= dict.fromkeys(contract.outside, published)
+    if contract.uses_cut:
+        arguments["cut"] = cut
+    return contracts.conform(getattr(module, contract.table)(**arguments), contract)
 
 
 def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str, pl.DataFrame]:
