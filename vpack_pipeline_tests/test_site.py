@@ -109,3 +109,33 @@ def test_codes_map_to_text_numbers_truth_and_nothing() -> None:
     values = {"rating": {"a": 0, "b": 1.5, "c": True, "d": None, "e": "x"}}
     made = site(inputs__reads__values=values)
     assert made.inputs["reads"].values == values
+
+
+def test_a_list_names_texts_that_stay_as_they_are() -> None:
+    made = site(
+        value_maps={"model": ["Rover", "Clarity X"]},
+        inputs__readers__values={"training": ["none"], "in_development": {"Y": True}},
+    )
+    assert made.value_maps == {"model": {"Rover": "Rover", "Clarity X": "Clarity X"}}
+    values = made.inputs["readers"].values
+    assert values == {"training": {"none": "none"}, "in_development": {"Y": True}}
+
+
+@pytest.mark.parametrize(
+    ("listed", "what"),
+    [
+        ([3], "a list names texts that are used as they are written"),
+        ([["Rover"]], "a list names texts"),
+        (["Rover", "Rover"], "declared twice: Rover"),
+        ("Rover", "valid dictionary"),
+    ],
+)
+def test_a_list_of_anything_else_is_refused(listed: Any, what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        site(value_maps={"model": listed})
+
+
+def test_readers_stand_together_unless_a_site_says_that_they_agreed() -> None:
+    assert site().readers_agreed is False
+    assert site(readers_agreed=True).readers_agreed
+    assert site(readers_agreed=...).readers_agreed is False

@@ -1,7 +1,8 @@
 """What ``vpack check`` looks at: everything that can be said before a build, nothing written.
 
 It prints counts, names of files and headers, and never a cell of a data row. What does not belong
-here: the checks of finished tables (``gate``), which need a build.
+here: the checks of finished tables (``gate``), which need a build; texts that nobody lists
+(``unlisted``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from vpack_pipeline import study
 from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
+from vpack_pipeline.cli.unlisted import unlisted_notes
 from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
 from vpack_pipeline.io.deliveries import (
     LEDGER,
@@ -27,6 +29,7 @@ from vpack_pipeline.io.deliveries import (
     published_in,
     survey,
 )
+from vpack_pipeline.io.dicom.state import scan_headers
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.forms import (
     Form,
@@ -77,12 +80,19 @@ class Findings:
         }
 
 
-def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, str]) -> Findings:
+def check_site(
+    folder: ProjectFolder,
+    site_id: str,
+    environment: Mapping[str, str],
+    *,
+    shows_words: bool = False,
+) -> Findings:
     """Check a site's documents, rules, secret, sources, deliveries, headers, and the SQL models.
 
     Parameters
     ----------
     environment : tells whether a variable that ``site.yaml`` names is set
+    shows_words : whether words of headers that a pack would not print may be shown
 
     Raises
     ------
@@ -101,6 +111,10 @@ def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, st
         names = _deliveries(found, folder, loaded, pseudonyms)
         forms = _forms(found, loaded, names)
         _rows(found, folder, loaded, forms, pseudonyms or passing_pseudonyms(loaded.site))
+        headers = scan_headers(folder.root / "data" / "state" / site_id)
+        found.notes += unlisted_notes(
+            loaded, lambda kind, name: _cells(forms, kind, name), headers, shows_words=shows_words
+        )
         if pseudonyms is not None:
             _hints(found, folder, loaded, forms, pseudonyms)
     _models(found)
@@ -322,8 +336,6 @@ def _hints(
     pseudonyms: Pseudonyms,
 ) -> None:
     """Say where identifiers match nothing, and whether padding or case would make them match."""
-    from vpack_pipeline.io.dicom.state import scan_headers
-
     scanned = scan_headers(folder.root / "data" / "state" / loaded.site.site_id)
     names = ("default_case_id", "accession_id", "study_id", "patient_id")
     headers = scanned.select(*names).collect()

@@ -57,7 +57,9 @@ the notes say otherwise; elements in functional groups are those of enhanced mul
 `<column>_min`, `<column>_max` and `<column>_n_distinct` over the frames of the image, where they
 differ. *by value map*: the text may name somebody and is stored nowhere; the column holds what
 `value_maps` in `site.yaml` says that it means, or nothing, and `<column>_status`. Values of
-*value* and *value, raw, status* fields are taken to identify nobody.
+*value* and *value, raw, status* fields are taken to identify nobody, and stay in tables of the site:
+a pack prints a text only where the protocol's levels or the site's `value_maps` give that word (a
+list names words as they are written: `model: [Rover]`), any other as *unlisted 1*, *unlisted 2* …
 
 Codes, numbers and dates are read as ASCII, whatever the file declares; texts in the declared
 character set, inside a sequence only as ASCII. Bytes that are not of it make the value invalid;
@@ -113,6 +115,11 @@ filled. *column*: the file has it, and a cell may be empty. *no*: it may be left
 are written as the site's systems write them; they become pseudonyms when they are read. A flag is
 `true`, `yes`, `1` or `false`, `no`, `0`. Dates and times are written as `date_format` and
 `datetime_format` of `site.yaml` say; a time has a zone, or `site.yaml` names one.
+
+What the roster says of a reader, and texts of covariates that the protocol calls technical, are
+printed as they are only where `values` maps to them (or lists them: `training: [one day]`); any
+other is printed as *unlisted 1*, *unlisted 2* … The roster is printed at all only where `site.yaml`
+states `readers_agreed: true`.
 
 A row with a cell that cannot be used is quarantined under a [reason code](reason-codes.md), which
 `vpack check` and `vpack deliver` name beforehand.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -159,7 +160,8 @@ def check(ctx: click.Context, site: str, as_json: bool, pseudonym: str | None) -
     if pseudonym is not None:
         click.echo(os.fspath(_resolved(folder.root, site, pseudonym)))
         return
-    found = check_site(folder, site, os.environ)
+    shows_words = sys.stdout.isatty() and not as_json
+    found = check_site(folder, site, os.environ, shows_words=shows_words)
     if as_json:
         click.echo(json.dumps(found.as_dict(site), indent=1, ensure_ascii=False))
         ctx.exit(2 if found.problems else 0)

@@ -194,6 +194,7 @@ class World:
     representativeness: Representativeness = PROFILE
     covariates: tuple[Covariate, ...] = ()
     disclosure: Disclosure = FIVE
+    readers_agreed: bool = True
     are_people: bool = False
     """Whether variables describe people; else every level is printed as it is."""
     given: Mapping[str, pl.DataFrame] = field(default_factory=dict)
@@ -208,7 +209,7 @@ class World:
     def run(self, table: str) -> pl.DataFrame:
         function: Callable[..., pl.DataFrame] = getattr(section, table)
         contract = contracts.load()[f"evaluation/{table}"]
-        declared = {*contract.inputs, *contract.protocol, *contract.outside}
+        declared = {*contract.inputs, *contract.protocol, *contract.site, *contract.outside}
         asked, _ = asked_by(function)
         assert asked == declared | ({"cut"} if contract.uses_cut else set())
         made = function(**{name: self.argument(name) for name in sorted(asked)})

@@ -37,6 +37,7 @@ def table(
     patients: dict[str, str] | None = None,
     only: set[str] | None = None,
     evaluation: Evaluation = made.EVALUATION,
+    readers_agreed: bool = True,
 ) -> pl.DataFrame:
     protocol = protocol or made.adjudication()
     cases = made.cases_of(patients or sorted({r["case_id"] for r in reads} | {"c0"}))
@@ -59,6 +60,7 @@ def table(
         adjudication=protocol,
         evaluation=evaluation,
         disclosure=Disclosure(smallest_group=5),
+        readers_agreed=readers_agreed,
     )
     return contracts.conform(figures, contracts.load()["adjudication/agreement"])
 

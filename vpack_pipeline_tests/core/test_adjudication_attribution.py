@@ -312,6 +312,7 @@ def gate_tables() -> dict[str, pl.DataFrame]:
         "evaluation": EVALUATION,
     }
     labels = standard(frames)
+    roster = made.roster("r0", "r1", "r2")
     return {
         "adjudication/reference_standard": labels,
         "adjudication/agreement": agreement(
@@ -319,10 +320,13 @@ def gate_tables() -> dict[str, pl.DataFrame]:
             reference_standard=labels,
             adjudication=PROTOCOL,
             disclosure=Disclosure(),
+            readers_agreed=True,
         ),
         "adjudication/reader_performance": reader_performance(
             **shared,
-            readers=made.roster("r0", "r1", "r2"),
+            readers=roster,
+            printed_words=made.words_of(roster),
+            readers_agreed=True,
             cases=frames["cases"],
             reference=frames["reference"],
             adjudication=PROTOCOL,

@@ -35,9 +35,12 @@ def tables(
 ) -> dict[str, pl.DataFrame]:
     """All four tables of the section, held to their contracts."""
     cases = made.cases_of(sorted({r["case_id"] for r in reads} | {"unread"}))
+    roster = made.roster(*sorted({r["reader_id"] for r in reads}))
     known: dict[str, Any] = {
         "reads": made.reads_of(reads),
-        "readers": made.roster(*sorted({r["reader_id"] for r in reads})),
+        "readers": roster,
+        "printed_words": made.words_of(roster),
+        "readers_agreed": True,
         "cases": cases,
         "reference": made.reference_of(reference),
         "included": made.included_of(cases),
@@ -51,7 +54,9 @@ def tables(
     found = {"reference_standard": known["reference_standard"]}
     for name, function in FIGURES.items():
         contract = contracts.load()[f"adjudication/{name}"]
-        frame = function(**{k: known[k] for k in (*contract.inputs, *contract.protocol)})
+        frame = function(
+            **{k: known[k] for k in (*contract.inputs, *contract.protocol, *contract.site)}
+        )
         found[name] = contracts.conform(frame, contract)
     return found
 

@@ -32,15 +32,20 @@ def table(
     *,
     reference: list[tuple[str, str, str, int | None]] = (),  # type: ignore[assignment]
     readers: pl.DataFrame | None = None,
+    words: pl.DataFrame | None = None,
     cases: list[str] | None = None,
+    readers_agreed: bool = True,
     **rules: Any,
 ) -> pl.DataFrame:
     known = made.cases_of(cases or sorted({r["case_id"] for r in reads}))
     names = sorted({r["reader_id"] for r in reads})
     protocol = made.adjudication(**{"follow_up_minimum_days": 0} | rules)
+    roster = made.roster(*names) if readers is None else readers
     given_ = {
         "reads": made.reads_of(reads),
-        "readers": made.roster(*names) if readers is None else readers,
+        "readers": roster,
+        "printed_words": made.words_of(roster) if words is None else words,
+        "readers_agreed": readers_agreed,
         "cases": known,
         "reference": made.reference_of(reference),
         "included": made.included_of(known),
@@ -51,7 +56,7 @@ def table(
     rest = {k: given_[k] for k in ("cases", "reads", "reference", "findings", "adjudication")}
     given_["reference_standard"] = reference_standard(**rest)
     contract = contracts.load()[f"adjudication/{name}"]
-    asked = {k: given_[k] for k in (*contract.inputs, *contract.protocol)}
+    asked = {k: given_[k] for k in (*contract.inputs, *contract.protocol, *contract.site)}
     return contracts.conform(FIGURES[name](**asked), contract)
 
 

@@ -97,6 +97,7 @@ def test_evaluation_and_monitoring_call_every_output_alike(
         (),
         world.evaluation,
         world.index_test,
+        words={},
     )
     assert counted.n == len(cases)
     np.testing.assert_array_equal(watched, evaluated.astype(float))

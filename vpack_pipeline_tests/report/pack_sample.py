@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import read_model
@@ -76,7 +77,15 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
     """Make documents and every exported table, with those that they are computed from."""
     protocol, site = documents()
     pool = _upstream(protocol, np.random.default_rng(seed), n)
-    known = contracts.load()
+    for asset in COMPUTED:
+        pool[asset] = computed(asset, pool, protocol, site, cut)
+    return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
+
+
+def computed(
+    asset: str, pool: dict[str, pl.DataFrame], protocol: Protocol, site: Site, cut: dt.date = CUT
+) -> pl.DataFrame:
+    """Compute one table from those that are there."""
     published = pl.DataFrame(
         schema={
             "endpoint": pl.String,
@@ -91,17 +100,15 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
             "verdict": pl.String,
         }
     )
-    for asset in COMPUTED:
-        contract = known[asset]
-        module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
-        arguments = {name: pool[source] for name, source in contract.inputs.items()}
-        arguments |= {name: getattr(protocol, name) for name in contract.protocol}
-        arguments |= dict.fromkeys(contract.outside, published)
-        if contract.uses_cut:
-            arguments["cut"] = cut
-        made = getattr(module, contract.table)(**arguments)
-        pool[asset] = contracts.conform(made, contract)
-    return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
+    contract = contracts.load()[asset]
+    module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
+    arguments = {name: pool[source] for name, source in contract.inputs.items()}
+    arguments |= {name: getattr(protocol, name) for name in contract.protocol}
+    arguments |= {name: getattr(site, name) for name in contract.site}
+    arguments |= dict.fromkeys(contract.outside, published)
+    if contract.uses_cut:
+        arguments["cut"] = cut
+    return contracts.conform(getattr(module, contract.table)(**arguments), contract)
 
 
 def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str, pl.DataFrame]:
@@ -226,6 +233,7 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
         ),
         "cohort/reads": typed("cohort/reads", reads),
         "cohort/readers": typed("cohort/readers", readers),
+        "cohort/printed_words": typed("cohort/printed_words", _words(readers, cases)),
         "cohort/reference": typed("cohort/reference", reference),
         "cohort/predictions": typed(
             "cohort/predictions",
@@ -234,6 +242,15 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
         "cohort/development": typed("cohort/development", [{"patient_id": cases[0]["patient_id"]}]),
         "cohort/population": typed("cohort/population", population),
     }  # fmt: skip
+
+
+def _words(readers: list[dict], cases: list[dict]) -> list[dict]:
+    """Every text that may be printed, each of them listed."""
+    found = {("readers", name, r[name]) for r in readers for name in ROSTER if r[name]}
+    found |= {
+        ("image", name, c[name]) for c in cases for name in ("modality", "manufacturer", "model")
+    }
+    return [{"kind": k, "field": f, "word": w, "printed_word": w} for k, f, w in sorted(found)]
 
 
 def _keep(row: dict, names) -> dict:

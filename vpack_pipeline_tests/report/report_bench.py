@@ -19,6 +19,7 @@ from vpack_pipeline.stats.codes import Code, coded
 def arguments(made: SimpleNamespace, asset: str) -> dict:
     contract = contracts.load()[asset]
     blocks = {name: getattr(made.protocol, name) for name in contract.protocol}
+    blocks |= {name: getattr(made.site, name) for name in contract.site}
     return {name: made.tables[source] for name, source in contract.inputs.items()} | blocks
 
 

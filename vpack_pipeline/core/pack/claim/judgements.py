@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.pack.claim.ground import Ground, Judged, stated
 from vpack_pipeline.stats.codes import Code, code, coded
 
@@ -120,12 +121,17 @@ def acquisition(g: Ground) -> Judged:
 
 
 def readers(g: Ground) -> Judged:
-    """How fully the roster describes the readers."""
+    """How fully the roster describes the readers, in words that are printed."""
     readers = g.rows("cohort/readers", in_force=True)
     columns = ["qualification", "specialty", "years_experience", "training", "conflicts"]
     missing = [c for c in columns if readers[c].null_count() > 0]
     if readers.height == 0 or len(missing) == len(columns):
         return Judged("not_met", Code("no_reader_described"))
+    if not g.readers_agreed:
+        return Judged("partial", NOT_AGREED)
+    printed = g.rows("cohort/printed_words", kind="readers", field=columns)
+    unlisted = set(printed.filter(pl.col("word") != pl.col("printed_word"))["field"])
+    missing = [c for c in columns if c in unlisted or c in missing]
     if missing:
         return Judged("partial", code("readers_described_in_part", columns=tuple(missing)))
     if "third_reader" in g.adjudication.precedence:
