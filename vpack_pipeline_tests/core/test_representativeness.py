@@ -387,6 +387,15 @@ def test_people_are_counted_in_printed_levels_and_the_target_with_them():
     assert profile(**given)["reason"].null_count() == 4 * 4 + 4 * 4
 
 
+def said_of(figures, variable=ALL_CELLS, comparison="included_target"):
+    """Say why each figure of a comparison is not given; where people are too few, one row says it."""
+    return {
+        metric: row["reason"]
+        for (of, to, metric), row in figures.items()
+        if (of, to) == (variable, comparison)
+    }
+
+
 def test_a_set_that_is_too_small_has_no_counts_and_no_distance():
     few = asked(people(INSIDE, [(30, "F")] * 6 + [(70, "F")] * 2), BY_AGE, (YEARS, GENDER))
     assert [row[2] for row in counts_of(few)] == [None] * 4
@@ -394,8 +403,7 @@ def test_a_set_that_is_too_small_has_no_counts_and_no_distance():
     assert cohort["reason"].to_list() == ["set_too_small"] * 4
     assert cohort["share"].null_count() == 4
     found = figures_of(few)
-    row = found["age_years", "included_excluded", "jensen_shannon"]
-    assert (row["status"], row["reason"]) == ("refused", "set_too_small")
+    assert said_of(found, "age_years", "included_excluded") == {"smd": "set_too_small"}
     assert found["age_years", "included_target", "jensen_shannon"]["status"] == "given"
     # Eight women, and no man: by sex they are described.
     assert found["sex", "included_excluded", "jensen_shannon"]["status"] == "given"
@@ -447,8 +455,7 @@ JOINT_CELLS = [
 
 def test_cells_of_people_are_given_only_where_they_are_declared_joint():
     undeclared = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER)))
-    for metric in ("unsupported_cells", "unsupported_share", "effective_sample_size"):
-        assert undeclared[ALL_CELLS, "included_target", metric]["reason"] == "levels_not_joint"
+    assert said_of(undeclared) == {"unsupported_cells": "levels_not_joint"}
     together = (("age_years", "sex"),)
     found = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER), joint=together))
     row = found[ALL_CELLS, "included_target", "unsupported_share"]
@@ -460,14 +467,13 @@ def test_cells_of_people_are_given_only_where_they_are_declared_joint():
     some = {name: f.with_columns(manufacturer=pl.lit("F")) for name, f in some.items()}
     made = figures_of(asked(some, JOINT_CELLS, three, joint=together))
     assert made["age_years × sex", "included_target", "unsupported_share"]["estimate"] == 0.2
-    assert made[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "levels_not_joint"
+    assert said_of(made) == {"unsupported_cells": "levels_not_joint"}
     few = [*JOINT_CELLS[:2], ({"age_years": "≥60", "sex": "M"}, 2)]
     small = figures_of(asked(people(INSIDE), few, (YEARS, GENDER), joint=together))
-    assert small[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "set_too_small"
+    assert said_of(small) == {"unsupported_cells": "set_too_small"}
     apart = people([(age, sex) for age in (30, 70) for sex in "FM"] * 3)
     one = figures_of(asked(apart, JOINT_CELLS, (YEARS, GENDER), joint=together))
-    assert (
-        one[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "cells_folded_into_one"
-    )
+    assert said_of(one) == {"unsupported_cells": "cells_folded_into_one"}
     none = figures_of(asked(people(INSIDE), (), (YEARS, GENDER), joint=together))
-    assert none[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "no_target"
+    cells = ("unsupported_cells", "unsupported_share", "effective_sample_size")
+    assert said_of(none) == dict.fromkeys(cells, "no_target")

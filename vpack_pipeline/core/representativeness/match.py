@@ -100,8 +100,8 @@ def match(
 
     Returns
     -------
-    one row per variable, comparison and metric; the rows are fixed by the protocol. The draws of
-    one variable do not depend on which other variables there are.
+    one row per variable, comparison and metric; where people are too few to be compared, one row
+    says so. The draws of one variable do not depend on which other variables there are.
 
     Raises
     ------
@@ -126,9 +126,12 @@ def match(
             ours, theirs = (_sample(view, one, variable, covariates) for one in ("included", other))
             comparison = Comparison(ours, theirs, evaluation, rng)
             outcomes = _outcomes(comparison, representativeness.distances, name)
-            reason = _reason(view, other, theirs.n, bool(target))
-            if reason is not None:
-                outcomes = _refused(outcomes, reason, ours.n)
+            absent = _absent(other, theirs.n, bool(target))
+            too_small = view.reasons.get("included") or view.reasons.get(other)
+            if absent is not None:
+                outcomes = _refused(outcomes, absent, ours.n)
+            elif too_small is not None:
+                outcomes = _not_shown(outcomes, too_small, ours.n)
             _put(figures, outcomes, variable.name, name)
     joints = {TIMES.join(names): names for names in representativeness.joint}
     for name, names in joints.items():
@@ -157,11 +160,11 @@ def _outcomes(comparison: Comparison, asked: Sequence[str], name: str) -> Outcom
     return outcomes
 
 
-def _reason(view: View, other: str, n_other: int, has_target: bool) -> Code | None:
-    """Say why a variable cannot be compared; None where it can."""
-    if other == "target" and n_other == 0:
-        return NOT_STATED if has_target else NO_TARGET
-    return view.reasons.get("included") or view.reasons.get(other)
+def _absent(other: str, n_other: int, has_target: bool) -> Code | None:
+    """Say why there is nothing to compare with; None where there is."""
+    if other != "target" or n_other > 0:
+        return None
+    return NOT_STATED if has_target else NO_TARGET
 
 
 def smd(comparison: Comparison) -> Outcomes:
@@ -231,6 +234,12 @@ def _refused(outcomes: Outcomes, reason: Code, n: int) -> Outcomes:
     return {metric: undefined(reason, method=e.method, n=n) for metric, e in outcomes.items()}
 
 
+def _not_shown(outcomes: Outcomes, reason: Code, n: int) -> Outcomes:
+    """Say once, in the row of the first metric, why people are not compared."""
+    first = next(iter(outcomes))
+    return _refused({first: outcomes[first]}, reason, n)
+
+
 def _put(figures: Figures, outcomes: Outcomes, variable: str, comparison: str) -> None:
     for metric, estimate in outcomes.items():
         figures.give(metric, estimate, variable=variable, comparison=comparison)
@@ -277,9 +286,12 @@ class _Cells:
         theirs = np.array([self.theirs.get(cell, 0) for cell in known], dtype=np.float64)
         outcomes = _support(ours, theirs) | _effective_sample_size(ours, theirs)
         n = int(ours.sum())
-        if not has_target or self.reason is not None or theirs.sum() == 0:
-            reason = self.reason or Code("no_target_cell_states_all")
-            return _refused(outcomes, reason if has_target else NO_TARGET, n)
+        if not has_target:
+            return _refused(outcomes, NO_TARGET, n)
+        if self.reason is not None:
+            return _not_shown(outcomes, self.reason, n)
+        if theirs.sum() == 0:
+            return _refused(outcomes, Code("no_target_cell_states_all"), n)
         if n < self.n_cases:
             size = outcomes["effective_sample_size"]
             unplaced = dataclasses.replace(size, notes=coded(size.notes, UNPLACED))
