@@ -135,11 +135,9 @@ def test_scores_of_the_excluded_stand_beside_those_of_the_included():
     assert value(frame, "mean_score_included", rule="blurred") == pytest.approx(included)
 
 
-RESULTS_BACK = (
-    "n_positives_lost",
-    "auc_worst_case",
-    "mean_score_excluded",
-    "sensitivity_worst_case",
+WITH_CASES_BACK = (
+    *("n_positives_lost", "n_undecided", "mean_score_excluded", "auc_observed", "auc_worst_case"),
+    *("sensitivity_observed", "specificity_best_case"),
 )
 
 
@@ -168,8 +166,8 @@ def audit_of_ward(back, **changes):
     return world.run("exclusion_audit")
 
 
-def metrics_with(frame, rule_id, window="retrospective"):
-    return set(frame.filter(rule=rule_id, window=window)["metric"])
+def metrics_of(frame, one):
+    return frame.filter(rule=one, window="retrospective")["metric"].to_list()
 
 
 @pytest.mark.parametrize(("n", "few"), [(4, True), (5, False)])
@@ -178,12 +176,20 @@ def test_few_whom_a_rule_on_people_removed_are_counted_and_have_no_results(n, fe
     assert value(frame, "n_removed", rule="ward_b") == n
     assert value(frame, "n_removed_only", rule="ward_b") == n
     assert value(frame, "mean_score_included", rule="ward_b") is not None
-    for metric in ("sensitivity_observed", "specificity_observed"):
+    for metric in WITH_CASES_BACK:
         row = figure(frame, metric, rule="ward_b")
         reason = "set_too_small" if few else None
-        assert (row["reason"], row["estimate"] is None) == (reason, few)
-        assert (row["n"] is None) == few
-    assert metrics_with(frame, "ward_b").isdisjoint(RESULTS_BACK) == few
+        assert (row["reason"], row["estimate"] is None, row["n"] is None) == (reason, few, few)
+    for metric in ("tipping_point_sensitivity", "tipping_point_specificity"):
+        row = figure(frame, metric, rule="ward_b")
+        assert (row["reason"], row["n"] is None) == ("no_goal_stated", few)
+    assert metrics_of(frame, "ward_b") == metrics_of(frame, "all rules")
+
+
+def test_a_tipping_point_of_few_is_no_more_given_than_their_results():
+    frame = audit_of_ward(of_ward(4, "positive", 0.9, date=AFTER))
+    row = figure(frame, "tipping_point_sensitivity", rule="ward_b", window="prospective")
+    assert (row["reason"], row["n"]) == ("set_too_small", None)
 
 
 def test_patients_and_not_cases_are_few():
@@ -443,20 +449,13 @@ def test_transport_names_a_variable_that_is_not_profiled():
         World(WOMEN_AND_MEN, given=given).run("transport")
 
 
-def why_no_target(frame):
-    """Say why the target cannot be shown: one row of each window says it."""
-    (row,) = frame.filter(window="retrospective").rows(named=True)
-    assert (row["metric"], row["operating_point"]) == ("target_cells", "none")
-    assert (row["status"], row["n"]) == ("refused", None)
-    return row["reason"]
-
-
 def test_transport_of_people_rests_on_printed_cells():
     people = World(WOMEN_AND_MEN, are_people=True)
     plain = World(WOMEN_AND_MEN, given=target(F=10, M=30)).run("transport")
     assert people.but(given=target(F=10, M=30)).run("transport").equals(plain)
     few = people.but(given=target(F=10, M=3)).run("transport")
-    assert why_no_target(few) == "set_too_small"
+    for metric in ("auc", "target_cells"):
+        assert figure(few, metric, operating_point="none")["reason"] == "set_too_small"
 
 
 def test_transport_of_people_described_together_asks_that_they_be_declared_joint():
@@ -469,13 +468,17 @@ def test_transport_of_people_described_together_asks_that_they_be_declared_joint
     cells = {f'{{"sex": "{s}", "ward": "{w}"}}': 20 for s in "FM" for w in "ab"}
     given = {"population": population(cells)}
     world = World(cases, representativeness=both, covariates=wards, are_people=True, given=given)
-    assert why_no_target(world.run("transport")) == "levels_not_joint"
+    refused = world.run("transport")
+    assert refused.select("metric", "operating_point", "status", "reason").unique().rows() == [
+        ("target_cells", "none", "refused", "levels_not_joint")
+    ]
     joint = both.model_copy(update={"joint": (("sex", "ward"),)})
     made = world.but(representativeness=joint).run("transport")
     assert value(made, "target_cells", operating_point="none") == 4
     assert value(made, "sensitivity") is not None
     large = world.but(representativeness=joint, disclosure=Disclosure(smallest_group=41))
-    assert why_no_target(large.run("transport")) == "cells_folded_into_one"
+    row = figure(large.run("transport"), "auc", operating_point="none")
+    assert row["reason"] == "cells_folded_into_one"
 
 
 def test_transport_of_failed_or_binary_output_is_refused():

@@ -338,6 +338,13 @@ def test_a_group_of_people_nine_tenths_positive_has_no_results(positive, negativ
     )
 
 
+def test_of_people_nearly_all_positive_too_few_negatives_are_said_first():
+    frame = described(people(f=(18, 1))).run("subgroups")
+    found = {m: figure(frame, m, stratum_kind="sex", stratum="F")["reason"] for m in RESULTS}
+    few = "few_positives_or_negatives"
+    assert found == {m: "mostly_positive" if m.startswith("n_") else few for m in RESULTS}
+
+
 def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
     late = people(m=(1, 2), date=AFTER)
     world = described(people(f=(6, 6), status="failed") + late)

@@ -54,7 +54,15 @@ ALL_RULES: Final = "all rules"
 """Stands where a rule's id does, for the cases of every rule at once; no id holds a space."""
 CLASSES: Final = {"sensitivity": POSITIVE, "specificity": NEGATIVE}
 VARIANTS: Final = ("observed", "worst_case", "best_case")
+NO_GOAL: Final = Code("no_goal_stated")
 _OPEN: Final = frozenset({"n_removed", "n_removed_only"})
+_LOST: Final = ("n_positives_lost", "n_negatives_lost", "n_undecided", "n_without_score")
+_WITH_CASES: Final = (
+    *_LOST,
+    "mean_score_excluded",
+    *(f"{metric}_{variant}" for metric in ("auc", *CLASSES) for variant in VARIANTS),
+)
+"""Figures of a rule's cases, or with them added back, beside the tipping points."""
 
 
 def exclusion_audit(
@@ -192,14 +200,11 @@ class _Audit:
     def give(self, place: Place, back: CaseSet, reason: Code | None) -> None:
         self._give_score(place, "included", self.base)
         if reason is not None:
-            # These two say it of all figures with the rule's cases.
-            for metric in CLASSES:
-                place.refuse(f"{metric}_observed", reason)
+            self._refuse(place, reason)
             return
-        place.count("n_positives_lost", int((back.label == POSITIVE).sum()), back.n)
-        place.count("n_negatives_lost", int((back.label == NEGATIVE).sum()), back.n)
-        place.count("n_undecided", int((~back.is_decided).sum()), back.n)
-        place.count("n_without_score", int((~back.is_usable).sum()), back.n)
+        lost = (back.label == POSITIVE, back.label == NEGATIVE, ~back.is_decided, ~back.is_usable)
+        for metric, among in zip(_LOST, lost, strict=True):
+            place.count(metric, int(among.sum()), back.n)
         self._give_score(place, "excluded", back)
         self._give_auc(place, back)
         for metric, code in CLASSES.items():
@@ -214,6 +219,14 @@ class _Audit:
                 estimate = clustered_proportion(right, patient, self.level)
                 place.give(f"{metric}_{variant}", estimate)
             self._give_tipping_point(place, back, metric, code)
+
+    def _refuse(self, place: Place, reason: Code) -> None:
+        """Give no figure with the rule's cases; that a goal is lacking needs none."""
+        for metric in _WITH_CASES:
+            place.refuse(metric, reason)
+        for metric in CLASSES:
+            has_goal = metric in self.goals and self.point is not None
+            place.refuse(f"tipping_point_{metric}", reason if has_goal else NO_GOAL)
 
     def _give_score(self, place: Place, name: str, cases: CaseSet) -> None:
         scored = cases.score[cases.is_usable & np.isfinite(cases.score)]
@@ -295,7 +308,7 @@ class _Audit:
         m = int(among.sum())
         asked = self.goals.get(metric)
         if asked is None or self.point is None:
-            place.refuse(name, "no_goal_stated", n=m)
+            place.refuse(name, NO_GOAL, n=m)
             return
         in_base = self.base.label == code
         base_right = _right(self.base, self.point, self.index_test, code)[in_base]

@@ -1,8 +1,8 @@
-"""Which eligibility rules describe the people whom they removed, and when these are too few.
+"""When the people whom a rule removed are too few to have results.
 
-A rule that reads a personal column says of whomever it removed who they are; one that reads
-technical columns or results describes nobody. What does not belong here: the figures with a rule's
-cases added back (``exclusion_audit``), how a set is described (``core.levels``).
+A rule that reads technical columns or results describes nobody. What does not belong here: the
+figures with a rule's cases added back (``exclusion_audit``), how a set is described
+(``core.levels``).
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from vpack_pipeline.core.eligibility import meaning
 from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.core.levels import MOSTLY_POSITIVE, Description, is_mostly
-from vpack_pipeline.core.personal import is_personal
+from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.protocol import Covariate, Disclosure, Eligibility
 from vpack_pipeline.stats.codes import Code, code
 
@@ -42,13 +41,7 @@ class RuleGroups:
         known: Mapping[str, Description],
     ) -> Self:
         """Read from the protocol's rules which personal columns they name."""
-        declared = tuple(covariates)
-        columns = {}
-        for rule in eligibility.rules:
-            names = meaning(rule.when)[1]
-            personal = frozenset(n for n in names if is_personal(n, declared, disclosure))
-            if personal:
-                columns[rule.id] = personal
+        columns = personal_columns(eligibility, covariates, disclosure)
         return cls(columns, known, disclosure.smallest_group)
 
     def reason(self, rule: str, group: CaseSet, mature: CaseSet) -> Code | None:

@@ -101,9 +101,9 @@ def transport(
     A case weighs its cell's share of the target over the cell's share of the mature cases here,
     times its inverse sampling fraction (which the shares here take in too). Figures are ratios of
     weight within the reference class, with Kish's effective sample size beside them, and are
-    refused where a cell of the target holds no case. Where the target cannot be printed in cells of
-    people, one row says why: ``target_cells``. ``n`` counts cases of positive weight. Those
-    of weight zero stand in ``n_weight_zero`` and, of the mature cases, in
+    refused where a cell of the target holds no case. Where the protocol declares no joint levels of
+    the target's variables, one row says so: ``target_cells``. ``n`` counts cases of positive
+    weight. Those of weight zero stand in ``n_weight_zero`` and, of the mature cases, in
     ``share_weight_zero_missing_value`` (a value is missing, and the target has no such cell) and
     ``share_weight_zero_not_in_target``.
 
@@ -123,8 +123,8 @@ def transport(
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         keys = {"finding": finding, "model_id": model_id, "window": window}
-        if target.reason is not None:
-            figures.at(**keys, operating_point=NO_POINT).refuse("target_cells", target.reason)
+        if target.reason == NOT_JOINT:
+            figures.at(**keys, operating_point=NO_POINT).refuse("target_cells", NOT_JOINT)
             continue
         weighting = target.weigh(mature, sampled)
         place = figures.at(**keys, operating_point=NO_POINT)
@@ -212,6 +212,8 @@ class _Target:
 
     def weigh(self, mature: CaseSet, sampled: SamplingWeights) -> _Weighting:
         """Weigh cases by target share over share here, times the inverse sampling fraction."""
+        if self.reason is not None:
+            return _Weighting(None, self.reason)
         if self.share.is_empty():
             return _Weighting(None, NO_TARGET)
         sampling_weight = sampled.of(mature)

@@ -20,9 +20,17 @@ import polars as pl
 from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
 from vpack_pipeline.core.representativeness.sets import View, view_of
+from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import Cell, read_target
 from vpack_pipeline.core.variables import MISSING, binned, value_of
-from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
+from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
+    Eligibility,
+    Evaluation,
+    Representativeness,
+    Variable,
+)
 from vpack_pipeline.stats import distances
 from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
@@ -83,6 +91,7 @@ def match(
     excluded: pl.DataFrame,
     population: pl.DataFrame,
     levels: pl.DataFrame,
+    eligibility: Eligibility,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     evaluation: Evaluation,
@@ -93,7 +102,8 @@ def match(
     Parameters
     ----------
     cases : the case view
-    included, excluded : which cases are in and out, by ``case_id``
+    included : which cases are in, by ``case_id``
+    excluded : which are out, and by which rules
     population : cells of the target; without a row in force its figures are refused
     levels : representativeness/levels
     evaluation : gives the seed, the replicates and the interval's level
@@ -115,8 +125,10 @@ def match(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
 
+    rules = personal_columns(eligibility, covariates, disclosure)
+
     def seen(description: Description) -> View:
-        return view_of(description, cases, included, excluded, target, variables)
+        return view_of(description, cases, included, excluded, target, variables, rules)
 
     for variable in variables:
         view = seen(known[variable.name])
