@@ -19,14 +19,13 @@ from vpack_pipeline.core.representativeness.levels import Tally
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.stats import distances
 from vpack_pipeline_tests.disclosure import inversion
-from vpack_pipeline_tests.disclosure.attack import STATISTICS, attack
+from vpack_pipeline_tests.disclosure.attack import Found, attack
 from vpack_pipeline_tests.disclosure.integers import ContradictionError, Integers
 from vpack_pipeline_tests.disclosure.knowledge import (
     FLOW,
     LEVELS,
     MATCH,
     PROFILE,
-    Found,
     smallest_group,
 )
 from vpack_pipeline_tests.report.pack_sample import documents, sample
@@ -59,6 +58,18 @@ def figure(metric: str, n: int | None, events: int | None, **more: Any) -> dict[
     )
 
 
+def flow(included: int = 150, **removed: int) -> pl.DataFrame:
+    """The flow of cases of which each rule alone removes so many."""
+    total = left = included + sum(removed.values())
+    rows = []
+    for order, (rule, n) in enumerate([("start", 0), *removed.items()]):
+        left -= n
+        row = {"rule_order": order, "rule": rule, "unit": "case", "remaining": left, "total": total}
+        counts = dict.fromkeys(("removed", "marginal", "unique_to_rule"), n)
+        rows.append(row | counts | {"unknown": 0})
+    return frame(rows)
+
+
 def safe() -> Tables:
     """A site in which the setting *outpatient* (4 included) is printed as *inpatient or other*.
 
@@ -79,17 +90,6 @@ def safe() -> Tables:
         for s, t, counts in (("included", 150, (80, 70, 0)), ("excluded", 60, (None,) * 3))
         for b, n in zip(bins, counts, strict=True)
     ]
-    flow = [
-        {
-            "rule_order": o,
-            "rule": r,
-            "unit": "case",
-            "remaining": left,
-            "marginal": 60,
-            "total": 210,
-        }
-        for o, r, left in ((0, "start", 210), (1, "radiograph", 150))
-    ]
     windows = [
         figure("n_cases", n, n, window=w) for w, n in zip(WINDOWS, (90, 60, 0), strict=True)
     ] + [
@@ -99,7 +99,7 @@ def safe() -> Tables:
     return {
         LEVELS: frame(levels),
         PROFILE: frame(profile),
-        FLOW: frame(flow),
+        FLOW: flow(radiograph=60),
         "evaluation/performance": frame(windows),
         "evaluation/subgroups": frame(
             [
@@ -173,7 +173,7 @@ LEAKS: dict[str, Callable[[], Tables]] = {
     ),
     "the excluded follow from a divergence": lambda: added(
         changed(
-            changed(safe(), FLOW, lambda r: {"total": 162, "remaining": 162 if r["rule"] == "start" else 150}),
+            safe() | {FLOW: flow(radiograph=12)},
             PROFILE, lambda r: {"n_total": 12} if r["set"] == "excluded" else {},
         ),
         MATCH,
@@ -205,22 +205,32 @@ def test_a_leak_of_each_kind_is_found(leak, protocol):
     assert all(1 <= f.fewest <= f.most < smallest_group(protocol) for f in found)
 
 
-@pytest.mark.parametrize("name", STATISTICS)
+THREE, TWO = ([80.0, 66.0, 40.0], [30, 17, 3]), ([40.0, 146.0], [3, 47])
+INDICES = {
+    "psi": (inversion.value_of(*THREE[::-1], inversion.stability), *THREE),
+    "jensen_shannon": (inversion.value_of(*THREE[::-1], inversion.divergence), *THREE),
+    "ks": (40 / 186 - 3 / 50, *TWO),
+    "rate": (40 / 186 - 3 / 50, *TWO),
+}
+
+
+@pytest.mark.parametrize("name", INDICES)
 def test_few_of_a_window_follow_from_the_index_of_a_monitor(protocol, name):
     """Index and baseline are floats; only one way to part the window has this value."""
-    reference, window = [80.0, 66.0, 40.0], [30, 17, 3]
-    value = inversion.value_of(window, reference, STATISTICS[name])
+    value, reference, window = INDICES[name]
+    bins = ("emergency", "inpatient", "outpatient")[-len(window) :]
     tables = safe() | {
         "drift/plan": frame([{"monitor": "mix", "statistic": name, "variable": "setting"}]),
         "drift/baseline": frame(
             [
                 {"monitor": "mix", "bin_order": i, "bin": b, "amount": a, "events": None}
-                for i, (b, a) in enumerate(zip(("emergency", "inpatient", "outpatient"), reference, strict=True))
+                for i, (b, a) in enumerate(zip(bins, reference, strict=True))
             ]
         ),
         "drift/status": frame([{"monitor": "mix", "window_start": "2025-07-01", "n": 50, "value": value}]),
     }  # fmt: skip
-    assert attack(tables, protocol) == [Found("setting", "outpatient", "mix from 2025-07-01", 3, 3)]
+    few = bins[window.index(3)]
+    assert attack(tables, protocol) == [Found("setting", few, "mix from 2025-07-01", 3, 3)]
 
 
 def test_whom_a_rule_names_is_a_limit_and_no_find(protocol):
@@ -235,19 +245,15 @@ def test_whom_a_rule_names_is_a_limit_and_no_find(protocol):
         {"variable": "age_years", "level": x, "printed_level": x, "is_personal": True, "reason": None}
         for x in ages
     ]  # fmt: skip
-    flow = [
-        {"rule_order": o, "rule": r, "unit": "case", "remaining": left, "marginal": m, "total": 150}
-        for o, r, left, m in ((0, "start", 150, 0), (1, "adult", 146, 4))
-    ]
     counts = {"included": (0, 80, 66, 0), "cohort": (4, 80, 66, 0)}
     profile = [
         profile_row(x, s, n, sum(of_set), variable="age_years")
         for s, of_set in counts.items()
         for x, n in zip(ages, of_set, strict=True)
     ]
-    tables = {LEVELS: frame(levels), FLOW: frame(flow), PROFILE: frame(profile)}
+    tables = {LEVELS: frame(levels), FLOW: flow(146, adult=4), PROFILE: frame(profile)}
     assert attack(tables, named) == []
-    rows = attack(changed(tables, FLOW, lambda r: {"rule": "adult" if r["rule_order"] else "start"}), protocol)  # fmt: skip
+    rows = attack(tables | {FLOW: flow(146, radiograph=4)}, protocol)
     assert {(f.level, f.set) for f in rows} == {("<50", "cohort"), ("<50", "excluded")}
 
 
@@ -259,7 +265,7 @@ def test_how_many_are_in_a_set_describes_nobody(protocol):
         PROFILE,
         *(profile_row(x, "excluded", n, 5) for x, n in (("all values", 5), ("missing", 0))),
     )
-    tables = changed(few, FLOW, lambda r: {"total": 155, "remaining": 155 if r["rule"] == "start" else 150})  # fmt: skip
+    tables = few | {FLOW: flow(radiograph=5)}
     tables.pop("evaluation/subgroups")
     assert attack(tables, protocol) == []
 
