@@ -24,7 +24,7 @@ from vpack_pipeline_tests.disclosure.knowledge import (
     smallest_group,
 )
 from vpack_pipeline_tests.disclosure.results import RESULTS, add_results
-from vpack_pipeline_tests.disclosure.rules import add_rules
+from vpack_pipeline_tests.disclosure.rules import ByRules, add_rules
 
 BY_RULES = ("cohort", "excluded")
 """Sets that hold whom rules removed."""
@@ -78,11 +78,11 @@ def small_groups(one: OneVariable, smallest: int) -> list[Found]:
     add_distances(one)
     found = []
     for members, label in _groups(one).items():
-        for of_set, counts in _sets(members, by_rules):
+        for of_set, counts in _sets(members, by_rules.groups):
             if any(name not in one.known for name in counts):
                 continue
             limits = one.known.certain_range(counts, smallest)
-            if limits is not None and not _is_told_by_rules(one, members, of_set):
+            if limits is not None and not _is_told(one, by_rules, members, of_set):
                 found.append(Found(one.name, label, of_set, *limits))
     return found
 
@@ -106,15 +106,13 @@ def _sets(
         yield f"removed by {removed_by}", chosen
 
 
-def _is_told_by_rules(one: OneVariable, members: tuple[str, ...], of_set: str) -> bool:
-    """Whether all of a group were removed by a rule on this variable: it says who, the flow how many."""
-    if of_set not in BY_RULES:
+def _is_told(one: OneVariable, by_rules: ByRules, members: tuple[str, ...], of_set: str) -> bool:
+    """Whether a group may be no more than whom a rule on its levels says that it removed."""
+    told = by_rules.told(members)
+    if of_set not in BY_RULES or not told:
         return False
-    others: list[Name] = [("unnamed", x) for x in members]
-    if any(name not in one.known for name in others):
-        return False
-    included = one.cases(members, "included") if of_set == "cohort" else []
-    return one.known.most_of([*others, *included]) == 0
+    whole = dict.fromkeys(one.cases(members, of_set), 1)
+    return one.known.least_of(whole | dict.fromkeys(told, -1)) <= 0
 
 
 def _is_personal(variable: str, protocol: Protocol) -> bool:

@@ -202,14 +202,31 @@ class _Reading:
         return [x for x, found in self.known.items() if removes(self.rule, found) == whole]
 
 
-def add_rules(one: OneVariable) -> list[tuple[str, list[Name]]]:
-    """Add how many cases of each level a rule can have removed.
+@dataclass(frozen=True, slots=True)
+class ByRules:
+    """What the rules on one variable say of whom they remove.
 
-    Returns
-    -------
-    groups that are described by a level and the rules: their name and counts by level. Whom a
-    rule on one level removes is no such group: the rule says who they are, and the flow how many
+    Attributes
+    ----------
+    levels : rule → the levels of which it can have removed somebody
+    groups : groups that are described by a level and the rules: their name and counts by level
     """
+
+    levels: Mapping[str, frozenset[str]]
+    groups: list[tuple[str, list[Name]]]
+
+    def told(self, members: Iterable[str]) -> list[Name]:
+        """Count whom rules remove that can remove of these levels alone.
+
+        Such a rule says who they are, and the flow how many.
+        """
+        among = frozenset(members)
+        rules = [rule for rule, levels in self.levels.items() if levels <= among]
+        return [("marginal", x, rule) for rule in rules for x in sorted(among)]
+
+
+def add_rules(one: OneVariable) -> ByRules:
+    """Add how many cases of each level a rule can have removed."""
     rows = {r["rule"]: r for r in one.rows(FLOW, unit="case")}
     domains = _domains(one)
     read: list[_Reading] = []
@@ -227,11 +244,15 @@ def add_rules(one: OneVariable) -> list[tuple[str, list[Name]]]:
     for x in one.printed:
         removed = [("removed", x, r.rule.id) for r in read] + [("removed", x, EVERY_OTHER)]
         one.known.same(("cases", x, "excluded"), removed)
-    others: list[Name] = [("removed", x, EVERY_OTHER) for x in one.printed]
-    one.known.equal(others, n_others)
+    one.known.equal([("removed", x, EVERY_OTHER) for x in one.printed], n_others)
     groups = [(EVERY_OTHER, _unnamed(one, read))] if read else []
-    several = [r for r in read if len(r.possible) > 1]
-    return groups + [(r.rule.id, [("removed", x, r.rule.id) for x in one.printed]) for r in several]
+    # Whom a rule on one level removed is no group of its own: rule and flow say it.
+    groups += [
+        (r.rule.id, [("removed", x, r.rule.id) for x in one.printed])
+        for r in read
+        if len(r.possible) > 1
+    ]
+    return ByRules({r.rule.id: frozenset(r.possible) for r in read}, groups)
 
 
 EVERY_OTHER: Final = "rules on something else"
