@@ -67,3 +67,15 @@ def test_every_emitted_code_is_declared_and_says_its_sentence(builds: list[Built
                     assert "{" not in codes.sentences(cell, detail)
                     said |= set(codes.names(cell))
     assert {codes.load()[name].kind for name in said} == {"reason", "method"}
+
+
+@pytest.mark.parametrize("site", range(3), ids=["lakeside before its look", "lakeside", "lidc"])
+def test_at_most_one_row_in_fifty_has_no_figure_for_the_sake_of_people(
+    site: int, builds: list[Built]
+) -> None:
+    why = {name for name, declared in codes.load().items() if declared.protects_people}
+    known = contracts.load()
+    tables = [builds[site].table(asset) for asset in contracts.exported(known, known)]
+    reasons = [table["reason"] for table in tables if "reason" in table.columns]
+    n_without = sum(column.is_in(list(why)).sum() for column in reasons)
+    assert 0 < n_without <= 0.02 * sum(table.height for table in tables)

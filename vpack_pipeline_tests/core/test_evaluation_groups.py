@@ -308,7 +308,6 @@ def test_a_folded_subgroup_keeps_its_row_and_never_has_the_merged_figure():
 def test_missing_values_of_people_are_counted_and_have_no_results():
     nobody = described(people()[1:])
     assert value(nobody.run("subgroups"), "n_positive", stratum_kind="sex", stratum="missing") == 0
-    assert value(nobody.run("failures"), "n_failed", stratum_kind="sex", stratum="missing") == 0
     frame = described(people()).run("subgroups")
     assert value(frame, "n_cases", stratum_kind="sex", stratum="missing") == 1
     for metric in RESULTS:
@@ -339,6 +338,13 @@ def test_a_group_of_people_nine_tenths_positive_has_no_results(positive, negativ
     )
 
 
+def test_of_people_nearly_all_positive_too_few_negatives_are_said_first():
+    frame = described(people(f=(18, 1))).run("subgroups")
+    found = {m: figure(frame, m, stratum_kind="sex", stratum="F")["reason"] for m in RESULTS}
+    few = "few_positives_or_negatives"
+    assert found == {m: "mostly_positive" if m.startswith("n_") else few for m in RESULTS}
+
+
 def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
     late = people(m=(1, 2), date=AFTER)
     world = described(people(f=(6, 6), status="failed") + late)
@@ -348,8 +354,8 @@ def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
         assert row["reason"] == "level_folded"
     assert value(frame, "n_failed", stratum="all") == 24
     assert value(frame, "n_cases", stratum_kind="sex", stratum="missing") == 1
-    row = figure(frame, "failure_share", stratum_kind="sex", stratum="missing")
-    assert row["reason"] == "missing_has_no_results"
+    missing = frame.filter(stratum_kind="sex", stratum="missing")
+    assert set(missing["metric"]) == {"n_cases"}, "a count without results has no further row"
     whole = described(people(f=(6, 6), status="failed")).run("failures")
     assert value(whole, "n_failed", stratum_kind="sex", stratum="F") == 12
     few = described(people() + people(f=(1, 1), m=(1, 1), date=AFTER)).run("failures")
@@ -357,3 +363,5 @@ def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
         figure(few, "n_cases", window="prospective", stratum_kind="sex", stratum="F")["reason"]
         == "set_too_small"
     )
+    row = figure(few, "n_cases", window="prospective", stratum_kind="sex", stratum="missing")
+    assert row["reason"] == "set_too_small"
