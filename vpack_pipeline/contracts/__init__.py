@@ -27,6 +27,7 @@ from pydantic import (
 
 from vpack_pipeline.contracts import codes, fields, header_fields, metrics
 from vpack_pipeline.contracts.fields import ColumnType, Level
+from vpack_pipeline.contracts.header_columns import with_header_fields
 from vpack_pipeline.contracts.shapes import (
     CODES,
     DETAIL,
@@ -134,8 +135,9 @@ class Contract(Document):
     @model_validator(mode="before")
     @classmethod
     def _with_shape(cls, given: Any) -> Any:
-        is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
-        return with_figure(given) if is_figure else given
+        if not isinstance(given, Mapping):
+            return given
+        return with_figure(given) if given.get("shape") == FIGURE else with_header_fields(given)
 
     @field_validator("columns")
     @classmethod
