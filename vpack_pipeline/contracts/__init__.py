@@ -112,6 +112,8 @@ class Contract(Document):
     key: Annotated[tuple[Name, ...], Field(min_length=1)]
     may_be_empty: Text | None
     export: bool = False
+    chapter: Name | None = None
+    """The chapter of the report that shows it, where that is not its section's."""
     bucket: Name | None = None
     """A date column: the table is one file for each of its months, each in the key's order."""
     split_by: Name | None = None
@@ -121,6 +123,8 @@ class Contract(Document):
     shape: Literal["figure"] | None = None
     """What its columns and expectations begin with, as ``shapes`` has it."""
     inputs: dict[Name, TableName] = {}
+    reads_exported: bool = False
+    """Every table that travels is an input, as ``section__table``, before those written out."""
     inputs_part: Literal["table", "quarantine"] = "table"
     protocol: tuple[Name, ...] = ()
     site: tuple[Name, ...] = ()
@@ -287,7 +291,13 @@ def load() -> Mapping[str, Contract]:
             if is_contract and entry.name.endswith(".yaml"):
                 contract = _load_one(section, entry.name, entry.read_text(encoding="utf-8"))
                 found[contract.asset] = contract
-    return found
+    travelling = {asset.replace("/", "__"): asset for asset in exported(found, found)}
+    return {
+        asset: contract.model_copy(update={"inputs": travelling | contract.inputs})
+        if contract.reads_exported
+        else contract
+        for asset, contract in found.items()
+    }
 
 
 def exported(tables: Mapping[str, Table], known: Mapping[str, Contract]) -> dict[str, Table]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core import drift as section
-from vpack_pipeline.core.representativeness import levels
+from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import (
     Covariate,

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import agreement, reference_standard
+from vpack_pipeline.core.adjudication.agreement import agreement
 from vpack_pipeline.core.adjudication.ambiguity import KINDS
 from vpack_pipeline.core.adjudication.coefficients import STATISTICS
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Floor
 from vpack_pipeline.stats import agreement as coefficients

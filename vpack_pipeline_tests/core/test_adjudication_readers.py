@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    label_noise,
-    reader_performance,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.adjudication.panel_error import panel_error, positive_reads
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from drift_bench import Site, monitor, plan_of
 
-from vpack_pipeline.core.drift import plan
 from vpack_pipeline.core.drift.monitors import MISSING, MONITORS, UNSEEN, Encoding, Kind
+from vpack_pipeline.core.drift.plan import plan
 from vpack_pipeline.stats.distances import jensen_shannon, kolmogorov_smirnov, psi
 from vpack_pipeline.stats.monitoring import bin_counts, cbpe, quantile_edges
 

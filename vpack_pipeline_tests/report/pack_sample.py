@@ -7,7 +7,6 @@ their true shape.
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +15,8 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench
+from vpack_pipeline.assets.by_function import function_of
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import read_model
@@ -24,33 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CUT = dt.date(2026, 7, 20)
 MODELS = ("nodule-1-4", "nodule-2")
 FINDING = "nodule_or_mass"
-COMPUTED = (
-    "representativeness/levels",
-    "representativeness/profile",
-    "representativeness/match",
-    "adjudication/reference_standard",
-    "adjudication/agreement",
-    "adjudication/reader_performance",
-    "adjudication/label_noise",
-    "evaluation/time_split",
-    "evaluation/calibration",
-    "evaluation/comparison",
-    "evaluation/endpoints",
-    "evaluation/error_attribution",
-    "evaluation/exclusion_audit",
-    "evaluation/failures",
-    "evaluation/integrity",
-    "evaluation/label_sensitivity",
-    "evaluation/operating_points",
-    "evaluation/performance",
-    "evaluation/subgroups",
-    "evaluation/transport",
-    "evaluation/verification",
-    "drift/baseline",
-    "drift/limits",
-    "drift/plan",
-    "drift/status",
-)
+COMPUTED = [
+    asset
+    for asset in contracts.order(bench.dependencies())
+    if contracts.load()[asset].computed_by == "core" and not asset.startswith("pack/")
+]
+"""The tables of the real functions, each after those that it is computed from."""
 
 
 def documents() -> tuple[Protocol, Site]:
@@ -93,13 +73,12 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
     )
     for asset in COMPUTED:
         contract = known[asset]
-        module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
         arguments = {name: pool[source] for name, source in contract.inputs.items()}
         arguments |= {name: getattr(protocol, name) for name in contract.protocol}
         arguments |= dict.fromkeys(contract.outside, published)
         if contract.uses_cut:
             arguments["cut"] = cut
-        made = getattr(module, contract.table)(**arguments)
+        made = function_of(contract)(**arguments)
         pool[asset] = contracts.conform(made, contract)
     return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
 
