@@ -168,7 +168,9 @@ def test_a_new_monitor_needs_no_more_than_its_entry(
 
         return Encoding(("old", "young"), encode)
 
-    kind = Kind(prepare, MONITORS["rate"].statistic, amounts_are, "more are old", needs="number")
+    kind = Kind(
+        prepare, MONITORS["rate"].statistic, amounts_are, "Shares.", "more are old", needs="number"
+    )
     monkeypatch.setitem(MONITORS, "made_up", kind)
     site = Site(drift=plan_of(monitor("watched", "made_up", "age_years")))
     made = site.baseline()
