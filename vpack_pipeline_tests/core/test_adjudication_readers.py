@@ -221,11 +221,15 @@ def test_readers_are_fitted_and_their_comparison_with_one_another_is_a_reference
         ("panel_specificity", 0.993, 0.002),
         ("perfect_model_sensitivity", 0.935, 0.02),
         ("perfect_model_specificity", 0.993, 0.004),
+        ("perfect_model_accuracy", 0.9876, 0.004),
     ):
         figure = row(found, metric, **at_zero)
         assert figure["estimate"] == pytest.approx(planted, abs=tolerance), metric
         assert figure["lower"] < planted < figure["upper"], metric
         assert "reads_alone" in made.said_of(figure)
+    # Of the panels that three of the readers could have been, as of those that were planted.
+    of_panels = row(found, "panel_positive_share")
+    assert of_panels["estimate"] == pytest.approx(0.1 * 0.939 + 0.9 * 0.007, abs=0.01)
     panel = row(found, "panel_error", **at_zero)
     assert made.said_of(panel) >= {"majority_latent_class", "common_factor_probit"}
     told = {"majority_latent_class.size": 3, "common_factor_probit.correlation": 0.0}
