@@ -1,6 +1,7 @@
-"""The pages of the documentation that are made from registries: fields, forms, metrics, codes.
+"""The pages of the documentation that are made from registries: fields, forms, metrics, monitors.
 
-``python -m vpack_pipeline.cli.pages`` writes those of ``docs``.
+``make docs`` writes them into ``docs``. Those of :data:`KEPT` are in the repository, for people who
+need them before they install anything; the others repeat what one file declares, and are not.
 What does not belong here: what the registries say (``contracts``, ``io``).
 """
 
@@ -16,6 +17,7 @@ from vpack_pipeline.cli.new_site import starter
 from vpack_pipeline.contracts import codes, header_fields, metrics
 from vpack_pipeline.contracts.header_fields import HeaderField, Kind, Source
 from vpack_pipeline.contracts.metrics import Metric
+from vpack_pipeline.core.drift.monitors import MONITORS
 from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
@@ -24,7 +26,8 @@ from vpack_pipeline.io.forms.reasons import Reason
 from vpack_pipeline.site import InputKind
 
 FOLDER: Final = Path("docs")
-_MADE: Final = "*Made by `python -m vpack_pipeline.cli.pages`; do not edit.*"
+KEPT: Final = ("forms.md", "reason-codes.md")
+_MADE: Final = "*Made by `make docs`; do not edit.*"
 
 _TYPES: Final[Mapping[Kind, str]] = {
     "text": "text",
@@ -138,6 +141,26 @@ columns `n` and `events` count. [statistics.md](statistics.md) says how each is 
 {{metrics}}
 """
 
+_MONITORS: Final = f"""# Monitors
+
+{_MADE}
+
+What each statistic of a monitor computes, as its entry in `vpack_pipeline/core/drift/monitors.py`
+says; a protocol names it under `drift.monitors`. *Watches* is what the variable must be;
+*change to be detected* what `minimum_detectable_change` means for it.
+
+{{monitors}}
+"""
+
+_WATCHES: Final[Mapping[str, str]] = {
+    "any": "any column",
+    "number": "numbers",
+    "yes_no": "yes or no",
+    "probability": "scores that are probabilities",
+    "none": "how many cases there are",
+}
+"""What a monitor needs → in words."""
+
 _CODES: Final = f"""# Codes
 
 {_MADE}
@@ -192,10 +215,16 @@ def pages() -> dict[str, str]:
         "forms.md": _FORMS.format(kinds="\n\n".join(_form(kind) for kind in forms.KINDS)),
         "header-fields.md": _FIELDS.format(statuses=statuses, fields=fields),
         "metrics.md": _METRICS.format(metrics=_metrics()),
+        "monitors.md": _MONITORS.format(monitors=_monitors()),
         "reason-codes.md": _REASONS.format(
             files=_reasons(outcomes.REASONS), kinds=kinds, rows=_reasons(reasons.REASONS)
         ),
     }
+
+
+def _monitors() -> str:
+    rows = ((name, k.meaning, _WATCHES[k.needs], k.change) for name, k in MONITORS.items())
+    return _table(("monitor", "what it computes", "watches", "change to be detected"), rows)
 
 
 def _metrics() -> str:

@@ -11,7 +11,7 @@ import polars as pl
 
 from vpack_pipeline.core import drift as section
 from vpack_pipeline.core.printed_words import numbered, printed_texts
-from vpack_pipeline.core.representativeness import levels
+from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import (
     Covariate,

@@ -11,10 +11,8 @@ import polars as pl
 from scipy.special import ndtri
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    label_noise,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.label_noise import label_noise
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.evaluation.time_split import time_split
 from vpack_pipeline.protocol import Adjudication, Evaluation, IndexTest
 from vpack_pipeline_tests.core import adjudication_cases as made

@@ -14,12 +14,10 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    agreement,
-    label_noise,
-    reader_performance,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.agreement import agreement
+from vpack_pipeline.core.adjudication.label_noise import label_noise
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.protocol import Disclosure
 from vpack_pipeline_tests.core import adjudication_cases as made
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import reader_performance
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
 from vpack_pipeline_tests.core import adjudication_cases as made
 
 FLAGS = (

@@ -17,6 +17,7 @@ from evaluation_world import (
     references,
     value,
 )
+from scipy.stats import chi2
 
 from vpack_pipeline.core.evaluation.subgroups import standard_error
 from vpack_pipeline.protocol import Covariate, Representativeness, Subgroups, Variable
@@ -44,6 +45,14 @@ def test_difference_is_prospective_minus_retrospective_with_both_beside_it():
     assert row["lower"] < -0.3 < row["upper"] < 0
     assert (row["n"], row["events"]) == (100, 75)
     assert value(frame, "specificity_difference") == 0.0
+    # Every negative scores between the positives that are found and those that are missed.
+    for metric, expected in (
+        ("specificity_retrospective", 1.0),
+        ("specificity_prospective", 1.0),
+        ("auc_retrospective", 0.9),
+        ("auc_prospective", 0.6),
+    ):
+        assert value(frame, metric) == pytest.approx(expected), metric
 
 
 def test_bootstrap_interval_is_near_the_normal_one_of_independent_proportions():
@@ -194,9 +203,26 @@ def test_p_values_are_adjusted_over_the_variables():
     covariate = Covariate(name="site", title="Site", type="string")
     world = World(cases, representativeness=profile, covariates=(covariate,))
     frame = world.evaluated(subgroups=rules).run("subgroups")
-    raw = value(frame, "heterogeneity_p_sensitivity", stratum_kind="sex", stratum="*")
-    adjusted = value(frame, "heterogeneity_p_adjusted_sensitivity", stratum_kind="sex", stratum="*")
-    assert adjusted == pytest.approx(2 * raw)
+    for q, raw, adjusted in (
+        (
+            "heterogeneity_q_sensitivity",
+            "heterogeneity_p_sensitivity",
+            "heterogeneity_p_adjusted_sensitivity",
+        ),
+        (
+            "heterogeneity_q_specificity",
+            "heterogeneity_p_specificity",
+            "heterogeneity_p_adjusted_specificity",
+        ),
+        ("heterogeneity_q_auc", "heterogeneity_p_auc", "heterogeneity_p_adjusted_auc"),
+    ):
+        p = {v: value(frame, raw, stratum_kind=v, stratum="*") for v in ("sex", "site")}
+        found = {v: value(frame, adjusted, stratum_kind=v, stratum="*") for v in p}
+        least = min(p, key=p.__getitem__)
+        assert found[least] == pytest.approx(min(1, 2 * p[least])), raw
+        assert max(found.values()) == pytest.approx(max(*p.values(), found[least])), raw
+        chi_squared = value(frame, q, stratum_kind=least, stratum="*")
+        assert p[least] == pytest.approx(chi2.sf(chi_squared, 1)), q
 
 
 def test_without_an_operating_point_only_the_auc_is_given():

@@ -22,9 +22,9 @@ from vpack_pipeline.core.levels import (
     printed_levels,
 )
 from vpack_pipeline.core.personal import is_personal
-from vpack_pipeline.core.representativeness import levels
 from vpack_pipeline.core.representativeness.levels import (
     ALL,
+    levels,
     top_coded,
 )
 from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels

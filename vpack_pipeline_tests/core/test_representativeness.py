@@ -11,10 +11,13 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.representativeness import DISTANCES, levels, match, profile
+from vpack_pipeline.core.representativeness import DISTANCES
+from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.core.representativeness.match import (
     ALL_CELLS,
+    match,
 )
+from vpack_pipeline.core.representativeness.profile import profile
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import (
     Covariate,

@@ -7,7 +7,6 @@ their true shape.
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +15,8 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench
+from vpack_pipeline.assets.by_function import function_of
 from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
@@ -25,33 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CUT = dt.date(2026, 7, 20)
 MODELS = ("nodule-1-4", "nodule-2")
 FINDING = "nodule_or_mass"
-COMPUTED = (
-    "representativeness/levels",
-    "representativeness/profile",
-    "representativeness/match",
-    "adjudication/reference_standard",
-    "adjudication/agreement",
-    "adjudication/reader_performance",
-    "adjudication/label_noise",
-    "evaluation/time_split",
-    "evaluation/calibration",
-    "evaluation/comparison",
-    "evaluation/endpoints",
-    "evaluation/error_attribution",
-    "evaluation/exclusion_audit",
-    "evaluation/failures",
-    "evaluation/integrity",
-    "evaluation/label_sensitivity",
-    "evaluation/operating_points",
-    "evaluation/performance",
-    "evaluation/subgroups",
-    "evaluation/transport",
-    "evaluation/verification",
-    "drift/baseline",
-    "drift/limits",
-    "drift/plan",
-    "drift/status",
-)
+COMPUTED = [
+    asset
+    for asset in contracts.order(bench.dependencies())
+    if contracts.load()[asset].computed_by == "core" and not asset.startswith("pack/")
+]
+"""The tables of the real functions, each after those that it is computed from."""
 
 
 def documents() -> tuple[Protocol, Site]:
@@ -101,14 +81,13 @@ def computed(
         }
     )
     contract = contracts.load()[asset]
-    module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
     arguments = {name: pool[source] for name, source in contract.inputs.items()}
     arguments |= {name: getattr(protocol, name) for name in contract.protocol}
     arguments |= {name: getattr(site, name) for name in contract.site}
     arguments |= dict.fromkeys(contract.outside, published)
     if contract.uses_cut:
         arguments["cut"] = cut
-    return contracts.conform(getattr(module, contract.table)(**arguments), contract)
+    return contracts.conform(function_of(contract)(**arguments), contract)
 
 
 def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str, pl.DataFrame]:

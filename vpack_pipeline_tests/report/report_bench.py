@@ -11,7 +11,8 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.core.pack import claim, report
+from vpack_pipeline.core.pack.claim import claim
+from vpack_pipeline.core.pack.report import report
 from vpack_pipeline.report import render
 from vpack_pipeline.stats.codes import Code, coded
 

@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 from report_bench import arguments
 
-from vpack_pipeline.core.pack import claim
-from vpack_pipeline.core.pack.claim import ITEMS
+from vpack_pipeline.core.pack.claim import ITEMS, claim
 
 
 def statuses(study, **changed) -> dict[int, str]:

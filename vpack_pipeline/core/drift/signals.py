@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.calls import calls_at, oriented, primary_point
+from vpack_pipeline.core.calls import calls_at, most_suspicious, oriented, primary_point
 from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.people import People
 from vpack_pipeline.core.levels import Description
@@ -75,7 +75,7 @@ def _output_of(
     if monitor.finding is not None:
         own = own.filter(pl.col("finding") == monitor.finding)
     per_case = own.group_by("case_id").agg(
-        pl.col("score").max(),
+        most_suspicious(test),
         pl.col("call").any(),
         (pl.col("status") != "ok").any().alias("failure"),
     )

@@ -22,7 +22,7 @@ from vpack_pipeline.protocol import (
     Sampling,
 )
 
-PACKAGE_DATA: Final = ("contracts/codes",)
+PACKAGE_DATA: Final = ("contracts/codes", "contracts/cohort/header_fields.yaml")
 SCHEMA: Final = {
     "item": pl.Int64,
     "section": pl.String,

@@ -11,30 +11,11 @@ from typing import Final
 
 import polars as pl
 
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.pack.claim.ground import Ground, Judged, stated
 from vpack_pipeline.stats.codes import Code, code, coded
 
-ACQUISITION: Final = frozenset(
-    {
-        "manufacturer",
-        "model",
-        "software",
-        "kvp",
-        "exposure_mas",
-        "exposure_index",
-        "deviation_index",
-        "slice_thickness_mm",
-        "spacing_between_slices_mm",
-        "pixel_spacing_mm",
-        "imager_pixel_spacing_mm",
-        "convolution_kernel",
-        "magnetic_field_strength_t",
-        "radiopharmaceutical_code",
-        "contrast_agent",
-        "view_position",
-    }
-)
 _TECHNIQUES: Final = (
     "artificial intelligence",
     "machine learning",
@@ -112,7 +93,8 @@ def missing_data(g: Ground) -> Judged:
 
 def acquisition(g: Ground) -> Judged:
     """How many acquisition fields are profiled."""
-    named = sorted(ACQUISITION & {v.name for v in g.representativeness.variables})
+    known = {field.name for field in header_fields.load() if field.acquisition}
+    named = sorted(known & {v.name for v in g.representativeness.variables})
     if not named:
         return Judged("not_met", Code("no_acquisition_field_profiled"))
     if len(named) < 3:
