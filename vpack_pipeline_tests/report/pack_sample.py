@@ -39,7 +39,10 @@ def documents() -> tuple[Protocol, Site]:
     site = read_model(ROOT / "data/sites/lakeside/site.yaml", Site)
     evaluation = protocol.evaluation.model_copy(update={"replicates": 200})
     drift = protocol.drift.model_copy(update={"replicates": 200})
-    return protocol.model_copy(update={"evaluation": evaluation, "drift": drift}), site
+    # Joint levels of the variables that the target below is counted by.
+    profile = protocol.representativeness.model_copy(update={"joint": (("sex", "setting"),)})
+    changes = {"evaluation": evaluation, "drift": drift, "representativeness": profile}
+    return protocol.model_copy(update=changes), site
 
 
 def typed(asset: str, rows: list[dict]) -> pl.DataFrame:
