@@ -27,7 +27,7 @@ def unlisted_notes(
     *,
     shows_words: bool,
 ) -> Iterator[str]:
-    """Say, column by column, how many texts are not listed and where to list them.
+    """Say of each column that a pack prints how many texts are not listed, and where to list them.
 
     Parameters
     ----------
@@ -41,10 +41,13 @@ def unlisted_notes(
             "readers stand together in a pack, and what the roster says of them stays out:"
             " site.yaml does not state readers_agreed"
         )
+    named = {v.name for v in protocol.representativeness.variables}
+    named |= {str(m.variable) for m in protocol.drift.monitors}
     for text in printed_texts(
-        protocol.representativeness, protocol.drift, protocol.covariates, protocol.disclosure
+        protocol.representativeness, protocol.covariates, protocol.disclosure
     ):
-        if text.kind == "readers" and not site.readers_agreed:
+        is_printed = site.readers_agreed if text.kind == "readers" else text.field in named
+        if not is_printed:
             continue
         if text.kind == "image":
             found = _of_headers(text, headers, site.value_maps.get(text.field, {}))
