@@ -27,7 +27,7 @@ TYPES: Final[Mapping[str, type[pl.DataType]]] = {
     "boolean": pl.Boolean,
     "string": pl.String,
 }
-NUMBER: Final = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?%?(?![\w])")
+NUMBER: Final = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?(?![\w%])")
 """A number as a reader sees it; none that is part of a name or a digest."""
 DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:\.\d+)?")
 """A day, or a cut of one that has several."""
