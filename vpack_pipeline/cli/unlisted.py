@@ -8,12 +8,14 @@ What does not belong here: which texts are printed, and how (``core.printed_word
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from vpack_pipeline.core.printed_words import PrintedText, printed_texts
 from vpack_pipeline.io.dicom.fields import BY_COLUMN
+from vpack_pipeline.io.dicom.state import scan_headers
 from vpack_pipeline.site import InputKind
 from vpack_pipeline.study import Study
 
@@ -23,7 +25,7 @@ MOST_SHOWN: Final = 20
 def unlisted_notes(
     loaded: Study,
     cells: Callable[[InputKind, str], list[str]],
-    headers: pl.LazyFrame,
+    state: Path,
     *,
     shows_words: bool,
 ) -> Iterator[str]:
@@ -32,10 +34,11 @@ def unlisted_notes(
     Parameters
     ----------
     cells : kind and column → texts of the input, as value maps have them
-    headers : rows of the scanner's state
+    state : the scanner's private folder
     shows_words : whether words of headers may be shown
     """
     protocol, site = loaded.protocol, loaded.site
+    headers = scan_headers(state)
     if not site.readers_agreed:
         yield (
             "readers stand together in a pack, and what the roster says of them stays out:"
