@@ -63,8 +63,8 @@ def unlisted_notes(
                 shown = _shown(unlisted) if shows_words else " (a terminal shows which)"
             kind = "headers" if text.kind == "image" else text.kind
             yield (
-                f"{kind}, {text.field}: {len(unlisted)} of {len(found)} texts are not listed and"
-                f" would be printed by a number; list those that a pack may show under"
+                f"{kind}, {text.field}: {len(unlisted)} of {len(found)} texts are not listed, so"
+                f" that no pack would print them; list those that one may show under"
                 f" {text.place} in site.yaml{shown}"
             )
 
