@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text, refuse_repeated
 from vpack_pipeline.old_names import OldName
-from vpack_pipeline.pack_format.signers import FINGERPRINT, Role
+from vpack_pipeline.pack_format.roles import FINGERPRINT, Role
 
 InputKind = Literal[
     "cases",

@@ -13,7 +13,7 @@ import click
 from vpack_pipeline.cli.verify import refuse_what_cannot_be_read, signature_of
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
 from vpack_pipeline.pack_format import signatures, signing_keys, ssh_signature
-from vpack_pipeline.pack_format.signers import ROLES
+from vpack_pipeline.pack_format.roles import ROLES
 from vpack_pipeline.pack_format.verification import is_like_a_pack
 from vpack_pipeline.pack_format.verification import verify as find_problems
 

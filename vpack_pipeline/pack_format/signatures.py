@@ -11,25 +11,17 @@ What does not belong here: who was to sign (``signers``), the format of a signat
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from vpack_pipeline.errors import Problem, UsageError
 from vpack_pipeline.pack_format import bag, ssh_signature
 from vpack_pipeline.pack_format.allowed_signers import AllowedSigners
-from vpack_pipeline.pack_format.signers import ROLES, SIGNERS, Signer, named_signers
+from vpack_pipeline.pack_format.signers import SIGNERS, Signer, named_signers
 from vpack_pipeline.pack_format.signing_keys import SigningKey
-
-FOLDER: Final = "signature"
-UNFINISHED: Final = ".signing-"
-"""How the names of folders begin, beside packs, in which signatures are being written."""
-
-_NAME = re.compile(rf"{FOLDER}/({'|'.join(ROLES)})-([0-9a-f]{{16}})\.sig")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +46,6 @@ class Origin:
     from saying that each named signer has signed, or anyone at all where none is named."""
 
 
-def is_signature(path: str) -> bool:
-    """Tell whether a path in a pack is one that a signature may have.
-
-    >>> is_signature("signature/builder-0123456789abcdef.sig"), is_signature("signature/a.sig")
-    (True, False)
-    """
-    return _NAME.fullmatch(path) is not None
-
-
 def origin(pack: Path, allowed: AllowedSigners | None = None, moment: float = 0.0) -> Origin:
     """Say who has signed a pack that is whole.
 
@@ -81,7 +64,7 @@ def origin(pack: Path, allowed: AllowedSigners | None = None, moment: float = 0.
             remedy = "remove it, or ask the signer for the file again"
             problems.append(Problem(path, objection, remedy))
             continue
-        signer = Signer(_NAME.fullmatch(path)[1], ssh_signature.fingerprint(key))  # type: ignore[index]
+        signer = Signer(bag.SIGNATURE_NAME.fullmatch(path)[1], ssh_signature.fingerprint(key))  # type: ignore[index]
         who = allowed.who(key, moment) if allowed else ""
         if allowed and (signer in named or not named):
             distrusted += _distrust(who, signer, allowed.name)
@@ -138,7 +121,7 @@ def add(pack: Path, role: str, text: bytes, source: str) -> tuple[str, bool]:
     if objection:
         raise UsageError(Problem(source, objection, "sign tagmanifest-sha256.txt of this pack"))
     _refuse_unnamed(pack, role, ssh_signature.fingerprint(key))
-    path = f"{FOLDER}/{role}-{ssh_signature.short_name(key)}.sig"
+    path = f"{bag.SIGNATURES}/{role}-{ssh_signature.short_name(key)}.sig"
     if not os.path.lexists(pack / path):
         _write(pack, path, text)
         return path, True
@@ -166,11 +149,11 @@ def judged(text: bytes, message: bytes) -> tuple[bytes, str]:
 
 def _signatures(pack: Path) -> Iterator[tuple[str, bytes, str]]:
     """Give each signature's path, key and what speaks against it."""
-    folder = pack / FOLDER
+    folder = pack / bag.SIGNATURES
     names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
     message = (pack / bag.TAG_MANIFEST).read_bytes()
-    for path in (f"{FOLDER}/{name}" for name in names):
-        parts = _NAME.fullmatch(path)
+    for path in (f"{bag.SIGNATURES}/{name}" for name in names):
+        parts = bag.SIGNATURE_NAME.fullmatch(path)
         if parts is None:
             continue
         key, objection = judged(_content(pack / path), message)
@@ -191,7 +174,7 @@ def _unsigned(missing: tuple[Signer, ...], *, is_by_nobody: bool) -> list[Proble
     """Say which signatures a pack lacks."""
     remedy = "ask the sender for the signature"
     if not missing and is_by_nobody:
-        return [Problem(f"{FOLDER}/", "nobody has signed this pack", remedy)]
+        return [Problem(f"{bag.SIGNATURES}/", "nobody has signed this pack", remedy)]
     return [Problem(str(signer), "has not signed", remedy) for signer in missing]
 
 
@@ -219,9 +202,9 @@ def _write(pack: Path, path: str, text: bytes) -> None:
     UsageError
         The folder of the pack, or the one that holds it, cannot be written to.
     """
-    folder = pack / FOLDER
+    folder = pack / bag.SIGNATURES
     try:
-        draft = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=pack.parent))
+        draft = Path(tempfile.mkdtemp(prefix=bag.UNFINISHED, dir=pack.parent))
         try:
             file = draft / Path(path).name
             with file.open("xb") as made:

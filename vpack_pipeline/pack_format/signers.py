@@ -11,19 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format.roles import FINGERPRINT, ROLES
 
-Role = Literal["builder", "clinician", "statistician"]
-"""In which role someone signs: who made the pack, who answers for the labels, who for the
-figures."""
-ROLES: Final[tuple[str, ...]] = get_args(Role)
 SIGNERS: Final = "signers.json"
 """The file of the payload that lists whom the site names; without it nobody is named."""
-FINGERPRINT: Final = r"SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]"
-"""The form of a key's fingerprint, as ``ssh-keygen -l`` prints it."""
 
 _ON_PAGE = re.compile(rf'<p class="signer">([a-z]+): <span class="code">({FINGERPRINT})</span>')
 _ASK: Final = "ask the sender for the pack again"

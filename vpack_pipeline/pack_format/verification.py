@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import bag, signatures, signers
+from vpack_pipeline.pack_format import bag, signers
 
 REQUIRED: Final = {
     "claim.json": 1,
@@ -119,7 +119,7 @@ def verify(path: Path) -> list[Problem]:
     if [e.path for e in tags] != list(bag.TAGGED):
         found.append(Problem(bag.TAG_MANIFEST, "does not cover exactly the tag files", _ASK))
     listed = {e.path for e in (*payload, *tags)} | {bag.TAG_MANIFEST}
-    files = {path for path in files if path in listed or not signatures.is_signature(path)}
+    files = {path for path in files if path in listed or not bag.is_signature(path)}
     found += [Problem(p, "is not part of the pack", "remove it") for p in sorted(files - listed)]
     found += [Problem(p, "is missing", _ASK) for p in sorted(listed - files)]
     found += [

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from vpack_pipeline import contracts, source_digest
 from vpack_pipeline.errors import UsageError
+from vpack_pipeline.gate import digests
 from vpack_pipeline.io import packs
 from vpack_pipeline.pack_format import (
     allowed_signers,
@@ -573,3 +575,11 @@ def test_the_payload_lists_signers_only_where_some_are_named(tmp_path, builder):
     assert not (pack_of(tmp_path / "b") / LISTED).exists()
     assert named_signers(pack_of(tmp_path / "b")) == ()
     assert str(Signer("builder", "SHA256:x")) == "builder SHA256:x"
+
+
+def test_no_table_is_computed_again_because_signing_has_changed():
+    signing = {
+        f"vpack_pipeline.pack_format.{m}" for m in ("signatures", "ssh_signature", "signing_keys")
+    }
+    for asset, contract in contracts.load().items():
+        assert not signing & source_digest.closure(digests.roots(contract)), asset

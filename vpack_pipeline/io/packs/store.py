@@ -25,7 +25,6 @@ import polars as pl
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
 from vpack_pipeline.io.warehouse import cut_order, write_durably
 from vpack_pipeline.pack_format import bag
-from vpack_pipeline.pack_format.signatures import UNFINISHED
 from vpack_pipeline.pack_format.verification import LATEST, verify
 
 _STAGING: Final = ".staging"
@@ -181,7 +180,7 @@ def _sweep(site: Path) -> None:
     for path in [*site.glob("versions/*.build.json"), *site.glob("versions/.writing-*")]:
         if not path.with_name(path.name.removesuffix(".build.json")).is_dir():
             path.unlink()
-    for path in site.glob(f"versions/{UNFINISHED}*"):
+    for path in site.glob(f"versions/{bag.UNFINISHED}*"):
         shutil.rmtree(path)
 
 
