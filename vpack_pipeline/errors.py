@@ -7,6 +7,7 @@
     │   ├── DocumentError          a protocol.yaml or site.yaml
     │   ├── DeliveryError          a delivery that is altered, unclosed or unreadable as a whole
     │   ├── SecretError            a site secret that is missing, too short or changed
+    │   ├── SigningKeyError        a signing key of another kind, readable by others or misplaced
     │   └── UsageError             a command or name that does not exist
     ├── GateClosedError            exit 1: an expectation failed, or a receipt does not fit
     ├── VerificationError          exit 1: a pack is not what it says it is
@@ -65,6 +66,10 @@ class DeliveryError(InputError):
 
 class SecretError(InputError):
     """The site secret is missing, unsafe or not the one that made the earlier tables."""
+
+
+class SigningKeyError(InputError):
+    """A signing key is no plain Ed25519 key of its holder alone, or lies where it may not."""
 
 
 class UsageError(InputError):

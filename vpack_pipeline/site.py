@@ -18,6 +18,7 @@ from pydantic import (
 
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text, refuse_repeated
 from vpack_pipeline.old_names import OldName
+from vpack_pipeline.pack_format.roles import FINGERPRINT, Role
 
 InputKind = Literal[
     "cases",
@@ -160,6 +161,14 @@ class Contact(Document):
     address: Text
 
 
+class NamedSigner(Document):
+    """Who is to sign this site's packs."""
+
+    role: Role
+    fingerprint: Annotated[str, StringConstraints(pattern=rf"^{FINGERPRINT}\z")]
+    """Of the signer's Ed25519 key, as ``vpack keygen`` and ``ssh-keygen -l`` print it."""
+
+
 class Synthetic(Document):
     """A part of the site's data that was made, not measured."""
 
@@ -200,6 +209,8 @@ class Site(Document):
     without it readers stand together."""
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    signers: tuple[NamedSigner, ...] = ()
+    """Who is to sign this site's packs: printed on the first page."""
     synthetic: tuple[Synthetic, ...] = ()
     attribution: tuple[Text, ...] = ()
     """Sources and licences that the pack must print."""
@@ -214,4 +225,6 @@ class Site(Document):
         files = [form.file for form in self.inputs.values()]
         if len(set(files)) != len(files):
             raise ValueError("two inputs name the same file")
+        # A key with two roles would let one person stand for two.
+        refuse_repeated([signer.fingerprint for signer in self.signers])
         return self

@@ -31,6 +31,7 @@ from vpack_pipeline.io.deliveries import (
 )
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline.io.warehouse import write_durably
+from vpack_pipeline.pack_format.signers import Signer
 
 UNTRAVELLED = frozenset({"pack/report", benches.LAST})
 """Tables whose receipts do not travel: the report shows all others'."""
@@ -162,6 +163,7 @@ def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
         site_id=bench.site_id,
         cut=bench.cut,
         synthetic=[f"{s.part}: {s.note}" for s in bench.study.site.synthetic],
+        signers=[Signer(s.role, s.fingerprint) for s in bench.study.site.signers],
     )
 
 

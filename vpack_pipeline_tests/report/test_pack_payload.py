@@ -18,6 +18,7 @@ from vpack_pipeline.errors import VerificationError
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.packs.payload import to_csv
 from vpack_pipeline.pack_format.bag import FORMAT
+from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
 
 
@@ -268,3 +269,10 @@ def test_what_is_synthetic_is_said_beside_the_report_too(study, made):
     for name in ("claim.json", "drift/plan.json"):
         assert json.loads(labelled[name])["synthetic"] == said
         assert "synthetic" not in json.loads(made[name])
+
+
+def test_signers_travel_where_the_site_names_some(study, made):
+    assert SIGNERS not in made
+    named = [Signer("builder", "SHA256:" + "A" * 43)]
+    signed = payload(study, signers=named)
+    assert signed == {**made, SIGNERS: list_signers(named)}

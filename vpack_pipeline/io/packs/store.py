@@ -180,6 +180,8 @@ def _sweep(site: Path) -> None:
     for path in [*site.glob("versions/*.build.json"), *site.glob("versions/.writing-*")]:
         if not path.with_name(path.name.removesuffix(".build.json")).is_dir():
             path.unlink()
+    for path in site.glob(f"versions/{bag.UNFINISHED}*"):
+        shutil.rmtree(path)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
