@@ -314,7 +314,8 @@ def test_stock_tools_check_origin_in_the_three_lines_of_the_documents(done, name
 def test_a_key_with_a_passphrase_signs_by_way_of_ssh_keygen(done, tmp_path):
     """The remedy that a key with a passphrase is refused with, followed to the letter."""
     assert SSH_KEYGEN is not None
-    key_file(tmp_path, "passphrase")
+    new = [SSH_KEYGEN, "-q", "-t", "ed25519", "-N", "a passphrase", "-f", "passphrase"]
+    subprocess.run(new, cwd=tmp_path, check=True, capture_output=True, timeout=60)
     pack = pack_of(tmp_path / "packs")
     asked = tmp_path / "ask"
     asked.write_text("#!/bin/sh\necho 'a passphrase'\n")

@@ -1,18 +1,23 @@
 """Keys, signatures and packs for tests of origin; ``ssh-keygen`` where it is installed.
 
 ``ssh_files/`` holds what a real ``ssh-keygen`` (OpenSSH 9.2) made, so that tests agree with it
-where there is none. Its private keys are for tests alone.
+where there is none. No private key is stored: that of its Ed25519 signatures is published in
+RFC 8032, section 7.1, test 1.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import shutil
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from vpack_pipeline.io import packs
 from vpack_pipeline.pack_format import ssh_signature
@@ -20,6 +25,7 @@ from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.pack_format.signing_keys import SigningKey, make
 
 SSH_FILES = Path(__file__).parent / "ssh_files"
+PUBLISHED_SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 SSH_KEYGEN = shutil.which("ssh-keygen")
 needs_ssh_keygen = pytest.mark.skipif(SSH_KEYGEN is None, reason="no ssh-keygen is installed")
 PAYLOAD = {
@@ -34,10 +40,26 @@ def stored(name: str) -> bytes:
     return (SSH_FILES / name).read_bytes()
 
 
+@functools.cache
+def private_key(name: str) -> bytes:
+    """Give a private key as OpenSSH writes it; of ``passphrase`` what stands before its secret."""
+    if name == "passphrase":
+        public = base64.b64decode(stored("ed25519.pub").split()[1])
+        head = packed(b"aes256-ctr", b"bcrypt", packed(bytes(16)) + struct.pack(">I", 16))
+        blob = b"openssh-key-v1\0" + head + struct.pack(">I", 1) + packed(public, bytes(160))
+        return armoured(blob, "OPENSSH PRIVATE KEY")
+    made = {
+        "ed25519": lambda: Ed25519PrivateKey.from_private_bytes(PUBLISHED_SEED),
+        "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    }[name]()
+    return made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
 def key_file(folder: Path, name: str, mode: int = 0o600) -> Path:
-    """Copy a stored private key: a checkout keeps no mode."""
+    """Write a private key of a kind, or what is stored under that name."""
     made = folder / name
-    made.write_bytes(stored(name))
+    made.write_bytes(stored(name) if (SSH_FILES / name).exists() else private_key(name))
     made.chmod(mode)
     return made
 
@@ -79,12 +101,11 @@ def packed(*parts: bytes) -> bytes:
     return b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
 
-def armoured(blob: bytes) -> bytes:
+def armoured(blob: bytes, kind: str = "SSH SIGNATURE") -> bytes:
     text = base64.b64encode(blob)
     lines = [text[at : at + 70] for at in range(0, len(text), 70)]
-    return b"\n".join(
-        [b"-----BEGIN SSH SIGNATURE-----", *lines, b"-----END SSH SIGNATURE-----", b""]
-    )
+    begin, end = (f"-----{word} {kind}-----".encode() for word in ("BEGIN", "END"))
+    return b"\n".join([begin, *lines, end, b""])
 
 
 def stock_verdict(

@@ -18,7 +18,7 @@ from vpack_pipeline_tests.io.signing_bench import (
     new_key,
     pack_of,
     packed,
-    stored,
+    private_key,
 )
 
 
@@ -113,7 +113,7 @@ def armour(blob: bytes) -> bytes:
 
 @pytest.mark.parametrize("kept", [0, 20, 60, 120, 200])
 def test_a_key_that_is_cut_off_is_told(tmp_path, kept):
-    inner = b"".join(stored("ed25519").splitlines()[1:-1])
+    inner = b"".join(private_key("ed25519").splitlines()[1:-1])
     path = tmp_path / "cut"
     path.write_bytes(armour(base64.b64decode(inner)[:kept]))
     path.chmod(0o600)
