@@ -58,10 +58,12 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     GateClosedError
         The lock stays closed; nothing is published and ``latest`` stays where it is.
     """
-    problems = lock_problems(bench)
+    # Read once: another receipt could lie there after the lock has opened.
+    receipts_there = receipts_of(bench)
+    problems = lock_problems(bench, receipts_there)
     if problems:
         raise GateClosedError(problems)
-    found = {a: r for a, r in receipts_of(bench).items() if r is not None}
+    found = {a: r for a, r in receipts_there.items() if r is not None}
     known = published(bench, found)
     if known is not None:
         return known

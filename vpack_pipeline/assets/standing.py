@@ -13,9 +13,10 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.core.eligibility import stopping_problems
-from vpack_pipeline.errors import Problem, VpackError
+from vpack_pipeline.errors import Problem, VerificationError, VpackError
 from vpack_pipeline.gate import causes, digests, lock
 from vpack_pipeline.gate.causes import Intake, Refusal
 from vpack_pipeline.gate.receipts import Receipt
@@ -34,9 +35,13 @@ def receipts_of(bench: Bench) -> dict[str, Receipt | None]:
     return {asset: bench.receipt(asset) for asset in contracts.load() if asset != benches.LAST}
 
 
-def lock_problems(bench: Bench) -> list[Problem]:
-    """List why the lock on this site's pack stays closed at this cut; empty opens it."""
-    found = receipts_of(bench)
+def lock_problems(bench: Bench, found: Mapping[str, Receipt | None] | None = None) -> list[Problem]:
+    """List why the lock on this site's pack stays closed at this cut; empty opens it.
+
+    ``found``: the receipts that the pack is made of, where they have been read already.
+    """
+    found = receipts_of(bench) if found is None else found
+    now, unquotable = _fingerprints(bench, found)
     is_closed = any(receipt is not None and not receipt.passed for receipt in found.values())
     problems = lock.problems(
         found,
@@ -45,11 +50,23 @@ def lock_problems(bench: Bench) -> list[Problem]:
         cut=bench.cut,
         protocol_digest=bench.study.protocol.digest,
         digests={asset: digests.in_force(asset) for asset in found},
+        fingerprints=now,
         warehouse=bench.warehouse,
         pseudonyms=bench.edge.pseudonyms,
         intakes=_intakes(bench, found) if is_closed else (),
     )
-    return [*problems, *_stopping_rules(bench, found[RULED])]
+    return [*unquotable, *problems, *_stopping_rules(bench, found[RULED])]
+
+
+def _fingerprints(
+    bench: Bench, found: Mapping[str, Receipt | None]
+) -> tuple[dict[str, str], list[Problem]]:
+    """Fingerprint what tables would be computed from now; or say why a look cannot be quoted."""
+    known = {asset: receipt for asset, receipt in found.items() if receipt is not None}
+    try:
+        return steps.fingerprints(bench, known), []
+    except VerificationError as error:
+        return {}, list(error.problems)
 
 
 def told_of(bench: Bench, receipt: Receipt) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,6 +186,16 @@ def latest(root: Path, site: str = SITE) -> str | None:
 def versions(root: Path, site: str = SITE) -> list[str]:
     """Name the published versions, in the order of their publication."""
     return [v.name for v in packs.versions(root / "data" / "packs", site)]
+
+
+def withdraw(root: Path, cut: str, site: str = SITE) -> None:
+    """Take the last version of a cut away with all that tells of it, as before its publication."""
+    (name,) = [v.name for v in packs.versions(root / "data" / "packs", site) if v.cut == cut]
+    folder = root / "data" / "packs" / site / "versions"
+    shutil.rmtree(folder / name)
+    (folder / f"{name}.build.json").unlink()
+    (root / "data" / "packs" / site / packs.LATEST).unlink()
+    receipt_path(root, benches.LAST, cut, site).unlink()
 
 
 def receipt_path(root: Path, asset: str, cut: str, site: str = SITE) -> Path:
