@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.assets import by_function, by_model
+from vpack_pipeline.assets import by_function, by_model, publications
 from vpack_pipeline.assets.bench import Bench, dependencies, is_own, is_whole, upstream
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.core.evaluation.looks import VOID
@@ -200,7 +201,13 @@ def _outside(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
         from vpack_pipeline.io import packs
 
         reader = getattr(packs, name)
-        looks = reader(bench.project.packs, bench.site_id, bench.study.protocol, bench.cut)
+        looks = reader(
+            bench.project.packs,
+            bench.site_id,
+            bench.study.protocol,
+            bench.cut,
+            doubts=functools.partial(publications.doubts, bench),
+        )
         # A pack at a look gives that look's verdict; quoted, it would change its own input. But a
         # look that is void must not be taken again under the protocol that voided it.
         is_past = pl.col("look") < bench.edge.cut_date.isoformat()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
-from vpack_pipeline.assets import by_function
+from vpack_pipeline.assets import by_function, publications
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.assets.standing import lock_problems, receipts_of
-from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.errors import GateClosedError, Problem, VerificationError
 from vpack_pipeline.gate import digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
@@ -58,6 +58,7 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     GateClosedError
         The lock stays closed; nothing is published and ``latest`` stays where it is.
     """
+    publications.adopt(bench)
     # Read once: another receipt could lie there after the lock has opened.
     receipts_there = receipts_of(bench)
     problems = lock_problems(bench, receipts_there)
@@ -74,7 +75,13 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
 
 
 def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
-    """Find the whole pack of exactly these receipts; None where it has yet to be published."""
+    """Find the whole pack of exactly these receipts; None where it has yet to be published.
+
+    Raises
+    ------
+    VerificationError
+        One is stored under their fingerprint that is not what was published.
+    """
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
     data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, bench.cut)
@@ -82,10 +89,17 @@ def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
     if known is None or own is None or own.fingerprint != fingerprint:
         return None
     is_sound = benches.is_own(bench, own, benches.LAST) and benches.is_whole(bench, own)
-    if not is_sound or not _is_linked(bench) or packs.verify(known.path):
+    if not is_sound or not _is_linked(bench):
         return None
+    _demand_published(bench, known)
     note = "the same inputs: nothing new was published"
     return PackAtCut(Materialized(own, kept=True), known.name, known.path, note)
+
+
+def _demand_published(bench: Bench, version: packs.Version) -> None:
+    found = publications.doubts(bench, version)
+    if found:
+        raise VerificationError(found)
 
 
 def _is_linked(bench: Bench) -> bool:
@@ -103,7 +117,11 @@ def _skipped(bench: Bench, news: str) -> PackAtCut | None:
     data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, before.cut)
     if data is None or not _is_linked(bench):
         return None
-    kept = Materialized(receipts.read(data, benches.LAST), kept=True)
+    receipt = steps.readable(data, benches.LAST)
+    if receipt is None or not benches.is_own(bench, receipt, benches.LAST):
+        return None
+    _demand_published(bench, before)
+    kept = Materialized(receipt, kept=True)
     note = f"no new delivery, file, mature case or due look since {before.name}"
     return PackAtCut(kept, before.name, before.path, note)
 
@@ -126,6 +144,7 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         cut=bench.cut,
         payload=payload,
         build={"fingerprint": fingerprint, "news": news},
+        pseudonyms=bench.edge.pseudonyms,
     )
     note = "published" if published.is_new else "the same pack was there: nothing new"
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)

@@ -14,6 +14,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets import publications
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.core.eligibility import stopping_problems
 from vpack_pipeline.errors import Problem, VerificationError, VpackError
@@ -196,6 +197,7 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
         "is_behind": behind,
         "closed_by": [(p.where, p.what, p.remedy) for p in closed_by],
         "lost": [(p.where, p.what, p.remedy) for p in lost],
+        "altered": [(p.where, p.what, p.remedy) for p in _altered(folder, site_id, newest)],
         "summary": _summary(newest, last, behind, _closed_words(cut, len(since), closed_by)),
     }
 
@@ -211,6 +213,13 @@ def _gate(folder: ProjectFolder, site_id: str) -> tuple[str | None, list[Problem
         return cut, closed_by, [] if closed_by else losses(bench)
     except VpackError as error:
         return cut, [Problem(site_id, str(error))], []
+
+
+def _altered(folder: ProjectFolder, site_id: str, newest: packs.Version | None) -> list[Problem]:
+    """Say why the latest pack is not what was published; nothing where no record is signed."""
+    if newest is None or not packs.record_of(newest).is_signed:
+        return []
+    return publications.doubts(benches.open_bench(folder, site_id, newest.cut), newest)
 
 
 def _closed_words(cut: str | None, since: int, closed_by: list[Problem]) -> str:
