@@ -5,7 +5,7 @@ What does not belong here: anything that must be the same at every site (``proto
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -26,6 +26,10 @@ InputKind = Literal[
     "patient_map",
 ]
 Kind = Literal["patient", "accession", "study", "series", "instance", "case", "reader", "device"]
+
+
+ACCEPT_AT_LEAST: Final = 0.9
+"""The share of an input's rows that has to be accepted where a site names no other."""
 
 
 class FolderSource(Document):
@@ -104,6 +108,8 @@ class InputForm(Document):
     """IANA zone of times written without one; without it such a time is refused."""
     nulls: tuple[str, ...] = ("",)
     """What stands for nothing."""
+    accept_at_least: Annotated[float, Field(ge=0, le=1)] = ACCEPT_AT_LEAST
+    """Share of the rows delivered since the last full delivery; below it the input is lost."""
 
 
 class IdentifierForm(Document):

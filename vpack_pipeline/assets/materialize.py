@@ -19,6 +19,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import by_function, by_model, publications
 from vpack_pipeline.assets.bench import Bench, dependencies, is_own, is_whole, upstream
+from vpack_pipeline.assets.intake import accepted
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.core.evaluation.looks import VOID
 from vpack_pipeline.errors import (
@@ -319,7 +320,10 @@ def sign(
     """
     rows = sum(f.rows for f in files if f.role == "table")
     paths = bench.warehouse.paths(contract.asset, bench.site_id, files, "table")
-    checks = check.run(contract, paths, rows, within=bench.warehouse.root)
+    checks = [
+        *check.run(contract, paths, rows, within=bench.warehouse.root),
+        *accepted(bench, contract, files),
+    ]
     protocol = bench.study.protocol
     now = digests.in_force(contract.asset)
     receipt = Receipt(
