@@ -51,8 +51,11 @@ def _validation_pack() -> dg.AssetsDefinition:
                 allow_retries=False,
             ) from None
         tag_run(context, {VERSION_TAG: published.version})
-        result = report(contract, published.made, bench, None, time.monotonic() - started)
-        extra = {"pack_version": published.version, "pack": published.note}
+        seconds, warned = time.monotonic() - started, published.warned
+        result = report(contract, published.made, bench, None, seconds, warned=warned)
+        extra: dict[str, Any] = {"pack_version": published.version, "pack": published.note}
+        if warned:
+            extra["changed since"] = _table(warned)
         yield result._replace(metadata={**(result.metadata or {}), **extra})
 
     asset: dg.AssetsDefinition = dg.asset(**arguments)(body)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from vpack_pipeline import contracts
@@ -25,6 +25,7 @@ from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.deliveries import (
     PUBLISHED,
+    altered_deliveries,
     closed_deliveries,
     moment,
     published_cuts,
@@ -38,12 +39,16 @@ UNTRAVELLED = frozenset({"pack/report", benches.LAST})
 
 @dataclass(frozen=True, slots=True)
 class PackAtCut:
-    """What the last step made: the receipt of its table, the version, and what was done."""
+    """What the last step made: the receipt of its table, the version, and what was done.
+
+    ``warned``: what lies otherwise now than when the tables were made of it.
+    """
 
     made: Materialized
     version: str
     path: Path
     note: str
+    warned: tuple[Problem, ...] = ()
 
 
 def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
@@ -65,13 +70,13 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     if problems:
         raise GateClosedError(problems)
     found = {a: r for a, r in receipts_there.items() if r is not None}
-    known = published(bench, found)
-    if known is not None:
-        return known
-    fingerprint = _fingerprint(bench, found)
-    news = _news(bench, found)
-    skipped = _skipped(bench, news) if nightly else None
-    return skipped or _publish(bench, found, fingerprint, news)
+    made = published(bench, found)
+    if made is None:
+        news = _news(bench, found)
+        skipped = _skipped(bench, news) if nightly else None
+        made = skipped or _publish(bench, found, _fingerprint(bench, found), news)
+    # The tables rest on their receipts, and are not made anew for a delivery that is lost.
+    return replace(made, warned=tuple(altered_deliveries(bench.edge)))
 
 
 def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:

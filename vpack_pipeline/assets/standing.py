@@ -20,8 +20,14 @@ from vpack_pipeline.errors import Problem, VerificationError, VpackError
 from vpack_pipeline.gate import causes, digests, lock
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
-from vpack_pipeline.io.deliveries import closed_deliveries, moment, open_deliveries
+from vpack_pipeline.io.deliveries import (
+    altered_deliveries,
+    closed_deliveries,
+    moment,
+    open_deliveries,
+)
 from vpack_pipeline.io.project import ProjectFolder
+from vpack_pipeline.study import Study
 
 RULED: Final = "eligibility/flags"
 
@@ -123,6 +129,7 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
         "closed_by": [(p.where, p.what, p.remedy) for p in closed_by],
         "lost": [(p.where, p.what, p.remedy) for p in lost],
         "altered": [(p.where, p.what, p.remedy) for p in _altered(folder, site_id, newest)],
+        "altered_deliveries": [(p.where, p.what, p.remedy) for p in _changed(folder, loaded)],
         "summary": _summary(newest, last, behind, _closed_words(cut, len(since), closed_by)),
     }
 
@@ -145,6 +152,13 @@ def _altered(folder: ProjectFolder, site_id: str, newest: packs.Version | None) 
     if newest is None or not packs.record_of(newest).is_signed:
         return []
     return publications.doubts(benches.open_bench(folder, site_id, newest.cut), newest)
+
+
+def _changed(folder: ProjectFolder, loaded: Study) -> list[Problem]:
+    """List deliveries that are not as they were counted, unless none was counted yet."""
+    if not folder.warehouse.receipts(benches.FIRST, loaded.site.site_id):
+        return []
+    return altered_deliveries(folder.edge(loaded, None))
 
 
 def _closed_words(cut: str | None, since: int, closed_by: list[Problem]) -> str:

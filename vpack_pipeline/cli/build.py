@@ -362,6 +362,9 @@ def _show_standing(entry: dict[str, Any]) -> None:
     if entry["altered"]:
         altered = tuple(Problem(*p) for p in entry["altered"])
         show(altered, "  the latest pack is not what was published:")
+    if entry["altered_deliveries"]:
+        altered = tuple(Problem(*p) for p in entry["altered_deliveries"])
+        show(altered, "  deliveries are not as they were counted:")
     if entry["closed_by"]:
         show(tuple(Problem(*p) for p in entry["closed_by"]), "  the gate is closed:")
     for lost in entry["lost"]:

@@ -109,10 +109,20 @@ class Ran:
 
     @property
     def checks(self) -> dict[str, bool]:
-        """Each asset's check: passed or not."""
+        """Each asset's check: whether it let pass what follows, with a warning or without."""
         found = self.result.get_asset_check_evaluations()
         assert {c.check_name for c in found} <= {CHECK}
-        return {c.asset_key.to_user_string(): c.passed for c in found}
+        warning = dg.AssetCheckSeverity.WARN
+        return {c.asset_key.to_user_string(): c.passed or c.severity == warning for c in found}
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """Each asset whose check the UI shows as a warning, and what it says."""
+        return {
+            c.asset_key.to_user_string(): c.description or ""
+            for c in self.result.get_asset_check_evaluations()
+            if not c.passed and c.severity == dg.AssetCheckSeverity.WARN
+        }
 
     @property
     def errors(self) -> list[str]:

@@ -14,8 +14,10 @@ from vpack_pipeline.assets import by_function, by_model
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets import publish as publishing
 from vpack_pipeline.assets.publish import publish
-from vpack_pipeline.assets.standing import lock_problems
+from vpack_pipeline.assets.standing import lock_problems, standing
+from vpack_pipeline.cli import main
 from vpack_pipeline.errors import GateClosedError
+from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
@@ -155,3 +157,54 @@ def test_a_table_swapped_while_another_is_made_of_it_signs_nothing(
     with pytest.raises(GateClosedError, match=f"{read}: .* changed"):
         steps.materialize(bench.bench(own, cut=LOOK), asset)
     assert not receipt.exists()
+
+
+def altered(folder: Path) -> None:
+    path = folder / "reads.csv"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+
+def gone(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def opened_again(folder: Path) -> None:
+    (folder / "DONE").unlink()
+
+
+def added_to(folder: Path) -> None:
+    (folder / "more.csv").write_text("case_id\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (altered, "altered after it was closed"),
+        (gone, "was closed and is gone or open again"),
+        (opened_again, "was closed and is gone or open again"),
+        (added_to, "no input of site.yaml has this file"),
+    ],
+)
+def test_a_delivery_that_is_not_as_it_was_counted_is_told_with_the_pack_alone(
+    own: Path, change: Callable[[Path], None], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tables rest on their receipts, so that it closes nothing; but nobody may overlook it."""
+    change(own / "data" / "demo" / SITE / "deliveries" / LOOK)
+    ran = bench.run(own, only=[benches.LAST])
+    assert ran.result.success
+    records, _ = ran.metadata(benches.LAST)["changed since"]
+    told = [r.data["what"] for r in records]
+    assert what in told
+    assert what in ran.warnings[benches.LAST]
+    with pytest.raises(SystemExit) as left:
+        main(["--root", str(own), "status", SITE])
+    assert left.value.code == 0
+    assert what in capsys.readouterr().err
+
+
+def test_deliveries_as_they_were_counted_are_no_warning(own: Path) -> None:
+    ran = bench.run(own, only=[benches.LAST])
+    assert ran.result.success
+    assert "changed since" not in ran.metadata(benches.LAST)
+    assert benches.LAST not in ran.warnings
+    assert standing(ProjectFolder(own), SITE)["altered_deliveries"] == []
