@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpack_pipeline.cli import SITE, complete_site, project_root, show
+from vpack_pipeline.cli import SITE, complete_site, days_to_come, project_root, show
 from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError
 
 if TYPE_CHECKING:
@@ -362,6 +362,8 @@ def _show_standing(entry: dict[str, Any]) -> None:
     if entry["altered"]:
         altered = tuple(Problem(*p) for p in entry["altered"])
         show(altered, "  the latest pack is not what was published:")
+    for problem in days_to_come([entry["newest_delivery"]] if entry["newest_delivery"] else []):
+        click.echo(f"  note: {problem}")
     if entry["altered_deliveries"]:
         altered = tuple(Problem(*p) for p in entry["altered_deliveries"])
         show(altered, "  deliveries are not as they were counted:")
