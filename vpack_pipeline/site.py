@@ -5,7 +5,7 @@ What does not belong here: anything that must be the same at every site (``proto
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -56,6 +56,8 @@ ValueMap = Annotated[
 WordMap = Annotated[
     dict[str, Text], BeforeValidator(_as_map, json_schema_input_type=dict[str, Text] | list[Text])
 ]
+ACCEPT_AT_LEAST: Final = 0.9
+"""The share of an input's rows that has to be accepted where a site names no other."""
 
 
 class FolderSource(Document):
@@ -135,6 +137,8 @@ class InputForm(Document):
     """IANA zone of times written without one; without it such a time is refused."""
     nulls: tuple[str, ...] = ("",)
     """What stands for nothing."""
+    accept_at_least: Annotated[float, Field(ge=0, le=1)] = ACCEPT_AT_LEAST
+    """Share of the rows delivered since the last full delivery; below it the input is lost."""
 
 
 class IdentifierForm(Document):

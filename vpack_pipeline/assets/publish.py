@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
-from vpack_pipeline.assets import by_function
+from vpack_pipeline.assets import by_function, publications
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.assets.standing import lock_problems, receipts_of
-from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.errors import GateClosedError, Problem, VerificationError
 from vpack_pipeline.gate import digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.deliveries import (
     PUBLISHED,
+    altered_deliveries,
     closed_deliveries,
     moment,
     published_cuts,
@@ -39,12 +40,16 @@ UNTRAVELLED = frozenset({"pack/report", benches.LAST})
 
 @dataclass(frozen=True, slots=True)
 class PackAtCut:
-    """What the last step made: the receipt of its table, the version, and what was done."""
+    """What the last step made: the receipt of its table, the version, and what was done.
+
+    ``warned``: what lies otherwise now than when the tables were made of it.
+    """
 
     made: Materialized
     version: str
     path: Path
     note: str
+    warned: tuple[Problem, ...] = ()
 
 
 def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
@@ -59,21 +64,30 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     GateClosedError
         The lock stays closed; nothing is published and ``latest`` stays where it is.
     """
-    problems = lock_problems(bench)
+    publications.adopt(bench)
+    # Read once: another receipt could lie there after the lock has opened.
+    receipts_there = receipts_of(bench)
+    problems = lock_problems(bench, receipts_there)
     if problems:
         raise GateClosedError(problems)
-    found = {a: r for a, r in receipts_of(bench).items() if r is not None}
-    known = published(bench, found)
-    if known is not None:
-        return known
-    fingerprint = _fingerprint(bench, found)
-    news = _news(bench, found)
-    skipped = _skipped(bench, news) if nightly else None
-    return skipped or _publish(bench, found, fingerprint, news)
+    found = {a: r for a, r in receipts_there.items() if r is not None}
+    made = published(bench, found)
+    if made is None:
+        news = _news(bench, found)
+        skipped = _skipped(bench, news) if nightly else None
+        made = skipped or _publish(bench, found, _fingerprint(bench, found), news)
+    # The tables rest on their receipts, and are not made anew for a delivery that is lost.
+    return replace(made, warned=tuple(altered_deliveries(bench.edge)))
 
 
 def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
-    """Find the whole pack of exactly these receipts; None where it has yet to be published."""
+    """Find the whole pack of exactly these receipts; None where it has yet to be published.
+
+    Raises
+    ------
+    VerificationError
+        One is stored under their fingerprint that is not what was published.
+    """
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
     data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, bench.cut)
@@ -81,10 +95,17 @@ def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
     if known is None or own is None or own.fingerprint != fingerprint:
         return None
     is_sound = benches.is_own(bench, own, benches.LAST) and benches.is_whole(bench, own)
-    if not is_sound or not _is_linked(bench) or packs.verify(known.path):
+    if not is_sound or not _is_linked(bench):
         return None
+    _demand_published(bench, known)
     note = "the same inputs: nothing new was published"
     return PackAtCut(Materialized(own, kept=True), known.name, known.path, note)
+
+
+def _demand_published(bench: Bench, version: packs.Version) -> None:
+    found = publications.doubts(bench, version)
+    if found:
+        raise VerificationError(found)
 
 
 def _is_linked(bench: Bench) -> bool:
@@ -102,7 +123,11 @@ def _skipped(bench: Bench, news: str) -> PackAtCut | None:
     data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, before.cut)
     if data is None or not _is_linked(bench):
         return None
-    kept = Materialized(receipts.read(data, benches.LAST), kept=True)
+    receipt = steps.readable(data, benches.LAST)
+    if receipt is None or not benches.is_own(bench, receipt, benches.LAST):
+        return None
+    _demand_published(bench, before)
+    kept = Materialized(receipt, kept=True)
     note = f"no new delivery, file, mature case or due look since {before.name}"
     return PackAtCut(kept, before.name, before.path, note)
 
@@ -125,6 +150,7 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         cut=bench.cut,
         payload=payload,
         build={"fingerprint": fingerprint, "news": news},
+        pseudonyms=bench.edge.pseudonyms,
     )
     note = "published" if published.is_new else "the same pack was there: nothing new"
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)

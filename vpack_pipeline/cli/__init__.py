@@ -11,6 +11,8 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -110,6 +112,19 @@ def project_root(ctx: click.Context) -> Path:
     from vpack_pipeline.study import find_root
 
     return find_root(ctx.obj, os.environ.get("VPACK_ROOT"), Path.cwd())
+
+
+def today() -> date:
+    """Read the clock: nothing that is computed may, and a command must to doubt a date."""
+    return datetime.now(UTC).astimezone().date()
+
+
+def days_to_come(names: Iterable[str]) -> list[Problem]:
+    """Name the deliveries of days to come: until then, builds take the last for their cut."""
+    from vpack_pipeline.io.deliveries import moment
+
+    what, remedy = "is of a day to come", "wait for it, or open it by removing DONE before a build"
+    return [Problem(f"deliveries/{n}", what, remedy) for n in names if moment(n)[0] > today()]
 
 
 def complete_site(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpack_pipeline import study
+from vpack_pipeline.cli import days_to_come
 from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
 from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
 from vpack_pipeline.io.deliveries import (
@@ -218,6 +219,7 @@ def _deliveries(
         still_open = open_deliveries(loaded.root, site)
         if still_open:
             found.notes.append(f"open and not counted: {', '.join(still_open)} (no file DONE)")
+        found.notes += [str(problem) for problem in days_to_come(names)]
         if not names:
             remedy = f"run `vpack deliver {site.site_id} FILE...`"
             raise InputError(Problem("deliveries", "none is closed", remedy))

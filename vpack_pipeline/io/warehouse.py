@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -123,12 +124,28 @@ class Warehouse:
     def read(
         self, contract: Contract, site_id: str, files: Sequence[TableFile], role: Role = "table"
     ) -> pl.DataFrame:
-        """Read a table, or its quarantined rows, in the order of its key."""
+        """Read a table, or its quarantined rows, in the order of its key.
+
+        Digested are the bytes that are read: another file could lie there after a check.
+
+        Raises
+        ------
+        GateClosedError
+            A file is gone, or not the one that ``files`` names.
+        """
         paths = self.paths(contract.asset, site_id, files, role)
         if not paths:
             return pl.DataFrame(schema=contract.polars_schema)
-        found = pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths])
+        found = pl.concat([_read_parquet(path, contract.asset) for path in paths])
         return found.sort(contract.key) if contract.bucket and role == "table" else found
+
+    def stamps(
+        self, asset: str, site_id: str, files: Sequence[TableFile]
+    ) -> list[tuple[int, int, int]]:
+        """Tell which files lie there, and when each was last written to or renamed."""
+        folder = self.folder(asset, site_id)
+        found = [(folder / f.name).stat() for f in files]
+        return [(s.st_ino, s.st_size, s.st_ctime_ns) for s in found]
 
     def scan(self, contract: Contract, site_id: str, files: Sequence[TableFile]) -> pl.LazyFrame:
         """Read a bucketed table as far as it is asked for, bucket after bucket."""
@@ -226,6 +243,14 @@ def write_durably(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _read_parquet(path: Path, asset: str) -> pl.DataFrame:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != path.stem:
+        what = "a file was changed after its check"
+        raise GateClosedError([Problem(asset, what, f"materialize {asset} again")])
+    return pl.read_parquet(BytesIO(data))
 
 
 def _sync_folder(folder: Path) -> None:

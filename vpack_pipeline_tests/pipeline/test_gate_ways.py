@@ -391,10 +391,28 @@ def test_a_warning_is_shown_and_closes_nothing(own: Path, monkeypatch: pytest.Mo
     (found,) = [c for c in receipt.checks if c["id"] == "few_monitors"]
     assert (found["outcome"], found["closes"]) == ("fail", False)
     told = check_result(receipt)
-    assert told.passed
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
     (row,) = told.metadata["not passed"].records
     assert (row.data["expectation"], row.data["severity"]) == ("few_monitors", "warning")
     assert problems(own) == []
+
+
+def test_a_warning_and_quarantined_rows_are_shown_as_warnings_and_block_nothing(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    """Dagster goes on behind a blocking check that fails with the severity of a warning."""
+    assume()
+    for path in bench.receipt_path(own, "cohort/patient_map", LOOK).parent.iterdir():
+        path.unlink()
+    ran = bench.run(own, as_of=LOOK)
+    assert ran.result.success
+    assert set(ran.kept | ran.recomputed) == set(contracts.load())
+    assert all(ran.checks.values())
+    quarantined = {a for a in ran.checks if bench.receipt(own, a, LOOK)["quarantined"]}
+    assert set(ran.warnings) == quarantined
+    assert "cohort/reads" in quarantined
+    assert "13 rows were quarantined; the gate stays open" in ran.warnings["cohort/reads"]
+    assert "2 of 3 rows delivered since" in ran.warnings["cohort/patient_map"]
 
 
 def test_the_root_user_of_these_tests_could_have_written_the_files(own: Path) -> None:

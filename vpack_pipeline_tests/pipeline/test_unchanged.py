@@ -318,7 +318,7 @@ def test_a_damaged_pack_is_told_by_a_build_and_never_said_to_be_unchanged(own: P
     report = version(own) / "data" / "report.html"
     report.chmod(0o644)
     report.write_bytes(flipped(report))
-    with pytest.raises(VerificationError, match="was changed — restore this version"):
+    with pytest.raises(VerificationError, match="was changed — restore it from a backup"):
         publish(bench.bench(own, cut=LOOK))
 
 

@@ -73,6 +73,15 @@ def look(edge: Edge) -> tuple[Delivery, ...]:
     return tuple(replace(d, known_after=_known_after(d, ledger, published)) for d in found)
 
 
+def altered_deliveries(edge: Edge) -> list[Problem]:
+    """List what of the deliveries does not lie there as it was when it was first counted."""
+    try:
+        look(edge)
+    except DeliveryError as error:
+        return list(error.problems)
+    return []
+
+
 def note(edge: Edge, deliveries: Sequence[Delivery]) -> None:
     """Note new deliveries in the ledger: from here on they may not be altered.
 
