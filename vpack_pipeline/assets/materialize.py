@@ -7,9 +7,7 @@ table decides (``core``, ``dbt_like_sql``, ``io.cohort``) or must satisfy (``con
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +25,7 @@ from vpack_pipeline.errors import (
     Problem,
     TableError,
     VpackError,
+    disk_error,
 )
 from vpack_pipeline.gate import check, digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
@@ -37,7 +36,6 @@ from vpack_pipeline.protocol import Protocol
 
 LIVE_INPUTS = frozenset({"deliveries", "archive"})
 """Outside inputs that can change without a trace in any table: read on every run."""
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,8 @@ def only_foreseen(asset: str) -> Iterator[None]:
 
     Raises
     ------
-    VpackError
-        The disk is full or refuses; its message is the system's own and holds no value.
+    DiskError
+        The disk is full or refuses.
     TableError
         Any other foreign exception: polars and DuckDB put values in their messages.
     """
@@ -81,14 +79,8 @@ def only_foreseen(asset: str) -> Iterator[None]:
         yield
     except VpackError:
         raise
-    except OSError as error:
-        if error.errno not in DISK:
-            raise TableError(asset, error) from None
-        why = os.strerror(error.errno)
-        remedy = "mend that and build again; what was published before stays"
-        raise VpackError(str(Problem(asset, why, remedy))) from None
     except Exception as error:  # noqa: BLE001
-        raise TableError(asset, error) from None
+        raise disk_error(asset, error) or TableError(asset, error) from None
 
 
 def _materialize(bench: Bench, contract: Contract) -> Materialized:

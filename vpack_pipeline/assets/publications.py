@@ -11,7 +11,6 @@ from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.errors import GateClosedError, Problem
-from vpack_pipeline.gate import receipts
 from vpack_pipeline.io import packs
 
 REMEDY = (
@@ -53,13 +52,11 @@ def adopt(bench: Bench) -> None:
 
 def _receipted(bench: Bench, cut: str) -> str | None:
     """Read the digest of the payload that was last published at a cut from its receipt."""
-    data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, cut)
+    receipt = bench.sound_receipt(benches.LAST, cut)
+    if receipt is None or not receipt.passed:
+        return None
+    contract = contracts.load()[benches.LAST]
     try:
-        receipt = None if data is None else receipts.read(data, benches.LAST)
-        is_sound = receipt is not None and receipt.passed and receipt.cut == cut
-        if receipt is None or not is_sound or not benches.is_own(bench, receipt, benches.LAST):
-            return None
-        contract = contracts.load()[benches.LAST]
         return packs.payload_digest_of(bench.warehouse.read(contract, bench.site_id, receipt.files))
     except GateClosedError:
         return None

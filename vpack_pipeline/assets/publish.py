@@ -90,12 +90,10 @@ def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
     """
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
-    data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, bench.cut)
-    own = None if data is None else steps.readable(data, benches.LAST)
+    own = bench.sound_receipt(benches.LAST, bench.cut)
     if known is None or own is None or own.fingerprint != fingerprint:
         return None
-    is_sound = benches.is_own(bench, own, benches.LAST) and benches.is_whole(bench, own)
-    if not is_sound or not _is_linked(bench):
+    if not benches.is_whole(bench, own) or not _is_linked(bench):
         return None
     _demand_published(bench, known)
     note = "the same inputs: nothing new was published"
@@ -120,11 +118,8 @@ def _skipped(bench: Bench, news: str) -> PackAtCut | None:
     before = packs.latest(bench.project.packs, bench.site_id)
     if before is None or packs.build_record(before).get("news") != news:
         return None
-    data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, before.cut)
-    if data is None or not _is_linked(bench):
-        return None
-    receipt = steps.readable(data, benches.LAST)
-    if receipt is None or not benches.is_own(bench, receipt, benches.LAST):
+    receipt = bench.sound_receipt(benches.LAST, before.cut)
+    if receipt is None or not _is_linked(bench):
         return None
     _demand_published(bench, before)
     kept = Materialized(receipt, kept=True)

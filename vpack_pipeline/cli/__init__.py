@@ -19,7 +19,15 @@ from typing import Final
 import click
 
 from vpack_pipeline import __version__
-from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError, described
+from vpack_pipeline.errors import (
+    DiskError,
+    GateClosedError,
+    InputError,
+    Problem,
+    VpackError,
+    described,
+    disk_error,
+)
 
 COMMANDS: Final[dict[str, str]] = {
     "init": "vpack_pipeline.cli.site",
@@ -179,10 +187,16 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         show(error.problems, f"{len(error.problems)} to mend:")
         sys.exit(error.exit_code)
+    except DiskError as error:
+        click.echo(f"stopped: {error}", err=True)
+        sys.exit(error.exit_code)
     except VpackError as error:
         click.echo(f"internal: {error}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001  the text of a foreign exception may carry values
+        if disk := disk_error("the disk", error):
+            click.echo(f"stopped: {disk}", err=True)
+            sys.exit(disk.exit_code)
         library = lacking_library(error)
         click.echo(
             needs_pipeline(library) if library else f"internal: {described(error)}", err=True

@@ -231,6 +231,8 @@ def _raise_foreseen(result: Any) -> None:
         text = error.message.partition(": ")[2].strip()
         if issubclass(known, errors.InputError | errors.VerificationError):
             raise known([Problem(*_split(line)) for line in text.splitlines() if line])
+        if known is errors.DiskError:
+            raise errors.DiskError(text)
         raise errors.VpackError(text)
 
 

@@ -44,7 +44,8 @@ class ProjectFolder:
         """Give the private folder of a site: ledgers and manifests, mode 700."""
         folder = self.root / "data" / "state" / site_id
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(stat.S_IRWXU)
+        if stat.S_IMODE(folder.stat().st_mode) != stat.S_IRWXU:
+            folder.chmod(stat.S_IRWXU)
         return folder
 
     def edge(self, loaded: studies.Study, cut: str | None) -> Edge:

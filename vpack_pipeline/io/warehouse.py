@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from vpack_pipeline.errors import GateClosedError, Problem
 from vpack_pipeline.io import buckets
 
 Role = Literal["table", "quarantine"]
+_CUT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:\.[1-9]\d{0,3})?")
 DRAFT: Final = ".writing-"
 """What is not finished has a name that starts so."""
 
@@ -168,14 +170,23 @@ class Warehouse:
         folder = self.folder(asset, site_id) / "receipts"
         if not folder.is_dir():
             return {}
-        names = sorted(p for p in folder.iterdir() if p.suffix == ".json")
+        names = [p for p in folder.iterdir() if p.suffix == ".json" and _CUT.fullmatch(p.stem)]
         read = {p.stem: _parsed(p) for p in sorted(names, key=lambda p: cut_order(p.stem))}
         return {cut: receipt for cut, receipt in read.items() if receipt is not None}
 
     def write_receipt(self, asset: str, site_id: str, cut: str, receipt: Mapping[str, Any]) -> None:
-        """Publish a receipt: the last step, by an atomic rename."""
+        """Publish a receipt: the last step, by an atomic rename.
+
+        Raises
+        ------
+        GateClosedError
+            A folder lies in its place, which somebody else put there: it is not removed.
+        """
         path = self._receipt_path(asset, site_id, cut)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            what = f"a folder lies where the receipt {path.name} belongs"
+            raise GateClosedError([Problem(asset, what, "move it away, and build again")])
         write_durably(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
 
     def clean(self, asset: str, site_id: str, keep: int) -> int:
@@ -190,7 +201,7 @@ class Warehouse:
         for cut in stale:
             self._receipt_path(asset, site_id, cut).unlink()
         kept = [receipt for cut, receipt in known.items() if cut not in stale]
-        named = {f"{f['sha256']}.parquet" for receipt in kept for f in receipt["files"]}
+        named = {name for receipt in kept for name in _names_of(receipt)}
         folder = self.folder(asset, site_id)
         orphans = [p for p in folder.glob("*.parquet") if p.name not in named]
         for path in [*orphans, *folder.glob(f"{DRAFT}*")]:
@@ -262,8 +273,18 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _parsed(path: Path) -> dict[str, Any] | None:
+    """Read a receipt as it lies there; None where that is no file, or no JSON of this kind."""
+    if not path.is_file():
+        return None
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return made if isinstance(made, dict) else None
+
+
+def _names_of(receipt: Mapping[str, Any]) -> set[str]:
+    """Name the files of a receipt; one that is damaged names none, and is made again."""
+    files = receipt.get("files")
+    entries = files if isinstance(files, list) else []
+    return {f"{f.get('sha256')}.parquet" for f in entries if isinstance(f, dict)}

@@ -245,7 +245,7 @@ def test_a_full_disk_while_publishing_leaves_latest_whole_and_says_so(
         patch.setattr(os, "fsync", full)
         code, out, err = vpack(own, "build", SITE)
     assert code == 3
-    assert err.startswith("internal: pack/validation_pack: No space left on device")
+    assert err.startswith("stopped: pack/validation_pack: No space left on device — free some")
     assert "Traceback" not in out + err
     assert bench.versions(own) == before[:1]
     assert bench.latest(own) == before[0]

@@ -258,11 +258,24 @@ def _read_json(path: Path, default: Any) -> Any:
     )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError):
+    except (ValueError, RecursionError, IsADirectoryError):
         raise broken from None
-    if not isinstance(found, type(default)):
+    if not isinstance(found, type(default)) or not _is_of_its_kind(found):
         raise broken
     return found
+
+
+def _is_of_its_kind(found: Any) -> bool:
+    """Tell whether it is the ledger of deliveries, or the list of published cuts."""
+    if isinstance(found, list):
+        return all(isinstance(cut, str) and is_name(cut) for cut in found)
+    return all(
+        is_name(name)
+        and isinstance(entry, dict)
+        and isinstance(entry.get("files"), dict)
+        and isinstance(entry.get("known_after", 0), str | None)
+        for name, entry in found.items()
+    )
 
 
 def _write_json(path: Path, value: Any) -> None:
