@@ -15,6 +15,7 @@ from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.assets.standing import lock_problems, standing
+from vpack_pipeline.assets.unchanged import unchanged
 from vpack_pipeline.cli import main
 from vpack_pipeline.errors import VerificationError
 from vpack_pipeline.io import packs
@@ -132,13 +133,19 @@ def test_the_pack_that_was_published_is_quoted(
 
 
 @pytest.mark.parametrize("how", FORGERIES)
+def test_a_forged_pack_keeps_the_lock_of_its_cut_closed(own: Path, how: Forgery) -> None:
+    forged(own, how)
+    assert any("restore" in p.remedy for p in lock_problems(bench.bench(own, cut=LOOK)))
+    assert unchanged(bench.bench(own, cut=LOOK)) is None
+
+
+@pytest.mark.parametrize("how", [under_its_name, without_its_signature])
 def test_a_forged_pack_is_told_by_a_build_without_news(
     own: Path, capsys: pytest.CaptureFixture[str], how: Forgery
 ) -> None:
     """And by the status; nothing is published beside it."""
     forged(own, how)
     before = bench.versions(own)
-    assert any("restore" in p.remedy for p in lock_problems(bench.bench(own, cut=LOOK)))
     assert standing(ProjectFolder(own), SITE)["closed_by"]
     with pytest.raises(SystemExit) as left:
         main(["--root", str(own), "build", SITE, "--as-of", LOOK])

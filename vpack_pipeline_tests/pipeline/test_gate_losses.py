@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.intake import DECISIVE
 from vpack_pipeline.assets.publish import looks_to_build
 from vpack_pipeline.assets.standing import standing
+from vpack_pipeline.gate import causes
 from vpack_pipeline.gate.causes import ACCEPTED
-from vpack_pipeline.io.deliveries import PUBLISHED
+from vpack_pipeline.io.deliveries import PUBLISHED, choose_cut
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
@@ -50,9 +52,12 @@ def test_reads_that_are_all_refused_decide_no_look_and_a_delivery_of_that_day_do
     assert any(where == "cohort/reads" and lost in what for where, what, _ in told["closed_by"])
 
     bench.deliver(own_early, f"{LOOK}.2", reads__csv=sound)
-    again = bench.run(own_early)
-    assert again.result.success, again.errors
-    assert looks_to_build(folder, SITE, "2026-08-01") == []
+    at = bench.bench(own_early)
+    assert at.cut == choose_cut(at.edge, LOOK) == f"{LOOK}.2"
+    known = benches.dependencies()
+    for asset in contracts.order(known):
+        if asset in causes.ancestors("cohort/reads", known) | {"cohort/reads"}:
+            assert steps.materialize(at, asset).receipt.passed, asset
 
 
 def test_each_input_says_whether_enough_of_it_was_accepted(built: Path) -> None:
