@@ -172,7 +172,8 @@ def _refuse_other_kinds(path: Path, content: bytes) -> None:
         what = "has a passphrase, and vpack asks for none"
         remedy = (
             "sign with `ssh-keygen -Y sign -n vpack -f KEY < FILE > FILE.sig`, of a pack its"
-            " tagmanifest-sha256.txt, and add that with `vpack sign PACK --signature FILE.sig`"
+            " tagmanifest-sha256.txt, and add that with"
+            " `vpack sign PACK --role ROLE --signature FILE.sig`"
         )
         raise SigningKeyError(Problem(str(path), what, remedy))
 

@@ -195,7 +195,7 @@ def test_a_crash_at_any_moment_leaves_a_whole_pack_signed_or_not(tmp_path):
 
 def test_a_key_that_the_pack_does_not_name_signs_in_no_role(pack, builder, stranger):
     for key, role in ((stranger, "builder"), (builder, "clinician"), (builder, "statistician")):
-        with pytest.raises(UsageError, match=re.escape(f"does not name {key.fingerprint[:20]}")):
+        with pytest.raises(UsageError, match=re.escape(f"does not name {key.fingerprint} as")):
             signatures.sign(pack, role, key)
     assert not (pack / "signature").exists()
 
@@ -481,7 +481,7 @@ def test_a_signature_of_something_else_or_by_another_is_not_added(pack, stranger
         (stranger.sign(b"x"), "given.sig: is a signature of something else"),
         (stored("message.file.sig"), "given.sig: was made for another purpose than vpack"),
         (stored("message"), "given.sig: is no SSH signature"),
-        (stranger.sign(message), f"the pack does not name {stranger.fingerprint[:20]}"),
+        (stranger.sign(message), f"the pack does not name {stranger.fingerprint} as"),
     ):
         with pytest.raises(UsageError, match=re.escape(why)):
             signatures.add(pack, "builder", text, "given.sig")
