@@ -5,7 +5,7 @@ What does not belong here: anything that must be the same at every site (``proto
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -30,6 +30,9 @@ Kind = Literal["patient", "accession", "study", "series", "instance", "case", "r
 
 ACCEPT_AT_LEAST: Final = 0.9
 """The share of an input's rows that has to be accepted where a site names no other."""
+
+
+PackMode = Literal["owner", "group", "everyone"]
 
 
 class FolderSource(Document):
@@ -169,6 +172,8 @@ class Site(Document):
     """The file of the site secret; VPACK_SECRET_<SITE_ID> in the environment takes precedence."""
     published_secret: bool = False
     """The secret is public (demo data): pseudonyms protect nobody and the pack says so."""
+    pack_mode: PackMode = "group"
+    """Who of the machine's accounts may read a pack: its owner, the owner's group, or everyone."""
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
     synthetic: tuple[Synthetic, ...] = ()
@@ -176,6 +181,11 @@ class Site(Document):
     """Sources and licences that the pack must print."""
     notes: tuple[Text, ...] = ()
     """What a reviewer has to know about this site's data, printed in the report."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """All that a pack could say of it: who may read packs changes none."""
+        return self.model_dump(mode="json", exclude={"pack_mode"})
 
     @model_validator(mode="after")
     def _needed(self) -> Self:

@@ -145,6 +145,7 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         payload=payload,
         build={"fingerprint": fingerprint, "news": news},
         pseudonyms=bench.edge.pseudonyms,
+        readers=bench.study.site.pack_mode,
     )
     note = "published" if published.is_new else "the same pack was there: nothing new"
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)
@@ -192,7 +193,7 @@ def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
             "code": asdict(digests.in_force(benches.LAST)),
             "cut": bench.cut,
             "protocol": bench.study.protocol.digest,
-            "site": bench.study.site.model_dump(mode="json"),
+            "site": bench.study.site.document,
             "tables": {asset: receipt.table_digest for asset, receipt in found.items()},
             "checks": {asset: list(receipt.checks) for asset, receipt in found.items()},
         }
@@ -207,7 +208,7 @@ def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
         {
             "code": digests.everything(),
             "protocol": bench.study.protocol.digest,
-            "site": bench.study.site.model_dump(mode="json"),
+            "site": bench.study.site.document,
             "looks": [str(look.cut) for look in looks if look.cut <= bench.edge.cut_date],
             **{name: found[name].table_digest for name in tables},
         }
