@@ -43,10 +43,10 @@ def adopt(bench: Bench) -> None:
     """
     protocol = bench.study.protocol
     for version in packs.first_at_looks(bench.project.packs, bench.site_id, protocol):
-        digest = _receipted(bench, version.cut)
-        if digest is None or packs.record_of(version).is_signed:
+        if packs.record_of(version).is_signed:
             continue
-        if not packs.differences(version.path, bench.site_id, digest):
+        digest = _receipted(bench, version.cut)
+        if digest and not packs.differences(version.path, bench.site_id, digest):
             packs.adopt(version, bench.site_id, digest, bench.edge.pseudonyms)
 
 
