@@ -100,7 +100,11 @@ def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
 
 
 def _demand_published(bench: Bench, version: packs.Version) -> None:
-    found = publications.doubts(bench, version)
+    """Demand that a version is what was published, and that ``latest`` leads to nothing else."""
+    newest = packs.latest(bench.project.packs, bench.site_id)
+    found = publications.doubts(bench, version) or publications.strangers(bench)
+    if newest not in {None, version} and packs.record_of(newest).is_signed:
+        found += publications.doubts(bench, newest)
     if found:
         raise VerificationError(found)
 

@@ -368,7 +368,7 @@ def _standing_or_fault(folder: ProjectFolder, name: str) -> dict[str, Any]:
 def _show_standing(entry: dict[str, Any]) -> None:
     if entry["altered"]:
         altered = tuple(Problem(*p) for p in entry["altered"])
-        show(altered, "  the latest pack is not what was published:")
+        show(altered, "  nobody can vouch for the latest pack:")
     for problem in days_to_come([entry["newest_delivery"]] if entry["newest_delivery"] else []):
         click.echo(f"  note: {problem}")
     if entry["altered_deliveries"]:

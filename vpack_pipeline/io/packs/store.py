@@ -16,7 +16,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -192,7 +192,8 @@ def adopt(version: Version, site_id: str, payload_digest: str, pseudonyms: Pseud
     ----------
     payload_digest : of what was published, from evidence other than the version itself
     """
-    record = record_of(version).signed(site_id, version.name, payload_digest, pseudonyms)
+    record = replace(record_of(version), is_adopted=True)
+    record = record.signed(site_id, version.name, payload_digest, pseudonyms)
     publication.write(publication.path_of(version.path.parent, version.name), record)
 
 
