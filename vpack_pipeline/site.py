@@ -60,6 +60,9 @@ ACCEPT_AT_LEAST: Final = 0.9
 """The share of an input's rows that has to be accepted where a site names no other."""
 
 
+PackMode = Literal["owner", "group", "everyone"]
+
+
 class FolderSource(Document):
     """DICOM files in a folder."""
 
@@ -211,6 +214,8 @@ class Site(Document):
     readers_agreed: bool = False
     """Every reader on the roster agreed that figures of each of them leave the site, by pseudonym;
     without it readers stand together."""
+    pack_mode: PackMode = "group"
+    """Who of the machine's accounts may read a pack: its owner, the owner's group, or everyone."""
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
     signers: tuple[NamedSigner, ...] = ()
@@ -220,6 +225,11 @@ class Site(Document):
     """Sources and licences that the pack must print."""
     notes: tuple[Text, ...] = ()
     """What a reviewer has to know about this site's data, printed in the report."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """All that a pack could say of it: who may read packs changes none."""
+        return self.model_dump(mode="json", exclude={"pack_mode"})
 
     @model_validator(mode="after")
     def _needed(self) -> Self:

@@ -218,7 +218,7 @@ def _fingerprint(
     now = digests.in_force(contract.asset)
     # As with words: what the report prints of the site stands in no block that a table declares.
     is_printed = contract.section == "pack"
-    printed = {"site": _plain(bench.study.site)} if is_printed else {}
+    printed = {"site": bench.study.site.document} if is_printed else {}
     return receipts.fingerprint(
         {
             **printed,

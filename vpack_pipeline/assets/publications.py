@@ -7,6 +7,8 @@ here. What does not belong here: the record itself (``io.packs``), what a receip
 
 from __future__ import annotations
 
+from collections import Counter
+
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
@@ -36,6 +38,29 @@ def doubts(bench: Bench, version: packs.Version) -> list[Problem]:
     return packs.differences(version.path, bench.site_id, digest)
 
 
+def strangers(bench: Bench) -> list[Problem]:
+    """List the versions that lie among the published ones and have no right to: by their records.
+
+    Packs are never removed and each has its number, so that one whose record is not signed can only
+    be older than the first whose record was signed when it was published.
+    """
+    known = packs.versions(bench.project.packs, bench.site_id)
+    records = {version: packs.record_of(version) for version in known}
+    first = min(
+        (r.sequence for r in records.values() if r.is_signed and not r.is_adopted), default=0
+    )
+    numbers = Counter(version.sequence for version in known)
+    found: list[Problem] = []
+    for version, record in records.items():
+        is_late = 0 < first <= record.sequence
+        if record.is_signed:
+            found += packs.record_problems(version.path, bench.site_id, bench.edge.pseudonyms)
+        elif is_late or numbers[version.sequence] > 1 or version.sequence < 1:
+            what = "lies among the published versions, and its record was signed by nobody"
+            found.append(Problem(version.name, what, "move it away with its record"))
+    return found
+
+
 def adopt(bench: Bench) -> None:
     """Sign for the packs of past looks that were published before records were signed.
 
@@ -43,10 +68,10 @@ def adopt(bench: Bench) -> None:
     """
     protocol = bench.study.protocol
     for version in packs.first_at_looks(bench.project.packs, bench.site_id, protocol):
-        digest = _receipted(bench, version.cut)
-        if digest is None or packs.record_of(version).is_signed:
+        if packs.record_of(version).is_signed:
             continue
-        if not packs.differences(version.path, bench.site_id, digest):
+        digest = _receipted(bench, version.cut)
+        if digest and not packs.differences(version.path, bench.site_id, digest):
             packs.adopt(version, bench.site_id, digest, bench.edge.pseudonyms)
 
 

@@ -101,7 +101,11 @@ def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
 
 
 def _demand_published(bench: Bench, version: packs.Version) -> None:
-    found = publications.doubts(bench, version)
+    """Demand that a version is what was published, and that ``latest`` leads to nothing else."""
+    newest = packs.latest(bench.project.packs, bench.site_id)
+    found = publications.doubts(bench, version) or publications.strangers(bench)
+    if newest not in {None, version} and packs.record_of(newest).is_signed:
+        found += publications.doubts(bench, newest)
     if found:
         raise VerificationError(found)
 
@@ -146,6 +150,7 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         payload=payload,
         build={"fingerprint": fingerprint, "news": news},
         pseudonyms=bench.edge.pseudonyms,
+        readers=bench.study.site.pack_mode,
     )
     note = "published" if published.is_new else "the same pack was there: nothing new"
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)
@@ -194,7 +199,7 @@ def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
             "code": asdict(digests.in_force(benches.LAST)),
             "cut": bench.cut,
             "protocol": bench.study.protocol.digest,
-            "site": bench.study.site.model_dump(mode="json"),
+            "site": bench.study.site.document,
             "tables": {asset: receipt.table_digest for asset, receipt in found.items()},
             "checks": {asset: list(receipt.checks) for asset, receipt in found.items()},
         }
@@ -209,7 +214,7 @@ def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
         {
             "code": digests.everything(),
             "protocol": bench.study.protocol.digest,
-            "site": bench.study.site.model_dump(mode="json"),
+            "site": bench.study.site.document,
             "looks": [str(look.cut) for look in looks if look.cut <= bench.edge.cut_date],
             **{name: found[name].table_digest for name in tables},
         }

@@ -57,7 +57,8 @@ def lock_problems(bench: Bench, found: Mapping[str, Receipt | None] | None = Non
         pseudonyms=bench.edge.pseudonyms,
         intakes=intakes_of(bench, found) if is_closed else (),
     )
-    return [*unquotable, *problems, *_stopping_rules(bench, found[RULED])]
+    told = [*unquotable, *problems, *_stopping_rules(bench, found[RULED])]
+    return [*(p for p in publications.strangers(bench) if p not in told), *told]
 
 
 def _fingerprints(
@@ -148,8 +149,8 @@ def _gate(folder: ProjectFolder, site_id: str) -> tuple[str | None, list[Problem
 
 
 def _altered(folder: ProjectFolder, site_id: str, newest: packs.Version | None) -> list[Problem]:
-    """Say why the latest pack is not what was published; nothing where no record is signed."""
-    if newest is None or not packs.record_of(newest).is_signed:
+    """Say why nobody can vouch for the latest pack."""
+    if newest is None:
         return []
     return publications.doubts(benches.open_bench(folder, site_id, newest.cut), newest)
 

@@ -19,6 +19,7 @@ from typing import Final
 import click
 
 from vpack_pipeline import __version__
+from vpack_pipeline.cli.stopping import EXIT_CODE, STOPPED
 from vpack_pipeline.errors import (
     DiskError,
     GateClosedError,
@@ -179,8 +180,8 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(2)
     except click.Abort:
-        click.echo("stopped; a later build goes on from what is complete", err=True)
-        sys.exit(130)
+        click.echo(STOPPED, err=True)
+        sys.exit(EXIT_CODE)
     except GateClosedError as error:
         show(error.problems, "closed:")
         sys.exit(error.exit_code)

@@ -164,6 +164,7 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     from vpack_pipeline.automation import JOB
     from vpack_pipeline.cli.home import dagster_home
     from vpack_pipeline.cli.scan import ScanLines, listener
+    from vpack_pipeline.cli.stopping import stopping_for_certain
     from vpack_pipeline.definitions import build_defs
     from vpack_pipeline.partitions import SITES
     from vpack_pipeline.resources import Project
@@ -176,7 +177,11 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     scan_progress.setLevel(logging.INFO if not quiet else logging.CRITICAL)
     scan_progress.addHandler(scanned)
     try:
-        with dagster_home(root), dg.DagsterInstance.get() as instance:
+        with (
+            stopping_for_certain(),
+            dagster_home(root),
+            dg.DagsterInstance.get() as instance,
+        ):
             if not instance.has_dynamic_partition(str(SITES.name), site):
                 instance.add_dynamic_partitions(str(SITES.name), [site])
                 if not quiet:
@@ -363,7 +368,7 @@ def _standing_or_fault(folder: ProjectFolder, name: str) -> dict[str, Any]:
 def _show_standing(entry: dict[str, Any]) -> None:
     if entry["altered"]:
         altered = tuple(Problem(*p) for p in entry["altered"])
-        show(altered, "  the latest pack is not what was published:")
+        show(altered, "  nobody can vouch for the latest pack:")
     for problem in days_to_come([entry["newest_delivery"]] if entry["newest_delivery"] else []):
         click.echo(f"  note: {problem}")
     if entry["altered_deliveries"]:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import Contract, conform
 from vpack_pipeline.errors import GateClosedError, Problem
-from vpack_pipeline.io import buckets
+from vpack_pipeline.io import buckets, private
 
 Role = Literal["table", "quarantine"]
 _CUT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:\.[1-9]\d{0,3})?")
@@ -102,7 +103,7 @@ class Warehouse:
             return made
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o444)
+        temporary.chmod(private.FILE)
         temporary.replace(path)
         return made
 
@@ -183,11 +184,12 @@ class Warehouse:
             A folder lies in its place, which somebody else put there: it is not removed.
         """
         path = self._receipt_path(asset, site_id, cut)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(self._made(asset, site_id) / path.parent.name)
         if path.is_dir() and not path.is_symlink():
             what = f"a folder lies where the receipt {path.name} belongs"
             raise GateClosedError([Problem(asset, what, "move it away, and build again")])
-        write_durably(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
+        text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
+        write_durably(path, text.encode(), private.FILE)
 
     def clean(self, asset: str, site_id: str, keep: int) -> int:
         """Remove receipts beyond the newest ``keep`` cuts, then files that none names.
@@ -212,9 +214,10 @@ class Warehouse:
         return self.folder(asset, site_id) / "receipts" / f"{cut}.json"
 
     def _made(self, asset: str, site_id: str) -> Path:
-        folder = self.folder(asset, site_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """Make a table's folder; the root may be one that an earlier version left open."""
+        private.make_folder(self.root)
+        private.close_to_others(self.root)
+        return private.make_folder(self.folder(asset, site_id))
 
 
 def cut_order(cut: str) -> tuple[str, int]:
@@ -241,13 +244,14 @@ def digest_table(files: Sequence[TableFile]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, mode: int = stat.S_IRUSR | stat.S_IWUSR) -> None:
     """Replace a file so that a reader sees the old or the new one, never a part."""
     handle, temporary = tempfile.mkstemp(prefix=DRAFT, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Forger:
 
     root: Path
     site: str = SITE
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What stands in a record that they write themselves."""
 
     @property
     def folder(self) -> Path:

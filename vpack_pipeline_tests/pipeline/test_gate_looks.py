@@ -13,6 +13,7 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets import publications
 from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.assets.standing import lock_problems, standing
 from vpack_pipeline.assets.unchanged import unchanged
@@ -20,6 +21,7 @@ from vpack_pipeline.cli import main
 from vpack_pipeline.errors import VerificationError
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.project import ProjectFolder
+from vpack_pipeline.pack_format import bag
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 from vpack_pipeline_tests.pipeline.forger import ENDPOINTS, Forger
@@ -139,12 +141,11 @@ def test_a_forged_pack_keeps_the_lock_of_its_cut_closed(own: Path, how: Forgery)
     assert unchanged(bench.bench(own, cut=LOOK)) is None
 
 
-@pytest.mark.parametrize("how", [under_its_name, without_its_signature])
 def test_a_forged_pack_is_told_by_a_build_without_news(
-    own: Path, capsys: pytest.CaptureFixture[str], how: Forgery
+    own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And by the status; nothing is published beside it."""
-    forged(own, how)
+    forged(own, without_its_signature)
     before = bench.versions(own)
     assert standing(ProjectFolder(own), SITE)["closed_by"]
     with pytest.raises(SystemExit) as left:
@@ -167,6 +168,60 @@ def test_a_forged_pack_that_is_no_look_is_told_by_a_build_of_its_cut(
     assert standing(ProjectFolder(own_early), SITE)["altered"]
     with pytest.raises(VerificationError, match="holds another payload than was published"):
         publish(bench.bench(own_early, cut=EARLY))
+
+
+def of_a_later_cut(forger: Forger, name: str) -> None:
+    """Whole, and under the name that fits it; ``latest`` leads to the highest cut."""
+    record = json.loads(forger.record(name).read_text())
+    del record["mac"], record["payload_digest"]
+    path = forger.folder / "versions" / name
+    data = path / "data"
+    payload = {
+        p.relative_to(data).as_posix(): p.read_bytes() for p in data.rglob("*") if p.is_file()
+    }
+    later = packs.version_name("1.0", "2026-12-01", payload)
+    files = bag.lay_out(payload, identifier=f"{SITE}/{later}", bagged="2026-12-01")
+    for relative, content in files.items():
+        target = path.with_name(later) / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    forger.record(later).write_text(json.dumps(record | forger.given))
+    link = forger.folder / packs.LATEST
+    link.unlink()
+    link.symlink_to(f"versions/{later}")
+
+
+@pytest.mark.parametrize("sequence", [0, 1, 10**9])
+@pytest.mark.parametrize("are_old", [False, True])
+def test_a_pack_that_was_put_among_the_published_closes_the_gate_and_is_told(
+    own: Path, sequence: int, are_old: bool
+) -> None:
+    forger, name = Forger(own, given={"sequence": sequence}), bench.latest(own) or ""
+    if are_old:
+        forger.unsign(next(n for n in bench.versions(own) if EARLY in n))
+    of_a_later_cut(forger, name)
+    told = [p for p in lock_problems(bench.bench(own, cut=LOOK)) if "2026-12-01" in p.where]
+    assert [(p.what, p.remedy) for p in told] == [
+        (
+            "lies among the published versions, and its record was signed by nobody",
+            "move it away with its record",
+        )
+    ]
+    assert unchanged(bench.bench(own, cut=LOOK)) is None
+    assert standing(ProjectFolder(own), SITE)["altered"]
+
+
+def test_packs_from_before_records_were_signed_are_no_strangers(own: Path) -> None:
+    """The look is adopted, and packs before and after it are left as they are."""
+    for version in bench.versions(own):
+        Forger(own).unsign(version)
+    assert publications.strangers(bench.bench(own, cut=LOOK)) == []
+    publications.adopt(bench.bench(own, cut=LOOK))
+    assert [packs.record_of(v).is_adopted for v in packs.versions(own / "data/packs", SITE)] == [
+        False,
+        True,
+    ]
+    assert publications.strangers(bench.bench(own, cut=LOOK)) == []
 
 
 def test_a_first_pack_cannot_change_places_with_its_revision(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from vpack_pipeline.io.packs.looks import first_at_looks, published_looks
 from vpack_pipeline.io.packs.payload import pack_payload
-from vpack_pipeline.io.packs.publication import differences, problems
+from vpack_pipeline.io.packs.publication import differences, problems, record_problems
 from vpack_pipeline.io.packs.store import (
     Published,
     Version,
@@ -52,6 +52,7 @@ __all__ = [
     "publish",
     "published_looks",
     "record_of",
+    "record_problems",
     "summary",
     "validation_pack",
     "verify",

@@ -28,13 +28,15 @@ BACKUP = "restore this version and its record from a backup"
 class Publication:
     """One record. ``sequence`` counts a site's publications from 1.
 
-    ``payload_digest`` and ``mac`` are empty in what was published before records were signed.
+    ``payload_digest`` and ``mac`` are empty in what was published before records were signed;
+    ``is_adopted``: it was signed afterwards.
     """
 
     sequence: int
     build: Mapping[str, str]
     payload_digest: str = ""
     mac: str = ""
+    is_adopted: bool = False
 
     @property
     def is_signed(self) -> bool:
@@ -74,7 +76,7 @@ def read(path: Path) -> Publication:
 
 def write(path: Path, record: Publication) -> None:
     """Write a record, whole or not at all."""
-    given = {name: value for name, value in asdict(record).items() if value != ""}
+    given = {name: value for name, value in asdict(record).items() if value not in ("", False)}
     write_durably(path, (json.dumps(given, indent=1, sort_keys=True) + "\n").encode())
 
 
@@ -89,13 +91,27 @@ def problems(pack: Path, site_id: str, pseudonyms: Pseudonyms) -> list[Problem]:
         The record is missing or damaged.
     """
     record = read(path_of(pack.parent, pack.name))
-    where = f"{pack.name}.build.json"
     if not record.is_signed:
-        return [Problem(where, "the record of its publication is not signed", BACKUP)]
+        what = "the record of its publication is not signed"
+        return [Problem(f"{pack.name}.build.json", what, BACKUP)]
+    found = record_problems(pack, site_id, pseudonyms)
+    return found or differences(pack, site_id, record.payload_digest)
+
+
+def record_problems(pack: Path, site_id: str, pseudonyms: Pseudonyms) -> list[Problem]:
+    """Say why a signed record is not this version's and site's; its pack is not looked at.
+
+    Raises
+    ------
+    VerificationError
+        The record is missing or damaged.
+    """
+    path = path_of(pack.parent, pack.name)
+    record = read(path)
     if not hmac.compare_digest(record.mac, _mac(record, site_id, pack.name, pseudonyms)):
         what = "the record of its publication was edited, or is another version's or site's"
-        return [Problem(where, what, BACKUP)]
-    return differences(pack, site_id, record.payload_digest)
+        return [Problem(path.name, what, BACKUP)]
+    return []
 
 
 def differences(pack: Path, site_id: str, payload_digest: str) -> list[Problem]:
@@ -115,8 +131,8 @@ def differences(pack: Path, site_id: str, payload_digest: str) -> list[Problem]:
 
 def _is_of_its_types(record: Publication) -> bool:
     texts = [record.payload_digest, record.mac]
-    is_plain = type(record.sequence) is int and all(isinstance(t, str) for t in texts)
-    return is_plain and isinstance(record.build, dict)
+    is_plain = type(record.sequence) is int and type(record.is_adopted) is bool
+    return is_plain and all(isinstance(t, str) for t in texts) and isinstance(record.build, dict)
 
 
 def _mac(record: Publication, site_id: str, version: str, pseudonyms: Pseudonyms) -> str:

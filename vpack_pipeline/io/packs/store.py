@@ -14,8 +14,9 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,14 @@ from vpack_pipeline.io.packs.publication import Publication
 from vpack_pipeline.io.warehouse import cut_order
 from vpack_pipeline.pack_format import bag
 from vpack_pipeline.pack_format.verification import LATEST, verify
+from vpack_pipeline.site import PackMode
 
+MODES: Final[Mapping[PackMode, tuple[int, int]]] = {
+    "owner": (0o400, 0o700),
+    "group": (0o440, 0o750),
+    "everyone": (0o444, 0o755),
+}
+"""Who may read a pack → the mode of its files, and of its folders."""
 _STAGING: Final = ".staging"
 _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _VERSION = re.compile(
@@ -85,6 +93,7 @@ def publish(
     inspect: Callable[[Path], None] | None = None,
     build: Mapping[str, str] | None = None,
     pseudonyms: Pseudonyms | None = None,
+    readers: PackMode = "group",
 ) -> Published:
     """Publish a payload as a version of the site's pack and let ``latest`` follow.
 
@@ -96,6 +105,7 @@ def publish(
     inspect : called with the staged bag before it is renamed; raising keeps it from appearing
     build : what it was built from, kept beside the version and outside of it
     pseudonyms : sign the record of the publication; a version without one is never quoted
+    readers : who of this machine's accounts may read it; versions of before stay as they are
 
     Returns
     -------
@@ -114,14 +124,15 @@ def publish(
         raise UsageError(Problem("pack", "site, protocol version or cut is no plain name"))
     site = root_packs / site_id
     target = site / "versions" / name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _open_folders(target.parent, readers)
     with _locked(site):
         _sweep(site)
         is_new = not target.exists()
         if is_new:
             staged = site / _STAGING / name
             identifier = f"{site_id}/{name}"
-            _write(staged, bag.lay_out(payload, identifier=identifier, bagged=cut[:10]))
+            files = bag.lay_out(payload, identifier=identifier, bagged=cut[:10])
+            _write(staged, files, *MODES[readers])
             _demand_whole(staged)
             if inspect is not None:
                 inspect(staged)
@@ -181,7 +192,8 @@ def adopt(version: Version, site_id: str, payload_digest: str, pseudonyms: Pseud
     ----------
     payload_digest : of what was published, from evidence other than the version itself
     """
-    record = record_of(version).signed(site_id, version.name, payload_digest, pseudonyms)
+    record = replace(record_of(version), is_adopted=True)
+    record = record.signed(site_id, version.name, payload_digest, pseudonyms)
     publication.write(publication.path_of(version.path.parent, version.name), record)
 
 
@@ -191,6 +203,19 @@ def find_build(root_packs: Path, site_id: str, cut: str, fingerprint: str) -> Ve
         if version.cut == cut and build_record(version).get("fingerprint") == fingerprint:
             return version
     return None
+
+
+def _open_folders(versions: Path, readers: PackMode) -> None:
+    """Make the folders above a version; that of all packs shows the names of sites to everyone."""
+    site = versions.parent
+    if not site.parent.is_dir():
+        site.parent.mkdir(parents=True)
+        site.parent.chmod(MODES["everyone"][1])
+    mode = MODES[readers][1]
+    for folder in (site, versions):
+        folder.mkdir(exist_ok=True)
+        if stat.S_IMODE(folder.stat().st_mode) != mode:
+            folder.chmod(mode)
 
 
 @contextlib.contextmanager
@@ -215,7 +240,7 @@ def _sweep(site: Path) -> None:
         shutil.rmtree(path)
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+def _write(folder: Path, files: Mapping[str, bytes], of_file: int, of_folder: int) -> None:
     """Write files with fixed modes and make them durable, folders last."""
     folders = {folder}
     folder.mkdir(parents=True)
@@ -226,10 +251,10 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         with path.open("xb") as file:
             file.write(files[name])
             file.flush()
-            os.fchmod(file.fileno(), 0o444)
+            os.fchmod(file.fileno(), of_file)
             os.fsync(file.fileno())
     for made in sorted(folders, reverse=True):
-        made.chmod(0o755)
+        made.chmod(of_folder)
         _sync(made)
 
 
