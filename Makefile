@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 2 --dist worksteal
 JUDGED := $(addprefix --cov vpack_pipeline., core stats contracts)
 
-.PHONY: install demo quick test lint tools clean-demo nightly $(addprefix nightly-, properties coverage large ray simulations)
+.PHONY: install demo docs quick test lint tools clean-demo nightly $(addprefix nightly-, properties coverage large ray simulations)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ demo: $(STAMP)
 	@echo
 	@echo "lidc      data/packs/lidc/latest/data/report.html"
 	@echo "lakeside  data/packs/lakeside/latest/data/report.html"
+
+# The pages of docs that are made from what the package declares; some of them are not in the repository.
+docs: $(STAMP)
+	$(BIN)/python -m vpack_pipeline.cli.pages
 
 # Before each change is committed: formatting, lint, layers, types, and the tests that say most a second.
 # On one core; their frames are so small that a second thread costs more than it helps.

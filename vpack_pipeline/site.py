@@ -5,13 +5,20 @@ What does not belong here: anything that must be the same at every site (``proto
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text
+from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text, refuse_repeated
 from vpack_pipeline.old_names import OldName
+from vpack_pipeline.pack_format.roles import FINGERPRINT, Role
 
 InputKind = Literal[
     "cases",
@@ -26,6 +33,34 @@ InputKind = Literal[
     "patient_map",
 ]
 Kind = Literal["patient", "accession", "study", "series", "instance", "case", "reader", "device"]
+
+
+Value = str | int | float | bool | None
+
+
+def _as_map(said: Any) -> Any:
+    """Take a list of texts as a map of each to itself."""
+    if not isinstance(said, list):
+        return said
+    if not all(isinstance(text, str) for text in said):
+        raise ValueError("a list names texts that are used as they are written")
+    refuse_repeated(said)
+    return {text: text for text in said}
+
+
+ValueMap = Annotated[
+    dict[str, Value],
+    BeforeValidator(_as_map, json_schema_input_type=dict[str, Value] | list[str]),
+]
+"""Value as written → value to use; a list names texts that are used as they are written."""
+WordMap = Annotated[
+    dict[str, Text], BeforeValidator(_as_map, json_schema_input_type=dict[str, Text] | list[Text])
+]
+ACCEPT_AT_LEAST: Final = 0.9
+"""The share of an input's rows that has to be accepted where a site names no other."""
+
+
+PackMode = Literal["owner", "group", "everyone"]
 
 
 class FolderSource(Document):
@@ -88,8 +123,9 @@ class InputForm(Document):
     """Our column → the site's header; a column not named here has our name."""
     constants: dict[Name, str | int | float | bool] = {}
     """Our column → one value for every row, where the export has no such column."""
-    values: dict[Name, dict[str, str | int | float | bool | None]] = {}
-    """Our column → site's code → our value."""
+    values: dict[Name, ValueMap] = {}
+    """Our column → site's code → our value. A text that it maps to is printed as it is, any other
+    of the column by a number; a list names texts that are used as they are written."""
     wide: WideColumns | None = None
     ignore: tuple[Text, ...] = ()
     """Headers that are known and not wanted."""
@@ -104,6 +140,8 @@ class InputForm(Document):
     """IANA zone of times written without one; without it such a time is refused."""
     nulls: tuple[str, ...] = ("",)
     """What stands for nothing."""
+    accept_at_least: Annotated[float, Field(ge=0, le=1)] = ACCEPT_AT_LEAST
+    """Share of the rows delivered since the last full delivery; below it the input is lost."""
 
 
 class IdentifierForm(Document):
@@ -128,6 +166,14 @@ class Contact(Document):
 
     role: Text
     address: Text
+
+
+class NamedSigner(Document):
+    """Who is to sign this site's packs."""
+
+    role: Role
+    fingerprint: Annotated[str, StringConstraints(pattern=rf"^{FINGERPRINT}\z")]
+    """Of the signer's Ed25519 key, as ``vpack keygen`` and ``ssh-keygen -l`` print it."""
 
 
 class Synthetic(Document):
@@ -155,21 +201,35 @@ class Site(Document):
     """The folder of deliveries, relative to the project root or absolute."""
     inputs: dict[InputKind, InputForm]
     identifiers: dict[Kind, IdentifierForm] = {}
-    value_maps: dict[Name, dict[str, Text]] = {}
-    """DICOM column (manufacturer, model, view_position …) → value as written → value to use."""
+    value_maps: dict[Name, WordMap] = {}
+    """DICOM column (manufacturer, model, view_position …) → value as written → value to use. A
+    value that it maps to is printed as it is, any other of the column by a number; a list names
+    values that are used as they are written."""
     issuer: Text | None = None
     """The issuer of patient IDs in input files and in headers that name none."""
     secret: Text = "data/secrets/{site_id}.key"
     """The file of the site secret; VPACK_SECRET_<SITE_ID> in the environment takes precedence."""
     published_secret: bool = False
     """The secret is public (demo data): pseudonyms protect nobody and the pack says so."""
+    readers_agreed: bool = False
+    """Every reader on the roster agreed that figures of each of them leave the site, by pseudonym;
+    without it readers stand together."""
+    pack_mode: PackMode = "group"
+    """Who of the machine's accounts may read a pack: its owner, the owner's group, or everyone."""
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    signers: tuple[NamedSigner, ...] = ()
+    """Who is to sign this site's packs: printed on the first page."""
     synthetic: tuple[Synthetic, ...] = ()
     attribution: tuple[Text, ...] = ()
     """Sources and licences that the pack must print."""
     notes: tuple[Text, ...] = ()
     """What a reviewer has to know about this site's data, printed in the report."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """All that a pack could say of it: who may read packs changes none."""
+        return self.model_dump(mode="json", exclude={"pack_mode"})
 
     @model_validator(mode="after")
     def _needed(self) -> Self:
@@ -179,4 +239,6 @@ class Site(Document):
         files = [form.file for form in self.inputs.values()]
         if len(set(files)) != len(files):
             raise ValueError("two inputs name the same file")
+        # A key with two roles would let one person stand for two.
+        refuse_repeated([signer.fingerprint for signer in self.signers])
         return self

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from hypothesis import settings
 from vpack_pipeline_tests import file_order
 from vpack_pipeline_tests.hypothesis_profiles import EVERY_RUN, register_profiles
 from vpack_pipeline_tests.once import changed, once, shared_by
+from vpack_pipeline_tests.untraced import untraced
 
 if TYPE_CHECKING:
     from vpack_pipeline_tests.acceptance.site_bench import Packed
@@ -28,6 +31,19 @@ settings.load_profile(os.environ.get("VPACK_HYPOTHESIS", EVERY_RUN))
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     file_order.longest_first(items)
+
+
+UNCOUNTED = frozenset({"cli", "disclosure", "io"})
+"""Folders whose tests reach lines of what judges and computes by the way only: where those alone
+are asked for, nothing is counted here, which would take a fifth more time."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    every_line = True in item.config.getoption("cov_source")
+    uncounted = not every_line and item.path.parent.name in UNCOUNTED
+    with untraced() if uncounted else nullcontext():
+        return (yield)
 
 
 def pytest_collection_finish() -> None:

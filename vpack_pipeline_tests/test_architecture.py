@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import dbt_like_sql
 import vpack_pipeline
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets.by_function import function_of
 from vpack_pipeline.io import models
 from vpack_pipeline.sections import SECTIONS, UPSTREAM
 from vpack_pipeline_tests.arguments import asked_by
@@ -58,16 +58,7 @@ def test_sections_form_no_cycle_and_follow_their_order() -> None:
 def test_every_table_has_one_contract_and_is_computed_in_one_place() -> None:
     for asset, contract in contracts.load().items():
         is_model = asset in models.load()
-        place = "io" if contract.computed_by == "io" else "core"
-        try:
-            module = importlib.import_module(f"vpack_pipeline.{place}.{contract.section}")
-        except ModuleNotFoundError:
-            module = None
-        is_function = callable(getattr(module, contract.table, None))
-        if asset == benches.LAST:
-            from vpack_pipeline.io import packs
-
-            is_function = callable(packs.validation_pack)
+        is_function = contract.package is not None and callable(function_of(contract))
         is_generated = contract.computed_by == "generated"
         assert [is_model, is_function, is_generated].count(True) == 1, asset
 
@@ -96,8 +87,7 @@ def test_a_core_function_takes_what_its_contract_declares_and_nothing_else() -> 
     for asset, contract in contracts.load().items():
         if contract.computed_by != "core":
             continue
-        module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
-        names, takes_any = asked_by(getattr(module, contract.table))
+        names, takes_any = asked_by(function_of(contract))
         given = {*contract.inputs, *contract.protocol, *contract.site, *contract.outside}
         given |= {"cut"} if contract.uses_cut else set()
         assert names <= given if takes_any else names == given, asset

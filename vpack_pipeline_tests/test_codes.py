@@ -75,6 +75,7 @@ def test_a_sentence_fits_into_a_line_of_others() -> None:
             '- {code: a, kind: reason, sentence: "{n}", parameters: {n: {type: name, words: {b: c}}}}',
             "words are declared",
         ),
+        ('- {code: a, kind: method, sentence: "few", protects_people: true}', "a is a method"),
     ],
 )
 def test_a_declaration_that_does_not_say_what_it_holds_is_refused(entries: str, told: str) -> None:
@@ -326,6 +327,15 @@ def test_every_code_that_is_declared_is_given() -> None:
     prefixes = {text for text in texts if text.endswith("_*")}
     unused = [n for n in codes.load() if n not in texts and not any(fits(n, p) for p in prefixes)]
     assert not unused, f"nothing gives {unused}: take out the declaration, and see {GIVEN.name}"
+
+
+def test_what_says_that_people_are_not_shown_is_marked_so() -> None:
+    """Whatever ``core/levels`` gives is given so that nobody is described in too small a group."""
+    tree = dict(parsed())["core/levels.py"]
+    calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call)]
+    given = {text for c in calls for argument in at_codes(c) for text in spoken(argument)}
+    assert {"set_too_small", "level_folded"} <= given
+    assert all(codes.load()[name].protects_people for name in given)
 
 
 # --- codes are never renamed or reused ----------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,17 @@ from sqlglot.optimizer.qualify import qualify
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import fields, header_fields
 from vpack_pipeline.contracts.header_fields import Column, _File
-from vpack_pipeline.errors import DocumentError
+from vpack_pipeline.errors import ContractError, DocumentError
 from vpack_pipeline.io import models
 from vpack_pipeline.sections import SECTIONS
 from vpack_pipeline.strict_yaml import validate
 
 PACKAGE = Path(contracts.__file__).parent.parent
 TEXT = (PACKAGE / header_fields.FILE).read_text(encoding="utf-8")
-CARRIED_BY = {
-    "series": ("cohort/series",),
-    "study": ("cohort/studies", "eligibility/studies", "eligibility/cases"),
-}
-"""The tables of what a field may be said of beside an image."""
+CARRIED_BY = {"series": "cohort/series", "study": "cohort/studies"}
+"""The models that gather a field over images, each field written out."""
+PASSED_ON = ("eligibility/studies", "eligibility/cases")
+"""The models that give a study's fields as they are."""
 
 
 def with_fields(*entries: str) -> _File:
@@ -36,11 +35,6 @@ def field(name: str = "a", kind: str = "number", **more: str) -> str:
     given = {"name": name, "kind": kind, "personal": "false", "elements": "['A (0018,0060)']"}
     said = {**given, "description": "D.", **more}
     return "{" + ", ".join(f"{key}: {value}" for key, value in said.items()) + "}"
-
-
-@functools.cache
-def in_contract(asset: str) -> tuple[str, ...]:
-    return tuple(c.name for c in contracts.load()[asset].columns)
 
 
 @functools.cache
@@ -64,53 +58,84 @@ def differences(declared: _File) -> Iterator[str]:
     """Name, by file, each column that is declared and not carried, or carried and not declared."""
     known = columns_of(declared)
     names = {c.name for c in known}
-    written: Mapping[str, tuple[str, ...]] = {
-        f"contracts/{asset}.yaml": in_contract(asset)
-        for asset in ("cohort/instances", *CARRIED_BY["series"], *CARRIED_BY["study"])
-    } | {f"{asset}.sql": in_model(asset) for tables in CARRIED_BY.values() for asset in tables}
-    for file, there in written.items():
-        asset = file.removeprefix("contracts/").rpartition(".")[0]
-        carried = {
-            c.name
-            for c in known
-            if asset == "cohort/instances" or any(asset in CARRIED_BY[e] for e in c.also_of)
-        }
-        yield from (f"{file} has no {name}" for name in sorted(carried - set(there)))
-        yield from (f"{file} has {name}" for name in sorted(set(there) & names - carried))
+    for thing, asset in CARRIED_BY.items():
+        carried, there = {c.name for c in known if thing in c.also_of}, set(in_model(asset))
+        file = f"dbt_like_sql/{asset}.sql"
+        yield from (f"{file} has no {name}" for name in sorted(carried - there))
+        yield from (f"{file} has {name}" for name in sorted(there & names - carried))
 
 
-def test_contracts_and_models_carry_the_columns_that_the_file_says() -> None:
+def in_contract(asset: str) -> list[str]:
+    return [c.name for c in contracts.load()[asset].columns]
+
+
+def test_models_carry_the_columns_that_the_file_says() -> None:
     found = list(differences(with_fields()))
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("asset", PASSED_ON)
+def test_what_a_study_carries_is_passed_on_to_the_views_of_rules(asset: str) -> None:
+    names = [c.name for c in columns_of(with_fields()) if "study" in c.also_of]
+    for columns in (in_contract(asset), in_model(asset)):
+        assert set(names) <= set(columns), asset
+    assert [name for name in in_contract(asset) if name in names] == names
+
+
 def test_the_images_have_the_columns_in_the_order_of_the_file() -> None:
-    names = [c.name for c in columns_of(with_fields()) if c.name != "modality"]
+    names = [c.name for c in columns_of(with_fields())]
     assert [name for name in in_contract("cohort/instances") if name in names] == names
 
 
 def test_what_was_forgotten_of_a_new_header_field_is_named_file_by_file() -> None:
-    """Beside declaration and test: the contract of images; of a series also its model and contract."""
-    of_images = with_fields(field("b_value", tracked="true"))
-    assert list(differences(of_images)) == [
-        f"contracts/cohort/instances.yaml has no b_value{tail}" for tail in ("", "_raw", "_status")
-    ]
-    of_series = with_fields(field("b_value", also_of="[series]"))
-    assert list(differences(of_series)) == [
-        "contracts/cohort/instances.yaml has no b_value",
-        "contracts/cohort/series.yaml has no b_value",
-        "cohort/series.sql has no b_value",
+    """Beside declaration and test: the models that carry it; the contracts follow by themselves."""
+    assert list(differences(with_fields(field("b_value", tracked="true")))) == []
+    of_both = with_fields(field("b_value", also_of="[series, study]"))
+    assert list(differences(of_both)) == [
+        "dbt_like_sql/cohort/series.sql has no b_value",
+        "dbt_like_sql/cohort/studies.sql has no b_value",
     ]
 
 
 def test_a_column_that_is_carried_and_not_declared_is_named() -> None:
     text = TEXT.replace("also_of: [series, study]", "also_of: [series]", 1)
     undeclared = validate(text, header_fields.FILE, _File)
-    tables = CARRIED_BY["study"]
-    assert set(differences(undeclared)) == {
-        *(f"contracts/{asset}.yaml has modality" for asset in tables),
-        *(f"{asset}.sql has modality" for asset in tables),
-    }
+    assert list(differences(undeclared)) == ["dbt_like_sql/cohort/studies.sql has modality"]
+
+
+IN_CONTRACT = """description: d
+grain: g
+key: [study_id]
+may_be_empty: null
+computed_by: io
+columns: [study_id, {columns}]
+expectations: [{expectations}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "expectations", "told"),
+    [
+        ("{header_fields: images}", "", "says one of image, series, study"),
+        ("{header_fields: study, unit: kV}", "", "and beside it null"),
+        ("{header_fields: study}", "dates_known", "dates_known cannot be made of header fields"),
+        ("patient_id", "flags_known", "flags_known cannot be made of header fields"),
+        ("{header_fields: study}", "flags_known, flags_known", "expectation flags_known repeats"),
+    ],
+)
+def test_a_contract_that_asks_for_what_header_fields_do_not_have_is_refused(
+    columns: str, expectations: str, told: str
+) -> None:
+    text = IN_CONTRACT.format(columns=columns, expectations=expectations)
+    with pytest.raises(ContractError, match=rf"contracts/cohort/odd\.yaml.*{told}"):
+        contracts._load_one("cohort", "odd.yaml", text)
+
+
+def test_what_a_contract_says_of_a_header_field_itself_is_kept() -> None:
+    series = contracts.load()["cohort/series"]
+    assert series.column("n_frames").description.startswith("Frames of the series")
+    flags = {c: contracts.load()[c].column("burned_in_annotation") for c in PASSED_ON}
+    assert [flag.null for flag in flags.values()] == [False, True]
 
 
 def test_the_file_lies_among_contracts_and_is_none_and_all_others_are() -> None:
@@ -157,6 +182,7 @@ def test_the_digest_is_of_what_decides_a_header_row() -> None:
     plain = with_fields(field()).digest
     assert plain != made
     words = {"description": "E.", "misleads": "F.", "personal": "true", "unit": "mm"}
+    words |= {"acquisition": "true"}
     assert with_fields(field(**words, also_of="[series]")).digest == plain
     changes = ({"kind": "text"}, {"above": "0"}, {"tracked": "true"}, {"name": "b"})
     assert all(with_fields(field(**change)).digest != plain for change in changes)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from vpack_pipeline.site import DicomwebSource, FolderSource, InputForm, Site
 from vpack_pipeline.strict_yaml import read_model
 
+FINGERPRINT = "SHA256:" + "A" * 43
 SHIPPED = sorted((Path(__file__).parents[1] / "data/sites").glob("*/site.yaml"))
 
 
@@ -59,6 +60,16 @@ def test_shipped_sites_are_valid_and_named_as_their_folder(path: Path) -> None:
             [{"title": "a", "uri": "b", "sha256": "zz", "custodian": "c"}],
             "pattern",
         ),
+        ("signers", [{"role": "king", "fingerprint": FINGERPRINT}], "'builder', 'clinician' or"),
+        ("signers", [{"role": "builder", "fingerprint": FINGERPRINT[:-1]}], "pattern"),
+        ("signers", [{"role": "builder", "fingerprint": FINGERPRINT[:-1] + "B"}], "pattern"),
+        ("signers", [{"role": "builder", "fingerprint": FINGERPRINT + "\n"}], "pattern"),
+        ("signers", [{"role": "builder", "fingerprint": "MD5:00:11"}], "pattern"),
+        (
+            "signers",
+            [{"role": r, "fingerprint": FINGERPRINT} for r in ("builder", "clinician")],
+            "declared twice: SHA256:AAA",
+        ),
         ("surplus", 1, "Extra inputs are not permitted"),
     ],
 )
@@ -66,6 +77,11 @@ def test_what_cannot_be_a_site_is_refused(path: str, value: Any, what: str) -> N
     with pytest.raises(ValidationError) as caught:
         Site.model_validate(put(data_of("site.yaml"), path, value))
     assert what in str(caught.value)
+
+
+def test_several_may_sign_in_one_role() -> None:
+    given = [{"role": "clinician", "fingerprint": FINGERPRINT[:-1] + end} for end in "AEI"]
+    assert [s.fingerprint[-1] for s in site(signers=given).signers] == ["A", "E", "I"]
 
 
 def test_a_source_is_a_folder_or_a_server() -> None:
@@ -109,3 +125,33 @@ def test_codes_map_to_text_numbers_truth_and_nothing() -> None:
     values = {"rating": {"a": 0, "b": 1.5, "c": True, "d": None, "e": "x"}}
     made = site(inputs__reads__values=values)
     assert made.inputs["reads"].values == values
+
+
+def test_a_list_names_texts_that_stay_as_they_are() -> None:
+    made = site(
+        value_maps={"model": ["Rover", "Clarity X"]},
+        inputs__readers__values={"training": ["none"], "in_development": {"Y": True}},
+    )
+    assert made.value_maps == {"model": {"Rover": "Rover", "Clarity X": "Clarity X"}}
+    values = made.inputs["readers"].values
+    assert values == {"training": {"none": "none"}, "in_development": {"Y": True}}
+
+
+@pytest.mark.parametrize(
+    ("listed", "what"),
+    [
+        ([3], "a list names texts that are used as they are written"),
+        ([["Rover"]], "a list names texts"),
+        (["Rover", "Rover"], "declared twice: Rover"),
+        ("Rover", "valid dictionary"),
+    ],
+)
+def test_a_list_of_anything_else_is_refused(listed: Any, what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        site(value_maps={"model": listed})
+
+
+def test_readers_stand_together_unless_a_site_says_that_they_agreed() -> None:
+    assert site().readers_agreed is False
+    assert site(readers_agreed=True).readers_agreed
+    assert site(readers_agreed=...).readers_agreed is False

@@ -7,7 +7,8 @@ Dagster here. What does not belong here: whether a table has to be computed (``m
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract
+from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.edge import Loaded
 from vpack_pipeline.io.warehouse import Role, TableFile
 
@@ -38,7 +40,7 @@ def compute(
     inputs : asset → its receipt at the bench's cut
     outside : argument → what lies outside of the warehouse, such as verdicts of past looks
     """
-    function = getattr(importlib.import_module(str(contract.package)), contract.table)
+    function = function_of(contract)
     frames: dict[str, Any] = {
         argument: read(bench, inputs[asset], contract.inputs_part)
         for argument, asset in contract.inputs.items()
@@ -58,6 +60,28 @@ def compute(
     # as small as ours are, threads wait for one another.
     with threadpool_limits(limits=1, user_api="blas"):
         return write(bench, contract, function(**arguments))
+
+
+def function_of(contract: Contract) -> Callable[..., Any]:
+    """Find a table's function: its package names it, or has a module of its name that holds it.
+
+    Raises
+    ------
+    ContractError
+        There is none.
+    """
+    package = importlib.import_module(str(contract.package))
+    found = getattr(package, contract.table, None)
+    if not callable(found):
+        # A package has its own module as an attribute, once that has been imported.
+        name = f"{package.__name__}.{contract.table}"
+        known = importlib.util.find_spec(name)
+        found = known and getattr(importlib.import_module(name), contract.table, None)
+    if not callable(found):
+        told = f"write it into {package.__name__}.{contract.table}"
+        raise ContractError(f"{contract.asset}: no function {contract.table}; {told}")
+    function: Callable[..., Any] = found
+    return function
 
 
 def blocks(study: Study, contract: Contract) -> dict[str, Any]:

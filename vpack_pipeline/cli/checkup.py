@@ -1,7 +1,8 @@
 """What ``vpack check`` looks at: everything that can be said before a build, nothing written.
 
 It prints counts, names of files and headers, and never a cell of a data row. What does not belong
-here: the checks of finished tables (``gate``), which need a build.
+here: the checks of finished tables (``gate``), which need a build; texts that nobody lists
+(``unlisted``).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from vpack_pipeline import study
+from vpack_pipeline.cli import days_to_come
 from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
 from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
 from vpack_pipeline.io.deliveries import (
@@ -77,18 +80,27 @@ class Findings:
         }
 
 
-def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, str]) -> Findings:
+def check_site(
+    folder: ProjectFolder,
+    site_id: str,
+    environment: Mapping[str, str],
+    *,
+    shows_words: bool = False,
+) -> Findings:
     """Check a site's documents, rules, secret, sources, deliveries, headers, and the SQL models.
 
     Parameters
     ----------
     environment : tells whether a variable that ``site.yaml`` names is set
+    shows_words : whether words of headers that a pack would not print may be shown
 
     Raises
     ------
     UsageError
         There is no such site.
     """
+    from vpack_pipeline.cli.unlisted import unlisted_notes
+
     found = Findings()
     loaded: Study | None = None
     with found.gathering():
@@ -101,6 +113,9 @@ def check_site(folder: ProjectFolder, site_id: str, environment: Mapping[str, st
         names = _deliveries(found, folder, loaded, pseudonyms)
         forms = _forms(found, loaded, names)
         _rows(found, folder, loaded, forms, pseudonyms or passing_pseudonyms(loaded.site))
+        state = folder.root / "data" / "state" / site_id
+        cells = partial(_cells, forms)
+        found.notes += unlisted_notes(loaded, cells, state, shows_words=shows_words)
         if pseudonyms is not None:
             _hints(found, folder, loaded, forms, pseudonyms)
     _models(found)
@@ -204,6 +219,7 @@ def _deliveries(
         still_open = open_deliveries(loaded.root, site)
         if still_open:
             found.notes.append(f"open and not counted: {', '.join(still_open)} (no file DONE)")
+        found.notes += [str(problem) for problem in days_to_come(names)]
         if not names:
             remedy = f"run `vpack deliver {site.site_id} FILE...`"
             raise InputError(Problem("deliveries", "none is closed", remedy))

@@ -1,6 +1,7 @@
-"""The pages of the documentation that are made from registries: fields, forms, metrics, codes.
+"""The pages of the documentation that are made from registries: fields, forms, metrics, monitors.
 
-``python -m vpack_pipeline.cli.pages`` writes those of ``docs``.
+``make docs`` writes them into ``docs``. Those of :data:`KEPT` are in the repository, for people who
+need them before they install anything; the others repeat what one file declares, and are not.
 What does not belong here: what the registries say (``contracts``, ``io``).
 """
 
@@ -16,6 +17,7 @@ from vpack_pipeline.cli.new_site import starter
 from vpack_pipeline.contracts import codes, header_fields, metrics
 from vpack_pipeline.contracts.header_fields import HeaderField, Kind, Source
 from vpack_pipeline.contracts.metrics import Metric
+from vpack_pipeline.core.drift.monitors import MONITORS
 from vpack_pipeline.io import forms
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.dicom.conversion import STATUSES
@@ -24,7 +26,8 @@ from vpack_pipeline.io.forms.reasons import Reason
 from vpack_pipeline.site import InputKind
 
 FOLDER: Final = Path("docs")
-_MADE: Final = "*Made by `python -m vpack_pipeline.cli.pages`; do not edit.*"
+KEPT: Final = ("forms.md", "reason-codes.md")
+_MADE: Final = "*Made by `make docs`; do not edit.*"
 
 _TYPES: Final[Mapping[Kind, str]] = {
     "text": "text",
@@ -57,7 +60,10 @@ the notes say otherwise; elements in functional groups are those of enhanced mul
 `<column>_min`, `<column>_max` and `<column>_n_distinct` over the frames of the image, where they
 differ. *by value map*: the text may name somebody and is stored nowhere; the column holds what
 `value_maps` in `site.yaml` says that it means, or nothing, and `<column>_status`. Values of
-*value* and *value, raw, status* fields are taken to identify nobody.
+*value* and *value, raw, status* fields are taken to identify nobody, and stay in tables of the
+site: a pack prints a text only where the protocol's levels or the site's `value_maps` give that
+word (a list names words as they are written: `model: [Rover]`), any other as *unlisted 1*,
+*unlisted 2* …
 
 Codes, numbers and dates are read as ASCII, whatever the file declares; texts in the declared
 character set, inside a sequence only as ASCII. Bytes that are not of it make the value invalid;
@@ -114,6 +120,11 @@ are written as the site's systems write them; they become pseudonyms when they a
 `true`, `yes`, `1` or `false`, `no`, `0`. Dates and times are written as `date_format` and
 `datetime_format` of `site.yaml` say; a time has a zone, or `site.yaml` names one.
 
+What the roster says of a reader, and texts of covariates that the protocol calls technical, are
+printed as they are only where `values` maps to them (or lists them: `training: [one day]`); any
+other is printed as *unlisted 1*, *unlisted 2* … The roster is printed at all only where `site.yaml`
+states `readers_agreed: true`.
+
 A row with a cell that cannot be used is quarantined under a [reason code](reason-codes.md), which
 `vpack check` and `vpack deliver` name beforehand.
 
@@ -130,6 +141,26 @@ columns `n` and `events` count. [statistics.md](statistics.md) says how each is 
 
 {{metrics}}
 """
+
+_MONITORS: Final = f"""# Monitors
+
+{_MADE}
+
+What each statistic of a monitor computes, as its entry in `vpack_pipeline/core/drift/monitors.py`
+says; a protocol names it under `drift.monitors`. *Watches* is what the variable must be;
+*change to be detected* what `minimum_detectable_change` means for it.
+
+{{monitors}}
+"""
+
+_WATCHES: Final[Mapping[str, str]] = {
+    "any": "any column",
+    "number": "numbers",
+    "yes_no": "yes or no",
+    "probability": "scores that are probabilities",
+    "none": "how many cases there are",
+}
+"""What a monitor needs → in words."""
 
 _CODES: Final = f"""# Codes
 
@@ -185,10 +216,16 @@ def pages() -> dict[str, str]:
         "forms.md": _FORMS.format(kinds="\n\n".join(_form(kind) for kind in forms.KINDS)),
         "header-fields.md": _FIELDS.format(statuses=statuses, fields=fields),
         "metrics.md": _METRICS.format(metrics=_metrics()),
+        "monitors.md": _MONITORS.format(monitors=_monitors()),
         "reason-codes.md": _REASONS.format(
             files=_reasons(outcomes.REASONS), kinds=kinds, rows=_reasons(reasons.REASONS)
         ),
     }
+
+
+def _monitors() -> str:
+    rows = ((name, k.meaning, _WATCHES[k.needs], k.change) for name, k in MONITORS.items())
+    return _table(("monitor", "what it computes", "watches", "change to be detected"), rows)
 
 
 def _metrics() -> str:

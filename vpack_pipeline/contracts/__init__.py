@@ -27,6 +27,7 @@ from pydantic import (
 
 from vpack_pipeline.contracts import codes, fields, header_fields, metrics
 from vpack_pipeline.contracts.fields import ColumnType, Level
+from vpack_pipeline.contracts.header_columns import with_header_fields
 from vpack_pipeline.contracts.shapes import (
     CODES,
     DETAIL,
@@ -111,6 +112,8 @@ class Contract(Document):
     key: Annotated[tuple[Name, ...], Field(min_length=1)]
     may_be_empty: Text | None
     export: bool = False
+    chapter: Name | None = None
+    """The chapter of the report that shows it, where that is not its section's."""
     bucket: Name | None = None
     """A date column: the table is one file for each of its months, each in the key's order."""
     split_by: Name | None = None
@@ -120,6 +123,8 @@ class Contract(Document):
     shape: Literal["figure"] | None = None
     """What its columns and expectations begin with, as ``shapes`` has it."""
     inputs: dict[Name, TableName] = {}
+    reads_exported: bool = False
+    """Every table that travels is an input, as ``section__table``, before those written out."""
     inputs_part: Literal["table", "quarantine"] = "table"
     protocol: tuple[Name, ...] = ()
     site: tuple[Name, ...] = ()
@@ -134,8 +139,9 @@ class Contract(Document):
     @model_validator(mode="before")
     @classmethod
     def _with_shape(cls, given: Any) -> Any:
-        is_figure = isinstance(given, Mapping) and given.get("shape") == FIGURE
-        return with_figure(given) if is_figure else given
+        if not isinstance(given, Mapping):
+            return given
+        return with_figure(given) if given.get("shape") == FIGURE else with_header_fields(given)
 
     @field_validator("columns")
     @classmethod
@@ -285,7 +291,13 @@ def load() -> Mapping[str, Contract]:
             if is_contract and entry.name.endswith(".yaml"):
                 contract = _load_one(section, entry.name, entry.read_text(encoding="utf-8"))
                 found[contract.asset] = contract
-    return found
+    travelling = {asset.replace("/", "__"): asset for asset in exported(found, found)}
+    return {
+        asset: contract.model_copy(update={"inputs": travelling | contract.inputs})
+        if contract.reads_exported
+        else contract
+        for asset, contract in found.items()
+    }
 
 
 def exported(tables: Mapping[str, Table], known: Mapping[str, Contract]) -> dict[str, Table]:

@@ -123,6 +123,8 @@ class HeaderField(Document):
     """It may name somebody and is stored nowhere; of all others it is said hereby that they do
     not."""
     personal: bool
+    acquisition: bool = False
+    """It says with what or how an image was made."""
     also_of: tuple[Entity, ...] = ()
     elements: Annotated[
         tuple[Annotated[Element, BeforeValidator(_named)], ...], Field(min_length=1)
@@ -205,7 +207,7 @@ class _File(Document):
     @property
     def digest(self) -> str:
         """sha256 of what decides a header row: no words, no units, not what else carries it."""
-        spared = {"description", "misleads", "personal", "unit", "also_of"}
+        spared = {"description", "misleads", "personal", "acquisition", "unit", "also_of"}
         parts = (*self.beside, *self.header_fields)
         return digest_of([part.model_dump(mode="json", exclude=spared) for part in parts])
 

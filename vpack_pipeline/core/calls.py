@@ -6,6 +6,7 @@ What does not belong here: how a failed inference counts (``evaluation.analysis`
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import FloatArray
@@ -15,6 +16,15 @@ def oriented(score: FloatArray, index_test: IndexTest) -> FloatArray:
     """Turn scores so that a higher one is more suspicious."""
     sign = 1.0 if index_test.output.higher_is == "positive" else -1.0
     return np.asarray(score, dtype=np.float64) * sign
+
+
+def most_suspicious(index_test: IndexTest) -> pl.Expr:
+    """Choose among the scores of a group: the highest, or the lowest where low ones are suspicious.
+
+    Where a case has several findings, it is watched by the one that looks worst.
+    """
+    score = pl.col("score")
+    return score.max() if index_test.output.higher_is == "positive" else score.min()
 
 
 def primary_point(

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline.errors import Problem, VerificationError
-from vpack_pipeline.pack_format import bag, crate, documents, names, receipts, statements, tables
+from vpack_pipeline.pack_format import (
+    bag,
+    crate,
+    documents,
+    names,
+    receipts,
+    signers,
+    statements,
+    tables,
+)
 from vpack_pipeline.pack_format.contents import ASK, Contents
 from vpack_pipeline.pack_format.documents import Documents
 
@@ -36,7 +45,7 @@ def find(pack: Path, payload: Iterable[str]) -> list[Problem]:
     payload : its files below ``data/``, by their path from there
     """
     info = bag.parse_info((pack / bag.INFO).read_bytes())
-    found: list[Problem] = []
+    found = signers.listing_problems(pack)
     try:
         found += names.outside(pack, info)
         if bag.format_of(info) >= PROTOCOL_SINCE:

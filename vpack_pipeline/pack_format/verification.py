@@ -2,8 +2,9 @@
 
 It reads nothing but the pack.
 Digests and agreement prove that a pack is whole and consistent, not who made it: compare the
-printed digest with the one that the site sent by another way. What does not belong here: what has
-to agree (``agreement``), repair, or publishing (``io.packs.store``).
+printed digest with the one that the site sent by another way, or ask for signatures. Files that
+have the names of signatures are accepted here and not judged. What does not belong here: what has
+to agree (``agreement``), who signed (``signatures``), repair, or publishing (``io.packs.store``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ REQUIRED: Final = {
     "report.html": 1,
 }
 """Payload files without which a bag is no pack, each with the format from which on it is one."""
+PAGE: Final = f"{bag.DATA}report.html"
 LATEST: Final = "latest"
 """The link beside a site's packs that leads to the newest one."""
 
@@ -137,6 +139,7 @@ def whole(path: Path) -> list[Problem]:
     if [e.path for e in tags] != list(bag.TAGGED):
         found.append(Problem(bag.TAG_MANIFEST, "does not cover exactly the tag files", ASK))
     listed = {e.path for e in (*payload, *tags)} | {bag.TAG_MANIFEST}
+    files = {path for path in files if path in listed or not bag.is_signature(path)}
     found += [Problem(p, "is not part of the pack", "remove it") for p in sorted(files - listed)]
     found += [Problem(p, "is missing", ASK) for p in sorted(listed - files)]
     found += [

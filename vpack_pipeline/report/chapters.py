@@ -1,14 +1,36 @@
-"""The order of the report: which chapter shows which block of which section's template.
+"""The order of the report: its chapters, and which block of which template each of them shows.
 
-A block is a macro of ``templates/<section>.html.j2`` and, by its name with hyphens, the id of a
-place in the HTML. What does not belong here: layout (``templates``).
+A block is a macro of ``templates/<section>.html.j2`` that says its chapter, as
+``{% macro failures(chapter='performance') %}``, and, by its name with hyphens, the id of a place in
+the HTML. Blocks stand in the order of :data:`TEMPLATES`, then of their template. What does not
+belong here: layout (``templates``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+import jinja2
+
+from vpack_pipeline.errors import ContractError
+from vpack_pipeline.report.template_text import Templates
+
+TEMPLATES: Final = (
+    "study",
+    "eligibility",
+    "cohort",
+    "representativeness",
+    "adjudication",
+    "evaluation",
+    "drift",
+    "pack",
+)
+"""The templates that hold blocks, in the order in which a chapter shows those of several."""
+_BLOCK: Final = re.compile(r"""\{%-? macro (\w+)\(chapter=["'](\w+)["']\)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +48,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A chapter: its id, title, the checklist items it answers, its blocks."""
+    """A chapter: its id, title, the checklist items it answers."""
 
     id: str
     title: str
     items: str
-    blocks: tuple[Block, ...]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What it shows, in the order of print."""
+        return _placed()[self.id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,111 +70,18 @@ class Question:
     answer: str
 
 
-def _blocks(*names: str) -> tuple[Block, ...]:
-    return tuple(Block(*name.split(".")) for name in names)
-
-
 CHAPTERS: Final[tuple[Chapter, ...]] = (
-    Chapter(
-        "study",
-        "The study as planned",
-        "3 to 7, 9 to 11, 19 to 27, 31",
-        _blocks(
-            "study.study_design",
-            "study.study_endpoints",
-            "study.study_model",
-            "study.study_data",
-        ),
-    ),
-    Chapter(
-        "flow",
-        "Participant flow",
-        "8, 35",
-        _blocks(
-            "eligibility.flow_chart",
-            "eligibility.flow_table",
-            "eligibility.rules",
-            "cohort.image_files",
-        ),
-    ),
-    Chapter(
-        "profile",
-        "Whom the set stands for (table 1)",
-        "13, 36",
-        _blocks(
-            "representativeness.profile_table",
-            "representativeness.levels",
-            "representativeness.match",
-        ),
-    ),
-    Chapter(
-        "exclusions",
-        "Exclusions, and what they did to the figures",
-        "8, 12, 35",
-        _blocks("evaluation.exclusion_audit"),
-    ),
-    Chapter(
-        "adjudication",
-        "Who decided what is correct",
-        "14 to 18",
-        _blocks(
-            "adjudication.reference",
-            "adjudication.paths",
-            "adjudication.readers",
-            "adjudication.answers",
-            "adjudication.agreement",
-            "adjudication.cuts",
-            "adjudication.pairs",
-            "adjudication.certainty",
-            "adjudication.label_noise",
-            "adjudication.reader_doubts",
-            "evaluation.verification",
-        ),
-    ),
-    Chapter(
-        "performance",
-        "Performance, before and after the lock",
-        "12, 28 to 33, 37 to 39",
-        _blocks(
-            "evaluation.integrity",
-            "evaluation.endpoints",
-            "evaluation.ranking",
-            "evaluation.operating_points",
-            "evaluation.comparison",
-            "evaluation.calibration",
-            "evaluation.subgroups",
-            "evaluation.error_attribution",
-            "evaluation.label_sensitivity",
-            "evaluation.transport",
-            "evaluation.failures",
-        ),
-    ),
-    Chapter(
-        "drift",
-        "How it will be watched",
-        "30, 41",
-        _blocks(
-            "drift.plan",
-            "drift.limits",
-            "drift.escalation",
-            "drift.status",
-            "drift.baseline",
-        ),
-    ),
-    Chapter(
-        "limitations",
-        "Limitations, and what follows",
-        "40, 41",
-        _blocks("study.limits_of_evidence", "study.implications"),
-    ),
-    Chapter("gates", "What was checked", "18, 39", _blocks("pack.gates_table")),
-    Chapter(
-        "availability",
-        "Protocol, data, other evidence",
-        "34, 42 to 44",
-        _blocks("pack.documents", "pack.companions", "pack.attribution"),
-    ),
-    Chapter("boundary", "What this pack is not", "", _blocks("pack.boundary_statement")),
+    Chapter("study", "The study as planned", "3 to 7, 9 to 11, 19 to 27, 31"),
+    Chapter("flow", "Participant flow", "8, 35"),
+    Chapter("profile", "Whom the set stands for (table 1)", "13, 36"),
+    Chapter("exclusions", "Exclusions, and what they did to the figures", "8, 12, 35"),
+    Chapter("adjudication", "Who decided what is correct", "14 to 18"),
+    Chapter("performance", "Performance, before and after the lock", "12, 28 to 33, 37 to 39"),
+    Chapter("drift", "How it will be watched", "30, 41"),
+    Chapter("limitations", "Limitations, and what follows", "40, 41"),
+    Chapter("gates", "What was checked", "18, 39"),
+    Chapter("availability", "Protocol, data, other evidence", "34, 42 to 44"),
+    Chapter("boundary", "What this pack is not", ""),
 )
 """In the order of print, after the first page and the checklist."""
 
@@ -166,3 +99,29 @@ def blocks() -> Iterator[Block]:
     """Every block, in the order of print."""
     for chapter in CHAPTERS:
         yield from chapter.blocks
+
+
+@functools.cache
+def _placed() -> Mapping[str, tuple[Block, ...]]:
+    environment, load = jinja2.Environment(autoescape=True), Templates().get_source
+    sources = {name: load(environment, f"{name}.html.j2")[0] for name in TEMPLATES}
+    return placed(sources)
+
+
+def placed(sources: Mapping[str, str]) -> dict[str, tuple[Block, ...]]:
+    """Give the blocks of each chapter, from the text of each template.
+
+    Raises
+    ------
+    ContractError
+        A block says a chapter that there is not.
+    """
+    found: dict[str, tuple[Block, ...]] = {chapter.id: () for chapter in CHAPTERS}
+    for template, text in sources.items():
+        for name, chapter in _BLOCK.findall(text):
+            if chapter not in found:
+                place = f"report/templates/{template}.html.j2"
+                told = f"{name} says the chapter {chapter}; there are {', '.join(found)}"
+                raise ContractError(f"{place}: {told}")
+            found[chapter] += (Block(template, name),)
+    return found

@@ -32,6 +32,8 @@ class Other:
     @property
     def title(self) -> str:
         """The words for the labels."""
+        if self.kind == "all" and self.variation in ANY_LEVEL:
+            return ANY_LEVEL[self.variation]
         level = short(self.level) if self.kind == "reader" else self.level
         return f"{words.VARIATIONS[self.variation]} {words.level(self.kind, level)}".strip()
 

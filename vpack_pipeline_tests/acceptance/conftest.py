@@ -16,7 +16,7 @@ from vpack_pipeline_tests.acceptance.site_bench import (
     Copied,
     Packed,
     at_cut,
-    build,
+    build_pack,
     copy_site,
     packed_once,
 )
@@ -28,7 +28,7 @@ LOOK = "2026-07-20"
 
 @dataclass(frozen=True)
 class Lakeside:
-    """The large site: what was planted, and its tables before the look and at it."""
+    """The large site: what was planted, and its tables and packs before the look and at it."""
 
     plan: Plan
     world: world.World
@@ -41,8 +41,8 @@ def lakeside(tmp_path_factory: pytest.TempPathFactory) -> Lakeside:
     def make(root: Path) -> None:
         generate("lakeside", root)
         # In the order of time: an image is known from the cut that first saw it.
-        build(root, "lakeside", as_of=BEFORE_THE_LOOK)
-        build(root, "lakeside")
+        build_pack(root, "lakeside", as_of=BEFORE_THE_LOOK)
+        build_pack(root, "lakeside")
 
     root = once(tmp_path_factory, "lakeside", make)
     plan = plan_of("lakeside")
@@ -56,7 +56,7 @@ def lidc(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
     def make(root: Path) -> None:
         generate("lidc", root)
-        build(root, "lidc")
+        build_pack(root, "lidc")
 
     return at_cut(once(tmp_path_factory, "lidc", make), "lidc")
 

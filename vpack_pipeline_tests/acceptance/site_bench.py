@@ -102,13 +102,14 @@ def needed(assets: tuple[str, ...]) -> set[str]:
 
 @dataclass(frozen=True)
 class Packed:
-    """The only version of a site's pack."""
+    """The only version of a site's pack at a cut."""
 
     built: Built
 
     @property
     def path(self) -> Path:
-        (version,) = packs.versions(self.built.root / "data" / "packs", self.built.site_id)
+        known = packs.versions(self.built.root / "data" / "packs", self.built.site_id)
+        (version,) = [v for v in known if v.cut == self.built.bench.cut]
         return version.path
 
     @property
@@ -138,9 +139,9 @@ class Packed:
         return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
 
 
-def build_pack(root: Path, site: str) -> Packed:
+def build_pack(root: Path, site: str, as_of: str | None = None) -> Packed:
     """Build the whole chain and publish."""
-    built = build(root, site, with_pack=True)
+    built = build(root, site, as_of=as_of, with_pack=True)
     assert publish(built.bench).note == "published"
     return Packed(built)
 

@@ -1,23 +1,192 @@
-"""Whoever holds the pack of a demonstration site finds no small group of people in it."""
+"""Whoever holds the pack of a demonstration site finds no small group of people in it.
+
+The attacker reads the bytes of the pack. That tables in memory say as much as these bytes is what
+lets random sites be attacked without a pack (``disclosure``).
+"""
 
 from __future__ import annotations
 
+import bisect
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import vpack_pipeline
 from vpack_pipeline import contracts
+from vpack_pipeline.core.pack.report import anchor, row_key
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
-from vpack_pipeline_tests.acceptance.site_bench import Built
-from vpack_pipeline_tests.disclosure.attack import attack
+from vpack_pipeline_tests.acceptance.site_bench import Built, Packed
+from vpack_pipeline_tests.disclosure.attack import attack, printed_levels
+from vpack_pipeline_tests.disclosure.floats import BASELINE, PLAN, STATUS
+from vpack_pipeline_tests.disclosure.knowledge import FLOW, LEVELS, MATCH, PROFILE
+from vpack_pipeline_tests.disclosure.pack import PackBytes, Printed, limits_of, numbers_in, says
+from vpack_pipeline_tests.disclosure.results import RESULTS
+
+READ = {LEVELS, PROFILE, MATCH, FLOW, *RESULTS, PLAN, BASELINE, STATUS}
+"""Tables that the attacker reads."""
+NO_COUNTS = {
+    "cohort/outcomes": "files of images",
+    "drift/limits": "of monitors: what chance alone does, drawn at random from the baseline",
+    "evaluation/exclusion_audit": "of rules, by none of their levels; the flow counts the same cases",
+}
+"""Tables in which a variable may be named, and what their numbers count: nobody by level."""
+OF_RULES = ("first.conduct.", "first.drift.")
+"""Anchors of the first page that count rules of conduct and monitors, and nobody."""
 
 
-def attacked(site: Built) -> list[object]:
+@dataclass(frozen=True)
+class Target:
+    """A published pack, and the tables that it was made from."""
+
+    built: Built
+    pack: PackBytes
+
+    @cached_property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        return self.pack.tables
+
+    @cached_property
+    def report(self) -> list[Printed]:
+        return self.pack.report
+
+    @cached_property
+    def cells(self) -> dict[str, object]:
+        """Every cell of every table by its anchor in the report."""
+        found: dict[str, object] = {}
+        for asset, table in self.tables.items():
+            key = contracts.load()[asset].key
+            for row in table.iter_rows(named=True):
+                at = row_key({name: row[name] for name in key})
+                found |= {anchor(asset, at, column): value for column, value in row.items()}
+        return found
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """Every number of every table, in order."""
+        cells = {v for v in self.cells.values() if isinstance(v, int | float)}
+        return sorted(abs(float(v)) for v in cells if not isinstance(v, bool))
+
+    @cached_property
+    def in_texts(self) -> set[str]:
+        """Every number in a text of a table."""
+        return {n for v in self.cells.values() if isinstance(v, str) for n in numbers_in(v)}
+
+    def is_cell(self, number: str) -> bool:
+        """Whether a number of the report is one of a table, as written."""
+        low, high = limits_of(number)
+        at = bisect.bisect_left(self.numbers, low)
+        return at < len(self.numbers) and self.numbers[at] <= high
+
+
+@pytest.fixture(scope="module", params=["lidc", "lakeside before its look", "lakeside at it"])
+def target(request: pytest.FixtureRequest, lidc: Built, lakeside: Lakeside) -> Target:
+    at = {"lidc": lidc, "lakeside before its look": lakeside.before}
+    built = at.get(request.param, lakeside.at_look)
+    return Target(built, PackBytes(Packed(built).path))
+
+
+def test_a_pack_gives_no_group_away(target: Target) -> None:
+    assert attack(target.tables, target.pack.protocol) == []
+
+
+def test_tables_of_a_pack_say_what_those_in_memory_say(target: Target) -> None:
+    """To the last digit."""
     known = contracts.load()
-    tables = {asset: site.table(asset) for asset in contracts.exported(known, known)}
-    return list(attack(tables, site.bench.study.protocol))
+    exported = {a: target.built.table(a) for a in contracts.exported(known, known)}
+    assert exported.keys() - target.tables.keys() <= {"pack/claim"}
+    for asset, found in target.tables.items():
+        dates = pl.selectors.temporal().cast(pl.String)
+        assert found.equals(exported[asset].with_columns(dates).select(found.columns)), asset
+    assert attack(exported, target.built.bench.study.protocol) == []
 
 
-def test_lidc_gives_no_group_away(lidc: Built) -> None:
-    assert attacked(lidc) == []
+def test_receipts_count_rows_of_aggregates_and_nothing_else(target: Target) -> None:
+    for receipt in target.pack.receipts:
+        table = target.tables.get(receipt["asset"])
+        assert receipt.get("rows") == (None if table is None else table.height)
+        for check in receipt["checks"]:
+            counted = {check.get("element_count"), check.get("rows")} - {None}
+            assert counted <= {receipt.get("rows")}, receipt["asset"]
+            assert not check.get("unexpected_count"), receipt["asset"]
+            numbers = [v for v in check.values() if isinstance(v, int) and not isinstance(v, bool)]
+            assert len(numbers) <= 2
 
 
-def test_lakeside_gives_no_group_away_before_its_look_or_at_it(lakeside: Lakeside) -> None:
-    assert attacked(lakeside.before) == []
-    assert attacked(lakeside.at_look) == []
+def test_plan_baselines_and_checklist_are_their_tables(target: Target) -> None:
+    plan = target.pack.json("drift/plan.json")
+    for name, asset in (("monitors", PLAN), ("limits", "drift/limits")):
+        assert plan[name] == json.loads(json.dumps(target.tables[asset].to_dicts()))
+    data = target.pack.data
+    copied = (data / "drift/baseline.csv").read_bytes()
+    assert copied == (data / "tables/drift.baseline.csv").read_bytes()
+    items = target.pack.json("claim.json")["items"]
+    assert all(item["detail"] is None or not list(numbers_in(item["detail"])) for item in items)
+
+
+def test_no_other_table_parts_people_by_a_level(target: Target) -> None:
+    """Else the attacker would have to read it."""
+    people = {name for names in printed_levels(target.tables) for name in names.split(" × ")}
+    found = set()
+    for asset, table in target.tables.items():
+        texts = table.select(pl.selectors.string())
+        if any(people & set(column.drop_nulls()) for column in texts.iter_columns()):
+            found.add(asset)
+    assert found - NO_COUNTS.keys() <= READ
+    assert found >= {PROFILE, LEVELS}
+
+
+def test_each_figure_of_the_report_is_the_cell_that_it_names(target: Target) -> None:
+    n_figures = 0
+    for said in target.report:
+        if said.anchor is None or said.anchor.startswith("first."):
+            continue
+        value = target.cells[said.anchor]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            assert says(said.text, value), said
+            n_figures += 1
+        assert value is not None or not said.numbers, said
+    assert n_figures > 1000
+
+
+def elsewhere(target: Target) -> Iterator[Printed]:
+    """What the report prints on its first page, in drawings and in words, apart from its tables."""
+    for said in target.report:
+        is_first = said.anchor is not None and said.anchor.startswith("first.")
+        if (is_first and not str(said.anchor).startswith(OF_RULES)) or said.anchor is None:
+            yield said
+
+
+@pytest.fixture(scope="module")
+def words() -> set[str]:
+    """Every number in what is written beforehand: templates, words, and what sites state of themselves."""
+    root = Path(vpack_pipeline.__file__).parent
+    files = [p for p in (root / "report").rglob("*") if p.suffix in (".j2", ".py")]
+    files += (root.parent / "data" / "sites").glob("*/site.yaml")
+    return {n for path in files for n in numbers_in(path.read_text("utf-8"))}
+
+
+def test_no_number_of_people_stands_in_the_report_alone(target: Target, words: set[str]) -> None:
+    """First page, drawings and sentences: each number is a cell, or was written beforehand."""
+    names = ("protocol.yaml", "codes.csv", "claim.json")
+    documents = [(target.pack.data / name).read_text("utf-8") for name in names]
+    before = words | {n for text in documents for n in numbers_in(text)}
+    alone = {
+        (said.text.strip()[:60], number)
+        for said in elsewhere(target)
+        for number in said.numbers
+        if not target.is_cell(number)
+        and number not in target.in_texts
+        and not (number in before and said.anchor is None and not said.is_drawn)
+    }
+    assert alone == set()
+
+
+def test_a_number_that_no_table_has_is_found(target: Target) -> None:
+    assert target.is_cell("0%")
+    assert not target.is_cell("1,234,567")
+    assert not says("12", 13)

@@ -22,6 +22,7 @@ import polars as pl
 import pydicom
 import pytest
 
+from vpack_pipeline import contracts
 from vpack_pipeline_tests.acceptance import canary_scan
 from vpack_pipeline_tests.acceptance.site_bench import Built, Copied, Row, at_cut, copy_site
 from vpack_pipeline_tests.once import copy, once
@@ -29,6 +30,7 @@ from vpack_pipeline_tests.once import copy, once
 REPOSITORY = Path(__file__).parents[2]
 SITE = "riverside"
 FIRST = "2026-01-15"
+REFERENCE = ("2024-07-01", "2025-06-30")
 
 PATIENT = "CANARYMRN01"
 CASE = "CANARYCASE02"
@@ -89,8 +91,22 @@ IN_ROWS = {
     "ward": "CANARYWARD",
     "ascertained_by": "CANARYBOARD",
 }
-ASKED_FOR = {"setting": "CANARYSETTING"}
-"""Text that a declared column asks for: a covariate."""
+DEVICE = {
+    "Manufacturer": "CANARYVENDOR",
+    "ManufacturerModelName": "CANARYDEVICE",
+    "SoftwareVersions": "CANARYVERSION",
+    "BodyPartExamined": "CANARYPART",
+}
+ON_ROSTER = {
+    "Qualification": "CANARYDEGREE",
+    "Specialty": "CANARYSPECIALTY",
+    "Training": "CANARYTRAINING",
+    "Interests": "CANARYINTERESTS",
+}
+ASKED_FOR = {"setting": "CANARYSETTING", **DEVICE, **ON_ROSTER}
+"""Texts that declared columns ask for: of a covariate, of what made the image, of the roster."""
+TITLE = "CANARYTITLE"
+"""The finding's title: of all that is planted here, the only text that a pack prints."""
 IN_PATHS = ("CANARYFOLDER", "CANARYFILE")
 IN_BROKEN_FILES = "CANARYTRUNCATED"
 
@@ -159,13 +175,14 @@ def choose(copied: Copied) -> Victim:
     cases: list[Row] = []
     copied.rows(copied.delivery("2026-07-20") / "cases.csv", lambda r: cases.extend(r) or r)
     mrns = [row["MRN"] for row in cases]
-    for row in cases:
+    for row in (r for r in cases if REFERENCE[0] <= r["Exam Date"] <= REFERENCE[1]):
         for path in (copied.data / "dicom").glob(
             f"{row['Exam Date'][:7].replace('-', '/')}/*/1.dcm"
         ):
             image = pydicom.dcmread(path)
             is_own = image.AccessionNumber == row["Accession"] and image.Modality == "DX"
-            if is_own and image.ViewPosition == "PA" and mrns.count(row["MRN"]) == 1:
+            is_adult = is_own and image.get("PatientAge", "") >= "018Y"
+            if is_adult and image.ViewPosition == "PA" and mrns.count(row["MRN"]) == 1:
                 return Victim(row["Case No"], row["MRN"], row["Accession"], path)
     raise AssertionError("no ordinary case")
 
@@ -194,6 +211,14 @@ def plant(copied: Copied) -> None:
         scores.with_columns(
             case_id=pl.when(own).then(pl.lit(CASE)).otherwise(pl.col("case_id"))
         ).write_parquet(path)
+    everywhere(
+        copied,
+        "cases.csv",
+        lambda row: row | {"Setting": ASKED_FOR["setting"]} if row["Case No"] == CASE else row,
+    )
+    everywhere(copied, "readers.csv", lambda r: r | ON_ROSTER if r["Reader"] == READER else r)
+    for protocol in (copied.root / "data/protocols").glob("cxr-triage*"):
+        copied.edit(protocol, "title: Suspicious pulmonary", f"title: {TITLE} pulmonary")
     plant_broken_rows(copied)
 
 
@@ -203,7 +228,7 @@ def plant_image(copied: Copied, victim: Victim) -> None:
     image.StudyInstanceUID, image.SeriesInstanceUID = STUDY_UID, SERIES_UID
     image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = SOP_UID
     with pydicom.config.disable_value_validation():
-        for keyword, value in IN_HEADERS.items():
+        for keyword, value in (IN_HEADERS | DEVICE).items():
             if keyword in {
                 "KVP",
                 "SliceThickness",
@@ -313,8 +338,8 @@ def test_the_site_is_published_with_the_canaries_in_it(built: Run, tables: Built
 def test_the_input_holds_every_canary(built: Run) -> None:
     """Else their absence elsewhere would say nothing."""
     sources = [built.root / "data/demo" / SITE]
-    found = {canary for _, canary in canary_scan.find(sources, CANARIES)}
-    assert found == set(CANARIES)
+    planted = {*CANARIES, *ASKED_FOR.values()}
+    assert {canary for _, canary in canary_scan.find(sources, planted)} == planted
 
 
 def test_no_canary_is_in_tables_dagster_output_or_pack(built: Run, tables: Built) -> None:
@@ -323,14 +348,49 @@ def test_no_canary_is_in_tables_dagster_output_or_pack(built: Run, tables: Built
     assert canary_scan.find(built.written, CANARIES) == []
 
 
+IMAGES = ("cohort/instances", "cohort/series", "cohort/studies")
+CASES = ("eligibility/studies", "eligibility/cases")
+ROW_LEVEL = {
+    "CANARYSETTING": {"cohort/cases", "eligibility/cases"},
+    **{text: {*IMAGES, *CASES, "cohort/printed_words"} for text in DEVICE.values()},
+    **{text: {"cohort/readers", "cohort/printed_words"} for text in ON_ROSTER.values()},
+}
+"""The tables that hold each text, all of them with a row for each case, image, reader or text."""
+
+
 def test_text_that_a_declared_column_asks_for_stays_in_row_level_tables(
     built: Run, tables: Built
 ) -> None:
-    """It is data of the study; but no aggregate, log or pack shows it."""
+    """It is data of the study; but no aggregate, log, metadata, check result or pack shows it."""
+    found: dict[str, set[str]] = {text: set() for text in ASKED_FOR.values()}
+    for path, text in canary_scan.find(built.written, found):
+        section, table, *_ = Path(path).relative_to(built.root / "data/warehouse").parts
+        found[text].add(f"{section}/{table}")
+    assert found == ROW_LEVEL
+    known = contracts.load()
+    assert not any(known[asset].export for assets in found.values() for asset in assets)
     del tables
-    found = canary_scan.find(built.written, ASKED_FOR.values())
-    parts = {Path(path).relative_to(built.root / "data/warehouse").parts[:2] for path, _ in found}
-    assert parts == {("cohort", "cases")}
+
+
+def test_what_nobody_listed_is_printed_by_a_number(tables: Built) -> None:
+    """Else its absence would say nothing: the case is in the reference, the reader on the panel."""
+    bins = tables.table("drift/baseline")
+    assert "unlisted 1" in bins.filter(monitor="scanner_vendor")["bin"].to_list()
+    assert "unlisted 1" in bins.filter(monitor="scanner_mix")["bin"].to_list()
+    reader = tables.bench.edge.pseudonyms.reader(READER)
+    own = tables.table("adjudication/reader_performance").filter(reader_id=reader)
+    shown = own.select("qualification", "specialty", "training", "conflicts").unique()
+    assert shown.rows() == [("unlisted 1",) * 4]
+    case = tables.bench.edge.pseudonyms.case(CASE)
+    row = tables.table("eligibility/cases").filter(case_id=case)
+    assert ASKED_FOR["setting"] in row["covariates"][0]
+
+
+def test_the_title_of_a_finding_is_printed(built: Run, tables: Built) -> None:
+    del tables
+    pack = built.root / "data/packs" / SITE / "latest/data"
+    found = {Path(path).name for path, _ in canary_scan.find([pack], [TITLE])}
+    assert {"report.html", "protocol.yaml"} <= found
 
 
 def test_the_check_and_the_status_print_no_canary(built: Run, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import cli, study
-from vpack_pipeline.cli import schema
+from vpack_pipeline.cli import schema, unlisted
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.deliveries import LEDGER
 from vpack_pipeline.io.forms import KINDS, template_headers
@@ -466,10 +467,27 @@ def test_without_a_date_a_delivery_is_of_today(ready: Shell, monkeypatch: Any) -
 
     from vpack_pipeline.cli import site as module
 
-    monkeypatch.setattr(module, "_today", lambda: date(2031, 5, 17))
+    for place in (cli, module):
+        monkeypatch.setattr(place, "today", lambda: date(2031, 5, 17))
     ready.put("export/reads.csv", FILES["reads.csv"] + "R2,C1,finding,1\n")
     said = ready("deliver", "harbour", "export/reads.csv")
     assert "as 2031-05-17" in said.out
+
+
+def test_a_delivery_of_a_day_to_come_is_refused_unless_forced_and_told_ever_after(
+    ready: Shell,
+) -> None:
+    """It would be the cut of every build until that day."""
+    reads = FILES["reads.csv"] + "R2,C1,finding,1\n"
+    said = ready.delivered("2099-01-01", reads=reads)
+    assert said.code == 2
+    assert "--on: 2099-01-01 is a day to come — give the day on which" in said.err
+    assert not (ready.root / "data/sites/harbour/deliveries/2099-01-01").exists()
+    said = ready.delivered("2099-01-01", "--force", reads=reads)
+    assert said.code == 0
+    assert "warning: 2099-01-01 is of a day to come: builds take it for their cut" in said.err
+    assert "note: deliveries/2099-01-01: is of a day to come" in ready("check", "harbour").out
+    assert "note: deliveries/2099-01-01: is of a day to come" in ready("status", "harbour").out
 
 
 def test_the_same_files_are_not_delivered_twice(ready: Shell) -> None:
@@ -613,7 +631,9 @@ def test_a_path_pseudonym_is_resolved_for_the_operator(ready: Shell) -> None:
     assert "no scan knows this pseudonym" in said.err
 
 
-def scanned(vpack: Shell, **identifiers: str) -> Pseudonyms:
+def scanned(
+    vpack: Shell, header: Mapping[str, str] = MappingProxyType({}), **identifiers: str
+) -> Pseudonyms:
     """Leave the state of a scan that saw one image."""
     from vpack_pipeline.io.dicom import state
     from vpack_pipeline.io.project import ProjectFolder
@@ -628,7 +648,7 @@ def scanned(vpack: Shell, **identifiers: str) -> Pseudonyms:
     }
     path = os.fsencode(vpack.root / "data/dicom/harbour/one.dcm")
     entry = {"file_id": ids.path("one.dcm"), "path": path}
-    given = row | entry | {"version": "1:1", "shard": "1"}
+    given = {**row, **entry, **header, "version": "1:1", "shard": "1"}
 
     def frame(schema: Mapping[str, Any]) -> pl.DataFrame:
         return pl.DataFrame({name: [given.get(name)] for name in schema}, schema=schema)
@@ -638,6 +658,59 @@ def scanned(vpack: Shell, **identifiers: str) -> Pseudonyms:
         state.write_frame(state.shard_folder(folder) / "index.parquet", frame(state.INDEX))
         state.write_frame(folder / "manifest.parquet", frame(state.MANIFEST))
     return ids
+
+
+def notes_of(vpack: Shell) -> dict[str, str]:
+    """What a check says of texts that nobody lists, by column."""
+    said = vpack("check", "harbour").out.splitlines()
+    listed = [line.removeprefix("note: ") for line in said if "not listed" in line]
+    return {line.partition(":")[0]: line for line in listed}
+
+
+def test_texts_of_the_roster_that_nobody_lists_are_counted_and_not_shown(ready: Shell) -> None:
+    roster = "reader_id,qualification,training\nR1,board,two hours\nR2,CANARY,\n"
+    ready.delivered("2026-02-01", readers=roster)
+    said = ready("check", "harbour").out
+    assert "site.yaml does not state readers_agreed" in said
+    assert not any("readers, qualification" in line for line in said.splitlines())
+    ready.edit("data/sites/harbour/site.yaml", "readers_agreed: false", "readers_agreed: true")
+    found = notes_of(ready)
+    assert set(found) == {"readers, qualification", "readers, training"}
+    assert "2 of 2 texts are not listed" in found["readers, qualification"]
+    assert (
+        "under inputs.readers.values.qualification in site.yaml" in found["readers, qualification"]
+    )
+    assert "CANARY" not in ready("check", "harbour").out
+    listed = "    file: readers.csv\n    values: {qualification: [board], training: [two hours]}\n"
+    ready.edit("data/sites/harbour/site.yaml", "    file: readers.csv\n", listed)
+    (only,) = notes_of(ready).values()
+    assert "readers, qualification: 1 of 2 texts" in only
+
+
+def test_words_of_a_header_that_nobody_lists_are_shown_at_a_terminal_alone(
+    ready: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = {"manufacturer": "ACME \x1b[2J", "manufacturer_raw": "ACME \x1b[2J"}
+    scanned(ready, written, study="1.2.3", accession="99", patient="007")
+    told = notes_of(ready)["headers, manufacturer"]
+    assert "1 of 1 texts are not listed" in told
+    assert "under value_maps.manufacturer in site.yaml (a terminal shows which)" in told
+    assert "ACME" not in told
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert notes_of(ready)["headers, manufacturer"].endswith(r": 'ACME \x1b[2J'")
+    assert "ACME" not in ready("check", "harbour", "--json").out
+    ready.edit(
+        "data/sites/harbour/site.yaml",
+        "value_maps: {}",
+        'value_maps: {manufacturer: {"ACME \\e[2J": Acme}}',
+    )
+    assert notes_of(ready) == {}
+
+
+def test_of_many_words_twenty_are_shown() -> None:
+    words = [f"w{i:02}" for i in range(23)]
+    assert unlisted._shown(words) == f": {', '.join(map(repr, words[:20]))} and 3 more"
+    assert unlisted._shown(words[:1]) == ": 'w00'"
 
 
 CASES_OF_STUDIES = (

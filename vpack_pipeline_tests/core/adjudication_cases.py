@@ -10,6 +10,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.contracts.shapes import CODES
+from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Adjudication, Category, Evaluation, Finding
 
 INDEX_DATE = datetime.date(2025, 1, 1)
@@ -184,6 +185,17 @@ def roster(*names: str, **changes: Any) -> pl.DataFrame:
     }
     made = [{"reader_id": name} | row | changes for name in names]
     return pl.DataFrame(made, schema=READERS, orient="row")
+
+
+def words_of(readers: pl.DataFrame) -> pl.DataFrame:
+    """The table of words of a site that lists whatever its roster says."""
+    rows = [
+        ("readers", name, word, word)
+        for name in ROSTER
+        for word in readers[name].drop_nulls().unique()
+    ]
+    schema = dict.fromkeys(("kind", "field", "word", "printed_word"), pl.String)
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def evaluation(**changes: Any) -> Evaluation:

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.core import drift as section
-from vpack_pipeline.core.representativeness import levels
+from vpack_pipeline.core.printed_words import numbered, printed_texts
+from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import (
     Covariate,
@@ -143,6 +144,20 @@ AGE = Variable(name="age_years", title="Age", kind="numeric", edges=(50, 60, 70)
 BEDSIDE = Variable(name="bedside", title="Bedside", kind="categorical", levels=("true", "false"))
 
 
+def words_of(
+    cases: pl.DataFrame, profile: Representativeness, disclosure: Disclosure
+) -> pl.DataFrame:
+    """Make cohort/printed_words of a site that lists nothing beside the protocol's levels."""
+    rows = []
+    for text in printed_texts(profile, COVARIATES, disclosure):
+        if text.field in cases.columns:
+            texts = cases[text.field].drop_nulls()
+            made = numbered(texts, frozenset(text.levels), digest=str.lower)
+            rows += [(text.kind, text.field, *pair) for pair in made.items()]
+    names = ("kind", "field", "word", "printed_word")
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
 @dataclass
 class Site:
     """Cases of a seeded stream; a change that is named begins at ``changed_on``."""
@@ -208,13 +223,15 @@ class Site:
 
     @property
     def _given(self) -> dict[str, Any]:
+        profile = Representativeness(variables=self.variables)
         return {
             "cases": self.cases,
             "included": self.included,
             "scores": self.scores,
             "levels": self.levels,
+            "printed_words": words_of(self.cases, profile, self.disclosure),
             "covariates": COVARIATES,
-            "representativeness": Representativeness(variables=self.variables),
+            "representativeness": profile,
             "disclosure": self.disclosure,
             "evaluation": self.evaluation,
             "index_test": self.index_test,

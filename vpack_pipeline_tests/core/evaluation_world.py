@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core import evaluation as section
-from vpack_pipeline.core.representativeness import levels
+from vpack_pipeline.assets.by_function import function_of
+from vpack_pipeline.core.evaluation.time_split import time_split
+from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
@@ -194,6 +195,7 @@ class World:
     representativeness: Representativeness = PROFILE
     covariates: tuple[Covariate, ...] = ()
     disclosure: Disclosure = FIVE
+    readers_agreed: bool = True
     are_people: bool = False
     """Whether variables describe people; else every level is printed as it is."""
     given: Mapping[str, pl.DataFrame] = field(default_factory=dict)
@@ -206,9 +208,9 @@ class World:
         return self.but(evaluation=self.evaluation.model_copy(update=changes))
 
     def run(self, table: str) -> pl.DataFrame:
-        function: Callable[..., pl.DataFrame] = getattr(section, table)
         contract = contracts.load()[f"evaluation/{table}"]
-        declared = {*contract.inputs, *contract.protocol, *contract.outside}
+        function: Callable[..., pl.DataFrame] = function_of(contract)
+        declared = {*contract.inputs, *contract.protocol, *contract.site, *contract.outside}
         asked, _ = asked_by(function)
         assert asked == declared | ({"cut"} if contract.uses_cut else set())
         made = function(**{name: self.argument(name) for name in sorted(asked)})
@@ -343,7 +345,7 @@ class World:
         return pl.concat(parts)
 
     def _time_split(self) -> pl.DataFrame:
-        return section.time_split(
+        return time_split(
             cases=self._cases(),
             reference_standard=self.argument("reference_standard"),
             included=self._included(),

@@ -11,10 +11,8 @@ import polars as pl
 from scipy.special import ndtri
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    label_noise,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.label_noise import label_noise
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.evaluation.time_split import time_split
 from vpack_pipeline.protocol import Adjudication, Evaluation, IndexTest
 from vpack_pipeline_tests.core import adjudication_cases as made
@@ -44,6 +42,7 @@ class Site:
     evaluation: Evaluation = EVALUATION
     index_test: IndexTest = ONE_MODEL
     cut: datetime.date = CUT
+    readers_agreed: bool = True
 
     def run(self, function: Any) -> pl.DataFrame:
         included = made.included_of(self.cases)
@@ -60,6 +59,7 @@ class Site:
             "included": included,
             "index_test": self.index_test,
             "evaluation": self.evaluation,
+            "readers_agreed": self.readers_agreed,
             "published_looks": published_looks(),
             "cut": self.cut,
             "inferences": self._inferences(),
@@ -74,7 +74,7 @@ class Site:
         )
         section = "adjudication" if function is label_noise else "evaluation"
         contract = contracts.load()[f"{section}/{function.__name__}"]
-        asked = {*contract.inputs, *contract.protocol, *contract.outside}
+        asked = {*contract.inputs, *contract.protocol, *contract.site, *contract.outside}
         asked |= {"cut"} if contract.uses_cut else set()
         found = function(**{name: arguments[name] for name in asked})
         assert found.sort(contract.key).equals(found)

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import agreement, reference_standard
+from vpack_pipeline.core.adjudication.agreement import agreement
 from vpack_pipeline.core.adjudication.ambiguity import KINDS
 from vpack_pipeline.core.adjudication.coefficients import STATISTICS
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Floor
 from vpack_pipeline.stats import agreement as coefficients
@@ -37,6 +38,7 @@ def table(
     patients: dict[str, str] | None = None,
     only: set[str] | None = None,
     evaluation: Evaluation = made.EVALUATION,
+    readers_agreed: bool = True,
 ) -> pl.DataFrame:
     protocol = protocol or made.adjudication()
     cases = made.cases_of(patients or sorted({r["case_id"] for r in reads} | {"c0"}))
@@ -59,6 +61,7 @@ def table(
         adjudication=protocol,
         evaluation=evaluation,
         disclosure=Disclosure(smallest_group=5),
+        readers_agreed=readers_agreed,
     )
     return contracts.conform(figures, contracts.load()["adjudication/agreement"])
 
@@ -267,6 +270,7 @@ def test_every_case_has_one_path_and_unused_tiebreaks_are_counted() -> None:
     assert shares == dict.fromkeys(METHODS, 0) | expected | {"no_reads": 1}
     assert row(found, "n_unused_tiebreak_reads")["estimate"] == 1
     assert row(found, "days_to_reference_median")["estimate"] == 1
+    assert row(found, "days_to_reference_p90")["estimate"] == 1
 
 
 def test_labels_are_counted_and_those_of_use_together() -> None:
@@ -468,8 +472,12 @@ def test_two_readers_at_a_time_are_compared_on_the_cases_that_both_read() -> Non
     assert kappa["estimate"] == pytest.approx(want.value)
     assert (kappa["lower"], kappa["upper"]) == pytest.approx((want.lower, want.upper))
     assert "cases_as_independent" in made.said_of(kappa)
-    weighted = coefficients.cohen_kappa(a, b, [1, 2, 3, 4, 5], "quadratic")
-    assert row(found, "cohen_kappa_quadratic", pair)["estimate"] == pytest.approx(weighted.value)
+    for metric, weights in (
+        ("cohen_kappa_linear", "linear"),
+        ("cohen_kappa_quadratic", "quadratic"),
+    ):
+        weighted = coefficients.cohen_kappa(a, b, [1, 2, 3, 4, 5], weights)
+        assert row(found, metric, pair)["estimate"] == pytest.approx(weighted.value)
     assert row(found, "n_cases", pair)["estimate"] == 8
     assert row(found, "n_cases", ("reader_pair", "r0|r2"))["estimate"] == 7
     assert row(found, "percent_agreement", pair)["estimate"] == pytest.approx(7 / 8)

@@ -12,12 +12,10 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    agreement,
-    label_noise,
-    reader_performance,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.agreement import agreement
+from vpack_pipeline.core.adjudication.label_noise import label_noise
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.evaluation.error_attribution import (
     ALL,
     METRICS,
@@ -312,6 +310,7 @@ def gate_tables() -> dict[str, pl.DataFrame]:
         "evaluation": EVALUATION,
     }
     labels = standard(frames)
+    roster = made.roster("r0", "r1", "r2")
     return {
         "adjudication/reference_standard": labels,
         "adjudication/agreement": agreement(
@@ -319,10 +318,13 @@ def gate_tables() -> dict[str, pl.DataFrame]:
             reference_standard=labels,
             adjudication=PROTOCOL,
             disclosure=Disclosure(),
+            readers_agreed=True,
         ),
         "adjudication/reader_performance": reader_performance(
             **shared,
-            readers=made.roster("r0", "r1", "r2"),
+            readers=roster,
+            printed_words=made.words_of(roster),
+            readers_agreed=True,
             cases=frames["cases"],
             reference=frames["reference"],
             adjudication=PROTOCOL,

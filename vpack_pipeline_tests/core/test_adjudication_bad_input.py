@@ -14,12 +14,10 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    agreement,
-    label_noise,
-    reader_performance,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.agreement import agreement
+from vpack_pipeline.core.adjudication.label_noise import label_noise
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.protocol import Disclosure
 from vpack_pipeline_tests.core import adjudication_cases as made
 
@@ -35,9 +33,12 @@ def tables(
 ) -> dict[str, pl.DataFrame]:
     """All four tables of the section, held to their contracts."""
     cases = made.cases_of(sorted({r["case_id"] for r in reads} | {"unread"}))
+    roster = made.roster(*sorted({r["reader_id"] for r in reads}))
     known: dict[str, Any] = {
         "reads": made.reads_of(reads),
-        "readers": made.roster(*sorted({r["reader_id"] for r in reads})),
+        "readers": roster,
+        "printed_words": made.words_of(roster),
+        "readers_agreed": True,
         "cases": cases,
         "reference": made.reference_of(reference),
         "included": made.included_of(cases),
@@ -51,7 +52,9 @@ def tables(
     found = {"reference_standard": known["reference_standard"]}
     for name, function in FIGURES.items():
         contract = contracts.load()[f"adjudication/{name}"]
-        frame = function(**{k: known[k] for k in (*contract.inputs, *contract.protocol)})
+        frame = function(
+            **{k: known[k] for k in (*contract.inputs, *contract.protocol, *contract.site)}
+        )
         found[name] = contracts.conform(frame, contract)
     return found
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import reference_standard
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.protocol import Adjudication
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.test_adjudication_rules import PROTOCOLS, SAID, Said, panels

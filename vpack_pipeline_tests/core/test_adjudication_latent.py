@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import label_noise, reference_standard
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
+from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.adjudication.latent import (
     CAUTION,
     METRICS,
@@ -18,6 +18,7 @@ from vpack_pipeline.core.adjudication.latent import (
     case_posteriors,
     wider,
 )
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import undefined
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion

@@ -14,12 +14,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    agreement,
-    label_noise,
-    reader_performance,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.agreement import agreement
+from vpack_pipeline.core.adjudication.label_noise import label_noise
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.protocol import Category, Disclosure, Finding
 from vpack_pipeline_tests.core import adjudication_cases as made
 
@@ -55,9 +53,12 @@ def figures(
     cases: list[str] | None = None,
 ) -> pl.DataFrame:
     known = made.cases_of(cases or sorted(CASES))
+    roster = made.roster(*sorted({r["reader_id"] for r in rows}))
     given: dict[str, Any] = {
         "reads": made.reads_of(rows),
-        "readers": made.roster(*sorted({r["reader_id"] for r in rows})),
+        "readers": roster,
+        "printed_words": made.words_of(roster),
+        "readers_agreed": True,
         "cases": known,
         "reference": made.reference_of([]),
         "included": made.included_of(known),
@@ -70,7 +71,7 @@ def figures(
     given["reference_standard"] = reference_standard(**{k: given[k] for k in standard})
     contract = contracts.load()[f"adjudication/{name}"]
     assert "site" not in (*contract.inputs, *contract.protocol, *contract.outside)
-    asked = {k: given[k] for k in (*contract.inputs, *contract.protocol)}
+    asked = {k: given[k] for k in (*contract.inputs, *contract.protocol, *contract.site)}
     return contracts.conform(TABLES[name](**asked), contract)
 
 

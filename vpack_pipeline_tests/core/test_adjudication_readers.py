@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import (
-    label_noise,
-    reader_performance,
-    reference_standard,
-)
+from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.adjudication.panel_error import panel_error, positive_reads
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
@@ -32,15 +30,20 @@ def table(
     *,
     reference: list[tuple[str, str, str, int | None]] = (),  # type: ignore[assignment]
     readers: pl.DataFrame | None = None,
+    words: pl.DataFrame | None = None,
     cases: list[str] | None = None,
+    readers_agreed: bool = True,
     **rules: Any,
 ) -> pl.DataFrame:
     known = made.cases_of(cases or sorted({r["case_id"] for r in reads}))
     names = sorted({r["reader_id"] for r in reads})
     protocol = made.adjudication(**{"follow_up_minimum_days": 0} | rules)
+    roster = made.roster(*names) if readers is None else readers
     given_ = {
         "reads": made.reads_of(reads),
-        "readers": made.roster(*names) if readers is None else readers,
+        "readers": roster,
+        "printed_words": made.words_of(roster) if words is None else words,
+        "readers_agreed": readers_agreed,
         "cases": known,
         "reference": made.reference_of(reference),
         "included": made.included_of(known),
@@ -51,7 +54,7 @@ def table(
     rest = {k: given_[k] for k in ("cases", "reads", "reference", "findings", "adjudication")}
     given_["reference_standard"] = reference_standard(**rest)
     contract = contracts.load()[f"adjudication/{name}"]
-    asked = {k: given_[k] for k in (*contract.inputs, *contract.protocol)}
+    asked = {k: given_[k] for k in (*contract.inputs, *contract.protocol, *contract.site)}
     return contracts.conform(FIGURES[name](**asked), contract)
 
 
@@ -223,11 +226,15 @@ def test_readers_are_fitted_and_their_comparison_with_one_another_is_a_reference
         ("panel_specificity", 0.993, 0.002),
         ("perfect_model_sensitivity", 0.935, 0.02),
         ("perfect_model_specificity", 0.993, 0.004),
+        ("perfect_model_accuracy", 0.9876, 0.004),
     ):
         figure = row(found, metric, **at_zero)
         assert figure["estimate"] == pytest.approx(planted, abs=tolerance), metric
         assert figure["lower"] < planted < figure["upper"], metric
         assert "reads_alone" in made.said_of(figure)
+    # Of the panels that three of the readers could have been, as of those that were planted.
+    of_panels = row(found, "panel_positive_share")
+    assert of_panels["estimate"] == pytest.approx(0.1 * 0.939 + 0.9 * 0.007, abs=0.01)
     panel = row(found, "panel_error", **at_zero)
     assert made.said_of(panel) >= {"majority_latent_class", "common_factor_probit"}
     told = {"majority_latent_class.size": 3, "common_factor_probit.correlation": 0.0}

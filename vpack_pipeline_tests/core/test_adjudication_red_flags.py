@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.adjudication import reader_performance
+from vpack_pipeline.core.adjudication.reader_performance import reader_performance
 from vpack_pipeline_tests.core import adjudication_cases as made
 
 FLAGS = (
@@ -28,15 +28,18 @@ def figures(
     """Rows by reader and metric."""
     cases = made.cases_of(sorted({r["case_id"] for r in reads}))
     names = sorted({r["reader_id"] for r in reads})
+    roster = made.roster(*names) if readers is None else readers
     frame = reader_performance(
         reads=made.reads_of(reads),
-        readers=made.roster(*names) if readers is None else readers,
+        readers=roster,
+        printed_words=made.words_of(roster),
         cases=cases,
         reference=made.reference_of([]),
         included=made.included_of(cases),
         findings=(made.NODULE,),
         adjudication=made.adjudication(),
         evaluation=made.EVALUATION,
+        readers_agreed=True,
     )
     shaped = contracts.conform(frame, contracts.load()["adjudication/reader_performance"])
     return {(r["reader_id"], r["metric"]): r for r in shaped.iter_rows(named=True)}

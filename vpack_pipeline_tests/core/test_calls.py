@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from evaluation_world import EVALUATION, INDEX_TEST, POINT, Case, World
 
@@ -97,6 +98,7 @@ def test_evaluation_and_monitoring_call_every_output_alike(
         (),
         world.evaluation,
         world.index_test,
+        words={},
     )
     assert counted.n == len(cases)
     np.testing.assert_array_equal(watched, evaluated.astype(float))
@@ -122,3 +124,15 @@ def test_a_failed_inference_counts_as_the_protocol_says(failed: str, expected: l
     made = called(analysis.cases("nodule", POINT.model, "retrospective"), POINT, test)
     assert made.is_flagged.tolist() == expected
     assert made.is_wrong.tolist() == [False, False, failed == "incorrect"]
+
+
+@pytest.mark.parametrize(("higher_is", "worst"), [("positive", 0.9), ("negative", 0.2)])
+def test_a_case_of_several_findings_is_watched_by_the_one_that_looks_worst(
+    higher_is: str, worst: float
+) -> None:
+    test = output_of(higher_is=higher_is)
+    columns = {"finding": ["mass", "nodule"], "score": [0.2, 0.9], "call": [False, True]}
+    outputs = pl.DataFrame({"case_id": "c", "model_id": POINT.model, "status": "ok", **columns})
+    watched = FLAGS.model_copy(update={"variable": "score", "finding": None})
+    cases = pl.DataFrame({"case_id": ["c"]})
+    assert values_of(watched, cases, outputs, (), EVALUATION, test, {}).tolist() == [worst]

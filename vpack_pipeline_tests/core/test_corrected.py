@@ -11,19 +11,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from vpack_pipeline.core.adjudication import (
-    common_factor,
-    label_noise,
-    panel_error,
-)
+from vpack_pipeline.core.adjudication import common_factor, panel_error
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
-from vpack_pipeline.core.evaluation import error_attribution, label_sensitivity
+from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.evaluation.corrected import (
     ASSUMED,
     BY_READS,
     BY_SOURCES,
     over_assumptions,
 )
+from vpack_pipeline.core.evaluation.error_attribution import error_attribution
+from vpack_pipeline.core.evaluation.label_sensitivity import label_sensitivity
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, undefined

@@ -13,7 +13,7 @@ from drift_bench import EVERY_KIND, LOOK, Site, index_test, monitor, plan_of
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.core import drift as section
+from vpack_pipeline.core.drift.plan import plan
 from vpack_pipeline.core.drift.tables import WHOLE_PLAN
 from vpack_pipeline.document import Window
 from vpack_pipeline.protocol import FalseAlarms
@@ -46,7 +46,7 @@ def test_every_table_has_its_contracts_columns_and_key(
         "baseline": quiet.baseline(),
         "limits": quiet_limits,
         "status": quiet.status(limits=quiet_limits),
-        "plan": section.plan(limits=quiet_limits, drift=quiet.drift),
+        "plan": plan(limits=quiet_limits, drift=quiet.drift),
     }
     for name, table in made.items():
         contract = contracts.load()[f"drift/{name}"]
@@ -184,8 +184,8 @@ def test_a_site_of_too_few_cases_is_refused_with_both_numbers() -> None:
     refused = status.filter(status="refused").select("reason", "detail").unique()
     assert refused.equals(limits.select("reason", "detail").unique())
     assert status["signal"].null_count() == status.height
-    plan = section.plan(limits=limits, drift=site.drift)
-    assert set(plan["status"]) == {"refused"}
+    planned = plan(limits=limits, drift=site.drift)
+    assert set(planned["status"]) == {"refused"}
 
 
 def test_an_empty_reference_gives_rows_that_say_so() -> None:
@@ -273,7 +273,7 @@ def test_a_category_of_one_reference_patient_was_seen_by_the_plan_but_not_by_eve
     twice = [site.cases["case_id"][0], site.cases["case_id"][-5]]
     rare = pl.when(pl.col("case_id").is_in(twice)).then(pl.lit("R")).otherwise("model")
     site.cases = site.cases.with_columns(rare.alias("model"))
-    assert "R" in site.baseline()["bin"].to_list()
+    assert "unlisted 1" in site.baseline()["bin"].to_list()
     limits = site.limits()
     assert set(site.status(limits=limits)["signal"]) == {"none"}
     # The one fold in five that holds the patient draws it into most of its windows.
@@ -383,15 +383,15 @@ def test_a_binary_index_test_gives_its_own_call() -> None:
 
 
 def test_the_plan_names_who_answers_and_what_each_monitor_cannot_see(quiet: Site) -> None:
-    plan = section.plan(limits=quiet.limits(), drift=quiet.drift)
-    assert plan.height == len(EVERY_KIND)
-    assert set(plan["owner"]) == {"Data owner"}
-    assert row(plan, "cases")["minimum_cases"] == row(plan, "device")["minimum_cases"] == 0
-    assert row(plan, "ages")["minimum_cases"] == 50
-    assert WHOLE_PLAN not in plan["monitor"].to_list()
+    planned = plan(limits=quiet.limits(), drift=quiet.drift)
+    assert planned.height == len(EVERY_KIND)
+    assert set(planned["owner"]) == {"Data owner"}
+    assert row(planned, "cases")["minimum_cases"] == row(planned, "device")["minimum_cases"] == 0
+    assert row(planned, "ages")["minimum_cases"] == 50
+    assert WHOLE_PLAN not in planned["monitor"].to_list()
 
 
 def test_a_level_that_nobody_describes_is_printed_as_such() -> None:
     drift = plan_of(monitor("cases", "volume", None, level="L3"))
-    plan = section.plan(limits=Site(drift=drift).limits(), drift=drift)
-    assert plan["owner"].to_list() == ["nobody named"]
+    planned = plan(limits=Site(drift=drift).limits(), drift=drift)
+    assert planned["owner"].to_list() == ["nobody named"]

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from drift_bench import Site, monitor, plan_of
 
-from vpack_pipeline.core.drift import plan
 from vpack_pipeline.core.drift.monitors import MISSING, MONITORS, UNSEEN, Encoding, Kind
+from vpack_pipeline.core.drift.plan import plan
 from vpack_pipeline.stats.distances import jensen_shannon, kolmogorov_smirnov, psi
 from vpack_pipeline.stats.monitoring import bin_counts, cbpe, quantile_edges
 
@@ -168,7 +168,9 @@ def test_a_new_monitor_needs_no_more_than_its_entry(
 
         return Encoding(("old", "young"), encode)
 
-    kind = Kind(prepare, MONITORS["rate"].statistic, amounts_are, "more are old", needs="number")
+    kind = Kind(
+        prepare, MONITORS["rate"].statistic, amounts_are, "Shares.", "more are old", needs="number"
+    )
     monkeypatch.setitem(MONITORS, "made_up", kind)
     site = Site(drift=plan_of(monitor("watched", "made_up", "age_years")))
     made = site.baseline()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
 from evaluation_world import (
     AFTER,
+    EVALUATION,
     INDEX_TEST,
     PROFILE,
     Case,
@@ -16,6 +18,7 @@ from evaluation_world import (
     endpoint,
     figure,
     population,
+    rule,
     value,
 )
 
@@ -24,6 +27,7 @@ from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
+    Eligibility,
     Output,
     Representativeness,
     Sampling,
@@ -107,9 +111,9 @@ def test_without_a_case_to_bring_back_the_bounds_are_those_of_the_included(count
 
 def test_auc_bounds_enclose_the_observed_auc():
     frame = World(AUDITED).run("exclusion_audit")
-    for rule in ("blurred", "bedside", "all rules"):
+    for one in ("blurred", "bedside", "all rules"):
         low, seen, high = (
-            value(frame, f"auc_{v}", rule=rule) for v in ("worst_case", "observed", "best_case")
+            value(frame, f"auc_{v}", rule=one) for v in ("worst_case", "observed", "best_case")
         )
         assert low <= seen <= high
     one = World(
@@ -129,6 +133,119 @@ def test_scores_of_the_excluded_stand_beside_those_of_the_included():
     assert value(frame, "mean_score_excluded", rule="blurred") == pytest.approx(2.3 / 5)
     included = (18 * 0.9 + 2 * 0.1 + 19 * 0.2 + 0.8) / 40
     assert value(frame, "mean_score_included", rule="blurred") == pytest.approx(included)
+
+
+WITH_CASES_BACK = (
+    *("n_positives_lost", "n_undecided", "mean_score_excluded", "auc_observed", "auc_worst_case"),
+    *("sensitivity_observed", "specificity_best_case"),
+)
+
+
+def of_ward(n, label, score, *, excluded_by=("ward_b",), **more):
+    return cases_of(n, label, score, covariates={"ward": "b"}, excluded_by=excluded_by, **more)
+
+
+def audit_of_ward(back, **changes):
+    """Audit a rule on where the patient lay, and a technical one, over 60 cases of another ward."""
+    base = [
+        *cases_of(20, "positive", 0.9, covariates={"ward": "a"}),
+        *cases_of(40, "negative", 0.1, covariates={"ward": "a"}),
+    ]
+    rules = (rule("ward_b", when="ward = 'b'"), rule("blurred", when="kvp < 80"))
+    profile = Representativeness(
+        variables=(Variable(name="ward", title="Ward", kind="categorical", levels=("a", "b")),)
+    )
+    world = World(
+        [*base, *back],
+        eligibility=Eligibility(rules=rules),
+        covariates=(Covariate(name="ward", title="Ward", type="string"),),
+        representativeness=profile,
+        are_people=True,
+        **changes,
+    )
+    return world.run("exclusion_audit")
+
+
+def metrics_of(frame, one):
+    return frame.filter(rule=one, window="retrospective")["metric"].to_list()
+
+
+@pytest.mark.parametrize(("n", "few"), [(4, True), (5, False)])
+def test_few_whom_a_rule_on_people_removed_are_counted_and_have_no_results(n, few):
+    frame = audit_of_ward(of_ward(n, "negative", 0.2))
+    assert value(frame, "n_removed", rule="ward_b") == n
+    assert value(frame, "n_removed_only", rule="ward_b") == n
+    assert value(frame, "mean_score_included", rule="ward_b") is not None
+    for metric in WITH_CASES_BACK:
+        row = figure(frame, metric, rule="ward_b")
+        reason = "set_too_small" if few else None
+        assert (row["reason"], row["estimate"] is None, row["n"] is None) == (reason, few, few)
+    for metric in ("tipping_point_sensitivity", "tipping_point_specificity"):
+        row = figure(frame, metric, rule="ward_b")
+        assert (row["reason"], row["n"] is None) == ("no_goal_stated", few)
+    assert metrics_of(frame, "ward_b") == metrics_of(frame, "all rules")
+
+
+def test_a_tipping_point_of_few_is_no_more_given_than_their_results():
+    frame = audit_of_ward(of_ward(4, "positive", 0.9, date=AFTER))
+    row = figure(frame, "tipping_point_sensitivity", rule="ward_b", window="prospective")
+    assert (row["reason"], row["n"]) == ("set_too_small", None)
+
+
+def test_patients_and_not_cases_are_few():
+    frame = audit_of_ward(of_ward(9, "negative", 0.2, patient="one"))
+    assert figure(frame, "sensitivity_observed", rule="ward_b")["reason"] == "set_too_small"
+
+
+def test_whose_label_is_not_due_yet_is_of_the_group_too():
+    """Four cases are mature, but the group of the window that the rule describes has twelve."""
+    later = of_ward(8, None, 0.2, date=date(2025, 12, 30))
+    slow = EVALUATION.model_copy(update={"maturity": {"panel": 90, "pathology": 90}})
+    frame = audit_of_ward([*of_ward(4, "negative", 0.2, date=AFTER), *later], evaluation=slow)
+    assert value(frame, "n_removed_only", rule="ward_b", window="prospective") == 4
+    assert value(frame, "n_negatives_lost", rule="ward_b", window="prospective") == 4
+
+
+def test_few_whom_a_technical_rule_removed_describe_nobody():
+    back = of_ward(1, "negative", 0.2, excluded_by=BLURRED)
+    frame = audit_of_ward(back)
+    assert value(frame, "n_negatives_lost", rule="blurred") == 1
+    assert value(frame, "sensitivity_observed", rule="all rules") is not None
+    assert not (frame["reason"] == "set_too_small").any()
+
+
+def test_a_rule_that_removed_nobody_has_its_results():
+    frame = audit_of_ward([])
+    assert value(frame, "n_positives_lost", rule="ward_b") == 0
+    assert value(frame, "sensitivity_observed", rule="ward_b") == 1.0
+
+
+def test_few_in_one_printed_level_make_the_group_too_small():
+    """A rule on the ward that removes 20 of one and 2 of another describes both."""
+    other = cases_of(2, "negative", 0.2, covariates={"ward": "a"}, excluded_by=("ward_b",))
+    frame = audit_of_ward([*of_ward(20, "negative", 0.2), *other])
+    assert figure(frame, "sensitivity_observed", rule="ward_b")["reason"] == "set_too_small"
+    both = audit_of_ward([*of_ward(20, "negative", 0.2), *other * 3])
+    assert value(both, "n_negatives_lost", rule="ward_b") == 26
+
+
+@pytest.mark.parametrize(("n_negative", "tells"), [(1, True), (2, False)])
+def test_results_of_people_nearly_all_positive_would_tell_of_each(n_negative, tells):
+    frame = audit_of_ward([*of_ward(9, "positive", 0.9), *of_ward(n_negative, "negative", 0.2)])
+    found = figure(frame, "sensitivity_observed", rule="ward_b")["reason"]
+    assert found == ("mostly_positive" if tells else None)
+
+
+def test_before_the_look_nothing_says_how_few_there_are():
+    few, many = (
+        audit_of_ward(of_ward(n, "negative", 0.2, date=AFTER), cut=date(2026, 1, 1)).filter(
+            window="prospective", rule="ward_b"
+        )
+        for n in (2, 9)
+    )
+    assert few.select("metric", "status", "reason").equals(
+        many.select("metric", "status", "reason")
+    )
 
 
 def tipping(goal, n_excluded, *, k=90, n=100, label="positive"):
@@ -337,8 +454,8 @@ def test_transport_of_people_rests_on_printed_cells():
     plain = World(WOMEN_AND_MEN, given=target(F=10, M=30)).run("transport")
     assert people.but(given=target(F=10, M=30)).run("transport").equals(plain)
     few = people.but(given=target(F=10, M=3)).run("transport")
-    assert figure(few, "auc", operating_point="none")["reason"] == "set_too_small"
-    assert figure(few, "target_cells", operating_point="none")["reason"] == "set_too_small"
+    for metric in ("auc", "target_cells"):
+        assert figure(few, metric, operating_point="none")["reason"] == "set_too_small"
 
 
 def test_transport_of_people_described_together_asks_that_they_be_declared_joint():
@@ -351,8 +468,10 @@ def test_transport_of_people_described_together_asks_that_they_be_declared_joint
     cells = {f'{{"sex": "{s}", "ward": "{w}"}}': 20 for s in "FM" for w in "ab"}
     given = {"population": population(cells)}
     world = World(cases, representativeness=both, covariates=wards, are_people=True, given=given)
-    row = figure(world.run("transport"), "auc", operating_point="none")
-    assert (row["status"], row["reason"]) == ("refused", "levels_not_joint")
+    refused = world.run("transport")
+    assert refused.select("metric", "operating_point", "status", "reason").unique().rows() == [
+        ("target_cells", "none", "refused", "levels_not_joint")
+    ]
     joint = both.model_copy(update={"joint": (("sex", "ward"),)})
     made = world.but(representativeness=joint).run("transport")
     assert value(made, "target_cells", operating_point="none") == 4

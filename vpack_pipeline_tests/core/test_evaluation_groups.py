@@ -17,6 +17,7 @@ from evaluation_world import (
     references,
     value,
 )
+from scipy.stats import chi2
 
 from vpack_pipeline.core.evaluation.subgroups import standard_error
 from vpack_pipeline.protocol import Covariate, Representativeness, Subgroups, Variable
@@ -44,6 +45,14 @@ def test_difference_is_prospective_minus_retrospective_with_both_beside_it():
     assert row["lower"] < -0.3 < row["upper"] < 0
     assert (row["n"], row["events"]) == (100, 75)
     assert value(frame, "specificity_difference") == 0.0
+    # Every negative scores between the positives that are found and those that are missed.
+    for metric, expected in (
+        ("specificity_retrospective", 1.0),
+        ("specificity_prospective", 1.0),
+        ("auc_retrospective", 0.9),
+        ("auc_prospective", 0.6),
+    ):
+        assert value(frame, metric) == pytest.approx(expected), metric
 
 
 def test_bootstrap_interval_is_near_the_normal_one_of_independent_proportions():
@@ -194,9 +203,26 @@ def test_p_values_are_adjusted_over_the_variables():
     covariate = Covariate(name="site", title="Site", type="string")
     world = World(cases, representativeness=profile, covariates=(covariate,))
     frame = world.evaluated(subgroups=rules).run("subgroups")
-    raw = value(frame, "heterogeneity_p_sensitivity", stratum_kind="sex", stratum="*")
-    adjusted = value(frame, "heterogeneity_p_adjusted_sensitivity", stratum_kind="sex", stratum="*")
-    assert adjusted == pytest.approx(2 * raw)
+    for q, raw, adjusted in (
+        (
+            "heterogeneity_q_sensitivity",
+            "heterogeneity_p_sensitivity",
+            "heterogeneity_p_adjusted_sensitivity",
+        ),
+        (
+            "heterogeneity_q_specificity",
+            "heterogeneity_p_specificity",
+            "heterogeneity_p_adjusted_specificity",
+        ),
+        ("heterogeneity_q_auc", "heterogeneity_p_auc", "heterogeneity_p_adjusted_auc"),
+    ):
+        p = {v: value(frame, raw, stratum_kind=v, stratum="*") for v in ("sex", "site")}
+        found = {v: value(frame, adjusted, stratum_kind=v, stratum="*") for v in p}
+        least = min(p, key=p.__getitem__)
+        assert found[least] == pytest.approx(min(1, 2 * p[least])), raw
+        assert max(found.values()) == pytest.approx(max(*p.values(), found[least])), raw
+        chi_squared = value(frame, q, stratum_kind=least, stratum="*")
+        assert p[least] == pytest.approx(chi2.sf(chi_squared, 1)), q
 
 
 def test_without_an_operating_point_only_the_auc_is_given():
@@ -308,7 +334,6 @@ def test_a_folded_subgroup_keeps_its_row_and_never_has_the_merged_figure():
 def test_missing_values_of_people_are_counted_and_have_no_results():
     nobody = described(people()[1:])
     assert value(nobody.run("subgroups"), "n_positive", stratum_kind="sex", stratum="missing") == 0
-    assert value(nobody.run("failures"), "n_failed", stratum_kind="sex", stratum="missing") == 0
     frame = described(people()).run("subgroups")
     assert value(frame, "n_cases", stratum_kind="sex", stratum="missing") == 1
     for metric in RESULTS:
@@ -339,6 +364,13 @@ def test_a_group_of_people_nine_tenths_positive_has_no_results(positive, negativ
     )
 
 
+def test_of_people_nearly_all_positive_too_few_negatives_are_said_first():
+    frame = described(people(f=(18, 1))).run("subgroups")
+    found = {m: figure(frame, m, stratum_kind="sex", stratum="F")["reason"] for m in RESULTS}
+    few = "few_positives_or_negatives"
+    assert found == {m: "mostly_positive" if m.startswith("n_") else few for m in RESULTS}
+
+
 def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
     late = people(m=(1, 2), date=AFTER)
     world = described(people(f=(6, 6), status="failed") + late)
@@ -348,8 +380,8 @@ def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
         assert row["reason"] == "level_folded"
     assert value(frame, "n_failed", stratum="all") == 24
     assert value(frame, "n_cases", stratum_kind="sex", stratum="missing") == 1
-    row = figure(frame, "failure_share", stratum_kind="sex", stratum="missing")
-    assert row["reason"] == "missing_has_no_results"
+    missing = frame.filter(stratum_kind="sex", stratum="missing")
+    assert set(missing["metric"]) == {"n_cases"}, "a count without results has no further row"
     whole = described(people(f=(6, 6), status="failed")).run("failures")
     assert value(whole, "n_failed", stratum_kind="sex", stratum="F") == 12
     few = described(people() + people(f=(1, 1), m=(1, 1), date=AFTER)).run("failures")
@@ -357,3 +389,5 @@ def test_failures_of_people_are_counted_in_levels_that_stand_for_themselves():
         figure(few, "n_cases", window="prospective", stratum_kind="sex", stratum="F")["reason"]
         == "set_too_small"
     )
+    row = figure(few, "n_cases", window="prospective", stratum_kind="sex", stratum="missing")
+    assert row["reason"] == "set_too_small"

@@ -354,6 +354,26 @@ def test_non_inferiority_asks_the_difference_against_minus_the_margin():
     assert (row["goal"], row["verdict"]) == (-0.4, "met")
 
 
+@pytest.mark.parametrize(
+    ("metric", "printed"),
+    [
+        ("specificity", "specificity_difference"),
+        ("ppv", "ppv_difference"),
+        ("npv", "npv_difference"),
+    ],
+)
+def test_non_inferiority_of_any_proportion_is_that_of_its_difference(
+    metric: str, printed: str
+) -> None:
+    asked = NON_INFERIOR.model_copy(update={"metric": metric})
+    frame = World(CASES).evaluated(endpoints=(asked,)).run("endpoints")
+    points = World(CASES).run("operating_points").filter(analysis="intention_to_diagnose")
+    before, after = (value(points, metric, window=w) for w in ("retrospective", "prospective"))
+    difference = figure(frame, printed, look="2026-03-01")["estimate"]
+    assert difference == pytest.approx(after - before)
+    assert difference != 0
+
+
 def test_non_inferiority_prints_its_power_from_the_retrospective_window_alone():
     smaller = NON_INFERIOR.model_copy(update={"margin": 0.05})
     for cut in (LOOK - DAY, LOOK):

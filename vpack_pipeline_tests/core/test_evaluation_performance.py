@@ -24,6 +24,7 @@ from evaluation_world import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.weights import weighted_proportion
@@ -524,6 +525,10 @@ def test_calibration_of_a_calibrated_model_recovers_slope_one():
     assert value(frame, "observed_expected", stratum="all") == pytest.approx(1.0, abs=0.1)
     error = value(frame, "expected_calibration_error", stratum="all")
     assert error < value(frame, "expected_calibration_error_null95", stratum="all")
+    z = value(frame, "spiegelhalter_z", stratum="all")
+    p = value(frame, "spiegelhalter_p", stratum="all")
+    assert p == pytest.approx(2 * ndtr(-abs(z)))
+    assert p > 0.05
 
 
 def test_reliability_bins_have_fixed_borders_and_hold_their_ends():

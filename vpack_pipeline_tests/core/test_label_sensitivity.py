@@ -9,13 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from vpack_pipeline.core.adjudication import (
-    common_factor,
-    panel_error,
-)
+from vpack_pipeline.core.adjudication import common_factor, panel_error
 from vpack_pipeline.core.adjudication.latent import CAUTION, TOO_FEW
-from vpack_pipeline.core.evaluation import error_attribution, label_sensitivity
 from vpack_pipeline.core.evaluation.corrected import TOO_FEW_VERIFIED
+from vpack_pipeline.core.evaluation.error_attribution import error_attribution
+from vpack_pipeline.core.evaluation.label_sensitivity import label_sensitivity
 from vpack_pipeline.stats.roc import auc
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.label_worlds import (

@@ -22,9 +22,9 @@ from vpack_pipeline.core.levels import (
     printed_levels,
 )
 from vpack_pipeline.core.personal import is_personal
-from vpack_pipeline.core.representativeness import levels
 from vpack_pipeline.core.representativeness.levels import (
     ALL,
+    levels,
     top_coded,
 )
 from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels
@@ -279,6 +279,23 @@ def test_a_top_coded_level_says_so_unless_more_was_folded_into_it() -> None:
         disclosure=FIVE,
     )
     assert made["reason"].null_count() == 5
+
+
+def test_one_level_stands_for_itself_or_for_all() -> None:
+    one = Variable(name="ward", title="Ward", kind="categorical", levels=("a",))
+    assert printed(people(a=9), one) == {"a": "a", "other": OTHER, "missing": MISSING}
+    assert set(printed(people(a=4), one).values()) == {ALL, MISSING}
+    # A few others would be told apart from it.
+    assert set(printed(people(a=9, x=2), one).values()) == {ALL, MISSING}
+    edge = AGE.model_copy(update={"edges": (40.0,)})
+    assert set(printed(aged(9, 0, 0, 0), edge).values()) == {ALL, MISSING}
+
+
+def test_a_smallest_group_larger_than_the_set_leaves_one_level() -> None:
+    largest = Disclosure(smallest_group=1000)
+    made = table(frame(aged(99, 99, 99, 99)), disclosure=largest)
+    assert made["printed_level"].to_list() == [ALL] * 4 + [MISSING]
+    assert made["reason"].to_list() == ["every_window_too_small"] * 4 + [None]
 
 
 def test_three_hundred_levels_are_folded() -> None:

@@ -29,7 +29,7 @@ def test_a_rating_is_cut_at_the_scale_and_what_is_indeterminate_stays_so() -> No
 def test_agreement_is_on_the_same_classes() -> None:
     rows = [read(case, r, said) for case, said in zip(CASES, SAID, strict=True) for r in "rs"]
     known = included_reads(reads_of(rows), included_of(cases_of(CASES)), [NODULE])
-    panel = Panel.of(read_basis(known, "nodule"), NODULE)
+    panel = Panel.of(read_basis(known, "nodule"), NODULE, readers_agreed=True)
     code = {"negative": 0.0, "indeterminate": 1.0, "positive": 2.0}
     expected = [[code[name]] * 2 for name in CLASSES if name in code]
     np.testing.assert_array_equal(panel.cut, expected)

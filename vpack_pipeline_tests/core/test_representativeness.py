@@ -11,16 +11,21 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.representativeness import DISTANCES, levels, match, profile
+from vpack_pipeline.core.representativeness import DISTANCES
+from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.core.representativeness.match import (
     ALL_CELLS,
+    match,
 )
+from vpack_pipeline.core.representativeness.profile import profile
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
+    Eligibility,
     Evaluation,
     Representativeness,
+    Rule,
     Variable,
 )
 
@@ -78,7 +83,22 @@ def population(cells, in_force=True):
     return pl.DataFrame(rows, schema={"cell": pl.String, "n": pl.Int64, "in_force": pl.Boolean})
 
 
-def asked(given, cells, variables, covariates=(), in_force=True, joint=(), seed=7, **more):
+def rule(name, when):
+    about = {"title": name, "kind": "exclude", "level": "case", "if_unknown": "include"}
+    decided = {
+        "decided_at": "2024-01-01",
+        "blind_to": ["scores", "labels"],
+        "rationale": "Because.",
+    }
+    return Rule.model_validate({"id": name, "when": when} | about | decided)
+
+
+BY_DEVICE = Eligibility(rules=(rule("blurred", "kvp < 60"),))
+
+
+def asked(
+    given, cells, variables, covariates=(), in_force=True, joint=(), seed=7, rules=BY_DEVICE, **more
+):
     """All that profile and match are given, of technical variables unless told otherwise."""
     about = {
         "representativeness": Representativeness(
@@ -89,7 +109,8 @@ def asked(given, cells, variables, covariates=(), in_force=True, joint=(), seed=
         "disclosure": Disclosure(smallest_group=5, technical=[c.name for c in covariates]),
     }
     decided = levels(cases=given["cases"], included=given["included"], **about)
-    return {**given, "population": population(cells, in_force), "levels": decided, **about}
+    told = {"population": population(cells, in_force), "levels": decided, "eligibility": rules}
+    return {**given, **told, **about}
 
 
 def run_profile(rows, cells=(), variables=(AGE, SEX), covariates=(), in_force=True):
@@ -387,22 +408,50 @@ def test_people_are_counted_in_printed_levels_and_the_target_with_them():
     assert profile(**given)["reason"].null_count() == 4 * 4 + 4 * 4
 
 
+def said_of(figures, variable=ALL_CELLS, comparison="included_target"):
+    """Say why each figure of a comparison is not given; where people are too few, one row says it."""
+    return {
+        metric: row["reason"]
+        for (of, to, metric), row in figures.items()
+        if (of, to) == (variable, comparison)
+    }
+
+
 def test_a_set_that_is_too_small_has_no_counts_and_no_distance():
     few = asked(people(INSIDE, [(30, "F")] * 6 + [(70, "F")] * 2), BY_AGE, (YEARS, GENDER))
-    assert [row[2] for row in counts_of(few)] == [None] * 4
+    # How many lack the value is said all the same: they are described in no level.
+    assert [row[2] for row in counts_of(few)] == [None, None, None, 0]
     cohort = profile(**few).filter(set="cohort", variable="age_years")
-    assert cohort["reason"].to_list() == ["set_too_small"] * 4
-    assert cohort["share"].null_count() == 4
+    assert cohort["reason"].to_list() == ["set_too_small"] * 3 + [None]
+    assert cohort["n"].to_list() == [None] * 3 + [1]
+    assert cohort["share"].null_count() == 3
     found = figures_of(few)
-    row = found["age_years", "included_excluded", "jensen_shannon"]
-    assert (row["status"], row["reason"]) == ("refused", "set_too_small")
+    assert said_of(found, "age_years", "included_excluded") == {"smd": "set_too_small"}
     assert found["age_years", "included_target", "jensen_shannon"]["status"] == "given"
     # Eight women, and no man: by sex they are described.
     assert found["sex", "included_excluded", "jensen_shannon"]["status"] == "given"
     small_target = [({"age_years": "<40"}, 40), ({"age_years": "≥60"}, 2)]
     target = asked(people(INSIDE), small_target, (YEARS,))
-    assert [row[3] for row in counts_of(target)] == [None] * 4
+    assert [row[3] for row in counts_of(target)] == [None, None, None, 0]
     assert figures_of(target)["age_years", "included_target", "smd"]["reason"] == "set_too_small"
+
+
+@pytest.mark.parametrize("women", ["women", "blurred|women"])
+@pytest.mark.parametrize(("n_others", "few"), [(2, True), (0, False), (5, False)])
+def test_the_excluded_without_those_of_a_rule_on_people_are_a_set_too(women, n_others, few):
+    """The rule says that its ten are women, and the flow that they are ten: the rest would follow."""
+    outside = [(None, "F")] * (10 + n_others) + [(None, "M")] * 20
+    cases = people(INSIDE, outside)
+    every = [women] * 10 + ["blurred"] * (n_others + 20)
+    cases["excluded"] = cases["excluded"].with_columns(pl.Series("all_rules", every))
+    rules = Eligibility(rules=(rule("women", "sex = 'F'"), rule("blurred", "kvp < 60")))
+    made = profile(**asked(cases, (), (GENDER,), rules=rules))
+    for of_set in ("cohort", "excluded"):
+        reasons = made.filter(set=of_set, bin="F")["reason"].to_list()
+        assert reasons == (["set_too_small"] if few else [None]), of_set
+    assert made.filter(set="included", bin="F")["n"].to_list() == [21]
+    technical = profile(**asked(cases, (), (GENDER,)))
+    assert technical["reason"].null_count() == technical.height
 
 
 def test_included_outside_of_both_windows_are_left_out_where_they_are_too_few():
@@ -419,7 +468,7 @@ def test_included_outside_of_both_windows_are_left_out_where_they_are_too_few():
     assert set(cohort["notes"]) == {"cases_outside_windows_left_out"}
     assert cohort.sort("bin_order")["n"].to_list() == [row[1] for row in counts_of(few)]
     nobody = asked(people([(30, "F")] * 2), BY_AGE, (YEARS, GENDER))
-    assert [row[1] for row in counts_of(nobody)] == [None, None]
+    assert [row[1] for row in counts_of(nobody)] == [None, 0]
     assert figures_of(nobody)["age_years", "included_target", "smd"]["reason"] == "set_too_small"
 
 
@@ -447,8 +496,7 @@ JOINT_CELLS = [
 
 def test_cells_of_people_are_given_only_where_they_are_declared_joint():
     undeclared = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER)))
-    for metric in ("unsupported_cells", "unsupported_share", "effective_sample_size"):
-        assert undeclared[ALL_CELLS, "included_target", metric]["reason"] == "levels_not_joint"
+    assert said_of(undeclared) == {"unsupported_cells": "levels_not_joint"}
     together = (("age_years", "sex"),)
     found = figures_of(asked(people(INSIDE), JOINT_CELLS, (YEARS, GENDER), joint=together))
     row = found[ALL_CELLS, "included_target", "unsupported_share"]
@@ -460,14 +508,13 @@ def test_cells_of_people_are_given_only_where_they_are_declared_joint():
     some = {name: f.with_columns(manufacturer=pl.lit("F")) for name, f in some.items()}
     made = figures_of(asked(some, JOINT_CELLS, three, joint=together))
     assert made["age_years × sex", "included_target", "unsupported_share"]["estimate"] == 0.2
-    assert made[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "levels_not_joint"
+    assert said_of(made) == {"unsupported_cells": "levels_not_joint"}
     few = [*JOINT_CELLS[:2], ({"age_years": "≥60", "sex": "M"}, 2)]
     small = figures_of(asked(people(INSIDE), few, (YEARS, GENDER), joint=together))
-    assert small[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "set_too_small"
+    assert said_of(small) == {"unsupported_cells": "set_too_small"}
     apart = people([(age, sex) for age in (30, 70) for sex in "FM"] * 3)
     one = figures_of(asked(apart, JOINT_CELLS, (YEARS, GENDER), joint=together))
-    assert (
-        one[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "cells_folded_into_one"
-    )
+    assert said_of(one) == {"unsupported_cells": "cells_folded_into_one"}
     none = figures_of(asked(people(INSIDE), (), (YEARS, GENDER), joint=together))
-    assert none[ALL_CELLS, "included_target", "unsupported_share"]["reason"] == "no_target"
+    cells = ("unsupported_cells", "unsupported_share", "effective_sample_size")
+    assert said_of(none) == dict.fromkeys(cells, "no_target")

@@ -1,30 +1,44 @@
 """Every described group of a pack that is certain to be small, found from what the pack prints.
 
-What does not belong here: what is known of one variable (``knowledge``).
+What does not belong here: what is known of one variable (``knowledge``, ``results``, ``rules``,
+``floats``), how a pack is read (``pack``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import dataclass
 
 import polars as pl
 
 from vpack_pipeline.contracts import fields
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import Protocol
-from vpack_pipeline_tests.disclosure import inversion
+from vpack_pipeline_tests.disclosure.floats import add_baselines, add_distances, windows_behind
+from vpack_pipeline_tests.disclosure.integers import Name
 from vpack_pipeline_tests.disclosure.knowledge import (
     LEVELS,
-    RESULTS,
-    Found,
+    SETS,
     OneVariable,
     Tables,
     smallest_group,
 )
+from vpack_pipeline_tests.disclosure.results import RESULTS, add_results
+from vpack_pipeline_tests.disclosure.rules import ByRules, add_rules
 
-STATISTICS: Final = {"psi": inversion.stability, "jensen_shannon": inversion.divergence}
-"""Statistics of a monitor that are sums over levels."""
+BY_RULES = ("cohort", "excluded")
+"""Sets that hold whom rules removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A described group of certainly 1 to ``smallest`` - 1 patients (target: persons)."""
+
+    variable: str
+    level: str
+    set: str
+    fewest: int
+    most: int
 
 
 def attack(tables: Tables, protocol: Protocol) -> list[Found]:
@@ -42,9 +56,9 @@ def attack(tables: Tables, protocol: Protocol) -> list[Found]:
     smallest = smallest_group(protocol)
     found: list[Found] = []
     for variable, printed in printed_levels(tables).items():
-        found += OneVariable.of(tables, protocol, variable, printed).found(smallest)
+        found += small_groups(OneVariable.of(tables, protocol, variable, printed), smallest)
     found += small_strays(tables, protocol, smallest)
-    return found + small_windows(tables, protocol, smallest)
+    return found + small_windows(tables, smallest)
 
 
 def printed_levels(tables: Tables) -> dict[str, dict[str, tuple[str, str]]]:
@@ -54,6 +68,51 @@ def printed_levels(tables: Tables) -> dict[str, dict[str, tuple[str, str]]]:
         said = (row["printed_level"], row["reason"] or "")
         found.setdefault(row["variable"], {})[row["level"]] = said
     return found
+
+
+def small_groups(one: OneVariable, smallest: int) -> list[Found]:
+    """Find the groups of one variable, by level and by printed level, that are certain to be small."""
+    add_results(one)
+    by_rules = add_rules(one)
+    add_baselines(one)
+    add_distances(one)
+    found = []
+    for members, label in _groups(one).items():
+        for of_set, counts in _sets(members, by_rules.groups):
+            if any(name not in one.known for name in counts):
+                continue
+            limits = one.known.certain_range(counts, smallest)
+            if limits is not None and not _is_told(one, by_rules, members, of_set):
+                found.append(Found(one.name, label, of_set, *limits))
+    return found
+
+
+def _groups(one: OneVariable) -> dict[tuple[str, ...], str]:
+    levels = [x for x in one.printed if x != MISSING]
+    groups = {(x,): x for x in levels}
+    groups |= {tuple(one.parts(p)): p for p in one.labels if p != MISSING}
+    # All of a set are no group of a level: how many there are is the participant flow's to say.
+    groups.pop(tuple(levels), None)
+    return groups
+
+
+def _sets(
+    members: tuple[str, ...], by_rules: list[tuple[str, list[Name]]]
+) -> Iterator[tuple[str, list[Name]]]:
+    for of_set in SETS:
+        yield of_set, [("patients", x, of_set) for x in members]
+    for removed_by, counts in by_rules:
+        chosen = [name for name in counts if name[1] in members]
+        yield f"removed by {removed_by}", chosen
+
+
+def _is_told(one: OneVariable, by_rules: ByRules, members: tuple[str, ...], of_set: str) -> bool:
+    """Whether a group may be no more than whom a rule on its levels says that it removed."""
+    told = by_rules.told(members)
+    if of_set not in BY_RULES or not told:
+        return False
+    whole = dict.fromkeys(one.cases(members, of_set), 1)
+    return one.known.least_of(whole | dict.fromkeys(told, -1)) <= 0
 
 
 def _is_personal(variable: str, protocol: Protocol) -> bool:
@@ -96,33 +155,12 @@ def _monitors(tables: Tables) -> list[tuple[str, str]]:
     return list(plan.select("monitor", "variable").iter_rows())
 
 
-def small_windows(tables: Tables, protocol: Protocol, smallest: int) -> list[Found]:
-    """Find few people of a level in a window of a monitor, from its index and its baseline."""
-    found: list[Found] = []
-    for monitor, variable, statistic, baseline in _compared_windows(tables, protocol):
-        for row in tables["drift/status"].filter(monitor=monitor).iter_rows(named=True):
-            if row["value"] is None or not row["n"]:
-                continue
-            shares = [share for _, share in baseline]
-            counts = inversion.counts_behind(row["value"], row["n"], shares, statistic)
-            for (label, _), (low, high) in zip(baseline, counts or (), strict=False):
-                if label != MISSING and low > 0 and high < smallest:
-                    found.append(
-                        Found(variable, label, f"{monitor} from {row['window_start']}", low, high)
-                    )
-    return found
-
-
-def _compared_windows(
-    tables: Tables, protocol: Protocol
-) -> Iterator[tuple[str, str, inversion.Statistic, list[tuple[str, float]]]]:
-    if "drift/plan" not in tables:
-        return
-    personal = set(printed_levels(tables))
-    for plan in tables["drift/plan"].iter_rows(named=True):
-        statistic = STATISTICS.get(plan["statistic"])
-        if plan["variable"] in personal and statistic is not None:
-            rows = tables["drift/baseline"].filter(monitor=plan["monitor"]).sort("bin_order")
-            baseline = [(r["bin"], r["amount"]) for r in rows.iter_rows(named=True)]
-            if all(amount is not None for _, amount in baseline):
-                yield plan["monitor"], plan["variable"], statistic, baseline
+def small_windows(tables: Tables, smallest: int) -> list[Found]:
+    """Find few people of a level in a window of a monitor."""
+    return [
+        Found(variable, level, told, low, high)
+        for variable, level, told, (low, high) in windows_behind(
+            tables, set(printed_levels(tables))
+        )
+        if level != MISSING and low > 0 and high < smallest
+    ]

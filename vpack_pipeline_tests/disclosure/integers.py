@@ -73,6 +73,13 @@ class Integers:
         fewest = round(float(row @ self._solve(row)))
         return (fewest, most) if fewest > 0 else None
 
+    def least_of(self, terms: Mapping[Name, int]) -> int:
+        """Give the least that Σ coefficient × count can be."""
+        row = np.zeros(len(self._place))
+        for name, factor in terms.items():
+            row[self._at(name)] = factor
+        return round(float(row @ self._solve(row)))
+
     def _at(self, name: Name) -> int:
         return self._place.setdefault(name, len(self._place))
 

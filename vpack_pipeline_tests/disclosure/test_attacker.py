@@ -17,16 +17,15 @@ from vpack_pipeline import contracts
 from vpack_pipeline.core.levels import Description
 from vpack_pipeline.core.representativeness.levels import Tally
 from vpack_pipeline.protocol import Protocol
-from vpack_pipeline.stats import distances
+from vpack_pipeline.stats.proportions import clopper_pearson
 from vpack_pipeline_tests.disclosure import inversion
-from vpack_pipeline_tests.disclosure.attack import STATISTICS, attack
+from vpack_pipeline_tests.disclosure.attack import Found, attack
 from vpack_pipeline_tests.disclosure.integers import ContradictionError, Integers
 from vpack_pipeline_tests.disclosure.knowledge import (
     FLOW,
     LEVELS,
     MATCH,
     PROFILE,
-    Found,
     smallest_group,
 )
 from vpack_pipeline_tests.report.pack_sample import documents, sample
@@ -59,6 +58,18 @@ def figure(metric: str, n: int | None, events: int | None, **more: Any) -> dict[
     )
 
 
+def flow(included: int = 150, **removed: int) -> pl.DataFrame:
+    """The flow of cases of which each rule alone removes so many."""
+    total = left = included + sum(removed.values())
+    rows = []
+    for order, (rule, n) in enumerate([("start", 0), *removed.items()]):
+        left -= n
+        row = {"rule_order": order, "rule": rule, "unit": "case", "remaining": left, "total": total}
+        counts = dict.fromkeys(("removed", "marginal", "unique_to_rule"), n)
+        rows.append(row | counts | {"unknown": 0})
+    return frame(rows)
+
+
 def safe() -> Tables:
     """A site in which the setting *outpatient* (4 included) is printed as *inpatient or other*.
 
@@ -79,17 +90,6 @@ def safe() -> Tables:
         for s, t, counts in (("included", 150, (80, 70, 0)), ("excluded", 60, (None,) * 3))
         for b, n in zip(bins, counts, strict=True)
     ]
-    flow = [
-        {
-            "rule_order": o,
-            "rule": r,
-            "unit": "case",
-            "remaining": left,
-            "marginal": 60,
-            "total": 210,
-        }
-        for o, r, left in ((0, "start", 210), (1, "radiograph", 150))
-    ]
     windows = [
         figure("n_cases", n, n, window=w) for w, n in zip(WINDOWS, (90, 60, 0), strict=True)
     ] + [
@@ -99,7 +99,7 @@ def safe() -> Tables:
     return {
         LEVELS: frame(levels),
         PROFILE: frame(profile),
-        FLOW: frame(flow),
+        FLOW: flow(radiograph=60),
         "evaluation/performance": frame(windows),
         "evaluation/subgroups": frame(
             [
@@ -137,6 +137,9 @@ def test_a_folded_level_is_safe(protocol):
     assert attack(safe(), protocol) == []
 
 
+EXCLUDED = {"emergency": 15, "rest": 45, "missing": 0}
+"""Forty of the rest were bedside radiographs of the ward, and five were removed for another reason."""
+
 LEAKS: dict[str, Callable[[], Tables]] = {
     "its count is printed": lambda: added(
         apart(), PROFILE, profile_row("outpatient", "included", 4, 150)
@@ -173,7 +176,7 @@ LEAKS: dict[str, Callable[[], Tables]] = {
     ),
     "the excluded follow from a divergence": lambda: added(
         changed(
-            changed(safe(), FLOW, lambda r: {"total": 162, "remaining": 162 if r["rule"] == "start" else 150}),
+            safe() | {FLOW: flow(radiograph=12)},
             PROFILE, lambda r: {"n_total": 12} if r["set"] == "excluded" else {},
         ),
         MATCH,
@@ -185,6 +188,18 @@ LEAKS: dict[str, Callable[[], Tables]] = {
             "estimate": inversion.value_of([5, 7], [80, 70], inversion.divergence),
         },
     ),
+    "the excluded are printed beside whom a rule on them removed": lambda: (
+        changed(safe(), PROFILE, lambda r: {"n": EXCLUDED[r["bin"]]} if r["set"] == "excluded" else {})
+        | {FLOW: flow(radiograph=20, no_bedside_ward=40)}
+    ),
+    "no failure in a level has the interval of its patients": lambda: added(
+        apart(),
+        "evaluation/failures",
+        figure(
+            "failure_share", None, None, stratum_kind="setting", stratum="outpatient",
+            lower=0.0, upper=clopper_pearson(0, 4).upper, method="clopper_pearson_on_patients",
+        ),
+    ),
     "a covariate that has no levels is counted": lambda: added(
         safe(), "evaluation/failures", figure("n_cases", 4, 4, stratum_kind="portable", stratum="true")
     ),
@@ -193,6 +208,9 @@ FEW = {
     "the cohort is printed and differs by few": {("emergency", "excluded")},
     "the excluded follow from a divergence": {("emergency", "excluded"), ("rest", "excluded")},
     "a covariate that has no levels is counted": {("true", "retrospective")},
+    "the excluded are printed beside whom a rule on them removed": {
+        ("rest", "removed by rules on something else")
+    },
 }
 
 
@@ -205,22 +223,32 @@ def test_a_leak_of_each_kind_is_found(leak, protocol):
     assert all(1 <= f.fewest <= f.most < smallest_group(protocol) for f in found)
 
 
-@pytest.mark.parametrize("name", STATISTICS)
+THREE, TWO = ([80.0, 66.0, 40.0], [30, 17, 3]), ([40.0, 146.0], [3, 47])
+INDICES = {
+    "psi": (inversion.value_of(*THREE[::-1], inversion.stability), *THREE),
+    "jensen_shannon": (inversion.value_of(*THREE[::-1], inversion.divergence), *THREE),
+    "ks": (40 / 186 - 3 / 50, *TWO),
+    "rate": (40 / 186 - 3 / 50, *TWO),
+}
+
+
+@pytest.mark.parametrize("name", INDICES)
 def test_few_of_a_window_follow_from_the_index_of_a_monitor(protocol, name):
     """Index and baseline are floats; only one way to part the window has this value."""
-    reference, window = [80.0, 66.0, 40.0], [30, 17, 3]
-    value = inversion.value_of(window, reference, STATISTICS[name])
+    value, reference, window = INDICES[name]
+    bins = ("emergency", "inpatient", "outpatient")[-len(window) :]
     tables = safe() | {
         "drift/plan": frame([{"monitor": "mix", "statistic": name, "variable": "setting"}]),
         "drift/baseline": frame(
             [
                 {"monitor": "mix", "bin_order": i, "bin": b, "amount": a, "events": None}
-                for i, (b, a) in enumerate(zip(("emergency", "inpatient", "outpatient"), reference, strict=True))
+                for i, (b, a) in enumerate(zip(bins, reference, strict=True))
             ]
         ),
         "drift/status": frame([{"monitor": "mix", "window_start": "2025-07-01", "n": 50, "value": value}]),
     }  # fmt: skip
-    assert attack(tables, protocol) == [Found("setting", "outpatient", "mix from 2025-07-01", 3, 3)]
+    few = bins[window.index(3)]
+    assert attack(tables, protocol) == [Found("setting", few, "mix from 2025-07-01", 3, 3)]
 
 
 def test_whom_a_rule_names_is_a_limit_and_no_find(protocol):
@@ -235,19 +263,15 @@ def test_whom_a_rule_names_is_a_limit_and_no_find(protocol):
         {"variable": "age_years", "level": x, "printed_level": x, "is_personal": True, "reason": None}
         for x in ages
     ]  # fmt: skip
-    flow = [
-        {"rule_order": o, "rule": r, "unit": "case", "remaining": left, "marginal": m, "total": 150}
-        for o, r, left, m in ((0, "start", 150, 0), (1, "adult", 146, 4))
-    ]
     counts = {"included": (0, 80, 66, 0), "cohort": (4, 80, 66, 0)}
     profile = [
         profile_row(x, s, n, sum(of_set), variable="age_years")
         for s, of_set in counts.items()
         for x, n in zip(ages, of_set, strict=True)
     ]
-    tables = {LEVELS: frame(levels), FLOW: frame(flow), PROFILE: frame(profile)}
+    tables = {LEVELS: frame(levels), FLOW: flow(146, adult=4), PROFILE: frame(profile)}
     assert attack(tables, named) == []
-    rows = attack(changed(tables, FLOW, lambda r: {"rule": "adult" if r["rule_order"] else "start"}), protocol)  # fmt: skip
+    rows = attack(tables | {FLOW: flow(146, radiograph=4)}, protocol)
     assert {(f.level, f.set) for f in rows} == {("<50", "cohort"), ("<50", "excluded")}
 
 
@@ -259,7 +283,7 @@ def test_how_many_are_in_a_set_describes_nobody(protocol):
         PROFILE,
         *(profile_row(x, "excluded", n, 5) for x, n in (("all values", 5), ("missing", 0))),
     )
-    tables = changed(few, FLOW, lambda r: {"total": 155, "remaining": 155 if r["rule"] == "start" else 150})  # fmt: skip
+    tables = few | {FLOW: flow(radiograph=5)}
     tables.pop("evaluation/subgroups")
     assert attack(tables, protocol) == []
 
@@ -280,34 +304,6 @@ def test_only_what_is_certain_is_found():
     assert known.certain_range([b, c], 11) == (1, 8)
     assert known.certain_range([b], 11) == (1, 8)
     assert known.certain_range([a], 11) is None
-
-
-@pytest.mark.parametrize("counts", [[30, 17, 3], [41, 2, 0, 60, 19], [12, 30, 8, 22, 5, 40]])
-def test_a_statistic_in_full_gives_its_counts(counts):
-    """As the pipeline computes it, so that what is tried here is what a pack prints."""
-    reference = [318.0, 326.0, 300.0, 301.0, 341.0, 90.0][: len(counts)]
-    ours, theirs = np.array(counts, dtype=float), np.array(reference)
-    for made, statistic in (
-        (distances.psi(ours, theirs), inversion.stability),
-        (distances.jensen_shannon(ours, theirs), inversion.divergence),
-    ):
-        assert made is not None
-        assert made == pytest.approx(inversion.value_of(counts, reference, statistic), abs=1e-14)
-        found = inversion.counts_behind(made, sum(counts), reference, statistic)
-        assert found == [(n, n) for n in counts]
-
-
-@pytest.mark.parametrize(("share", "n"), [(26 / 32, 32), (3 / 122, 122), (0.0, 7)])
-def test_a_share_in_full_gives_its_count(share, n):
-    assert inversion.events_of(share, n) == round(share * n)
-    assert n in inversion.denominators_of(share, 200)
-
-
-@pytest.mark.parametrize(
-    ("text", "n", "events"), [("0.812", 32, (26, 26)), ("2.5%", 122, (3, 3)), ("0.0%", 900, (0, 0))]
-)
-def test_a_share_as_printed_gives_its_count(text, n, events):
-    assert inversion.events_of_text(text, n) == events
 
 
 def exported(seed: int) -> tuple[Tables, Protocol]:

@@ -259,6 +259,8 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/outcomes", "taken_was_read"): [fate("PARSED", 1, **UNREAD)],
     ("cohort/outcomes", "checked_within_walker"): [fate("PARSED", 1, n_checked=2)],
     ("cohort/outcomes", "no_count_negative"): [fate("PARSED", -1)],
+    ("cohort/printed_words", "words_apart"): [{}, {"word": "y"}],
+    ("cohort/printed_words", "word_or_number"): [{"printed_word": "unlisted"}],
     ("cohort/patient_map", "no_chain"): [
         {"patient_id": "x", "same_as": "y"},
         {"line": 2, "patient_id": "y", "same_as": "z"},

@@ -89,7 +89,10 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "gate": {"vpack_pipeline/gate/suite.py": ("", "\nANOTHER = 1\n")},
     "cohort contract": {
-        "vpack_pipeline/contracts/cohort/series.yaml": ("null: true", "null: false")
+        "vpack_pipeline/contracts/cohort/series.yaml": (
+            "- n_distinct_acquisitions",
+            "- {name: n_distinct_acquisitions, null: true}",
+        )
     },
 }
 """Edits of the package: file → the text that is replaced once; where that is empty, text is added."""
@@ -241,14 +244,23 @@ def test_the_gate_checks_every_table_again_when_it_changes(changed) -> None:
     assert changed("gate", "compute") == set()
 
 
-@pytest.mark.parametrize("edit", ["header field's element", "header field's bound"])
+@pytest.mark.parametrize(
+    ("edit", "asked", "telling"),
+    [
+        ("header field's element", set(), set()),
+        # The contract of images asks whether the bound is kept, and travels in the pack.
+        ("header field's bound", {"cohort/instances"}, {"pack/validation_pack"}),
+    ],
+)
 def test_what_is_declared_of_a_header_field_decides_what_headers_are_read_again(
-    answers, changed, edit: str
+    answers, changed, edit: str, asked: set[str], telling: set[str]
 ) -> None:
     """Kept header rows carry the digest of the reading that made them."""
     assert answers[1][edit] != answers[1][""]
-    assert changed(edit, "compute") == {"cohort/files", "cohort/instances"}
-    assert changed(edit, "check") == set()
+    # The checklist asks of the same file which fields say how an image was made.
+    reading = {"cohort/files", "cohort/instances", "pack/claim"}
+    assert changed(edit, "compute") == reading | telling
+    assert changed(edit, "check") == asked
 
 
 @pytest.mark.parametrize("edit", ["comments", "header field's description", "core", "type"])

@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.io.dicom import charsets, conversion, values
-from vpack_pipeline.io.dicom.fields import BY_COLUMN, CODE, FIELDS, Field, wanted
+from vpack_pipeline.io.dicom.fields import BY_COLUMN, CODE, FIELDS, wanted
 from vpack_pipeline.io.dicom.outcomes import SET_ASIDE_KINDS
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -66,6 +66,16 @@ FIELD_SPEC: tuple[tuple[dict[str, Any], str, Any, str | None, str], ...] = (
     ({"DeviationIndex": "-1.5"}, "deviation_index", -1.5, "-1.5", "ok"),
     ({"DeviationIndex": "0"}, "deviation_index", 0.0, "0", "ok"),
     ({"SpacingBetweenSlices": "-3"}, "spacing_between_slices_mm", None, "-3", "invalid"),
+    ({"ManufacturerModelName": "AXIOM Luminos"}, "model", "AXIOM Luminos", "AXIOM Luminos", "ok"),
+    ({"TargetExposureIndex": "250"}, "target_exposure_index", 250.0, "250", "ok"),
+    ({"TargetExposureIndex": "0"}, "target_exposure_index", None, "0", "invalid"),
+    ({"EchoTime": "4.6"}, "echo_time_ms", 4.6, "4.6", "ok"),
+    ({"EchoTime": "0"}, "echo_time_ms", None, "0", "invalid"),
+    ({"PositionerSecondaryAngle": "30"}, "positioner_secondary_angle_deg", 30.0, "30", "ok"),
+    ({"SeriesDate": "20251203"}, "series_date", date(2025, 12, 3), "20251203", "ok"),
+    ({"SeriesTime": "000001"}, "series_time_s", 1.0, "000001", "ok"),
+    ({"ContentDate": "20251204"}, "content_date", date(2025, 12, 4), "20251204", "ok"),
+    ({"ContentTime": "2359"}, "content_time_s", 86340.0, "2359", "ok"),
     ({"MagneticFieldStrength": "1.5"}, "magnetic_field_strength_t", 1.5, "1.5", "ok"),
     ({"MagneticFieldStrength": "15000"}, "magnetic_field_strength_t", None, "15000", "invalid"),
     ({"RepetitionTime": "8.6"}, "repetition_time_ms", 8.6, "8.6", "ok"),
@@ -105,6 +115,10 @@ PLAIN_SPEC: tuple[tuple[dict[str, Any], str, Any], ...] = (
     ({"ViewPosition": "PA"}, "view_position", "PA"),
     ({"Laterality": "L"}, "laterality", "L"),
     ({"Laterality": "L", "ImageLaterality": "R"}, "laterality", "R"),
+    ({}, "modality", "CT"),
+    ({}, "photometric_interpretation", "MONOCHROME2"),
+    ({"PresentationIntentType": "FOR PRESENTATION"}, "presentation_intent", "FOR PRESENTATION"),
+    ({"SequenceVariant": ["SK", "SP"]}, "sequence_variant", "SK\\SP"),
     ({}, "image_type", "ORIGINAL\\PRIMARY\\AXIAL"),
     ({}, "instance_number", 1),
     ({}, "rows", 4),
@@ -260,26 +274,42 @@ def test_a_radiopharmaceutical_is_known_by_its_code(tmp_path: Path) -> None:
     assert row["radiopharmaceutical_status"] == "withheld"
 
 
-FREE_TEXTS = [f for f in FIELDS if f.is_free_text]
+# element                              → column
+FREE_TEXT_SPEC: tuple[tuple[str, str], ...] = (
+    ("ContrastBolusAgent", "contrast_agent"),
+    ("RadiopharmaceuticalInformationSequence/Radiopharmaceutical", "radiopharmaceutical"),
+    ("StudyDescription", "study_description"),
+    ("SeriesDescription", "series_description"),
+    ("ProtocolName", "protocol_name"),
+    ("SequenceName", "sequence_name"),
+    ("PulseSequenceName", "sequence_name"),
+    ("ReceiveCoilName", "receive_coil_name"),
+    ("TransmitCoilName", "transmit_coil_name"),
+)
 
 
-@pytest.mark.parametrize("field", FREE_TEXTS, ids=lambda f: f.column)
-def test_free_text_leaves_the_reader_as_a_keyed_digest_only(tmp_path: Path, field: Field) -> None:
-    source = next(s for s in field.sources if len(s.path) <= 2)
-    keyword = source.keyword.rpartition("/")[2]
-    holder: Any = Dataset()
-    setattr(holder, keyword, "THORAX of Anna")
-    given = {keyword: "THORAX of Anna"}
-    if len(source.path) == 2:
-        given = {source.keyword.partition("/")[0]: Sequence([holder])}
+def test_every_free_text_is_in_the_table() -> None:
+    assert {column for _, column in FREE_TEXT_SPEC} == {f.column for f in FIELDS if f.is_free_text}
+
+
+@pytest.mark.parametrize(("element", "column"), FREE_TEXT_SPEC)
+def test_free_text_leaves_the_reader_as_a_keyed_digest_only(
+    tmp_path: Path, element: str, column: str
+) -> None:
+    outer, _, keyword = element.rpartition("/")
+    given: dict[str, Any] = {keyword: "THORAX of Anna"}
+    if outer:
+        holder = Dataset()
+        setattr(holder, keyword, "THORAX of Anna")
+        given = {outer: Sequence([holder])}
     bench = Bench(tmp_path)
     bench.add("a.dcm", **given)
     bench.add("b.dcm", 2)
     row, without = bench.row("a.dcm"), bench.row("b.dcm")
-    assert row[f"{field.column}_key"] == bench.ids.text(field.column, " THORAX of Anna")
-    assert row[f"{field.column}_status"] == "withheld"
+    assert row[f"{column}_key"] == bench.ids.text(column, " THORAX of Anna")
+    assert row[f"{column}_status"] == "withheld"
     assert not any("Anna" in str(v) for v in row.values())
-    assert (without[f"{field.column}_key"], without[f"{field.column}_status"]) == (None, "missing")
+    assert (without[f"{column}_key"], without[f"{column}_status"]) == (None, "missing")
 
 
 def test_text_inside_a_sequence_counts_only_in_ascii(tmp_path: Path) -> None:

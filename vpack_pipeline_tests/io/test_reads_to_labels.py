@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from forms_bench import CASES, DAY, READERS, READS, Bench, Tables, finding
 
-from vpack_pipeline.core.adjudication import reference_standard
+from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.site import IdentifierForm
 from vpack_pipeline_tests.core.adjudication_cases import adjudication
 

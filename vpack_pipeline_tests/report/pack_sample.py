@@ -7,7 +7,6 @@ their true shape.
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +15,9 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.assets import bench
+from vpack_pipeline.assets.by_function import function_of
+from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import read_model
@@ -24,33 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CUT = dt.date(2026, 7, 20)
 MODELS = ("nodule-1-4", "nodule-2")
 FINDING = "nodule_or_mass"
-COMPUTED = (
-    "representativeness/levels",
-    "representativeness/profile",
-    "representativeness/match",
-    "adjudication/reference_standard",
-    "adjudication/agreement",
-    "adjudication/reader_performance",
-    "adjudication/label_noise",
-    "evaluation/time_split",
-    "evaluation/calibration",
-    "evaluation/comparison",
-    "evaluation/endpoints",
-    "evaluation/error_attribution",
-    "evaluation/exclusion_audit",
-    "evaluation/failures",
-    "evaluation/integrity",
-    "evaluation/label_sensitivity",
-    "evaluation/operating_points",
-    "evaluation/performance",
-    "evaluation/subgroups",
-    "evaluation/transport",
-    "evaluation/verification",
-    "drift/baseline",
-    "drift/limits",
-    "drift/plan",
-    "drift/status",
-)
+COMPUTED = [
+    asset
+    for asset in contracts.order(bench.dependencies())
+    if contracts.load()[asset].computed_by == "core" and not asset.startswith("pack/")
+]
+"""The tables of the real functions, each after those that it is computed from."""
 
 
 def documents() -> tuple[Protocol, Site]:
@@ -58,7 +39,10 @@ def documents() -> tuple[Protocol, Site]:
     site = read_model(ROOT / "data/sites/lakeside/site.yaml", Site)
     evaluation = protocol.evaluation.model_copy(update={"replicates": 200})
     drift = protocol.drift.model_copy(update={"replicates": 200})
-    return protocol.model_copy(update={"evaluation": evaluation, "drift": drift}), site
+    # Joint levels of the variables that the target below is counted by.
+    profile = protocol.representativeness.model_copy(update={"joint": (("sex", "setting"),)})
+    changes = {"evaluation": evaluation, "drift": drift, "representativeness": profile}
+    return protocol.model_copy(update=changes), site
 
 
 def typed(asset: str, rows: list[dict]) -> pl.DataFrame:
@@ -76,7 +60,15 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
     """Make documents and every exported table, with those that they are computed from."""
     protocol, site = documents()
     pool = _upstream(protocol, np.random.default_rng(seed), n)
-    known = contracts.load()
+    for asset in COMPUTED:
+        pool[asset] = computed(asset, pool, protocol, site, cut)
+    return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
+
+
+def computed(
+    asset: str, pool: dict[str, pl.DataFrame], protocol: Protocol, site: Site, cut: dt.date = CUT
+) -> pl.DataFrame:
+    """Compute one table from those that are there."""
     published = pl.DataFrame(
         schema={
             "endpoint": pl.String,
@@ -91,17 +83,14 @@ def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
             "verdict": pl.String,
         }
     )
-    for asset in COMPUTED:
-        contract = known[asset]
-        module = importlib.import_module(f"vpack_pipeline.core.{contract.section}")
-        arguments = {name: pool[source] for name, source in contract.inputs.items()}
-        arguments |= {name: getattr(protocol, name) for name in contract.protocol}
-        arguments |= dict.fromkeys(contract.outside, published)
-        if contract.uses_cut:
-            arguments["cut"] = cut
-        made = getattr(module, contract.table)(**arguments)
-        pool[asset] = contracts.conform(made, contract)
-    return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
+    contract = contracts.load()[asset]
+    arguments = {name: pool[source] for name, source in contract.inputs.items()}
+    arguments |= {name: getattr(protocol, name) for name in contract.protocol}
+    arguments |= {name: getattr(site, name) for name in contract.site}
+    arguments |= dict.fromkeys(contract.outside, published)
+    if contract.uses_cut:
+        arguments["cut"] = cut
+    return contracts.conform(function_of(contract)(**arguments), contract)
 
 
 def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str, pl.DataFrame]:
@@ -226,6 +215,7 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
         ),
         "cohort/reads": typed("cohort/reads", reads),
         "cohort/readers": typed("cohort/readers", readers),
+        "cohort/printed_words": typed("cohort/printed_words", _words(readers, cases)),
         "cohort/reference": typed("cohort/reference", reference),
         "cohort/predictions": typed(
             "cohort/predictions",
@@ -234,6 +224,15 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
         "cohort/development": typed("cohort/development", [{"patient_id": cases[0]["patient_id"]}]),
         "cohort/population": typed("cohort/population", population),
     }  # fmt: skip
+
+
+def _words(readers: list[dict], cases: list[dict]) -> list[dict]:
+    """Every text that may be printed, each of them listed."""
+    found = {("readers", name, r[name]) for r in readers for name in ROSTER if r[name]}
+    found |= {
+        ("image", name, c[name]) for c in cases for name in ("modality", "manufacturer", "model")
+    }
+    return [{"kind": k, "field": f, "word": w, "printed_word": w} for k, f, w in sorted(found)]
 
 
 def _keep(row: dict, names) -> dict:

@@ -12,7 +12,8 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets.publish import UNTRAVELLED
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.core.pack import claim, report
+from vpack_pipeline.core.pack.claim import claim
+from vpack_pipeline.core.pack.report import report
 from vpack_pipeline.gate.suite import plan
 from vpack_pipeline.report import render
 from vpack_pipeline.stats.codes import Code, coded
@@ -21,6 +22,7 @@ from vpack_pipeline.stats.codes import Code, coded
 def arguments(made: SimpleNamespace, asset: str) -> dict:
     contract = contracts.load()[asset]
     blocks = {name: getattr(made.protocol, name) for name in contract.protocol}
+    blocks |= {name: getattr(made.site, name) for name in contract.site}
     return {name: made.tables[source] for name, source in contract.inputs.items()} | blocks
 
 

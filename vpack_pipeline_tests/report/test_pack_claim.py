@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 from report_bench import arguments
 
-from vpack_pipeline.core.pack import claim
-from vpack_pipeline.core.pack.claim import ITEMS
+from vpack_pipeline.core.pack.claim import ITEMS, claim
 
 
 def statuses(study, **changed) -> dict[int, str]:
@@ -118,6 +117,24 @@ def test_a_prospective_study_without_a_mature_case_is_only_said_to_be_prospectiv
     assert statuses(study)[5] == "met"
     looking_back = about(study, evidence_kind="retrospective")
     assert statuses(study, evaluation__performance=waiting, about=looking_back)[5] == "met"
+
+
+def test_a_roster_in_words_that_nobody_listed_describes_its_readers_in_part(study):
+    words = study.tables["cohort/printed_words"]
+    is_told = pl.col("field").is_in(["qualification", "conflicts"])
+    number = pl.when(is_told).then(pl.lit("unlisted 1")).otherwise("printed_word")
+    made = claim(
+        **arguments(study, "pack/claim")
+        | {
+            "cohort__readers": study.tables["cohort/readers"].with_columns(training=pl.lit("some")),
+            "cohort__printed_words": words.with_columns(number.alias("printed_word")),
+        }
+    )
+    row = made.filter(item=16).row(0, named=True)
+    assert (row["status"], row["reason"]) == ("partial", "readers_described_in_part")
+    assert json.loads(row["detail"]) == {
+        "readers_described_in_part.columns": ["qualification", "conflicts"]
+    }
 
 
 def test_endpoints_of_which_none_is_primary_set_out_to_decide_only_in_part(study):

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 from report_bench import arguments
 
-from vpack_pipeline.core.pack import report
-from vpack_pipeline.core.pack.report import row_key
+from vpack_pipeline.core.pack.report import report, row_key
 from vpack_pipeline.errors import ContractError
 
 

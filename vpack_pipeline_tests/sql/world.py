@@ -12,50 +12,13 @@ import duckdb
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.eligibility import VIEWS, compile_flags
 from vpack_pipeline.io import models
 from vpack_pipeline.protocol import Covariate, Eligibility, Rule
 
-STUDY_TEXT = [
-    "patient_id",
-    "sex",
-    "modality",
-    "study_description",
-    "manufacturer",
-    "model",
-    "software",
-    "convolution_kernel",
-    "radiopharmaceutical_code",
-    "contrast_agent",
-    "body_part",
-    "view_position",
-    "laterality",
-]
-STUDY_FLOAT = [
-    "age_years",
-    "kvp",
-    "exposure_mas",
-    "exposure_index",
-    "deviation_index",
-    "slice_thickness_mm",
-    "spacing_between_slices_mm",
-    "pixel_spacing_mm",
-    "imager_pixel_spacing_mm",
-    "magnetic_field_strength_t",
-]
-STUDY_FLAGS = ["lossy_image_compression", "burned_in_annotation", "breast_implant_present"]
-
 COHORT: Mapping[str, Mapping[str, Any]] = {
-    "studies": {
-        "study_id": pl.String,
-        **dict.fromkeys(STUDY_TEXT, pl.String),
-        **dict.fromkeys(STUDY_FLOAT, pl.Float64),
-        "study_date": pl.Date,
-        **dict.fromkeys(STUDY_FLAGS, pl.String),
-        "n_series": pl.Int64,
-        "n_instances": pl.Int64,
-        "n_conflicts": pl.Int64,
-    },
+    "studies": contracts.load()["cohort/studies"].polars_schema,
     "cases": {
         "case_id": pl.String,
         "patient_id": pl.String,
@@ -97,7 +60,7 @@ DEFAULTS: Mapping[str, Any] = {
     "index_date": date(2024, 1, 1),
     "stratum": "all",
     "covariates": "{}",
-    **dict.fromkeys(STUDY_FLAGS, "absent"),
+    **{f.name: "absent" for f in header_fields.load() if f.kind == "flag"},
     "n_series": 1,
     "n_instances": 2,
     "n_conflicts": 0,

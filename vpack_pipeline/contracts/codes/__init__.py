@@ -93,12 +93,16 @@ class Declared(Document):
     sentence: Text
     """What it says, with its parameters in braces."""
     parameters: dict[Name, Annotated[Parameter, BeforeValidator(_long_form)]] = {}
+    protects_people: bool = False
+    """Whether a row has no figure so that nobody is described in too small a group."""
 
     @model_validator(mode="after")
     def _says_its_parameters(self) -> Self:
         said = set(_PARAMETER.findall(self.sentence))
         if said != set(self.parameters):
             raise ValueError(f"{self.code} says {sorted(said)} and has {sorted(self.parameters)}")
+        if self.protects_people and self.kind != "reason":
+            raise ValueError(f"{self.code} is a method: it is no reason why people are not shown")
         return self
 
     @property
@@ -265,7 +269,8 @@ def digest() -> str:
 
     What each code says is in :func:`table`, which decides about what prints it.
     """
-    return digest_of([c.model_dump(mode="json", exclude={"sentence"}) for c in load().values()])
+    aside = {"sentence", "protects_people"}
+    return digest_of([c.model_dump(mode="json", exclude=aside) for c in load().values()])
 
 
 def table() -> list[dict[str, str]]:

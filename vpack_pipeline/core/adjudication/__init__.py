@@ -7,10 +7,6 @@ did (``evaluation``), and how a coefficient is computed (``stats.agreement``).
 
 from __future__ import annotations
 
-from vpack_pipeline.core.adjudication.agreement import agreement
-from vpack_pipeline.core.adjudication.label_noise import label_noise
-from vpack_pipeline.core.adjudication.reader_performance import reader_performance
-from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.adjudication.rules import RULES
 
-__all__ = ["RULES", "agreement", "label_noise", "reader_performance", "reference_standard"]
+__all__ = ["RULES"]

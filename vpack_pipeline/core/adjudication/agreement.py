@@ -56,6 +56,7 @@ def agreement(
     adjudication: Adjudication,
     evaluation: Evaluation,
     disclosure: Disclosure,
+    readers_agreed: bool,
 ) -> pl.DataFrame:
     """Measure agreement of independent reads, and count the paths by which labels came.
 
@@ -71,13 +72,15 @@ def agreement(
     included : eligibility/included
     reference_standard : one row per case × finding
     evaluation : gives seed, replicates and the interval's level
-    disclosure : its smallest cell is the fewest cases of a pair that enters the range of pairs
+    disclosure : its smallest group is the fewest cases of a pair that enters the range of pairs
+    readers_agreed : whether each reader may stand alone
 
     Returns
     -------
     figures by finding, stratum and metric; intervals by resampling patients, of pairs analytic.
     Kinds of stratum: ``all`` included cases; ``cut``, each value from which a rating could count as
-    positive; ``reader_pair``, two readers; ``without_reader``, a reader left out.
+    positive; and where readers may stand alone, ``reader_pair``, two readers, and
+    ``without_reader``, a reader left out.
     ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the verdict
     in ``notes``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
     """
@@ -86,7 +89,7 @@ def agreement(
     standard = reference_standard.join(included.select("case_id"), on="case_id")
     for finding in findings:
         basis = basis_of(known, finding.name)
-        panel = Panel.of(basis, finding)
+        panel = Panel.of(basis, finding, readers_agreed=readers_agreed)
         found = coefficients(panel, evaluation)
         for stratum, estimates in found.items():
             for name, estimate in estimates.items():

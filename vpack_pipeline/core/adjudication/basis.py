@@ -37,6 +37,8 @@ CAUTIONS: Final = {
     AFTER_PEERS: Code("agreement_after_peers"),
     UNRECORDED: Code("agreement_peers_not_recorded"),
 }
+NOT_AGREED: Final = Code("readers_not_agreed")
+"""Why no reader stands alone: the site does not state that the readers agreed to it."""
 
 
 @dataclass(frozen=True, slots=True)

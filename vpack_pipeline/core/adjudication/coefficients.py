@@ -66,21 +66,29 @@ class Panel:
     """Each reader's first diagnostic read of each case: as rated, and cut to classes.
 
     ``rated`` and ``cut`` (negative 0, indeterminate 1, positive 2) have the shape (cases, readers),
-    nan = none.
+    nan = none. ``readers_agreed``: whether each reader may stand alone.
     """
 
     finding: Finding
     basis: ReadBasis
     matrix: ReaderMatrix
     cut: FloatArray
+    readers_agreed: bool
 
     @classmethod
-    def of(cls, basis: ReadBasis, finding: Finding) -> Panel:
+    def of(cls, basis: ReadBasis, finding: Finding, *, readers_agreed: bool) -> Panel:
         """Lay out the reads of a basis."""
         diagnostic = first_of_reader(basis.reads).filter(pl.col("class") != NON_DIAGNOSTIC)
         code = pl.col("class").replace_strict(_CODES, return_dtype=pl.Float64)
         cut = reader_matrix(diagnostic, code).ratings
-        return cls(finding, basis, reader_matrix(diagnostic, pl.col("rating")), cut)
+        rated = reader_matrix(diagnostic, pl.col("rating"))
+        return cls(finding, basis, rated, cut, readers_agreed)
+
+    @property
+    def listed_readers(self) -> tuple[str, ...]:
+        """Readers who stand one by one: all, or none where they may not, or are too many."""
+        is_listed = self.readers_agreed and len(self.matrix.readers) <= MOST_READERS
+        return tuple(self.matrix.readers) if is_listed else ()
 
     @property
     def rated(self) -> FloatArray:
@@ -153,8 +161,8 @@ def coefficients(panel: Panel, evaluation: Evaluation) -> dict[Stratum, Found]:
 
     Returns
     -------
-    stratum → statistic → estimate, for ``all``, each ``cut`` and, of up to ``MOST_READERS``
-    readers, each ``without_reader``; BCa intervals by patient. Every statistic of a stratum is
+    stratum → statistic → estimate, for ``all``, each ``cut`` and, of readers who are listed, each
+    ``without_reader``; BCa intervals by patient. Every statistic of a stratum is
     there, if undefined with its reason.
     """
     asked: dict[Stratum, dict[str, _Asked]] = {}
@@ -215,8 +223,7 @@ def _strata(
     yield ALL, _whole(panel, level)
     for value in panel.cuts:
         yield cut_stratum(value), _binary(panel.cut_at(value), level)
-    readers = panel.matrix.readers
-    for column, reader in enumerate(readers if len(readers) <= MOST_READERS else ()):
+    for column, reader in enumerate(panel.listed_readers):
         yield Stratum("without_reader", reader), _without(panel, column, level)
 
 

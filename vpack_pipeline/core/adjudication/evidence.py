@@ -170,7 +170,7 @@ def independent_labels(
     known = (
         reference.filter(pl.col("in_force") & pl.col("source").is_in(list(order)))
         .join(dates, on="case_id")
-        .with_columns(_days().alias("days"))
+        .with_columns(days_to_reference().alias("days"))
     )
     is_short = (
         (pl.col("source") == "follow_up")
@@ -200,7 +200,8 @@ def independent_labels(
     )
 
 
-def _days() -> pl.Expr:
+def days_to_reference() -> pl.Expr:
+    """Days from the index date to the date of ``established_at`` in UTC; they may be negative."""
     return (pl.col("established_at").dt.date() - pl.col("index_date")).dt.total_days()
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.coefficients import ALL, MOST_READERS, Panel, Stratum
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.stats import agreement as stats
@@ -52,22 +53,28 @@ def put_pairs(figures: Figures, panel: Panel, fewest_cases: int, level: float) -
     readers = len(panel.matrix.readers)
     pairs = list(_pairs(panel))
     kappas = [stats.cohen_kappa(*pair.cut, panel.classes, level=level) for pair in pairs]
-    is_listed = readers <= MOST_READERS
     n_pairs = readers * (readers - 1) // 2
     figures.give(
         "n_reader_pairs",
         n_pairs,
         method=coded("count", panel.basis.name),
-        notes=None
-        if is_listed
-        else code("pairs_not_listed", readers=readers, pairs=n_pairs, most=MOST_READERS),
+        notes=_why_not_listed(panel, n_pairs),
         finding=finding,
         **ALL.keys,
     )
     _put_range(figures, panel, list(zip(pairs, kappas, strict=True)), fewest_cases)
     for pair, kappa in zip(pairs, kappas, strict=True):
-        if is_listed:
+        if panel.listed_readers:
             _put_pair(figures, panel, pair, kappa, level)
+
+
+def _why_not_listed(panel: Panel, n_pairs: int) -> Code | None:
+    if not panel.readers_agreed:
+        return NOT_AGREED
+    readers = len(panel.matrix.readers)
+    if readers <= MOST_READERS:
+        return None
+    return code("pairs_not_listed", readers=readers, pairs=n_pairs, most=MOST_READERS)
 
 
 def _pairs(panel: Panel) -> Iterator[_Pair]:

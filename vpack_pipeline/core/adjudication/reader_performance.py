@@ -14,7 +14,12 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.adjudication.basis import against_others, included_reads, read_basis
+from vpack_pipeline.core.adjudication.basis import (
+    NOT_AGREED,
+    against_others,
+    included_reads,
+    read_basis,
+)
 from vpack_pipeline.core.adjudication.evidence import (
     ADJUDICATING,
     INDETERMINATE,
@@ -28,12 +33,12 @@ from vpack_pipeline.core.adjudication.evidence import (
 from vpack_pipeline.core.adjudication.latent import ReaderAccuracy, reader_accuracy
 from vpack_pipeline.core.adjudication.red_flags import Flagging, put_flags, with_halves
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.printed_words import ROSTER, Words, words_of_roster
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 ALL_READERS: Final = "all"
-ROSTER: Final = ("qualification", "specialty", "training", "conflicts")
 _TARGETS: Final = {"leave_one_out": "others", "independent": "reference_label"}
 _NOTES: Final = {"leave_one_out": "others_err_too", "independent": "only_with_reference"}
 
@@ -42,12 +47,14 @@ def reader_performance(
     *,
     reads: pl.DataFrame,
     readers: pl.DataFrame,
+    printed_words: pl.DataFrame,
     cases: pl.DataFrame,
     reference: pl.DataFrame,
     included: pl.DataFrame,
     findings: tuple[Finding, ...],
     adjudication: Adjudication,
     evaluation: Evaluation,
+    readers_agreed: bool,
 ) -> pl.DataFrame:
     """Give sensitivity and specificity of reference readers, one by one and together.
 
@@ -66,13 +73,15 @@ def reader_performance(
 
     Parameters
     ----------
-    reads, readers, cases, reference : tables of section cohort
+    reads, readers, printed_words, cases, reference : tables of section cohort
     included : eligibility/included
+    readers_agreed : whether each reader may stand alone
 
     Returns
     -------
     figures by finding, reader and metric; reader ``all``, always there, pools the reads. The
-    roster's words on a reader stand beside each of their rows.
+    roster's words on a reader, as they are printed, stand beside each of their rows. Where readers
+    may not stand alone, there are the rows of ``all``, one of which says so.
     """
     figures = Figures("adjudication/reader_performance")
     known = included_reads(reads, included, findings).join(
@@ -96,6 +105,7 @@ def reader_performance(
             reader_accuracy(basis, finding, evaluation),
             frozenset(roster.filter("in_development")["reader_id"]),
             {rating_metric(c.value): c.value for c in finding.categories},
+            None if readers_agreed else NOT_AGREED,
         )
         _put(figures, group, ALL_READERS, rows)
         for name in sorted(set(rows["reader_id"])):
@@ -104,7 +114,8 @@ def reader_performance(
         _put_unread(figures, group, first.filter(pl.col("reader_id").is_in(others)))
         _put_adjudicating(figures, finding.name, first)
         _put_experience(figures, finding.name, rows, first["reader_id"], roster)
-    return _with_roster(figures.frame(), roster)
+    made = _with_roster(figures.frame(), roster, words_of_roster(printed_words))
+    return made if readers_agreed else _together(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +125,15 @@ class _Group:
     latent: ReaderAccuracy | Code
     developers: frozenset[str]
     ratings: dict[str, float]
+    alone: Code | None
+    """Why no reader stands alone."""
 
 
 def _put(figures: Figures, group: _Group, reader: str, rows: pl.DataFrame) -> None:
     keys: dict[str, Any] = {"finding": group.finding, "reader_id": reader}
     n_cases = rows["case_id"].n_unique()
     method = coded("count", group.how.basis)
-    notes = _developed(group, rows)
+    notes = coded(_developed(group, rows), group.alone)
     figures.give("n_reads", rows.height, n=n_cases, method=method, notes=notes, **keys)
     is_rated = pl.col("class") != NON_DIAGNOSTIC
     kinds = {f"share_{k}": pl.col("class") == k for k in (INDETERMINATE, NON_DIAGNOSTIC)}
@@ -253,7 +266,23 @@ def _put_experience(
         )
 
 
-def _with_roster(frame: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
-    words = roster.select("reader_id", *ROSTER)
-    joined = frame.drop(ROSTER).join(words, on="reader_id", how="left", maintain_order="left")
+def _together(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep the rows of all readers; where they are one in truth, without figures."""
+    reading = pl.col("reader_id").ne(ALL_READERS) & (pl.col("n") > 0)
+    sizes = frame.filter(reading, metric="n_reads").group_by("finding").len()
+    alone = set(sizes.filter(pl.col("len") == 1)["finding"])
+    pooled = frame.filter(reader_id=ALL_READERS)
+    refused = Figures("adjudication/reader_performance")
+    for row in pooled.filter(pl.col("finding").is_in(alone)).iter_rows(named=True):
+        keys = {name: row[name] for name in refused.keys}
+        refused.refuse(row["metric"], NOT_AGREED, **keys)
+    several = pooled.filter(~pl.col("finding").is_in(alone))
+    return pl.concat([several, refused.frame()]).sort("finding", "reader_id", "metric")
+
+
+def _with_roster(frame: pl.DataFrame, roster: pl.DataFrame, words: Words) -> pl.DataFrame:
+    known = roster.select(
+        "reader_id", *(pl.col(c).replace_strict(words[c], return_dtype=pl.String) for c in ROSTER)
+    )
+    joined = frame.drop(ROSTER).join(known, on="reader_id", how="left", maintain_order="left")
     return joined.select(frame.columns)

@@ -15,6 +15,7 @@ from vpack_pipeline.core.adjudication.evidence import (
     POSITIVE,
     UNIT,
     count_of,
+    days_to_reference,
     evidence,
 )
 from vpack_pipeline.core.adjudication.rules import PANEL, RULES, Decision, first_to_decide
@@ -75,9 +76,7 @@ def reference_standard(
         *(f"n_{kind}" for kind in _KINDS),
         _panel_state().alias("panel_state"),
         "established_at",
-        (pl.col("established_at").dt.date() - pl.col("index_date"))
-        .dt.total_days()
-        .alias("days_to_reference"),
+        days_to_reference().alias("days_to_reference"),
         _unused_tiebreaks().alias("n_unused_tiebreak"),
         pl.when(pl.col("label").is_null()).then(_stated("reason")).alias("reason"),
         "n_readers",

@@ -5,7 +5,6 @@
 
 from vpack_pipeline.core.drift.checks import check_monitors
 from vpack_pipeline.core.drift.monitors import MONITORS
-from vpack_pipeline.core.drift.plan import plan
 from vpack_pipeline.core.drift.tables import baseline, limits, status
 
-__all__ = ["MONITORS", "baseline", "check_monitors", "limits", "plan", "status"]
+__all__ = ["MONITORS", "baseline", "check_monitors", "limits", "status"]

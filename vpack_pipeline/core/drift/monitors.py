@@ -60,6 +60,7 @@ class Kind:
         reference may be one row
     amounts : what is added up: ``bins``, cases in each bin; ``rate``, cases with something and
         those without it, counted or expected; ``moments``, sums of values; ``volume``, cases
+    meaning : what it computes, in a sentence, with its source
     change : what ``minimum_detectable_change`` means for this kind, in words
     needs : what the variable must be: any, number, yes_no, probability, or none
     is_event : any value above zero is an action signal; no limit is calibrated
@@ -69,6 +70,7 @@ class Kind:
     prepare: Callable[[Any, int], Encoding]
     statistic: Callable[[FloatArray, FloatArray], FloatArray]
     amounts: Literal["bins", "rate", "moments", "volume"]
+    meaning: str
     change: str
     needs: Literal["any", "number", "yes_no", "probability", "none"] = "any"
     is_event: bool = False
@@ -315,15 +317,79 @@ _THINNED = "volume falls to exp(−change)"
 _PROXY = "the odds of disease fall by exp(change)"
 
 MONITORS: Final[Mapping[str, Kind]] = {
-    "psi": Kind(_psi_bins, _psi, "bins", _IN_SD),
-    "jensen_shannon": Kind(_psi_bins, _jensen_shannon, "bins", _IN_SD),
-    "ks": Kind(_ks_bins, _ks, "bins", _MOVED, needs="number"),
-    "new_category": Kind(_category_bins, _unseen, "bins", _EVENT, is_event=True),
-    "missing_rate": Kind(_missing, _rate_change, "rate", _IN_ODDS),
-    "rate": Kind(_yes_no, _rate_change, "rate", _IN_ODDS, needs="yes_no"),
-    "mean_shift": Kind(_moments, _mean_shift, "moments", _MOVED, needs="number"),
-    "volume": Kind(_cases, _volume, "volume", _THINNED, needs="none"),
-    "cbpe": Kind(_expected, _rate_change, "rate", _PROXY, needs="probability", is_proxy=True),
+    "psi": Kind(
+        _psi_bins,
+        _psi,
+        "bins",
+        "Population stability index over equal-probability bins. Its null depends on both sample"
+        " sizes (Yurdakul 2018), so that limits are resampled, never 0.1 or 0.25.",
+        _IN_SD,
+    ),
+    "jensen_shannon": Kind(
+        _psi_bins,
+        _jensen_shannon,
+        "bins",
+        "Jensen–Shannon divergence in bits (Lin 1991).",
+        _IN_SD,
+    ),
+    "ks": Kind(
+        _ks_bins,
+        _ks,
+        "bins",
+        "Largest difference of cumulative shares, over 50 quantile bins of the reference"
+        " (Kolmogorov, Smirnov).",
+        _MOVED,
+        needs="number",
+    ),
+    "new_category": Kind(
+        _category_bins,
+        _unseen,
+        "bins",
+        "Share of cases in a category that the reference does not have; the first is an event.",
+        _EVENT,
+        is_event=True,
+    ),
+    "missing_rate": Kind(
+        _missing,
+        _rate_change,
+        "rate",
+        "Absolute change of the share of missing values.",
+        _IN_ODDS,
+    ),
+    "rate": Kind(
+        _yes_no,
+        _rate_change,
+        "rate",
+        "Absolute change of the share of cases with yes.",
+        _IN_ODDS,
+        needs="yes_no",
+    ),
+    "mean_shift": Kind(
+        _moments,
+        _mean_shift,
+        "moments",
+        "Absolute change of the mean in standard deviations of the reference.",
+        _MOVED,
+        needs="number",
+    ),
+    "volume": Kind(
+        _cases,
+        _volume,
+        "volume",
+        "Absolute log ratio of cases in the window to those expected.",
+        _THINNED,
+        needs="none",
+    ),
+    "cbpe": Kind(
+        _expected,
+        _rate_change,
+        "rate",
+        "Change of the sensitivity expected from calibrated scores (confidence-based performance"
+        " estimation, NannyML). It needs no labels, and cannot see a change in what scores mean.",
+        _PROXY,
+        needs="probability",
+        is_proxy=True,
+    ),
 }
 """Statistic → how it is encoded and computed; a protocol names these."""
 

@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.calls import calls_at, oriented, primary_point
+from vpack_pipeline.core.calls import calls_at, most_suspicious, oriented, primary_point
 from vpack_pipeline.core.drift.monitors import kind_of
 from vpack_pipeline.core.drift.people import People
 from vpack_pipeline.core.levels import Description
+from vpack_pipeline.core.printed_words import Words
 from vpack_pipeline.core.variables import MISSING, value_of
 from vpack_pipeline.protocol import Covariate, Evaluation, IndexTest, Monitor
 
@@ -34,6 +35,7 @@ def values_of(
     covariates: Sequence[Covariate],
     evaluation: Evaluation,
     test: IndexTest,
+    words: Words,
 ) -> Any:
     """Read one value per case.
 
@@ -41,6 +43,7 @@ def values_of(
     ----------
     cases : the monitored cases, one row each
     index_test : evaluation/index_test
+    words : what is printed for the texts of a column
 
     Returns
     -------
@@ -55,6 +58,9 @@ def values_of(
     series = value_of(cases, str(monitor.variable), covariates)
     if series.dtype.is_numeric():
         return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    printed = words.get(series.name)
+    if printed is not None:
+        return [None if text is None else printed[text] for text in series]
     return series.to_list()
 
 
@@ -69,7 +75,7 @@ def _output_of(
     if monitor.finding is not None:
         own = own.filter(pl.col("finding") == monitor.finding)
     per_case = own.group_by("case_id").agg(
-        pl.col("score").max(),
+        most_suspicious(test),
         pl.col("call").any(),
         (pl.col("status") != "ok").any().alias("failure"),
     )
@@ -93,11 +99,12 @@ def all_values(
     evaluation: Evaluation,
     test: IndexTest,
     people: People,
+    words: Words,
 ) -> Mapping[str, Any]:
     """Read the values of every monitor: printed levels where they describe people."""
     read = {m.name: people.description(m) if people.levels(m) else None for m in monitors}
     return {
-        m.name: values_of(m, cases, index_test, covariates, evaluation, test)
+        m.name: values_of(m, cases, index_test, covariates, evaluation, test, words)
         if (description := read[m.name]) is None
         else printed_values(description, cases)
         for m in monitors

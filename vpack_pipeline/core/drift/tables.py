@@ -19,6 +19,7 @@ from vpack_pipeline.core.drift.reference import Baseline, Reference, baseline_of
 from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
 from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.core.levels import describe
+from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.windows import closed_windows, lies_within
 from vpack_pipeline.protocol import (
     Covariate,
@@ -39,13 +40,15 @@ class Given(TypedDict):
     """What the section's tables are made of.
 
     ``cases`` is eligibility/cases, ``included`` eligibility/included, ``scores``
-    evaluation/index_test and ``levels`` representativeness/levels.
+    evaluation/index_test, ``levels`` representativeness/levels and ``printed_words``
+    cohort/printed_words.
     """
 
     cases: pl.DataFrame
     included: pl.DataFrame
     scores: pl.DataFrame
     levels: pl.DataFrame
+    printed_words: pl.DataFrame
     covariates: tuple[Covariate, ...]
     representativeness: Representativeness
     evaluation: Evaluation
@@ -77,7 +80,13 @@ class _Watched:
         )
         people = People(known)
         outputs = (given["scores"], given["covariates"], given["evaluation"], given["index_test"])
-        values = dict(all_values(drift.monitors, own, *outputs, people))
+        words = words_of_cases(
+            given["printed_words"],
+            given["representativeness"],
+            given["covariates"],
+            given["disclosure"],
+        )
+        values = dict(all_values(drift.monitors, own, *outputs, people, words))
         in_reference = own.filter(lies_within(pl.col("index_date"), drift.reference))["case_id"]
         reasons = {
             m.name: reason

@@ -1,7 +1,7 @@
 """What each eligibility rule does to the figures: the same with its cases back in.
 
 Observed where score and label exist, bounded where they do not. What does not belong here: who is
-excluded by which rule (``eligibility``).
+excluded by which rule (``eligibility``), which rules describe people (``rule_groups``).
 """
 
 from __future__ import annotations
@@ -31,15 +31,21 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.rule_groups import RuleGroups
+from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
     Eligibility,
     Endpoint,
     Evaluation,
     Finding,
     IndexTest,
     OperatingPoint,
+    Representativeness,
 )
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.roc import ONE_CLASS, auc_clustered
@@ -48,16 +54,30 @@ ALL_RULES: Final = "all rules"
 """Stands where a rule's id does, for the cases of every rule at once; no id holds a space."""
 CLASSES: Final = {"sensitivity": POSITIVE, "specificity": NEGATIVE}
 VARIANTS: Final = ("observed", "worst_case", "best_case")
+NO_GOAL: Final = Code("no_goal_stated")
 _OPEN: Final = frozenset({"n_removed", "n_removed_only"})
+_LOST: Final = ("n_positives_lost", "n_negatives_lost", "n_undecided", "n_without_score")
+_WITH_CASES: Final = (
+    *_LOST,
+    "mean_score_excluded",
+    *(f"{metric}_{variant}" for metric in ("auc", *CLASSES) for variant in VARIANTS),
+)
+"""Figures of a rule's cases, or with them added back, beside the tipping points."""
 
 
 def exclusion_audit(
     *,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
     excluded: pl.DataFrame,
+    levels: pl.DataFrame,
     eligibility: Eligibility,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    representativeness: Representativeness,
+    covariates: tuple[Covariate, ...],
+    disclosure: Disclosure,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -72,9 +92,15 @@ def exclusion_audit(
     would have to be called wrongly for an endpoint's goal no longer to be cleared; n is how many
     those are.
 
+    A rule that reads a personal column describes the people whom it removed. Where they are too
+    few, they are counted, as the participant flow counts them, and have no results.
+
     Parameters
     ----------
+    cases : the case view
+    included : eligibility/included
     excluded : eligibility/excluded; ``first_rule`` and ``all_rules``
+    levels : representativeness/levels
     """
     figures = WindowedFigures(
         "evaluation/exclusion_audit",
@@ -84,26 +110,53 @@ def exclusion_audit(
         open_metrics=_OPEN,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    known = describe(
+        levels, cases, included, representativeness, covariates, evaluation, disclosure
+    )
+    groups = RuleGroups.of(eligibility, covariates, disclosure, known)
     model_id = index_test.primary.id
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
         for window in WINDOWS:
-            base = analysis.cases(finding.name, model_id, window)
-            out = analysis.cases(finding.name, model_id, window, is_included=False)
-            first, every = out.joined(excluded, "first_rule"), out.joined(excluded, "all_rules")
+            at = (finding.name, model_id, window)
+            base = analysis.cases(*at)
+            out = _Removed(analysis.cases(*at, is_included=False), excluded)
+            everyone = _Removed(analysis.cases(*at, is_included=False, is_mature=None), excluded)
             goals = _goals(evaluation, finding.name, window, point, cut)
             audit = _Audit(base, index_test, point, goals, evaluation.interval.level)
+            n = base.n + out.cases.n
             for rule in (*(rule.id for rule in eligibility.rules), ALL_RULES):
-                is_all = rule == ALL_RULES
-                n_removed = out.n if is_all else int((first == rule).sum())
-                mask = np.ones(out.n, dtype=np.bool_) if is_all else (every == rule).to_numpy()
+                back = out.by_it_alone(rule)
                 place = figures.at(
                     rule=rule, finding=finding.name, model_id=model_id, window=window
                 )
-                place.count("n_removed", n_removed, base.n + out.n)
-                place.count("n_removed_only", int(mask.sum()), base.n + out.n)
-                audit.give(place, out.take(mask))
+                place.count("n_removed", out.first(rule), n)
+                place.count("n_removed_only", back.n, n)
+                # What is withheld until a look does not say how many there are.
+                is_open = not figures.hides(window)
+                reason = groups.reason(rule, everyone.by_it_alone(rule), back) if is_open else None
+                audit.give(place, back, reason)
     return figures.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    """Excluded cases of one finding and window, and which rules removed each."""
+
+    cases: CaseSet
+    excluded: pl.DataFrame
+
+    def first(self, rule: str) -> int:
+        """Count the cases of which a rule is the first that removed them."""
+        if rule == ALL_RULES:
+            return self.cases.n
+        return int((self.cases.joined(self.excluded, "first_rule") == rule).sum())
+
+    def by_it_alone(self, rule: str) -> CaseSet:
+        """Take the cases that no other rule removes."""
+        if rule == ALL_RULES:
+            return self.cases
+        return self.cases.take((self.cases.joined(self.excluded, "all_rules") == rule).to_numpy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +197,15 @@ class _Audit:
     goals: Mapping[str, _Goal]
     level: float
 
-    def give(self, place: Place, back: CaseSet) -> None:
-        place.count("n_positives_lost", int((back.label == POSITIVE).sum()), back.n)
-        place.count("n_negatives_lost", int((back.label == NEGATIVE).sum()), back.n)
-        place.count("n_undecided", int((~back.is_decided).sum()), back.n)
-        place.count("n_without_score", int((~back.is_usable).sum()), back.n)
-        self._give_scores(place, back)
+    def give(self, place: Place, back: CaseSet, reason: Code | None) -> None:
+        self._give_score(place, "included", self.base)
+        if reason is not None:
+            self._refuse(place, reason)
+            return
+        lost = (back.label == POSITIVE, back.label == NEGATIVE, ~back.is_decided, ~back.is_usable)
+        for metric, among in zip(_LOST, lost, strict=True):
+            place.count(metric, int(among.sum()), back.n)
+        self._give_score(place, "excluded", back)
         self._give_auc(place, back)
         for metric, code in CLASSES.items():
             if self.point is None or not self.base.is_usable.any():
@@ -164,16 +220,23 @@ class _Audit:
                 place.give(f"{metric}_{variant}", estimate)
             self._give_tipping_point(place, back, metric, code)
 
-    def _give_scores(self, place: Place, back: CaseSet) -> None:
-        for name, cases in (("excluded", back), ("included", self.base)):
-            scored = cases.score[cases.is_usable & np.isfinite(cases.score)]
-            place.give(
-                f"mean_score_{name}",
-                float(scored.mean()) if scored.size else None,
-                n=int(scored.size),
-                method="mean_suspicion",
-                reason="no_score",
-            )
+    def _refuse(self, place: Place, reason: Code) -> None:
+        """Give no figure with the rule's cases; that a goal is lacking needs none."""
+        for metric in _WITH_CASES:
+            place.refuse(metric, reason)
+        for metric in CLASSES:
+            has_goal = metric in self.goals and self.point is not None
+            place.refuse(f"tipping_point_{metric}", reason if has_goal else NO_GOAL)
+
+    def _give_score(self, place: Place, name: str, cases: CaseSet) -> None:
+        scored = cases.score[cases.is_usable & np.isfinite(cases.score)]
+        place.give(
+            f"mean_score_{name}",
+            float(scored.mean()) if scored.size else None,
+            n=int(scored.size),
+            method="mean_suspicion",
+            reason="no_score",
+        )
 
     def _sides(
         self, back: CaseSet, point: OperatingPoint, code: int
@@ -245,7 +308,7 @@ class _Audit:
         m = int(among.sum())
         asked = self.goals.get(metric)
         if asked is None or self.point is None:
-            place.refuse(name, "no_goal_stated", n=m)
+            place.refuse(name, NO_GOAL, n=m)
             return
         in_base = self.base.label == code
         base_right = _right(self.base, self.point, self.index_test, code)[in_base]

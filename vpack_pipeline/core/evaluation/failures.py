@@ -12,8 +12,8 @@ import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.levels import NO_RESULTS_OF_MISSING, describe
-from vpack_pipeline.core.variables import bin_labels, binned
+from vpack_pipeline.core.levels import describe
+from vpack_pipeline.core.variables import MISSING, bin_labels, binned
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
@@ -47,8 +47,9 @@ def failures(
 
     No label is read, so nothing is withheld. ``stratum_kind`` is ``all`` or a variable of the
     profile, ``stratum`` its bin; one that is printed as part of another
-    (``representativeness/levels``) has no figures, a missing value of what describes people only
-    its count. ``failure_share`` is the share of cases without a usable inference.
+    (``representativeness/levels``) has no figures. A missing value of what describes people is a
+    count without results: its one row is ``n_cases``. ``failure_share`` is the share of cases
+    without a usable inference.
 
     Parameters
     ----------
@@ -77,20 +78,26 @@ def failures(
             for label in bin_labels(variable):
                 place = figures.at(**keys, stratum_kind=variable.name, stratum=label)
                 stratum = everyone.take((level_of == label).to_numpy())
+                if label == MISSING and described.levels.is_personal:
+                    _give_count(place, stratum, too_small)
+                    continue
                 _give(place, stratum, level, too_small or described.levels.reason(label, stratum.n))
     return figures.frame()
 
 
+def _give_count(place: Place, stratum: CaseSet, reason: Code | None) -> None:
+    if reason is None:
+        place.count("n_cases", stratum.n, stratum.n)
+    else:
+        place.refuse("n_cases", reason)
+
+
 def _give(place: Place, stratum: CaseSet, level: float, reason: Code | None) -> None:
+    _give_count(place, stratum, reason)
     if reason is not None:
-        if reason == NO_RESULTS_OF_MISSING:
-            place.count("n_cases", stratum.n, stratum.n)
-        else:
-            place.refuse("n_cases", reason)
         for metric in (*(f"n_{status}" for status in STATUSES), "failure_share"):
             place.refuse(metric, reason)
         return
-    place.count("n_cases", stratum.n, stratum.n)
     for status in STATUSES:
         place.count(f"n_{status}", int((stratum.status == status).sum()), stratum.n)
     place.give("failure_share", clustered_proportion(~stratum.is_usable, stratum.patient, level))

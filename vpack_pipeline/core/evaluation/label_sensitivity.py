@@ -15,7 +15,12 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, read_basis
+from vpack_pipeline.core.adjudication.basis import (
+    NOT_AGREED,
+    ReadBasis,
+    included_reads,
+    read_basis,
+)
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
 from vpack_pipeline.core.adjudication.latent import CAUTION, case_posteriors
@@ -89,6 +94,7 @@ def label_sensitivity(
     index_test: IndexTest,
     adjudication: Adjudication,
     evaluation: Evaluation,
+    readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -102,11 +108,13 @@ def label_sensitivity(
     analysed : what the analysis set is made of
     cases, reads, reference : tables of section cohort
     included : eligibility/included
+    readers_agreed : whether each reader may stand alone
 
     Returns
     -------
     figures by finding, model, window, variation and level with its kind: ``as_labelled``;
-    ``drop_reader`` (level: a reader), labels made again without that reader's reads;
+    ``drop_reader`` (level: a reader), labels made again without that reader's reads, or, where
+    readers may not stand alone, a refusal for all;
     ``resampled_panel`` (level: a correlation of readers' errors), the median over other panels of
     such readers, as fitted, with percentiles of the draws as bounds;
     ``undecided`` (level: positive or negative), every case without a decided label taken as such;
@@ -137,6 +145,7 @@ def label_sensitivity(
             analysed["reference_standard"].filter(
                 (pl.col("finding") == finding.name) & (pl.col("source") != PANEL)
             ),
+            readers_agreed=readers_agreed,
         )
         for finding in findings
     }
@@ -154,7 +163,8 @@ def label_sensitivity(
 class _Labels:
     """Every other set of labels of one finding, made once for all models and windows."""
 
-    dropped: dict[str, pl.DataFrame]
+    dropped: dict[str, pl.DataFrame] | None
+    """None where readers may not stand alone."""
     settled: pl.DataFrame
     least: int
     is_tie_broken: bool
@@ -174,6 +184,8 @@ class _Labels:
         analysis: AnalysisSet,
         evaluation: Evaluation,
         settled: pl.DataFrame,
+        *,
+        readers_agreed: bool,
     ) -> _Labels:
         name = again.finding.name
         panels = Panels.of(basis, name, analysis, evaluation)
@@ -188,7 +200,9 @@ class _Labels:
         }
         refusal = basis.refusal or (None if basis.reads.height else NO_READS)
         return cls(
-            dropped={r: again.without(r) if refusal is None else panel for r in again.readers},
+            dropped={r: again.without(r) if refusal is None else panel for r in again.readers}
+            if readers_agreed
+            else None,
             settled=settled,
             least=again.adjudication.minimum_readers,
             is_tie_broken=THIRD_READER in again.adjudication.precedence,
@@ -272,15 +286,23 @@ def _give(place: _Writer, under: _Under, labels: _Labels) -> None:
     for metric, estimate in place.headline.items():
         place.give(AS_LABELLED, ALL, metric, estimate, "prespecified_rule")
     _give_undecided(place, under)
+    _give_without_readers(place, under, labels)
+    _give_drawn(place, under, labels)
+    _give_posterior(place, under, labels)
+    _give_corrected(place, under, labels)
+
+
+def _give_without_readers(place: _Writer, under: _Under, labels: _Labels) -> None:
+    if labels.dropped is None:
+        for metric in METRICS:
+            place.give(DROP_READER, ALL, metric, undefined(NOT_AGREED, method=(), n=0))
+        return
     for reader, again in labels.dropped.items():
         found = under.estimates(under.relabelled(again))
         if labels.refusal is not None:
             found = dict.fromkeys(METRICS, undefined(labels.refusal, method=(), n=0))
         for metric, estimate in found.items():
             place.give(DROP_READER, ("reader", reader), metric, estimate, SENSITIVITY)
-    _give_drawn(place, under, labels)
-    _give_posterior(place, under, labels)
-    _give_corrected(place, under, labels)
 
 
 def _give_undecided(place: _Writer, under: _Under) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
 from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
 from vpack_pipeline.core.adjudication.evidence import classified
@@ -56,6 +57,7 @@ def performance(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -67,7 +69,8 @@ def performance(
     are worst and best for the model. Under the window ``outside`` stand the cases and patients
     that were included and whose index date lies in neither window: no figure counts them.
     Unaided readers stand under the model id ``unaided_readers``:
-    their comparator reads pooled, with patients as clusters.
+    their comparator reads pooled, with patients as clusters. One reader alone is not given unless
+    ``readers_agreed``.
     """
     figures = WindowedFigures(
         "evaluation/performance",
@@ -91,7 +94,9 @@ def performance(
             place = figures.at(
                 finding=finding_rated.name, model_id=READERS, window=window, stratum="all"
             )
-            _give_readers(place, cases, reads, finding_rated, evaluation.interval.level)
+            used = comparator_reads(reads, finding_rated)
+            level = evaluation.interval.level
+            _give_readers(place, cases, used, level, may_be_one=readers_agreed)
     return figures.frame()
 
 
@@ -173,9 +178,8 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
 
 
 def _give_readers(
-    place: Place, cases: CaseSet, reads: pl.DataFrame, finding: Finding, level: float
+    place: Place, cases: CaseSet, used: pl.DataFrame, level: float, *, may_be_one: bool
 ) -> None:
-    used = comparator_reads(reads, finding)
     decided = cases.take(cases.is_decided)
     labels = pl.DataFrame(
         {
@@ -192,6 +196,9 @@ def _give_readers(
     for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
         if not n_reads:
             place.refuse(metric, "no_comparator_reads", n=0)
+            continue
+        if not may_be_one and rated["reader_id"].n_unique() == 1:
+            place.refuse(metric, NOT_AGREED)
             continue
         right = np.asarray(called == positive)[among]
         place.give(metric, clustered_proportion(right, patient[among], level))

@@ -149,12 +149,16 @@ class _Group:
         place.count("n_patients", stratum.n_patients, stratum.n)
         if is_personal and is_mostly(n_positive, n_positive + n_negative):
             reason = reason or MOSTLY_POSITIVE
+        insufficient = self._insufficient(n_positive, n_negative)
         if reason is not None:
-            _refuse(place, _RESULTS, reason)
+            _refuse(place, ("n_positive", "n_negative"), reason)
+            # Nine tenths of a few are too few of a class: then there would be no figure anyhow.
+            is_few = reason == MOSTLY_POSITIVE and insufficient is not None
+            _refuse(place, METRICS, (is_few and insufficient) or reason)
             return {}
         place.count("n_positive", n_positive, stratum.n)
         place.count("n_negative", n_negative, stratum.n)
-        reason = self._insufficient(n_positive, n_negative)
+        reason = insufficient
         if reason is not None:
             for metric in METRICS:
                 place.refuse(metric, reason, n=stratum.n, events=n_positive)

@@ -101,8 +101,9 @@ def transport(
     A case weighs its cell's share of the target over the cell's share of the mature cases here,
     times its inverse sampling fraction (which the shares here take in too). Figures are ratios of
     weight within the reference class, with Kish's effective sample size beside them, and are
-    refused where a cell of the target holds no case. ``n`` counts cases of positive weight. Those
-    of weight zero stand in ``n_weight_zero`` and, of the mature cases, in
+    refused where a cell of the target holds no case. Where the protocol declares no joint levels of
+    the target's variables, one row says so: ``target_cells``. ``n`` counts cases of positive
+    weight. Those of weight zero stand in ``n_weight_zero`` and, of the mature cases, in
     ``share_weight_zero_missing_value`` (a value is missing, and the target has no such cell) and
     ``share_weight_zero_not_in_target``.
 
@@ -122,6 +123,9 @@ def transport(
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         keys = {"finding": finding, "model_id": model_id, "window": window}
+        if target.reason == NOT_JOINT:
+            figures.at(**keys, operating_point=NO_POINT).refuse("target_cells", NOT_JOINT)
+            continue
         weighting = target.weigh(mature, sampled)
         place = figures.at(**keys, operating_point=NO_POINT)
         _give_support(place, weighting, mature)
@@ -158,7 +162,7 @@ class _Weighting:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The target's share of each cell, and the cell of each case."""
+    """The target's share of each cell, and the cell of each case; or why there is neither."""
 
     share: pl.DataFrame
     cell_of: pl.DataFrame

@@ -2,10 +2,3 @@
 
 What does not belong here: the HTML (``vpack_pipeline.report``), publication (``io.packs``).
 """
-
-from __future__ import annotations
-
-from vpack_pipeline.core.pack.claim import claim
-from vpack_pipeline.core.pack.report import report
-
-__all__ = ["claim", "report"]

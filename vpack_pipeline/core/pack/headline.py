@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vpack_pipeline.contracts import metrics
 from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.windows import WINDOWS
@@ -207,6 +208,6 @@ def _as_percent(table: Printed, row: int, column: str) -> str:
     if values[column] is None:
         return table.texts[row][column]
     percentage, points = shares(values[column])
-    is_difference = values.get("comparison") == "non_inferiority"
-    has_points = is_difference or str(values.get("metric", "")).endswith("_difference")
+    is_difference = metrics.find(table.asset, values["metric"]).kind == "difference"
+    has_points = is_difference or values.get("comparison") == "non_inferiority"
     return points if has_points else percentage

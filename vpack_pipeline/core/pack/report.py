@@ -30,16 +30,6 @@ SCHEMA: Final = {
     "text": pl.String,
     "codes": pl.String,
 }
-CHAPTERS: Final[Mapping[str, str]] = {
-    "eligibility/flow": "flow",
-    "representativeness/levels": "profile",
-    "representativeness/profile": "profile",
-    "representativeness/match": "profile",
-    "evaluation/exclusion_audit": "exclusions",
-    "evaluation/transport": "performance",
-    "evaluation/verification": "adjudication",
-}
-"""Asset → the chapter that shows it, where it is not its section's own."""
 SECTION_CHAPTERS: Final[Mapping[str, str]] = {
     "cohort": "flow",
     "eligibility": "flow",
@@ -48,6 +38,7 @@ SECTION_CHAPTERS: Final[Mapping[str, str]] = {
     "evaluation": "performance",
     "drift": "drift",
 }
+"""Section → the chapter that shows its tables, where a contract says no other."""
 
 
 def report(
@@ -96,7 +87,7 @@ def _row_texts(row: Mapping[str, Any], contract: Contract) -> dict[str, str]:
 
 def _cells(table: Printed) -> Iterator[tuple[str | None, ...]]:
     section = table.asset.partition("/")[0]
-    chapter = CHAPTERS.get(table.asset, SECTION_CHAPTERS[section])
+    chapter = contracts.load()[table.asset].chapter or SECTION_CHAPTERS[section]
     for key, raw, texts in zip(table.keys, table.values, table.texts, strict=True):
         for column, written in texts.items():
             said = raw[column] if column in CODES else None

@@ -4,8 +4,6 @@ What does not belong here: the distances (``stats.distances``), how a value fall
 (``core.variables``), and figures weighted to the target (``evaluation/transport``).
 """
 
-from vpack_pipeline.core.representativeness.levels import levels
-from vpack_pipeline.core.representativeness.match import DISTANCES, match
-from vpack_pipeline.core.representativeness.profile import profile
+from vpack_pipeline.core.representativeness.match import DISTANCES
 
-__all__ = ["DISTANCES", "levels", "match", "profile"]
+__all__ = ["DISTANCES"]

@@ -20,9 +20,17 @@ import polars as pl
 from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
 from vpack_pipeline.core.representativeness.sets import View, view_of
+from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import Cell, read_target
 from vpack_pipeline.core.variables import MISSING, binned, value_of
-from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
+from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
+    Eligibility,
+    Evaluation,
+    Representativeness,
+    Variable,
+)
 from vpack_pipeline.stats import distances
 from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
@@ -83,6 +91,7 @@ def match(
     excluded: pl.DataFrame,
     population: pl.DataFrame,
     levels: pl.DataFrame,
+    eligibility: Eligibility,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     evaluation: Evaluation,
@@ -93,15 +102,16 @@ def match(
     Parameters
     ----------
     cases : the case view
-    included, excluded : which cases are in and out, by ``case_id``
+    included : which cases are in, by ``case_id``
+    excluded : which are out, and by which rules
     population : cells of the target; without a row in force its figures are refused
     levels : representativeness/levels
     evaluation : gives the seed, the replicates and the interval's level
 
     Returns
     -------
-    one row per variable, comparison and metric; the rows are fixed by the protocol. The draws of
-    one variable do not depend on which other variables there are.
+    one row per variable, comparison and metric; where people are too few to be compared, one row
+    says so. The draws of one variable do not depend on which other variables there are.
 
     Raises
     ------
@@ -115,8 +125,10 @@ def match(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
 
+    rules = personal_columns(eligibility, covariates, disclosure)
+
     def seen(description: Description) -> View:
-        return view_of(description, cases, included, excluded, target, variables)
+        return view_of(description, cases, included, excluded, target, variables, rules)
 
     for variable in variables:
         view = seen(known[variable.name])
@@ -126,9 +138,12 @@ def match(
             ours, theirs = (_sample(view, one, variable, covariates) for one in ("included", other))
             comparison = Comparison(ours, theirs, evaluation, rng)
             outcomes = _outcomes(comparison, representativeness.distances, name)
-            reason = _reason(view, other, theirs.n, bool(target))
-            if reason is not None:
-                outcomes = _refused(outcomes, reason, ours.n)
+            absent = _absent(other, theirs.n, bool(target))
+            too_small = view.reasons.get("included") or view.reasons.get(other)
+            if absent is not None:
+                outcomes = _refused(outcomes, absent, ours.n)
+            elif too_small is not None:
+                outcomes = _not_shown(outcomes, too_small, ours.n)
             _put(figures, outcomes, variable.name, name)
     joints = {TIMES.join(names): names for names in representativeness.joint}
     for name, names in joints.items():
@@ -157,11 +172,11 @@ def _outcomes(comparison: Comparison, asked: Sequence[str], name: str) -> Outcom
     return outcomes
 
 
-def _reason(view: View, other: str, n_other: int, has_target: bool) -> Code | None:
-    """Say why a variable cannot be compared; None where it can."""
-    if other == "target" and n_other == 0:
-        return NOT_STATED if has_target else NO_TARGET
-    return view.reasons.get("included") or view.reasons.get(other)
+def _absent(other: str, n_other: int, has_target: bool) -> Code | None:
+    """Say why there is nothing to compare with; None where there is."""
+    if other != "target" or n_other > 0:
+        return None
+    return NOT_STATED if has_target else NO_TARGET
 
 
 def smd(comparison: Comparison) -> Outcomes:
@@ -231,6 +246,12 @@ def _refused(outcomes: Outcomes, reason: Code, n: int) -> Outcomes:
     return {metric: undefined(reason, method=e.method, n=n) for metric, e in outcomes.items()}
 
 
+def _not_shown(outcomes: Outcomes, reason: Code, n: int) -> Outcomes:
+    """Say once, in the row of the first metric, why people are not compared."""
+    first = next(iter(outcomes))
+    return _refused({first: outcomes[first]}, reason, n)
+
+
 def _put(figures: Figures, outcomes: Outcomes, variable: str, comparison: str) -> None:
     for metric, estimate in outcomes.items():
         figures.give(metric, estimate, variable=variable, comparison=comparison)
@@ -277,9 +298,12 @@ class _Cells:
         theirs = np.array([self.theirs.get(cell, 0) for cell in known], dtype=np.float64)
         outcomes = _support(ours, theirs) | _effective_sample_size(ours, theirs)
         n = int(ours.sum())
-        if not has_target or self.reason is not None or theirs.sum() == 0:
-            reason = self.reason or Code("no_target_cell_states_all")
-            return _refused(outcomes, reason if has_target else NO_TARGET, n)
+        if not has_target:
+            return _refused(outcomes, NO_TARGET, n)
+        if self.reason is not None:
+            return _not_shown(outcomes, self.reason, n)
+        if theirs.sum() == 0:
+            return _refused(outcomes, Code("no_target_cell_states_all"), n)
         if n < self.n_cases:
             size = outcomes["effective_sample_size"]
             unplaced = dataclasses.replace(size, notes=coded(size.notes, UNPLACED))

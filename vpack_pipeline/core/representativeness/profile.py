@@ -12,8 +12,16 @@ import polars as pl
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.representativeness.sets import SETS, view_of
+from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import read_target
-from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness
+from vpack_pipeline.core.variables import MISSING
+from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
+    Eligibility,
+    Evaluation,
+    Representativeness,
+)
 from vpack_pipeline.stats.codes import coded
 
 PACKAGE_DATA: Final = ("contracts/codes",)
@@ -40,6 +48,7 @@ def profile(
     excluded: pl.DataFrame,
     population: pl.DataFrame,
     levels: pl.DataFrame,
+    eligibility: Eligibility,
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     evaluation: Evaluation,
@@ -50,14 +59,15 @@ def profile(
     Parameters
     ----------
     cases : the case view; the cohort
-    included, excluded : which of them are in and out, by ``case_id``
+    included : which of them are in, by ``case_id``
+    excluded : which are out, and by which rules
     population : cells of the target; rows not in force do not count
     levels : representativeness/levels
 
     Returns
     -------
     one row per variable, printed level and set, zero counts too; ``share`` is null in an empty
-    set, ``n`` too in one that is too small to describe
+    set, ``n`` too in one that is too small to describe, but for how many lack a value
 
     Raises
     ------
@@ -69,14 +79,17 @@ def profile(
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
+    rules = personal_columns(eligibility, covariates, disclosure)
     rows = []
     for variable in variables:
-        view = view_of(known[variable.name], cases, included, excluded, target, variables)
+        described = known[variable.name]
+        view = view_of(described, cases, included, excluded, target, variables, rules)
         counts = {name: view.counts(name) for name in SETS}
         for order, label in enumerate(view.levels.labels, start=1):
             for name in SETS:
                 n, total = counts[name][label], counts[name].total()
-                reason = view.reasons.get(name)
+                # How many lack the value describes nobody.
+                reason = view.reasons.get(name) if label != MISSING else None
                 said = codes.cells(reason, coded(view.cautions.get(name)))
                 share = n / total if total and reason is None else None
                 shown = n if reason is None else None

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.core.levels import Description, PrintedLevels
+from vpack_pipeline.core.rules_on_people import removed_by
 from vpack_pipeline.core.target import Cell, margin
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import Variable
@@ -52,18 +53,21 @@ def view_of(
     excluded: pl.DataFrame,
     target: Mapping[Cell, int],
     variables: Sequence[Variable],
+    rules: Mapping[str, frozenset[str]],
 ) -> View:
     """See every set through a variable, or several.
 
     Where the included cases outside of both windows are too few to be described beside the
     others, they are left out, of the cohort too: else what the cohort has more than the included
-    and the excluded would tell of them.
+    and the excluded would tell of them. Whom a rule on these variables removed is known from the
+    rule and the flow: the excluded without those are a set too.
 
     Parameters
     ----------
     cases : the case view
     included, excluded : which of them are in and out, by ``case_id``
     target : cells of all ``variables``, as ``core.target`` gives them
+    rules : the personal columns that each rule reads
     """
     placed = cases.join(description.cases.select("case_id", "printed"), on="case_id")
     whole = frozenset(included["case_id"])
@@ -74,10 +78,13 @@ def view_of(
         "included": shown,
         "excluded": frozenset(excluded["case_id"]),
     }
+    reading = [rule for rule, names in rules.items() if names & set(description.levels.names)]
+    without_named = chosen["excluded"] - removed_by(excluded, reading)
     reasons: dict[str, Code] = {}
     printed: list[frozenset[str]] = []
     for name in ("included", "cohort", "excluded"):
-        if description.is_allowed(chosen[name], *printed):
+        is_told = name == "included" or description.is_allowed(without_named)
+        if is_told and description.is_allowed(chosen[name], *printed):
             printed.append(chosen[name])
         else:
             reasons[name] = description.is_too_small

@@ -20,6 +20,7 @@ from vpack_pipeline.io.cohort.inputs import (
     reads,
     reference,
 )
+from vpack_pipeline.io.cohort.printed_words import printed_words
 
 __all__ = [
     "case_studies",
@@ -32,6 +33,7 @@ __all__ = [
     "patient_map",
     "population",
     "predictions",
+    "printed_words",
     "quarantine",
     "readers",
     "reads",

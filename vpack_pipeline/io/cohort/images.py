@@ -126,8 +126,7 @@ def _version() -> pl.Expr:
 
 
 def _instance_columns() -> list[str]:
-    uids = ["modality", "sop_class_uid", "transfer_syntax_uid"]
-    shown = [n for f in FIELDS for n in f.shown if n != "modality"]
+    uids, shown = ["sop_class_uid", "transfer_syntax_uid"], [n for f in FIELDS for n in f.shown]
     return [*_PLACE, *uids, *shown, "device_id", "accession_id", "default_case_id"]
 
 

@@ -19,6 +19,7 @@ import polars as pl
 from vpack_pipeline.contracts import Contract, codes, exported
 from vpack_pipeline.pack_format import cells, crate, documents, figures
 from vpack_pipeline.pack_format import codes as pack_codes
+from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -57,6 +58,7 @@ def pack_payload(
     site_id: str,
     cut: str,
     synthetic: Sequence[str] = (),
+    signers: Sequence[Signer] = (),
 ) -> dict[str, bytes]:
     """Give every file of a pack.
 
@@ -68,6 +70,7 @@ def pack_payload(
     contracts : those of the tables and of the receipts, by ``section/table``
     receipts : of every table upstream, as plain data
     synthetic : parts of the site's data that were made, not measured
+    signers : whom the site names to sign its packs, as the report's first page has them
 
     Returns
     -------
@@ -84,6 +87,8 @@ def pack_payload(
         pack_codes.NAME: to_csv(pl.DataFrame(codes.table())),
         figures.NAME: _figures(report, html),
     }
+    if signers:
+        files[SIGNERS] = list_signers(signers)
     for asset, frame in shown.items():
         files[documents.table_of(asset)] = to_csv(frame)
         files[documents.schema_of(asset)] = _json(contracts[asset].json_schema())

@@ -22,7 +22,7 @@ from vpack_pipeline.protocol import (
     Sampling,
 )
 
-PACKAGE_DATA: Final = ("contracts/codes",)
+PACKAGE_DATA: Final = ("contracts/codes", "contracts/cohort/header_fields.yaml")
 SCHEMA: Final = {
     "item": pl.Int64,
     "section": pl.String,
@@ -45,6 +45,7 @@ def claim(
     representativeness: Representativeness,
     adjudication: Adjudication,
     evaluation: Evaluation,
+    readers_agreed: bool,
     **tables: pl.DataFrame,
 ) -> pl.DataFrame:
     """Judge the 44 items.
@@ -66,6 +67,7 @@ def claim(
         representativeness=representativeness,
         adjudication=adjudication,
         evaluation=evaluation,
+        readers_agreed=readers_agreed,
         tables={name.replace("__", "/", 1): frame for name, frame in tables.items()},
     )
     return pl.DataFrame([_row(item, item.judge(ground)) for item in ITEMS], schema=SCHEMA)

@@ -1,4 +1,4 @@
-"""What the judgement of a CLAIM item may look at: the protocol's words and the tables' figures.
+"""What the judgement of a CLAIM item may look at: the study's documents and the tables' figures.
 
 What does not belong here: the items (``items``).
 """
@@ -36,7 +36,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """One study's protocol blocks and whole tables, by ``section/table``."""
+    """One study's protocol blocks and whole tables, by ``section/table``.
+
+    ``readers_agreed``: whether each reader stands alone in these.
+    """
 
     about: About
     index_test: IndexTest
@@ -45,6 +48,7 @@ class Ground:
     representativeness: Representativeness
     adjudication: Adjudication
     evaluation: Evaluation
+    readers_agreed: bool
     tables: Mapping[str, pl.DataFrame]
 
     def rows(self, asset: str, **where: Any) -> pl.DataFrame:

@@ -11,29 +11,11 @@ from typing import Final
 
 import polars as pl
 
+from vpack_pipeline.contracts import header_fields
+from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.pack.claim.ground import Ground, Judged, stated
 from vpack_pipeline.stats.codes import Code, code, coded
 
-ACQUISITION: Final = frozenset(
-    {
-        "manufacturer",
-        "model",
-        "software",
-        "kvp",
-        "exposure_mas",
-        "exposure_index",
-        "deviation_index",
-        "slice_thickness_mm",
-        "spacing_between_slices_mm",
-        "pixel_spacing_mm",
-        "imager_pixel_spacing_mm",
-        "convolution_kernel",
-        "magnetic_field_strength_t",
-        "radiopharmaceutical_code",
-        "contrast_agent",
-        "view_position",
-    }
-)
 _TECHNIQUES: Final = (
     "artificial intelligence",
     "machine learning",
@@ -111,7 +93,8 @@ def missing_data(g: Ground) -> Judged:
 
 def acquisition(g: Ground) -> Judged:
     """How many acquisition fields are profiled."""
-    named = sorted(ACQUISITION & {v.name for v in g.representativeness.variables})
+    known = {field.name for field in header_fields.load() if field.acquisition}
+    named = sorted(known & {v.name for v in g.representativeness.variables})
     if not named:
         return Judged("not_met", Code("no_acquisition_field_profiled"))
     if len(named) < 3:
@@ -120,12 +103,17 @@ def acquisition(g: Ground) -> Judged:
 
 
 def readers(g: Ground) -> Judged:
-    """How fully the roster describes the readers."""
+    """How fully the roster describes the readers, in words that are printed."""
     readers = g.rows("cohort/readers", in_force=True)
     columns = ["qualification", "specialty", "years_experience", "training", "conflicts"]
     missing = [c for c in columns if readers[c].null_count() > 0]
     if readers.height == 0 or len(missing) == len(columns):
         return Judged("not_met", Code("no_reader_described"))
+    if not g.readers_agreed:
+        return Judged("partial", NOT_AGREED)
+    printed = g.rows("cohort/printed_words", kind="readers", field=columns)
+    unlisted = set(printed.filter(pl.col("word") != pl.col("printed_word"))["field"])
+    missing = [c for c in columns if c in unlisted or c in missing]
     if missing:
         return Judged("partial", code("readers_described_in_part", columns=tuple(missing)))
     if "third_reader" in g.adjudication.precedence:
