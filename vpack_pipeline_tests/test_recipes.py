@@ -113,7 +113,7 @@ CHOOSING = {
     "vpack_pipeline/assets/": "what Dagster shows of a table is chosen",
     "vpack_pipeline/protocol/": "what a protocol may ask for by name",
     "vpack_pipeline/cli/templates/": "the protocol of a new site is an example",
-    "vpack_pipeline/io/packs/payload.py": "the plan of monitoring travels as one document too",
+    "vpack_pipeline/pack_format/documents.py": "the plan of monitoring travels as one document too",
     "vpack_pipeline/io/dicom/header.py": "fields are grouped for speed; one in no group is last",
     "vpack_pipeline/stats/": "a statistic has the name of the figure that it gives",
     "vpack_pipeline/contracts/": "an expectation, an input and a code are recipes of their own",

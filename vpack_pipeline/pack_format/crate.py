@@ -28,6 +28,7 @@ from vpack_pipeline.pack_format.documents import (
     receipt_of,
     table_of,
 )
+from vpack_pipeline.pack_format.signers import SIGNERS
 
 _SPECIFICATION: Final = "https://w3id.org/ro/crate/1.1"
 _PROFILE: Final = "https://w3id.org/ro/wfrun/process/0.5"
@@ -49,6 +50,7 @@ _TITLES: Final[Mapping[str, str]] = {
     BASELINE: "Baselines of the drift plan",
     codes.NAME: "What each code in these tables says",
     figures.NAME: "Every printed figure with the cell that it comes from",
+    SIGNERS: "Who is to sign this pack",
 }
 _KINDS: Final[Mapping[str, str]] = {
     ".receipt.json": "Receipt of the checks of",

@@ -36,8 +36,8 @@ _TOLD: Final = ("type", "severity", "why")
 STRUCTURE: Final = frozenset({"table_columns", "table_types", "table_rows", "key_unique"})
 """Expectations that the gate derives from every contract, beside one of each column that is no
 null."""
-STRUCTURE_OF_SOME: Final = frozenset({"no_nan", "codes_declared", "detail_of_codes"})
-"""Those that it derives from some; another name of either is another format."""
+STRUCTURE_OF_SOME: Final = frozenset({"no_nan", "codes_declared", "detail_of_codes", "accepted"})
+"""Those that it derives from some, and that of inputs; another name of either is another format."""
 
 
 def file_set(contents: Contents, documents: Documents, pack_format: int) -> Iterator[Problem]:

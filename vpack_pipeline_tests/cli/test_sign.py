@@ -14,11 +14,11 @@ from vpack_pipeline.io import packs
 from vpack_pipeline.pack_format import signing_keys
 from vpack_pipeline_tests.io.signing_bench import (
     SSH_KEYGEN,
+    agreeing_pack,
     allowed_line,
     key_file,
     needs_ssh_keygen,
     new_key,
-    pack_of,
     signer_of,
     state_of,
 )
@@ -54,7 +54,7 @@ def named(tmp_path) -> Path:
     keys = {role: new_key(tmp_path, role) for role in ("builder", "clinician")}
     lines = [allowed_line(key, f"{role}@test.example") for role, key in keys.items()]
     (tmp_path / "allowed").write_text("\n".join(lines) + "\n")
-    return pack_of(tmp_path / "packs", *(signer_of(key, role) for role, key in keys.items()))
+    return agreeing_pack(tmp_path / "packs", *(signer_of(key, role) for role, key in keys.items()))
 
 
 def test_a_key_is_made_and_what_others_need_of_it_is_told(done, tmp_path):
@@ -108,7 +108,7 @@ def test_json_says_who_has_signed_and_who_has_not(vpack, done, named):
 def test_a_pack_that_names_nobody_says_so_and_who_signed_it(vpack, done, tmp_path):
     new_key(tmp_path, "builder")
     stranger = new_key(tmp_path, "stranger")
-    pack = pack_of(tmp_path / "packs")
+    pack = agreeing_pack(tmp_path / "packs")
     assert "\nthe pack names nobody who is to sign it\n" in done("verify", pack)
     done("sign", pack, "--key", "stranger", "--role", "builder")
     out = done("verify", pack)
@@ -175,7 +175,7 @@ def test_what_cannot_sign_is_refused_in_a_sentence(vpack, named, tmp_path, words
     ],
 )
 def test_a_key_that_may_not_sign_is_refused_with_the_remedy(vpack, tmp_path, name, mode, told):
-    pack = pack_of(tmp_path / "packs")
+    pack = agreeing_pack(tmp_path / "packs")
     key_file(tmp_path, name, mode)
     code, out, err = vpack("sign", pack, "--key", name, "--role", "builder")
     assert (code, out) == (2, "")
@@ -192,7 +192,7 @@ def test_no_key_lies_in_the_project(vpack, tmp_path, monkeypatch, how):
         monkeypatch.setenv("VPACK_ROOT", str(project))
     root = ("--root", project) if how == "--root" else ()
     key_file(project, "ed25519")
-    pack = pack_of(tmp_path / "packs")
+    pack = agreeing_pack(tmp_path / "packs")
     for words in (
         ("keygen", project / "data/key", "--name", "b@test.example"),
         ("sign", pack, "--role", "builder", "--key", project / "ed25519"),
@@ -257,7 +257,7 @@ def test_a_file_without_a_signature_is_no_pack(vpack, tmp_path):
 
 def test_a_file_of_a_pack_is_not_signed_alone(vpack, tmp_path):
     new_key(tmp_path, "builder")
-    pack = pack_of(tmp_path / "packs")
+    pack = agreeing_pack(tmp_path / "packs")
     for name in ("data/drift/plan.json", "tagmanifest-sha256.txt"):
         code, _, err = vpack("sign", pack / name, "--key", "builder")
         assert code == 2
@@ -270,7 +270,7 @@ def test_a_file_of_a_pack_is_not_signed_alone(vpack, tmp_path):
 
 
 def test_a_file_of_allowed_signers_that_cannot_be_read_is_refused_first(vpack, tmp_path):
-    pack = pack_of(tmp_path / "packs")
+    pack = agreeing_pack(tmp_path / "packs")
     (tmp_path / "allowed").write_text("builder@test.example ssh-ed25519 AAAA\n")
     code, out, err = vpack("verify", pack, "--allowed-signers", "allowed")
     assert (code, out) == (2, "")
@@ -316,7 +316,7 @@ def test_a_key_with_a_passphrase_signs_by_way_of_ssh_keygen(done, tmp_path):
     assert SSH_KEYGEN is not None
     new = [SSH_KEYGEN, "-q", "-t", "ed25519", "-N", "a passphrase", "-f", "passphrase"]
     subprocess.run(new, cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    pack = pack_of(tmp_path / "packs")
+    pack = agreeing_pack(tmp_path / "packs")
     asked = tmp_path / "ask"
     asked.write_text("#!/bin/sh\necho 'a passphrase'\n")
     asked.chmod(0o700)
@@ -344,7 +344,7 @@ def test_verification_imports_cryptography_only_where_there_is_a_signature(tmp_p
         "    main(sys.argv[1:])\n"
         "except SystemExit as left:\n"
         "    assert left.code == 0, left.code\n"
-        "print({n.partition('.')[0] for n in sys.modules} & {'cryptography', 'pydantic', 'yaml'})\n"
+        "print({n.partition('.')[0] for n in sys.modules} & {'cryptography', 'pydantic'})\n"
     )
 
     def imported(*words: object) -> str:

@@ -20,9 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from vpack_pipeline.io import packs
-from vpack_pipeline.pack_format import ssh_signature
+from vpack_pipeline.pack_format import bag, ssh_signature
+from vpack_pipeline.pack_format.documents import REPORT
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.pack_format.signing_keys import SigningKey, make
+from vpack_pipeline_tests.io.forging import Change, forge
+from vpack_pipeline_tests.io.test_packs_formats import unpacked
 
 SSH_FILES = Path(__file__).parent / "ssh_files"
 PUBLISHED_SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -78,8 +81,21 @@ def page_of(*signers: Signer) -> bytes:
     return "".join(["<!doctype html>", *lines]).encode()
 
 
+def agreeing_pack(root: Path, *signers: Signer) -> Path:
+    """Put a copy of the stored pack, which is whole in all its parts, to name signers."""
+    pack = unpacked(bag.FORMAT, root)
+    if signers:
+        changes: dict[str, Change] = {
+            REPORT: lambda page: page + page_of(*signers),
+            SIGNERS: lambda _: list_signers(signers),
+        }
+        pack = forge(pack, changes)
+    (pack.parent.parent / "latest").symlink_to(pack)
+    return pack
+
+
 def pack_of(root: Path, *signers: Signer, cut: str = "2026-01-05") -> Path:
-    """Publish a small pack that names signers."""
+    """Publish a bag that names signers, for what asks of its digests alone."""
     payload = {**PAYLOAD, "report.html": page_of(*signers)}
     if signers:
         payload[SIGNERS] = list_signers(signers)

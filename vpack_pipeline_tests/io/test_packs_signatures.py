@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from vpack_pipeline.pack_format import (
 from vpack_pipeline.pack_format.allowed_signers import AllowedSigners
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers, named_signers
 from vpack_pipeline.pack_format.signing_keys import SigningKey
+from vpack_pipeline_tests.io.forging import Change, forge, found
 from vpack_pipeline_tests.io.signing_bench import (
     SSH_KEYGEN,
     allowed_line,
@@ -102,7 +104,7 @@ def test_a_pack_says_whom_it_names_and_who_of_them_has_signed(pack, builder, cli
     assert told(signatures.origin(pack)) == (["clinician"], ["builder"], [], [])
     signatures.sign(pack, "builder", builder)
     assert told(signatures.origin(pack)) == (["builder", "clinician"], [], [], [])
-    assert packs.verify(pack) == []
+    assert packs.whole(pack) == []
 
 
 def test_a_signature_is_added_and_nothing_else_is_touched(pack, builder, clinician):
@@ -148,7 +150,7 @@ def test_signers_at_the_same_moment_all_find_their_signature(tmp_path):
         assert {s.signer.fingerprint for s in signatures.origin(pack).unnamed} == {
             k.fingerprint for k in keys
         }
-        assert packs.verify(pack) == []
+        assert packs.whole(pack) == []
 
 
 CRASH = """
@@ -180,7 +182,7 @@ def test_a_crash_at_any_moment_leaves_a_whole_pack_signed_or_not(tmp_path):
         words = [sys.executable, "-c", CRASH, str(pack), str(tmp_path / "builder"), str(moment)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 9), done.stderr
-        assert packs.verify(pack) == []
+        assert packs.whole(pack) == []
         origin = signatures.origin(pack)
         assert origin.problems == ()
         outcomes.append((done.returncode, len(origin.unnamed)))
@@ -210,7 +212,7 @@ def test_the_role_in_the_name_of_a_file_proves_nothing(pack, builder):
     """Whoever renames a builder's signature makes nobody a clinician."""
     path, _ = signatures.sign(pack, "builder", builder)
     (pack / path).rename(place(pack, builder, "clinician"))
-    assert packs.verify(pack) == []
+    assert packs.whole(pack) == []
     assert told(signatures.origin(pack)) == (
         [],
         ["builder", "clinician"],
@@ -223,7 +225,7 @@ def test_a_signature_of_another_pack_is_none_of_this_one(pack, tmp_path, builder
     other = pack_of(tmp_path / "other", signer_of(builder), cut="2026-02-02")
     path, _ = signatures.sign(other, "builder", builder)
     copied = put(pack, builder, (other / path).read_bytes())
-    assert packs.verify(pack) == []
+    assert packs.whole(pack) == []
     signed, missing, _, problems = told(signatures.origin(pack))
     assert (signed, missing) == ([], ["builder", "clinician"])
     assert problems == [f"{copied.relative_to(pack)}: is a signature of something else"]
@@ -328,42 +330,32 @@ def test_a_signed_file_below_signature_cannot_be_hidden_in_the_manifest(pack, bu
     ],
 )
 def test_a_list_of_signers_that_is_none_is_told(pack, listed):
-    (pack / LISTED).chmod(0o644)
-    (pack / LISTED).write_bytes(listed)
-    assert f"{LISTED}: is no list of signers" in whats(pack)
+    forged = forge(pack, {SIGNERS: lambda _: listed})
+    assert f"{LISTED}: is no list of signers" in found(forged)
 
 
-def test_a_list_and_a_first_page_that_differ_are_told_even_hashed_anew(pack, builder):
+def test_a_list_and_a_first_page_that_differ_are_told_even_hashed_anew(pack, tmp_path):
     """A forger takes the clinician from the list, or from the page, or turns them round."""
-    page, listed = (pack / "data/report.html"), pack / LISTED
     both = named_signers(pack)
-    whole = (page.read_bytes(), listed.read_bytes())
-    for path in pack.rglob("*"):
-        if path.is_file():
-            path.chmod(0o644)
-    for forged_page, forged_list in (
-        (page_of(*both), list_signers(both[:1])),
-        (page_of(*both[:1]), list_signers(both)),
-        (page_of(), list_signers(both)),
-        (page_of(*reversed(both)), list_signers(both)),
-        (page_of(*both), None),
-    ):
-        page.write_bytes(forged_page)
-        listed.unlink(missing_ok=True)
-        if forged_list is not None:
-            listed.write_bytes(forged_list)
-        rehash(pack)
-        assert f"{LISTED}: names other signers than the report's first page" in whats(pack)
-    page.write_bytes(whole[0])
-    listed.write_bytes(whole[1])
-    rehash(pack)
-    assert packs.verify(pack) == []
+    told = f"{LISTED}: names other signers than the report's first page"
+    assert told not in found(pack)
+    forgeries: list[dict[str, Change | None]] = [
+        {SIGNERS: lambda _: list_signers(both[:1])},
+        {"report.html": lambda _: page_of(*both[:1])},
+        {"report.html": lambda _: page_of()},
+        {"report.html": lambda _: page_of(*reversed(both))},
+        {SIGNERS: None},
+    ]
+    for at, changes in enumerate(forgeries):
+        forged = forge(shutil.copytree(pack, tmp_path / str(at) / pack.name), changes)
+        assert packs.whole(forged) == []
+        assert told in found(forged)
 
 
 def test_a_list_that_is_a_link_is_not_followed(pack, tmp_path):
     (pack / LISTED).rename(tmp_path / "list")
     (pack / LISTED).symlink_to(tmp_path / "list")
-    assert f"{LISTED}: is no list of signers" in whats(pack)
+    assert f"{LISTED}: is a link or no regular file" in whats(pack)
 
 
 def test_a_payload_that_was_changed_and_hashed_anew_has_lost_its_signatures(pack, builder):
@@ -516,7 +508,7 @@ def test_a_pack_that_was_zipped_and_unzipped_elsewhere_is_as_signed_as_before(
     signatures.sign(pack, "builder", builder)
     signatures.sign(pack, "clinician", clinician)
     received = unzipped(pack, tmp_path, rename)
-    assert packs.verify(received) == []
+    assert packs.whole(received) == []
     lines = [allowed_line(builder), allowed_line(clinician, "dr@test.example")]
     found = signatures.origin(received, trusted(tmp_path, *lines))
     assert told(found) == (["builder", "clinician"], [], [], [])
@@ -526,7 +518,7 @@ def test_a_signature_whose_lines_windows_ended_is_as_good(pack, tmp_path, builde
     path, _ = signatures.sign(pack, "builder", builder)
     received = unzipped(pack, tmp_path)
     (received / path).write_bytes((pack / path).read_bytes().replace(b"\n", b"\r\n"))
-    assert packs.verify(received) == []
+    assert packs.whole(received) == []
     assert told(signatures.origin(received))[0] == ["builder"]
 
 

@@ -77,7 +77,7 @@ class Forger:
             target = path / relative
             target.unlink(missing_ok=True)
             target.write_bytes(content)
-        assert packs.verify(path) == []
+        assert packs.whole(path) == []
         return self.rename(name, fitting) if renamed else name
 
     def rename(self, name: str, to: str) -> str:

