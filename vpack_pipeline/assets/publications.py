@@ -1,8 +1,9 @@
 """Whether a stored pack is what this site published: its signed record, or else its receipt.
 
 Records have been signed for as long as this module exists; a pack from before is vouched for by the
-receipt that ``pack/validation_pack`` left at its cut, and adopted: signed for, once. No Dagster
-here. What does not belong here: the record itself (``io.packs``), what a receipt is (``gate``).
+receipt that ``pack/validation_pack`` left at its cut, or by a pack for which one does and which
+quotes its digest. It is adopted: signed for, once. No Dagster here. What does not belong here: the
+record itself (``io.packs``), what a receipt is (``gate``).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def doubts(bench: Bench, version: packs.Version) -> list[Problem]:
     """
     if packs.record_of(version).is_signed:
         return packs.problems(version.path, bench.site_id, bench.edge.pseudonyms)
-    digest = _receipted(bench, version.cut)
+    digest = _noted(bench, version)
     if digest is None:
         what = "neither a signed record nor an authentic receipt tells what was published"
         return [Problem(version.name, what, REMEDY)]
@@ -70,9 +71,37 @@ def adopt(bench: Bench) -> None:
     for version in packs.first_at_looks(bench.project.packs, bench.site_id, protocol):
         if packs.record_of(version).is_signed:
             continue
-        digest = _receipted(bench, version.cut)
+        digest = _noted(bench, version)
         if digest and not packs.differences(version.path, bench.site_id, digest):
             packs.adopt(version, bench.site_id, digest, bench.edge.pseudonyms)
+
+
+def _noted(bench: Bench, version: packs.Version) -> str | None:
+    """Find the digest of a version's payload, by evidence other than itself.
+
+    A cut that was built again has the receipt of its last pack; that quotes the one of the look.
+    """
+    receipted = _receipted(bench, version.cut)
+    if _is_of(bench, version, receipted) or packs.whole(version.path):
+        return receipted
+    said = packs.summary(version.path)
+    known = packs.versions(bench.project.packs, bench.site_id)
+    is_quoted = any(
+        (version.name, said.digest) in packs.quotations(other)
+        for other in known
+        if other != version and _is_vouched_for(bench, other)
+    )
+    return said.payload_digest if is_quoted else receipted
+
+
+def _is_vouched_for(bench: Bench, version: packs.Version) -> bool:
+    if packs.record_of(version).is_signed:
+        return not packs.problems(version.path, bench.site_id, bench.edge.pseudonyms)
+    return _is_of(bench, version, _receipted(bench, version.cut))
+
+
+def _is_of(bench: Bench, version: packs.Version, digest: str | None) -> bool:
+    return digest is not None and not packs.differences(version.path, bench.site_id, digest)
 
 
 def _receipted(bench: Bench, cut: str) -> str | None:

@@ -268,6 +268,64 @@ def test_a_look_from_before_records_were_signed_is_adopted_once(
         quoted(root)
 
 
+@pytest.fixture(scope="module")
+def again(night: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A look whose cut was built once more after the next night, by code that signed no records."""
+    root = bench.copy(night, tmp_path_factory.mktemp("again") / "root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vpack_pipeline.gate.check.run", bench.assumed())
+        ran = bench.run(root, as_of=LATER)
+        assert ran.result.success, ran.errors
+        bench.edit(root / f"data/sites/{SITE}/site.yaml", lambda s: s.update(title="Other"))
+        ran = bench.run(root, as_of=LOOK)
+        assert ran.result.success, ran.errors
+    bench.receipt_path(root, QUOTING, LATER).unlink()
+    forger = Forger(root)
+    for version in bench.versions(root):
+        forger.unsign(version)
+    return root
+
+
+def first_of(root: Path) -> str:
+    """The look's pack; its cut has the receipt of the other."""
+    known = packs.versions(root / "data" / "packs", SITE)
+    first, _ = (v.name for v in known if v.cut == LOOK)
+    return first
+
+
+def quoting(root: Path) -> str:
+    (name,) = (v for v in bench.versions(root) if LATER in v)
+    return name
+
+
+def test_a_look_whose_cut_was_built_again_is_vouched_for_by_the_pack_that_quotes_it(
+    again: Path, tmp_path: Path, assume: Callable[..., None]
+) -> None:
+    assume()
+    root = bench.copy(again, tmp_path / "root")
+    first = first_of(root)
+    assert {version for *_, version in quoted(root)} == {first}
+    main_clean(root)
+    adopted = [
+        v.name
+        for v in packs.versions(root / "data" / "packs", SITE)
+        if packs.record_of(v).is_adopted
+    ]
+    assert adopted == [first]
+
+
+@pytest.mark.parametrize("is_the_quoting_one", [False, True])
+def test_a_forged_look_is_vouched_for_by_nobody(
+    again: Path, tmp_path: Path, assume: Callable[..., None], is_the_quoting_one: bool
+) -> None:
+    """Neither one that was changed itself, nor one that a changed pack quotes."""
+    assume()
+    root = bench.copy(again, tmp_path / "root")
+    Forger(root).forge(quoting(root) if is_the_quoting_one else first_of(root))
+    with pytest.raises(VerificationError, match="holds another payload than was published"):
+        quoted(root)
+
+
 def main_clean(root: Path) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--root", str(root), "clean", SITE, "--keep", "9"])

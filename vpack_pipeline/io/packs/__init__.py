@@ -7,7 +7,7 @@ had from here as well), what the report says (``report``), when a pack may be pu
 
 from __future__ import annotations
 
-from vpack_pipeline.io.packs.looks import first_at_looks, published_looks
+from vpack_pipeline.io.packs.looks import first_at_looks, published_looks, quotations
 from vpack_pipeline.io.packs.payload import pack_payload
 from vpack_pipeline.io.packs.publication import differences, problems, record_problems
 from vpack_pipeline.io.packs.store import (
@@ -52,6 +52,7 @@ __all__ = [
     "problems",
     "publish",
     "published_looks",
+    "quotations",
     "record_of",
     "record_problems",
     "summary",

@@ -95,6 +95,18 @@ def first_at_looks(root_packs: Path, site_id: str, protocol: Protocol) -> list[V
     return [version for version in found if version is not None]
 
 
+def quotations(version: Version) -> set[tuple[str, str]]:
+    """Name the packs whose verdicts a version quotes, each with the digest that it had then.
+
+    Raises
+    ------
+    VerificationError
+        The version changed while it was read.
+    """
+    table = csv.DictReader(io.StringIO(_content(version, _TABLE).decode()))
+    return {(r["pack_version"], r["pack_digest"]) for r in table if r.get("pack_digest")}
+
+
 def _demand_authentic(version: Version, doubts: Callable[[Version], Sequence[Problem]]) -> None:
     found = doubts(version)
     if found:
