@@ -195,6 +195,8 @@ def _people(bench: Bench, found: Mapping[str, Receipt]) -> DescribedPeople:
         **frames,
         population=read(bench, found, "cohort/population"),
         levels=read(bench, found, "representativeness/levels"),
+        baseline=read(bench, found, "drift/baseline"),
+        status=read(bench, found, "drift/status"),
         protocol=bench.study.protocol,
         cut=bench.edge.cut_date,
     )

@@ -17,6 +17,7 @@ from typing import Final
 
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format.quoted import quote_problems
 
 REQUIRED: Final = {
     "claim.json": 1,
@@ -150,7 +151,7 @@ def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Pro
         found.append(Problem(bag.INFO, "states no valid format", _ASK))
     if not info.get("Bagging-Date"):
         found.append(Problem(bag.INFO, "states no data cut", _ASK))
-    return found
+    return found + quote_problems(path)
 
 
 def _walk(root: Path) -> tuple[set[str], list[Problem]]:

@@ -38,6 +38,7 @@ DUE: Final = ", label due"
 """How the names of sets end that hold the cases of a window whose label is due.
 
 Results are of these, and how many of a window's cases are not due is a result."""
+REFERENCE: Final = "monitoring, reference"
 REMOVED: Final = "removed by it alone"
 """The level of a rule on people: the cases that no other rule removes."""
 _OTHERS: Final = "all others"
@@ -90,8 +91,8 @@ class _Sets:
         date = pl.col("index_date")
         evaluation, drift = protocol.evaluation, protocol.drift
         due = mature_on(date, protocol.adjudication, evaluation)
-        spans: dict[str, Window] = {"monitoring, reference": drift.reference}
-        spans |= {f"monitoring from {w.start}": w for w in closed_windows(drift, cut)}
+        spans: dict[str, Window] = {REFERENCE: drift.reference}
+        spans |= {_monitoring(w.start): w for w in closed_windows(drift, cut)}
         return cls(
             {w: _ids(included.filter(window_of(date, evaluation) == w)) for w in WINDOWS},
             _ids(included.filter(is_mature(due, cut))),
@@ -106,6 +107,8 @@ def described_people(
     excluded: pl.DataFrame,
     population: pl.DataFrame,
     levels: pl.DataFrame,
+    baseline: pl.DataFrame,
+    status: pl.DataFrame,
     protocol: Protocol,
     cut: datetime.date,
 ) -> DescribedPeople:
@@ -118,16 +121,15 @@ def described_people(
     excluded : eligibility/excluded; ``all_rules``
     population : cohort/population
     levels : representativeness/levels
+    baseline : drift/baseline
+    status : drift/status
     """
     study = protocol.representativeness, protocol.covariates, protocol.evaluation
     known = describe(levels, cases, included, *study, protocol.disclosure)
     personal = {name: one for name, one in known.items() if one.levels.is_personal}
     inside = cases.filter(pl.col("case_id").is_in(included["case_id"].to_list()))
     sets = _Sets.of(inside, protocol, cut)
-    monitors = People(known)
-    watched = {
-        str(m.variable): m for m in protocol.drift.monitors if monitors.description(m) is not None
-    }
+    watched = _watched(protocol, People(known), baseline, status)
     target = read_target(population, protocol.representativeness.variables)
     rules = personal_columns(protocol.eligibility, protocol.covariates, protocol.disclosure)
     made = []
@@ -137,12 +139,8 @@ def described_people(
         )
         found = {s: _ids(frame) for s, frame in view.cases.items() if s not in view.reasons}
         found |= dict(_by_window(one, sets))
-        if name in watched:
-            found |= {
-                of: ids
-                for of, ids in sets.monitored.items()
-                if monitors.reason(watched[name], ids) is None
-            }
+        shown = watched.get(name, frozenset())
+        found |= {of: ids for of, ids in sets.monitored.items() if of in shown}
         persons = {} if "target" in view.reasons else _persons(one, target, protocol)
         made.append(
             DescribedVariable(
@@ -155,6 +153,28 @@ def described_people(
         tuple(made),
         protocol.disclosure.smallest_group,
     )
+
+
+def _watched(
+    protocol: Protocol, people: People, baseline: pl.DataFrame, status: pl.DataFrame
+) -> dict[str, set[str]]:
+    """Give the windows of which a monitor of each variable shows anything."""
+    found: dict[str, set[str]] = {}
+    for monitor in protocol.drift.monitors:
+        if people.description(monitor) is None:
+            continue
+        shown = found.setdefault(str(monitor.variable), set())
+        own = pl.col("monitor") == monitor.name
+        if not baseline.filter(own & pl.col("amount").is_not_null()).is_empty():
+            shown.add(REFERENCE)
+        shown |= set(
+            map(_monitoring, status.filter(own & pl.col("value").is_not_null())["window_start"])
+        )
+    return found
+
+
+def _monitoring(start: datetime.date) -> str:
+    return f"monitoring from {start}"
 
 
 def _by_window(one: Description, sets: _Sets) -> Iterator[tuple[str, frozenset[str]]]:
