@@ -33,6 +33,7 @@ CHAPTERS = {
 MADE = (
     "data/dagster",
     "data/packs",
+    "data/releases",
     "data/secrets",
     "data/state",
     "data/warehouse",
@@ -41,7 +42,7 @@ MADE = (
     "section/table",
 )
 IN_A_PACK = re.compile(
-    r"data/(report\.html|protocol\.yaml|claim\.json|codes\.csv|tables|gates|drift)\b"
+    r"data/(report\.html|protocol\.yaml|claim\.json|codes\.csv|release\.json|tables|gates|drift)\b"
 )
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
+from vpack_pipeline.assets.release_standing import release_standing
 from vpack_pipeline.core.eligibility import stopping_problems
 from vpack_pipeline.errors import Problem, VpackError
 from vpack_pipeline.gate import causes, digests, lock
@@ -179,6 +180,7 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
         "is_behind": behind,
         "closed_by": [(p.where, p.what, p.remedy) for p in closed_by],
         "lost": [(p.where, p.what, p.remedy) for p in lost],
+        "release": release_standing(folder, loaded),
         "summary": _summary(newest, last, behind, _closed_words(cut, len(since), closed_by)),
     }
 
