@@ -117,5 +117,10 @@ def exported(seed: int) -> tuple[Tables, Protocol]:
     """A random small site: 60 to 250 cases, every exported table that says anything of people."""
     n = int(np.random.default_rng(seed).integers(60, 250))
     made = sample(n=n, seed=seed)
+    return travelling(made.tables), made.protocol
+
+
+def travelling(pool: Tables) -> Tables:
+    """Keep the tables that travel."""
     known = contracts.load()
-    return {a: t for a, t in made.tables.items() if known[a].export}, made.protocol
+    return {a: t for a, t in pool.items() if known[a].export}
