@@ -24,6 +24,7 @@ from vpack_pipeline_tests.disclosure.small_site import (
     Tables,
     added,
     changed,
+    figure,
     flow,
     frame,
     profile_row,
@@ -107,18 +108,23 @@ def test_a_quoted_table_says_nothing_new(protocol):
 
 
 def test_a_level_that_has_been_folded_since_tells_of_whom_it_holds(protocol):
-    """Nobody was an outpatient, and enough are inpatients: few outpatients have come."""
-    before = aparted(80, 66, 0)
-    after = counted(80, 66 + 30)
-    found = attack_two(Handed(before, protocol), Handed(after, protocol))
-    assert ("outpatient", "included, later") in told(found)
-
-
-def test_a_level_that_parts_tells_that_it_was_small(protocol):
-    """Of 24 in the ward or outside, 20 are in the ward still: four were not."""
-    before, after = counted(80, 24), aparted(80, 20, 16)
-    found = attack_two(Handed(before, protocol), Handed(after, protocol))
-    assert ("outpatient", "included, earlier") in told(found)
+    """Outpatients were 15, all before the lock; all others are enough: few have come after it."""
+    patients = [
+        figure(metric, n, n, window=w, stratum_kind="setting", stratum=x)
+        for x, before, after in (("inpatient", 40, 26), ("outpatient", 15, 0))
+        for w, n in (("retrospective", before), ("prospective", after))
+        for metric in ("n_cases", "n_patients")
+    ]
+    windows = [
+        figure("n_immature", 0, 0, window=w, stratum_kind="setting", stratum=x)
+        for x in ("inpatient", "outpatient")
+        for w in ("retrospective", "prospective")
+    ]
+    before = aparted(80, 66, 15) | {"evaluation/subgroups": frame(patients + windows)}
+    after = counted(80, 81 + 30)
+    found = told(attack_two(Handed(before, protocol), Handed(after, protocol)))
+    assert ("outpatient", "prospective, later") in found
+    assert told(attack_two(Handed(aparted(80, 66, 15), protocol), Handed(after, protocol))) == set()
 
 
 def test_other_bins_tell_of_those_between_them(protocol):
@@ -278,9 +284,10 @@ def test_two_versions_of_a_protocol_give_no_group_away(
 
 def test_a_site_that_has_grown_enough_hands_out_new_tables(protocol):
     """Else the law would keep everything back for ever."""
-    grown = EARLY + dt.timedelta(days=140)
-    first, second = (Site.on(d, 3, 9000) for d in (EARLY, grown))
-    assert second.changes(first, may_part=True) == []
+    profile = protocol.representativeness.model_copy(update={"joint": ()})
+    singly = protocol.model_copy(update={"representativeness": profile})
+    first, second = (Site.on(day, 2, 4000, singly) for day in (EARLY, MONTHS))
+    assert second.changes(first) == []
     assert second.tables[PROFILE]["n_total"].max() > first.tables[PROFILE]["n_total"].max()
     assert attack_two(first.handed, second.handed) == []
 
