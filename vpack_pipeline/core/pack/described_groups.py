@@ -139,14 +139,10 @@ def described_people(
         )
         found = {s: _ids(frame) for s, frame in view.cases.items() if s not in view.reasons}
         found |= dict(_by_window(one, sets))
-        shown = watched.get(name, frozenset())
-        found |= {of: ids for of, ids in sets.monitored.items() if of in shown}
+        found |= {of: ids for of, ids in sets.monitored.items() if of in watched.get(name, ())}
         persons = {} if "target" in view.reasons else _persons(one, target, protocol)
-        made.append(
-            DescribedVariable(
-                name, _printed(one), _levels(one, cases, protocol), _some(found), persons
-            )
-        )
+        placed = _levels(one, cases, protocol)
+        made.append(DescribedVariable(name, _printed(one), placed, _some(found), persons))
     made += _rules(rules, excluded, cases, protocol, cut)
     return DescribedPeople(
         cases.select("case_id", "patient_id", "index_date"),
@@ -167,9 +163,8 @@ def _watched(
         own = pl.col("monitor") == monitor.name
         if not baseline.filter(own & pl.col("amount").is_not_null()).is_empty():
             shown.add(REFERENCE)
-        shown |= set(
-            map(_monitoring, status.filter(own & pl.col("value").is_not_null())["window_start"])
-        )
+        starts = status.filter(own & pl.col("value").is_not_null())["window_start"]
+        shown.update(_monitoring(start) for start in starts)
     return found
 
 

@@ -129,24 +129,24 @@ class _Variable:
 
     both: _Both
     earlier: DescribedVariable
-    now: DescribedVariable
+    later: DescribedVariable
     before: Mapping[str, BoolArray]
     after: Mapping[str, BoolArray]
 
     @classmethod
-    def of(cls, both: _Both, earlier: DescribedVariable, now: DescribedVariable) -> Self:
+    def of(cls, both: _Both, earlier: DescribedVariable, later: DescribedVariable) -> Self:
         masks = (
             {name: both.mask(ids & v.levels.keys()) for name, ids in v.sets.items()}
-            for v in (earlier, now)
+            for v in (earlier, later)
         )
-        return cls(both, earlier, now, *masks)
+        return cls(both, earlier, later, *masks)
 
     def changes(self, *, may_part: bool) -> Iterator[Change]:
-        if list(self.earlier.printed) != list(self.now.printed):
+        if list(self.earlier.printed) != list(self.later.printed):
             yield from self._runs()
             return
         yield from self._parted(may_part=may_part)
-        for printed in (self.now.printed, self.earlier.printed):
+        for printed in (self.later.printed, self.earlier.printed):
             groups = _Groups.of(printed)
             # All in one level: how many have a value describes nobody.
             if len(groups.labels) > 1:
@@ -154,7 +154,7 @@ class _Variable:
                 yield from self._persons(groups)
 
     def _change(self, level: str, of_set: str) -> Change:
-        return Change(self.now.name, level, of_set, "few")
+        return Change(self.later.name, level, of_set, "few")
 
     def _pairs(self) -> Iterator[tuple[str, BoolArray, BoolArray, bool]]:
         """Give the sets to compare: of one name, or of which one holds the other."""
@@ -167,7 +167,7 @@ class _Variable:
     def _levels(self, groups: _Groups) -> Iterator[Change]:
         n = len(groups.labels)
         was = self.both.codes(self.earlier.levels, groups.code)
-        now = self.both.codes(self.now.levels, groups.code)
+        now = self.both.codes(self.later.levels, groups.code)
         moved = was != now
         for name, before, after, is_same in self._pairs():
             added, removed = after & (~before | moved), before & (~after | moved)
@@ -192,9 +192,9 @@ class _Variable:
 
     def _persons(self, groups: _Groups) -> Iterator[Change]:
         """Compare the counts of the target, where both packs describe it."""
-        if not self.earlier.persons or not self.now.persons:
+        if not self.earlier.persons or not self.later.persons:
             return
-        then, later = (groups.add_up(v.persons) for v in (self.earlier, self.now))
+        then, later = (groups.add_up(v.persons) for v in (self.earlier, self.later))
         for label in groups.labels:
             if 0 < abs(then[label] - later[label]) < self.both.smallest:
                 yield self._change(label, TARGET)
@@ -203,22 +203,22 @@ class _Variable:
         """Find levels that were printed as one and stand by themselves now."""
         for whole in dict.fromkeys(self.earlier.printed.values()):
             levels = [x for x, p in self.earlier.printed.items() if p == whole]
-            parts = list(dict.fromkeys(self.now.printed[x] for x in levels))
+            parts = list(dict.fromkeys(self.later.printed[x] for x in levels))
             if len(parts) == 1:
                 continue
             if not may_part:
-                yield Change(self.now.name, whole, "all", "parted")
+                yield Change(self.later.name, whole, "all", "parted")
                 continue
             for part in parts:
-                inside = {x for x in levels if self.now.printed[x] == part}
+                inside = {x for x in levels if self.later.printed[x] == part}
                 yield from self._shown_small(part, inside, set(levels) - inside)
 
     def _shown_small(self, part: str, inside: set[str], others: set[str]) -> Iterator[Change]:
         """Find a part that was small then, and must have been: nobody joined what it stood with."""
         group = dict.fromkeys(inside, 0) | dict.fromkeys(others, 1)
-        code = {x: group.get(x, NOBODY) for x in self.now.printed}
+        code = {x: group.get(x, NOBODY) for x in self.later.printed}
         was = self.both.codes(self.earlier.levels, code)
-        now = self.both.codes(self.now.levels, code)
+        now = self.both.codes(self.later.levels, code)
         for name in sorted(self.before.keys() & self.after.keys()):
             before, after = self.before[name], self.after[name]
             _, then = self.both.counts(before, was, 2)
@@ -228,7 +228,7 @@ class _Variable:
 
     def _runs(self) -> Iterator[Change]:
         """Compare runs of printed levels where the protocol's own levels are not the same."""
-        then, later = _runs_of(self.both, self.earlier), _runs_of(self.both, self.now)
+        then, later = _runs_of(self.both, self.earlier), _runs_of(self.both, self.later)
         for name, before, after, _ in self._pairs():
             for (_, first), (label, second) in itertools.product(then.items(), later.items()):
                 ours, theirs = before & first, after & second
