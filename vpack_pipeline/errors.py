@@ -7,9 +7,11 @@
     │   ├── DocumentError          a protocol.yaml or site.yaml
     │   ├── DeliveryError          a delivery that is altered, unclosed or unreadable as a whole
     │   ├── SecretError            a site secret that is missing, too short or changed
+    │   ├── SigningKeyError        a signing key of another kind, readable by others or misplaced
     │   └── UsageError             a command or name that does not exist
     ├── GateClosedError            exit 1: an expectation failed, or a receipt does not fit
     ├── VerificationError          exit 1: a pack is not what it says it is
+    ├── DiskError                  exit 3: the disk is full, or refuses to be read or written
     ├── ContractError              exit 3: a contract, model or registry of this package is wrong
     └── TableError                 exit 3: a foreign exception, reduced to its type and the table
 
@@ -19,9 +21,11 @@ What does not belong here: how an error is shown (``cli``).
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ class SecretError(InputError):
     """The site secret is missing, unsafe or not the one that made the earlier tables."""
 
 
+class SigningKeyError(InputError):
+    """A signing key is no plain Ed25519 key of its holder alone, or lies where it may not."""
+
+
 class UsageError(InputError):
     """A name or option that does not exist."""
 
@@ -85,6 +93,10 @@ class VerificationError(GateClosedError):
     """A pack differs from its manifest, or is no pack."""
 
 
+class DiskError(VpackError):
+    """The disk is full, or refuses to be read or written; the words are the system's own."""
+
+
 class ContractError(VpackError):
     """A contract, model or registry shipped with this package is wrong."""
 
@@ -96,6 +108,51 @@ class TableError(VpackError):
         self.table = table
         self.exception_type = type(exception).__name__
         super().__init__(f"{table}: {described(exception)}")
+
+
+_DISK: Final = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of this account's share of the disk",
+    errno.EROFS: "mount the disk so that it can be written",
+    errno.EACCES: "let this account read and write there",
+    errno.EPERM: "let this account read and write there",
+    errno.EIO: "have the disk examined",
+}
+"""What the system says of a disk → what to do about it."""
+_SQLITE: Final = {
+    "SQLITE_FULL": errno.ENOSPC,
+    "SQLITE_READONLY": errno.EROFS,
+    "SQLITE_CANTOPEN": errno.EACCES,
+    "SQLITE_IOERR": errno.EIO,
+}
+
+
+def disk_error(where: str, exception: BaseException) -> DiskError | None:
+    """Find the disk's trouble behind an exception; None where it has another cause.
+
+    Libraries wrap it in exceptions of their own. Of their texts only the system's words are looked
+    for: nothing of them is shown.
+    """
+    seen: BaseException | None = exception
+    while seen is not None:
+        number = _disk_number(seen)
+        if number is not None:
+            remedy = f"{_DISK[number]}, and start again; what was published before stays"
+            return DiskError(str(Problem(where, os.strerror(number), remedy)))
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _disk_number(exception: BaseException) -> int | None:
+    if isinstance(exception, OSError):
+        return exception.errno if exception.errno in _DISK else None
+    code = getattr(exception, "sqlite_errorname", "") or ""
+    for start, number in _SQLITE.items():
+        if code.startswith(start):
+            return number
+    # polars and DuckDB write with code of their own.
+    text = str(exception)
+    return next((n for n in (errno.ENOSPC, errno.EROFS) if os.strerror(n) in text), None)
 
 
 def described(exception: BaseException) -> str:

@@ -5,7 +5,7 @@ What does not belong here: anything that must be the same at every site (``proto
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
 
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text, refuse_repeated
 from vpack_pipeline.old_names import OldName
+from vpack_pipeline.pack_format.roles import FINGERPRINT, Role
 
 InputKind = Literal[
     "cases",
@@ -55,6 +56,11 @@ ValueMap = Annotated[
 WordMap = Annotated[
     dict[str, Text], BeforeValidator(_as_map, json_schema_input_type=dict[str, Text] | list[Text])
 ]
+ACCEPT_AT_LEAST: Final = 0.9
+"""The share of an input's rows that has to be accepted where a site names no other."""
+
+
+PackMode = Literal["owner", "group", "everyone"]
 
 
 class FolderSource(Document):
@@ -134,6 +140,8 @@ class InputForm(Document):
     """IANA zone of times written without one; without it such a time is refused."""
     nulls: tuple[str, ...] = ("",)
     """What stands for nothing."""
+    accept_at_least: Annotated[float, Field(ge=0, le=1)] = ACCEPT_AT_LEAST
+    """Share of the rows delivered since the last full delivery; below it the input is lost."""
 
 
 class IdentifierForm(Document):
@@ -158,6 +166,14 @@ class Contact(Document):
 
     role: Text
     address: Text
+
+
+class NamedSigner(Document):
+    """Who is to sign this site's packs."""
+
+    role: Role
+    fingerprint: Annotated[str, StringConstraints(pattern=rf"^{FINGERPRINT}\z")]
+    """Of the signer's Ed25519 key, as ``vpack keygen`` and ``ssh-keygen -l`` print it."""
 
 
 class Synthetic(Document):
@@ -198,13 +214,22 @@ class Site(Document):
     readers_agreed: bool = False
     """Every reader on the roster agreed that figures of each of them leave the site, by pseudonym;
     without it readers stand together."""
+    pack_mode: PackMode = "group"
+    """Who of the machine's accounts may read a pack: its owner, the owner's group, or everyone."""
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    signers: tuple[NamedSigner, ...] = ()
+    """Who is to sign this site's packs: printed on the first page."""
     synthetic: tuple[Synthetic, ...] = ()
     attribution: tuple[Text, ...] = ()
     """Sources and licences that the pack must print."""
     notes: tuple[Text, ...] = ()
     """What a reviewer has to know about this site's data, printed in the report."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """All that a pack could say of it: who may read packs changes none."""
+        return self.model_dump(mode="json", exclude={"pack_mode"})
 
     @model_validator(mode="after")
     def _needed(self) -> Self:
@@ -214,4 +239,6 @@ class Site(Document):
         files = [form.file for form in self.inputs.values()]
         if len(set(files)) != len(files):
             raise ValueError("two inputs name the same file")
+        # A key with two roles would let one person stand for two.
+        refuse_repeated([signer.fingerprint for signer in self.signers])
         return self

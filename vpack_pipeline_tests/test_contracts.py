@@ -89,6 +89,11 @@ def test_may_be_empty_has_no_default() -> None:
         Contract.model_validate(given)
 
 
+def test_a_list_is_no_contract() -> None:
+    with pytest.raises(ValueError, match="valid dictionary"):
+        Contract.model_validate([])
+
+
 def test_every_problem_of_a_contract_is_told_at_once() -> None:
     text = yaml.safe_dump(plain(key=["x"], protocol=["y"], site=["z"]))
     with pytest.raises(DocumentError) as caught:

@@ -24,6 +24,7 @@ from vpack_pipeline.sections import SECTIONS
 
 ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING, OPERATING = "README.md", "CONTRIBUTING.md", "docs/operating.md"
+SIGNING = "docs/signing.md"
 CHAPTERS = {
     "Reader rules": set(READER_RULES),
     "Distances": set(DISTANCES),
@@ -40,9 +41,11 @@ MADE = (
     "data/sites/SITE",
     "pack/validation_pack",
     "section/table",
+    "signature/",
 )
 IN_A_PACK = re.compile(
-    r"data/(report\.html|protocol\.yaml|claim\.json|codes\.csv|release\.json|tables|gates|drift)\b"
+    r"data/(report\.html|protocol\.yaml|claim\.json|codes\.csv|release\.json|signers\.json"
+    r"|tables|gates|drift)\b"
 )
 
 
@@ -77,7 +80,7 @@ def test_every_command_is_shown_in_the_documents() -> None:
     assert set(cli.SUMMARIES) == set(cli.COMMANDS)
 
 
-@pytest.mark.parametrize("document", [README, CONTRIBUTING, OPERATING])
+@pytest.mark.parametrize("document", [README, CONTRIBUTING, OPERATING, SIGNING])
 def test_documents_name_only_commands_and_options_that_exist(document: str) -> None:
     calls = re.findall(r"(?:`|\$ )vpack (.+?)(?:`|  |$)", text(document), re.MULTILINE)
     assert calls

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from vpack_pipeline.site import DicomwebSource, FolderSource, InputForm, Site
 from vpack_pipeline.strict_yaml import read_model
 
+FINGERPRINT = "SHA256:" + "A" * 43
 SHIPPED = sorted((Path(__file__).parents[1] / "data/sites").glob("*/site.yaml"))
 
 
@@ -59,6 +60,16 @@ def test_shipped_sites_are_valid_and_named_as_their_folder(path: Path) -> None:
             [{"title": "a", "uri": "b", "sha256": "zz", "custodian": "c"}],
             "pattern",
         ),
+        ("signers", [{"role": "king", "fingerprint": FINGERPRINT}], "'builder', 'clinician' or"),
+        ("signers", [{"role": "builder", "fingerprint": FINGERPRINT[:-1]}], "pattern"),
+        ("signers", [{"role": "builder", "fingerprint": FINGERPRINT[:-1] + "B"}], "pattern"),
+        ("signers", [{"role": "builder", "fingerprint": FINGERPRINT + "\n"}], "pattern"),
+        ("signers", [{"role": "builder", "fingerprint": "MD5:00:11"}], "pattern"),
+        (
+            "signers",
+            [{"role": r, "fingerprint": FINGERPRINT} for r in ("builder", "clinician")],
+            "declared twice: SHA256:AAA",
+        ),
         ("surplus", 1, "Extra inputs are not permitted"),
     ],
 )
@@ -66,6 +77,11 @@ def test_what_cannot_be_a_site_is_refused(path: str, value: Any, what: str) -> N
     with pytest.raises(ValidationError) as caught:
         Site.model_validate(put(data_of("site.yaml"), path, value))
     assert what in str(caught.value)
+
+
+def test_several_may_sign_in_one_role() -> None:
+    given = [{"role": "clinician", "fingerprint": FINGERPRINT[:-1] + end} for end in "AEI"]
+    assert [s.fingerprint[-1] for s in site(signers=given).signers] == ["A", "E", "I"]
 
 
 def test_a_source_is_a_folder_or_a_server() -> None:

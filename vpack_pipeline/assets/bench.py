@@ -46,9 +46,25 @@ class Bench:
         return self.edge.cut
 
     def receipt(self, asset: str) -> Receipt | None:
-        """Read a receipt of this site and cut."""
+        """Read a receipt of this site and cut.
+
+        Raises
+        ------
+        GateClosedError
+            It is damaged, or of another version.
+        """
         data = self.warehouse.read_receipt(asset, self.site_id, self.cut)
         return None if data is None else receipts.read(data, asset)
+
+    def sound_receipt(self, asset: str, cut: str) -> Receipt | None:
+        """Read a receipt that is this table's and site's own; None where there is none such."""
+        try:
+            data = self.warehouse.read_receipt(asset, self.site_id, cut)
+            found = None if data is None else receipts.read(data, asset)
+        except GateClosedError:
+            return None
+        is_of_cut = found is not None and found.cut == cut
+        return found if found is not None and is_of_cut and is_own(self, found, asset) else None
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.contracts import Contract, metrics
-from vpack_pipeline.errors import ContractError
+from vpack_pipeline.errors import ContractError, Problem
 from vpack_pipeline.gate import digests
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
@@ -177,13 +177,15 @@ def report(
     key_figures: KeyFigures | None,
     seconds: float,
     seen: Mapping[str, Any] | None = None,
+    warned: Sequence[Problem] = (),
 ) -> dg.MaterializeResult[Any]:
     """Tell Dagster and the progress log what was made: counts and digests, never values.
 
-    ``seen`` holds what the step saw and no table says, such as how many files it read.
+    ``seen`` holds what the step saw and no table says, such as how many files it read; ``warned``,
+    what it came upon that closes nothing.
     """
     receipt = made.receipt
-    told = [str(problem) for problem in standing.told_of(bench, receipt)]
+    told = [str(problem) for problem in (*standing.told_of(bench, receipt), *warned)]
     progress.info(
         contract.asset,
         extra={
@@ -214,9 +216,17 @@ def report(
 def check_result(receipt: Receipt, told: Sequence[str] = ()) -> dg.AssetCheckResult:
     """Turn a receipt into Dagster's words: which expectations failed, with counts.
 
-    ``told`` says why in a few lines, the cause first.
+    What closes nothing and is to be seen all the same is a warning: it blocks nothing, and the UI
+    shows it in yellow. ``told`` says why in a few lines, the cause first.
     """
-    failed = [c for c in receipt.checks if c["outcome"] not in {"pass"}]
+    failed = [c for c in receipt.checks if c["outcome"] != "pass"]
+    is_warning = receipt.passed and (
+        bool(told)
+        or receipt.quarantined > 0
+        or any(c["severity"] == "warning" and c["outcome"] != "vacuous" for c in failed)
+    )
+    if is_warning and receipt.quarantined and not told:
+        told = [f"{receipt.quarantined} rows were quarantined; the gate stays open"]
     rows = [
         dg.TableRecord(
             {
@@ -237,9 +247,9 @@ def check_result(receipt: Receipt, told: Sequence[str] = ()) -> dg.AssetCheckRes
     if rows:
         metadata["not passed"] = dg.MetadataValue.table(rows)
     return dg.AssetCheckResult(
-        passed=receipt.passed,
+        passed=receipt.passed and not is_warning,
         check_name=CHECK,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
         description="\n".join(told) or None,
         metadata=metadata,
     )

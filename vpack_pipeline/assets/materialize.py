@@ -7,8 +7,7 @@ table decides (``core``, ``dbt_like_sql``, ``io.cohort``) or must satisfy (``con
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,9 @@ from typing import Any
 import polars as pl
 
 from vpack_pipeline import contracts
-from vpack_pipeline.assets import by_function, by_model
+from vpack_pipeline.assets import by_function, by_model, publications
 from vpack_pipeline.assets.bench import Bench, dependencies, is_own, is_whole, upstream
+from vpack_pipeline.assets.intake import accepted
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.core.evaluation.looks import VOID
 from vpack_pipeline.errors import (
@@ -25,6 +25,7 @@ from vpack_pipeline.errors import (
     Problem,
     TableError,
     VpackError,
+    disk_error,
 )
 from vpack_pipeline.gate import check, digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
@@ -35,7 +36,6 @@ from vpack_pipeline.protocol import Protocol
 
 LIVE_INPUTS = frozenset({"deliveries", "archive"})
 """Outside inputs that can change without a trace in any table: read on every run."""
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ def only_foreseen(asset: str) -> Iterator[None]:
 
     Raises
     ------
-    VpackError
-        The disk is full or refuses; its message is the system's own and holds no value.
+    DiskError
+        The disk is full or refuses.
     TableError
         Any other foreign exception: polars and DuckDB put values in their messages.
     """
@@ -79,14 +79,8 @@ def only_foreseen(asset: str) -> Iterator[None]:
         yield
     except VpackError:
         raise
-    except OSError as error:
-        if error.errno not in DISK:
-            raise TableError(asset, error) from None
-        why = os.strerror(error.errno)
-        remedy = "mend that and build again; what was published before stays"
-        raise VpackError(str(Problem(asset, why, remedy))) from None
     except Exception as error:  # noqa: BLE001
-        raise TableError(asset, error) from None
+        raise disk_error(asset, error) or TableError(asset, error) from None
 
 
 def _materialize(bench: Bench, contract: Contract) -> Materialized:
@@ -97,10 +91,33 @@ def _materialize(bench: Bench, contract: Contract) -> Materialized:
     kept = _find_kept(bench, contract, fingerprint)
     if kept is not None and not is_live:
         return _keep(bench, contract, kept)
+    before = _stamps(bench, inputs)
     files = _compute(bench, contract, inputs, outside)
+    _demand_untouched(bench, inputs, before)
     if kept is not None and _digest(bench, files) == kept.table_digest:
         return _keep(bench, contract, kept)
     return Materialized(sign(bench, contract, files, digests_of(inputs), fingerprint), kept=False)
+
+
+def _stamps(bench: Bench, inputs: Mapping[str, Receipt]) -> dict[str, list[tuple[int, int, int]]]:
+    return {a: bench.warehouse.stamps(a, bench.site_id, r.files) for a, r in inputs.items()}
+
+
+def _demand_untouched(
+    bench: Bench, inputs: Mapping[str, Receipt], before: Mapping[str, list[tuple[int, int, int]]]
+) -> None:
+    """Hold inputs to their receipts once more: large ones are read after they were digested.
+
+    Raises
+    ------
+    GateClosedError
+        A file of an input was written while the table was computed.
+    """
+    now = _stamps(bench, inputs)
+    touched = [a for a, r in inputs.items() if now[a] != before[a] or not is_whole(bench, r)]
+    if touched:
+        what = "its files were changed while another table was made of them"
+        raise GateClosedError([Problem(a, what, f"materialize {a} again") for a in touched])
 
 
 def is_current(bench: Bench, asset: str, checked: Mapping[str, Receipt]) -> bool:
@@ -120,7 +137,7 @@ def is_current(bench: Bench, asset: str, checked: Mapping[str, Receipt]) -> bool
     contract = contracts.load()[asset]
     receipt = checked[asset]
     with only_foreseen(asset):
-        inputs = {name: checked[name] for name in sorted(dependencies()[asset])}
+        inputs = _inputs(asset, checked)
         outside = _outside(bench, contract)
         if receipt.fingerprint != _fingerprint(bench, contract, inputs, outside):
             return False
@@ -130,6 +147,35 @@ def is_current(bench: Bench, asset: str, checked: Mapping[str, Receipt]) -> bool
             made = _compute(bench, contract, inputs, outside)
             return _digest(bench, made) == receipt.table_digest
     return True
+
+
+def _inputs(asset: str, known: Mapping[str, Receipt]) -> dict[str, Receipt]:
+    return {name: known[name] for name in sorted(dependencies()[asset])}
+
+
+def fingerprints(bench: Bench, known: Mapping[str, Receipt]) -> dict[str, str]:
+    """Fingerprint all that each table would be computed from now, as its receipt does.
+
+    Parameters
+    ----------
+    known : receipts by table; a table is left out of the answer where one of its inputs has none
+
+    Raises
+    ------
+    VerificationError
+        The pack of a past look, which tables quote, is not what was published.
+    """
+    quoted: dict[tuple[str, ...], dict[str, pl.DataFrame]] = {}
+    found = {}
+    for asset in known:
+        if not dependencies()[asset] <= known.keys():
+            continue
+        contract = contracts.load()[asset]
+        if contract.outside not in quoted:
+            quoted[contract.outside] = _outside(bench, contract)
+        outside = quoted[contract.outside]
+        found[asset] = _fingerprint(bench, contract, _inputs(asset, known), outside)
+    return found
 
 
 def _keep(bench: Bench, contract: Contract, receipt: Receipt) -> Materialized:
@@ -148,7 +194,13 @@ def _outside(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
         from vpack_pipeline.io import packs
 
         reader = getattr(packs, name)
-        looks = reader(bench.project.packs, bench.site_id, bench.study.protocol, bench.cut)
+        looks = reader(
+            bench.project.packs,
+            bench.site_id,
+            bench.study.protocol,
+            bench.cut,
+            doubts=functools.partial(publications.doubts, bench),
+        )
         # A pack at a look gives that look's verdict; quoted, it would change its own input. But a
         # look that is void must not be taken again under the protocol that voided it.
         is_past = pl.col("look") < bench.edge.cut_date.isoformat()
@@ -164,8 +216,12 @@ def _fingerprint(
 ) -> str:
     blocks = by_function.blocks(bench.study, contract)
     now = digests.in_force(contract.asset)
+    # As with words: what the report prints of the site stands in no block that a table declares.
+    is_printed = contract.section == "pack"
+    printed = {"site": bench.study.site.document} if is_printed else {}
     return receipts.fingerprint(
         {
+            **printed,
             "compute": now.compute,
             "words": now.words,
             "blocks": {name: _plain(value) for name, value in blocks.items()},
@@ -256,7 +312,10 @@ def sign(
     """
     rows = sum(f.rows for f in files if f.role == "table")
     paths = bench.warehouse.paths(contract.asset, bench.site_id, files, "table")
-    checks = check.run(contract, paths, rows, within=bench.warehouse.root)
+    checks = [
+        *check.run(contract, paths, rows, within=bench.warehouse.root),
+        *accepted(bench, contract, files),
+    ]
     protocol = bench.study.protocol
     now = digests.in_force(contract.asset)
     receipt = Receipt(

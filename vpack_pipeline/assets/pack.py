@@ -24,6 +24,8 @@ from vpack_pipeline.resources import Project
 
 VERSION_TAG = "vpack/pack_version"
 NIGHTLY_TAG = "vpack/nightly"
+CLOSED_BY = "closed by"
+"""The metadata of a failed last step: one row a problem."""
 
 
 def assets() -> list[dg.AssetsDefinition]:
@@ -45,12 +47,15 @@ def _validation_pack() -> dg.AssetsDefinition:
         except GateClosedError as closed:
             raise dg.Failure(
                 description=f"The gate is closed, nothing was published: {closed.problems[0]}",
-                metadata={"closed by": _table(closed.problems)},
+                metadata={CLOSED_BY: _table(closed.problems)},
                 allow_retries=False,
             ) from None
         tag_run(context, {VERSION_TAG: published.version})
-        result = report(contract, published.made, bench, None, time.monotonic() - started)
-        extra = {"pack_version": published.version, "pack": published.note}
+        seconds, warned = time.monotonic() - started, published.warned
+        result = report(contract, published.made, bench, None, seconds, warned=warned)
+        extra: dict[str, Any] = {"pack_version": published.version, "pack": published.note}
+        if warned:
+            extra["changed since"] = _table(warned)
         yield result._replace(metadata={**(result.metadata or {}), **extra})
 
     asset: dg.AssetsDefinition = dg.asset(**arguments)(body)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,18 @@ import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
-from vpack_pipeline.assets import by_function
+from vpack_pipeline.assets import by_function, publications
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.assets.standing import lock_problems, receipts_of
-from vpack_pipeline.errors import GateClosedError, Problem
+from vpack_pipeline.errors import GateClosedError, Problem, VerificationError
 from vpack_pipeline.gate import digests, receipts
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.deliveries import (
     PUBLISHED,
+    altered_deliveries,
     closed_deliveries,
     moment,
     published_cuts,
@@ -35,6 +36,7 @@ from vpack_pipeline.io.deliveries import (
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline.io.warehouse import write_durably
 from vpack_pipeline.pack_format.quoted import Quote
+from vpack_pipeline.pack_format.signers import Signer
 
 UNTRAVELLED = frozenset({"pack/report", benches.LAST})
 """Tables whose receipts do not travel: the report shows all others'."""
@@ -42,12 +44,16 @@ UNTRAVELLED = frozenset({"pack/report", benches.LAST})
 
 @dataclass(frozen=True, slots=True)
 class PackAtCut:
-    """What the last step made: the receipt of its table, the version, and what was done."""
+    """What the last step made: the receipt of its table, the version, and what was done.
+
+    ``warned``: what lies otherwise now than when the tables were made of it.
+    """
 
     made: Materialized
     version: str
     path: Path
     note: str
+    warned: tuple[Problem, ...] = ()
 
 
 def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
@@ -62,32 +68,50 @@ def publish(bench: Bench, *, nightly: bool = False) -> PackAtCut:
     GateClosedError
         The lock stays closed; nothing is published and ``latest`` stays where it is.
     """
-    problems = lock_problems(bench)
+    publications.adopt(bench)
+    # Read once: another receipt could lie there after the lock has opened.
+    receipts_there = receipts_of(bench)
+    problems = lock_problems(bench, receipts_there)
     if problems:
         raise GateClosedError(problems)
-    found = {a: r for a, r in receipts_of(bench).items() if r is not None}
-    known = published(bench, found)
-    if known is not None:
-        return known
-    fingerprint = _fingerprint(bench, found)
-    news = _news(bench, found)
-    skipped = _skipped(bench, news) if nightly else None
-    return skipped or _publish(bench, found, fingerprint, news)
+    found = {a: r for a, r in receipts_there.items() if r is not None}
+    made = published(bench, found)
+    if made is None:
+        news = _news(bench, found)
+        skipped = _skipped(bench, news) if nightly else None
+        made = skipped or _publish(bench, found, _fingerprint(bench, found), news)
+    # The tables rest on their receipts, and are not made anew for a delivery that is lost.
+    return replace(made, warned=tuple(altered_deliveries(bench.edge)))
 
 
 def published(bench: Bench, found: Mapping[str, Receipt]) -> PackAtCut | None:
-    """Find the whole pack of exactly these receipts; None where it has yet to be published."""
+    """Find the whole pack of exactly these receipts; None where it has yet to be published.
+
+    Raises
+    ------
+    VerificationError
+        One is stored under their fingerprint that is not what was published.
+    """
     fingerprint = _fingerprint(bench, found)
     known = packs.find_build(bench.project.packs, bench.site_id, bench.cut, fingerprint)
-    data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, bench.cut)
-    own = None if data is None else steps.readable(data, benches.LAST)
+    own = bench.sound_receipt(benches.LAST, bench.cut)
     if known is None or own is None or own.fingerprint != fingerprint:
         return None
-    is_sound = benches.is_own(bench, own, benches.LAST) and benches.is_whole(bench, own)
-    if not is_sound or not _is_linked(bench) or packs.verify(known.path):
+    if not benches.is_whole(bench, own) or not _is_linked(bench):
         return None
+    _demand_published(bench, known)
     note = "the same inputs: nothing new was published"
     return PackAtCut(Materialized(own, kept=True), known.name, known.path, note)
+
+
+def _demand_published(bench: Bench, version: packs.Version) -> None:
+    """Demand that a version is what was published, and that ``latest`` leads to nothing else."""
+    newest = packs.latest(bench.project.packs, bench.site_id)
+    found = publications.doubts(bench, version) or publications.strangers(bench)
+    if newest not in {None, version} and packs.record_of(newest).is_signed:
+        found += publications.doubts(bench, newest)
+    if found:
+        raise VerificationError(found)
 
 
 def _is_linked(bench: Bench) -> bool:
@@ -102,10 +126,11 @@ def _skipped(bench: Bench, news: str) -> PackAtCut | None:
     before = packs.latest(bench.project.packs, bench.site_id)
     if before is None or packs.build_record(before).get("news") != news:
         return None
-    data = bench.warehouse.read_receipt(benches.LAST, bench.site_id, before.cut)
-    if data is None or not _is_linked(bench):
+    receipt = bench.sound_receipt(benches.LAST, before.cut)
+    if receipt is None or not _is_linked(bench):
         return None
-    kept = Materialized(receipts.read(data, benches.LAST), kept=True)
+    _demand_published(bench, before)
+    kept = Materialized(receipt, kept=True)
     note = f"no new delivery, file, mature case or due look since {before.name}"
     return PackAtCut(kept, before.name, before.path, note)
 
@@ -128,6 +153,8 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         cut=bench.cut,
         payload=payload,
         build={"fingerprint": fingerprint, "news": news},
+        pseudonyms=bench.edge.pseudonyms,
+        readers=bench.study.site.pack_mode,
     )
     note = "published" if published.is_new else "the same pack was there: nothing new"
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)
@@ -194,6 +221,7 @@ def payload_of(
         site_id=bench.site_id,
         cut=bench.cut,
         synthetic=[f"{s.part}: {s.note}" for s in bench.study.site.synthetic],
+        signers=[Signer(s.role, s.fingerprint) for s in bench.study.site.signers],
     )
 
 
@@ -208,7 +236,7 @@ def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:
             "code": asdict(digests.in_force(benches.LAST)),
             "cut": bench.cut,
             "protocol": bench.study.protocol.digest,
-            "site": bench.study.site.model_dump(mode="json"),
+            "site": bench.study.site.document,
             "tables": {asset: receipt.table_digest for asset, receipt in found.items()},
             "checks": {asset: list(receipt.checks) for asset, receipt in found.items()},
         }
@@ -223,7 +251,7 @@ def _news(bench: Bench, found: Mapping[str, Receipt]) -> str:
         {
             "code": digests.everything(),
             "protocol": bench.study.protocol.digest,
-            "site": bench.study.site.model_dump(mode="json"),
+            "site": bench.study.site.document,
             "looks": [str(look.cut) for look in looks if look.cut <= bench.edge.cut_date],
             **{name: found[name].table_digest for name in tables},
         }

@@ -9,25 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import polars as pl
-
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
+from vpack_pipeline.assets import materialize as steps
+from vpack_pipeline.assets import publications
 from vpack_pipeline.assets.bench import Bench
+from vpack_pipeline.assets.intake import intakes_of, is_sound
 from vpack_pipeline.assets.release_standing import release_standing
 from vpack_pipeline.core.eligibility import stopping_problems
-from vpack_pipeline.errors import Problem, VpackError
+from vpack_pipeline.errors import Problem, VerificationError, VpackError
 from vpack_pipeline.gate import causes, digests, lock
-from vpack_pipeline.gate.causes import Intake, Refusal
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import packs
-from vpack_pipeline.io.deliveries import closed_deliveries, moment, open_deliveries
+from vpack_pipeline.io.deliveries import (
+    altered_deliveries,
+    closed_deliveries,
+    moment,
+    open_deliveries,
+)
 from vpack_pipeline.io.project import ProjectFolder
+from vpack_pipeline.study import Study
 
-ARCHIVE: Final = "cohort/files"
 RULED: Final = "eligibility/flags"
-POSITIONS: Final = 5
-"""So many rows of one reason are named."""
 
 
 def receipts_of(bench: Bench) -> dict[str, Receipt | None]:
@@ -35,9 +38,13 @@ def receipts_of(bench: Bench) -> dict[str, Receipt | None]:
     return {asset: bench.receipt(asset) for asset in contracts.load() if asset != benches.LAST}
 
 
-def lock_problems(bench: Bench) -> list[Problem]:
-    """List why the lock on this site's pack stays closed at this cut; empty opens it."""
-    found = receipts_of(bench)
+def lock_problems(bench: Bench, found: Mapping[str, Receipt | None] | None = None) -> list[Problem]:
+    """List why the lock on this site's pack stays closed at this cut; empty opens it.
+
+    ``found``: the receipts that the pack is made of, where they have been read already.
+    """
+    found = receipts_of(bench) if found is None else found
+    now, unquotable = _fingerprints(bench, found)
     is_closed = any(receipt is not None and not receipt.passed for receipt in found.values())
     problems = lock.problems(
         found,
@@ -46,11 +53,24 @@ def lock_problems(bench: Bench) -> list[Problem]:
         cut=bench.cut,
         protocol_digest=bench.study.protocol.digest,
         digests={asset: digests.in_force(asset) for asset in found},
+        fingerprints=now,
         warehouse=bench.warehouse,
         pseudonyms=bench.edge.pseudonyms,
-        intakes=_intakes(bench, found) if is_closed else (),
+        intakes=intakes_of(bench, found) if is_closed else (),
     )
-    return [*problems, *_stopping_rules(bench, found[RULED])]
+    told = [*unquotable, *problems, *_stopping_rules(bench, found[RULED])]
+    return [*(p for p in publications.strangers(bench) if p not in told), *told]
+
+
+def _fingerprints(
+    bench: Bench, found: Mapping[str, Receipt | None]
+) -> tuple[dict[str, str], list[Problem]]:
+    """Fingerprint what tables would be computed from now; or say why a look cannot be quoted."""
+    known = {asset: receipt for asset, receipt in found.items() if receipt is not None}
+    try:
+        return steps.fingerprints(bench, known), []
+    except VerificationError as error:
+        return {}, list(error.problems)
 
 
 def told_of(bench: Bench, receipt: Receipt) -> list[Problem]:
@@ -62,7 +82,7 @@ def told_of(bench: Bench, receipt: Receipt) -> list[Problem]:
     if not receipt.passed:
         above = causes.ancestors(asset, benches.dependencies())
         found |= {name: bench.receipt(name) for name in above}
-    intakes = _intakes(bench, found)
+    intakes = intakes_of(bench, found)
     if receipt.passed:
         return causes.losses(intakes, benches.dependencies())
     closing = causes.closing({asset: receipt}, intakes, benches.dependencies())
@@ -71,7 +91,7 @@ def told_of(bench: Bench, receipt: Receipt) -> list[Problem]:
 
 def _stopping_rules(bench: Bench, receipt: Receipt | None) -> list[Problem]:
     """Name the eligibility rules that stop; the check of their table only counts units."""
-    if receipt is None or receipt.asset != RULED or receipt.passed or not _is_sound(bench, receipt):
+    if receipt is None or receipt.asset != RULED or receipt.passed or not is_sound(bench, receipt):
         return []
     if receipt.protocol_digest != bench.study.protocol.digest:
         return []
@@ -80,84 +100,14 @@ def _stopping_rules(bench: Bench, receipt: Receipt | None) -> list[Problem]:
 
 
 def losses(bench: Bench) -> list[Problem]:
-    """List the inputs of which nearly every row was refused, whether or not the gate is open."""
-    return causes.losses(_intakes(bench, receipts_of(bench)), benches.dependencies())
-
-
-def _intakes(bench: Bench, found: Mapping[str, Receipt | None]) -> list[Intake]:
-    """Count what became of each input, from receipts whose files are those that were checked."""
-    first = found[benches.FIRST]
-    if first is None or not _is_sound(bench, first):
-        return []
-    known = contracts.load()
-    inputs = {str(kind): form for kind, form in bench.study.site.inputs.items()}
-    deliveries = bench.warehouse.read(known[benches.FIRST], bench.site_id, first.files)
-    made = []
-    for asset, receipt in found.items():
-        if receipt is None or all(file.role == "table" for file in receipt.files):
-            continue
-        if not _is_sound(bench, receipt):
-            continue
-        refused = bench.warehouse.read(known[asset], bench.site_id, receipt.files, "quarantine")
-        form = inputs.get(asset.partition("/")[2])
-        intake = intake_of(receipt, deliveries, refused, form.file if form else None)
-        # Nothing delivered is no loss where a site need not deliver any.
-        if intake.delivered or known[asset].may_be_empty is None:
-            made.append(intake)
-    return made
-
-
-def _is_sound(bench: Bench, receipt: Receipt) -> bool:
-    return benches.is_own(bench, receipt, receipt.asset) and benches.is_whole(bench, receipt)
+    """List the inputs of which too few rows were accepted, whether or not the gate is open."""
+    return causes.losses(intakes_of(bench, receipts_of(bench)), benches.dependencies())
 
 
 def has_refused(bench: Bench) -> bool:
     """Tell whether a row of an input that counts was refused."""
-    return any(i.refusals and i.unit == "rows" for i in _intakes(bench, receipts_of(bench)))
-
-
-def intake_of(
-    receipt: Receipt, deliveries: pl.DataFrame, refused: pl.DataFrame, file: str | None = None
-) -> Intake:
-    """Count what became of the rows of one input that count.
-
-    Parameters
-    ----------
-    receipt : of the input's table
-    deliveries : cohort/deliveries; a ``full`` delivery retracts those of its kind before it
-    refused : the input's quarantined rows
-    file : how the site calls the file of this input; without it no position is named
-    """
-    of_kind = deliveries.filter(pl.col("kind") == receipt.asset.partition("/")[2])
-    in_order = sorted(of_kind.iter_rows(named=True), key=lambda row: moment(row["delivery"]))
-    full = [number for number, row in enumerate(in_order) if row["mode"] == "full"]
-    counting = in_order[full[-1] :] if full else in_order
-    if counting:
-        refused = refused.filter(pl.col("delivery").is_in([row["delivery"] for row in counting]))
-        delivered = sum(row["rows"] for row in counting)
-    else:
-        # An archive's table holds every file; one that is made of another holds what was taken.
-        is_archive = receipt.asset == ARCHIVE
-        delivered = receipt.rows + (0 if is_archive else receipt.quarantined)
-    at = pl.concat_str("delivery", pl.lit(f"/{file}:"), "line")
-    where = at if file else pl.lit(None, dtype=pl.String)
-    counted = (
-        refused.with_columns(where.alias("at"))
-        .sort("delivery", "line")
-        .group_by("reason", "field", "remedy")
-        .agg(pl.len().alias("rows"), pl.col("at").drop_nulls().head(POSITIONS).alias("positions"))
-    )
-    ordered = counted.sort("rows", "reason", "field", descending=[True, False, False])
-    return Intake(
-        asset=receipt.asset,
-        unit="files" if receipt.asset == ARCHIVE else "rows",
-        since=counting[0]["delivery"] if full else None,
-        delivered=delivered,
-        refusals=tuple(
-            Refusal(**row | {"positions": tuple(row["positions"])})
-            for row in ordered.iter_rows(named=True)
-        ),
-    )
+    intakes = intakes_of(bench, receipts_of(bench))
+    return any(i.refusals and i.unit == "rows" for i in intakes)
 
 
 def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
@@ -180,6 +130,8 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
         "is_behind": behind,
         "closed_by": [(p.where, p.what, p.remedy) for p in closed_by],
         "lost": [(p.where, p.what, p.remedy) for p in lost],
+        "altered": [(p.where, p.what, p.remedy) for p in _altered(folder, site_id, newest)],
+        "altered_deliveries": [(p.where, p.what, p.remedy) for p in _changed(folder, loaded)],
         "release": release_standing(folder, loaded),
         "summary": _summary(newest, last, behind, _closed_words(cut, len(since), closed_by)),
     }
@@ -196,6 +148,20 @@ def _gate(folder: ProjectFolder, site_id: str) -> tuple[str | None, list[Problem
         return cut, closed_by, [] if closed_by else losses(bench)
     except VpackError as error:
         return cut, [Problem(site_id, str(error))], []
+
+
+def _altered(folder: ProjectFolder, site_id: str, newest: packs.Version | None) -> list[Problem]:
+    """Say why nobody can vouch for the latest pack."""
+    if newest is None:
+        return []
+    return publications.doubts(benches.open_bench(folder, site_id, newest.cut), newest)
+
+
+def _changed(folder: ProjectFolder, loaded: Study) -> list[Problem]:
+    """List deliveries that are not as they were counted, unless none was counted yet."""
+    if not folder.warehouse.receipts(benches.FIRST, loaded.site.site_id):
+        return []
+    return altered_deliveries(folder.edge(loaded, None))
 
 
 def _closed_words(cut: str | None, since: int, closed_by: list[Problem]) -> str:

@@ -11,13 +11,24 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
 from vpack_pipeline import __version__
-from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError, described
+from vpack_pipeline.cli.stopping import EXIT_CODE, STOPPED
+from vpack_pipeline.errors import (
+    DiskError,
+    GateClosedError,
+    InputError,
+    Problem,
+    VpackError,
+    described,
+    disk_error,
+)
 
 COMMANDS: Final[dict[str, str]] = {
     "init": "vpack_pipeline.cli.site",
@@ -27,6 +38,8 @@ COMMANDS: Final[dict[str, str]] = {
     "build": "vpack_pipeline.cli.build",
     "status": "vpack_pipeline.cli.build",
     "clean": "vpack_pipeline.cli.build",
+    "keygen": "vpack_pipeline.cli.sign",
+    "sign": "vpack_pipeline.cli.sign",
     "release": "vpack_pipeline.cli.release",
     "verify": "vpack_pipeline.cli.verify",
     "upgrade": "vpack_pipeline.cli.upgrade",
@@ -40,8 +53,10 @@ SUMMARIES: Final[dict[str, str]] = {
     "build": "Build a site's validation pack.",
     "status": "Tell how a site stands: latest pack, newest delivery, gates.",
     "clean": "Remove warehouse files that no receipt names.",
+    "keygen": "Make a key that signs packs.",
+    "sign": "Sign a pack, or a single file such as a protocol.",
     "release": "Hand a site's newest pack out, held against every earlier release.",
-    "verify": "Check a pack offline: integrity and completeness.",
+    "verify": "Check a pack offline: integrity, completeness, and who has signed it.",
     "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }
@@ -110,6 +125,19 @@ def project_root(ctx: click.Context) -> Path:
     return find_root(ctx.obj, os.environ.get("VPACK_ROOT"), Path.cwd())
 
 
+def today() -> date:
+    """Read the clock: nothing that is computed may, and a command must to doubt a date."""
+    return datetime.now(UTC).astimezone().date()
+
+
+def days_to_come(names: Iterable[str]) -> list[Problem]:
+    """Name the deliveries of days to come: until then, builds take the last for their cut."""
+    from vpack_pipeline.io.deliveries import moment
+
+    what, remedy = "is of a day to come", "wait for it, or open it by removing DONE before a build"
+    return [Problem(f"deliveries/{n}", what, remedy) for n in names if moment(n)[0] > today()]
+
+
 def complete_site(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Complete the name of a site."""
     from vpack_pipeline.study import find_root, site_ids
@@ -154,18 +182,24 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(2)
     except click.Abort:
-        click.echo("stopped; a later build goes on from what is complete", err=True)
-        sys.exit(130)
+        click.echo(STOPPED, err=True)
+        sys.exit(EXIT_CODE)
     except GateClosedError as error:
         show(error.problems, "closed:")
         sys.exit(error.exit_code)
     except InputError as error:
         show(error.problems, f"{len(error.problems)} to mend:")
         sys.exit(error.exit_code)
+    except DiskError as error:
+        click.echo(f"stopped: {error}", err=True)
+        sys.exit(error.exit_code)
     except VpackError as error:
         click.echo(f"internal: {error}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001  the text of a foreign exception may carry values
+        if disk := disk_error("the disk", error):
+            click.echo(f"stopped: {disk}", err=True)
+            sys.exit(disk.exit_code)
         library = lacking_library(error)
         click.echo(
             needs_pipeline(library) if library else f"internal: {described(error)}", err=True

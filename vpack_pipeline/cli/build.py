@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpack_pipeline.cli import SITE, complete_site, project_root, show
+from vpack_pipeline.cli import SITE, complete_site, days_to_come, project_root, show
 from vpack_pipeline.errors import GateClosedError, InputError, Problem, VpackError
 
 if TYPE_CHECKING:
@@ -76,12 +76,16 @@ def build(ctx: click.Context, site: str, as_of: str | None, as_json: bool) -> No
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run left: whether it succeeded, which version it stands for, and its progress."""
+    """What a run left: whether it succeeded, which version it stands for, and its progress.
+
+    ``closed_by``: what the lock said, where the run came as far as that.
+    """
 
     succeeded: bool
     version: str | None
     note: str
     lines: ProgressLines
+    closed_by: tuple[Problem, ...] = ()
 
 
 def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool) -> None:
@@ -91,7 +95,7 @@ def _build_one(root: Path, site: str, cut: str, as_json: bool, *, is_last: bool)
     ran = _kept(root, site, cut, as_json) or _run(root, site, cut, as_json)
     seconds = time.monotonic() - started
     if not ran.succeeded:
-        problems = _closed_by(root, site, cut)
+        problems = ran.closed_by or tuple(_closed_by(root, site, cut))
         if not problems:
             raise VpackError("the run failed outside of any table; see it with `vpack ui`")
         if as_json:
@@ -160,6 +164,7 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     from vpack_pipeline.automation import JOB
     from vpack_pipeline.cli.home import dagster_home
     from vpack_pipeline.cli.scan import ScanLines, listener
+    from vpack_pipeline.cli.stopping import stopping_for_certain
     from vpack_pipeline.definitions import build_defs
     from vpack_pipeline.partitions import SITES
     from vpack_pipeline.resources import Project
@@ -172,7 +177,11 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
     scan_progress.setLevel(logging.INFO if not quiet else logging.CRITICAL)
     scan_progress.addHandler(scanned)
     try:
-        with dagster_home(root), dg.DagsterInstance.get() as instance:
+        with (
+            stopping_for_certain(),
+            dagster_home(root),
+            dg.DagsterInstance.get() as instance,
+        ):
             if not instance.has_dynamic_partition(str(SITES.name), site):
                 instance.add_dynamic_partitions(str(SITES.name), [site])
                 if not quiet:
@@ -186,7 +195,7 @@ def _run(root: Path, site: str, cut: str, quiet: bool) -> Ran:
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
         _raise_foreseen(result)
-        return Ran(result.success, *_pack_of(result), lines)
+        return Ran(result.success, *_pack_of(result), lines, tuple(_lock_said(result)))
     finally:
         progress.removeHandler(lines)
         scan_progress.removeHandler(scanned)
@@ -203,6 +212,17 @@ def _pack_of(result: Any) -> tuple[str | None, str]:
     return None, ""
 
 
+def _lock_said(result: Any) -> Iterator[Problem]:
+    """Read from the failure of the last step what kept the lock closed."""
+    from vpack_pipeline.assets.pack import CLOSED_BY
+
+    for event in result.all_events:
+        told = event.event_specific_data.user_failure_data if event.is_step_failure else None
+        if told is not None and CLOSED_BY in told.metadata:
+            for record in told.metadata[CLOSED_BY].records:
+                yield Problem(*(str(record.data[k]) for k in ("table", "what", "remedy")))
+
+
 def _raise_foreseen(result: Any) -> None:
     """Show a step's error as what it is; why a gate is closed is read from the receipts."""
     from vpack_pipeline import errors
@@ -216,6 +236,8 @@ def _raise_foreseen(result: Any) -> None:
         text = error.message.partition(": ")[2].strip()
         if issubclass(known, errors.InputError | errors.VerificationError):
             raise known([Problem(*_split(line)) for line in text.splitlines() if line])
+        if known is errors.DiskError:
+            raise errors.DiskError(text)
         raise errors.VpackError(text)
 
 
@@ -346,6 +368,14 @@ def _standing_or_fault(folder: ProjectFolder, name: str) -> dict[str, Any]:
 def _show_standing(entry: dict[str, Any]) -> None:
     from vpack_pipeline.assets.release_standing import release_line
 
+    if entry["altered"]:
+        altered = tuple(Problem(*p) for p in entry["altered"])
+        show(altered, "  nobody can vouch for the latest pack:")
+    for problem in days_to_come([entry["newest_delivery"]] if entry["newest_delivery"] else []):
+        click.echo(f"  note: {problem}")
+    if entry["altered_deliveries"]:
+        altered = tuple(Problem(*p) for p in entry["altered_deliveries"])
+        show(altered, "  deliveries are not as they were counted:")
     if entry["closed_by"]:
         show(tuple(Problem(*p) for p in entry["closed_by"]), "  the gate is closed:")
     for lost in entry["lost"]:
@@ -364,10 +394,15 @@ def _show_standing(entry: dict[str, Any]) -> None:
 def clean(ctx: click.Context, site: str, keep: int) -> None:
     """Remove what no receipt of SITE's newest KEEP cuts names, and kept rows that are of no use."""
     from vpack_pipeline import contracts
+    from vpack_pipeline.assets.bench import open_bench
+    from vpack_pipeline.assets.publications import adopt
     from vpack_pipeline.io.cohort.inputs import clean_kept
     from vpack_pipeline.io.project import ProjectFolder
 
     folder = ProjectFolder(project_root(ctx))
-    edge = folder.edge(folder.study(site), None)
+    bench = open_bench(folder, site, None)
+    edge = bench.edge
+    # What vouches for a look from before publications were signed must not go unread.
+    adopt(bench)
     removed = sum(folder.warehouse.clean(asset, site, keep) for asset in contracts.load())
     click.echo(f"removed {removed + clean_kept(edge)} files")

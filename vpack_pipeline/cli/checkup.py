@@ -13,12 +13,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from vpack_pipeline import study
+from vpack_pipeline.cli import days_to_come
 from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
-from vpack_pipeline.cli.unlisted import unlisted_notes
 from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
 from vpack_pipeline.io.deliveries import (
     LEDGER,
@@ -29,7 +30,6 @@ from vpack_pipeline.io.deliveries import (
     published_in,
     survey,
 )
-from vpack_pipeline.io.dicom.state import scan_headers
 from vpack_pipeline.io.edge import Edge
 from vpack_pipeline.io.forms import (
     Form,
@@ -99,6 +99,8 @@ def check_site(
     UsageError
         There is no such site.
     """
+    from vpack_pipeline.cli.unlisted import unlisted_notes
+
     found = Findings()
     loaded: Study | None = None
     with found.gathering():
@@ -111,10 +113,9 @@ def check_site(
         names = _deliveries(found, folder, loaded, pseudonyms)
         forms = _forms(found, loaded, names)
         _rows(found, folder, loaded, forms, pseudonyms or passing_pseudonyms(loaded.site))
-        headers = scan_headers(folder.root / "data" / "state" / site_id)
-        found.notes += unlisted_notes(
-            loaded, lambda kind, name: _cells(forms, kind, name), headers, shows_words=shows_words
-        )
+        state = folder.root / "data" / "state" / site_id
+        cells = partial(_cells, forms)
+        found.notes += unlisted_notes(loaded, cells, state, shows_words=shows_words)
         if pseudonyms is not None:
             _hints(found, folder, loaded, forms, pseudonyms)
     _models(found)
@@ -218,6 +219,7 @@ def _deliveries(
         still_open = open_deliveries(loaded.root, site)
         if still_open:
             found.notes.append(f"open and not counted: {', '.join(still_open)} (no file DONE)")
+        found.notes += [str(problem) for problem in days_to_come(names)]
         if not names:
             remedy = f"run `vpack deliver {site.site_id} FILE...`"
             raise InputError(Problem("deliveries", "none is closed", remedy))
@@ -336,6 +338,8 @@ def _hints(
     pseudonyms: Pseudonyms,
 ) -> None:
     """Say where identifiers match nothing, and whether padding or case would make them match."""
+    from vpack_pipeline.io.dicom.state import scan_headers
+
     scanned = scan_headers(folder.root / "data" / "state" / loaded.site.site_id)
     names = ("default_case_id", "accession_id", "study_id", "patient_id")
     headers = scanned.select(*names).collect()

@@ -9,6 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from vpack_pipeline.io import private
+
 STORAGE: Final = """
 # The record of runs, with connections that stay open (vpack_pipeline/run_history.py).
 storage:
@@ -24,13 +26,27 @@ storage:
 
 @contextmanager
 def dagster_home(root: Path) -> Iterator[Path]:
-    """Point DAGSTER_HOME below the root, unless the environment names one."""
+    """Point DAGSTER_HOME below the root, unless the environment names one.
+
+    What is written while it is open, also by a program that this one becomes, is for this account
+    alone: Dagster's own files too.
+    """
+    mask = os.umask(private.OTHERS)
+    try:
+        with _dagster_home(root) as home:
+            yield home
+    finally:
+        os.umask(mask)
+
+
+@contextmanager
+def _dagster_home(root: Path) -> Iterator[Path]:
     given = os.environ.get("DAGSTER_HOME")
     if given:
         yield Path(given)
         return
-    home = root / "data" / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    home = private.make_folder(root / "data" / "dagster")
+    private.close_to_others(home)
     settings = home / "dagster.yaml"
     if not settings.exists():
         settings.write_text(_with_storage(_settings(root)), encoding="utf-8")

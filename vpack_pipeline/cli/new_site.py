@@ -18,6 +18,7 @@ from vpack_pipeline import study
 from vpack_pipeline.cli import schema
 from vpack_pipeline.document import Identifier
 from vpack_pipeline.errors import DocumentError, Problem, UsageError
+from vpack_pipeline.io import private
 from vpack_pipeline.io.forms import KINDS, template_headers
 from vpack_pipeline.io.identity import MINIMUM_SECRET_BYTES
 from vpack_pipeline.io.project import SECRET_VARIABLE
@@ -170,7 +171,7 @@ def _secret(root: Path, site_id: str, made: list[str]) -> None:
 
 
 def _folder(path: Path, root: Path, made: list[str]) -> None:
-    path.mkdir(parents=True, exist_ok=True)
+    private.make_folder(path)
     made.append(f"{path.relative_to(root)}/: where `vpack deliver` puts exports")
 
 

@@ -60,9 +60,10 @@ the notes say otherwise; elements in functional groups are those of enhanced mul
 `<column>_min`, `<column>_max` and `<column>_n_distinct` over the frames of the image, where they
 differ. *by value map*: the text may name somebody and is stored nowhere; the column holds what
 `value_maps` in `site.yaml` says that it means, or nothing, and `<column>_status`. Values of
-*value* and *value, raw, status* fields are taken to identify nobody, and stay in the site's tables:
-a pack prints a text only where the protocol's levels or the site's `value_maps` give that word (a
-list names words as they are written: `model: [Rover]`), any other as *unlisted 1*, *unlisted 2* …
+*value* and *value, raw, status* fields are taken to identify nobody, and stay in tables of the
+site: a pack prints a text only where the protocol's levels or the site's `value_maps` give that
+word (a list names words as they are written: `model: [Rover]`), any other as *unlisted 1*,
+*unlisted 2* …
 
 Codes, numbers and dates are read as ASCII, whatever the file declares; texts in the declared
 character set, inside a sequence only as ASCII. Bytes that are not of it make the value invalid;

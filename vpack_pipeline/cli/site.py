@@ -6,13 +6,13 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from vpack_pipeline.cli import SITE, project_root
+from vpack_pipeline.cli import SITE, days_to_come, project_root, today
 from vpack_pipeline.errors import DeliveryError, InputError, Problem
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def init(ctx: click.Context, site: str, protocol: str | None) -> None:
     help="The day of the delivery; today where not given.",
 )
 @click.option("--open", "stays_open", is_flag=True, help="Do not close it: it does not count yet.")
-@click.option("--force", is_flag=True, help="Deliver faulty rows too; a build quarantines them.")
+@click.option("--force", is_flag=True, help="Deliver faulty rows too, or for a day to come.")
 @click.pass_context
 def deliver(
     ctx: click.Context,
@@ -76,10 +76,14 @@ def deliver(
 
     folder = ProjectFolder(project_root(ctx))
     loaded = folder.study(site)
-    day = _today() if on is None else on.date()
+    day = today() if on is None else on.date()
     unfilled = placeholders(folder.root, site, loaded)
     if unfilled:
         raise DeliveryError(unfilled)
+    to_come = days_to_come([day.isoformat()])
+    if to_come and not force:
+        remedy = "give the day on which the files came, or --force"
+        raise DeliveryError([Problem("--on", f"{day} is a day to come", remedy)])
     held = _hold_to_forms(loaded, files, day)
     if held.faults and not force:
         last = Problem("nothing was delivered", "rows are faulty", _FORCE)
@@ -91,16 +95,14 @@ def deliver(
     click.echo(f"delivered {len(files)} files as {name} ({state})")
     if newest is not None and day < moment(newest)[0]:
         held.warnings.append(f"{name} lies before the newest delivery, {newest}")
+    if to_come:
+        held.warnings.append(f"{name} is of a day to come: builds take it for their cut")
     for line in held.warnings:
         click.echo(f"warning: {line}", err=True)
     click.echo(f"next: vpack check {site}")
 
 
 _FORCE: Final = "mend them, or give --force: deliver with its faulty rows; they will be quarantined"
-
-
-def _today() -> date:
-    return datetime.now(UTC).astimezone().date()
 
 
 @dataclass(slots=True)

@@ -8,12 +8,14 @@ What does not belong here: which texts are printed, and how (``core.printed_word
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from vpack_pipeline.core.printed_words import PrintedText, printed_texts
 from vpack_pipeline.io.dicom.fields import BY_COLUMN
+from vpack_pipeline.io.dicom.state import scan_headers
 from vpack_pipeline.site import InputKind
 from vpack_pipeline.study import Study
 
@@ -23,28 +25,32 @@ MOST_SHOWN: Final = 20
 def unlisted_notes(
     loaded: Study,
     cells: Callable[[InputKind, str], list[str]],
-    headers: pl.LazyFrame,
+    state: Path,
     *,
     shows_words: bool,
 ) -> Iterator[str]:
-    """Say, column by column, how many texts are not listed and where to list them.
+    """Say of each column that a pack prints how many texts are not listed, and where to list them.
 
     Parameters
     ----------
     cells : kind and column → texts of the input, as value maps have them
-    headers : rows of the scanner's state
+    state : the scanner's private folder
     shows_words : whether words of headers may be shown
     """
     protocol, site = loaded.protocol, loaded.site
+    headers = scan_headers(state)
     if not site.readers_agreed:
         yield (
             "readers stand together in a pack, and what the roster says of them stays out:"
             " site.yaml does not state readers_agreed"
         )
+    named = {v.name for v in protocol.representativeness.variables}
+    named |= {str(m.variable) for m in protocol.drift.monitors}
     for text in printed_texts(
-        protocol.representativeness, protocol.drift, protocol.covariates, protocol.disclosure
+        protocol.representativeness, protocol.covariates, protocol.disclosure
     ):
-        if text.kind == "readers" and not site.readers_agreed:
+        is_printed = site.readers_agreed if text.kind == "readers" else text.field in named
+        if not is_printed:
             continue
         if text.kind == "image":
             found = _of_headers(text, headers, site.value_maps.get(text.field, {}))
@@ -57,8 +63,8 @@ def unlisted_notes(
                 shown = _shown(unlisted) if shows_words else " (a terminal shows which)"
             kind = "headers" if text.kind == "image" else text.kind
             yield (
-                f"{kind}, {text.field}: {len(unlisted)} of {len(found)} texts are not listed and"
-                f" would be printed by a number; list those that a pack may show under"
+                f"{kind}, {text.field}: {len(unlisted)} of {len(found)} texts are not listed, so"
+                f" that no pack would print them; list those that one may show under"
                 f" {text.place} in site.yaml{shown}"
             )
 

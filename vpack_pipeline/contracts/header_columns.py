@@ -55,7 +55,7 @@ def with_header_fields(contract: Mapping[str, Any]) -> dict[str, Any]:
         for said in _columns(field, thing, named, may_be_null=entry.get("null") is True)
         if said["name"] not in own
     ]
-    first_of_key = contract["key"][0]
+    first_of_key = next(iter(contract.get("key") or ()), "")
     return {
         **contract,
         "columns": [*columns[:place], *made, *columns[place + 1 :]],
@@ -107,14 +107,18 @@ def _values_agree(field: HeaderField, _thing: Thing) -> str:
     return f"({name} is null) <> ({name}_status in ('missing', 'invalid'))" if field.tracked else ""
 
 
-def _numbers_in_range(field: HeaderField, _thing: Thing) -> str:
+def _times_and_frames(field: HeaderField, _thing: Thing) -> str:
     name = field.name
     if field.kind == "time":
         return f"{name} not between 0 and 86401"
     if field.kind == "zone":
         return f"{name} not between -720 and 840"
-    if field.kind == "integer":
-        return "" if field.least is None else f"{name} < {field.least:g}"
+    is_bounded = field.kind == "integer" and field.least is not None
+    return f"{name} < {field.least:g}" if is_bounded else ""
+
+
+def _numbers_in_range(field: HeaderField, _thing: Thing) -> str:
+    name = field.name
     if field.kind != "number":
         return ""
     beyond = [
@@ -160,6 +164,10 @@ _MADE: Final[Mapping[str, tuple[_Condition, str]]] = {
     "frames_agree": (
         _frames_agree,
         "Least, greatest and number of distinct values over frames say the same.",
+    ),
+    "times_and_frames": (
+        _times_and_frames,
+        "A time of day lies within a day, an offset within those in use, and an image has a frame.",
     ),
     "flags_known": (_flags_known, "Absent is not no."),
 }

@@ -15,7 +15,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.personal import is_personal
-from vpack_pipeline.protocol import Covariate, Disclosure, Drift, Representativeness
+from vpack_pipeline.protocol import Covariate, Disclosure, Representativeness
 from vpack_pipeline.site import InputForm, InputKind
 
 ROSTER: Final = ("qualification", "specialty", "training", "conflicts")
@@ -62,30 +62,26 @@ class PrintedText:
 
 def printed_texts(
     representativeness: Representativeness,
-    drift: Drift,
     covariates: Iterable[Covariate],
     disclosure: Disclosure,
 ) -> Iterator[PrintedText]:
-    """List the columns whose texts may be printed.
-
-    These are the words of the roster, and of the case view the technical texts that the protocol
-    profiles or watches.
-    """
+    """List the columns whose texts may be printed: of the roster, and technical ones of a case."""
     for name in ROSTER:
         yield PrintedText("readers", name)
     declared = tuple(covariates)
     kinds: dict[str, Kind] = {
         f.name: "image"
         for f in header_fields.load()
-        if header_fields.TYPES[f.kind] == "string" and f.kind not in _NO_TEXT
+        if header_fields.TYPES[f.kind] == "string"
+        and f.kind not in _NO_TEXT
+        and "study" in f.also_of
     }
     # As where values are read, a covariate comes before a header field of its name.
     kinds |= {c.name: "cases" for c in declared}
     not_text = {c.name for c in declared if c.type != "string"}
     levels = {v.name: v.levels for v in representativeness.variables}
-    for name in sorted({*levels, *(str(m.variable) for m in drift.monitors)}):
-        is_text = name in kinds and name not in not_text
-        if is_text and not is_personal(name, declared, disclosure):
+    for name in sorted(kinds.keys() - not_text):
+        if not is_personal(name, declared, disclosure):
             yield PrintedText(kinds[name], name, levels.get(name, ()))
 
 
@@ -128,7 +124,6 @@ def words_of_roster(words: pl.DataFrame) -> Words:
 def words_of_cases(
     words: pl.DataFrame,
     representativeness: Representativeness,
-    drift: Drift,
     covariates: Iterable[Covariate],
     disclosure: Disclosure,
 ) -> Words:
@@ -138,7 +133,7 @@ def words_of_cases(
     ----------
     words : cohort/printed_words
     """
-    texts = printed_texts(representativeness, drift, covariates, disclosure)
+    texts = printed_texts(representativeness, covariates, disclosure)
     of_cases = words.filter(pl.col("kind") != "readers")
     return {t.field: _printed(of_cases, t.field) for t in texts if t.kind != "readers"}
 

@@ -14,9 +14,12 @@ from typing import Any, Final
 
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.site import ACCEPT_AT_LEAST
 
 NEARLY_ALL: Final = 0.9
-"""Share of an input's rows from which on their loss is what its sender has to hear first."""
+"""Share of an input's rows from which on their loss explains that what follows met nothing."""
+ACCEPTED: Final = "accepted"
+"""The check of an input that enough of its rows were accepted."""
 REASONS_TOLD: Final = 3
 POINTING: Final = frozenset({"UNKNOWN_CASE", "UNKNOWN_READER", "UNMATCHED_KEY", "AMBIGUOUS_KEY"})
 """Reasons of a row that names what another table lacks: where that one is lost, so are these.
@@ -45,7 +48,7 @@ class Intake:
     """What became of the rows that count of one input: those since its last full delivery.
 
     ``since`` names that delivery; None where every delivery counts, and for an image archive.
-    ``refusals``: most rows first.
+    ``refusals``: most rows first. ``accept_at_least``: the share below which the input is lost.
     """
 
     asset: str
@@ -53,6 +56,7 @@ class Intake:
     since: str | None
     delivered: int
     refusals: tuple[Refusal, ...]
+    accept_at_least: float = ACCEPT_AT_LEAST
 
     @property
     def refused(self) -> int:
@@ -60,7 +64,13 @@ class Intake:
         return sum(r.rows for r in self.refusals)
 
     @property
-    def is_lost(self) -> bool:
+    def is_short(self) -> bool:
+        """Whether less of it was accepted than has to be."""
+        left = max(self.delivered - self.refused, 0)
+        return self.is_gone or left < self.accept_at_least * self.delivered
+
+    @property
+    def is_gone(self) -> bool:
         """Whether (nearly) nothing of it is left."""
         return self.refused >= NEARLY_ALL * self.delivered
 
@@ -114,7 +124,7 @@ def ancestors(asset: str, dependencies: Mapping[str, Collection[str]]) -> set[st
 
 
 def losses(intakes: Sequence[Intake], dependencies: Mapping[str, Collection[str]]) -> list[Problem]:
-    """List the inputs that lost nearly all of their rows for a reason of their own, and where.
+    """List the inputs that lost too many of their rows for a reason of their own, and where.
 
     One whose rows point to a table that another lost input feeds stands in that one's second line.
     """
@@ -133,8 +143,9 @@ def losses(intakes: Sequence[Intake], dependencies: Mapping[str, Collection[str]
 def _by_root(
     intakes: Sequence[Intake], dependencies: Mapping[str, Collection[str]]
 ) -> dict[Intake, list[Intake]]:
-    lost = {i.asset: i for i in intakes if i.is_lost}
-    above = {name: [lost[a] for a in lost if a in ancestors(name, dependencies)] for name in lost}
+    lost = {i.asset: i for i in intakes if i.is_short}
+    gone = {asset: intake for asset, intake in lost.items() if intake.is_gone}
+    above = {name: [gone[a] for a in gone if a in ancestors(name, dependencies)] for name in lost}
     followers = {n for n in lost if above[n] and lost[n].refusals[:1] and _points(lost[n])}
     return {
         lost[root]: [lost[f] for f in lost if f in followers and lost[root] in above[f]]
@@ -172,8 +183,10 @@ def closing(
     empty = {a for a, check in closed if _met_nothing(check) and _rows(receipts[a]) == 0}
     symptoms = {a for a, check in closed if _met_nothing(check)}
     above = {a: ancestors(a, dependencies) | {a} for a in symptoms}
-    told = [i for i in intakes if any(i.asset in names for names in above.values())]
-    left = {i.asset: i.left for i in _by_root(told, dependencies)}
+    short = {asset for asset, check in closed if check["id"] == ACCEPTED}
+    gone = {i.asset for i in intakes if i.is_gone and any(i.asset in n for n in above.values())}
+    told = [i for i in intakes if i.asset in gone | short]
+    left = {i.asset: i.left for i in _by_root(told, dependencies) if i.asset in gone}
     first = {a for a in empty if not above[a] & (set(left) | (empty - {a}))}
     found = [*losses(told, dependencies)]
     found += [Problem(a, "has no row", "deliver what it is made of") for a in sorted(first)]
@@ -186,7 +199,13 @@ def closing(
             counted = f"{_n(tables.total(), 'expectation')} of {_n(len(tables), 'table')}"
             what = f"{counted} met no rows because {root} {words}"
             found.append(Problem(root, what, FOLLOWS))
-    rest = [(a, check) for a, check in closed if not (_met_nothing(check) and cause[a])]
+    # What the line of a loss has said in full.
+    said = {i.asset for i in told if i.is_short}
+    rest = [
+        (a, check)
+        for a, check in closed
+        if not (check["id"] == ACCEPTED and a in said) and not (_met_nothing(check) and cause[a])
+    ]
     return [*found, *(_as_problem(asset, check) for asset, check in rest)]
 
 

@@ -28,6 +28,8 @@ COMPILER: Final = "vpack_pipeline.core.eligibility:compile_flags"
 PAYLOAD: Final = ("vpack_pipeline.io.packs:pack_payload", "vpack_pipeline.report:render")
 """What makes the last table beside its own function: the files that it lists."""
 GATE: Final = ("vpack_pipeline.gate.check",)
+INTAKE: Final = ("vpack_pipeline.assets.intake:accepted",)
+"""What checks an input beside its expectations: how many of its rows were accepted."""
 GATE_LIBRARIES: Final = ("duckdb", "duckdb-engine", "great-expectations", "sqlalchemy")
 DISPATCHERS: Final[Mapping[str, str]] = {
     "vpack_pipeline.assets.by_function": "imports the function that the contract names",
@@ -112,8 +114,13 @@ def _check(contract: Contract) -> str:
             "may_be_empty": contract.may_be_empty is not None,
             "expectations": [asdict(planned) for planned in plan(contract)],
             "gate": _gate(),
+            "intake": source_digest.digest_of(INTAKE) if _is_input(contract) else "",
         }
     )
+
+
+def _is_input(contract: Contract) -> bool:
+    return contract.section == "cohort" and contract.computed_by == "io"
 
 
 @functools.cache

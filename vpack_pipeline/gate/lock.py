@@ -1,14 +1,16 @@
 """The lock on the pack: it opens only over one whole, authentic and fitting set of receipts.
 
 However the run was started (the whole job, the pack alone, another machine), the receipts of this
-site and cut must exist, be signed by the site's secret, have passed, match the digests in force and
-the files on disk, and descend from one another, so that old and new tables cannot be mixed.
+site and cut must exist, be signed by the site's secret, have passed, match the digests in force,
+what their tables would be computed from now and the files on disk, and descend from one another, so
+that old and new tables cannot be mixed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vpack_pipeline import contracts
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.gate import causes
 from vpack_pipeline.gate.causes import Intake
@@ -26,12 +28,14 @@ def problems(
     cut: str,
     protocol_digest: str,
     digests: Mapping[str, Digests],
+    fingerprints: Mapping[str, str],
     warehouse: Warehouse,
     pseudonyms: Pseudonyms,
     intakes: Sequence[Intake] = (),
 ) -> list[Problem]:
     """List every reason why the lock stays closed; empty opens it.
 
+    ``fingerprints`` tell, of each table whose inputs are there, what it would be computed from now.
     ``intakes`` tell what each input lost: they lead with a cause, and open nothing. Tables that
     are not as they should be only because one before them did not pass are counted in one line.
     """
@@ -47,6 +51,8 @@ def problems(
             found += _files(receipt, warehouse, pseudonyms)
             stale += _currency(receipt, digests[asset])
             stale += _descent(receipt, receipts, dependencies[asset])
+            if not stale:
+                stale += _origin(receipt, protocol_digest, fingerprints.get(asset))
         if stale and closed & causes.ancestors(asset, dependencies):
             waiting += 1
         else:
@@ -89,6 +95,19 @@ def _currency(receipt: Receipt, now: Digests) -> list[Problem]:
     if receipt.words != now.words:
         found.append(_again(receipt.asset, "the words of the report have changed since"))
     return found
+
+
+def _origin(receipt: Receipt, protocol_digest: str, fingerprint: str | None) -> list[Problem]:
+    """Say that what a table is computed from has changed, where nothing else has told it already.
+
+    Code, protocol, secret and inputs are compared by themselves; what is left is named here.
+    """
+    is_told = fingerprint is None or receipt.protocol_digest != protocol_digest
+    if is_told or receipt.fingerprint == fingerprint:
+        return []
+    quotes = "published_looks" in contracts.load()[receipt.asset].outside
+    what = "site.yaml, or a past look that it quotes," if quotes else "site.yaml"
+    return [_again(receipt.asset, f"{what} has changed since it was made")]
 
 
 def _files(receipt: Receipt, warehouse: Warehouse, pseudonyms: Pseudonyms) -> list[Problem]:

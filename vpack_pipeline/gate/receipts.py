@@ -12,7 +12,7 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Final
 
 from vpack_pipeline.errors import GateClosedError, Problem
 from vpack_pipeline.io.identity import Pseudonyms
@@ -20,6 +20,11 @@ from vpack_pipeline.io.warehouse import TableFile, digest_table
 from vpack_pipeline.protocol import Protocol
 
 FORMAT = 3
+_ASKED: Final = frozenset({"id", "severity", "outcome", "closes", "why"}) | {
+    "element_count",
+    "unexpected_count",
+}
+"""What is asked of a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +94,37 @@ def read(data: Mapping[str, Any], asset: str) -> Receipt:
     GateClosedError
         It is not a receipt of this format.
     """
+    if data.get("format") != FORMAT:
+        raise _unread(asset, "its receipt is not of this version")
     try:
-        fields = dict(data)
-        fields["files"] = tuple(TableFile(**f) for f in fields["files"])
-        fields["checks"] = tuple(fields["checks"])
-        made = Receipt(**fields)
+        given = dict(data)
+        given["files"] = tuple(TableFile(**f) for f in given["files"])
+        given["checks"] = tuple(given["checks"])
+        made = Receipt(**given)
     except (KeyError, TypeError):
         made = None
-    if made is None or made.format != FORMAT:
-        problem = Problem(asset, "its receipt is not of this version", f"materialize {asset} again")
-        raise GateClosedError([problem])
+    if made is None or not _is_of_its_types(made):
+        raise _unread(asset, "its receipt is damaged")
     return made
+
+
+def _unread(asset: str, what: str) -> GateClosedError:
+    return GateClosedError([Problem(asset, what, f"materialize {asset} again")])
+
+
+def _is_of_its_types(receipt: Receipt) -> bool:
+    """Tell whether every part is what the gate takes it for, before anything is asked of it."""
+    plain = {f.name: f.type for f in fields(receipt) if f.type in {"int", "str"}}
+    return (
+        all(type(getattr(receipt, name)).__name__ == kind for name, kind in plain.items())
+        and all(
+            isinstance(f.sha256, str) and f.role in {"table", "quarantine"} and type(f.rows) is int
+            for f in receipt.files
+        )
+        and isinstance(receipt.inputs, dict)
+        and all(isinstance(digest, str) for digest in receipt.inputs.values())
+        and all(isinstance(check, dict) and check.keys() >= _ASKED for check in receipt.checks)
+    )
 
 
 def table_digest(files: Sequence[TableFile], pseudonyms: Pseudonyms) -> str:

@@ -6,12 +6,12 @@ What does not belong here: how Dagster hands this to an asset (``resources``).
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vpack_pipeline import study as studies
 from vpack_pipeline.errors import Problem, SecretError
+from vpack_pipeline.io import private
 from vpack_pipeline.io.edge import Edge, Scanning
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.warehouse import Warehouse
@@ -47,9 +47,9 @@ class ProjectFolder:
 
     def state(self, site_id: str) -> Path:
         """Give the private folder of a site: ledgers and manifests, mode 700."""
-        folder = self.root / "data" / "state" / site_id
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(stat.S_IRWXU)
+        folder = private.make_folder(self.root / "data" / "state" / site_id)
+        for made in (folder.parent, folder):
+            private.close_to_others(made)
         return folder
 
     def edge(self, loaded: studies.Study, cut: str | None) -> Edge:
@@ -88,7 +88,6 @@ def read_secret(loaded: studies.Study) -> bytes:
         raise SecretError(
             Problem(where, "the site secret is missing", f"restore it, or set {name}")
         )
-    others = stat.S_IRWXG | stat.S_IRWXO
-    if not loaded.site.published_secret and path.stat().st_mode & others:
+    if not loaded.site.published_secret and private.is_open_to_others(path):
         raise SecretError(Problem(where, "others may read the site secret", "chmod 600 it"))
     return path.read_bytes().strip()

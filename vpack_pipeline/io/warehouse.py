@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,9 +24,10 @@ import polars as pl
 
 from vpack_pipeline.contracts import Contract, conform
 from vpack_pipeline.errors import GateClosedError, Problem
-from vpack_pipeline.io import buckets
+from vpack_pipeline.io import buckets, private
 
 Role = Literal["table", "quarantine"]
+_CUT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:\.[1-9]\d{0,3})?")
 DRAFT: Final = ".writing-"
 """What is not finished has a name that starts so."""
 
@@ -99,7 +103,7 @@ class Warehouse:
             return made
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o444)
+        temporary.chmod(private.FILE)
         temporary.replace(path)
         return made
 
@@ -123,12 +127,28 @@ class Warehouse:
     def read(
         self, contract: Contract, site_id: str, files: Sequence[TableFile], role: Role = "table"
     ) -> pl.DataFrame:
-        """Read a table, or its quarantined rows, in the order of its key."""
+        """Read a table, or its quarantined rows, in the order of its key.
+
+        Digested are the bytes that are read: another file could lie there after a check.
+
+        Raises
+        ------
+        GateClosedError
+            A file is gone, or not the one that ``files`` names.
+        """
         paths = self.paths(contract.asset, site_id, files, role)
         if not paths:
             return pl.DataFrame(schema=contract.polars_schema)
-        found = pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in paths])
+        found = pl.concat([_read_parquet(path, contract.asset) for path in paths])
         return found.sort(contract.key) if contract.bucket and role == "table" else found
+
+    def stamps(
+        self, asset: str, site_id: str, files: Sequence[TableFile]
+    ) -> list[tuple[int, int, int]]:
+        """Tell which files lie there, and when each was last written to or renamed."""
+        folder = self.folder(asset, site_id)
+        found = [(folder / f.name).stat() for f in files]
+        return [(s.st_ino, s.st_size, s.st_ctime_ns) for s in found]
 
     def scan(self, contract: Contract, site_id: str, files: Sequence[TableFile]) -> pl.LazyFrame:
         """Read a bucketed table as far as it is asked for, bucket after bucket."""
@@ -151,15 +171,25 @@ class Warehouse:
         folder = self.folder(asset, site_id) / "receipts"
         if not folder.is_dir():
             return {}
-        names = sorted(p for p in folder.iterdir() if p.suffix == ".json")
+        names = [p for p in folder.iterdir() if p.suffix == ".json" and _CUT.fullmatch(p.stem)]
         read = {p.stem: _parsed(p) for p in sorted(names, key=lambda p: cut_order(p.stem))}
         return {cut: receipt for cut, receipt in read.items() if receipt is not None}
 
     def write_receipt(self, asset: str, site_id: str, cut: str, receipt: Mapping[str, Any]) -> None:
-        """Publish a receipt: the last step, by an atomic rename."""
+        """Publish a receipt: the last step, by an atomic rename.
+
+        Raises
+        ------
+        GateClosedError
+            A folder lies in its place, which somebody else put there: it is not removed.
+        """
         path = self._receipt_path(asset, site_id, cut)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
+        private.make_folder(self._made(asset, site_id) / path.parent.name)
+        if path.is_dir() and not path.is_symlink():
+            what = f"a folder lies where the receipt {path.name} belongs"
+            raise GateClosedError([Problem(asset, what, "move it away, and build again")])
+        text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
+        write_durably(path, text.encode(), private.FILE)
 
     def clean(self, asset: str, site_id: str, keep: int) -> int:
         """Remove receipts beyond the newest ``keep`` cuts, then files that none names.
@@ -173,7 +203,7 @@ class Warehouse:
         for cut in stale:
             self._receipt_path(asset, site_id, cut).unlink()
         kept = [receipt for cut, receipt in known.items() if cut not in stale]
-        named = {f"{f['sha256']}.parquet" for receipt in kept for f in receipt["files"]}
+        named = {name for receipt in kept for name in _names_of(receipt)}
         folder = self.folder(asset, site_id)
         orphans = [p for p in folder.glob("*.parquet") if p.name not in named]
         for path in [*orphans, *folder.glob(f"{DRAFT}*")]:
@@ -184,9 +214,10 @@ class Warehouse:
         return self.folder(asset, site_id) / "receipts" / f"{cut}.json"
 
     def _made(self, asset: str, site_id: str) -> Path:
-        folder = self.folder(asset, site_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """Make a table's folder; the root may be one that an earlier version left open."""
+        private.make_folder(self.root)
+        private.close_to_others(self.root)
+        return private.make_folder(self.folder(asset, site_id))
 
 
 def cut_order(cut: str) -> tuple[str, int]:
@@ -213,19 +244,28 @@ def digest_table(files: Sequence[TableFile]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, mode: int = stat.S_IRUSR | stat.S_IWUSR) -> None:
     """Replace a file so that a reader sees the old or the new one, never a part."""
     handle, temporary = tempfile.mkstemp(prefix=DRAFT, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _read_parquet(path: Path, asset: str) -> pl.DataFrame:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != path.stem:
+        what = "a file was changed after its check"
+        raise GateClosedError([Problem(asset, what, f"materialize {asset} again")])
+    return pl.read_parquet(BytesIO(data))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -237,8 +277,18 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _parsed(path: Path) -> dict[str, Any] | None:
+    """Read a receipt as it lies there; None where that is no file, or no JSON of this kind."""
+    if not path.is_file():
+        return None
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return made if isinstance(made, dict) else None
+
+
+def _names_of(receipt: Mapping[str, Any]) -> set[str]:
+    """Name the files of a receipt; one that is damaged names none, and is made again."""
+    files = receipt.get("files")
+    entries = files if isinstance(files, list) else []
+    return {f"{f.get('sha256')}.parquet" for f in entries if isinstance(f, dict)}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.pack_format.roles import ROLES
 
 DATA: Final = "data/"
 DECLARATION: Final = "bagit.txt"
@@ -36,6 +37,13 @@ Every format that was ever written stays readable, and a small pack of each is k
    secret, and receipts no longer name the files of tables
 """
 
+SIGNATURES: Final = "signature"
+"""The folder of signatures, outside of payload and manifests: the one that may be added to."""
+SIGNATURE_NAME: Final = re.compile(rf"{SIGNATURES}/({'|'.join(ROLES)})-([0-9a-f]{{16}})\.sig")
+"""Where a signature lies: its role, and the digits that name its key."""
+UNFINISHED: Final = ".signing-"
+"""How the names of folders begin, beside packs, in which signatures are being written."""
+
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\r\n]+)")
 
@@ -55,6 +63,15 @@ def is_plain(path: str) -> bool:
     (True, False, False)
     """
     return all(_SEGMENT.fullmatch(part) for part in path.split("/"))
+
+
+def is_signature(path: str) -> bool:
+    """Tell whether a path in a pack is one that a signature may have.
+
+    >>> is_signature("signature/builder-0123456789abcdef.sig"), is_signature("signature/a.sig")
+    (True, False)
+    """
+    return SIGNATURE_NAME.fullmatch(path) is not None
 
 
 def manifest_text(files: Mapping[str, bytes]) -> bytes:

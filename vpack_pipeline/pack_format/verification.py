@@ -2,8 +2,9 @@
 
 It reads nothing but the pack.
 Digests prove that a pack is whole, not who made it: compare the printed digest with the one that
-the site sent by another way. What does not belong here: repair, or publishing
-(``io.packs.store``).
+the site sent by another way, or ask for signatures. Files that have the names of signatures are
+accepted here and not judged. What does not belong here: who signed (``signatures``), repair, or
+publishing (``io.packs.store``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format import bag, signers
 from vpack_pipeline.pack_format.quoted import quote_problems
 
 REQUIRED: Final = {
@@ -27,6 +28,7 @@ REQUIRED: Final = {
     "report.html": 1,
 }
 """Payload files without which a bag is no pack, each with the format from which on it is one."""
+PAGE: Final = f"{bag.DATA}report.html"
 LATEST: Final = "latest"
 """The link beside a site's packs that leads to the newest one."""
 
@@ -118,6 +120,7 @@ def verify(path: Path) -> list[Problem]:
     if [e.path for e in tags] != list(bag.TAGGED):
         found.append(Problem(bag.TAG_MANIFEST, "does not cover exactly the tag files", _ASK))
     listed = {e.path for e in (*payload, *tags)} | {bag.TAG_MANIFEST}
+    files = {path for path in files if path in listed or not bag.is_signature(path)}
     found += [Problem(p, "is not part of the pack", "remove it") for p in sorted(files - listed)]
     found += [Problem(p, "is missing", _ASK) for p in sorted(listed - files)]
     found += [
@@ -151,6 +154,7 @@ def _contents(path: Path, payload: list[bag.Entry], files: set[str]) -> list[Pro
         found.append(Problem(bag.INFO, "states no valid format", _ASK))
     if not info.get("Bagging-Date"):
         found.append(Problem(bag.INFO, "states no data cut", _ASK))
+    found += signers.listing_problems(path) if PAGE in files else []
     return found + quote_problems(path)
 
 

@@ -334,7 +334,11 @@ def test_a_time_without_zone_is_quarantined_where_the_site_declares_none(
     riverside: Copied,
 ) -> None:
     riverside.edit(riverside.site_yaml, "    zone: Europe/Berlin\n", "")
-    quarantine = riverside.built("cohort/reads").quarantine("reads")
+    riverside.built("cohort/readers", "cohort/cases")
+    built = at_cut(riverside.root, riverside.site)
+    receipt = steps.materialize(built.bench, "cohort/reads").receipt
+    assert [c["id"] for c in receipt.checks if c["closes"]] == ["accepted"]  # every read is lost
+    quarantine = built.quarantine("reads")
     assert quarantine.filter(reason="TIME_WITHOUT_ZONE")["field"].unique().to_list() == ["read_at"]
     assert "declare `zone`" in quarantine.filter(reason="TIME_WITHOUT_ZONE")["remedy"][0]
 

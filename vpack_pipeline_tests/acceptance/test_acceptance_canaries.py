@@ -349,12 +349,10 @@ def test_no_canary_is_in_tables_dagster_output_or_pack(built: Run, tables: Built
 
 
 IMAGES = ("cohort/instances", "cohort/series", "cohort/studies")
+CASES = ("eligibility/studies", "eligibility/cases")
 ROW_LEVEL = {
     "CANARYSETTING": {"cohort/cases", "eligibility/cases"},
-    "CANARYVENDOR": {*IMAGES, "eligibility/studies", "eligibility/cases", "cohort/printed_words"},
-    "CANARYDEVICE": {*IMAGES, "eligibility/studies", "eligibility/cases", "cohort/printed_words"},
-    "CANARYVERSION": {*IMAGES, "eligibility/studies", "eligibility/cases"},
-    "CANARYPART": {*IMAGES, "eligibility/studies", "eligibility/cases"},
+    **{text: {*IMAGES, *CASES, "cohort/printed_words"} for text in DEVICE.values()},
     **{text: {"cohort/readers", "cohort/printed_words"} for text in ON_ROSTER.values()},
 }
 """The tables that hold each text, all of them with a row for each case, image, reader or text."""

@@ -18,7 +18,7 @@ from vpack_pipeline.assets.standing import lock_problems, losses, standing, told
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.gate import check
-from vpack_pipeline.gate.causes import REASONS_TOLD
+from vpack_pipeline.gate.causes import ACCEPTED, REASONS_TOLD
 from vpack_pipeline.gate.check import Checked
 from vpack_pipeline.io.dicom.outcomes import REASONS as OUTCOMES
 from vpack_pipeline.io.forms import REASONS
@@ -102,22 +102,20 @@ def test_one_wrong_date_format_of_the_newest_cases_is_one_cause(riverside: Copie
     """Earlier deliveries were sound; the newest is full, so that nothing of them is in force."""
     rewrite_dates(riverside.delivery(NEWEST) / "cases.csv")
     built = attempted(riverside)
-    problems = lock_problems(built.bench)
+    loss, positions, unmade = lock_problems(built.bench)
     n = built.table("cohort/deliveries").filter(kind="cases", delivery=NEWEST)["rows"].item()
-    assert_one_cause(built, "cohort/cases", n, problems)
+    assert loss.where == "cohort/cases"
     assert built.table("cohort/cases").height > 0
-    assert f"since {NEWEST} were refused: {n} BAD_DATE in index_date" in problems[0].what
-    assert problems[0].remedy == REASONS["BAD_DATE"].remedy
-    followers = "cohort/predictions, cohort/reads, cohort/reference"
-    assert problems[1].what == f"inputs that point to it lost their rows with it: {followers}"
-    told = "\n".join(map(str, problems))
+    assert f"{n} of {n} rows delivered since {NEWEST} were refused: {n} BAD_DATE" in loss.what
+    assert loss.remedy == REASONS["BAD_DATE"].remedy
+    assert "not made, for a table that they are computed from did not pass" in unmade.what
+    told = f"{loss}\n{positions}\n{unmade}"
     assert not {value for value in cell_values(riverside) if value in told}
-    shown = check_result(
-        built.receipt("eligibility/cases"),
-        [str(p) for p in told_of(built.bench, built.receipt("eligibility/cases"))],
-    )
+    receipt = built.receipt("cohort/cases")
+    assert [c["id"] for c in receipt.checks if c["closes"]] == [ACCEPTED]
+    shown = check_result(receipt, [str(p) for p in told_of(built.bench, receipt)])
     assert shown.description is not None
-    assert shown.description.startswith(str(problems[0]))
+    assert shown.description.startswith(str(loss))
 
 
 def rewrite_dates(path: Path) -> None:
@@ -126,20 +124,19 @@ def rewrite_dates(path: Path) -> None:
     path.write_text(re.sub(r"(\d{4})-(\d\d)-(\d\d)", r"\3.\2.\1", content), encoding="utf-8")
 
 
-def test_predictions_that_match_no_case_are_told_though_the_gate_is_open(
-    riverside: Copied,
-) -> None:
-    """A case without a prediction stays in the denominator: that is a result, and closes nothing."""
+def test_predictions_that_match_no_case_close_the_gate(riverside: Copied) -> None:
+    """A case without a prediction stays in the denominator; predictions that are lost do not."""
     for path in riverside.data.rglob("predictions.parquet"):
         frame = pl.read_parquet(path)
         frame.with_columns(case_id=pl.lit("X-") + pl.col("case_id")).write_parquet(path)
-    built = riverside.built("cohort/predictions")
+    built = attempted(riverside)
     deliveries = built.table("cohort/deliveries").filter(kind="predictions")
     n = deliveries["rows"].sum()
     refused = built.quarantine("predictions")
     unmatched = refused.filter(reason="UNKNOWN_CASE").height
     assert refused.height == n
-    lost, *reasons = losses(built.bench)
+    found = [p for p in losses(built.bench) if p.where == "cohort/predictions"]
+    lost, *reasons = found
     at = re.compile(r"UNKNOWN_CASE in case_id: \S+/predictions.parquet:\d")
     assert any(at.match(p.what) for p in reasons)
     assert lost.where == "cohort/predictions"
@@ -147,10 +144,15 @@ def test_predictions_that_match_no_case_are_told_though_the_gate_is_open(
         f"{n} of {n} rows delivered were refused: {unmatched} UNKNOWN_CASE in case_id" in lost.what
     )
     assert lost.remedy == REASONS["UNKNOWN_CASE"].remedy
-    assert told_of(built.bench, built.receipt("cohort/predictions")) == [lost, *reasons]
+    receipt = built.receipt("cohort/predictions")
+    assert ACCEPTED in {c["id"] for c in receipt.checks if c["closes"]}
+    assert told_of(built.bench, receipt) == found
+    assert lost in lock_problems(built.bench)
 
 
-def test_a_sound_site_lost_nothing(riverside: Copied) -> None:
+def test_a_sound_site_lost_nothing_that_closes_the_gate(riverside: Copied) -> None:
     built = riverside.built("cohort/quarantine")
     assert built.table("cohort/quarantine").height > 0
-    assert losses(built.bench) == []
+    told = losses(built.bench)
+    assert {p.where for p in told} == {"cohort/patient_map", "cohort/population"}
+    assert all(built.receipt(p.where).passed for p in told)

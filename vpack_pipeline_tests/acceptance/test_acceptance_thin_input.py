@@ -50,7 +50,19 @@ def leave_one_reader(copied: Copied) -> None:
 
 
 def leave_the_past(copied: Copied) -> None:
-    rewrite(copied, "cases.csv", lambda rows: [r for r in rows if r["Exam Date"] < "2025-07-01"])
+    """Take the later cases away with what was said of them: rows of no case would close the gate."""
+    kept: set[str] = set()
+
+    def past(rows: list[Row]) -> list[Row]:
+        found = [r for r in rows if r["Exam Date"] < "2025-07-01"]
+        kept.update(r["Case No"] for r in found)
+        return found
+
+    rewrite(copied, "cases.csv", past)
+    rewrite(copied, "reads.csv", lambda rows: [r for r in rows if r["Case No"] in kept])
+    rewrite(copied, "befunde.csv", lambda rows: [r for r in rows if r["Fallnummer"] in kept], ";")
+    for path in (copied.data / "deliveries").glob("*/predictions.parquet"):
+        pl.read_parquet(path).filter(pl.col("case_id").is_in(kept)).write_parquet(path)
     for path in (copied.data / "dicom").rglob("*.dcm"):
         if path.parts[-4:-2] >= ("2025", "07") and path.parts[-4].isdigit():
             path.unlink()

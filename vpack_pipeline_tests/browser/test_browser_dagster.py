@@ -24,6 +24,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.definitions import build_defs
 from vpack_pipeline.sections import SECTIONS, UPSTREAM
 from vpack_pipeline_tests.browser.chromium import Page
+from vpack_pipeline_tests.browser.conftest import SITE
 from vpack_pipeline_tests.processes import end_group, living
 
 SECONDS = 120.0
@@ -40,6 +41,12 @@ REGISTER = """mutation { addDynamicPartition(partitionsDefName: "site", partitio
   { __typename } }"""
 SITES = """{ assetNodeOrError(assetKey: { path: ["cohort", "deliveries"] }) {
   ... on AssetNode { partitionKeys } } }"""
+LAUNCH = """mutation { launchRun(executionParams: { mode: "default", selector: {
+  repositoryName: "__repository__", repositoryLocationName: "%s", pipelineName: "validation_pack",
+  assetSelection: [{ path: ["pack", "validation_pack"] }] }, executionMetadata: { tags: [
+  { key: "dagster/partition", value: "%s" }] } }) { __typename
+  ... on LaunchRunSuccess { run { runId } } } }"""
+RUN = """{ runOrError(runId: "%s") { ... on Run { status } } }"""
 
 
 @dataclass
@@ -145,6 +152,24 @@ def test_an_engineer_can(engineer: Server) -> None:
     told = engineer.ask(REGISTER % ("port", LOCATION))
     assert told["addDynamicPartition"]["__typename"] == "AddDynamicPartitionSuccess"
     assert "port" in engineer.ask(SITES)["assetNodeOrError"]["partitionKeys"]
+
+
+def test_the_pack_alone_started_in_the_ui_opens_no_gate(
+    engineer: Server, auditor: Server, site_root: Path
+) -> None:
+    """Nothing of this site was built yet; an auditor cannot even try."""
+    refused = auditor.ask(LAUNCH % (LOCATION, SITE))["launchRun"]
+    assert refused["__typename"] == "UnauthorizedError"
+    engineer.ask(REGISTER % (SITE, LOCATION))
+    launched = engineer.ask(LAUNCH % (LOCATION, SITE))["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess"
+    end = time.monotonic() + SECONDS
+    status = ""
+    while status not in {"SUCCESS", "FAILURE"} and time.monotonic() < end:
+        time.sleep(0.5)
+        status = engineer.ask(RUN % launched["run"]["runId"])["runOrError"]["status"]
+    assert status == "FAILURE"
+    assert not (site_root / "data" / "packs").exists()
 
 
 def test_schedule_and_sensor_are_shipped_stopped(engineer: Server) -> None:

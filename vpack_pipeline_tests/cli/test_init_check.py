@@ -467,10 +467,27 @@ def test_without_a_date_a_delivery_is_of_today(ready: Shell, monkeypatch: Any) -
 
     from vpack_pipeline.cli import site as module
 
-    monkeypatch.setattr(module, "_today", lambda: date(2031, 5, 17))
+    for place in (cli, module):
+        monkeypatch.setattr(place, "today", lambda: date(2031, 5, 17))
     ready.put("export/reads.csv", FILES["reads.csv"] + "R2,C1,finding,1\n")
     said = ready("deliver", "harbour", "export/reads.csv")
     assert "as 2031-05-17" in said.out
+
+
+def test_a_delivery_of_a_day_to_come_is_refused_unless_forced_and_told_ever_after(
+    ready: Shell,
+) -> None:
+    """It would be the cut of every build until that day."""
+    reads = FILES["reads.csv"] + "R2,C1,finding,1\n"
+    said = ready.delivered("2099-01-01", reads=reads)
+    assert said.code == 2
+    assert "--on: 2099-01-01 is a day to come — give the day on which" in said.err
+    assert not (ready.root / "data/sites/harbour/deliveries/2099-01-01").exists()
+    said = ready.delivered("2099-01-01", "--force", reads=reads)
+    assert said.code == 0
+    assert "warning: 2099-01-01 is of a day to come: builds take it for their cut" in said.err
+    assert "note: deliveries/2099-01-01: is of a day to come" in ready("check", "harbour").out
+    assert "note: deliveries/2099-01-01: is of a day to come" in ready("status", "harbour").out
 
 
 def test_the_same_files_are_not_delivered_twice(ready: Shell) -> None:

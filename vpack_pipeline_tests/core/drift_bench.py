@@ -145,12 +145,12 @@ BEDSIDE = Variable(name="bedside", title="Bedside", kind="categorical", levels=(
 
 
 def words_of(
-    cases: pl.DataFrame, profile: Representativeness, drift: Drift, disclosure: Disclosure
+    cases: pl.DataFrame, profile: Representativeness, disclosure: Disclosure
 ) -> pl.DataFrame:
     """Make cohort/printed_words of a site that lists nothing beside the protocol's levels."""
     rows = []
-    for text in printed_texts(profile, drift, COVARIATES, disclosure):
-        if text.kind == "image":
+    for text in printed_texts(profile, COVARIATES, disclosure):
+        if text.field in cases.columns:
             texts = cases[text.field].drop_nulls()
             made = numbered(texts, frozenset(text.levels), digest=str.lower)
             rows += [(text.kind, text.field, *pair) for pair in made.items()]
@@ -229,7 +229,7 @@ class Site:
             "included": self.included,
             "scores": self.scores,
             "levels": self.levels,
-            "printed_words": words_of(self.cases, profile, self.drift, self.disclosure),
+            "printed_words": words_of(self.cases, profile, self.disclosure),
             "covariates": COVARIATES,
             "representativeness": profile,
             "disclosure": self.disclosure,

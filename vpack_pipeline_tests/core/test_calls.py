@@ -135,4 +135,4 @@ def test_a_case_of_several_findings_is_watched_by_the_one_that_looks_worst(
     outputs = pl.DataFrame({"case_id": "c", "model_id": POINT.model, "status": "ok", **columns})
     watched = FLAGS.model_copy(update={"variable": "score", "finding": None})
     cases = pl.DataFrame({"case_id": ["c"]})
-    assert values_of(watched, cases, outputs, (), EVALUATION, test).tolist() == [worst]
+    assert values_of(watched, cases, outputs, (), EVALUATION, test, {}).tolist() == [worst]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpack_pipeline import contracts
 from vpack_pipeline.core.drift.signals import values_of
 from vpack_pipeline.core.printed_words import (
     ROSTER,
@@ -35,23 +36,22 @@ PROFILE = Representativeness(
         Variable(name="tesla", title="Field", kind="numeric", edges=(2.0,)),
     )
 )
-PLAN = plan_of(
-    monitor("devices", "new_category", "model"),
-    monitor("codes", "new_category", "exam_code"),
-    monitor("flags", "jensen_shannon", "burned_in_annotation"),
-    monitor("volume", "volume", None),
-)
 TECHNICAL = Disclosure(technical=("exam_code", "tesla"))
 
 
 def texts(covariates: tuple[Covariate, ...] = (CODE, WARD, TESLA)) -> dict[str, PrintedText]:
-    return {t.field: t for t in printed_texts(PROFILE, PLAN, covariates, TECHNICAL)}
+    return {t.field: t for t in printed_texts(PROFILE, covariates, TECHNICAL)}
 
 
-def test_texts_are_those_of_the_roster_and_technical_ones_that_the_protocol_names() -> None:
-    """People are described in levels, a flag is no text, and what nobody asks for is not printed."""
+def test_texts_are_those_of_the_roster_and_technical_ones_of_a_case() -> None:
+    """People are described in levels, and a flag is no text."""
     made = texts()
-    assert set(made) == {*ROSTER, "manufacturer", "model", "exam_code"}
+    view = contracts.eligibility_views()["case"]
+    is_text = {name for name, type_ in view.items() if type_ == "string"}
+    assert set(made) - set(ROSTER) - {"exam_code"} < is_text
+    assert set(ROSTER) | {"manufacturer", "model", "software", "modality", "exam_code"} < set(made)
+    no_text = {"sex", "ward", "tesla", "burned_in_annotation", "study_description", "stratum"}
+    assert not no_text & set(made)
     assert {made[name].kind for name in ROSTER} == {"readers"}
     assert (made["model"].kind, made["exam_code"].kind) == ("image", "cases")
     assert made["manufacturer"].levels == ("A", "B")
@@ -115,12 +115,12 @@ def test_every_column_that_may_be_printed_has_its_words_even_without_any() -> No
         ("cases", "exam_code", "c", "unlisted 1"),
         ("readers", "training", "t", "unlisted 1"),
     )
-    asked = (PROFILE, PLAN, (CODE, WARD, TESLA), TECHNICAL)
-    assert words_of_cases(made, *asked) == {
-        "manufacturer": {},
+    found = words_of_cases(made, PROFILE, (CODE, WARD, TESLA), TECHNICAL)
+    assert {name: words for name, words in found.items() if words} == {
         "model": {"R": "Rover"},
         "exam_code": {"c": "unlisted 1"},
     }
+    assert set(found) == texts().keys() - set(ROSTER)
     nothing: dict[str, dict[str, str]] = {name: {} for name in ROSTER}
     assert words_of_roster(made) == nothing | {"training": {"t": "unlisted 1"}}
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from vpack_pipeline.core.evaluation import label_sensitivity
+from vpack_pipeline.core.evaluation.label_sensitivity import label_sensitivity
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.evaluation_world import Case, World, reads
 from vpack_pipeline_tests.core.label_worlds import small

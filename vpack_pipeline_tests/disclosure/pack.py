@@ -27,8 +27,10 @@ TYPES: Final[Mapping[str, type[pl.DataType]]] = {
     "boolean": pl.Boolean,
     "string": pl.String,
 }
-NUMBER: Final = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?%?(?![\w])")
+NUMBER: Final = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?(?![\w%])")
 """A number as a reader sees it; none that is part of a name or a digest."""
+DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:\.\d+)?")
+"""A day, or a cut of one that has several."""
 _ALIKE: Final = 1e-9
 
 
@@ -115,7 +117,7 @@ class Printed:
     @property
     def numbers(self) -> list[str]:
         """The numbers in it; points are percent."""
-        return NUMBER.findall(self.text.replace(" points", "%"))
+        return list(numbers_in(self.text.replace(" points", "%")))
 
 
 _EMPTY: Final = frozenset({"br", "hr", "img", "input", "link", "meta"})
@@ -147,18 +149,20 @@ class _Texts(HTMLParser):
 
 
 def says(text: str, value: float) -> bool:
-    """Whether a text is a value, as written: rounded, in percent, or below a limit.
+    """Whether a text is a value, as written: rounded, in percent, or next to zero.
 
-    >>> says("0.812", 0.8124), says("81%", 0.8124), says("1,329", 1329), says("<0.0005", 0.0001)
+    >>> says("0.812", 0.8124), says("81%", 0.8124), says("1,329", 1328.6), says("<0.0005", 0.0001)
     (True, True, True, True)
     >>> says("12", 13), says("<0.0005", 0.001)
     (False, False)
     """
-    (number,) = NUMBER.findall(text)
+    (number,) = numbers_in(text)
     low, high = limits_of(number)
-    if text.startswith("<"):
-        low = 0.0
-    return low <= abs(value) <= high
+    if text[0] in "<>":
+        return abs(value) <= high
+    # A number of several digits is written without its decimals.
+    rounded = abs(value) if "." in number or "%" in number else round(abs(value))
+    return low <= rounded <= high
 
 
 def limits_of(number: str) -> tuple[float, float]:
@@ -175,5 +179,6 @@ def limits_of(number: str) -> tuple[float, float]:
 
 
 def numbers_in(value: Any) -> Iterator[str]:
-    """List the numbers of a text, or of anything that is written as JSON."""
-    yield from NUMBER.findall(value if isinstance(value, str) else json.dumps(value))
+    """List the numbers of a text, or of anything that is written as JSON; dates are none."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    yield from NUMBER.findall(DATE.sub(" ", text))

@@ -248,6 +248,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("cohort/instances", "values_agree"): [{"kvp": None}],
     ("cohort/instances", "numbers_in_range"): [{"kvp": 0.0}],
     ("cohort/instances", "frames_agree"): [{"kvp_min": None}],
+    ("cohort/instances", "times_and_frames"): [{"study_time_s": -1.0}],
     ("cohort/instances", "flags_known"): [{"burned_in_annotation": "perhaps"}],
     ("cohort/operations", "turnaround_not_negative"): [{"turnaround_s": -1.0}],
     ("cohort/outcomes", "detail_known"): [{"outcome": "SET_ASIDE", "outcome_part": "EMPTY"}],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from vpack_pipeline.gate import causes, receipts
 from vpack_pipeline.gate.causes import FOLLOWS, Intake, Refusal
 from vpack_pipeline.gate.receipts import Receipt
@@ -99,12 +101,61 @@ def test_a_loss_above_no_table_that_met_nothing_leads_nothing() -> None:
 
 
 def test_some_refused_rows_are_no_loss() -> None:
-    some = lost("cohort/cases", 110, DATE)
+    some = lost("cohort/cases", 970, DATE)
     assert causes.losses((some,), CHAIN) == []
     assert told(empty("eligibility/cases", 2), intakes=(some,))[0] == (
         "eligibility/cases",
         "has no row",
         "deliver what it is made of",
+    )
+
+
+@pytest.mark.parametrize(
+    ("delivered", "refused", "at_least", "is_short"),
+    [
+        (100, 10, 0.9, False),
+        (100, 11, 0.9, True),
+        (1000, 101, 0.9, True),
+        (100, 50, 0.5, False),
+        (100, 51, 0.5, True),
+        (100, 89, 0.0, False),
+        (100, 100, 0.0, True),
+        (3, 6, 0.9, True),
+        (1, 0, 1.0, False),
+        (1000, 1, 1.0, True),
+    ],
+)
+def test_an_input_is_lost_below_the_share_that_has_to_be_accepted(
+    delivered: int, refused: int, at_least: float, is_short: bool
+) -> None:
+    """A row may be refused more than once in a wide form; nothing accepted is always a loss."""
+    why = Refusal("BAD_DATE", "index_date", refused, "check `date_format`")
+    given = Intake("cohort/cases", "rows", None, delivered, (why,), accept_at_least=at_least)
+    assert given.is_short == is_short
+    assert bool(causes.losses((given,), CHAIN)) == is_short
+
+
+def test_an_input_that_is_short_leads_and_is_told_once() -> None:
+    """Its own check closes; what met nothing elsewhere is not for so small a loss."""
+    some = lost("cohort/cases", 110, DATE)
+    short = check(causes.ACCEPTED, "fail", element_count=110, unexpected_count=97)
+    closed = receipt("cohort/cases", 13, short)
+    assert told(closed, empty("drift/plan", 1), intakes=(some,)) == [
+        (
+            "cohort/cases",
+            "97 of 110 rows delivered were refused: 97 BAD_DATE in index_date",
+            "check `date_format`",
+        ),
+        ("drift/plan", "has no row", "deliver what it is made of"),
+        (
+            "drift/plan",
+            "2 expectations of 1 table met no rows because drift/plan has none",
+            FOLLOWS,
+        ),
+    ]
+    assert told(closed)[0][:2] == (
+        "cohort/cases",
+        "expectation accepted failed for 97 of 110 rows",
     )
 
 

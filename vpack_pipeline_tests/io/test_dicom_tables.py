@@ -251,15 +251,17 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         *({f.column: value} for f in NUMBERS for value in (math.nan, math.inf)),
         *({f.column: 0.0} for f in NUMBERS if f.least == 0),
         *({f.column: f.most * 1.01} for f in NUMBERS if f.most < math.inf),
-        *({f.column: value} for f in FIELDS if f.kind == "time" for value in (-1.0, 90_000.0)),
-        *({"timezone_offset_min": value} for value in (-721, 841)),
-        {"n_frames": 0},
     ],
     "frames_agree": [
         {f"{f.column}_{tail}": value}
         for f in FIELDS
         if f.per_frame
         for tail, value in (("min", None), ("max", None), ("n_distinct", 1), ("min", 9.0))
+    ],
+    "times_and_frames": [
+        *({f.column: value} for f in FIELDS if f.kind == "time" for value in (-1.0, 90_000.0)),
+        *({"timezone_offset_min": value} for value in (-721, 841)),
+        {"n_frames": 0},
     ],
     "flags_known": [{f.column: s} for f in FIELDS if f.kind == "flag" for s in (None, "perhaps")],
 }

@@ -69,7 +69,7 @@ def test_a_pack_of_any_format_is_verified(number, tmp_path, capsys):
 @pytest.mark.parametrize("number", FORMATS)
 def test_the_look_of_a_pack_of_any_format_is_quoted(number, tmp_path):
     pack = unpacked(number, tmp_path)
-    looks = packs.published_looks(tmp_path, SITE, protocol_of(pack))
+    looks = packs.published_looks(tmp_path, SITE, protocol_of(pack), doubts=lambda _: [])
     with (pack / "data/tables/evaluation.endpoints.csv").open(encoding="utf-8", newline="") as file:
         said = {
             r["endpoint"]: r for r in csv.DictReader(file) if r["look"] == LOOK and r["verdict"]
@@ -90,7 +90,7 @@ def test_a_pack_of_any_format_loses_its_look_where_its_verdict_rests_on_another_
     protocol = protocol_of(unpacked(number, tmp_path))
     test = protocol.index_test.model_copy(update={"failed_counts_as": "positive"})
     other = protocol.model_copy(update={"index_test": test})
-    looks = packs.published_looks(tmp_path, SITE, other)
+    looks = packs.published_looks(tmp_path, SITE, other, doubts=lambda _: [])
     assert set(looks["verdict"]) == {"void"}
     assert looks["changed"].to_list() == [["index_test"]] * looks.height
 
@@ -115,7 +115,9 @@ def test_a_smallest_cell_in_a_stored_pack_is_a_smallest_group_and_voids_no_look(
     now = protocol_of(pack)
     assert now.disclosure.smallest_group == 11
     other = now.disclosure.model_copy(update={"smallest_group": 20, "age_top_code": 80})
-    looks = packs.published_looks(tmp_path, SITE, now.model_copy(update={"disclosure": other}))
+    looks = packs.published_looks(
+        tmp_path, SITE, now.model_copy(update={"disclosure": other}), doubts=lambda _: []
+    )
     assert looks["changed"].null_count() == looks.height > 0
 
 

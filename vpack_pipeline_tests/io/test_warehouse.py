@@ -47,7 +47,7 @@ def test_a_written_table_reads_back_and_is_named_by_its_digest(store: Warehouse)
 def test_a_file_cannot_be_written_to_and_no_draft_remains(store: Warehouse) -> None:
     file = store.write(frame("a"), ASSET, "harbour")
     folder = store.folder(ASSET, "harbour")
-    assert stat.S_IMODE((folder / file.name).stat().st_mode) == 0o444
+    assert stat.S_IMODE((folder / file.name).stat().st_mode) == 0o400
     assert [p.name for p in folder.iterdir()] == [file.name]
 
 

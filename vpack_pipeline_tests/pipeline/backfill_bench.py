@@ -45,9 +45,12 @@ IN_THIS_PROCESS: Mapping[str, Any] = {
 
 
 def backfill(
-    instance: dg.DagsterInstance, sites: Sequence[str], tags: Mapping[str, str]
+    instance: dg.DagsterInstance,
+    sites: Sequence[str],
+    tags: Mapping[str, str],
+    only: Sequence[str] = (),
 ) -> PartitionBackfill:
-    """Backfill every table of the sites, from the definitions that a workspace loads.
+    """Backfill tables of the sites, all or some, from the definitions that a workspace loads.
 
     ``instance`` is made with :data:`IN_THIS_PROCESS`: a run is over when the queue has launched it.
     """
@@ -65,10 +68,11 @@ def backfill(
         process = stack.enter_context(create_test_daemon_workspace_context(target, instance))
         graph = process.create_request_context().asset_graph
         asked = PartitionBackfill.from_asset_partitions(
-            backfill_id="three-sites",
+            backfill_id="-".join(sites),
             asset_graph=graph,
             partition_names=list(sites),
-            asset_selection=sorted(graph.materializable_asset_keys),
+            asset_selection=[dg.AssetKey(name.split("/")) for name in only]
+            or sorted(graph.materializable_asset_keys),
             backfill_timestamp=time.time(),
             tags=tags,
             dynamic_partitions_store=instance,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,10 +109,20 @@ class Ran:
 
     @property
     def checks(self) -> dict[str, bool]:
-        """Each asset's check: passed or not."""
+        """Each asset's check: whether it let pass what follows, with a warning or without."""
         found = self.result.get_asset_check_evaluations()
         assert {c.check_name for c in found} <= {CHECK}
-        return {c.asset_key.to_user_string(): c.passed for c in found}
+        warning = dg.AssetCheckSeverity.WARN
+        return {c.asset_key.to_user_string(): c.passed or c.severity == warning for c in found}
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """Each asset whose check the UI shows as a warning, and what it says."""
+        return {
+            c.asset_key.to_user_string(): c.description or ""
+            for c in self.result.get_asset_check_evaluations()
+            if not c.passed and c.severity == dg.AssetCheckSeverity.WARN
+        }
 
     @property
     def errors(self) -> list[str]:
@@ -185,6 +196,16 @@ def latest(root: Path, site: str = SITE) -> str | None:
 def versions(root: Path, site: str = SITE) -> list[str]:
     """Name the published versions, in the order of their publication."""
     return [v.name for v in packs.versions(root / "data" / "packs", site)]
+
+
+def withdraw(root: Path, cut: str, site: str = SITE) -> None:
+    """Take the last version of a cut away with all that tells of it, as before its publication."""
+    (name,) = [v.name for v in packs.versions(root / "data" / "packs", site) if v.cut == cut]
+    folder = root / "data" / "packs" / site / "versions"
+    shutil.rmtree(folder / name)
+    (folder / f"{name}.build.json").unlink()
+    (root / "data" / "packs" / site / packs.LATEST).unlink()
+    receipt_path(root, benches.LAST, cut, site).unlink()
 
 
 def receipt_path(root: Path, asset: str, cut: str, site: str = SITE) -> Path:

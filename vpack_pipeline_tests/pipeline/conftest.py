@@ -66,6 +66,14 @@ def own(_built: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def own_unpublished(_built: Path, tmp_path: Path) -> Path:
+    """A copy of the built root in which the pack at the look has yet to be published."""
+    root = bench.copy(_built, tmp_path / "root")
+    bench.withdraw(root, bench.LOOK)
+    return root
+
+
+@pytest.fixture
 def assume(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let every check pass without running it, but for the tables that are named."""
 

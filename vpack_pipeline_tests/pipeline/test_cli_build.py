@@ -116,7 +116,9 @@ def test_json_is_one_object_and_nothing_else(
     assert {t["table"] for t in told["tables"]} == set(contracts.load())
     assert set(told["tables"][0]) == {"table", "rows", "seconds", "kept", "outcome"}
     assert told["first_page"]
-    assert told["lost"] == []
+    # Of three inputs fewer than nine rows in ten were accepted, as planted; none closes the gate.
+    inputs = {line.partition(":")[0] for line in told["lost"]}
+    assert inputs == {"cohort/files", "cohort/patient_map", "cohort/population"}
 
 
 def test_a_build_of_an_earlier_cut_tells_of_that_pack_and_not_of_the_latest(
@@ -245,7 +247,7 @@ def test_a_full_disk_while_publishing_leaves_latest_whole_and_says_so(
         patch.setattr(os, "fsync", full)
         code, out, err = vpack(own, "build", SITE)
     assert code == 3
-    assert err.startswith("internal: pack/validation_pack: No space left on device")
+    assert err.startswith("stopped: pack/validation_pack: No space left on device — free some")
     assert "Traceback" not in out + err
     assert bench.versions(own) == before[:1]
     assert bench.latest(own) == before[0]

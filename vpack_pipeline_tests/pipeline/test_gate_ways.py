@@ -160,6 +160,47 @@ def test_one_bad_site_of_three_keeps_the_other_two_from_nothing(three: Three) ->
     assert f"-{LOOK}-" in (bench.latest(three.root, OTHER) or "")
 
 
+def test_a_backfill_of_the_packs_alone_opens_no_gate(
+    three: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every check that Dagster remembers of other sites has passed."""
+    before = [bench.versions(three.root, site) for site in (OTHER, SITE)]
+    monkeypatch.setenv("VPACK_ROOT", str(three.root))
+    done = backfill(three.instance, (BAD, OTHER), {}, only=[benches.LAST])
+    assert done.status == BulkActionStatus.COMPLETED_FAILED
+    runs = three.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": done.backfill_id}))
+    assert sorted((run.tags["dagster/partition"], run.status.value) for run in runs) == [
+        (BAD, "FAILURE"),
+        (OTHER, "SUCCESS"),
+    ]
+    assert bench.latest(three.root, BAD) is None
+    assert [bench.versions(three.root, site) for site in (OTHER, SITE)] == before
+
+
+def test_a_pack_of_another_site_is_no_pack_of_this(three: Three, tmp_path: Path) -> None:
+    """Whole, and published with a record that another site's secret signed."""
+    root = bench.copy(three.root, tmp_path / "root")
+    mine, theirs = (root / "data" / "packs" / site / "versions" for site in (SITE, OTHER))
+    name, other = bench.latest(root), bench.latest(root, OTHER)
+    shutil.rmtree(mine / f"{name}")
+    shutil.copytree(theirs / f"{other}", mine / f"{name}")
+    shutil.copy(theirs / f"{other}.build.json", mine / f"{name}.build.json")
+    assert any(name in p.where for p in lock_problems(bench.bench(root, cut=LOOK)))
+
+
+def test_tables_with_receipts_of_another_site_close(three: Three, tmp_path: Path) -> None:
+    """The whole warehouse of one site in the place of another's: all of it fits together."""
+    root = bench.copy(three.root, tmp_path / "root")
+    for asset in contracts.load():
+        mine = bench.receipt_path(root, asset, LOOK, SITE).parents[1]
+        theirs = bench.receipt_path(root, asset, LOOK, OTHER).parents[1]
+        shutil.rmtree(mine)
+        shutil.copytree(theirs, mine)
+    what = "its receipt was not signed by this site's secret, or was edited"
+    found = problems(root)
+    assert {asset for asset, said in found if said == what} >= {"cohort/cases", "pack/report"}
+
+
 def test_another_sites_pass_does_not_open_this_sites_gate(three: Three) -> None:
     """Dagster's own record shows the asset's last check, whichever site it was of."""
     again = bench.run(three.root, BAD, only=[benches.LAST], instance=three.instance)
@@ -391,10 +432,24 @@ def test_a_warning_is_shown_and_closes_nothing(own: Path, monkeypatch: pytest.Mo
     (found,) = [c for c in receipt.checks if c["id"] == "few_monitors"]
     assert (found["outcome"], found["closes"]) == ("fail", False)
     told = check_result(receipt)
-    assert told.passed
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
     (row,) = told.metadata["not passed"].records
     assert (row.data["expectation"], row.data["severity"]) == ("few_monitors", "warning")
     assert problems(own) == []
+
+
+def test_a_warning_and_quarantined_rows_are_shown_as_warnings_and_block_nothing(
+    own: Path, assume: Callable[..., None]
+) -> None:
+    """Dagster goes on behind a blocking check that fails with the severity of a warning."""
+    assume()
+    chain = ["cohort/patient_map", "cohort/cases", "cohort/reads", "cohort/quarantine"]
+    ran = bench.run(own, only=chain)
+    assert ran.result.success
+    assert ran.checks == dict.fromkeys(chain, True)
+    assert "cohort/quarantine" not in ran.warnings
+    assert "13 rows were quarantined; the gate stays open" in ran.warnings["cohort/reads"]
+    assert "2 of 3 rows delivered since" in ran.warnings["cohort/patient_map"]
 
 
 def test_the_root_user_of_these_tests_could_have_written_the_files(own: Path) -> None:

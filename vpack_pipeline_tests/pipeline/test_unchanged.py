@@ -23,7 +23,7 @@ from vpack_pipeline.assets.unchanged import Unchanged, unchanged
 from vpack_pipeline.cli import main
 from vpack_pipeline.cli.home import dagster_home
 from vpack_pipeline.definitions import build_defs
-from vpack_pipeline.errors import VerificationError
+from vpack_pipeline.errors import GateClosedError
 from vpack_pipeline.gate import digests
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.dicom import scanner
@@ -318,7 +318,8 @@ def test_a_damaged_pack_is_told_by_a_build_and_never_said_to_be_unchanged(own: P
     report = version(own) / "data" / "report.html"
     report.chmod(0o644)
     report.write_bytes(flipped(report))
-    with pytest.raises(VerificationError, match="was changed — restore this version"):
+    told = "was changed — restore this version and its record from a backup"
+    with pytest.raises(GateClosedError, match=told):
         publish(bench.bench(own, cut=LOOK))
 
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,11 +15,15 @@ from jsonschema import Draft202012Validator
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.errors import VerificationError
+from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.io import packs
+from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.packs.payload import to_csv
 from vpack_pipeline.pack_format.bag import FORMAT
+from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
+
+SIGNER = Pseudonyms(b"s" * 32, {}, None)
 
 
 def payload(study, **changed) -> dict[str, bytes]:
@@ -125,9 +130,22 @@ def test_numbers_keep_their_sign_and_every_digit():
 
 def test_a_pack_of_this_payload_is_published_whole(made, tmp_path, study):
     published = packs.publish(
-        root_packs=tmp_path, site_id="lakeside", protocol_version="1.0", cut=study.cut, payload=made
+        root_packs=tmp_path,
+        site_id="lakeside",
+        protocol_version="1.0",
+        cut=study.cut,
+        payload=made,
+        pseudonyms=SIGNER,
     )
     assert packs.verify(published.path) == []
+
+
+def doubts(version: packs.Version) -> list[Problem]:
+    return packs.problems(version.path, "lakeside", SIGNER)
+
+
+def published_looks(root: Path, site_id: str, protocol: Protocol, cut: str | None = None):
+    return packs.published_looks(root, site_id, protocol, cut, doubts=doubts)
 
 
 def publish_look(tmp_path, study, **changed):
@@ -137,13 +155,14 @@ def publish_look(tmp_path, study, **changed):
         protocol_version="1.0",
         cut=study.cut,
         payload=payload(study, **changed),
+        pseudonyms=SIGNER,
     )
 
 
 def test_the_verdict_of_a_look_is_read_from_the_first_pack_published_at_it(tmp_path, study):
     first = publish_look(tmp_path, study)
     publish_look(tmp_path, study, html=b"another")
-    looks = packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-09-01")
+    looks = published_looks(tmp_path, "lakeside", study.protocol, "2026-09-01")
     assert looks["changed"].null_count() == looks.height
     shown = study.tables["evaluation/endpoints"].filter(
         (pl.col("look") == "2026-07-20") & pl.col("verdict").is_not_null()
@@ -156,9 +175,9 @@ def test_the_verdict_of_a_look_is_read_from_the_first_pack_published_at_it(tmp_p
 
 
 def test_before_the_look_there_is_nothing_to_quote(tmp_path, study):
-    assert packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-07-20").height == 0
+    assert published_looks(tmp_path, "lakeside", study.protocol, "2026-07-20").height == 0
     publish_look(tmp_path, study)
-    assert packs.published_looks(tmp_path, "lakeside", study.protocol, "2026-07-19").height == 0
+    assert published_looks(tmp_path, "lakeside", study.protocol, "2026-07-19").height == 0
 
 
 def with_evaluation(study, **changed) -> Protocol:
@@ -167,7 +186,7 @@ def with_evaluation(study, **changed) -> Protocol:
 
 
 def verdicts(root, protocol: Protocol) -> dict[str, tuple[str, list[str] | None]]:
-    looks = packs.published_looks(root, "lakeside", protocol)
+    looks = published_looks(root, "lakeside", protocol)
     return {e: (v, c) for e, v, c in looks.select("endpoint", "verdict", "changed").iter_rows()}
 
 
@@ -175,7 +194,7 @@ def test_a_protocol_changed_since_in_what_all_verdicts_rest_on_voids_them_all(tm
     publish_look(tmp_path, study)
     sampling = study.protocol.sampling.model_copy(update={"method": "convenience"})
     other = study.protocol.model_copy(update={"sampling": sampling})
-    looks = packs.published_looks(tmp_path, "lakeside", other)
+    looks = published_looks(tmp_path, "lakeside", other)
     assert set(looks["endpoint"]) == {e.id for e in study.protocol.evaluation.endpoints}
     assert set(looks["verdict"]) == {"void"}
     assert looks["changed"].to_list() == [["sampling"]] * looks.height
@@ -220,7 +239,12 @@ def test_a_pack_from_before_a_field_was_there_is_read_at_its_default(tmp_path, s
     assert given["index_test"].pop("attempt") == "first_ok"
     made["protocol.yaml"] = yaml.safe_dump(given).encode()
     packs.publish(
-        root_packs=tmp_path, site_id="lakeside", protocol_version="1.0", cut=study.cut, payload=made
+        root_packs=tmp_path,
+        site_id="lakeside",
+        protocol_version="1.0",
+        cut=study.cut,
+        payload=made,
+        pseudonyms=SIGNER,
     )
     assert all(c is None for _, c in verdicts(tmp_path, study.protocol).values())
     last = study.protocol.index_test.model_copy(update={"attempt": "last"})
@@ -231,10 +255,15 @@ def test_a_pack_from_before_a_field_was_there_is_read_at_its_default(tmp_path, s
 def test_a_pack_whose_protocol_cannot_be_read_is_refused(tmp_path, study):
     made = payload(study) | {"protocol.yaml": b"id: a\n"}
     packs.publish(
-        root_packs=tmp_path, site_id="lakeside", protocol_version="1.0", cut=study.cut, payload=made
+        root_packs=tmp_path,
+        site_id="lakeside",
+        protocol_version="1.0",
+        cut=study.cut,
+        payload=made,
+        pseudonyms=SIGNER,
     )
     with pytest.raises(VerificationError, match=r"protocol\.yaml: its protocol is not one"):
-        packs.published_looks(tmp_path, "lakeside", study.protocol)
+        published_looks(tmp_path, "lakeside", study.protocol)
 
 
 def test_an_endpoint_added_after_the_look_does_not_have_it_to_itself(tmp_path, study):
@@ -259,7 +288,7 @@ def test_an_altered_pack_of_a_look_is_refused(tmp_path, study):
     path.chmod(0o644)
     path.write_text(path.read_text().replace("not_met", "met"))
     with pytest.raises(VerificationError, match="was changed"):
-        packs.published_looks(tmp_path, "lakeside", study.protocol)
+        published_looks(tmp_path, "lakeside", study.protocol)
 
 
 def test_what_is_synthetic_is_said_beside_the_report_too(study, made):
@@ -268,3 +297,10 @@ def test_what_is_synthetic_is_said_beside_the_report_too(study, made):
     for name in ("claim.json", "drift/plan.json"):
         assert json.loads(labelled[name])["synthetic"] == said
         assert "synthetic" not in json.loads(made[name])
+
+
+def test_signers_travel_where_the_site_names_some(study, made):
+    assert SIGNERS not in made
+    named = [Signer("builder", "SHA256:" + "A" * 43)]
+    signed = payload(study, signers=named)
+    assert signed == {**made, SIGNERS: list_signers(named)}

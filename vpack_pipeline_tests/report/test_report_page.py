@@ -19,7 +19,14 @@ from report_bench import complete, rendered, retold, words_of
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError, DocumentError
+from vpack_pipeline.pack_format.signers import (
+    Signer,
+    list_signers,
+    listing_problems,
+    named_signers,
+)
 from vpack_pipeline.report import chapters, palette, wording, words
+from vpack_pipeline.site import NamedSigner
 
 VOID = {"meta", "line", "rect", "circle", "path", "br"}
 
@@ -103,7 +110,7 @@ def test_a_missing_table_row_is_an_error(study):
 def test_the_first_page_keeps_its_order(page):
     first = page[page.index('<section id="first"') : page.index('<section id="claim"')]
     order = [
-        "Product", "Intended use", "Built, funded, held", "Data cut", "Kind of evidence",
+        "Product", "Intended use", "Built, funded, held", "To be signed by", "Data cut", "Kind of evidence",
         "Reference standard", "Included cases whose label is due", "Sensitivity", "Specificity",
         "Of 1,000 ", "Unaided readers", "Match to the target", "Largest exclusion",
         "Error of the model or of the label?", "Biggest limitation", "What this does not show", "How was the set built?",
@@ -112,6 +119,39 @@ def test_the_first_page_keeps_its_order(page):
     assert places == sorted(places)
     for question in chapters.QUESTIONS:
         assert f'<a href="#{question.chapter}">{question.text}</a>' in first
+
+
+def test_the_first_page_names_whom_the_site_names_to_sign(study, page, tmp_path):
+    """As the payload lists them: a verifier reads both, and compares."""
+    named = (
+        Signer("statistician", f"SHA256:{'+/aZ09' * 7}8"),
+        Signer("builder", "SHA256:" + "A" * 43),
+    )
+    given = tuple(NamedSigner(role=s.role, fingerprint=s.fingerprint) for s in named)
+    made = rendered(study, site=study.site.model_copy(update={"signers": given}))
+    first = made[made.index('<section id="first"') : made.index('<section id="claim"')]
+    assert f"To be signed by statistician: {named[0].fingerprint} builder: SHA256:AAA" in words_of(
+        first
+    )
+    assert "To be signed by The site names nobody. Data cut" in words_of(page)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "report.html").write_text(made, encoding="utf-8")
+    (data / "signers.json").write_bytes(list_signers(named))
+    assert listing_problems(tmp_path) == []
+    assert named_signers(tmp_path) == named
+    for other in (
+        page,
+        rendered(study, site=study.site.model_copy(update={"signers": given[::-1]})),
+    ):
+        (data / "report.html").write_text(other, encoding="utf-8")
+        assert len(listing_problems(tmp_path)) == 1
+
+
+def test_no_text_of_a_document_passes_for_a_named_signer(study):
+    text = f'<p class="signer">builder: <span class="code">SHA256:{"A" * 43}</span></p>'
+    site = study.site.model_copy(update={"notes": (text,), "title": text})
+    assert '<p class="signer">' not in rendered(study, site=site)
 
 
 def test_the_windows_stand_side_by_side_with_interval_and_verdict(page):

@@ -7,6 +7,7 @@ install, with what they need in turn, are linked from this environment.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -29,7 +30,14 @@ LIMIT_S = 1.0
 STORED = REPOSITORY / f"vpack_pipeline_tests/io/packs/format-{FORMAT}.tar.xz"
 IMPORTED = {"scikit-learn": "sklearn"}
 """Distributions whose packages are called otherwise."""
-FOR_ALL = {"verify": ("pack",), "init": ("port",), "upgrade": (SITE,)}
+KEY = "../key"
+FOR_ALL = {
+    "verify": ("pack",),
+    "init": ("port",),
+    "upgrade": (SITE,),
+    "keygen": ("../another", "--name", "builder@test.example"),
+    "sign": ("signed", "--key", KEY, "--role", "builder"),
+}
 """Commands that run on the base install, with arguments."""
 FOR_SITES = {
     "check": (SITE,),
@@ -62,7 +70,10 @@ def reviewer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
         archive.extractall(folder / "received", filter="data")
     (pack,) = (p for p in folder.glob("received/*/versions/*") if p.is_dir())
     pack.rename(folder / "pack")
-    return Stranger(environment / "bin", folder)
+    made_by = Stranger(environment / "bin", folder)
+    made_by.vpack("keygen", KEY, "--name", "builder@test.example")
+    shutil.copytree(folder / "pack", folder / "signed")
+    return made_by
 
 
 def base_of(wheel: Distribution) -> dict[str, Distribution]:
@@ -87,7 +98,7 @@ def declared(*keys: str) -> set[str]:
 
 
 def test_the_base_install_is_what_a_reviewer_needs() -> None:
-    base = {"click", "jinja2", "numpy", "polars", "pydantic", "pyyaml", "scipy"}
+    base = {"click", "cryptography", "jinja2", "numpy", "polars", "pydantic", "pyyaml", "scipy"}
     assert declared("dependencies") == base
 
 
@@ -100,7 +111,7 @@ def test_the_command_line_knows_what_the_extra_installs() -> None:
 
 def test_what_is_installed_has_no_engine_and_is_not_this_checkout(reviewer: Stranger) -> None:
     code = (
-        "import importlib.util, sys, jinja2, numpy, polars, pydantic, scipy, yaml, vpack_pipeline\n"
+        "import importlib.util, sys, cryptography, jinja2, numpy, polars, pydantic, scipy, yaml, vpack_pipeline\n"
         "print(vpack_pipeline.__file__)\n"
         "print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])\n"
     )
@@ -118,6 +129,19 @@ def test_a_pack_is_verified_in_less_than_a_second(reviewer: Stranger) -> None:
         said = reviewer.vpack("verify", "pack")
         seconds.append(time.perf_counter() - start)
         assert said.startswith("whole: riverside/")
+    assert min(seconds) < LIMIT_S
+
+
+def test_a_signed_pack_is_verified_in_less_than_a_second(reviewer: Stranger) -> None:
+    reviewer.vpack("sign", "signed", "--key", KEY, "--role", "builder")
+    kind, key, who = (reviewer.folder / f"{KEY}.pub").read_text("utf-8").split()
+    (reviewer.folder / "allowed").write_text(f"{who} {kind} {key}\n", encoding="utf-8")
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        said = reviewer.vpack("verify", "signed", "--allowed-signers", "allowed")
+        seconds.append(time.perf_counter() - start)
+        assert said.endswith("origin: signed by builder@test.example, whom allowed allows\n")
     assert min(seconds) < LIMIT_S
 
 

@@ -83,7 +83,6 @@ class _Watched:
         words = words_of_cases(
             given["printed_words"],
             given["representativeness"],
-            drift,
             given["covariates"],
             given["disclosure"],
         )

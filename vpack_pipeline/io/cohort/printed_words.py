@@ -34,9 +34,7 @@ def printed_words(
     """
     protocol, site = edge.protocol, edge.site
     shown = list(
-        printed_texts(
-            protocol.representativeness, protocol.drift, protocol.covariates, protocol.disclosure
-        )
+        printed_texts(protocol.representativeness, protocol.covariates, protocol.disclosure)
     )
     frames = {"readers": readers.filter("in_force"), "cases": cases.filter("in_force")}
     headers = [text.field for text in shown if text.kind == "image"]

@@ -73,6 +73,15 @@ def look(edge: Edge) -> tuple[Delivery, ...]:
     return tuple(replace(d, known_after=_known_after(d, ledger, published)) for d in found)
 
 
+def altered_deliveries(edge: Edge) -> list[Problem]:
+    """List what of the deliveries does not lie there as it was when it was first counted."""
+    try:
+        look(edge)
+    except DeliveryError as error:
+        return list(error.problems)
+    return []
+
+
 def note(edge: Edge, deliveries: Sequence[Delivery]) -> None:
     """Note new deliveries in the ledger: from here on they may not be altered.
 
@@ -249,11 +258,24 @@ def _read_json(path: Path, default: Any) -> Any:
     )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError):
+    except (ValueError, RecursionError, IsADirectoryError):
         raise broken from None
-    if not isinstance(found, type(default)):
+    if not isinstance(found, type(default)) or not _is_of_its_kind(found):
         raise broken
     return found
+
+
+def _is_of_its_kind(found: Any) -> bool:
+    """Tell whether it is the ledger of deliveries, or the list of published cuts."""
+    if isinstance(found, list):
+        return all(isinstance(cut, str) and is_name(cut) for cut in found)
+    return all(
+        is_name(name)
+        and isinstance(entry, dict)
+        and isinstance(entry.get("files"), dict)
+        and isinstance(entry.get("known_after", 0), str | None)
+        for name, entry in found.items()
+    )
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from vpack_pipeline.errors import DeliveryError, Problem, UsageError
+from vpack_pipeline.io import private
 from vpack_pipeline.io.deliveries.cuts import is_name, moment, name_of
 from vpack_pipeline.io.deliveries.folder import DONE, is_closed, sha256_of, without_input
 from vpack_pipeline.io.forms.headers import nearest
@@ -51,15 +52,15 @@ def deliver(
     _check_files(site, files)
     folder = (root / site.deliveries).resolve()
     _refuse_repeated(folder, newest_closed(site, root), files)
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder)
     name = _next_name(folder, on, published)
     staging = Path(tempfile.mkdtemp(prefix=".incoming-", dir=folder))
     try:
-        staging.chmod(0o750)
         for file in files:
             shutil.copyfile(file, staging / file.name)
+            (staging / file.name).chmod(private.FILE)
         if close:
-            (staging / DONE).touch()
+            (staging / DONE).touch(mode=private.FILE)
         staging.rename(folder / name)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -7,15 +7,19 @@ had from here as well), what the report says (``report``), when a pack may be pu
 
 from __future__ import annotations
 
-from vpack_pipeline.io.packs.looks import published_looks
+from vpack_pipeline.io.packs.looks import first_at_looks, published_looks
 from vpack_pipeline.io.packs.payload import pack_payload
+from vpack_pipeline.io.packs.publication import differences, problems, record_problems
 from vpack_pipeline.io.packs.store import (
     Published,
     Version,
+    adopt,
     build_record,
     find_build,
     latest,
+    payload_digest_of,
     publish,
+    record_of,
     validation_pack,
     version_name,
     versions,
@@ -34,14 +38,21 @@ __all__ = [
     "Published",
     "Summary",
     "Version",
+    "adopt",
     "build_record",
+    "differences",
     "find_build",
+    "first_at_looks",
     "is_like_a_pack",
     "latest",
     "newer_format",
     "pack_payload",
+    "payload_digest_of",
+    "problems",
     "publish",
     "published_looks",
+    "record_of",
+    "record_problems",
     "summary",
     "validation_pack",
     "verify",

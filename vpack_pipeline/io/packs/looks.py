@@ -7,7 +7,9 @@ past looks are data to back up. What does not belong here: judging (``core.evalu
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +20,8 @@ from vpack_pipeline.core.evaluation.verdict_basis import changed_blocks
 from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.io.packs.store import Version, versions
 from vpack_pipeline.io.warehouse import cut_order
-from vpack_pipeline.pack_format.verification import summary, verify
+from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format.verification import summary
 from vpack_pipeline.protocol import Look, Protocol
 
 SCHEMA: Final[dict[str, Any]] = {
@@ -34,17 +37,24 @@ SCHEMA: Final[dict[str, Any]] = {
     "verdict": pl.String,
     "changed": pl.List(pl.String),
 }
+_QUOTED: Final = "its verdict is quoted in every later pack"
 _TABLE: Final = "data/tables/evaluation.endpoints.csv"
 
 
 def published_looks(
-    root_packs: Path, site_id: str, protocol: Protocol, cut: str | None = None
+    root_packs: Path,
+    site_id: str,
+    protocol: Protocol,
+    cut: str | None = None,
+    *,
+    doubts: Callable[[Version], Sequence[Problem]],
 ) -> pl.DataFrame:
     """Read what the packs of past looks say of each endpoint.
 
     Parameters
     ----------
     cut : packs of later cuts are left out, so that a cut built again gives the same bytes
+    doubts : says why a stored version is not what was published under its name
 
     Returns
     -------
@@ -63,6 +73,7 @@ def published_looks(
     for look in protocol.evaluation.looks:
         found = _first_at(known, look, cut)
         if found is not None:
+            _demand_authentic(found, doubts)
             rows += _verdicts(found, look, protocol)
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("endpoint", "look")
 
@@ -77,20 +88,27 @@ def _first_at(known: list[Version], look: Look, cut: str | None) -> Version | No
     return min(at_look, key=lambda v: v.sequence, default=None)
 
 
+def first_at_looks(root_packs: Path, site_id: str, protocol: Protocol) -> list[Version]:
+    """List the versions whose verdicts are quoted: the first of each look that has any."""
+    known = versions(root_packs, site_id)
+    found = [_first_at(known, look, None) for look in protocol.evaluation.looks]
+    return [version for version in found if version is not None]
+
+
+def _demand_authentic(version: Version, doubts: Callable[[Version], Sequence[Problem]]) -> None:
+    found = doubts(version)
+    if found:
+        raise VerificationError([Problem(p.where, p.what, f"{p.remedy}; {_QUOTED}") for p in found])
+
+
 def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str, Any]]:
-    problems = verify(version.path)
-    if problems:
-        remedy = "restore it from a backup: its verdict is quoted in every later pack"
-        raise VerificationError(
-            [Problem(f"{version.name}/{p.where}", p.what, remedy) for p in problems]
-        )
     pack = {
         "look": look.cut.isoformat(),
         "pack_version": version.name,
         "pack_digest": summary(version.path).digest,
     }
     then = _protocol(version)
-    table = csv.DictReader(io.StringIO((version.path / _TABLE).read_text(encoding="utf-8")))
+    table = csv.DictReader(io.StringIO(_content(version, _TABLE).decode()))
     said = {r["endpoint"]: r for r in table if r["look"] == pack["look"] and r["verdict"]}
     rows = []
     for endpoint in filter(is_judged_at_looks, protocol.evaluation.endpoints):
@@ -107,7 +125,7 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
 
 def _protocol(version: Version) -> Protocol:
     """Read the protocol of a pack as today's model has it."""
-    content = (version.path / "data/protocol.yaml").read_bytes()
+    content = _content(version, "data/protocol.yaml")
     try:
         return Protocol.of_pack(content, summary(version.path).format)
     except ValueError:
@@ -116,6 +134,24 @@ def _protocol(version: Version) -> Protocol:
         raise VerificationError(
             [Problem(f"{version.name}/data/protocol.yaml", what, remedy)]
         ) from None
+
+
+def _content(version: Version, name: str) -> bytes:
+    """Read a file of a version, and digest the bytes that were read.
+
+    Raises
+    ------
+    VerificationError
+        They are not those that the version's own name stands for.
+    """
+    manifest = (version.path / bag.MANIFEST).read_bytes()
+    content = (version.path / name).read_bytes()
+    is_named = version.name.endswith(f"-{hashlib.sha256(manifest).hexdigest()[:12]}")
+    entry = bag.Entry(hashlib.sha256(content).hexdigest(), name)
+    if not is_named or entry not in (bag.parse_manifest(manifest) or []):
+        what = "was changed while it was read"
+        raise VerificationError([Problem(f"{version.name}/{name}", what, "build again")])
+    return content
 
 
 def _figures(row: dict[str, str]) -> dict[str, Any]:

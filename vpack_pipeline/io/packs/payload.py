@@ -17,6 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.contracts import Contract, codes, exported
+from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -58,6 +59,7 @@ def pack_payload(
     site_id: str,
     cut: str,
     synthetic: Sequence[str] = (),
+    signers: Sequence[Signer] = (),
 ) -> dict[str, bytes]:
     """Give every file of a pack.
 
@@ -68,6 +70,7 @@ def pack_payload(
     contracts : those of the tables and of the receipts, by ``section/table``
     receipts : of every table upstream, as plain data
     synthetic : parts of the site's data that were made, not measured
+    signers : whom the site names to sign its packs, as the report's first page has them
 
     Returns
     -------
@@ -83,6 +86,8 @@ def pack_payload(
         "drift/plan.json": _json({**_plan(shown, protocol, site_id, cut), **label}),
         CODES: to_csv(pl.DataFrame(codes.table())),
     }
+    if signers:
+        files[SIGNERS] = list_signers(signers)
     for asset, frame in shown.items():
         name = asset.replace("/", ".")
         files[f"tables/{name}.csv"] = to_csv(frame)
