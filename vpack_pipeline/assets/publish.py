@@ -189,7 +189,9 @@ def payload_of(
     report: pl.DataFrame,
     claim: pl.DataFrame,
     receipts_shown: Sequence[Mapping[str, Any]],
+    *,
     quotes: Mapping[str, Quote] | None = None,
+    in_place: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Give every file of a pack of the bench's site and cut.
 
@@ -198,6 +200,7 @@ def payload_of(
     tables : those that travel
     report, claim : made of exactly these tables
     quotes : tables that are those of an earlier release
+    in_place : files of a release: its own, and those that it quotes
     """
     from vpack_pipeline.report import render
 
@@ -222,6 +225,7 @@ def payload_of(
         cut=bench.cut,
         synthetic=[f"{s.part}: {s.note}" for s in bench.study.site.synthetic],
         signers=[Signer(s.role, s.fingerprint) for s in bench.study.site.signers],
+        in_place=in_place,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,18 +20,20 @@ from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import by_function
 from vpack_pipeline.assets.bench import Bench
-from vpack_pipeline.assets.publish import payload_of, read, travelling_receipts
+from vpack_pipeline.assets.publish import UNTRAVELLED, payload_of, read, travelling_receipts
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.contracts.shapes import FIGURE
 from vpack_pipeline.errors import GateClosedError, Problem
 from vpack_pipeline.gate import check
 from vpack_pipeline.gate.causes import ancestors
-from vpack_pipeline.gate.receipts import Receipt
+from vpack_pipeline.gate.check import Checked
+from vpack_pipeline.gate.receipts import Receipt, table_digest
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.packs.csv_tables import from_csv
 from vpack_pipeline.io.releases import Release
+from vpack_pipeline.io.warehouse import TableFile, Warehouse
 from vpack_pipeline.pack_format import bag
-from vpack_pipeline.pack_format.quoted import Quote, quotes_of
+from vpack_pipeline.pack_format.quoted import NAME, Quote, quotes_of, written
 
 PRINTED_LEVELS: Final = "representativeness/levels"
 """Where it is decided in which levels people are described."""
@@ -106,7 +108,7 @@ class Quoted:
 def quoted_payload(
     bench: Bench, found: Mapping[str, Receipt], tables: Mapping[str, pl.DataFrame], quoted: Quoted
 ) -> dict[str, bytes]:
-    """Give every file of a pack that shows quoted tables among its own.
+    """Give every file of a release that shows quoted tables among its own.
 
     Parameters
     ----------
@@ -118,18 +120,24 @@ def quoted_payload(
         Report or checklist of these tables do not pass their check.
     """
     mixed = {**tables, **quoted.tables}
-    report, claim = (
-        _made_again(bench, found, mixed, asset) for asset in ("pack/report", "pack/claim")
-    )
-    receipts = [
-        _receipt(quoted, r["asset"]) if r["asset"] in quoted.quotes else r
+    receipts: dict[str, dict[str, Any]] = {
+        r["asset"]: _receipt(quoted, r["asset"]) if r["asset"] in quoted.quotes else r
         for r in travelling_receipts(found)
-    ]
-    payload = payload_of(bench, mixed, report, claim, receipts, quoted.quotes)
-    for asset in quoted.quotes:
-        paths = [path.format(name=_name(asset)) for path in _FILES]
-        payload |= {path: quoted.files[path] for path in paths}
-    _demand_passed(packs.validation_pack(payload), contracts.load()[benches.LAST])
+    }
+    report, receipts["pack/report"] = _made_again(bench, found, mixed, receipts, "pack/report")
+    claim, receipts["pack/claim"] = _made_again(bench, found, mixed, receipts, "pack/claim")
+    paths = [path.format(name=_name(asset)) for asset in quoted.quotes for path in _FILES]
+    payload = payload_of(
+        bench,
+        mixed,
+        report,
+        claim,
+        [receipt for asset, receipt in receipts.items() if asset not in UNTRAVELLED],
+        quotes=quoted.quotes,
+        in_place={path: quoted.files[path] for path in paths}
+        | {NAME: written(bench.site_id, quoted.quotes)},
+    )
+    _checked(bench, packs.validation_pack(payload), contracts.load()[benches.LAST])
     return payload
 
 
@@ -144,8 +152,13 @@ def _has_same_rows(ours: pl.DataFrame, theirs: pl.DataFrame, contract: Contract)
 
 
 def _made_again(
-    bench: Bench, found: Mapping[str, Receipt], tables: Mapping[str, pl.DataFrame], asset: str
-) -> pl.DataFrame:
+    bench: Bench,
+    found: Mapping[str, Receipt],
+    tables: Mapping[str, pl.DataFrame],
+    receipts: Mapping[str, Mapping[str, Any]],
+    asset: str,
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Make a table of quoted ones, with a receipt that descends from theirs."""
     contract = contracts.load()[asset]
     frames = {
         name: tables[source] if source in tables else read(bench, found, source)
@@ -153,19 +166,39 @@ def _made_again(
     }
     made = by_function.function_of(contract)(**frames, **by_function.blocks(bench.study, contract))
     frame = contracts.conform(made, contract)
-    _demand_passed(frame, contract)
-    return frame
+    file, checks = _checked(bench, frame, contract)
+    receipt = replace(
+        found[asset],
+        files=(file,),
+        rows=file.rows,
+        table_digest=table_digest([file], bench.edge.pseudonyms),
+        inputs={name: str(receipts[name]["table_digest"]) for name in found[asset].inputs},
+        checks=tuple(c.as_dict() for c in checks),
+    )
+    return frame, receipt.as_dict()
 
 
-def _demand_passed(frame: pl.DataFrame, contract: Contract) -> None:
-    """Check a table of this release as the gate checks that of a nightly pack."""
+def _checked(
+    bench: Bench, frame: pl.DataFrame, contract: Contract
+) -> tuple[TableFile, list[Checked]]:
+    """Check a table of this release as the gate checks that of a nightly pack.
+
+    Raises
+    ------
+    GateClosedError
+        An expectation that closes the gate failed.
+    """
+    frame = contracts.conform(frame, contract)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.parquet"
-        contracts.conform(frame, contract).write_parquet(path)
-        closing = [c.id for c in check.run(contract, [path], frame.height) if c.closes]
+        drafts = Warehouse(Path(folder))
+        file = drafts.write(frame, contract.asset, bench.site_id)
+        paths = drafts.paths(contract.asset, bench.site_id, [file], "table")
+        checks = check.run(contract, paths, file.rows)
+    closing = [c.id for c in checks if c.closes]
     if closing:
         what = f"made with quoted tables, it does not pass {', '.join(closing)}"
         raise GateClosedError([Problem(contract.asset, what, "nothing was released")])
+    return file, checks
 
 
 def _receipt(quoted: Quoted, asset: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ earlier release are put into a pack (``quoted_tables``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -17,7 +17,14 @@ from typing import Final
 
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
-from vpack_pipeline.assets.publish import brings_news, exported, published, read
+from vpack_pipeline.assets.publish import (
+    brings_news,
+    exported,
+    payload_of,
+    published,
+    read,
+    travelling_receipts,
+)
 from vpack_pipeline.assets.quoted_tables import Quoted, quoted_payload
 from vpack_pipeline.assets.standing import lock_problems, receipts_of
 from vpack_pipeline.core.pack.described_groups import DescribedPeople, described_people
@@ -29,8 +36,11 @@ from vpack_pipeline.io.deliveries import closed_deliveries, moment
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline.io.releases import HandedOut, Ledger, Release
 from vpack_pipeline.io.warehouse import cut_order, write_durably
-from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format import bag, signatures
 from vpack_pipeline.pack_format.quoted import NAME, Quote, written
+from vpack_pipeline.pack_format.signatures import Origin
+from vpack_pipeline.pack_format.signers import Signer
+from vpack_pipeline.pack_format.signing_keys import SigningKey
 from vpack_pipeline.report.cover_note import cover_note
 
 COVER_NOTE: Final = "COVER-NOTE.md"
@@ -46,6 +56,7 @@ class Released:
     ----------
     quotes : tables that are those of an earlier release
     changes : the described groups for which they are quoted
+    origin : who of those that it names has signed it
     is_new : whether the ledger did not hold this release for this recipient
     """
 
@@ -55,7 +66,16 @@ class Released:
     digest: str
     quotes: Mapping[str, Quote]
     changes: tuple[Change, ...]
+    origin: Origin
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """With which key, and in which role, a release is signed."""
+
+    role: str
+    key: SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +97,7 @@ def release(
     *,
     to: str,
     on: date,
-    sign: Callable[[Path], None] | None = None,
+    signing: Signing | None = None,
 ) -> Released:
     """Release the newest pack of a site.
 
@@ -85,7 +105,7 @@ def release(
     ----------
     to : the recipient, as ``io.releases.read_recipient`` gives it; empty where none is named
     on : the day, for the ledger
-    sign : adds signatures to the pack at a path, before the zip is written
+    signing : the release is signed so before the zip is written
 
     Raises
     ------
@@ -93,45 +113,52 @@ def release(
         The gate is closed, there is no pack of the newest state, or people would be described in
         too small a group and no earlier release can be quoted.
     VerificationError
-        The ledger is lost or altered, or an earlier release is.
+        The ledger is lost or altered, or an earlier release is; or a signature in this one is of
+        something else.
+    UsageError
+        The site names others in the role of the key.
     """
-    bench, found, nightly = _newest(folder, site_id)
-    with releases.locked(bench.edge.state) as state:
-        secret = bench.edge.pseudonyms
+    bench, found = _newest(folder, site_id)
+    site = bench.study.site
+    if signing is not None:
+        named = [Signer(s.role, s.fingerprint) for s in site.signers]
+        signatures.refuse_unnamed(named, signing.role, signing.key.fingerprint)
+    with releases.locked(bench.edge.state.parent):
+        state, secret = releases.folder_of(bench.edge.state), bench.edge.pseudonyms
         ledger = releases.read_ledger(bench.edge.state, folder.releases, site_id, secret)
         _refuse_older(ledger, bench)
         people = _people(bench, found)
         earlier = list(_earlier(folder, bench, ledger))
         changes = tuple(dict.fromkeys(_changes(earlier, people, bench)))
         quoted = _quoted(folder, ledger, earlier, changes, bench) if changes else None
-        payload = _payload(bench, found, nightly, quoted, changes)
+        payload = _payload(bench, found, quoted, changes)
         entry = _entry(bench, found, payload, quoted)
         if quoted is None and ledger.find(entry.name) is None:
             digest = releases.write_people(state, entry.name, people)
             entry = replace(entry, people_sha256=digest)
         handed = HandedOut(to, on.isoformat())
         made, is_new = releases.entered(ledger, entry, handed)
-        if is_new:
-            # Before the release appears: what was handed out must never be unknown.
-            releases.write_ledger(state, made, secret)
         stored = packs.publish(
             root_packs=folder.releases,
             site_id=site_id,
             protocol_version=bench.study.protocol.version,
             cut=bench.cut,
             payload=payload,
+            # When it is whole and has yet to appear: what was handed out must never be unknown,
+            # and what is known must be there to be quoted.
+            inspect=lambda _: releases.write_ledger(state, made, secret),
+            readers=site.pack_mode,
         )
-        if sign is not None:
-            sign(stored.path)
-        archive = _write_zip(bench, stored.path, entry, to, quoted)
+        if is_new and not stored.is_new:
+            releases.write_ledger(state, made, secret)
+        origin = _signed(stored.path, signing)
+        archive = _write_zip(bench, stored.path, entry, to, quoted, origin)
     quotes = quoted.quotes if quoted else {}
-    return Released(entry.name, stored.path, archive, entry.digest, quotes, changes, is_new)
+    return Released(entry.name, stored.path, archive, entry.digest, quotes, changes, origin, is_new)
 
 
-def _newest(
-    folder: ProjectFolder, site_id: str
-) -> tuple[Bench, dict[str, Receipt], dict[str, bytes]]:
-    """Give the bench, receipts and files of the pack of the newest state.
+def _newest(folder: ProjectFolder, site_id: str) -> tuple[Bench, dict[str, Receipt]]:
+    """Give the bench and receipts of the pack of the newest state.
 
     Raises
     ------
@@ -159,26 +186,17 @@ def _newest(
     if known is None or known.path != latest.path:
         what = f"the pack of the cut {latest.cut} is not of the documents and code in force"
         raise _refused(site_id, what, f"{build} --as-of {latest.cut}")
-    return bench, found, _files(known.path)
+    return bench, found
 
 
 def _open(folder: ProjectFolder, site_id: str, cut: str) -> tuple[Bench, dict[str, Receipt]]:
     bench = benches.open_bench(folder, site_id, cut)
-    problems = lock_problems(bench)
+    # Read once: another receipt could lie there after the lock has opened.
+    receipts_there = receipts_of(bench)
+    problems = lock_problems(bench, receipts_there)
     if problems:
         raise GateClosedError(problems)
-    return bench, {a: r for a, r in receipts_of(bench).items() if r is not None}
-
-
-def _files(pack: Path) -> dict[str, bytes]:
-    """Read the payload of a pack; what is read is what its manifest lists."""
-    data = pack / bag.DATA
-    entries = bag.parse_manifest((pack / bag.MANIFEST).read_bytes()) or []
-    found = {e.path.removeprefix(bag.DATA): (pack / e.path).read_bytes() for e in entries}
-    if not pack.name.endswith(bag.payload_digest(found)[:12]):
-        what = "was changed while it was read"
-        raise VerificationError([Problem(f"{pack.name}/{data.name}", what, "release it again")])
-    return found
+    return bench, {a: r for a, r in receipts_there.items() if r is not None}
 
 
 def _refuse_older(ledger: Ledger, bench: Bench) -> None:
@@ -283,18 +301,19 @@ def _unquotable(changes: tuple[Change, ...], why: str, bench: Bench) -> GateClos
 def _payload(
     bench: Bench,
     found: Mapping[str, Receipt],
-    nightly: Mapping[str, bytes],
     quoted: Quoted | None,
     changes: tuple[Change, ...],
 ) -> dict[str, bytes]:
-    if quoted is None:
-        return {**nightly, NAME: written(bench.site_id, {})}
     tables = exported(bench, found)
+    if quoted is None:
+        report, claim = (read(bench, found, asset) for asset in ("pack/report", "pack/claim"))
+        own = {NAME: written(bench.site_id, {})}
+        shown = travelling_receipts(found)
+        return payload_of(bench, tables, report, claim, shown, in_place=own)
     objection = quoted.objection(tables)
     if objection is not None:
         raise _unquotable(changes, f"since {quoted.release.name}, and {objection}", bench)
-    made = quoted_payload(bench, found, tables, quoted)
-    return {**made, NAME: written(bench.site_id, quoted.quotes)}
+    return quoted_payload(bench, found, tables, quoted)
 
 
 def _entry(
@@ -315,7 +334,26 @@ def _entry(
     )
 
 
-def _write_zip(bench: Bench, stored: Path, entry: Release, to: str, quoted: Quoted | None) -> Path:
+def _signed(stored: Path, signing: Signing | None) -> Origin:
+    """Sign a release that is whole, and say who has.
+
+    Raises
+    ------
+    VerificationError
+        Something lies in it that does not belong there, or a signature of something else.
+    """
+    problems = packs.verify(stored)
+    if not problems and signing is not None:
+        signatures.sign(stored, signing.role, signing.key)
+    origin = None if problems else signatures.origin(stored)
+    if origin is None or origin.problems:
+        raise VerificationError(problems if origin is None else origin.problems)
+    return origin
+
+
+def _write_zip(
+    bench: Bench, stored: Path, entry: Release, to: str, quoted: Quoted | None, origin: Origin
+) -> Path:
     """Write one zip of the release and its cover note, named after release and recipient."""
     note = cover_note(
         protocol=bench.study.protocol,
@@ -325,6 +363,7 @@ def _write_zip(bench: Bench, stored: Path, entry: Release, to: str, quoted: Quot
         digest=entry.digest,
         recipient=to,
         quotes=quoted.quotes if quoted else {},
+        is_signed=bool(origin.signed or origin.unnamed),
     )
     files = {
         f"{entry.name}/{path.relative_to(stored).as_posix()}": path.read_bytes()
@@ -333,7 +372,8 @@ def _write_zip(bench: Bench, stored: Path, entry: Release, to: str, quoted: Quot
     }
     suffix = f"-for-{hashlib.sha256(to.encode()).hexdigest()[:8]}" if to else ""
     path = stored.parents[1] / f"{bench.site_id}-{entry.name}{suffix}.zip"
-    write_durably(path, releases.zipped({COVER_NOTE: note, **files}))
+    mode, _ = packs.MODES[bench.study.site.pack_mode]
+    write_durably(path, releases.zipped({COVER_NOTE: note, **files}), mode)
     return path
 
 

@@ -36,6 +36,7 @@ def cover_note(
     digest: str,
     recipient: str,
     quotes: Mapping[str, Quote],
+    is_signed: bool,
 ) -> bytes:
     """Write the cover note of one release for one recipient.
 
@@ -44,6 +45,7 @@ def cover_note(
     digest : sha256 of the release's tag manifest
     recipient : empty where none is named
     quotes : tables that are those of an earlier release
+    is_signed : whether signatures lie in the pack
 
     Raises
     ------
@@ -90,6 +92,7 @@ def cover_note(
         " then `sha256sum -c manifest-sha256.txt`. Both say whether the pack is whole. Compare the"
         " digest above with the one that the site sends by another way: whoever alters a pack can"
         " alter this note.",
+        *_signatures(release, is_signed=is_signed),
         "",
     ]
     text = "\n".join(lines)
@@ -107,16 +110,26 @@ def _synthetic(site: Site) -> list[str]:
 def _quoted(quotes: Mapping[str, Quote], protocol: Protocol) -> list[str]:
     if not quotes:
         return []
-    (quote,) = set(quotes.values())
     return [
         "",
         "## Tables of an earlier release",
         "",
-        f"The tables about people are those of the release {quote.release} (data cut {quote.cut})."
-        " Held beside them, newer ones would describe a group of fewer than"
-        f" {protocol.disclosure.smallest_group} patients, by subtraction. They are:",
+        "Some tables about people are those of an earlier release. Held beside them, newer ones"
+        f" would describe a group of fewer than {protocol.disclosure.smallest_group} patients, by"
+        " subtraction. They are:",
         "",
-        *(f"- {asset}" for asset in sorted(quotes)),
+        *(f"- {asset}: {q.release} (data cut {q.cut})" for asset, q in sorted(quotes.items())),
+    ]
+
+
+def _signatures(release: str, *, is_signed: bool) -> list[str]:
+    if not is_signed:
+        return []
+    return [
+        "",
+        "Signatures lie in its folder signature/: `vpack verify"
+        f" {release} --allowed-signers FILE` says whose they are. FILE names those whom you trust,"
+        " with public keys that you have from them and not from this zip.",
     ]
 
 

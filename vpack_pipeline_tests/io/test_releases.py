@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import io
 import json
 import os
@@ -86,8 +87,24 @@ def test_a_ledger_is_read_as_it_was_written_and_is_private(folders: Folders) -> 
     name = folders.publish()
     path = folders.write(name)
     assert folders.read().releases == (entry(name),)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_an_earlier_umask_left_open_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "releases").mkdir()
+    (tmp_path / "releases").chmod(0o755)
+    assert stat.S_IMODE(folder_of(tmp_path).stat().st_mode) == 0o700
+
+
+def test_one_release_is_made_at_a_time(tmp_path: Path) -> None:
+    """Of whichever site: each is held against what others have released."""
+    with releases.locked(tmp_path / "state"):
+        lock = (tmp_path / "state" / ".releases.lock").open()
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock.close()
 
 
 def test_a_release_is_entered_once_for_each_recipient() -> None:
@@ -146,6 +163,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_ledger_that_is_not_what_was_written_is_refused(folders: Folders, damage: str) -> None:
     path = folders.write(folders.publish())
+    path.chmod(0o600)
     change, told = DAMAGES[damage]
     path.write_text(change(json.loads(path.read_text())))
     said = refusal(folders.read)
@@ -193,12 +211,13 @@ def test_people_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert found.cases.equals(people.cases)
     assert (found.variables, found.smallest) == (people.variables, people.smallest)
     (path,) = tmp_path.iterdir()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
 
 
 def test_people_that_are_gone_or_changed_are_refused(tmp_path: Path) -> None:
     digest = releases.write_people(tmp_path, "one", made_people())
     (path,) = tmp_path.iterdir()
+    path.chmod(0o600)
     path.write_bytes(path.read_bytes() + b"x")
     for _ in range(2):
         told = refusal(lambda: releases.read_people(tmp_path, "one", digest))

@@ -13,6 +13,7 @@ from vpack_pipeline.report import wording
 from vpack_pipeline.report.cover_note import cover_note
 
 QUOTE = Quote("1.0-2026-04-10-0123456789ab", "2026-04-10", "d" * 64)
+OTHER = Quote("1.0-2026-01-10-ba9876543210", "2026-01-10", "e" * 64)
 PROFILE, FAILURES, AUDIT = (
     "representativeness/profile",
     "evaluation/failures",
@@ -64,11 +65,10 @@ def test_a_pack_that_quotes_nothing_says_nothing(study, page):
 
 
 def test_tables_of_two_releases_are_told_apart(study):
-    other = Quote("1.0-2026-01-10-ba9876543210", "2026-01-10", "e" * 64)
-    page = rendered(study, quotes={PROFILE: QUOTE, FAILURES: other})
+    page = rendered(study, quotes={PROFILE: QUOTE, FAILURES: OTHER})
     front = words_of(page[: page.index('<dl class="facts">')])
     assert QUOTE.release in front
-    assert other.release in front
+    assert OTHER.release in front
 
 
 def note(study, **changes) -> str:
@@ -80,6 +80,7 @@ def note(study, **changes) -> str:
         "digest": "a" * 64,
         "recipient": "Imaging board, Harbour Hospital",
         "quotes": {},
+        "is_signed": False,
     }
     return cover_note(**(given | changes)).decode()
 
@@ -101,9 +102,14 @@ def test_the_cover_note_says_what_it_is_for_whom_and_what_for(study):
 
 
 def test_the_cover_note_names_quoted_tables(study):
-    text = note(study, quotes={PROFILE: QUOTE, FAILURES: QUOTE})
-    assert f"those of the release {QUOTE.release} (data cut 2026-04-10)" in text
-    assert f"- {FAILURES}\n- {PROFILE}\n" in text
+    text = note(study, quotes={PROFILE: QUOTE, FAILURES: OTHER})
+    assert f"- {FAILURES}: {OTHER.release} (data cut 2026-01-10)\n" in text
+    assert f"- {PROFILE}: {QUOTE.release} (data cut 2026-04-10)\n" in text
+
+
+def test_the_cover_note_says_how_to_check_signatures_where_there_are_some(study):
+    assert "--allowed-signers" not in note(study)
+    assert f"`vpack verify {QUOTE.release} --allowed-signers FILE`" in note(study, is_signed=True)
 
 
 def test_a_release_for_nobody_named_says_so(study):

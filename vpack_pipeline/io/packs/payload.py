@@ -60,6 +60,7 @@ def pack_payload(
     cut: str,
     synthetic: Sequence[str] = (),
     signers: Sequence[Signer] = (),
+    in_place: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Give every file of a pack.
 
@@ -71,6 +72,7 @@ def pack_payload(
     receipts : of every table upstream, as plain data
     synthetic : parts of the site's data that were made, not measured
     signers : whom the site names to sign its packs, as the report's first page has them
+    in_place : files of a release, by path: its own, and those of an earlier one that it quotes
 
     Returns
     -------
@@ -100,7 +102,7 @@ def pack_payload(
         contract = contracts[asset]
         files[f"gates/{name}.receipt.json"] = _json(travelling(receipt, contract))
         files[f"gates/{name}.contract.json"] = _json(contract.model_dump(mode="json"))
-    return files
+    return files | dict(in_place or {})
 
 
 def to_csv(frame: pl.DataFrame) -> bytes:

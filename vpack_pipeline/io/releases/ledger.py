@@ -14,13 +14,13 @@ import hashlib
 import hmac
 import json
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from vpack_pipeline.errors import Problem, VerificationError
+from vpack_pipeline.io import private
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.packs.store import versions
 from vpack_pipeline.io.warehouse import write_durably
@@ -96,21 +96,20 @@ def entered(ledger: Ledger, release: Release, handed: HandedOut) -> tuple[Ledger
 
 
 def folder_of(state: Path) -> Path:
-    """Give the private folder of a site's ledger, mode 700."""
-    folder = state / "releases"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(stat.S_IRWXU)
+    """Give the private folder of a site's ledger."""
+    folder = private.make_folder(state / "releases")
+    private.close_to_others(folder)
     return folder
 
 
 @contextlib.contextmanager
-def locked(state: Path) -> Iterator[Path]:
-    """Give the folder of a site's ledger to one release at a time."""
-    folder = folder_of(state)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def locked(root_state: Path) -> Iterator[None]:
+    """Let one release be made at a time, of whichever site: each reads the ledgers of others."""
+    private.make_folder(root_state)
+    handle = os.open(root_state / ".releases.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield folder
+        yield
     finally:
         os.close(handle)
 
@@ -161,7 +160,7 @@ def write_ledger(folder: Path, ledger: Ledger, pseudonyms: Pseudonyms) -> None:
     }
     data["mac"] = _mac(data, pseudonyms)
     text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_durably(folder / FILE, text.encode())
+    write_durably(folder / FILE, text.encode(), private.FILE)
 
 
 def ledgers_of_secret(

@@ -16,6 +16,7 @@ import polars as pl
 
 from vpack_pipeline.core.pack.described_groups import DescribedPeople, DescribedVariable
 from vpack_pipeline.errors import Problem, VerificationError
+from vpack_pipeline.io import private
 from vpack_pipeline.io.warehouse import write_durably
 
 _META: Final = "vpack"
@@ -45,7 +46,7 @@ def write_people(folder: Path, release: str, people: DescribedPeople) -> str:
     made = io.BytesIO()
     frame.write_parquet(made, compression="zstd", metadata={_META: told})
     content = made.getvalue()
-    write_durably(_path(folder, release), content)
+    write_durably(_path(folder, release), content, private.FILE)
     return hashlib.sha256(content).hexdigest()
 
 
