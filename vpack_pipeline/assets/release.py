@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.publish import (
@@ -319,7 +320,7 @@ def _payload(
 def _entry(
     bench: Bench, found: Mapping[str, Receipt], payload: Mapping[str, bytes], quoted: Quoted | None
 ) -> Release:
-    protocol = bench.study.protocol
+    protocol, known = bench.study.protocol, contracts.load()
     name = packs.version_name(protocol.version, bench.cut, payload)
     bagged = bag.lay_out(payload, identifier=f"{bench.site_id}/{name}", bagged=bench.cut[:10])
     return Release(
@@ -329,7 +330,7 @@ def _entry(
         protocol=protocol.reference,
         people=quoted.release.people if quoted else name,
         people_sha256=quoted.release.people_sha256 if quoted else "",
-        tables={asset: receipt.table_digest for asset, receipt in sorted(found.items())},
+        tables={asset: found[asset].table_digest for asset in contracts.exported(found, known)},
         handed_out=(),
     )
 

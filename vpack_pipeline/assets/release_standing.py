@@ -68,9 +68,14 @@ def release_line(told: dict[str, Any]) -> str:
         return "nothing was released yet"
     to = ", ".join(told["to"]) or "nobody who was named"
     quoted = "" if told["people"] == told["last"] else f" (people as in {told['people']})"
-    n_deliveries, n_tables = len(told["deliveries"]), len(told["tables"])
-    since = [f"{n_deliveries} {'delivery' if n_deliveries == 1 else 'deliveries'}"]
-    since += [f"{n_tables} {'table differs' if n_tables == 1 else 'tables differ'}"]
-    since += ["another version of the protocol"] if told["protocol"] else []
+    since = [
+        _counted(len(told["deliveries"]), "delivery", "deliveries"),
+        _counted(len(told["tables"]), "table differs", "tables differ"),
+        "another version of the protocol" if told["protocol"] else "",
+    ]
     start = f"last release {told['last']}{quoted} on {told['on']}, to {to}"
-    return f"{start}; since then: {', '.join(since)}"
+    return f"{start}; since then: {', '.join(filter(None, since)) or 'nothing new'}"
+
+
+def _counted(n: int, one: str, more: str) -> str:
+    return f"{n} {one if n == 1 else more}" if n else ""

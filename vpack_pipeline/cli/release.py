@@ -92,7 +92,8 @@ def _tell_json(site: str, made: Released) -> None:
 
 def _tell(made: Released) -> None:
     if not made.is_new:
-        click.echo(f"the same release as before: nothing new was entered; {made.version}")
+        click.echo(f"released before, for the same recipient: {made.version}")
+        click.echo("nothing new was entered in the ledger")
     else:
         click.echo(f"released: {made.version}")
     if made.quotes:
