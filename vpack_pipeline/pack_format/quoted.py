@@ -1,7 +1,10 @@
 """Which tables of a release are those of an earlier one: its file ``release.json``.
 
-A nightly pack has no such file; a release has one, be it that it quotes nothing. What does not
-belong here: why a table is quoted (``assets.release``), what a receipt says beside its cut.
+A nightly pack has no such file; a release has one, be it that it quotes nothing. Table, schema,
+receipt and contract of a quoted table are byte for byte those of its release: the receipt has that
+release's cut, protocol and inputs. All other files, the plan and the checklist with its receipt
+too, are made at the release's own cut, of the tables that lie in it. What does not belong here: why
+a table is quoted (``assets.release``), what a receipt says beside its cut.
 """
 
 from __future__ import annotations
@@ -63,6 +66,21 @@ def quotes_of(pack: Path) -> dict[str, Quote] | None:
     return found
 
 
+def is_made_of(quotes: Mapping[str, Quote], asset: str, source: str) -> bool:
+    """Tell whether a table was made of the source that lies in the same release.
+
+    A quoted table was not, unless that source is quoted with it: its own inputs are of its cut.
+
+    >>> levels, profile, flow = "levels", "profile", "flow"
+    >>> quotes = dict.fromkeys((levels, profile), Quote("1.0-2026-01-05-0123456789ab", "", ""))
+    >>> is_made_of(quotes, profile, levels), is_made_of(quotes, profile, flow)
+    (True, False)
+    >>> is_made_of(quotes, "claim", levels), is_made_of(quotes, "claim", flow)
+    (True, True)
+    """
+    return quotes.get(asset) in (None, quotes.get(source))
+
+
 def quote_problems(pack: Path) -> list[Problem]:
     """Say where a release's tables are not of the cut that it states, each accepted by name.
 
@@ -78,7 +96,10 @@ def quote_problems(pack: Path) -> list[Problem]:
 
 def _differing(pack: Path, quotes: Mapping[str, Quote]) -> Iterator[Problem]:
     info = bag.parse_info((pack / bag.INFO).read_bytes())
-    own = _VERSION.fullmatch(info.get("External-Identifier", "").partition("/")[2])
+    site, _, version = info.get("External-Identifier", "").partition("/")
+    own = _VERSION.fullmatch(version)
+    if (pack / bag.DATA / NAME).read_bytes() != written(site, quotes):
+        yield Problem(f"{bag.DATA}{NAME}", "is of another site than the pack", _ASK)
     seen = set()
     for path in sorted((pack / bag.DATA / "gates").glob("*.receipt.json")):
         asset, cut = _asset_and_cut(path)

@@ -123,6 +123,14 @@ def test_a_file_that_does_not_list_quotes_is_a_problem(
     assert [p.where for p in verify(path)] == [f"data/{NAME}"]
 
 
+def test_quotes_of_another_site_are_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept(monkeypatch)
+    path = pack(tmp_path, None, {PLAN: CUT, STATUS: BEFORE}, text=written("inlet", {STATUS: QUOTE}))
+    assert [p.what for p in verify(path)] == ["is of another site than the pack"]
+
+
 def test_the_forms_above_differ_from_one_that_is_read(tmp_path: Path) -> None:
     path = pack(tmp_path, None, {PLAN: CUT, STATUS: BEFORE}, text=said())
     assert quotes_of(path) == {STATUS: QUOTE}

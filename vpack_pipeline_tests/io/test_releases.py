@@ -152,6 +152,7 @@ DAMAGES = {
     "edited": (edited, "was edited"),
     "shortened": (lambda data: json.dumps({**data, "releases": []}), "was edited"),
     "without its code": (lambda data: json.dumps({**data, "mac": None}), "was edited"),
+    "with a code that is none": (lambda data: json.dumps({**data, "mac": "é"}), "was edited"),
     "of another site": (lambda data: json.dumps({**data, "site": OTHER}), "another site's"),
     "cut off": (lambda data: json.dumps(data)[:-9], "is damaged"),
     "a list": (lambda data: json.dumps([data]), "is damaged"),

@@ -25,7 +25,7 @@ from vpack_pipeline.core.pack.report import anchor, row_key
 from vpack_pipeline.errors import GateClosedError, VerificationError
 from vpack_pipeline.io import packs, releases
 from vpack_pipeline.io.project import ProjectFolder
-from vpack_pipeline.pack_format.quoted import quotes_of
+from vpack_pipeline.pack_format.quoted import is_made_of, quotes_of
 from vpack_pipeline.pack_format.verification import verify
 from vpack_pipeline_tests.disclosure.pack import PackBytes, says
 from vpack_pipeline_tests.pipeline import bench
@@ -164,7 +164,7 @@ def test_receipts_of_a_quoting_release_descend_from_one_another(later: Path, ass
     n_quoted = 0
     for asset, receipt in receipts.items():
         for source, digest in receipt["inputs"].items():
-            if (asset in made.quotes) <= (source in made.quotes):
+            if is_made_of(made.quotes, asset, source):
                 assert receipts[source]["table_digest"] == digest, (asset, source)
                 n_quoted += source in made.quotes
     assert receipts["pack/claim"]["inputs"].keys() > made.quotes.keys()
@@ -313,6 +313,15 @@ def test_a_lost_ledger_is_refused_with_what_to_do(later: Path) -> None:
     ledger_path(later).unlink()
     told = refusal(later, VerificationError)
     assert "the ledger of releases is lost" in told
+    assert "restore data/state from the newest backup" in told
+
+
+def test_an_edited_ledger_is_refused_with_what_to_do(later: Path) -> None:
+    path = ledger_path(later)
+    path.chmod(0o600)
+    path.write_text(path.read_text().replace(BOARD, "Another board"))
+    told = refusal(later, VerificationError)
+    assert "the ledger of releases was edited" in told
     assert "restore data/state from the newest backup" in told
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -188,6 +189,21 @@ def test_a_ledger_that_cannot_be_written_keeps_the_release_from_appearing(
         hand_out(own)
     assert packs.versions(own / "data/releases", SITE) == []
     assert not list((own / "data/releases").rglob("*.zip"))
+    monkeypatch.undo()
+    assert hand_out(own).is_new
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    own: Path, vpack: Vpack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store, "_write", full)
+    code, out, err = vpack(own, "release", SITE)
+    assert (code, out) == (3, "")
+    assert "No space left on device" in err
+    assert not ledger_path(own).exists()
     monkeypatch.undo()
     assert hand_out(own).is_new
 

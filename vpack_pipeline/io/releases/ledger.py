@@ -138,8 +138,7 @@ def read_ledger(state: Path, root_releases: Path, site_id: str, pseudonyms: Pseu
         what = "the ledger of releases was kept with another secret"
         remedy = "restore the site's secret of that time, or the ledger of this one"
         raise VerificationError([Problem(where, what, remedy)])
-    mac = str(data.get("mac"))
-    if data.get("site") != site_id or not hmac.compare_digest(mac, _mac(data, pseudonyms)):
+    if data.get("site") != site_id or not _is_authentic(data, pseudonyms):
         what = "the ledger of releases was edited, or is another site's"
         raise VerificationError([Problem(where, what, _RESTORE)])
     ledger = Ledger(site_id, tuple(_release(r) for r in data["releases"]))
@@ -203,6 +202,13 @@ def _data(path: Path, where: str) -> dict[str, Any] | None:
 def _release(data: dict[str, Any]) -> Release:
     handed = tuple(HandedOut(**h) for h in data["handed_out"])
     return Release(**{**data, "handed_out": handed})
+
+
+def _is_authentic(data: dict[str, Any], pseudonyms: Pseudonyms) -> bool:
+    mac = data.get("mac")
+    if not isinstance(mac, str) or not mac.isascii():
+        return False
+    return hmac.compare_digest(mac, _mac(data, pseudonyms))
 
 
 def _mac(data: dict[str, Any], pseudonyms: Pseudonyms) -> str:
