@@ -97,5 +97,5 @@ tools:
 	else echo "Not found:$$missing. Their tests will be skipped. Install them with: sudo apt-get install$$missing"; fi
 
 clean-demo:
-	chmod -R u+w data/warehouse data/packs 2>/dev/null || true
-	rm -rf data/demo data/warehouse data/state data/packs data/dagster
+	chmod -R u+w data/warehouse data/packs data/releases 2>/dev/null || true
+	rm -rf data/demo data/warehouse data/state data/packs data/releases data/dagster

@@ -34,6 +34,7 @@ CHAPTERS = {
 MADE = (
     "data/dagster",
     "data/packs",
+    "data/releases",
     "data/secrets",
     "data/state",
     "data/warehouse",
@@ -43,7 +44,8 @@ MADE = (
     "signature/",
 )
 IN_A_PACK = re.compile(
-    r"data/(report\.html|protocol\.yaml|claim\.json|(codes|figures)\.csv|ro-crate-metadata\.json|signers\.json"
+    r"data/(report\.html|protocol\.yaml|claim\.json|(codes|figures)\.csv|ro-crate-metadata\.json"
+    r"|(release|signers)\.json"
     r"|tables|gates|drift)\b"
 )
 

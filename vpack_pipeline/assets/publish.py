@@ -8,9 +8,12 @@ published atomically (``io.packs``), which receipts fit (``gate.lock``), how a s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
@@ -32,6 +35,7 @@ from vpack_pipeline.io.deliveries import (
 )
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline.io.warehouse import write_durably
+from vpack_pipeline.pack_format.quoted import Quote
 from vpack_pipeline.pack_format.signers import Signer
 
 UNTRAVELLED = frozenset({"pack/report", benches.LAST})
@@ -148,7 +152,7 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
         protocol_version=bench.study.protocol.version,
         cut=bench.cut,
         payload=payload,
-        inspect=_demand_agreement,
+        inspect=demand_agreement,
         build={"fingerprint": fingerprint, "news": news},
         pseudonyms=bench.edge.pseudonyms,
         readers=bench.study.site.pack_mode,
@@ -157,8 +161,14 @@ def _publish(bench: Bench, found: Mapping[str, Receipt], fingerprint: str, news:
     return PackAtCut(Materialized(receipt, kept=False), published.version, published.path, note)
 
 
-def _demand_agreement(staged: Path) -> None:
-    """Publish no pack that its reviewer would refuse."""
+def demand_agreement(staged: Path) -> None:
+    """Publish no pack that its reviewer would refuse.
+
+    Raises
+    ------
+    GateClosedError
+        Its parts do not agree.
+    """
     problems = packs.verify(staged)
     if problems:
         raise GateClosedError(
@@ -170,19 +180,49 @@ def _demand_agreement(staged: Path) -> None:
 
 
 def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
+    report, claim = (read(bench, found, asset) for asset in ("pack/report", "pack/claim"))
+    return payload_of(bench, exported(bench, found), report, claim, travelling_receipts(found))
+
+
+def read(bench: Bench, found: Mapping[str, Receipt], asset: str) -> pl.DataFrame:
+    """Read a table of the pack, or one that it is made of."""
+    contract = contracts.load()[asset]
+    return bench.warehouse.read(contract, bench.site_id, found[asset].files)
+
+
+def exported(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, pl.DataFrame]:
+    """Read every table that travels."""
+    known = contracts.load()
+    return {asset: read(bench, found, asset) for asset in contracts.exported(known, known)}
+
+
+def travelling_receipts(found: Mapping[str, Receipt]) -> list[dict[str, Any]]:
+    """Give the receipts that travel, as plain data, in the order of the tables."""
+    in_order = contracts.order(benches.dependencies())
+    return [found[a].as_dict() for a in in_order if a in found and a not in UNTRAVELLED]
+
+
+def payload_of(
+    bench: Bench,
+    tables: Mapping[str, pl.DataFrame],
+    report: pl.DataFrame,
+    claim: pl.DataFrame,
+    receipts_shown: Sequence[Mapping[str, Any]],
+    *,
+    quotes: Mapping[str, Quote] | None = None,
+    in_place: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """Give every file of a pack of the bench's site and cut.
+
+    Parameters
+    ----------
+    tables : those that travel
+    report, claim : made of exactly these tables
+    quotes : tables that are those of an earlier release
+    in_place : files of a release: its own, and those that it quotes
+    """
     from vpack_pipeline.report import render
 
-    known = contracts.load()
-    frames = {
-        asset: bench.warehouse.read(contract, bench.site_id, found[asset].files)
-        for asset, contract in contracts.exported(known, known).items()
-    }
-    report, claim = (
-        bench.warehouse.read(known[asset], bench.site_id, found[asset].files)
-        for asset in ("pack/report", "pack/claim")
-    )
-    in_order = contracts.order(benches.dependencies())
-    receipts_shown = [found[a].as_dict() for a in in_order if a in found and a not in UNTRAVELLED]
     protocol = bench.study.protocol
     html = render(
         report=report,
@@ -191,20 +231,28 @@ def _payload(bench: Bench, found: Mapping[str, Receipt]) -> dict[str, bytes]:
         site=bench.study.site,
         receipts=receipts_shown,
         cut=bench.cut,
+        quotes=quotes or {},
     )
     return packs.pack_payload(
         html=html,
         report=report,
         protocol=protocol,
         claim=claim,
-        tables=frames,
-        contracts=known,
+        tables=tables,
+        contracts=contracts.load(),
         receipts=receipts_shown,
         site_id=bench.site_id,
         cut=bench.cut,
         synthetic=[f"{s.part}: {s.note}" for s in bench.study.site.synthetic],
         signers=[Signer(s.role, s.fingerprint) for s in bench.study.site.signers],
+        quotes=quotes,
+        in_place=in_place,
     )
+
+
+def brings_news(bench: Bench, found: Mapping[str, Receipt], before: packs.Version) -> bool:
+    """Tell whether a pack of these receipts would say anything that an earlier one does not."""
+    return packs.build_record(before).get("news") != _news(bench, found)
 
 
 def _fingerprint(bench: Bench, found: Mapping[str, Receipt]) -> str:

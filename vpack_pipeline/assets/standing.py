@@ -15,6 +15,7 @@ from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets import publications
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.intake import intakes_of, is_sound
+from vpack_pipeline.assets.release_standing import release_standing
 from vpack_pipeline.core.eligibility import stopping_problems
 from vpack_pipeline.errors import Problem, VerificationError, VpackError
 from vpack_pipeline.gate import causes, digests, lock
@@ -131,6 +132,7 @@ def standing(folder: ProjectFolder, site_id: str) -> dict[str, Any]:
         "lost": [(p.where, p.what, p.remedy) for p in lost],
         "altered": [(p.where, p.what, p.remedy) for p in _altered(folder, site_id, newest)],
         "altered_deliveries": [(p.where, p.what, p.remedy) for p in _changed(folder, loaded)],
+        "release": release_standing(folder, loaded),
         "summary": _summary(newest, last, behind, _closed_words(cut, len(since), closed_by)),
     }
 

@@ -366,6 +366,8 @@ def _standing_or_fault(folder: ProjectFolder, name: str) -> dict[str, Any]:
 
 
 def _show_standing(entry: dict[str, Any]) -> None:
+    from vpack_pipeline.assets.release_standing import release_line
+
     if entry["altered"]:
         altered = tuple(Problem(*p) for p in entry["altered"])
         show(altered, "  nobody can vouch for the latest pack:")
@@ -378,6 +380,11 @@ def _show_standing(entry: dict[str, Any]) -> None:
         show(tuple(Problem(*p) for p in entry["closed_by"]), "  the gate is closed:")
     for lost in entry["lost"]:
         click.echo(f"  lost: {Problem(*lost)}")
+    if entry["release"]["problems"]:
+        problems = tuple(Problem(*p) for p in entry["release"]["problems"])
+        show(problems, "  what was released cannot be told:")
+    else:
+        click.echo(f"  {release_line(entry['release'])}")
 
 
 @click.command()

@@ -36,6 +36,11 @@ class ProjectFolder:
         """All published packs."""
         return self.root / "data" / "packs"
 
+    @property
+    def releases(self) -> Path:
+        """All releases: packs that were handed out."""
+        return self.root / "data" / "releases"
+
     def study(self, site_id: str) -> studies.Study:
         """Load a site and its protocol."""
         return studies.load(self.root, site_id)

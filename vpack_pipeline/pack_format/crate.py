@@ -28,6 +28,8 @@ from vpack_pipeline.pack_format.documents import (
     receipt_of,
     table_of,
 )
+from vpack_pipeline.pack_format.quoted import NAME as RELEASE
+from vpack_pipeline.pack_format.quoted import Quote, is_made_of
 from vpack_pipeline.pack_format.signers import SIGNERS
 
 _SPECIFICATION: Final = "https://w3id.org/ro/crate/1.1"
@@ -51,6 +53,7 @@ _TITLES: Final[Mapping[str, str]] = {
     codes.NAME: "What each code in these tables says",
     figures.NAME: "Every printed figure with the cell that it comes from",
     SIGNERS: "Who is to sign this pack",
+    RELEASE: "Which tables of this release are those of an earlier one",
 }
 _KINDS: Final[Mapping[str, str]] = {
     ".receipt.json": "Receipt of the checks of",
@@ -69,6 +72,7 @@ def write(
     protocol: str,
     cut: str,
     inputs: Mapping[str, Sequence[str]],
+    quotes: Mapping[str, Quote],
     terms: str,
 ) -> bytes:
     """Describe the files of a payload.
@@ -78,9 +82,11 @@ def write(
     files : every other file of the payload, by path
     protocol : its id and version
     inputs : exported table → the tables from which it was made, by asset
+    quotes : tables that are those of an earlier release, and were made at its cut
     terms : under which data, code and model can be had
     """
-    day, made = cut[:10], _sources(inputs)
+    day, made = cut[:10], _sources(inputs, quotes)
+    cuts = dict.fromkeys(made, cut) | {table_of(a): q.cut for a, q in quotes.items()}
     graph = [
         {
             "@id": CRATE,
@@ -122,12 +128,12 @@ def write(
             "@id": _action(path),
             "@type": "CreateAction",
             "name": f"Made {path}",
-            "description": f"{_title(path)}, made at the data cut {cut}.",
+            "description": f"{_title(path)}, made at the data cut {cuts[path]}.",
             "agent": _to("#site"),
             "instrument": _to("#vpack"),
             "object": [_to(source) for source in sources],
             "result": _to(path),
-            "endTime": day,
+            "endTime": cuts[path][:10],
             "actionStatus": "http://schema.org/CompletedActionStatus",
         }
         for path, sources in made.items()
@@ -167,16 +173,27 @@ def _title(path: str) -> str:
     return _TITLES.get(path) or f"{_KINDS[end]} {table}"
 
 
-def _sources(inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _sources(
+    inputs: Mapping[str, Sequence[str]], quotes: Mapping[str, Quote]
+) -> dict[str, list[str]]:
     """Give the files from which each file was made, by path.
 
-    Most inputs of a table stay at the site: their receipts stand for them.
+    Most inputs of a table stay at the site: their receipts stand for them. Those of a quoted table
+    are not in this pack, but for what is quoted with it.
     """
     tables = sorted(table_of(asset) for asset in inputs)
     plan = [table_of(asset) for asset in PLANNED.values() if asset in inputs]
     of_tables = {
-        table_of(asset): [PROTOCOL, contract_of(asset), *map(receipt_of, sorted(inputs[asset]))]
-        for asset in sorted(inputs)
+        table_of(asset): [
+            *([] if asset in quotes else [PROTOCOL]),
+            contract_of(asset),
+            *(
+                receipt_of(source)
+                for source in sorted(made_of)
+                if is_made_of(quotes, asset, source)
+            ),
+        ]
+        for asset, made_of in sorted(inputs.items())
     }
     return {
         **of_tables,

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vpack_pipeline.pack_format import codes, figures
+from vpack_pipeline.pack_format import codes, figures, quoted
 from vpack_pipeline.pack_format.contents import Contents, refusal
+from vpack_pipeline.pack_format.quoted import Quote, Quotes
 
 CLAIM: Final = "claim.json"
 PLAN: Final = "drift/plan.json"
@@ -130,6 +131,13 @@ class Documents:
     claim: Mapping[str, Any]
     protocol: Mapping[str, Any]
     protocol_digest: str
+    release: Quotes | None
+    """What a release says of tables that are those of an earlier one; None of a nightly pack."""
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """The tables that are those of an earlier release."""
+        return self.release.tables if self.release else {}
 
     @property
     def exported(self) -> list[str]:
@@ -176,7 +184,17 @@ def read(contents: Contents) -> Documents:
         contents.json(CLAIM, _CLAIM),
         contents.protocol(),
         hashlib.sha256(contents.raw(PROTOCOL)).hexdigest(),
+        _quotes(contents),
     )
+
+
+def _quotes(contents: Contents) -> Quotes | None:
+    if quoted.NAME not in contents.names:
+        return None
+    try:
+        return quoted.read(contents.raw(quoted.NAME))
+    except ValueError:
+        raise refusal(quoted.NAME, "does not list quoted tables") from None
 
 
 def _described(contents: Contents, asset: str) -> Mapping[str, Any]:

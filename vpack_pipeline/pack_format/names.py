@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline.errors import Problem, VerificationError
-from vpack_pipeline.pack_format import bag
+from vpack_pipeline.pack_format import bag, quoted
 from vpack_pipeline.pack_format.contents import ASK
 from vpack_pipeline.pack_format.documents import PLAN, PROTOCOL, Documents, receipt_of
 
@@ -67,7 +67,8 @@ def inside(info: dict[str, str], documents: Documents) -> Iterator[Problem]:
     if str(documents.protocol.get("version")) != parts["protocol"]:
         yield Problem(f"{bag.DATA}{PROTOCOL}", "has another version than the pack", ASK)
     told = {receipt_of(asset): receipt for asset, receipt in documents.receipts.items()}
-    for name, said in {PLAN: documents.plan, **told}.items():
+    own = {name: said for name, said in told.items() if said["asset"] not in documents.quotes}
+    for name, said in {PLAN: documents.plan, **own}.items():
         where = f"{bag.DATA}{name}"
         if said["site"] != site:
             yield Problem(where, "is of another site than the pack", ASK)
@@ -77,3 +78,27 @@ def inside(info: dict[str, str], documents: Documents) -> Iterator[Problem]:
             yield Problem(where, "names another protocol than the one that travels", ASK)
         if said["protocol_digest"] != documents.protocol_digest:
             yield Problem(where, "has another digest than the protocol that travels", ASK)
+    yield from _quoted(site, documents)
+
+
+def _quoted(site: str, documents: Documents) -> Iterator[Problem]:
+    """Say which quoted table is not of the release that it is said to be of.
+
+    The protocol of that release does not travel: its tables have to be of one and the same.
+    """
+    listed = f"{bag.DATA}{quoted.NAME}"
+    if documents.release and documents.release.site != site:
+        yield Problem(listed, "is of another site than the pack", ASK)
+    digests: dict[str, str] = {}
+    for asset, quote in documents.quotes.items():
+        receipt = documents.receipts.get(asset)
+        if receipt is None or not documents.contracts[asset]["export"]:
+            yield Problem(listed, f"quotes {asset}, which is not there", ASK)
+            continue
+        where, (version, _) = f"{bag.DATA}{receipt_of(asset)}", quote.release.split("-", 1)
+        if (receipt["site"], receipt["cut"]) != (site, quote.cut):
+            yield Problem(where, f"is of another site or cut than {quoted.NAME} says", ASK)
+        reference = f"{documents.protocol.get('id')}@{version}"
+        digest = digests.setdefault(quote.release, receipt["protocol_digest"])
+        if (receipt["protocol"], receipt["protocol_digest"]) != (reference, digest):
+            yield Problem(where, "names another protocol than its release", ASK)

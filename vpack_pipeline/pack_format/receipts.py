@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import codes, figures, signers
+from vpack_pipeline.pack_format import codes, figures, quoted, signers
 from vpack_pipeline.pack_format.contents import Contents, problem
 from vpack_pipeline.pack_format.documents import (
     BASELINE,
@@ -45,7 +45,7 @@ def file_set(contents: Contents, documents: Documents, pack_format: int) -> Iter
     wanted = {REPORT, PROTOCOL, CLAIM, PLAN}
     wanted |= {codes.NAME} if pack_format >= 3 else set()
     wanted |= {figures.NAME, CRATE} if pack_format >= 4 else set()
-    wanted |= {signers.SIGNERS} & contents.names
+    wanted |= {signers.SIGNERS, quoted.NAME} & contents.names
     wanted |= {BASELINE} if BASELINE_ASSET in documents.exported else set()
     for asset, contract in documents.contracts.items():
         wanted |= {receipt_of(asset), contract_of(asset)}
@@ -102,11 +102,14 @@ def descent(documents: Documents) -> Iterator[Problem]:
         if not set(documents.contracts[asset]["inputs"].values()) <= receipt["inputs"].keys():
             yield problem(name, "does not tell of each input that its contract names")
         for source, digest in receipt["inputs"].items():
+            if not quoted.is_made_of(documents.quotes, asset, source):
+                continue
             if source not in known:
                 yield problem(name, "was made from a table without a receipt")
             elif known[source]["table_digest"] != digest:
                 yield problem(name, f"was made from another {source} than the one of this pack")
-    if len({r["normalisation"] for r in known.values()}) > 1:
+    own = [r for asset, r in known.items() if asset not in documents.quotes]
+    if len({r["normalisation"] for r in own}) > 1:
         yield problem("gates", "receipts are of several ways to normalise identifiers")
 
 
@@ -118,7 +121,8 @@ def files_told(contents: Contents, documents: Documents) -> Iterator[Problem]:
         if not isinstance(told, dict) or set(told) != set(wanted):
             yield problem(receipt_of(asset), "does not tell the digest of each file of its table")
             continue
-        for name in wanted:
+        # The plan tells of quoted tables at the cut of this pack.
+        for name in (n for n in wanted if asset not in documents.quotes or n != PLAN):
             if hashlib.sha256(contents.raw(name)).hexdigest() != told[name]:
                 yield problem(name, "is not the file that the receipt of its table was written for")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def sign(pack: Path, role: str, key: SigningKey) -> tuple[str, bool]:
     UsageError
         The pack names others in this role, or the signature cannot be written.
     """
-    _refuse_unnamed(pack, role, key.fingerprint)
+    refuse_unnamed(named_signers(pack), role, key.fingerprint)
     return add(pack, role, key.sign((pack / bag.TAG_MANIFEST).read_bytes()), key.fingerprint)
 
 
@@ -120,7 +120,7 @@ def add(pack: Path, role: str, text: bytes, source: str) -> tuple[str, bool]:
     key, objection = judged(text, (pack / bag.TAG_MANIFEST).read_bytes())
     if objection:
         raise UsageError(Problem(source, objection, "sign tagmanifest-sha256.txt of this pack"))
-    _refuse_unnamed(pack, role, ssh_signature.fingerprint(key))
+    refuse_unnamed(named_signers(pack), role, ssh_signature.fingerprint(key))
     path = f"{bag.SIGNATURES}/{role}-{ssh_signature.short_name(key)}.sig"
     if not os.path.lexists(pack / path):
         _write(pack, path, text)
@@ -178,8 +178,14 @@ def _unsigned(missing: tuple[Signer, ...], *, is_by_nobody: bool) -> list[Proble
     return [Problem(str(signer), "has not signed", remedy) for signer in missing]
 
 
-def _refuse_unnamed(pack: Path, role: str, fingerprint: str) -> None:
-    named = named_signers(pack)
+def refuse_unnamed(named: Sequence[Signer], role: str, fingerprint: str) -> None:
+    """Refuse a key that is not among those whom a pack names, where it names any.
+
+    Raises
+    ------
+    UsageError
+        Others are named in this role.
+    """
     if named and Signer(role, fingerprint) not in named:
         listed = ", ".join(map(str, named))
         what = f"the pack does not name {fingerprint} as its {role}, but {listed}"

@@ -129,6 +129,8 @@ class Book:
     def __init__(self, report: pl.DataFrame) -> None:
         found: dict[str, dict[str, dict[str, Cell]]] = {}
         self._first: dict[str, Cell] = {}
+        self.tables_read: set[str] = set()
+        """Tables that were asked for since this was last emptied."""
         first_rows: dict[tuple[str, str], dict[str, Cell]] = {}
         names = ("anchor", "text", "codes", "asset", "row_key", "column")
         columns = (report[name].to_list() for name in names)
@@ -178,6 +180,7 @@ class Book:
         """
         if asset not in contracts.load():
             raise ContractError(f"report: there is no table {asset}")
+        self.tables_read.add(asset)
         found = self._tables.get(asset, [])
         for name, wanted in where.items():
             admitted = wanted if isinstance(wanted, tuple | list) else (wanted,)
@@ -210,6 +213,7 @@ class Book:
 
     def values(self, asset: str, column: str) -> list[Any]:
         """List the distinct values of a key column, in the order of the table."""
+        self.tables_read.add(asset)
         return list(dict.fromkeys(r.key[column] for r in self._tables.get(asset, [])))
 
     def __iter__(self) -> Iterator[str]:

@@ -25,6 +25,7 @@ from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.packs.payload import travelling
 from vpack_pipeline.pack_format import documents
+from vpack_pipeline.pack_format.quoted import Quote
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import (
     adjudicated,
@@ -38,6 +39,7 @@ from vpack_pipeline.report import (
     words,
 )
 from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.quoting import Quoting
 from vpack_pipeline.report.rows import (
     Notes,
     but,
@@ -67,6 +69,7 @@ def render(
     site: Site,
     receipts: Sequence[Mapping[str, Any]],
     cut: str,
+    quotes: Mapping[str, Quote] | None = None,
 ) -> bytes:
     """Render the report.
 
@@ -76,6 +79,7 @@ def render(
     claim : ``pack/claim``
     receipts : the receipts of the tables upstream, in the order to print
     cut : the data cut
+    quotes : tables that are those of an earlier release
 
     Returns
     -------
@@ -88,7 +92,8 @@ def render(
     DocumentError
         The protocol or site would put a forbidden claim into the page.
     """
-    page = _Page(Book(report), protocol, site, tuple(receipts), cut)
+    quoting = Quoting(Book(report), quotes or {})
+    page = _Page(quoting.book, protocol, site, tuple(receipts), cut, quoting)
     try:
         html = page.html(claim)
     except jinja2.UndefinedError as error:
@@ -128,6 +133,7 @@ class _Page:
     site: Site
     receipts: tuple[Mapping[str, Any], ...]
     cut: str
+    quoting: Quoting
     _modules: dict[str, Any] = field(default_factory=dict)
 
     def html(self, claim: pl.DataFrame) -> str:
@@ -147,11 +153,14 @@ class _Page:
             chapters=chapters.CHAPTERS,
             claim_parts=parts,
             style=Markup(style),
-            answers={q.chapter: getattr(answers, q.answer) for q in chapters.QUESTIONS},
+            answers={
+                q.chapter: functools.partial(self.quoting.at_place, getattr(answers, q.answer))
+                for q in chapters.QUESTIONS
+            },
             first_page=first.first_page,  # type: ignore[attr-defined]
             verdict=shared.verdict,
             stated=shared.stated,
-            block=functools.partial(_block, environment, self._modules),
+            block=functools.partial(self._block, environment),
         )
 
     def _environment(self) -> jinja2.Environment:
@@ -183,6 +192,9 @@ class _Page:
             "protocol": self.protocol,
             "protocol_sha256": self.protocol.digest,
             "questions": chapters.QUESTIONS,
+            "quoted_in_front": self.quoting.in_front(
+                self.cut, self.protocol.disclosure.smallest_group
+            ),
             "reading": reading,
             "receipt_digest": _receipt_digest,
             "receipts": self.receipts,
@@ -200,6 +212,10 @@ class _Page:
         }
         environment.globals["any_table"] = functools.partial(_any_table, environment, self.book)
         return environment
+
+    def _block(self, environment: jinja2.Environment, block: chapters.Block) -> str:
+        make = functools.partial(_block, environment, self._modules, block)
+        return self.quoting.at_place(make)
 
     def _due(self) -> str:
         cut = datetime.date.fromisoformat(self.cut.partition(".")[0])
@@ -381,7 +397,9 @@ def _block(environment: jinja2.Environment, modules: dict[str, Any], block: chap
 
 
 def _receipt_digest(receipt: Mapping[str, Any]) -> str:
-    """Digest a receipt as it travels."""
+    """Digest a receipt as it travels; that of a quoted table has travelled already."""
+    if documents.FILES in receipt:
+        return documents.receipt_digest(receipt)
     contract = contracts.load()[receipt["asset"]]
     return documents.receipt_digest(travelling(receipt, contract))
 

@@ -18,6 +18,9 @@ import pytest
 
 import vpack_pipeline
 from vpack_pipeline import contracts
+from vpack_pipeline.assets.quoted_tables import tables_about_people
+from vpack_pipeline.core.pack.described_groups import DescribedPeople, described_people
+from vpack_pipeline.core.pack.group_changes import group_changes
 from vpack_pipeline.core.pack.report import anchor, row_key
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
 from vpack_pipeline_tests.acceptance.site_bench import Built, Packed
@@ -26,6 +29,7 @@ from vpack_pipeline_tests.disclosure.floats import BASELINE, PLAN, STATUS
 from vpack_pipeline_tests.disclosure.knowledge import FLOW, LEVELS, MATCH, PROFILE
 from vpack_pipeline_tests.disclosure.pack import PackBytes, Printed, limits_of, numbers_in, says
 from vpack_pipeline_tests.disclosure.results import RESULTS
+from vpack_pipeline_tests.disclosure.two_releases import Handed, attack_two
 
 READ = {LEVELS, PROFILE, MATCH, FLOW, *RESULTS, PLAN, BASELINE, STATUS}
 """Tables that the attacker reads."""
@@ -92,6 +96,44 @@ def target(request: pytest.FixtureRequest, lidc: Built, lakeside: Lakeside) -> T
 
 def test_a_pack_gives_no_group_away(target: Target) -> None:
     assert attack(target.tables, target.pack.protocol) == []
+
+
+def people_of(built: Built) -> DescribedPeople:
+    return described_people(
+        cases=built.table("eligibility/cases"),
+        included=built.table("eligibility/included"),
+        excluded=built.table("eligibility/excluded"),
+        population=built.table("cohort/population"),
+        levels=built.table("representativeness/levels"),
+        baseline=built.table(BASELINE),
+        status=built.table(STATUS),
+        protocol=built.bench.study.protocol,
+        cut=built.bench.edge.cut_date,
+    )
+
+
+def few_by_subtraction(earlier: pl.DataFrame, later: pl.DataFrame, smallest: int) -> pl.DataFrame:
+    """Find the rows of two profiles whose counts differ by too few: no more than a spreadsheet."""
+    key = contracts.load()[PROFILE].key
+    both = earlier.join(later, on=key, suffix="_later").with_columns(
+        n_since=(pl.col("n_later") - pl.col("n")).abs()
+    )
+    return both.filter(pl.col("n_since").is_between(1, smallest - 1))
+
+
+def test_two_releases_of_lakeside_give_no_group_away(lakeside: Lakeside) -> None:
+    """Three months apart, with a look between them; what has changed by few is quoted."""
+    before, at_look = (PackBytes(Packed(b).path) for b in (lakeside.before, lakeside.at_look))
+    smallest = before.protocol.disclosure.smallest_group
+    profiles = [pack.tables[PROFILE] for pack in (before, at_look)]
+    assert few_by_subtraction(*profiles, smallest).height > 0, "two nightly packs do give some away"
+    first, second = (people_of(b) for b in (lakeside.before, lakeside.at_look))
+    assert group_changes(second, second, may_part=False) == []
+    quoted = frozenset(tables_about_people() if group_changes(first, second, may_part=True) else ())
+    mixed = {a: before.tables[a] if a in quoted else t for a, t in at_look.tables.items()}
+    assert few_by_subtraction(profiles[0], mixed[PROFILE], smallest).height == 0
+    handed = Handed(before.tables, before.protocol)
+    assert attack_two(handed, Handed(mixed, at_look.protocol, quoted)) == []
 
 
 def test_tables_of_a_pack_say_what_those_in_memory_say(target: Target) -> None:

@@ -72,12 +72,23 @@ def printed_levels(tables: Tables) -> dict[str, dict[str, tuple[str, str]]]:
 
 def small_groups(one: OneVariable, smallest: int) -> list[Found]:
     """Find the groups of one variable, by level and by printed level, that are certain to be small."""
+    by_rules = learn(one)
+    return certainly_small(one, by_rules, smallest)
+
+
+def learn(one: OneVariable) -> ByRules:
+    """Add all that a pack says of a variable beside its levels, profile and flow."""
     add_results(one)
     by_rules = add_rules(one)
     add_baselines(one)
     add_distances(one)
+    return by_rules
+
+
+def certainly_small(one: OneVariable, by_rules: ByRules, smallest: int) -> list[Found]:
+    """Find the groups that are certain to be small by all that is known."""
     found = []
-    for members, label in _groups(one).items():
+    for members, label in groups_of(one).items():
         for of_set, counts in _sets(members, by_rules.groups):
             if any(name not in one.known for name in counts):
                 continue
@@ -87,7 +98,8 @@ def small_groups(one: OneVariable, smallest: int) -> list[Found]:
     return found
 
 
-def _groups(one: OneVariable) -> dict[tuple[str, ...], str]:
+def groups_of(one: OneVariable) -> dict[tuple[str, ...], str]:
+    """Give the levels, alone and as they are printed together, with the label of each."""
     levels = [x for x in one.printed if x != MISSING]
     groups = {(x,): x for x in levels}
     groups |= {tuple(one.parts(p)): p for p in one.labels if p != MISSING}

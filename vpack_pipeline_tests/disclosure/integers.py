@@ -80,6 +80,10 @@ class Integers:
             row[self._at(name)] = factor
         return round(float(row @ self._solve(row)))
 
+    def said_by(self, pack: str) -> Integers:
+        """Give what one of several packs says: its counts have names of their own."""
+        return OfPack(self.most, self._place, self._sums, self._known, pack=pack)
+
     def _at(self, name: Name) -> int:
         return self._place.setdefault(name, len(self._place))
 
@@ -110,3 +114,16 @@ class Integers:
         solution: np.ndarray = np.round(found.x)
         self._known.append(solution)
         return solution
+
+
+@dataclass(slots=True)
+class OfPack(Integers):
+    """What one pack says, in the system of all: each name begins with the pack's."""
+
+    pack: str = ""
+
+    def __contains__(self, name: Name) -> bool:
+        return (self.pack, *name) in self._place
+
+    def _at(self, name: Name) -> int:
+        return self._place.setdefault((self.pack, *name), len(self._place))

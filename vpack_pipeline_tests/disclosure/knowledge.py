@@ -48,6 +48,12 @@ def smallest_group(protocol: Protocol) -> int:
     return protocol.disclosure.smallest_group
 
 
+def most_people(tables: Tables) -> int:
+    """The most that any count of a pack can be."""
+    most = [tables[PROFILE]["n_total"].max(), tables[FLOW]["total"].max()]
+    return max(int(m or 1) for m in most)
+
+
 @dataclass(slots=True)
 class OneVariable:
     """All that is known of one variable, or of several that are described together.
@@ -70,10 +76,15 @@ class OneVariable:
         protocol: Protocol,
         name: str,
         printed: dict[str, tuple[str, str]],
+        known: Integers | None = None,
     ) -> OneVariable:
-        """Begin with what its levels, the profile and the participant flow say."""
-        most = [tables[PROFILE]["n_total"].max(), tables[FLOW]["total"].max()]
-        made = cls(tables, protocol, name, printed, Integers(max(int(m or 1) for m in most)))
+        """Begin with what its levels, the profile and the participant flow say.
+
+        Parameters
+        ----------
+        known : what other packs have said already
+        """
+        made = cls(tables, protocol, name, printed, known or Integers(most_people(tables)))
         made._sets()
         made._profile()
         made._cohort()
@@ -141,27 +152,40 @@ class OneVariable:
                 self._equal_in(self.printed, row, total)
 
     def _equal_in(self, levels: Iterable[str], row: Row, n: int) -> None:
-        """So many of a set; where its note says so, without the included that are left out."""
+        """So many of a set; where a note says so, without the included that are left out.
+
+        A cohort that is too small to describe is without them too, and has no note.
+        """
         levels = list(levels)
-        if LEFT_OUT not in codes.names(row.get("notes")):
+        notes = {r.get("notes") for r in self.rows(PROFILE, variable=self.name, set="included")}
+        is_short = any(LEFT_OUT in codes.names(note) for note in notes)
+        if not is_short or row["set"] not in ("included", "cohort"):
             self.known.equal(self.counted(levels, row["set"]), n)
             return
         # Those without a value stand in no level, and none of them is left out.
-        inside = [name for x in levels if x != MISSING for name in self._within_windows(x)]
-        if row["set"] == "cohort":
-            inside += [("cases", x, "excluded") for x in levels if x != MISSING]
-        inside += self.cases([MISSING] if MISSING in levels else [], row["set"])
-        self.known.equal(inside, n)
+        always = [("cases", x, "excluded") for x in levels if x != MISSING]
+        always = always if row["set"] == "cohort" else []
+        always += self.cases([MISSING] if MISSING in levels else [], row["set"])
+        for is_certain in (True, False):
+            windows = [w for w in WINDOWS if self._is_described(w, is_certain=is_certain)]
+            inside = [("cases", x, w) for x in levels if x != MISSING for w in windows]
+            limits = (None, n) if is_certain else (n, None)
+            self.known.between(dict.fromkeys([*inside, *always], 1), *limits)
 
-    def _within_windows(self, level: str) -> list[Name]:
-        """A window of a few patients is left out too, whose size is printed."""
-        patients = {
-            r["window"]: r["estimate"]
-            for r in self.rows(PERFORMANCE, metric="n_patients", stratum="all")
-        }
+    def _is_described(self, window: str, *, is_certain: bool) -> bool:
+        """Whether a window has enough patients, or may have: a window of a few is left out too.
+
+        How many patients are printed of those alone whose label is due, of others how many cases.
+        """
         smallest = smallest_group(self.protocol)
-        kept = [w for w in WINDOWS if (patients.get(w) or smallest) >= smallest]
-        return [("cases", level, w) for w in kept]
+        counts = dict.fromkeys(("n_patients", "n_cases", "n_immature"), 0)
+        for metric in counts:
+            rows = self.rows(PERFORMANCE, metric=metric, stratum="all", window=window)
+            # What is not printed may be any number.
+            counts[metric] = max((r["estimate"] or 0 for r in rows), default=smallest)
+        if is_certain:
+            return counts["n_patients"] >= smallest
+        return counts["n_cases"] + counts["n_immature"] >= smallest
 
     def _cohort(self) -> None:
         """The flow begins with the cohort and ends with the included."""

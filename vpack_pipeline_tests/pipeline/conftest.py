@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
+from vpack_pipeline.cli import main
 from vpack_pipeline.gate import check
 from vpack_pipeline_tests.once import once
 from vpack_pipeline_tests.pipeline import bench
@@ -81,3 +82,17 @@ def assume(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(check, "run", bench.assumed(frozenset(failing)))
 
     return assume_checks
+
+
+@pytest.fixture
+def vpack(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command: its exit code, standard output and standard error."""
+
+    def run(root: Path, *arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main(["--root", str(root), *arguments])
+        out, err = capsys.readouterr()
+        return int(str(left.value.code)), out, err
+
+    return run

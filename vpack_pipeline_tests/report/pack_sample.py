@@ -56,10 +56,21 @@ def typed(asset: str, rows: list[dict]) -> pl.DataFrame:
     return pl.DataFrame(filled, schema=contract.polars_schema).sort(contract.key)
 
 
-def sample(cut: dt.date = CUT, n: int = 900, seed: int = 1) -> SimpleNamespace:
-    """Make documents and every exported table, with those that they are computed from."""
-    protocol, site = documents()
-    pool = _upstream(protocol, np.random.default_rng(seed), n)
+def sample(
+    cut: dt.date = CUT,
+    n: int = 900,
+    seed: int = 1,
+    *,
+    until: dt.date = dt.date.max,
+    protocol: Protocol | None = None,
+) -> SimpleNamespace:
+    """Make documents and every exported table, with those that they are computed from.
+
+    Of one seed, those until an earlier day are among those until a later one.
+    """
+    given, site = documents()
+    protocol = protocol or given
+    pool = _upstream(protocol, np.random.default_rng(seed), n, until)
     for asset in COMPUTED:
         pool[asset] = computed(asset, pool, protocol, site, cut)
     return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
@@ -93,7 +104,9 @@ def computed(
     return contracts.conform(function_of(contract)(**arguments), contract)
 
 
-def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str, pl.DataFrame]:
+def _upstream(
+    protocol: Protocol, rng: np.random.Generator, n: int, until: dt.date
+) -> dict[str, pl.DataFrame]:
     first = dt.date(2024, 7, 1)
     cases, reads, reference, predictions, readers = [], [], [], [], []
     patients = rng.integers(0, int(n * 0.8), n)
@@ -169,6 +182,11 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
                     "produced_at": _at(day),
                 }
             )
+    cases = [c for c in cases if c["index_date"] < until]
+    there = {c["case_id"] for c in cases}
+    reads, reference, predictions = (
+        [row for row in rows if row["case_id"] in there] for rows in (reads, reference, predictions)
+    )
     for k in range(5):
         readers.append(
             {
@@ -194,7 +212,7 @@ def _upstream(protocol: Protocol, rng: np.random.Generator, n: int) -> dict[str,
         "eligibility/cases": typed("eligibility/cases", cases),
         "eligibility/included": typed("eligibility/included", [_keep(c, ("case_id", "patient_id", "study_id")) for c in included]),
         "eligibility/excluded": typed("eligibility/excluded", excluded),
-        "cohort/outcomes": _outcomes(n),
+        "cohort/outcomes": _outcomes(max(len(cases), 21)),
         "eligibility/flow": _flow(cases, excluded, rules),
         "eligibility/patients": typed(
             "eligibility/patients",

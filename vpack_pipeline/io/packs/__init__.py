@@ -11,6 +11,7 @@ from vpack_pipeline.io.packs.looks import first_at_looks, published_looks, quota
 from vpack_pipeline.io.packs.payload import pack_payload
 from vpack_pipeline.io.packs.publication import differences, problems, record_problems
 from vpack_pipeline.io.packs.store import (
+    MODES,
     Published,
     Version,
     adopt,
@@ -36,6 +37,7 @@ from vpack_pipeline.pack_format.verification import (
 
 __all__ = [
     "LATEST",
+    "MODES",
     "Published",
     "Summary",
     "Version",

@@ -19,6 +19,7 @@ import polars as pl
 from vpack_pipeline.contracts import Contract, codes, exported
 from vpack_pipeline.pack_format import cells, crate, documents, figures
 from vpack_pipeline.pack_format import codes as pack_codes
+from vpack_pipeline.pack_format.quoted import Quote
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
 
@@ -59,6 +60,8 @@ def pack_payload(
     cut: str,
     synthetic: Sequence[str] = (),
     signers: Sequence[Signer] = (),
+    quotes: Mapping[str, Quote] | None = None,
+    in_place: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Give every file of a pack.
 
@@ -71,6 +74,8 @@ def pack_payload(
     receipts : of every table upstream, as plain data
     synthetic : parts of the site's data that were made, not measured
     signers : whom the site names to sign its packs, as the report's first page has them
+    quotes : tables that are those of an earlier release
+    in_place : files of a release, by path: its own, and those of an earlier one that it quotes
 
     Returns
     -------
@@ -92,21 +97,24 @@ def pack_payload(
     for asset, frame in shown.items():
         files[documents.table_of(asset)] = to_csv(frame)
         files[documents.schema_of(asset)] = _json(contracts[asset].json_schema())
-    if documents.BASELINE_ASSET in shown:
-        files[documents.BASELINE] = to_csv(shown[documents.BASELINE_ASSET])
     for receipt in receipts:
         asset = str(receipt["asset"])
         files[documents.contract_of(asset)] = _json(contracts[asset].model_dump(mode="json"))
+    files |= in_place or {}
+    if documents.BASELINE_ASSET in shown:
+        files[documents.BASELINE] = files[documents.table_of(documents.BASELINE_ASSET)]
     for receipt in receipts:
         asset = str(receipt["asset"])
-        told = {documents.FILES: _digests(contracts[asset], files)}
-        files[documents.receipt_of(asset)] = _json(travelling(receipt, contracts[asset]) | told)
+        if documents.receipt_of(asset) not in files:
+            told = {documents.FILES: _digests(contracts[asset], files)}
+            files[documents.receipt_of(asset)] = _json(travelling(receipt, contracts[asset]) | told)
     files[documents.CRATE] = crate.write(
         files,
         site=site_id,
         protocol=protocol.reference,
         cut=cut,
         inputs={str(r["asset"]): list(r["inputs"]) for r in receipts if r["asset"] in shown},
+        quotes=quotes or {},
         terms=protocol.about.availability,
     )
     return files
