@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from vpack_pipeline.io.packs.payload import FORMULA_STARTS
+from vpack_pipeline.pack_format import cells
 from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.protocol import Protocol
 
@@ -101,8 +101,7 @@ def _cell(text: str, type_: str) -> Any:
     if type_ == "boolean":
         return text == "true"
     if type_ == "string":
-        is_disarmed = text.startswith("'") and text[1:].startswith(FORMULA_STARTS)
-        return text[1:] if is_disarmed else text
+        return cells.string(text)
     return int(text) if type_ == "integer" else float(text)
 
 
