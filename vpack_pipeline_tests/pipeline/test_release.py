@@ -357,6 +357,16 @@ def test_documents_that_changed_since_are_built_first(own: Path) -> None:
     assert "documents and code in force" in told or "materialize it" in told, "whoever says it"
 
 
+def test_a_pack_of_other_receipts_than_those_in_force_is_built_first(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table was made again by hand, and nothing was published of it yet."""
+    monkeypatch.setattr("vpack_pipeline.assets.release.published", lambda *_: None)
+    told = refusal(own)
+    assert f"the pack of the cut {LOOK} is not of the documents and code in force" in told
+    assert f"vpack build {SITE} --as-of {LOOK}" in told
+
+
 def test_a_newer_state_that_was_checked_is_built_first_unless_it_brings_no_news(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
