@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from vpack_pipeline.errors import GateClosedError, Problem
-from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.io.identity import Pseudonyms, is_code
 from vpack_pipeline.io.warehouse import TableFile, digest_table
 from vpack_pipeline.protocol import Protocol
 
@@ -78,7 +78,7 @@ class Receipt:
 
     def is_authentic(self, pseudonyms: Pseudonyms) -> bool:
         """Tell whether this site's secret signed exactly this receipt."""
-        return hmac.compare_digest(self.mac, _mac(self, pseudonyms))
+        return is_code(self.mac, _mac(self, pseudonyms))
 
     def at(self, cut: str, protocol: Protocol, pseudonyms: Pseudonyms) -> Receipt:
         """Carry the receipt of an unchanged table over to another cut or protocol."""

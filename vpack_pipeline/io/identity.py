@@ -156,3 +156,15 @@ def _trimmed(text: str) -> str:
     while (shorter := text.strip().strip("\x00")) != text:
         text = shorter
     return text
+
+
+def is_code(given: object, ours: str) -> bool:
+    """Tell whether what stands in a file is our authentication code, whatever stands there.
+
+    >>> is_code("ab", "ab"), is_code("a\u00fc", "ab"), is_code(None, "ab")
+    (True, False, False)
+    """
+    # Of texts, compare_digest takes ASCII alone.
+    return isinstance(given, str) and hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), ours.encode()
+    )

@@ -19,6 +19,7 @@ _HOLDS: Final = (
     ("data/report.html", "the report: opens in any browser, without network or script"),
     ("data/tables/", "every table behind it, as CSV with a JSON schema: counts and figures only"),
     ("data/codes.csv", "what each reason, note and method in these tables says"),
+    ("data/figures.csv", "every printed figure with the cell that it comes from"),
     ("data/claim.json", "the 44 items of the CLAIM checklist, each with its status"),
     ("data/protocol.yaml", "the study as it was fixed beforehand"),
     ("data/gates/", "what each table had to satisfy before this pack could be made"),

@@ -64,6 +64,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "MAC null": with_fields(mac=None),
     "MAC a list": with_fields(mac=["0"]),
     "MAC a number": with_fields(mac=1),
+    "MAC in other letters": with_fields(mac="ü" * 64),
     "format a text": with_fields(format="3"),
     "rows a text": with_fields(rows="many"),
     "rows true": with_fields(rows=True),
@@ -162,6 +163,17 @@ def test_a_damaged_record_of_a_publication_is_to_be_restored(
         main(["--root", str(own), "build", SITE, "--as-of", LOOK])
     assert left.value.code == 1
     assert "is missing or damaged — restore it from a backup" in capsys.readouterr().err
+
+
+def test_a_record_of_a_publication_in_other_letters_is_told(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = bench.latest(own)
+    with_fields(mac="ü" * 64)(own / "data" / "packs" / SITE / "versions" / f"{name}.build.json")
+    with pytest.raises(SystemExit) as left:
+        main(["--root", str(own), "build", SITE, "--as-of", LOOK])
+    assert left.value.code == 1
+    assert "the record of its publication was edited" in capsys.readouterr().err
 
 
 REFUSING = {

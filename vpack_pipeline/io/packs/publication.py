@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vpack_pipeline.errors import Problem, VerificationError
-from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.io.identity import Pseudonyms, is_code
 from vpack_pipeline.io.warehouse import write_durably
 from vpack_pipeline.pack_format.verification import summary, whole
 
@@ -108,7 +108,7 @@ def record_problems(pack: Path, site_id: str, pseudonyms: Pseudonyms) -> list[Pr
     """
     path = path_of(pack.parent, pack.name)
     record = read(path)
-    if not hmac.compare_digest(record.mac, _mac(record, site_id, pack.name, pseudonyms)):
+    if not is_code(record.mac, _mac(record, site_id, pack.name, pseudonyms)):
         what = "the record of its publication was edited, or is another version's or site's"
         return [Problem(path.name, what, BACKUP)]
     return []

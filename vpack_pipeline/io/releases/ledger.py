@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.io import private
-from vpack_pipeline.io.identity import Pseudonyms
+from vpack_pipeline.io.identity import Pseudonyms, is_code
 from vpack_pipeline.io.packs.store import versions
 from vpack_pipeline.io.warehouse import write_durably
 
@@ -205,10 +205,7 @@ def _release(data: dict[str, Any]) -> Release:
 
 
 def _is_authentic(data: dict[str, Any], pseudonyms: Pseudonyms) -> bool:
-    mac = data.get("mac")
-    if not isinstance(mac, str) or not mac.isascii():
-        return False
-    return hmac.compare_digest(mac, _mac(data, pseudonyms))
+    return is_code(data.get("mac"), _mac(data, pseudonyms))
 
 
 def _mac(data: dict[str, Any], pseudonyms: Pseudonyms) -> str:

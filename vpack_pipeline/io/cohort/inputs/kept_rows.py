@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from vpack_pipeline.io.identity import Pseudonyms, is_code
 from vpack_pipeline.io.warehouse import DRAFT
 
 if TYPE_CHECKING:
-    from vpack_pipeline.io.identity import Pseudonyms
     from vpack_pipeline.site import InputKind
 
 FOLDER: Final = "typed_rows"
@@ -173,7 +173,7 @@ class KeptRows:
         try:
             told = json.loads((self._folder / INDEX).read_bytes())
             mac = told.pop("mac")
-            if not hmac.compare_digest(mac, self._mac(told)) or told["reading"] != self.reading:
+            if not is_code(mac, self._mac(told)) or told["reading"] != self.reading:
                 return []
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return []
