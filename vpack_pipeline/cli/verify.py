@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
-from vpack_pipeline.pack_format import allowed_signers, signatures, ssh_signature
+from vpack_pipeline.pack_format import agreement, allowed_signers, signatures, ssh_signature
 from vpack_pipeline.pack_format.allowed_signers import AllowedSigners
 from vpack_pipeline.pack_format.signatures import Origin, Signed
 from vpack_pipeline.pack_format.verification import (
@@ -69,6 +69,9 @@ def _tell(pack: Path, origin: Origin, allowed: AllowedSigners | None) -> None:
     found = summary(pack)
     click.echo(f"whole: {found.identifier}, data cut {found.cut}, {found.files} files")
     click.echo(f"digest: {found.digest}")
+    unheld = agreement.unheld(found.format)
+    if unheld:
+        click.echo(f"of format {found.format}, so that it was not held to: {unheld}")
     for signed in origin.signed:
         click.echo(f"signed: {signed.signer}{_by(signed)}")
     for signer in origin.missing:

@@ -15,9 +15,12 @@ from typing import Final
 from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.pack_format import (
     bag,
+    codes,
     crate,
     documents,
+    figures,
     names,
+    quoted,
     receipts,
     signers,
     statements,
@@ -32,6 +35,14 @@ TABLES_SINCE: Final = 3
 """The format from which on tables are whole, as their contracts have them."""
 FIGURES_SINCE: Final = 4
 """The format from which on figures travel, and receipts tell the digests of files."""
+_CAME_WITH: Final = {
+    codes.NAME: 3,
+    signers.SIGNERS: 3,
+    figures.NAME: 4,
+    documents.CRATE: 4,
+    quoted.NAME: 4,
+}
+"""Files that no pack of an older format has: whoever states one would be asked less."""
 _MOST: Final = 5
 """Problems that are told of one file; of more their number."""
 
@@ -45,15 +56,34 @@ def find(pack: Path, payload: Iterable[str]) -> list[Problem]:
     payload : its files below ``data/``, by their path from there
     """
     info = bag.parse_info((pack / bag.INFO).read_bytes())
-    found = signers.listing_problems(pack)
+    files = frozenset(payload)
+    found = [*_stated_older(info, files), *signers.listing_problems(pack)]
     try:
         found += names.outside(pack, info)
         if bag.format_of(info) >= PROTOCOL_SINCE:
-            contents = Contents(pack, frozenset(payload))
+            contents = Contents(pack, files)
             found += _inside(contents, documents.read(contents), info)
     except VerificationError as error:
         found += error.problems
     return _shortened(found)
+
+
+def unheld(pack_format: int) -> str | None:
+    """Say what a pack of a format has not, and cannot be held to; None where it has all."""
+    missing = {
+        PROTOCOL_SINCE: "the protocol's digest in receipts and plan",
+        TABLES_SINCE: "whole tables and their codes",
+        FIGURES_SINCE: "its figures by cell and the digests of files in receipts",
+    }
+    found = [what for since, what in missing.items() if pack_format < since]
+    return ", ".join(found) or None
+
+
+def _stated_older(info: dict[str, str], payload: frozenset[str]) -> Iterator[Problem]:
+    least = max((_CAME_WITH[name] for name in payload & _CAME_WITH.keys()), default=1)
+    if 0 < bag.format_of(info) < least:
+        what = f"states an older format than {least}, with which files in it came"
+        yield Problem(bag.INFO, what, ASK)
 
 
 def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Iterator[Problem]:

@@ -225,6 +225,15 @@ def test_the_bags_own_lines_are_those_of_a_pack(change: Change, what: str, pack:
     assert any(f"bag-info.txt: {what}" in problem for problem in told), told
 
 
+@pytest.mark.parametrize("line", ["", "Vpack-Format: 2\n", "Vpack-Format: 3\n"])
+def test_a_pack_that_states_an_older_format_to_be_asked_less_is_told(line: str, pack: Path) -> None:
+    forged = forge(pack, {f"{ENDPOINTS}.csv": cell(1, "estimate", "0.999")}, within=False)
+    restated(forged, swapped(f"Vpack-Format: {bag.FORMAT}\n", line))
+    assert "bag-info.txt: states an older format than 4, with which files in it came" in found(
+        forged
+    )
+
+
 def test_an_empty_folder_is_told(pack: Path) -> None:
     (pack / "data/tables/more").mkdir()
     (pack / "signatures").mkdir()

@@ -61,7 +61,9 @@ def test_a_pack_of_any_format_is_verified(number, tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         main(["verify", str(pack)])
     assert left.value.code == 0
-    assert f"whole: {SITE}/1.0-{LOOK}-" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"whole: {SITE}/1.0-{LOOK}-" in out
+    assert (f"\nof format {number}, so that it was not held to: " in out) == (number < bag.FORMAT)
     (pack / "data/claim.json").write_bytes(b"{}")
     assert next(str(p.where) for p in packs.verify(pack)) == "data/claim.json"
 
