@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import kolmogorov
 
+from vpack_pipeline.stats.arguments import amounts, number, numbers, positions, whole
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import (
     Estimate,
@@ -45,6 +46,8 @@ def smd(a: Moments, b: Moments, level: float = 0.95) -> Estimate:
     >>> round(smd(Moments(60, 10, 50), Moments(55, 10, 50)).value, 3)
     0.5
     """
+    _check_moments("a", a)
+    _check_moments("b", b)
     method = coded("smd", "hedges_olkin")
     n = round(a.n + b.n)
     pooled = math.sqrt((a.sd**2 + b.sd**2) / 2)
@@ -121,13 +124,18 @@ def jensen_shannon_null(
     n : size of the sample, >= 1
     n_target : size of the other sample, drawn as well; where not given the target is taken as known
     """
-    p = np.asarray(shares, dtype=np.float64)
+    p = amounts("shares", shares)
+    if not p.sum() > 0:
+        raise ValueError("shares sum to more than 0")
+    for name, value in (("n", n), ("replicates", replicates)):
+        whole(name, value)
+    number("quantile", quantile, 0.0, 1.0)
     p = p / p.sum()
     sample = rng.multinomial(n, p, size=replicates) / n
     if n_target is None:
         target = np.broadcast_to(p, sample.shape)
     else:
-        target = rng.multinomial(n_target, p, size=replicates) / n_target
+        target = rng.multinomial(whole("n_target", n_target), p, size=replicates) / n_target
     return float(np.quantile(jensen_shannon_rows(sample, target), quantile))
 
 
@@ -145,7 +153,12 @@ def psi(counts_a: FloatArray, counts_b: FloatArray, floor: float = PSI_FLOOR) ->
 
 def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArray:
     """``psi`` of each row of two (r, k) arrays of shares: (r,); nan from nan."""
-    first, second = np.maximum(p, floor), np.maximum(q, floor)
+    if number("floor", floor) <= 0:
+        raise ValueError("floor is positive")
+    first, second = (
+        np.maximum(amounts(name, shares, missing=True), floor)
+        for name, shares in (("p", p), ("q", q))
+    )
     index: FloatArray = ((first - second) * np.log(first / second)).sum(axis=1)
     return index
 
@@ -153,7 +166,7 @@ def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArr
 def kolmogorov_smirnov(a: FloatArray, b: FloatArray) -> HypothesisTest:
     """Two-sample distance (Smirnov 1939) with its limiting p value, conservative with ties."""
     method = coded("kolmogorov_smirnov")
-    x, y = np.sort(np.asarray(a, dtype=np.float64)), np.sort(np.asarray(b, dtype=np.float64))
+    x, y = np.sort(numbers("a", a)), np.sort(numbers("b", b))
     if min(x.size, y.size) == 0:
         return HypothesisTest(None, None, method, reason=Code("set_empty"))
     at = np.concatenate([x, y])
@@ -170,7 +183,7 @@ def kish_ess(weights: FloatArray) -> float:
     >>> kish_ess(np.array([1, 1, 2]))
     2.6666666666666665
     """
-    w = np.asarray(weights, dtype=np.float64)
+    w = amounts("weights", weights)
     squares = float(w @ w)
     return float(w.sum()) ** 2 / squares if squares > 0 else 0.0
 
@@ -206,8 +219,16 @@ def raking(
     case in a category of target 0 gets weight 0.
     """
     n = len(margins[0])
-    size = float(n) if total is None else total
-    wanted = [np.asarray(t, dtype=np.float64) / np.sum(t) * size for t in targets]
+    size = float(n) if total is None else number("total", total, 0.0)
+    goals = [amounts("targets", t) for t in targets]
+    margins = [positions("margins", m, goal.size) for m, goal in zip(margins, goals, strict=True)]
+    if any(len(codes) != n for codes in margins):
+        raise ValueError("margins: one code is needed for each case")
+    if not all(goal.sum() > 0 for goal in goals):
+        raise ValueError("targets sum to more than 0")
+    number("tolerance", tolerance, 0.0)
+    whole("max_iterations", max_iterations)
+    wanted = [goal / goal.sum() * size for goal in goals]
     for codes, goal in zip(margins, wanted, strict=True):
         if (np.bincount(codes, minlength=goal.size)[goal > 0] == 0).any():
             return Raking(None, 0, Code("target_without_case"))
@@ -238,10 +259,18 @@ def _settled(
     return Raking(weights, iteration)
 
 
+def _check_moments(name: str, of: Moments) -> None:
+    number(f"{name}.n", of.n, 0.0)
+    # The deviation of one value or none is undefined, and so is the distance.
+    if of.n > 1 or not (math.isnan(of.mean) or math.isnan(of.sd)):
+        number(f"{name}.mean", of.mean)
+        number(f"{name}.sd", of.sd, 0.0)
+
+
 def _pair(counts_a: FloatArray, counts_b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    a, b = np.asarray(counts_a, dtype=np.float64), np.asarray(counts_b, dtype=np.float64)
-    if a.shape != b.shape or a.ndim != 1 or not ((a >= 0).all() and (b >= 0).all()):
-        raise ValueError("both sets need counts over the same categories, none negative")
+    a, b = amounts("counts_a", counts_a), amounts("counts_b", counts_b)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError("counts_a and counts_b need to be of the same categories")
     return a, b
 
 
@@ -253,6 +282,7 @@ def _hedges_olkin(d: float, n_a: float, n_b: float, method: Codes, level: float)
 
 def jensen_shannon_rows(p: FloatArray, q: FloatArray) -> FloatArray:
     """``jensen_shannon`` of each row of two (r, k) arrays of shares: (r,); nan from nan."""
+    p, q = amounts("p", p, missing=True), amounts("q", q, missing=True)
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.where(p == 0, 0.0, p * np.log2(p / middle))
