@@ -22,6 +22,7 @@ from vpack_pipeline.document import (
 )
 
 ReferenceSource = Literal["pathology", "follow_up", "registry"]
+ChosenOn = Literal["development", "earlier_study", "no_data", "retrospective", "prospective"]
 
 
 class Floor(Document):
@@ -78,6 +79,9 @@ class OperatingPoint(Document):
     threshold: float
     """Positive at or beyond this score, in the direction of ``output.higher_is``."""
     fixed_at: Zoned
+    chosen_on: tuple[ChosenOn, ...] = ()
+    """Data that it was chosen on: of training and tuning, of an earlier study, of a window of this
+    one; ``no_data``: by judgement alone. Where none is named, a rule of conduct is broken."""
     primary: bool = False
 
 

@@ -149,6 +149,7 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("evaluation.retrospective.*", ALL),
     ("evaluation.prospective.*", ALL),
     ("evaluation.maturity", ALL),
+    ("evaluation.operating_points.*.chosen_on", NONE),
     ("evaluation.operating_points.0.*", ON_A),
     ("evaluation.operating_points.1.*", ALL - ON_A),
     ("evaluation.operating_points.2.*", NONE),

@@ -116,7 +116,7 @@ def _evaluation(
             claim, "id", "title", "estimand", "margin_rationale", "operating_point"
         ),
         "mature_after_days": slowest_days(protocol.adjudication, evaluation),
-        "point": None if point is None else _values(point, "name", "title", "primary"),
+        "point": None if point is None else _values(point, "name", "title", "primary", "chosen_on"),
     }
 
 
