@@ -54,7 +54,7 @@ class Adjudication(Document):
     blinding_note: Text | None = None
     floor: Floor | None = None
     follow_up_minimum_days: Days
-    """A negative follow-up counts after this many days."""
+    """A negative follow-up counts after this many days, where its finding states no time."""
     verification_tolerance: Share
     """Largest tolerated difference, between index-test results, of shares verified or labelled."""
     labelled_minimum: Share = 0.8
