@@ -56,11 +56,12 @@ def smd(a: Moments, b: Moments, level: float = 0.95) -> Estimate:
     return _hedges_olkin((a.mean - b.mean) / pooled, a.n, b.n, method, level)
 
 
-def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0.95) -> Estimate:
+def smd_categorical(counts_a: FloatArray, counts_b: FloatArray) -> Estimate:
     """Standardised difference of two categorical distributions (Yang & Dalton 2012).
 
-    The Mahalanobis distance of the shares, under the mean of their multinomial covariances; the
-    interval is Hedges & Olkin's, cut at 0, since a distance has no sign.
+    The Mahalanobis distance of the shares, under the mean of their multinomial covariances. It has
+    no sign and no interval: without any difference it is above 0, and an interval about it would
+    never hold the 0 that is true. ``smd_categorical_null`` says how far above.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0
     ``n`` is the total of both. Undefined, with a reason, where a set is empty, only one category is
     used, or no category is used by both (the distance is infinite).
     """
-    method = coded("smd_yang_dalton", "hedges_olkin")
+    method = coded("smd_yang_dalton")
     a, b = _pair(counts_a, counts_b)
     n_a, n_b = float(a.sum()), float(b.sum())
     n = round(n_a + n_b)
@@ -88,9 +89,51 @@ def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0
     p, q = (a[used] / n_a)[1:], (b[used] / n_b)[1:]
     covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
     squared = float((p - q) @ np.linalg.solve(covariance, p - q))
-    estimate = _hedges_olkin(math.sqrt(max(squared, 0.0)), n_a, n_b, method, level)
-    lower = None if estimate.lower is None else max(estimate.lower, 0.0)
-    return Estimate(estimate.value, lower, estimate.upper, n, None, method)
+    return Estimate(math.sqrt(max(squared, 0.0)), None, None, n, None, method)
+
+
+def smd_categorical_null(
+    shares: FloatArray,
+    n_a: int,
+    n_b: int,
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    quantile: float = 0.95,
+) -> float | None:
+    """The distance that two sets without any difference would stay below, by simulation.
+
+    Parameters
+    ----------
+    shares : (k,) pooled distribution, counts or shares
+    n_a, n_b : sizes of both sets, >= 1, each drawn (multinomial)
+
+    Returns
+    -------
+    the smallest distance that the share ``quantile`` of draws does not exceed; None where that is
+    infinite, since so small sets may have no category in common
+    """
+    p = _distribution("shares", shares)
+    sizes = [whole(name, n) for name, n in (("n_a", n_a), ("n_b", n_b))]
+    whole("replicates", replicates)
+    number("quantile", quantile, 0.0, 1.0)
+    first, second = (rng.multinomial(n, p, size=replicates) / n for n in sizes)
+    found = float(np.quantile(_mahalanobis_rows(first, second), quantile, method="higher"))
+    return found if math.isfinite(found) else None
+
+
+def _mahalanobis_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+    """``smd_categorical`` of each row of two (r, k) arrays of shares; inf without overlap."""
+    covariance = sum(
+        (shares[:, :, None] * (np.eye(shares.shape[1]) - shares[:, None, :])) / 2
+        for shares in (p, q)
+    )
+    # Over all categories the covariance has no inverse; the generalised one gives the same distance
+    # whichever category is left out, and passes by those that nobody uses.
+    inverse = np.linalg.pinv(covariance, rcond=1e-10, hermitian=True)
+    squared = np.einsum("ri,rij,rj->r", p - q, inverse, p - q)
+    overlap = np.minimum(p, q).sum(axis=1) > 0
+    return np.where(overlap, np.sqrt(np.maximum(squared, 0.0)), np.inf)
 
 
 def jensen_shannon(counts_a: FloatArray, counts_b: FloatArray) -> float | None:
@@ -124,13 +167,10 @@ def jensen_shannon_null(
     n : size of the sample, >= 1
     n_target : size of the other sample, drawn as well; where not given the target is taken as known
     """
-    p = amounts("shares", shares)
-    if not p.sum() > 0:
-        raise ValueError("shares sum to more than 0")
+    p = _distribution("shares", shares)
     for name, value in (("n", n), ("replicates", replicates)):
         whole(name, value)
     number("quantile", quantile, 0.0, 1.0)
-    p = p / p.sum()
     sample = rng.multinomial(n, p, size=replicates) / n
     if n_target is None:
         target = np.broadcast_to(p, sample.shape)
@@ -265,6 +305,14 @@ def _check_moments(name: str, of: Moments) -> None:
     if of.n > 1 or not (math.isnan(of.mean) or math.isnan(of.sd)):
         number(f"{name}.mean", of.mean)
         number(f"{name}.sd", of.sd, 0.0)
+
+
+def _distribution(name: str, counts: FloatArray) -> FloatArray:
+    given = amounts(name, counts)
+    if not given.sum() > 0:
+        raise ValueError(f"{name} sum to more than 0")
+    shares: FloatArray = given / given.sum()
+    return shares
 
 
 def _pair(counts_a: FloatArray, counts_b: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -193,6 +193,8 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("n", "int"): _whole(20),
     ("n", "float"): size,
     ("m", "float"): size,
+    ("n_a", "int"): _whole(20),
+    ("n_b", "int"): _whole(30),
     ("n_bins", "int"): _whole(4),
     ("n_patients", "int"): _whole(6),
     ("n_positives", "float"): size,
