@@ -116,6 +116,8 @@ def problems(protocol: Protocol, site: Site) -> list[Problem]:
     return [
         *_registry_problems(protocol),
         *_finding_problems(protocol),
+        *_point_problems(protocol),
+        *_endpoint_problems(protocol),
         *_variable_problems(protocol),
         *_monitor_problems(protocol),
         *_maturity_problems(protocol),
@@ -165,6 +167,51 @@ def _finding_problems(protocol: Protocol) -> Iterable[Problem]:
         for where, name, known in asked
         if name is not None and name not in known
     ]
+
+
+def _point_problems(protocol: Protocol) -> Iterable[Problem]:
+    """Find thresholds that no score reaches or all do, and points that cannot both be primary."""
+    output, points = protocol.index_test.output, protocol.evaluation.operating_points
+    lies_in = f"output.minimum to output.maximum, {output.minimum:g} to {output.maximum:g}"
+    found = [
+        Problem(
+            f"{protocol.reference} operating_points {p.name}.threshold",
+            f"{p.threshold:g} lies outside {lies_in}",
+            "give a score that the output can take",
+        )
+        for p in points
+        if not output.minimum <= p.threshold <= output.maximum
+    ]
+    speaking: dict[tuple[str, str], list[str]] = {}
+    for p in points:
+        if p.primary:
+            speaking.setdefault((p.finding, p.model), []).append(p.name)
+    return found + [
+        Problem(
+            f"{protocol.reference} operating_points {', '.join(names)}.primary",
+            f"{len(names)} are primary for finding {finding!r} and model {model!r}",
+            "leave one primary: its figures stand on the first page",
+        )
+        for (finding, model), names in speaking.items()
+        if len(names) > 1
+    ]
+
+
+def _endpoint_problems(protocol: Protocol) -> Iterable[Problem]:
+    """Find endpoints that the output, or the operating point that they name, cannot give."""
+    points = {p.name: p for p in protocol.evaluation.operating_points}
+    findings = {f.name for f in protocol.findings}
+    is_binary = protocol.index_test.output.kind == "binary"
+    for e in protocol.evaluation.endpoints:
+        where = f"{protocol.reference} endpoints {e.id}"
+        if e.metric == "auc" and is_binary:
+            what = "a binary output has no area under the ROC curve"
+            yield Problem(f"{where}.metric", what, "claim sensitivity and specificity")
+        point = points.get(e.operating_point or "")
+        if point is not None and point.finding != e.finding and e.finding in findings:
+            what = f"{point.name!r} is a threshold for {point.finding!r}, not for {e.finding!r}"
+            own = {p.name for p in points.values() if p.finding == e.finding}
+            yield Problem(f"{where}.operating_point", what, f"there are {_list(own)}")
 
 
 def _monitor_problems(protocol: Protocol) -> Iterable[Problem]:

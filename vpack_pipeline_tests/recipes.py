@@ -58,6 +58,7 @@ _OWN: Final = (
 
 NOT_ASKED_FOR = {
     ("representativeness/match", "kolmogorov_smirnov"): "no distance of the protocol",
+    ("representativeness/match", "smd"): "no number of the protocol that says nothing of people",
     **{
         ("evaluation/endpoints", name): "no endpoint of the protocol"
         for name in (

@@ -51,6 +51,12 @@ def test_the_starter_documents_load_together(tmp_path: Path) -> None:
         ("evaluation__endpoints__0__operating_point", "loked", "did you mean 'locked'?"),
         ("evaluation__operating_points__0__model", "model-2", "did you mean 'model-1'?"),
         ("evaluation__subgroups__variables", ["kvp"], "'kvp' is not profiled"),
+        (
+            "evaluation__operating_points__0__threshold",
+            1.01,
+            "locked.threshold: 1.01 lies outside output.minimum to output.maximum, 0 to 1",
+        ),
+        ("evaluation__operating_points__0__threshold", -0.1, "-0.1 lies outside"),
         ("drift__window_days", 7, "7 days are finer than disclosure.date_granularity, a month"),
         ("drift__cadence_days", 27, "drift.cadence_days: 27 days are finer"),
         ("disclosure__date_granularity", "year", "use 364 or more, or a finer granularity"),
@@ -69,6 +75,42 @@ def test_a_name_that_does_not_resolve_is_told_with_the_nearest(
 ) -> None:
     found = told(project(tmp_path, changed(**{path: value})))
     assert any(what in f for f in found), found
+
+
+def test_two_points_cannot_both_speak_for_a_finding_and_model(tmp_path: Path) -> None:
+    data = changed()
+    points = data["evaluation"]["operating_points"]
+    points.append({**points[0], "name": "lower", "threshold": 0.2})
+    (found,) = told(project(tmp_path, data))
+    assert "operating_points locked, lower.primary: 2 are primary for finding 'finding'" in found
+    assert "leave one primary" in found
+
+
+@pytest.mark.parametrize("is_primary", [True, False])
+def test_further_points_and_those_of_other_findings_are_no_problem(
+    tmp_path: Path, is_primary: bool
+) -> None:
+    data = changed()
+    data["findings"].append({**data_of("protocol.yaml")["findings"][0], "name": "other"})
+    points = data["evaluation"]["operating_points"]
+    points.append({**points[0], "name": "lower", "primary": False, "threshold": 0.0})
+    points.append({**points[0], "name": "of_other", "finding": "other", "primary": is_primary})
+    assert study.load(project(tmp_path, data), "harbour").protocol.findings[1].name == "other"
+
+
+def test_an_endpoint_that_the_output_cannot_give_is_refused(tmp_path: Path) -> None:
+    data = changed(index_test__output__kind="binary")
+    auc = {"id": "area", "metric": "auc", "operating_point": None}
+    endpoints = data["evaluation"]["endpoints"]
+    endpoints.append({**endpoints[0], **auc})
+    (found,) = told(project(tmp_path / "binary", data))
+    assert "endpoints area.metric: a binary output has no area under the ROC curve" in found
+    data = changed()
+    data["findings"].append({**data_of("protocol.yaml")["findings"][0], "name": "other"})
+    put(data, "evaluation.endpoints.0.finding", "other")
+    (found,) = told(project(tmp_path / "other", data))
+    assert "endpoints sensitivity.operating_point: 'locked' is a threshold for 'finding'" in found
+    assert "there are none" in found
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 from vpack_pipeline import study
 from vpack_pipeline.cli import days_to_come
 from vpack_pipeline.cli.faulty import passing_pseudonyms, row_problems
+from vpack_pipeline.cli.patient_units import repeated_patients
 from vpack_pipeline.errors import InputError, Problem, SecretError, UsageError, VpackError
 from vpack_pipeline.io.deliveries import (
     LEDGER,
@@ -114,6 +115,7 @@ def check_site(
         forms = _forms(found, loaded, names)
         _rows(found, folder, loaded, forms, pseudonyms or passing_pseudonyms(loaded.site))
         state = folder.root / "data" / "state" / site_id
+        found.problems += _patient_problems(loaded, forms, pseudonyms, state)
         cells = partial(_cells, forms)
         found.notes += unlisted_notes(loaded, cells, state, shows_words=shows_words)
         if pseudonyms is not None:
@@ -366,6 +368,22 @@ def _hints(
     if delivered is not None and not _cells(forms, "cases", "issuer"):
         patients = set(headers["patient_id"].drop_nulls())
         _hint(found, forms, "cases", "patient_id", patients, pseudonyms.patient)
+
+
+def _patient_problems(
+    loaded: Study,
+    forms: Mapping[InputKind, Delivered],
+    pseudonyms: Pseudonyms | None,
+    state: Path,
+) -> list[Problem]:
+    delivered = forms.get("cases")
+    return repeated_patients(
+        loaded,
+        () if delivered is None else delivered.forms,
+        loaded.site.inputs.get("cases"),
+        pseudonyms=pseudonyms or passing_pseudonyms(loaded.site),
+        state=state,
+    )
 
 
 def _cells(forms: Mapping[InputKind, Delivered], kind: InputKind, name: str) -> list[str]:

@@ -43,6 +43,11 @@ def window_of(date: pl.Expr, evaluation: Evaluation) -> pl.Expr:
     )
 
 
+def window_on(day: datetime.date, evaluation: Evaluation) -> str:
+    """Name the window that one day lies in, as :func:`window_of` does."""
+    return str(pl.select(window_of(pl.lit(day), evaluation)).item())
+
+
 def mature_on(date: pl.Expr, adjudication: Adjudication, evaluation: Evaluation) -> pl.Expr:
     """Give the date on which the label of a case with this index date is due.
 

@@ -22,6 +22,7 @@ from vpack_pipeline.document import (
 )
 
 ReferenceSource = Literal["pathology", "follow_up", "registry"]
+ChosenOn = Literal["development", "earlier_study", "no_data", "retrospective", "prospective"]
 
 
 class Floor(Document):
@@ -53,7 +54,7 @@ class Adjudication(Document):
     blinding_note: Text | None = None
     floor: Floor | None = None
     follow_up_minimum_days: Days
-    """A negative follow-up counts after this many days."""
+    """A negative follow-up counts after this many days, where its finding states no time."""
     verification_tolerance: Share
     """Largest tolerated difference, between index-test results, of shares verified or labelled."""
     labelled_minimum: Share = 0.8
@@ -78,6 +79,9 @@ class OperatingPoint(Document):
     threshold: float
     """Positive at or beyond this score, in the direction of ``output.higher_is``."""
     fixed_at: Zoned
+    chosen_on: tuple[ChosenOn, ...] = ()
+    """Data that it was chosen on: of training and tuning, of an earlier study, of a window of this
+    one; ``no_data``: by judgement alone. Where none is named, a rule of conduct is broken."""
     primary: bool = False
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from vpack_pipeline.document import (
+    Days,
     Document,
     Identifier,
     Name,
@@ -137,6 +138,14 @@ class Category(Document):
     label: Text
 
 
+class FollowUp(Document):
+    """From when on a negative follow-up settles a finding, and who says so."""
+
+    minimum_days: Days
+    source: Text
+    """A guideline or publication: nobody's guess is a reference standard."""
+
+
 class Finding(Document):
     """What readers rate and the index test scores."""
 
@@ -148,6 +157,8 @@ class Finding(Document):
     """A rating of this value or above is positive."""
     indeterminate: tuple[float, ...] = ()
     """Ratings that are neither positive nor negative."""
+    negative_follow_up: FollowUp | None = None
+    """Where none is stated, ``adjudication.follow_up_minimum_days`` holds."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

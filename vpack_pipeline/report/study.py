@@ -25,7 +25,7 @@ def reference_line(protocol: Protocol) -> str:
     told: list[str] = []
     readers = _readers(rule)
     for name in rule.precedence:
-        told.append(_decides(name, rule, readers))
+        told.append(_decides(name, protocol, readers))
         if name not in ("independent_reference", "consensus"):
             readers = "the readers"
     line = "; failing that, ".join(told)
@@ -42,11 +42,21 @@ def _readers(rule: Adjudication) -> str:
     return f"at least {rule.minimum_readers} {noun} {sight}"
 
 
-def _decides(name: str, rule: Adjudication, readers: str) -> str:
+def _decides(name: str, protocol: Protocol, readers: str) -> str:
     """What one rule of ``core.adjudication.rules`` takes as correct."""
+    rule = protocol.adjudication
     if name == "independent_reference":
         sources = " or ".join(words.SOURCES[s] for s in rule.reference_sources)
-        early = f" (a negative follow-up after {rule.follow_up_minimum_days} days)"
+        times = [
+            f"{rule.follow_up_minimum_days} days",
+            *(
+                f"for {f.title}, {f.negative_follow_up.minimum_days} days"
+                f" by {f.negative_follow_up.source}"
+                for f in protocol.findings
+                if f.negative_follow_up is not None
+            ),
+        ]
+        early = f" (a negative follow-up after {'; '.join(times)})"
         has_follow_up = "follow_up" in rule.reference_sources
         return f"{sources} where it has come{early if has_follow_up else ''}"
     if name == "consensus":

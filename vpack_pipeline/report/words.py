@@ -60,7 +60,7 @@ EVIDENCE: Final[Mapping[str, str]] = {
 }
 BREACHES: Final[Mapping[str, str]] = {
     "consecutive": "without a case",
-    "delivered_before_labels": "delivered after evidence for the label",
+    "delivered_before_labels": "with a score delivered after evidence for the label",
     "disjoint_patients": "in both windows",
     "every_case_accounted": "not accounted for",
     "every_study_has_case": "of the archive that belong to no case",
@@ -70,12 +70,13 @@ BREACHES: Final[Mapping[str, str]] = {
     "readers_blind_to_index_test": "made with sight of the model",
     "readers_blind_to_peers": "made with sight of another",
     "readers_not_in_development": "who took part in development",
-    "received_before_scored": "made before the case was received",
+    "received_before_scored": "scored before they were received",
     "reference_blind_to_index_test": "given with knowledge of the model",
     "rules_before_window": "set after the window opened",
     "rules_blind": "set with sight of scores or labels",
-    "scored_before_labelled": "made after the label",
-    "scored_by_locked_model": "made before the lock",
+    "scored_before_labelled": "scored after the label",
+    "scored_by_locked_model": "scored before the lock",
+    "thresholds_chosen_elsewhere": "chosen on the cases that judge them, or on data not named",
     "thresholds_fixed": "fixed after the window opened",
     "verification_alike": "whose labels were not sought alike",
 }
@@ -102,6 +103,14 @@ DEPLOYMENT: Final[Mapping[str, str]] = {
     ),
 }
 """Kind of evidence → whether that is before or after deployment."""
+CHOSEN_ON: Final[Mapping[str, str]] = {
+    "development": "data of training and tuning",
+    "earlier_study": "cases of an earlier study",
+    "no_data": "no data, by judgement alone",
+    "retrospective": "cases of the retrospective window",
+    "prospective": "cases of the prospective window",
+}
+"""What a threshold may have been chosen on → the words for it."""
 DRAWN: Final[Mapping[str, str]] = {
     "consecutive": "every case as it came (a consecutive sample)",
     "random": "cases drawn at random from those that came",
@@ -243,6 +252,17 @@ def listed(items: list[str]) -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def chosen_on(names: tuple[str, ...]) -> str:
+    """Say what a threshold was chosen on.
+
+    >>> chosen_on(("development", "earlier_study"))
+    'data of training and tuning and cases of an earlier study'
+    >>> chosen_on(())
+    'data that the protocol does not name'
+    """
+    return listed([CHOSEN_ON[name] for name in names]) or "data that the protocol does not name"
 
 
 NOT_HELD: Final = (

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit, ndtr
 
+from vpack_pipeline.stats.arguments import clusters, labels, number, numbers, whole
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -106,7 +107,7 @@ def calibration(
     n, events = y.size, int(outcome.sum())
     clipped = np.clip(p, EPSILON, 1 - EPSILON)
     log_odds = np.asarray(logit(clipped), dtype=np.float64)
-    codes = None if cluster is None else patient_codes(cluster)[0]
+    codes = None if cluster is None else patient_codes(clusters("cluster", cluster, n))[0]
     slope, intercept = _joint_fit(log_odds, y, codes, level)
     citl = _offset_fit(log_odds, y, codes, level)
     expected = float(p.sum())
@@ -137,6 +138,7 @@ def reliability_bins(
         together, so that the order of rows decides nothing) or 'width' (equal parts of [0, 1])
     """
     p, outcome = _checked(prob, positive)
+    whole("n_bins", n_bins)
     if by == "width":
         codes = np.searchsorted(np.arange(1, n_bins) / n_bins, p, side="left")
     elif by == "mass":
@@ -169,6 +171,8 @@ def calibration_null(
     2007); the quantile of the resulting errors over equal-mass bins is returned.
     """
     p, _ = _checked(prob, np.zeros(np.shape(prob), dtype=np.bool_))
+    whole("replicates", replicates)
+    number("quantile", quantile, 0.0, 1.0)
     errors = [
         reliability_bins(p, rng.random(p.size) < p, n_bins).expected_error()
         for _ in range(replicates)
@@ -177,11 +181,9 @@ def calibration_null(
 
 
 def _checked(prob: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
-    p, outcome = np.asarray(prob, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
+    p, outcome = numbers("prob", prob, 0.0, 1.0), labels("positive", positive)
     if p.shape != outcome.shape or p.size == 0:
-        raise ValueError("calibration needs one probability for each reference label")
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("probabilities lie in [0, 1]")
+        raise ValueError("prob and positive: one probability is needed for each reference label")
     return p, outcome
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import kolmogorov
 
+from vpack_pipeline.stats.arguments import amounts, number, numbers, positions, whole
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import (
     Estimate,
@@ -45,6 +46,8 @@ def smd(a: Moments, b: Moments, level: float = 0.95) -> Estimate:
     >>> round(smd(Moments(60, 10, 50), Moments(55, 10, 50)).value, 3)
     0.5
     """
+    _check_moments("a", a)
+    _check_moments("b", b)
     method = coded("smd", "hedges_olkin")
     n = round(a.n + b.n)
     pooled = math.sqrt((a.sd**2 + b.sd**2) / 2)
@@ -53,11 +56,12 @@ def smd(a: Moments, b: Moments, level: float = 0.95) -> Estimate:
     return _hedges_olkin((a.mean - b.mean) / pooled, a.n, b.n, method, level)
 
 
-def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0.95) -> Estimate:
+def smd_categorical(counts_a: FloatArray, counts_b: FloatArray) -> Estimate:
     """Standardised difference of two categorical distributions (Yang & Dalton 2012).
 
-    The Mahalanobis distance of the shares, under the mean of their multinomial covariances; the
-    interval is Hedges & Olkin's, cut at 0, since a distance has no sign.
+    The Mahalanobis distance of the shares, under the mean of their multinomial covariances. It has
+    no sign and no interval: without any difference it is above 0, and an interval about it would
+    never hold the 0 that is true. ``smd_categorical_null`` says how far above.
 
     Parameters
     ----------
@@ -68,7 +72,7 @@ def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0
     ``n`` is the total of both. Undefined, with a reason, where a set is empty, only one category is
     used, or no category is used by both (the distance is infinite).
     """
-    method = coded("smd_yang_dalton", "hedges_olkin")
+    method = coded("smd_yang_dalton")
     a, b = _pair(counts_a, counts_b)
     n_a, n_b = float(a.sum()), float(b.sum())
     n = round(n_a + n_b)
@@ -85,9 +89,51 @@ def smd_categorical(counts_a: FloatArray, counts_b: FloatArray, level: float = 0
     p, q = (a[used] / n_a)[1:], (b[used] / n_b)[1:]
     covariance = (np.diag(p) - np.outer(p, p) + np.diag(q) - np.outer(q, q)) / 2
     squared = float((p - q) @ np.linalg.solve(covariance, p - q))
-    estimate = _hedges_olkin(math.sqrt(max(squared, 0.0)), n_a, n_b, method, level)
-    lower = None if estimate.lower is None else max(estimate.lower, 0.0)
-    return Estimate(estimate.value, lower, estimate.upper, n, None, method)
+    return Estimate(math.sqrt(max(squared, 0.0)), None, None, n, None, method)
+
+
+def smd_categorical_null(
+    shares: FloatArray,
+    n_a: int,
+    n_b: int,
+    replicates: int,
+    rng: np.random.Generator,
+    *,
+    quantile: float = 0.95,
+) -> float | None:
+    """The distance that two sets without any difference would stay below, by simulation.
+
+    Parameters
+    ----------
+    shares : (k,) pooled distribution, counts or shares
+    n_a, n_b : sizes of both sets, >= 1, each drawn (multinomial)
+
+    Returns
+    -------
+    the smallest distance that the share ``quantile`` of draws does not exceed; None where that is
+    infinite, since so small sets may have no category in common
+    """
+    p = _distribution("shares", shares)
+    sizes = [whole(name, n) for name, n in (("n_a", n_a), ("n_b", n_b))]
+    whole("replicates", replicates)
+    number("quantile", quantile, 0.0, 1.0)
+    first, second = (rng.multinomial(n, p, size=replicates) / n for n in sizes)
+    found = float(np.quantile(_mahalanobis_rows(first, second), quantile, method="higher"))
+    return found if math.isfinite(found) else None
+
+
+def _mahalanobis_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+    """``smd_categorical`` of each row of two (r, k) arrays of shares; inf without overlap."""
+    covariance = sum(
+        (shares[:, :, None] * (np.eye(shares.shape[1]) - shares[:, None, :])) / 2
+        for shares in (p, q)
+    )
+    # Over all categories the covariance has no inverse; the generalised one gives the same distance
+    # whichever category is left out, and passes by those that nobody uses.
+    inverse = np.linalg.pinv(covariance, rcond=1e-10, hermitian=True)
+    squared = np.einsum("ri,rij,rj->r", p - q, inverse, p - q)
+    overlap = np.minimum(p, q).sum(axis=1) > 0
+    return np.where(overlap, np.sqrt(np.maximum(squared, 0.0)), np.inf)
 
 
 def jensen_shannon(counts_a: FloatArray, counts_b: FloatArray) -> float | None:
@@ -121,13 +167,15 @@ def jensen_shannon_null(
     n : size of the sample, >= 1
     n_target : size of the other sample, drawn as well; where not given the target is taken as known
     """
-    p = np.asarray(shares, dtype=np.float64)
-    p = p / p.sum()
+    p = _distribution("shares", shares)
+    for name, value in (("n", n), ("replicates", replicates)):
+        whole(name, value)
+    number("quantile", quantile, 0.0, 1.0)
     sample = rng.multinomial(n, p, size=replicates) / n
     if n_target is None:
         target = np.broadcast_to(p, sample.shape)
     else:
-        target = rng.multinomial(n_target, p, size=replicates) / n_target
+        target = rng.multinomial(whole("n_target", n_target), p, size=replicates) / n_target
     return float(np.quantile(jensen_shannon_rows(sample, target), quantile))
 
 
@@ -145,7 +193,12 @@ def psi(counts_a: FloatArray, counts_b: FloatArray, floor: float = PSI_FLOOR) ->
 
 def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArray:
     """``psi`` of each row of two (r, k) arrays of shares: (r,); nan from nan."""
-    first, second = np.maximum(p, floor), np.maximum(q, floor)
+    if number("floor", floor) <= 0:
+        raise ValueError("floor is positive")
+    first, second = (
+        np.maximum(amounts(name, shares, missing=True), floor)
+        for name, shares in (("p", p), ("q", q))
+    )
     index: FloatArray = ((first - second) * np.log(first / second)).sum(axis=1)
     return index
 
@@ -153,7 +206,7 @@ def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArr
 def kolmogorov_smirnov(a: FloatArray, b: FloatArray) -> HypothesisTest:
     """Two-sample distance (Smirnov 1939) with its limiting p value, conservative with ties."""
     method = coded("kolmogorov_smirnov")
-    x, y = np.sort(np.asarray(a, dtype=np.float64)), np.sort(np.asarray(b, dtype=np.float64))
+    x, y = np.sort(numbers("a", a)), np.sort(numbers("b", b))
     if min(x.size, y.size) == 0:
         return HypothesisTest(None, None, method, reason=Code("set_empty"))
     at = np.concatenate([x, y])
@@ -170,7 +223,7 @@ def kish_ess(weights: FloatArray) -> float:
     >>> kish_ess(np.array([1, 1, 2]))
     2.6666666666666665
     """
-    w = np.asarray(weights, dtype=np.float64)
+    w = amounts("weights", weights)
     squares = float(w @ w)
     return float(w.sum()) ** 2 / squares if squares > 0 else 0.0
 
@@ -206,8 +259,16 @@ def raking(
     case in a category of target 0 gets weight 0.
     """
     n = len(margins[0])
-    size = float(n) if total is None else total
-    wanted = [np.asarray(t, dtype=np.float64) / np.sum(t) * size for t in targets]
+    size = float(n) if total is None else number("total", total, 0.0)
+    goals = [amounts("targets", t) for t in targets]
+    margins = [positions("margins", m, goal.size) for m, goal in zip(margins, goals, strict=True)]
+    if any(len(codes) != n for codes in margins):
+        raise ValueError("margins: one code is needed for each case")
+    if not all(goal.sum() > 0 for goal in goals):
+        raise ValueError("targets sum to more than 0")
+    number("tolerance", tolerance, 0.0)
+    whole("max_iterations", max_iterations)
+    wanted = [goal / goal.sum() * size for goal in goals]
     for codes, goal in zip(margins, wanted, strict=True):
         if (np.bincount(codes, minlength=goal.size)[goal > 0] == 0).any():
             return Raking(None, 0, Code("target_without_case"))
@@ -238,10 +299,26 @@ def _settled(
     return Raking(weights, iteration)
 
 
+def _check_moments(name: str, of: Moments) -> None:
+    number(f"{name}.n", of.n, 0.0)
+    # The deviation of one value or none is undefined, and so is the distance.
+    if of.n > 1 or not (math.isnan(of.mean) or math.isnan(of.sd)):
+        number(f"{name}.mean", of.mean)
+        number(f"{name}.sd", of.sd, 0.0)
+
+
+def _distribution(name: str, counts: FloatArray) -> FloatArray:
+    given = amounts(name, counts)
+    if not given.sum() > 0:
+        raise ValueError(f"{name} sum to more than 0")
+    shares: FloatArray = given / given.sum()
+    return shares
+
+
 def _pair(counts_a: FloatArray, counts_b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    a, b = np.asarray(counts_a, dtype=np.float64), np.asarray(counts_b, dtype=np.float64)
-    if a.shape != b.shape or a.ndim != 1 or not ((a >= 0).all() and (b >= 0).all()):
-        raise ValueError("both sets need counts over the same categories, none negative")
+    a, b = amounts("counts_a", counts_a), amounts("counts_b", counts_b)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError("counts_a and counts_b need to be of the same categories")
     return a, b
 
 
@@ -253,6 +330,7 @@ def _hedges_olkin(d: float, n_a: float, n_b: float, method: Codes, level: float)
 
 def jensen_shannon_rows(p: FloatArray, q: FloatArray) -> FloatArray:
     """``jensen_shannon`` of each row of two (r, k) arrays of shares: (r,); nan from nan."""
+    p, q = amounts("p", p, missing=True), amounts("q", q, missing=True)
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.where(p == 0, 0.0, p * np.log2(p / middle))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
+from vpack_pipeline.stats.arguments import number, whole
 from vpack_pipeline.stats.codes import Code, Coded, Codes, coded
 
 FloatArray = npt.NDArray[np.float64]
@@ -72,7 +73,9 @@ def undefined(
     Beside a value the reason is a note: it says why there is no interval.
     """
     (why,) = coded(reason)
+    _check_sizes(n, events)
     if value is not None:
+        number("value", value)
         return Estimate(value, None, None, n, events, coded(method), notes=(why,))
     return Estimate(None, None, None, n, events, coded(method), why)
 
@@ -82,6 +85,12 @@ def normal_quantile(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError("the confidence level lies strictly between 0 and 1")
     return float(ndtri(0.5 + level / 2))
+
+
+def _check_sizes(n: int, events: int | None) -> None:
+    whole("n", n, 0)
+    if events is not None:
+        whole("events", events, 0)
 
 
 def symmetric(
@@ -100,7 +109,12 @@ def symmetric(
     The quantile is normal, or Student's t on ``df`` degrees of freedom. A standard error of 0 gives
     an interval without width, which ``notes`` say.
     """
+    number("value", value)
+    number("se", se, 0.0)
+    _check_sizes(n, events)
     z = normal_quantile(level)
+    if df is not None:
+        number("df", df, 0.0)
     quantile = z if df is None else float(stdtrit(df, 0.5 + level / 2))
     lower, upper = (
         float(min(max(value + sign * quantile * se, bounds[0]), bounds[1])) for sign in (-1, 1)

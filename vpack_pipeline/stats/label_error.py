@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, ndtr, ndtri
 
+from vpack_pipeline.stats.arguments import amounts, number, numbers, whole
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -32,6 +33,7 @@ CONTRADICTED: Final = Code("counts_contradict_errors")
 NO_CASES: Final = Code("no_cases")
 MANY_REFUSED: Final = code("many_replicates_contradict_errors", share=FEW_UNDEFINED)
 NO_REPLICATES: Final = Code("no_replicates")
+_RATES: Final = ("reference_sensitivity", "reference_specificity")
 _GRID: Final = 64
 _BISECTIONS: Final = 26
 _FAR: Final = 37.0
@@ -118,7 +120,7 @@ def corrected_accuracy(
     Parameters
     ----------
     two_by_two : (B, 4) counts or weights tp, fp, fn, tn of index test against reference
-    reference_sensitivity, reference_specificity : (B,) in [0, 1]
+    reference_sensitivity, reference_specificity : (B,) in [0, 1]; nan, unknown, is refused as well
     correlation : ρ, in [0, 1): of the latent normal errors of index test and reference within a
         true class, as in a bivariate probit; 0 is independence
     readers : the reference is a majority of so many readers alike, and ρ that of any two latent
@@ -139,12 +141,15 @@ def corrected_accuracy(
     """
     if not 0 <= correlation < 1:
         raise ValueError("the correlation lies in [0, 1)")
-    counts = np.asarray(two_by_two, dtype=np.float64)
-    reference = _Reference(
-        np.asarray(reference_sensitivity, dtype=np.float64),
-        np.asarray(reference_specificity, dtype=np.float64),
-        readers - (readers % 2 == 0),
+    whole("readers", readers)
+    counts = amounts("two_by_two", two_by_two)
+    sensitivity, specificity = (
+        numbers(name, rate, 0.0, 1.0, missing=True)
+        for name, rate in zip(_RATES, (reference_sensitivity, reference_specificity), strict=True)
     )
+    if not len(counts) == len(sensitivity) == len(specificity):
+        raise ValueError("two_by_two: a row is needed for each rate of the reference")
+    reference = _Reference(sensitivity, specificity, readers - (readers % 2 == 0))
     with np.errstate(divide="ignore", invalid="ignore"):
         apparent = _independent(counts, reference)
         solvable = (reference.youden > 0) & (apparent.diseased > 0) & (apparent.healthy > 0)
@@ -186,7 +191,11 @@ def corrected_estimates(
     if correlation > 0:
         of = "vacek_of_any_two" if readers > 1 else "vacek"
         name = code(of, correlation=correlation)
-    counts = np.asarray(two_by_two, dtype=np.float64)
+    counts = amounts("two_by_two", two_by_two)
+    for rate_name, rate in zip(_RATES, (reference_sensitivity, reference_specificity), strict=True):
+        number(rate_name, rate, 0.0, 1.0)
+    if replicates is not None:
+        _check_replicates(replicates)
     n = round(float(counts.sum()))
     known = (np.array([reference_sensitivity]), np.array([reference_specificity]))
     point = corrected_accuracy(counts[None], *known, correlation, readers)
@@ -207,6 +216,14 @@ def corrected_estimates(
     return sensitivity, specificity
 
 
+def _check_replicates(replicates: Replicates) -> None:
+    amounts("replicates: two_by_two", replicates.two_by_two)
+    for name, rate in zip(_RATES, replicates[1:], strict=True):
+        numbers(f"replicates: {name}", rate, 0.0, 1.0, missing=True)
+        if len(rate) != len(replicates.two_by_two):
+            raise ValueError(f"replicates: one {name} is needed for each two_by_two")
+
+
 def conditional_covariance(first: FloatArray, second: FloatArray, correlation: float) -> FloatArray:
     """Covariance of two tests' results in one true class under a bivariate probit.
 
@@ -214,6 +231,9 @@ def conditional_covariance(first: FloatArray, second: FloatArray, correlation: f
     the integral of the bivariate normal density over the correlation from 0 to ρ (Plackett 1954),
     by Gauss–Legendre quadrature in its arc sine (Drezner & Wesolowsky 1990).
     """
+    first = numbers("first", first, 0.0, 1.0, missing=True)
+    second = numbers("second", second, 0.0, 1.0, missing=True)
+    number("correlation", correlation, -1.0, 1.0)
     h, k = (np.clip(ndtri(rate), -_FAR, _FAR)[..., None] for rate in (first, second))
     reach = np.arcsin(correlation) / 2
     angle = reach * (_NODES + 1)

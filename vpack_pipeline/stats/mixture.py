@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from vpack_pipeline.stats.arguments import positions
 from vpack_pipeline.stats.estimate import FloatArray, IntArray
 
 _ROUNDS: Final = 500
@@ -40,6 +41,11 @@ def class_chances(odds: FloatArray, group: IntArray) -> FloatArray:
     >>> class_chances(np.array([np.inf, 0.0, 1.0, 1.0]), np.array([0, 0, 1, 1])).tolist()
     [1.0, 0.0, 0.5, 0.5]
     """
+    if np.isnan(odds).any() or (odds < 0).any():
+        raise ValueError("odds are not negative, and none is missing")
+    group = positions("group", group)
+    if group.shape != odds.shape:
+        raise ValueError("group: one code is needed for each of the odds")
     sizes = np.maximum(np.bincount(group), 1)
     settled = ~np.isfinite(odds)
     ratio = np.where(settled, 0.0, odds)

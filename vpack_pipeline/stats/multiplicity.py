@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc
 
+from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import FloatArray
 
@@ -45,10 +46,13 @@ def cochran_q(estimates: FloatArray, se: FloatArray) -> Heterogeneity:
     Parameters
     ----------
     estimates, se : (k,) one a subgroup, from disjoint cases; entries with a standard error of 0 or
-        nan are left out, since their weight would be infinite
+        nan, or without an estimate (nan), are left out, since they have no weight
     """
-    values, errors = np.asarray(estimates, dtype=np.float64), np.asarray(se, dtype=np.float64)
-    usable = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
+    values = numbers("estimates", estimates, missing=True)
+    errors = numbers("se", se, 0.0, missing=True)
+    if values.shape != errors.shape:
+        raise ValueError("se: one standard error is needed for each of the estimates")
+    usable = ~np.isnan(values) & (errors > 0)
     values, weights = values[usable], 1 / errors[usable] ** 2
     k = int(values.size)
     if k < 2:
@@ -82,10 +86,8 @@ def p_adjust(p: FloatArray, method: str = "holm") -> FloatArray:
     method : 'bonferroni', 'holm' (1979), 'hochberg' (1988), 'bh' (Benjamini & Hochberg 1995) or
         'by' (Benjamini & Yekutieli 2001); as R's ``p.adjust``
     """
-    values = np.asarray(p, dtype=np.float64)
+    values = numbers("p", p, 0.0, 1.0)
     m = values.size
-    if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError("p values lie in [0, 1]")
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}")
     if method == "bonferroni":

@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from vpack_pipeline.stats.arguments import clusters, number, numbers, whole
 from vpack_pipeline.stats.estimate import FloatArray, normal_quantile
 
 FEW_UNDEFINED: Final = 0.05
 """Share of replicates that may be refused for what they say before an interval is."""
 
 WeightArray = npt.NDArray[np.int16]
+_MOST_DRAWN: Final = np.iinfo(np.int16).max
 
 
 class PercentileInterval(NamedTuple):
@@ -32,7 +34,7 @@ class PercentileInterval(NamedTuple):
 
 def patient_codes(cluster: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.intp], int]:
     """Recode clusters as 0 … P-1 in the order of their codes, and count them."""
-    codes, inverse = np.unique(np.asarray(cluster), return_inverse=True)
+    codes, inverse = np.unique(clusters("cluster", cluster), return_inverse=True)
     return inverse.reshape(-1), int(codes.size)
 
 
@@ -57,15 +59,24 @@ def patient_weights(
     ------
     (at most chunk, P) int16 counts; each row sums to ``draws``. The stream of draws does not depend
     on ``chunk``.
+
+    Raises
+    ------
+    ValueError
+        A number is no whole one of at least 1, or a patient was drawn more often than a weight of
+        int16 can say.
     """
-    if n_patients < 1 or replicates < 1:
-        raise ValueError("resampling needs at least one patient and one replicate")
-    size = n_patients if draws is None else draws
+    for name, value in (("n_patients", n_patients), ("replicates", replicates), ("chunk", chunk)):
+        whole(name, value)
+    size = n_patients if draws is None else whole("draws", draws)
     for start in range(0, replicates, chunk):
         weights = np.empty((min(chunk, replicates - start), n_patients), dtype=np.int16)
         for row in weights:
             # The counts of uniform draws are the multinomial sample, at a tenth of its cost.
-            row[:] = np.bincount(rng.integers(0, n_patients, size), minlength=n_patients)
+            drawn = np.bincount(rng.integers(0, n_patients, size), minlength=n_patients)
+            if size > _MOST_DRAWN and drawn.max() > _MOST_DRAWN:
+                raise ValueError(f"draws: a patient was drawn over {_MOST_DRAWN} times")
+            row[:] = drawn
         yield weights
 
 
@@ -106,8 +117,9 @@ def percentile_interval(
     PercentileInterval(lower=1.5, upper=2.5, n_undefined=1)
     """
     normal_quantile(level)
-    replicates = np.asarray(values, dtype=np.float64)
-    defined = replicates[np.isfinite(replicates)]
+    number("most_undefined", most_undefined, 0.0, 1.0)
+    replicates = numbers("values", values, missing=True)
+    defined = replicates[~np.isnan(replicates)]
     n_undefined = int(replicates.size - defined.size)
     if defined.size == 0 or n_undefined > most_undefined * replicates.size:
         return PercentileInterval(None, None, n_undefined)
@@ -137,8 +149,10 @@ def bca_interval(
     PercentileInterval(lower=25.5, upper=74.5, n_undefined=0)
     """
     z = normal_quantile(level)
-    replicates = np.asarray(values, dtype=np.float64)
-    defined = replicates[np.isfinite(replicates)]
+    numbers("value", value, missing=True)
+    left_out = numbers("left_out", left_out, missing=True)
+    replicates = numbers("values", values, missing=True)
+    defined = replicates[~np.isnan(replicates)]
     n_undefined = int(replicates.size - defined.size)
     if np.isnan(value) or defined.size == 0 or n_undefined > defined.size:
         return PercentileInterval(None, None, n_undefined)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from scipy.special import ndtr, ndtri
 
+from vpack_pipeline.stats.arguments import number, numbers
+
 
 def obrien_fleming_spend(alpha: float, information_fraction: float, *, sides: int = 1) -> float:
     """Error spent by a share of the information, O'Brien–Fleming type (Lan & DeMets 1983).
@@ -41,6 +43,7 @@ def look_levels(
     ----------
     information_fractions : increasing, in (0, 1]
     """
+    numbers("information fractions", information_fractions, 0.0, 1.0)
     spent = [obrien_fleming_spend(alpha, t, sides=sides) for t in information_fractions]
     levels = tuple(now - before for now, before in zip(spent, [0.0, *spent], strict=False))
     if not levels or min(levels) <= 0:
@@ -73,8 +76,10 @@ def power_noninferiority(
     """
     _check_power(p, margin, alpha)
     other = n_positives if n_reference is None else n_reference
+    number("n_positives", n_positives)
+    number("n_reference", other)
     if n_positives <= 0 or other <= 0:
-        raise ValueError("power needs cases in both windows")
+        raise ValueError("power needs cases in both windows: n_positives, n_reference")
     se = math.sqrt(p * (1 - p) * (1 / n_positives + 1 / other))
     return float(ndtr(margin / se + ndtri(alpha)))
 
@@ -97,5 +102,6 @@ def sample_size_noninferiority(
 
 
 def _check_power(p: float, margin: float, alpha: float) -> None:
+    number("margin", margin)
     if not (0 < p < 1 and margin > 0 and 0 < alpha < 1):
         raise ValueError("p and alpha lie in (0, 1) and the margin is positive")

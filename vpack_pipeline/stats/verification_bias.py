@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
+from vpack_pipeline.stats.arguments import amounts, whole
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, normal_quantile, undefined
 
@@ -58,8 +59,8 @@ def begg_greenes(
     result is verified. A figure of 0 or 1 has no interval.
     """
     normal_quantile(level)
-    if min(counts) < 0:
-        raise ValueError("counts are not negative")
+    _check_each(counts)
+    whole("minimum_false_negatives", minimum_false_negatives, 0)
     n = sum(counts)
     if reason := _refused(counts, minimum_false_negatives):
         refused = undefined(reason, method=METHOD, n=n)
@@ -88,7 +89,7 @@ def corrected_shares(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
     ----------
     counts : (B, 6) in the order of ``VerifiedCounts``
     """
-    tp, fp, fn, tn, more_positive, more_negative = np.asarray(counts, dtype=np.float64).T
+    tp, fp, fn, tn, more_positive, more_negative = amounts("counts", counts).T
     with np.errstate(invalid="ignore", divide="ignore"):
         flagged, cleared = 1 + more_positive / (tp + fp), 1 + more_negative / (fn + tn)
         return (
@@ -102,11 +103,17 @@ def verification_bounds(counts: VerifiedCounts) -> tuple[FigureBounds, FigureBou
 
     Worst where each unverified case is an error of the test; best where none is.
     """
+    _check_each(counts)
     tp, fp, fn, tn, more_positive, more_negative = counts
     return (
         FigureBounds(_share(tp, fn + more_negative), _share(tp + more_positive, fn)),
         FigureBounds(_share(tn, fp + more_positive), _share(tn + more_negative, fp)),
     )
+
+
+def _check_each(counts: VerifiedCounts) -> None:
+    for name, count in zip(counts._fields, counts, strict=True):
+        amounts(f"counts: {name}", count)
 
 
 def _refused(counts: VerifiedCounts, minimum: int) -> Code | None:

@@ -22,13 +22,16 @@ import pytest
 
 from vpack_pipeline import cli, study
 from vpack_pipeline.cli import schema, unlisted
+from vpack_pipeline.cli.patient_units import repeated_patients
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.deliveries import LEDGER
+from vpack_pipeline.io.dicom import state as dicom_state
 from vpack_pipeline.io.forms import KINDS, template_headers
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.io.models import Model
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import parse, read_model
+from vpack_pipeline.study import Study
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("data/protocols/*.yaml"), *ROOT.glob("data/sites/*/site.yaml")])
@@ -609,6 +612,41 @@ def test_an_empty_source_and_an_unset_variable_are_told(
     assert "pass unencrypted" not in said.out
     ready.edit("data/sites/harbour/site.yaml", "https://pacs.example", "http://pacs.example")
     assert "sources[0]: http: identifiers" in ready("check", "harbour").out
+
+
+def test_a_patient_as_unit_has_one_case(ready: Shell) -> None:
+    protocol = "data/protocols/starter-0.1.yaml"
+    ready.edit(protocol, "unit_of_analysis: study", "unit_of_analysis: patient")
+    assert ready("check", "harbour").code == 0
+    more = "case_id,patient_id,index_date\nC1,P1,2025-12-01\nC2,P2,2025-12-02\nC3, P1,2025-12-03\n"
+    assert ready.delivered("2026-01-06", cases=more).code == 0
+    said = ready("check", "harbour")
+    assert said.code != 0
+    assert "starter@0.1 unit_of_analysis: 1 patients have several cases each" in said.out + said.err
+    ready.edit(protocol, "unit_of_analysis: patient", "unit_of_analysis: study")
+    assert ready("check", "harbour").code == 0
+
+
+def test_without_a_list_of_cases_each_study_of_a_patient_is_a_case(
+    ready: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned = {"default_case_id": ["a", "b", "b", None], "patient_id": ["p", "q", "q", "p"]}
+    loaded = study.load(ready.root, "harbour")
+    protocol = loaded.protocol.model_copy(update={"unit_of_analysis": "patient"})
+
+    def found(headers: dict[str, list[str | None]]) -> list[str]:
+        frame = pl.LazyFrame(
+            headers, schema={"default_case_id": pl.String, "patient_id": pl.String}
+        )
+        monkeypatch.setattr(dicom_state, "scan_headers", lambda _: frame)
+        names = Pseudonyms(b"s" * 32, loaded.site.identifiers, loaded.site.issuer)
+        of_patients = Study(loaded.root, protocol, loaded.site)
+        problems = repeated_patients(of_patients, (), None, pseudonyms=names, state=ready.root)
+        return [str(problem) for problem in problems]
+
+    assert found(scanned) == []
+    (told,) = found({"default_case_id": ["a", "b"], "patient_id": ["p", "p"]})
+    assert "1 patients have several cases each" in told
 
 
 def test_a_broken_model_is_named(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

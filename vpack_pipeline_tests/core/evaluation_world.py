@@ -104,6 +104,7 @@ POINT = OperatingPoint(
     model="m-2",
     threshold=0.5,
     fixed_at=at("2025-06-01"),
+    chosen_on=("development",),
     primary=True,
 )
 
@@ -388,6 +389,9 @@ class World:
     def _predictions(self) -> pl.DataFrame:
         return predictions()
 
+    def _development(self) -> pl.DataFrame:
+        return self.given.get("development", development("of-training"))
+
     def _population(self) -> pl.DataFrame:
         return population({})
 
@@ -469,6 +473,13 @@ def predictions(*rows: Mapping[str, Any]) -> pl.DataFrame:
             "status": pl.String,
             "in_force": pl.Boolean,
         },
+    )
+
+
+def development(*patients: str) -> pl.DataFrame:
+    return _frame(
+        [{"patient_id": patient, "in_force": True} for patient in patients],
+        {"patient_id": pl.String, "in_force": pl.Boolean},
     )
 
 

@@ -15,10 +15,11 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication.agreement import agreement
+from vpack_pipeline.core.adjudication.evidence import independent_labels
 from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.adjudication.reader_performance import reader_performance
 from vpack_pipeline.core.adjudication.reference_standard import reference_standard
-from vpack_pipeline.protocol import Disclosure
+from vpack_pipeline.protocol import Disclosure, FollowUp
 from vpack_pipeline_tests.core import adjudication_cases as made
 
 FIGURES = {
@@ -207,6 +208,24 @@ def test_a_follow_up_shorter_than_asked_settles_nothing() -> None:
     found = label(tables(made.panel("c", "+ -"), short), "c")
     assert found["label"] is None
     assert found["reason"] == "follow_up_too_short;no_tiebreak;no_majority"
+
+
+@pytest.mark.parametrize(("stated", "days"), [(None, 90), (30, 30), (730, 730)])
+def test_a_finding_may_state_after_how_many_days_a_negative_follow_up_settles_it(
+    stated: int | None, days: int
+) -> None:
+    """The protocol asks for 90 days of every finding that states nothing of its own."""
+    own = None if stated is None else FollowUp(minimum_days=stated, source="a guideline")
+    finding = made.NODULE.model_copy(update={"negative_follow_up": own})
+    reference = made.reference_of(
+        [("c", "follow_up", "negative", days - 1), ("d", "follow_up", "negative", days)]
+    )
+    cases = made.cases_of(["c", "d"])
+    found = independent_labels(cases, reference, [finding], made.adjudication())
+    assert dict(found.select("case_id", "reference_label").iter_rows()) == {
+        "c": None,
+        "d": "negative",
+    }
 
 
 @pytest.mark.parametrize("discussion", [True, False, None])

@@ -20,6 +20,8 @@ from evaluation_world import (
     Case,
     World,
     at,
+    development,
+    endpoint,
     figure,
     predictions,
     readers,
@@ -30,6 +32,7 @@ from evaluation_world import (
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.evaluation.integrity import RULES
+from vpack_pipeline.core.evaluation.integrity.study import judged_by_case
 from vpack_pipeline.protocol import Eligibility, Sampling
 
 START = at("2025-07-01")
@@ -92,6 +95,9 @@ FAULTS = {
     "model_locked": CLEAN.but(index_test=locked(START + SECOND)),
     "thresholds_fixed": CLEAN.evaluated(
         operating_points=(POINT.model_copy(update={"fixed_at": START + SECOND}),)
+    ),
+    "thresholds_chosen_elsewhere": CLEAN.evaluated(
+        operating_points=(POINT.model_copy(update={"chosen_on": ()}),)
     ),
     "rules_before_window": CLEAN.but(
         eligibility=Eligibility(rules=(rule("late", decided_at="2025-07-01"), rule("early")))
@@ -169,6 +175,67 @@ def test_counts_of_people_and_cases_stand_in_n_and_events_those_of_the_protocol_
     row = judged(FAULTS["rules_blind"], "rules_blind")
     told = said(row, "method")
     assert (row["n"], row["events"], told) == (None, None, "count of rules; 2 checked")
+
+
+@pytest.mark.parametrize(
+    ("changes", "compared", "verdict"),
+    [
+        ({}, False, "held"),
+        ({"chosen_on": ()}, False, "broken"),
+        ({"chosen_on": ("development", "prospective")}, False, "broken"),
+        ({"chosen_on": ("retrospective",)}, False, "held"),
+        ({"chosen_on": ("retrospective",)}, True, "broken"),
+        # The first and the last day of a window lie inside it.
+        ({"fixed_at": at("2025-06-30T23:59")}, False, "held"),
+        ({"fixed_at": at("2025-06-30T23:59")}, True, "broken"),
+        ({"fixed_at": at("2025-01-01")}, True, "broken"),
+        ({"fixed_at": at("2024-12-31T23:59")}, True, "held"),
+        ({"fixed_at": at("2025-07-01")}, False, "broken"),
+    ],
+)
+def test_a_threshold_is_judged_on_other_data_than_it_was_chosen_on(changes, compared, verdict):
+    """By the windows of its endpoints: before only, or before and after (non-inferiority)."""
+    claims = [endpoint()]
+    if compared:
+        margin = {"margin": 0.1, "margin_rationale": "why", "goal": None, "rank": "secondary"}
+        claims.append(endpoint(id="kept", comparison="non_inferiority", **margin))
+    world = CLEAN.evaluated(
+        operating_points=(POINT.model_copy(update=changes),), endpoints=tuple(claims)
+    )
+    assert judged(world, "thresholds_chosen_elsewhere")["verdict"] == verdict
+
+
+def test_a_threshold_that_no_endpoint_uses_needs_named_data_and_no_more():
+    spare = POINT.model_copy(update={"name": "spare", "fixed_at": at("2025-03-01")})
+    row = judged(CLEAN.evaluated(operating_points=(POINT, spare)), "thresholds_chosen_elsewhere")
+    assert (row["verdict"], said(row, "method")) == ("held", "count of operating points; 2 checked")
+
+
+def test_without_a_list_of_development_patients_disjointness_is_not_assessable():
+    world = CLEAN.but(given={**GIVEN, "development": development()})
+    row = judged(world, "no_development_patient")
+    assert (row["verdict"], row["reason"]) == ("not_assessable", "no_development_list")
+    assert row["estimate"] is None
+
+
+def test_readers_of_whom_nothing_is_said_are_not_assessable():
+    world = CLEAN.but(
+        given={**GIVEN, "readers": readers({"reader_id": "r1", "in_development": None})}
+    )
+    row = judged(world, "readers_not_in_development")
+    assert (row["verdict"], row["reason"]) == ("not_assessable", "some_not_checkable")
+
+
+def test_a_case_of_several_models_or_findings_is_one_case():
+    """Whichever of its scores breaks a rule breaks it for the case, and once."""
+    rows = pl.DataFrame(
+        {
+            "case_id": ["a", "a", "b", "b", "c", "c", "d", "d"],
+            "late": [True, True, True, None, False, None, False, False],
+        }
+    )
+    found = judged_by_case(rows, pl.col("late"))
+    assert (found.n, found.violations, found.unit, found.has_unknown) == (3, 2, "cases", True)
 
 
 def test_model_locked_at_the_first_moment_of_the_window_is_locked_before_it():

@@ -178,7 +178,13 @@ def test_match_rows_are_fixed_by_the_protocol_whatever_is_delivered():
     full, bare, empty = run_match(ROWS, CELLS), run_match(ROWS), run_match([])
     assert set(full) == set(bare) == set(empty)
     assert {r["status"] for r in empty.values()} == {"refused"}
-    per_variable = {"smd", "jensen_shannon", "jensen_shannon_null95", "kolmogorov_smirnov"}
+    per_variable = {
+        "smd_unsigned",
+        "smd_unsigned_null95",
+        "jensen_shannon",
+        "jensen_shannon_null95",
+        "kolmogorov_smirnov",
+    }
     per_variable |= {"unsupported_cells", "unsupported_share"}
     assert {k[2] for k in full if k[:2] == ("manufacturer", "included_excluded")} == per_variable
     assert {k[2] for k in full if k[0] == ALL_CELLS} == {
@@ -196,7 +202,7 @@ def test_without_a_population_the_target_is_refused_and_says_why():
 
 def test_a_variable_that_the_population_does_not_state_is_refused():
     found = run_match(ROWS, [({"manufacturer": "F"}, 30)])
-    assert found["kvp", "included_target", "smd"]["reason"] == "variable_not_in_target"
+    assert found["kvp", "included_target", "smd_unsigned"]["reason"] == "variable_not_in_target"
     assert found["manufacturer", "included_target", "unsupported_cells"]["status"] == "given"
     reason = found[ALL_CELLS, "included_target", "unsupported_cells"]["reason"]
     assert reason == "no_target_cell_states_all"
@@ -217,13 +223,13 @@ def test_smd_needs_two_values_and_variation():
     assert one["kvp", "included_excluded", "smd"]["reason"] == "few_known_values"
     same = run_match([(40, "F", True)] * 3 + [(40, "F", False)] * 3)
     assert same["kvp", "included_excluded", "smd"]["status"] == "refused"
-    assert same["manufacturer", "included_excluded", "smd"]["reason"] == "one_category"
+    assert same["manufacturer", "included_excluded", "smd_unsigned"]["reason"] == "one_category"
 
 
 def test_binary_difference_to_the_target_by_hand():
     rows = [(40, "F", True)] * 30 + [(40, "M", True)] * 70
     found = run_match(rows, [({"manufacturer": "F"}, 500), ({"manufacturer": "M"}, 500)])
-    row = found["manufacturer", "included_target", "smd"]
+    row = found["manufacturer", "included_target", "smd_unsigned"]
     assert row["estimate"] == pytest.approx(0.2 / math.sqrt((0.3 * 0.7 + 0.25) / 2))
     assert row["n"] == 1100
 
@@ -236,6 +242,22 @@ def test_divergence_lies_beyond_its_null_only_where_there_is_a_difference():
         value = found["manufacturer", "included_target", "jensen_shannon"]["estimate"]
         null = found["manufacturer", "included_target", "jensen_shannon_null95"]["estimate"]
         assert (value > null) is beyond
+
+
+def test_a_difference_of_shares_lies_beyond_its_null_only_where_there_is_one():
+    cells = [({"manufacturer": "F"}, 5000), ({"manufacturer": "M"}, 5000)]
+    alike = run_match([(40, "FM"[i % 2], True) for i in range(200)], cells)
+    apart = run_match([(40, "FFFFM"[i % 5], True) for i in range(200)], cells)
+    for found, beyond in ((alike, False), (apart, True)):
+        value = found["manufacturer", "included_target", "smd_unsigned"]["estimate"]
+        null = found["manufacturer", "included_target", "smd_unsigned_null95"]["estimate"]
+        assert (value > null) is beyond
+
+
+def test_the_null_of_sets_too_small_to_overlap_is_refused():
+    one = run_match([(40, "F", True), (40, "F", False), (40, "M", False), (40, "M", False)])
+    row = one["manufacturer", "included_excluded", "smd_unsigned_null95"]
+    assert (row["status"], row["reason"]) == ("refused", "null_without_overlap")
 
 
 def test_null_is_the_95th_percentile_of_draws_of_both_sets():
@@ -268,9 +290,15 @@ def test_patients_not_cases_are_the_unit_of_interval_and_null():
 
     once, often = run_match(rows(1)), run_match(rows(5))
     for variable in ("kvp", "manufacturer"):
-        key = (variable, "included_excluded", "smd")
-        assert often[key]["upper"] == pytest.approx(once[key]["upper"], rel=0.02)
+        is_numeric = variable == "kvp"
+        key = (variable, "included_excluded", "smd" if is_numeric else "smd_unsigned")
         assert often[key]["n"] == 5 * once[key]["n"]
+        if is_numeric:
+            assert often[key]["upper"] == pytest.approx(once[key]["upper"], rel=0.02)
+        else:
+            assert (often[key]["lower"], often[key]["upper"]) == (None, None)
+            null = (variable, "included_excluded", "smd_unsigned_null95")
+            assert often[null]["estimate"] == once[null]["estimate"]
         null = (variable, "included_excluded", "jensen_shannon_null95")
         assert often[null]["estimate"] == once[null]["estimate"]
 
@@ -426,14 +454,17 @@ def test_a_set_that_is_too_small_has_no_counts_and_no_distance():
     assert cohort["n"].to_list() == [None] * 3 + [1]
     assert cohort["share"].null_count() == 3
     found = figures_of(few)
-    assert said_of(found, "age_years", "included_excluded") == {"smd": "set_too_small"}
+    assert said_of(found, "age_years", "included_excluded") == {"smd_unsigned": "set_too_small"}
     assert found["age_years", "included_target", "jensen_shannon"]["status"] == "given"
     # Eight women, and no man: by sex they are described.
     assert found["sex", "included_excluded", "jensen_shannon"]["status"] == "given"
     small_target = [({"age_years": "<40"}, 40), ({"age_years": "≥60"}, 2)]
     target = asked(people(INSIDE), small_target, (YEARS,))
     assert [row[3] for row in counts_of(target)] == [None, None, None, 0]
-    assert figures_of(target)["age_years", "included_target", "smd"]["reason"] == "set_too_small"
+    assert (
+        figures_of(target)["age_years", "included_target", "smd_unsigned"]["reason"]
+        == "set_too_small"
+    )
 
 
 @pytest.mark.parametrize("women", ["women", "blurred|women"])
@@ -469,14 +500,17 @@ def test_included_outside_of_both_windows_are_left_out_where_they_are_too_few():
     assert cohort.sort("bin_order")["n"].to_list() == [row[1] for row in counts_of(few)]
     nobody = asked(people([(30, "F")] * 2), BY_AGE, (YEARS, GENDER))
     assert [row[1] for row in counts_of(nobody)] == [None, 0]
-    assert figures_of(nobody)["age_years", "included_target", "smd"]["reason"] == "set_too_small"
+    assert (
+        figures_of(nobody)["age_years", "included_target", "smd_unsigned"]["reason"]
+        == "set_too_small"
+    )
 
 
 def test_distances_of_people_come_from_printed_counts_alone():
     outside = [*[(30, "F")] * 6, *[(55, "M")] * 9, *[(70, "F")] * 7]
     given = asked(people(INSIDE, outside), BY_AGE, (YEARS, GENDER))
     found = figures_of(given)
-    smd = found["age_years", "included_excluded", "smd"]
+    smd = found["age_years", "included_excluded", "smd_unsigned"]
     assert "smd_yang_dalton" in smd["method"].split(";")
     ks = found["age_years", "included_excluded", "kolmogorov_smirnov"]
     assert ks["reason"] == "single_values_not_read"

@@ -25,6 +25,7 @@ def study() -> Protocol:
     """Two findings, models and looks; covariate ``smoker`` is named by a rule, ``bmi`` is not."""
     data = data_of("protocol.yaml")
     first = data["findings"][0] | {"name": "a", "indeterminate": [0.0]}
+    first["negative_follow_up"] = {"minimum_days": 365, "source": "a guideline"}
     data["findings"] = [first, {**first, "name": "b"}]
     model = data["index_test"]["models"][0]
     data["index_test"]["models"].append(model | {"id": "model-2", "primary": False})
@@ -141,6 +142,7 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("adjudication.floor.*", NONE),
     ("adjudication.*", ALL),
     ("findings.*.categories.*.label", NONE),
+    ("findings.*.negative_follow_up.source", NONE),
     ("findings.0.*", ON_A),
     ("findings.1.*", ALL - ON_A),
     ("index_test.models.0.*", ON_A),
@@ -149,6 +151,7 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("evaluation.retrospective.*", ALL),
     ("evaluation.prospective.*", ALL),
     ("evaluation.maturity", ALL),
+    ("evaluation.operating_points.*.chosen_on", NONE),
     ("evaluation.operating_points.0.*", ON_A),
     ("evaluation.operating_points.1.*", ALL - ON_A),
     ("evaluation.operating_points.2.*", NONE),

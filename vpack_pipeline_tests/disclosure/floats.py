@@ -30,7 +30,7 @@ def _of_trial(values: inversion.Values) -> Inverse:
 
 DISTANCES: Final[Mapping[str, Inverse]] = {
     "jensen_shannon": _of_sum(inversion.divergence),
-    "smd": _of_trial(inversion.mahalanobis),
+    "smd_unsigned": _of_trial(inversion.mahalanobis),
     "kolmogorov_smirnov": _of_trial(inversion.largest_gap),
     "effective_sample_size": lambda value, n, known: inversion.counts_tried(
         value / sum(known), n, known, inversion.effective_share

@@ -7,10 +7,11 @@ import re
 import pytest
 from report_bench import rendered, retold, words_of
 
+from vpack_pipeline.protocol import FollowUp
 from vpack_pipeline.report import adjudicated, reader_figures, reading, words
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.rows import Notes
-from vpack_pipeline.report.study import made_up_readers
+from vpack_pipeline.report.study import made_up_readers, reference_line
 from vpack_pipeline.site import Synthetic
 
 ATTRIBUTION = "evaluation/error_attribution"
@@ -374,3 +375,17 @@ def test_an_interval_whose_bound_is_too_small_to_be_told_is_printed():
     cells = {"estimate": "0.002", "lower": "<0.0005", "upper": "0.006"}
     row = Row("a/b", {}, {name: Cell(name, text) for name, text in cells.items()})
     assert words_of(str(row.interval)) == "0.002 ( <0.0005 to 0.006 )"
+
+
+def test_the_time_that_a_finding_states_for_a_negative_follow_up_stands_with_its_source(study):
+    own = FollowUp(minimum_days=730, source="a guideline")
+    finding = study.protocol.findings[0].model_copy(update={"negative_follow_up": own})
+    adjudication = study.protocol.adjudication.model_copy(
+        update={"precedence": ("independent_reference",), "reference_sources": ("follow_up",)}
+    )
+    protocol = study.protocol.model_copy(
+        update={"findings": (finding,), "adjudication": adjudication}
+    )
+    days = adjudication.follow_up_minimum_days
+    told = f"after {days} days; for {finding.title}, 730 days by a guideline)"
+    assert told in reference_line(protocol)

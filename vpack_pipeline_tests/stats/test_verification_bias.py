@@ -98,7 +98,9 @@ def test_bounds_hold_every_disease_status_of_the_unverified():
 
 
 def test_counts_below_zero_are_an_error():
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(
+        ValueError, match=r"unverified_positive: every value is a number in \[0, ∞\)"
+    ):
         begg_greenes(VerifiedCounts(1, 1, 1, 1, -1, 0))
 
 

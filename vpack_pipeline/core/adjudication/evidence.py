@@ -113,7 +113,7 @@ def evidence(
     counts = [count_of(role, kind) for role in ROLES for kind in CLASSES]
     return (
         units.join(counted, on=UNIT, how="left")
-        .join(independent_labels(cases, reference, adjudication), on=UNIT, how="left")
+        .join(independent_labels(cases, reference, findings, adjudication), on=UNIT, how="left")
         .with_columns(
             pl.col("n_reads", "n_readers", "n_own_tiebreak", *counts).fill_null(0).cast(pl.Int64)
         )
@@ -151,13 +151,17 @@ def _aggregates() -> list[pl.Expr]:
 
 
 def independent_labels(
-    cases: pl.DataFrame, reference: pl.DataFrame, adjudication: Adjudication
+    cases: pl.DataFrame,
+    reference: pl.DataFrame,
+    findings: Sequence[Finding],
+    adjudication: Adjudication,
 ) -> pl.DataFrame:
     """Choose the label of the most trusted independent source that counts.
 
     A source counts that the protocol lists, and whose rows say one thing, positive or negative. A
-    negative follow-up counts once ``follow_up_minimum_days`` lie between index date and
-    ``established_at`` (its date in UTC); without ``established_at`` it does not count.
+    negative follow-up counts once the days that its finding states (``negative_follow_up``), else
+    ``follow_up_minimum_days``, lie between index date and ``established_at`` (its date in UTC);
+    without ``established_at`` it does not count.
 
     Returns
     -------
@@ -166,6 +170,8 @@ def independent_labels(
     (why none counts, a code)
     """
     order = {source: rank for rank, source in enumerate(adjudication.reference_sources)}
+    least = {f.name: follow_up_days(f, adjudication) for f in findings}
+    needed = pl.col("finding").replace_strict(least, default=None, return_dtype=pl.Int64)
     dates = cases.filter("in_force").select("case_id", "index_date")
     known = (
         reference.filter(pl.col("in_force") & pl.col("source").is_in(list(order)))
@@ -175,7 +181,7 @@ def independent_labels(
     is_short = (
         (pl.col("source") == "follow_up")
         & (pl.col("label") == NEGATIVE)
-        & (pl.col("days") < adjudication.follow_up_minimum_days).fill_null(value=True)
+        & (pl.col("days") < needed).fill_null(value=True)
     )
     by_source = (
         known.group_by([*UNIT, "source"], maintain_order=True)
@@ -198,6 +204,12 @@ def independent_labels(
         pl.col("established_at").filter(counts).first().alias("reference_at"),
         pl.when(~counts.any()).then(pl.col("why").first()).alias("reference_why"),
     )
+
+
+def follow_up_days(finding: Finding, adjudication: Adjudication) -> int:
+    """Days after which a negative follow-up settles a finding."""
+    own = finding.negative_follow_up
+    return adjudication.follow_up_minimum_days if own is None else own.minimum_days
 
 
 def days_to_reference() -> pl.Expr:

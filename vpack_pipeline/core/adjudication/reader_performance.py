@@ -85,7 +85,7 @@ def reader_performance(
     """
     figures = Figures("adjudication/reader_performance")
     known = included_reads(reads, included, findings).join(
-        independent_labels(cases, reference, adjudication),
+        independent_labels(cases, reference, findings, adjudication),
         on=UNIT,
         how="left",
         maintain_order="left",

@@ -116,7 +116,7 @@ def _evaluation(
             claim, "id", "title", "estimand", "margin_rationale", "operating_point"
         ),
         "mature_after_days": slowest_days(protocol.adjudication, evaluation),
-        "point": None if point is None else _values(point, "name", "title", "primary"),
+        "point": None if point is None else _values(point, "name", "title", "primary", "chosen_on"),
     }
 
 
@@ -130,7 +130,12 @@ def _point(protocol: Protocol, claim: Endpoint) -> OperatingPoint | None:
 
 def _findings(protocol: Protocol, claim: Endpoint, named: frozenset[str]) -> list[dict[str, Any]]:
     own = [
-        _values(f, "title") | _scale(f) | {"indeterminate": set(f.indeterminate)}
+        _values(f, "title", "negative_follow_up")
+        | _scale(f)
+        | {
+            "indeterminate": set(f.indeterminate),
+            "negative_follow_up": f.negative_follow_up and f.negative_follow_up.minimum_days,
+        }
         for f in protocol.findings
         if f.name == claim.finding
     ]

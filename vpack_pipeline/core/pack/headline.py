@@ -129,9 +129,10 @@ def _in_percent(printed: Mapping[str, Printed]) -> Iterator[Line]:
 
 
 def _conduct(printed: Mapping[str, Printed]) -> Iterator[Line]:
-    """How many rules of conduct are broken, of how many."""
+    """How many rules of conduct are broken, and how many cannot be assessed, of how many."""
     rules = printed["evaluation/integrity"]
     yield _tally("conduct.broken", rules, {"verdict": "broken"}, COUNT_OF_ROWS)
+    yield _tally("conduct.not_assessable", rules, {"verdict": "not_assessable"}, COUNT_OF_ROWS)
     yield _tally("conduct.rules", rules, {}, COUNT_OF_ROWS)
 
 

@@ -76,7 +76,11 @@ class Comparison:
     included: Sample
     other: Sample
     evaluation: Evaluation
-    rng: np.random.Generator
+    seed: tuple[int, ...]
+
+    def rng(self, of: str = "") -> np.random.Generator:
+        """Give the draws of one distance, which do not depend on which others are asked for."""
+        return np.random.default_rng([*self.seed, *([zlib.crc32(of.encode())] if of else [])])
 
     @property
     def n(self) -> int:
@@ -133,10 +137,9 @@ def match(
     for variable in variables:
         view = seen(known[variable.name])
         for name, other in ((INCLUDED_TARGET, "target"), ("included_excluded", "excluded")):
-            seed = [evaluation.seed, zlib.crc32(f"{variable.name}/{name}".encode())]
-            rng = np.random.default_rng(seed)
+            seed = (evaluation.seed, zlib.crc32(f"{variable.name}/{name}".encode()))
             ours, theirs = (_sample(view, one, variable, covariates) for one in ("included", other))
-            comparison = Comparison(ours, theirs, evaluation, rng)
+            comparison = Comparison(ours, theirs, evaluation, seed)
             outcomes = _outcomes(comparison, representativeness.distances, name)
             absent = _absent(other, theirs.n, bool(target))
             too_small = view.reasons.get("included") or view.reasons.get(other)
@@ -180,12 +183,16 @@ def _absent(other: str, n_other: int, has_target: bool) -> Code | None:
 
 
 def smd(comparison: Comparison) -> Outcomes:
-    """Standardised difference: of means where both sets have values, else of binned shares."""
+    """Standardised difference: of means where both sets have values, else of binned shares.
+
+    That of means has a sign and an interval. That of shares has neither: it has a name of its own,
+    and beside it what it stays below without any difference, drawn as for Jensen and Shannon.
+    """
     ours, theirs = comparison.included, comparison.other
-    level = comparison.evaluation.interval.level
     if ours.values is None or theirs.values is None:
-        found = distances.smd_categorical(ours.effective_counts, theirs.effective_counts, level)
-    elif min(ours.n, theirs.n) < 2:
+        return _unsigned(comparison)
+    level = comparison.evaluation.interval.level
+    if min(ours.n, theirs.n) < 2:
         found = undefined("few_known_values", method="smd", n=comparison.n)
     else:
         found = distances.smd(
@@ -193,6 +200,32 @@ def smd(comparison: Comparison) -> Outcomes:
         )
     method = coded(found.method, _AS_PATIENTS)
     return {"smd": dataclasses.replace(found, n=comparison.n, method=method)}
+
+
+def _unsigned(comparison: Comparison) -> Outcomes:
+    ours, theirs, n = comparison.included, comparison.other, comparison.n
+    found = distances.smd_categorical(ours.effective_counts, theirs.effective_counts)
+    found = dataclasses.replace(found, n=n, method=coded(found.method, _AS_PATIENTS))
+    if found.value is None:
+        return {"smd_unsigned": found, "smd_unsigned_null95": found}
+    null = distances.smd_categorical_null(
+        ours.effective_counts + theirs.effective_counts,
+        max(1, int(ours.effective)),
+        max(1, int(theirs.effective)),
+        comparison.evaluation.replicates,
+        comparison.rng("smd_unsigned"),
+    )
+    method = _drawn(comparison)
+    return {
+        "smd_unsigned": found,
+        "smd_unsigned_null95": undefined("null_without_overlap", method=method, n=n)
+        if null is None
+        else _plain(null, n, method),
+    }
+
+
+def _drawn(comparison: Comparison) -> Codes:
+    return coded(code("multinomial_null", draws=comparison.evaluation.replicates), _AS_PATIENTS)
 
 
 def jensen_shannon(comparison: Comparison) -> Outcomes:
@@ -210,13 +243,12 @@ def jensen_shannon(comparison: Comparison) -> Outcomes:
         ours.effective_counts + theirs.effective_counts,
         max(1, int(ours.effective)),
         comparison.evaluation.replicates,
-        comparison.rng,
+        comparison.rng(),
         n_target=max(1, int(theirs.effective)),
     )
-    drawn = coded(code("multinomial_null", draws=comparison.evaluation.replicates), _AS_PATIENTS)
     return {
         "jensen_shannon": _plain(value, n, "jensen_shannon"),
-        "jensen_shannon_null95": _plain(null, n, drawn),
+        "jensen_shannon_null95": _plain(null, n, _drawn(comparison)),
     }
 
 

@@ -99,7 +99,7 @@ def _readers(_protocol: Protocol) -> tuple[Field, ...]:
         Field("years_experience", "float", minimum=0),
         Field("training"),
         Field("conflicts"),
-        Field("in_development", "bool", default=False),
+        Field("in_development", "bool"),
     )
 
 

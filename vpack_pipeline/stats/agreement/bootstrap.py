@@ -18,6 +18,7 @@ from vpack_pipeline.stats.agreement import icc
 from vpack_pipeline.stats.agreement.coefficients import unit_agreement
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
 from vpack_pipeline.stats.agreement.krippendorff import alphas, distances
+from vpack_pipeline.stats.arguments import clusters
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.resampling import (
     bca_interval,
@@ -171,8 +172,7 @@ class _Resampled:
         if unknown := set(view.also) - set(_FURTHER):
             raise ValueError(f"also knows {', '.join(_FURTHER)}; not {len(unknown)} of those asked")
         counts = rating_counts(view.ratings, view.categories)
-        if codes.size != len(counts):
-            raise ValueError("one patient code is needed for each unit")
+        clusters("cluster", codes, len(counts))
         distances(np.zeros(len(view.categories)), view.categories, view.level_of_measurement)
         further = {
             name: _FURTHER[name](view.ratings, view.categories, counts) for name in view.also

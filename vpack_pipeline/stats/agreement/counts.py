@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.estimate import FloatArray
 
 
@@ -33,13 +34,13 @@ def rating_counts(ratings: FloatArray, categories: Sequence[float]) -> FloatArra
     array([[1., 2.],
            [2., 0.]])
     """
-    values = np.asarray(ratings, dtype=np.float64)
+    values = numbers("ratings", ratings, missing=True)
     if values.ndim != 2:
         raise ValueError("ratings need the shape (units, readers)")
     levels = _increasing(categories)
     counts = np.stack([(values == level).sum(axis=1) for level in levels], axis=1)
     if counts.sum() != (~np.isnan(values)).sum():
-        raise ValueError("a rating is none of the declared categories")
+        raise ValueError("ratings: a rating is none of the declared categories")
     return np.asarray(counts, dtype=np.float64)
 
 
@@ -60,7 +61,7 @@ def agreement_weights(categories: Sequence[float], weights: str | None) -> Float
 
 
 def _increasing(categories: Sequence[float]) -> FloatArray:
-    levels = np.asarray(categories, dtype=np.float64)
+    levels = numbers("categories", categories)
     if levels.size == 0 or (np.diff(levels) <= 0).any():
         raise ValueError("categories must be given, in increasing order")
     return levels

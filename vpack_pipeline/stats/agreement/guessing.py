@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-
 from vpack_pipeline.stats.agreement.counts import rating_counts
+from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.estimate import FloatArray
 
 BEYOND_CHANCE: Final = (
@@ -60,7 +59,7 @@ def guessed(statistic: str, shares: Mapping[str, float]) -> float | None:
     >>> guessed("fleiss_kappa", {"negative": 0.9, "positive": 0.1})
     0.0
     """
-    each = np.array(list(shares.values()))
+    each = numbers("shares", list(shares.values()), 0.0, 1.0)
     alike = float(each @ each)
     if statistic in BEYOND_CHANCE:
         return 0.0

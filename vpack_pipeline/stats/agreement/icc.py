@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import fdtri
 
+from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     NO_WIDTH,
@@ -68,7 +69,7 @@ def icc_agreement(ratings: FloatArray, level: float = 0.95) -> Estimate:
 
 def complete_units(ratings: FloatArray) -> FloatArray:
     """The units that every reader rated, less their mean; the ICC is the same wherever 0 lies."""
-    values = np.asarray(ratings, dtype=np.float64)
+    values = numbers("ratings", ratings, missing=True)
     if values.ndim != 2:
         raise ValueError("ratings need the shape (units, readers)")
     values = values[~np.isnan(values).any(axis=1)]

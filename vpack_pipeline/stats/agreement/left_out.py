@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 
 
@@ -22,5 +23,5 @@ def leave_one_reader_out(
     ratings : (units, readers), nan = no rating
     statistic : of ratings of the same form, such as ``partial(gwet_ac, categories=(0, 1))``
     """
-    values = np.asarray(ratings, dtype=np.float64)
+    values = numbers("ratings", ratings, missing=True)
     return tuple(statistic(np.delete(values, r, axis=1)) for r in range(values.shape[1]))

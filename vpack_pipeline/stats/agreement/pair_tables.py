@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vpack_pipeline.stats.agreement.bootstrap import Bounds
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
 from vpack_pipeline.stats.agreement.pairs import cohen_kappa
+from vpack_pipeline.stats.arguments import clusters, numbers
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 from vpack_pipeline.stats.resampling import patient_codes, patient_weights, percentile_interval
 
@@ -35,7 +36,8 @@ def pairwise_kappas(
     ----------
     ratings : (units, readers), nan = no rating; a unit counts for a pair where both rated it
     """
-    values = np.asarray(ratings, dtype=np.float64)
+    values = numbers("ratings", ratings, missing=True)
+    rating_counts(values, categories)
     return {
         (i, j): cohen_kappa(values[:, i], values[:, j], categories, weights, level)
         for i, j in combinations(range(values.shape[1]), 2)
@@ -64,11 +66,9 @@ def pairwise_kappa_bootstrap(
     -------
     (lower, upper) by pair; (None, None) where most replicates are undefined
     """
-    values = np.asarray(ratings, dtype=np.float64)
+    values = numbers("ratings", ratings, missing=True)
     rating_counts(values, categories)
-    codes, n_patients = patient_codes(cluster)
-    if codes.size != len(values):
-        raise ValueError("one patient code is needed for each unit")
+    codes, n_patients = patient_codes(clusters("cluster", cluster, len(values)))
     pairs = list(combinations(range(values.shape[1]), 2))
     if not pairs:
         return {}

@@ -12,6 +12,7 @@ import numpy as np
 
 from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY
 from vpack_pipeline.stats.agreement.counts import agreement_weights
+from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, symmetric, undefined
 
@@ -38,14 +39,16 @@ def cohen_kappa(
     method = (
         Code("cohen_kappa") if weights is None else code("cohen_kappa_weighted", weights=weights)
     )
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    first, second = numbers("a", a, missing=True), numbers("b", b, missing=True)
+    if first.shape != second.shape:
+        raise ValueError("a and b need one rating each for each unit")
     credit = agreement_weights(categories, weights)
     both = ~(np.isnan(first) | np.isnan(second))
     levels = np.asarray(categories, dtype=np.float64)
     x, y = first[both, None] == levels, second[both, None] == levels
     n = int(both.sum())
     if x.sum() != n or y.sum() != n:
-        raise ValueError("a rating is none of the declared categories")
+        raise ValueError("a or b: a rating is none of the declared categories")
     if n == 0:
         return undefined(NO_PAIR, method=method, n=0)
     joint = x.T.astype(np.float64) @ y / n

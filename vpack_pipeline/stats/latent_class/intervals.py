@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vpack_pipeline.stats.arguments import clusters, number, numbers, whole
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray, normal_quantile, undefined
 from vpack_pipeline.stats.latent_class.model import (
@@ -89,10 +90,11 @@ def dawid_skene_intervals(
     those that the reader rated.
     """
     normal_quantile(level)
+    number("tolerance", tolerance, 0.0)
+    whole("replicates", replicates)
+    whole("minimum", minimum, 0)
     patterns = collapsed(ratings, categories, reader)
-    codes, n_patients = patient_codes(cluster)
-    if codes.size != len(patterns.rated):
-        raise ValueError("one patient code is needed for each unit")
+    codes, n_patients = patient_codes(clusters("cluster", cluster, len(patterns.rated)))
     labelled = _labelled(patterns, categories, other)
     fit = dawid_skene(ratings, categories, reader=reader, max_iterations=max_iterations)
     q, readers, n_rated = len(categories), patterns.table.shape[1], _rated_by_reader(patterns)
@@ -144,7 +146,9 @@ def _labelled(
     patterns: Patterns, categories: Sequence[float], other: FloatArray | None
 ) -> _Labelled:
     q = len(categories)
-    label = np.full(len(patterns.rated), np.nan) if other is None else np.asarray(other)
+    label = np.full(len(patterns.rated), np.nan)
+    if other is not None:
+        label = numbers("other", other, missing=True)
     if label.shape != patterns.rated.shape:
         raise ValueError("one other label is needed for each unit")
     label = label[patterns.rated]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vpack_pipeline.stats.arguments import number, numbers, positions, whole
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 
@@ -131,6 +132,8 @@ def dawid_skene(
     ValueError
         A rating is none of the categories, or they repeat; a reader index does not fit.
     """
+    number("tolerance", tolerance, 0.0)
+    whole("max_iterations", max_iterations)
     patterns = collapsed(ratings, categories, reader)
     n, ratings_each = len(patterns.of_unit), patterns.table.sum(axis=(1, 2))
     n_identifying = int((ratings_each[patterns.of_unit] >= 3).sum())
@@ -170,20 +173,22 @@ def collapsed(
     ratings: FloatArray, categories: Sequence[float], reader: npt.NDArray[np.integer] | None
 ) -> Patterns:
     """Take equal rows of ratings together."""
-    values = np.asarray(ratings, dtype=np.float64)
-    levels = np.asarray(categories, dtype=np.float64)
+    values = numbers("ratings", ratings, missing=True)
+    levels = numbers("categories", categories)
     if values.ndim != 2:
         raise ValueError("ratings need the shape (units, readers)")
     if levels.size == 0 or np.unique(levels).size != levels.size:
         raise ValueError(UNEQUAL_CATEGORIES)
-    columns = np.arange(values.shape[1]) if reader is None else np.asarray(reader)
-    if columns.shape != (values.shape[1],) or (columns < 0).any():
+    columns = np.arange(values.shape[1]) if reader is None else positions("reader", reader)
+    if columns.shape != (values.shape[1],):
         raise ValueError("one reader number from 0 is needed for each column")
     said = values[:, :, None] == levels
     if said.sum() != (~np.isnan(values)).sum():
-        raise ValueError("a rating is none of the declared categories")
+        raise ValueError("ratings: a rating is none of the declared categories")
     readers = int(columns.max(initial=-1)) + 1
-    table = np.zeros((len(values), readers, levels.size), dtype=np.int8)
+    # As narrow as the most ratings of one reader allow: there may be millions of units.
+    most = np.bincount(columns, minlength=1).max()
+    table = np.zeros((len(values), readers, levels.size), dtype=np.min_scalar_type(most))
     for column, who in enumerate(columns):
         table[:, who] += said[:, column]
     rated = np.asarray(table.any(axis=(1, 2)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vpack_pipeline.stats.arguments import number, numbers, whole
 from vpack_pipeline.stats.estimate import FloatArray
 
 
@@ -35,11 +36,14 @@ def max_t(statistics: FloatArray, null: FloatArray, level: float = 0.95) -> MaxT
     -------
     p is (1 + count) / (1 + B), so never 0 (Phipson & Smyth 2010)
     """
-    draws = np.asarray(null, dtype=np.float64)
+    observed = np.abs(numbers("statistics", statistics))
+    draws = numbers("null", null, missing=True)
+    if draws.shape != (len(draws), observed.size):
+        raise ValueError("null: one column is needed for each of the statistics")
+    number("level", level, 0.0, 1.0)
     largest = np.abs(draws[~np.isnan(draws).any(axis=1)]).max(axis=1)
     if largest.size == 0:
         raise ValueError("no replicate of the null is complete")
-    observed = np.abs(np.asarray(statistics, dtype=np.float64))
     reached = largest.size - np.searchsorted(np.sort(largest), observed, side="left")
     p = (1 + reached) / (1 + largest.size)
     return MaxT(np.asarray(p, dtype=np.float64), float(np.quantile(largest, level)))
@@ -54,7 +58,8 @@ def gaussian_null(correlation: FloatArray, replicates: int, rng: np.random.Gener
         The matrix is no correlation matrix: not symmetric, no unit diagonal, or not positive
         semidefinite.
     """
-    matrix = np.asarray(correlation, dtype=np.float64)
+    whole("replicates", replicates)
+    matrix = numbers("correlation", correlation)
     values, vectors = np.linalg.eigh(matrix)
     symmetric = np.allclose(matrix, matrix.T)
     if not symmetric or not np.allclose(np.diag(matrix), 1) or values.min() < -1e-9:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import ndtr
 
+from vpack_pipeline.stats.arguments import number, numbers
 from vpack_pipeline.stats.estimate import FloatArray
 
 
@@ -32,6 +33,8 @@ def p_chart_limits(
     -------
     (lower, upper), clipped to [0, 1]
     """
+    for name, value in (("n", n), ("width", width), ("dispersion", dispersion)):
+        number(name, value, 0.0)
     if not (0 <= p <= 1 and n > 0):
         raise ValueError("p lies in [0, 1] and n is positive")
     reach = width * math.sqrt(dispersion * p * (1 - p) / n)
@@ -50,7 +53,8 @@ def cusum_path(z: FloatArray, k: float) -> tuple[FloatArray, FloatArray]:
     -------
     (upper, lower), each (n,) and >= 0: an alarm where one exceeds the threshold h
     """
-    values = np.asarray(z, dtype=np.float64)
+    values = numbers("z", z)
+    number("k", k)
     upper, lower = np.empty(values.size), np.empty(values.size)
     up = down = 0.0
     for i, value in enumerate(values):
@@ -67,7 +71,9 @@ def ewma_path(z: FloatArray, smoothing: float) -> FloatArray:
     z : (n,) in order of time
     smoothing : weight of the newest value, in (0, 1]; the alarm is at ± width · √(λ / (2 − λ))
     """
-    values = np.asarray(z, dtype=np.float64)
+    values = numbers("z", z)
+    if not 0 < smoothing <= 1:
+        raise ValueError("smoothing lies in (0, 1]")
     path = np.empty(values.size)
     now = 0.0
     for i, value in enumerate(values):
@@ -105,6 +111,8 @@ def ewma_arl(smoothing: float, width: float, shift: float = 0.0) -> float:
     >>> round(ewma_arl(0.1, 2.8143))
     500
     """
+    number("width", width)
+    number("shift", shift)
     if not (0 < smoothing <= 1 and width > 0):
         raise ValueError("smoothing lies in (0, 1] and the width is positive")
     limit = width * math.sqrt(smoothing / (2 - smoothing))
@@ -135,6 +143,8 @@ def ewma_width(smoothing: float, arl: float) -> float:
 
 
 def _cusum_one_sided(k: float, h: float, shift: float) -> float:
+    for name, value in (("k", k), ("h", h), ("shift", shift)):
+        number(name, value)
     if not (k >= 0 and h > 0):
         raise ValueError("k is not negative and h is positive")
     nodes, weights = _nodes(h)
@@ -161,7 +171,7 @@ def _density(x: FloatArray) -> FloatArray:
 def _invert(run_length: Callable[[float], float], target: float) -> float:
     """Bisection on a run length that grows with the limit."""
     if not 2 < target < 1e6:
-        raise ValueError("the in-control run length lies between 2 and a million")
+        raise ValueError("arl, the in-control run length, lies between 2 and a million")
     low, high = 0.01, 0.02
     while run_length(high) < target:
         low, high = high, high * 2

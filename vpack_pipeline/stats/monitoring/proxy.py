@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vpack_pipeline.stats.arguments import number, numbers
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.roc import auc
 
@@ -46,9 +47,8 @@ def cbpe(prob: FloatArray, threshold: float) -> ExpectedPerformance:
     prob : (n,) calibrated probabilities in [0, 1]
     threshold : cases with prob >= threshold are called positive
     """
-    p = np.asarray(prob, dtype=np.float64)
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("probabilities lie in [0, 1]")
+    p = numbers("prob", prob, 0.0, 1.0)
+    number("threshold", threshold)
     called = p >= threshold
     tp, fp = float(p[called].sum()), float((1 - p[called]).sum())
     fn, tn = float(p[~called].sum()), float((1 - p[~called]).sum())

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri
 
+from vpack_pipeline.stats.arguments import number, numbers, positions, whole
 from vpack_pipeline.stats.estimate import FloatArray, IntArray
 from vpack_pipeline.stats.resampling import patient_codes, patient_weights
 
@@ -36,8 +37,8 @@ def quantile_edges(reference: FloatArray, bins: int) -> FloatArray:
     >>> quantile_edges(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 4)
     array([2., 3., 4.])
     """
-    values = _finite(reference)
-    if bins < 2 or values.size == 0:
+    values = _known("reference", reference)
+    if whole("bins", bins) < 2 or values.size == 0:
         raise ValueError("edges need at least two bins and one finite reference value")
     return np.unique(np.quantile(values, np.arange(1, bins) / bins))
 
@@ -48,7 +49,10 @@ def bin_counts(values: FloatArray, edges: FloatArray) -> IntArray:
     >>> bin_counts(np.array([0.0, 2.0, 2.5, 9.0]), np.array([2.0, 3.0]))
     array([2, 1, 1])
     """
-    codes = np.searchsorted(np.asarray(edges), _finite(values), side="left")
+    inner = numbers("edges", edges)
+    if (np.diff(inner) <= 0).any():
+        raise ValueError("edges increase")
+    codes = np.searchsorted(inner, _known("values", values), side="left")
     return np.bincount(codes, minlength=len(edges) + 1).astype(np.int64)
 
 
@@ -78,8 +82,9 @@ def null_by_patient_resampling(
     -------
     (replicates,); nan where undefined
     """
-    values = np.asarray(reference, dtype=np.float64)
-    codes, n_patients = _same_length(values.size, cluster)
+    values = numbers("reference", reference)
+    whole("replicates", replicates)
+    codes, n_patients = _same_length("reference", values.size, cluster)
     window_patients = _window_patients(values.size, n_patients, window_n)
     result = np.full(replicates, np.nan)
     references = patient_weights(n_patients, replicates, rng, chunk=1)
@@ -107,8 +112,8 @@ def binned_null_by_patient_resampling(
     reference_bins : (n,) codes 0 … n_bins − 1
     statistic : of (reference counts, window counts), each (n_bins,), such as ``psi``
     """
-    bins = np.asarray(reference_bins)
-    codes, n_patients = _same_length(bins.size, cluster)
+    bins = positions("reference_bins", reference_bins, whole("n_bins", n_bins))
+    codes, n_patients = _same_length("reference_bins", bins.size, cluster)
     window_patients = _window_patients(bins.size, n_patients, window_n)
     table = np.zeros((n_patients, n_bins))
     np.add.at(table, (codes, bins), 1)
@@ -129,30 +134,43 @@ def psi_null_expectation(bins: int, n: float, m: float) -> float:
     ----------
     n, m : sizes of window and reference; low by some percent where a bin expects few cases
     """
+    _check_sizes(bins, n, m)
     return (bins - 1) * (1 / n + 1 / m)
 
 
 def psi_null_quantile(bins: int, n: float, m: float, quantile: float = 0.95) -> float:
     """Quantile of the PSI without drift: χ² on B − 1, times 1/n + 1/m (Yurdakul 2018)."""
+    _check_sizes(bins, n, m)
+    number("quantile", quantile, 0.0, 1.0)
     return float(chdtri(bins - 1, 1 - quantile)) * (1 / n + 1 / m)
 
 
-def _finite(values: FloatArray) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    finite: FloatArray = array[~np.isnan(array)]
-    return finite
+def _known(name: str, values: FloatArray) -> FloatArray:
+    array = numbers(name, values, missing=True)
+    known: FloatArray = array[~np.isnan(array)]
+    return known
 
 
-def _same_length(n: int, cluster: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.intp], int]:
+def _check_sizes(bins: int, n: float, m: float) -> None:
+    whole("bins", bins)
+    if not (number("n", n) > 0 and number("m", m) > 0):
+        raise ValueError("n and m, the sizes, are positive")
+
+
+def _same_length(
+    name: str, n: int, cluster: npt.NDArray[np.generic]
+) -> tuple[npt.NDArray[np.intp], int]:
     codes, n_patients = patient_codes(cluster)
     if codes.size != n or n == 0:
-        raise ValueError("one patient code is needed for each of one or more values")
+        raise ValueError(
+            f"{name} and cluster: one patient code is needed for each value, at least one"
+        )
     return codes, n_patients
 
 
 def _window_patients(n: int, n_patients: int, window_n: int) -> int:
-    if window_n < 1:
-        raise ValueError("a window holds at least one case")
+    if number("window_n", window_n) < 1:
+        raise ValueError("window_n: a window holds at least one case")
     return max(1, round(window_n * n_patients / n))
 
 

@@ -1,4 +1,4 @@
-"""How the study was run: one rule a row, held or broken, with counts.
+"""How the study was run: one rule a row, held, broken or not assessable, with counts.
 
 A broken rule is a result: it is printed and closes no gate. ``prespecification``: what was fixed
 beforehand; ``timing``: the order of events; ``enrolment``: who is in the study; ``labelling``: how
@@ -33,6 +33,7 @@ from vpack_pipeline.core.evaluation.integrity.prespecification import (
     protocol_registered,
     rules_before_window,
     rules_blind,
+    thresholds_chosen_elsewhere,
     thresholds_fixed,
 )
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study
@@ -79,6 +80,7 @@ def integrity(
     readers: pl.DataFrame,
     reference: pl.DataFrame,
     predictions: pl.DataFrame,
+    development: pl.DataFrame,
     about: About,
     index_test: IndexTest,
     findings: tuple[Finding, ...],
@@ -92,8 +94,9 @@ def integrity(
 
     ``n`` is how many units could be checked, ``events`` and ``estimate`` how many broke the rule;
     ``method`` names the unit (``count_of``), and how many were checked (``units_checked``) where
-    units are no cases or people. A rule that no unit can be held to is refused as not assessable;
-    a note says where some units lacked the needed time or answer.
+    units are no cases or people. A rule that no unit can be held to, or without the evidence that
+    it asks for, is refused as not assessable; a note says where some units
+    lacked the needed time or answer.
     """
     study = Study(
         time_split=time_split,
@@ -108,6 +111,7 @@ def integrity(
         readers=readers,
         reference=reference,
         predictions=predictions,
+        development=development,
         about=about,
         index_test=index_test,
         findings=findings,
@@ -160,6 +164,10 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
     "thresholds_fixed": (
         "Every operating point was fixed before the prospective window opened.",
         thresholds_fixed,
+    ),
+    "thresholds_chosen_elsewhere": (
+        "Every operating point was fixed outside the windows that judge it, on other, named data.",
+        thresholds_chosen_elsewhere,
     ),
     "rules_before_window": (
         "Every eligibility rule was decided before the prospective window opened.",

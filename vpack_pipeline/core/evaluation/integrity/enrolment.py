@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.core.evaluation.analysis import counts_in
-from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
+from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged, judged_by_case
 from vpack_pipeline.core.windows import WINDOWS, lies_within
 from vpack_pipeline.stats.codes import Code, code
 
@@ -18,7 +18,9 @@ _LEAST_SURPRISE: Final = 0.01
 
 
 def no_development_patient(study: Study) -> Outcome:
-    """No included patient was used to train or tune."""
+    """No included patient was used to train or tune; without a list nobody can tell."""
+    if not study.development["in_force"].any():
+        return Outcome(0, 0, "patients", reason=Code("no_development_list"))
     patients = study.patients.join(study.included, on="patient_id", how="semi")
     return judged(patients, pl.col("in_development"), "patients")
 
@@ -61,4 +63,4 @@ def every_study_has_case(study: Study) -> Outcome:
 def every_case_accounted(study: Study) -> Outcome:
     """Every included mature prospective case was sent to the index test, or is reported as not."""
     mature = study.prospective().filter("is_mature")
-    return judged(mature, pl.col("status") == "missing", "cases")
+    return judged_by_case(mature, pl.col("status") == "missing")

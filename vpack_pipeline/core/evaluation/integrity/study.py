@@ -40,6 +40,7 @@ class Study:
     readers: pl.DataFrame
     reference: pl.DataFrame
     predictions: pl.DataFrame
+    development: pl.DataFrame
     about: About
     index_test: IndexTest
     findings: tuple[Finding, ...]
@@ -84,6 +85,13 @@ class Outcome:
     reason: Code | None = None
     """Why nothing could be checked; or what to know beside the count."""
     is_withheld: bool = False
+
+
+def judged_by_case(frame: pl.DataFrame, is_violation: pl.Expr) -> Outcome:
+    """Count cases of which any row breaks a rule; one whose rows tell too little is not checked."""
+    # Any that breaks it decides; without one, an unknown row leaves its case open.
+    by_case = frame.group_by("case_id").agg(is_violation.any(ignore_nulls=False).alias("broken"))
+    return judged(by_case, pl.col("broken"), "cases")
 
 
 def judged(frame: pl.DataFrame, is_violation: pl.Expr, unit: str) -> Outcome:

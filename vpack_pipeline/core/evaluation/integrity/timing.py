@@ -6,7 +6,7 @@ import datetime
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
+from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged_by_case
 
 
 def scored_by_locked_model(study: Study) -> Outcome:
@@ -23,13 +23,13 @@ def scored_by_locked_model(study: Study) -> Outcome:
         .join(study.included.select("case_id"), on="case_id", how="semi")
         .join(locked, on="model_id")
     )
-    return judged(scored, pl.col("produced_at") < pl.col("locked_at"), "scores")
+    return judged_by_case(scored, pl.col("produced_at") < pl.col("locked_at"))
 
 
 def received_before_scored(study: Study) -> Outcome:
     """No included prospective case was scored before it was received."""
     scored = study.prospective().filter(pl.col("status") == "ok")
-    return judged(scored, pl.col("produced_at") < pl.col("received_at"), "scores")
+    return judged_by_case(scored, pl.col("produced_at") < pl.col("received_at"))
 
 
 def scored_before_labelled(study: Study) -> Outcome:
@@ -40,7 +40,7 @@ def scored_before_labelled(study: Study) -> Outcome:
         .filter(pl.col("status") == "ok")
         .join(labels.select("case_id", "finding", "established_at"), on=["case_id", "finding"])
     )
-    return judged(scored, pl.col("produced_at") >= pl.col("established_at"), "labelled_scores")
+    return judged_by_case(scored, pl.col("produced_at") >= pl.col("established_at"))
 
 
 def delivered_before_labels(study: Study) -> Outcome:
@@ -61,4 +61,4 @@ def delivered_before_labels(study: Study) -> Outcome:
         .join(scores.group_by(keys).agg(day), on=keys)
         .join(evidence.group_by(keys).agg(day.alias("label_day")), on=keys)
     )
-    return judged(both, pl.col("day") > pl.col("label_day"), "labelled_scores")
+    return judged_by_case(both, pl.col("day") > pl.col("label_day"))

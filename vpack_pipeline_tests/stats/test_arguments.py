@@ -1,0 +1,384 @@
+"""No public function of ``stats`` computes with a value that is none: it names the argument.
+
+One property over the modules: each public function, found by import, is called with arguments that
+it accepts, then with each of them spoilt in every way that its kind can be. A function with an
+argument that ``ARGUMENTS`` does not know fails: say there what its value is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from vpack_pipeline import stats
+from vpack_pipeline.stats.agreement import View, percent_agreement
+from vpack_pipeline.stats.arguments import amounts, clusters, labels
+from vpack_pipeline.stats.distances import Moments
+from vpack_pipeline.stats.label_error import Replicates
+from vpack_pipeline.stats.latent_class import dawid_skene
+from vpack_pipeline.stats.resampling import patient_weights
+from vpack_pipeline.stats.verification_bias import VerifiedCounts
+
+UNGUARDED: Final = ("roc", "proportions")
+"""Modules whose arguments this does not hold yet."""
+CHECKS: Final = "arguments"
+"""The checks themselves."""
+
+NAN, INFINITE = (np.nan,), (np.inf, -np.inf)
+NARROW: Final = (np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint32)
+
+
+def _leaves(sample: Any, change: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
+    """Give the sample once for each change of each scalar or array that it is made of."""
+    if is_dataclass(sample):
+        for field in fields(sample):
+            if isinstance(part := getattr(sample, field.name), np.ndarray):
+                yield from (replace(sample, **{field.name: p}) for p in _leaves(part, change))
+    elif isinstance(sample, Mapping):
+        for key, part in sample.items():
+            yield from ({**sample, key: p} for p in _leaves(part, change))
+    elif isinstance(sample, (tuple, list)):
+        for i, part in enumerate(sample):
+            made = getattr(type(sample), "_make", type(sample))
+            yield from (made([*sample[:i], p, *sample[i + 1 :]]) for p in _leaves(part, change))
+    else:
+        yield from change(sample)
+
+
+def _with(value: Any) -> Callable[[Any], Iterator[Any]]:
+    """Put a value in place of a scalar; in an array, first, last, and everywhere."""
+
+    def change(leaf: Any) -> Iterator[Any]:
+        if not isinstance(leaf, np.ndarray):
+            yield value
+            return
+        for place in (0, -1, slice(None)):
+            spoilt = leaf.astype(object if value is None else np.float64)
+            spoilt.reshape(-1)[place] = value
+            yield spoilt
+
+    return change
+
+
+def _as(dtype: type[np.generic]) -> Callable[[Any], Iterator[Any]]:
+    """Give whole numbers with fewer bits."""
+    return lambda leaf: iter([np.asarray(np.round(leaf)).astype(dtype)[()]])
+
+
+def _zero(leaf: Any) -> Iterator[Any]:
+    """Give nothing of anything."""
+    yield np.zeros_like(leaf)
+
+
+def _reversed(leaf: Any) -> Iterator[Any]:
+    """Give an array in the order that it should not have."""
+    yield leaf[::-1].copy()
+
+
+def _one_more(leaf: Any) -> Iterator[Any]:
+    """Give an array that is one longer than it should be."""
+    yield np.concatenate([leaf, leaf[-1:]])
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A value that a function accepts, and what to make of it that no function does."""
+
+    sample: Any
+    changes: tuple[Callable[[Any], Iterator[Any]], ...] = ()
+    called: str = ""
+    """What a refusal calls it, where that is not its name."""
+
+    def spoilt(self) -> list[Any]:
+        return [bad for change in self.changes for bad in _leaves(self.sample, change)]
+
+
+def _holding(sample: Any, *values: Any, also: tuple[Any, ...] = ()) -> Argument:
+    return Argument(sample, (*map(_with, values), *also))
+
+
+def _number(sample: Any, *values: float) -> Argument:
+    return _holding(sample, *NAN, *INFINITE, *values)
+
+
+def _share(sample: Any) -> Argument:
+    return _number(sample, -0.1, 1.1)
+
+
+def _count(sample: Any) -> Argument:
+    return _holding(sample, *NAN, *INFINITE, -1, also=tuple(map(_as, NARROW)))
+
+
+def _whole(sample: int) -> Argument:
+    return _number(sample, -1, sample + 0.5)
+
+
+def _label(sample: Any) -> Argument:
+    return _holding(sample, *NAN, *INFINITE, -1, 2, 0.5, None, also=(_one_more,))
+
+
+def _code(sample: Any, *values: Any) -> Argument:
+    return _holding(sample, *NAN, *values, also=(_one_more,))
+
+
+N: Final = 12
+PATIENTS: Final = np.repeat(np.arange(6.0), 2)
+PROB: Final = np.linspace(0.05, 0.95, N)
+POSITIVE: Final = PROB * 7 % 1 > 0.4
+RATINGS: Final = np.array([[1, 1, 0], [0, 0, 0], [1, 1, 1], [0, 1, 0]] * 3, dtype=np.float64)
+MATRIX: Final = np.array([[1.0, 0.3], [0.3, 1.0]])
+SHARES: Final = np.array([[0.2, 0.8], [0.5, 0.5]])
+PANEL: Final = np.array([[40.0, 8.0, 5.0, 90.0], [38.0, 9.0, 6.0, 90.0]])
+RATES: Final = np.array([0.9, 0.92])
+
+rating = _holding(RATINGS, *INFINITE, 7)
+of_reader = _holding(RATINGS[:, 0], *INFINITE, 7, also=(_one_more,))
+values = _number(np.linspace(-1, 2, N))
+values_or_nan = _holding(np.linspace(-1, 2, N), *INFINITE)
+counts = _count(np.array([30.0, 20.0, 5.0]))
+share_rows = _holding(SHARES, *INFINITE, -1, also=tuple(map(_as, NARROW)))
+rates_or_nan = _holding(RATES, *INFINITE, -0.1, 1.1)
+size = _number(40.0, -1)
+
+ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
+    ("a", "Moments"): _number(Moments(3.0, 1.0, 20.0)),
+    ("b", "Moments"): _number(Moments(2.0, 1.5, 30.0)),
+    ("alpha", "float"): _share(0.05),
+    ("arl", "float"): _number(500.0, -1),
+    ("bins", "int"): _whole(4),
+    ("bounds", "tuple[float, float]"): Argument((-1.0, 1.0)),
+    ("categories", "Sequence[float]"): _number((0.0, 1.0)),
+    ("categories", "tuple[float, ...]"): _number((0.0, 1.0)),
+    ("chunk", "int"): _whole(4),
+    ("cluster", "npt.NDArray[np.generic]"): _code(PATIENTS, None),
+    ("cluster", "npt.NDArray[np.generic] | None"): _code(PATIENTS, None),
+    ("correlation", "FloatArray"): _number(MATRIX, 2.0),
+    ("correlation", "float"): _number(0.2, -2.0, 2.0),
+    ("counts", "FloatArray"): _count(np.array([[30.0, 9, 20, 80, 5, 40], [31, 8, 21, 80, 5, 40]])),
+    ("counts", "VerifiedCounts"): _count(VerifiedCounts(30, 9, 20, 80, 5, 40)),
+    ("counts_a", "FloatArray"): counts,
+    ("counts_b", "FloatArray"): counts,
+    ("df", "float | None"): _number(4.0, -1),
+    ("dispersion", "float"): _number(1.5, -1),
+    ("draws", "int | None"): _whole(5),
+    ("edges", "FloatArray"): _holding(np.array([0.0, 1.0]), *NAN, *INFINITE, also=(_reversed,)),
+    ("estimates", "FloatArray"): _holding(RATES, *INFINITE, also=(_one_more,)),
+    ("events", "int | None"): _whole(3),
+    ("first", "FloatArray"): rates_or_nan,
+    ("floor", "float"): _number(1e-4, -1, 0),
+    ("group", "IntArray"): _code(np.repeat(np.arange(3), 4), -1),
+    ("h", "float"): _number(4.0, -1),
+    ("information_fraction", "float"): _share(0.5),
+    ("information_fractions", "Sequence[float]"): _share((0.5, 1.0)),
+    ("k", "float"): _number(0.5),
+    ("left_out", "FloatArray"): values_or_nan,
+    ("level", "float"): _share(0.95),
+    ("margin", "float"): _number(0.1, -1),
+    ("margins", "Sequence[npt.NDArray[np.integer]]"): _code(
+        [np.tile([0, 1], 6), np.tile([0, 1, 1], 4)], -1, 2
+    ),
+    ("max_iterations", "int"): _whole(50),
+    ("minimum", "int"): _whole(3),
+    ("minimum_false_negatives", "int"): _whole(10),
+    ("most_undefined", "float"): _share(0.5),
+    ("n", "int"): _whole(20),
+    ("n", "float"): size,
+    ("m", "float"): size,
+    ("n_a", "int"): _whole(20),
+    ("n_b", "int"): _whole(30),
+    ("n_bins", "int"): _whole(4),
+    ("n_patients", "int"): _whole(6),
+    ("n_positives", "float"): size,
+    ("n_reference", "float | None"): size,
+    ("n_target", "int | None"): _whole(20),
+    ("null", "FloatArray"): _holding(
+        np.arange(24.0).reshape(N, 2), *INFINITE, also=(lambda leaf: iter([leaf[:, :1]]),)
+    ),
+    ("odds", "FloatArray"): _holding(np.linspace(0, 3, N), *NAN, -1, also=(_one_more,)),
+    ("other", "FloatArray | None"): of_reader,
+    ("p", "FloatArray"): _share(PROB),
+    ("p", "float"): _share(0.3),
+    ("positive", "BoolArray"): _label(POSITIVE),
+    ("power", "float"): _share(0.8),
+    ("prob", "FloatArray"): _share(PROB),
+    ("quantile", "float"): _share(0.95),
+    ("ratings", "FloatArray"): rating,
+    ("reader", "npt.NDArray[np.integer] | None"): _code(np.arange(3), -1),
+    ("readers", "int"): _whole(3),
+    ("reference", "FloatArray"): values_or_nan,
+    ("reference_bins", "npt.NDArray[np.integer]"): _code(np.tile(np.arange(4), 3), -1, 4),
+    ("reference_sensitivity", "FloatArray"): rates_or_nan,
+    ("reference_specificity", "FloatArray"): rates_or_nan,
+    ("reference_sensitivity", "float"): _share(0.9),
+    ("reference_specificity", "float"): _share(0.9),
+    ("replicates", "Replicates | None"): _holding(
+        Replicates(PANEL, RATES, RATES), *INFINITE, -1, also=(_one_more,)
+    ),
+    ("replicates", "int"): _whole(4),
+    ("se", "float"): _number(0.2, -1),
+    ("se", "FloatArray"): _holding(RATES, *INFINITE, -1, also=(_one_more,)),
+    ("second", "FloatArray"): rates_or_nan,
+    ("shares", "FloatArray"): Argument(counts.sample, (*counts.changes, _zero)),
+    ("shares", "Mapping[str, float]"): _share({"positive": 0.3, "negative": 0.7}),
+    ("shift", "float"): _number(0.5),
+    ("sides", "int"): _whole(1),
+    ("smoothing", "float"): _share(0.2),
+    ("statistics", "FloatArray"): _number(np.array([1.0, 2.0])),
+    ("targets", "Sequence[FloatArray]"): _holding(
+        [np.array([6.0, 6.0]), np.array([4.0, 8.0])],
+        *(*NAN, *INFINITE, -1),
+        also=(*map(_as, NARROW), _zero),
+    ),
+    ("threshold", "float"): _number(0.5),
+    ("tolerance", "float"): _number(1e-6, -1),
+    ("total", "float | None"): _number(12.0, -1),
+    ("two_by_two", "FloatArray"): Argument(PANEL, (*_count(PANEL).changes, _one_more)),
+    ("value", "float"): _number(0.4),
+    ("value", "float | None"): _number(0.4),
+    ("values", "FloatArray"): values_or_nan,
+    ("views", "Mapping[str, View]"): replace(
+        _holding({"only": View(RATINGS, (0.0, 1.0))}, *INFINITE, 7), called="ratings"
+    ),
+    ("weights", "FloatArray"): _count(np.array([1.0, 2.0, 0.0])),
+    ("width", "float"): _number(2.0, -1),
+    ("window_n", "int"): _number(8, -1),
+    ("z", "FloatArray"): values,
+}
+"""What an argument is, by its name and annotation."""
+OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
+    ("cohen_kappa", "a"): of_reader,
+    ("cohen_kappa", "b"): of_reader,
+    ("kolmogorov_smirnov", "a"): values,
+    ("kolmogorov_smirnov", "b"): values,
+    ("jensen_shannon_rows", "p"): share_rows,
+    ("jensen_shannon_rows", "q"): share_rows,
+    ("psi_rows", "p"): share_rows,
+    ("psi_rows", "q"): share_rows,
+    ("null_by_patient_resampling", "reference"): values,
+    ("cluster_weights", "cluster"): _holding(PATIENTS, *NAN, None),
+    ("patient_codes", "cluster"): _holding(PATIENTS, *NAN, None),
+    ("bca_interval", "value"): _holding(0.4, *INFINITE),
+    ("corrected_estimates", "two_by_two"): _count(PANEL[0]),
+    ("icc_agreement", "ratings"): _holding(RATINGS, *INFINITE),
+    ("leave_one_reader_out", "ratings"): _holding(RATINGS, *INFINITE),
+    ("leave_one_reader_out", "statistic"): Argument(partial(percent_agreement, categories=(0, 1))),
+    ("null_by_patient_resampling", "statistic"): Argument(lambda a, b: a.mean() - b.mean()),
+    ("binned_null_by_patient_resampling", "statistic"): Argument(lambda a, b: a.sum() - b.sum()),
+    ("guessed", "statistic"): Argument("percent_agreement"),
+}
+"""The same, where a name means something else in one function."""
+NO_NUMBERS: Final[dict[str, Any]] = {
+    "np.random.Generator": np.random.default_rng(0),
+    "bool": True,
+    "Sequence[str]": (),
+    "str | None": None,
+    "Coded": "name",
+    "Coded | Codes": "name",
+    "Coded | Codes | None": None,
+    "Value": 1,
+}
+"""Annotations of arguments that hold no number."""
+WORDS: Final = {
+    "by": "mass",
+    "interval": "percentile",
+    "level_of_measurement": "nominal",
+    "method": "holm",
+    "name": "name",
+}
+
+
+def _public_functions() -> Iterator[Callable[..., Any]]:
+    """Give what may be called from outside: of a package, what it exports."""
+    for module in pkgutil.iter_modules(stats.__path__):
+        if module.name in (*UNGUARDED, CHECKS):
+            continue
+        held = importlib.import_module(f"{stats.__name__}.{module.name}")
+        names = held.__all__ if module.ispkg else [n for n in vars(held) if n[0] != "_"]
+        for name in names:
+            found = getattr(held, name)
+            if inspect.isfunction(found) and found.__module__.startswith(held.__name__):
+                yield found
+
+
+def _argument(function: Callable[..., Any], parameter: inspect.Parameter) -> Argument:
+    """Say what the argument is; whoever adds a function says so above."""
+    name, annotation = parameter.name, str(parameter.annotation)
+    if known := OF_FUNCTION.get((function.__name__, name)) or ARGUMENTS.get((name, annotation)):
+        return known
+    if annotation in NO_NUMBERS or annotation == "str":
+        return Argument(WORDS[name] if annotation == "str" else NO_NUMBERS[annotation])
+    raise LookupError(f"what is {name}: {annotation} of {function.__name__}? say so in ARGUMENTS")
+
+
+def _arguments(function: Callable[..., Any]) -> dict[str, Argument]:
+    return {
+        parameter.name: _argument(function, parameter)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
+
+
+def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> object:
+    found = function(**given)
+    return list(found) if inspect.isgenerator(found) else found
+
+
+@pytest.mark.parametrize("function", list(_public_functions()), ids=lambda f: f.__name__)
+def test_a_spoilt_argument_is_refused_by_its_name(function):
+    known = _arguments(function)
+    accepted = {name: argument.sample for name, argument in known.items()}
+    _call(function, accepted)
+
+    for name, argument in known.items():
+        called = re.escape(argument.called or name).replace("_", "[_ ]")
+        for bad in argument.spoilt():
+            with pytest.raises(ValueError, match=called):
+                pytest.fail(f"{name}={bad!r} gives {_call(function, {**accepted, name: bad})!r}")
+
+
+def test_the_property_knows_every_function_and_every_module_that_it_leaves_out():
+    def unheard_of(novelty: complex) -> None: ...
+
+    with pytest.raises(LookupError, match="what is novelty: complex of unheard_of"):
+        _arguments(unheard_of)
+    assert len(list(_public_functions())) > 60
+    for module in (*UNGUARDED, CHECKS):
+        importlib.import_module(f"{stats.__name__}.{module}")
+
+
+def test_narrow_labels_and_any_codes_are_taken_as_they_are():
+    assert labels("positive", np.array([1, 0], dtype=np.int8)).tolist() == [True, False]
+    assert clusters("cluster", np.array(["b", "a"]), 2).tolist() == ["b", "a"]
+    assert clusters("cluster", np.array(["b", 1], dtype=object)).size == 2
+    with pytest.raises(ValueError, match="no code is missing"):
+        clusters("cluster", np.array(["2026-01-01", "NaT"], dtype="datetime64[D]"))
+    assert amounts("counts", np.array([2**40])).tolist() == [2.0**40]
+
+
+def test_a_reader_may_rate_a_unit_more_often_than_a_byte_holds():
+    rated = np.vstack([np.tile(RATINGS[:, [0]], 300).T, RATINGS[:, 1:].T]).T
+    columns = np.array([0] * 300 + [1, 2])
+    many = dawid_skene(rated, (0.0, 1.0), reader=columns)
+    once = dawid_skene(RATINGS, (0.0, 1.0))
+    assert many.n_identifying == N
+    assert many.model is not None
+    assert once.model is not None
+    assert many.model.hard().tolist() == RATINGS[:, 0].tolist()
+
+
+def test_a_patient_drawn_more_often_than_a_weight_holds_is_an_error():
+    rng = np.random.default_rng(0)
+    most = next(patient_weights(1, 1, rng, draws=32_767))
+    assert most.tolist() == [[32_767]]
+    with pytest.raises(ValueError, match="draws: a patient was drawn over 32767 times"):
+        next(patient_weights(1, 1, rng, draws=32_768))
+    assert next(patient_weights(2, 1, rng, draws=60_000)).sum() == 60_000
