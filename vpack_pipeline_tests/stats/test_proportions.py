@@ -22,6 +22,7 @@ from vpack_pipeline.stats.proportions import (
     wilson_bounds,
 )
 from vpack_pipeline.stats.proportions.comparisons import restricted_proportions
+from vpack_pipeline_tests.stats import plain_intervals
 
 EPIR = {
     "ap": "apparent_prevalence",
@@ -111,13 +112,36 @@ def test_patients_whose_units_differ_by_design_do_not_narrow_the_interval():
 
 
 def test_with_unequal_patients_the_size_may_fall_below_their_number():
-    # One patient gives 30 of 40 units: residuals 7.5 and ten times -.75, so a design effect of
-    # (11/10)(7.5² + 10 · .75²)/40² over .75 · .25/40 = 9.075, and 4.4 effective of 11 patients.
+    # One patient gives 30 of 40 units: two pseudo-patients of (30² + 10)/40 = 22.75 units, a
+    # proportion of 52.75/85.5 = .617, squared residuals of 11.49² + 10 · .617² + 8.71² + 14.04², and
+    # (13/12) · 408.8/85.5² over .236/85.5 is a design effect of 21.92: 1.8 effective patients of 11.
     cluster = np.concatenate([np.zeros(30, int), np.arange(1, 11)])
     success = np.concatenate([np.ones(30, bool), np.zeros(10, bool)])
     estimate = clustered_proportion(success, cluster)
-    want = wilson_bounds(0.75, 40 / 9.075)
-    assert bounds(estimate) == pytest.approx(want, abs=1e-12)
+    effect = plain_intervals.design_effect(success, cluster)
+    assert effect == pytest.approx(21.92, abs=0.01)
+    assert bounds(estimate) == pytest.approx(wilson_bounds(0.75, 40 / effect), abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=30))
+def test_the_clustered_interval_equals_straight_loops_over_patients(units):
+    success = np.array([right for right, _ in units])
+    patient = np.array([who for _, who in units])
+    estimate = clustered_proportion(success, patient)
+    want = plain_intervals.proportion(success, patient)
+    assert [estimate.value, *bounds(estimate)] == pytest.approx(want, abs=1e-9)
+    repeated = len(set(patient)) < patient.size
+    is_named = Code("design_effect_with_pseudo_patients") in estimate.method
+    assert is_named == (repeated and 0 < estimate.value < 1)
+
+
+def test_pseudo_patients_widen_what_one_error_says_and_leave_the_estimate():
+    cluster, success = np.repeat(np.arange(25), 4), np.arange(100) > 0
+    estimate = clustered_proportion(success, cluster)
+    # One error in 25 patients of 4 units seems to say that units are unrelated.
+    assert estimate.value == 0.99
+    assert estimate.lower < wilson_bounds(0.99, 100 / 2)[0]
+    assert estimate.lower > wilson_bounds(0.99, 25)[0] - 1e-12
 
 
 def test_a_single_patient_counts_as_one():
