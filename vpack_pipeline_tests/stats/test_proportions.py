@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.proportions import (
     clopper_pearson,
-    clustered_difference,
     clustered_proportion,
     diagnostic_table,
     farrington_manning,
@@ -327,39 +326,3 @@ def test_sample_sizes_equal_buderer(gold):
     assert of_all == expected["n_total_for_sp"]
     with pytest.raises(ValueError, match="half-width"):
         sample_size_proportion(0.9, 0)
-
-
-def test_a_difference_of_unclustered_proportions_is_the_normal_one():
-    success = np.repeat([True, False, True, False], [56, 14, 48, 32])
-    is_first = np.repeat([True, False], [70, 80])
-    found = clustered_difference(success, is_first, np.arange(150))
-    se = (0.8 * 0.2 / 70 + 0.6 * 0.4 / 80) ** 0.5 * (150 / 149) ** 0.5
-    assert found.value == pytest.approx(0.2)
-    assert (found.lower, found.upper) == pytest.approx((0.2 - 1.959964 * se, 0.2 + 1.959964 * se))
-    assert found.n == 150
-
-
-def test_patients_on_both_sides_count_as_pairs_and_repeats_widen():
-    rng = np.random.default_rng(3)
-    patient = rng.random((60, 1)) < 0.6
-    alike = np.where(rng.random((60, 2)) < 0.9, patient, ~patient)
-    side = np.tile([True, False], 60)
-    paired = clustered_difference(alike.ravel(), side, np.repeat(np.arange(60), 2))
-    apart = clustered_difference(alike.ravel(), side, np.arange(120))
-    assert paired.upper - paired.lower < 0.8 * (apart.upper - apart.lower)
-    many = np.tile(alike.ravel(), 4), np.tile(side, 4), np.tile(np.repeat(np.arange(60), 2), 4)
-    repeated = clustered_difference(*many)
-    assert (repeated.lower, repeated.upper) == pytest.approx((paired.lower, paired.upper))
-
-
-def test_a_difference_without_two_sides_or_patients_has_its_reason():
-    both = np.array([True, False])
-    one = clustered_difference(both, both, np.array([1, 1]))
-    assert (one.value, one.lower) == (1, None)
-    assert one.notes == (Code("one_patient"),)
-    assert clustered_difference(both, ~both & both, both).value is None
-    flat = clustered_difference(np.ones(4, bool), np.tile(both, 2), np.arange(4))
-    assert (flat.value, flat.lower, flat.upper) == (0, 0, 0)
-    assert flat.notes == (Code("interval_without_width"),)
-    with pytest.raises(ValueError, match="for each unit"):
-        clustered_difference(both, both, np.arange(3))

@@ -113,12 +113,22 @@ def clustered_proportion(
         exact = clopper_pearson(n_patients if events else 0, n_patients, level)
         method = coded("clopper_pearson_on_patients")
         return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
-    sizes = np.bincount(codes).astype(np.float64)
-    successes = np.bincount(codes, weights=outcome)
     proportion = events / n
-    bounds = wilson_bounds(proportion, n / design_effect(successes, sizes), level)
+    bounds = wilson_bounds(proportion, effective_size(outcome, codes), level)
     method = coded(WILSON_CLUSTERED, None if n_patients == n else PSEUDO_PATIENTS)
     return Estimate(proportion, *bounds, n, events, method)
+
+
+def effective_size(success: BoolArray, cluster: npt.NDArray[np.generic]) -> float:
+    """Units over their design effect: as many as independent ones would tell as much.
+
+    Parameters
+    ----------
+    success, cluster : as of :func:`clustered_proportion`; one unit or more
+    """
+    codes, _ = patient_codes(cluster)
+    successes = np.bincount(codes, weights=success).astype(np.float64)
+    return codes.size / design_effect(successes, np.bincount(codes).astype(np.float64))
 
 
 def design_effect(successes: FloatArray, sizes: FloatArray) -> float:
