@@ -177,7 +177,7 @@ def _independent_cases(score: FloatArray, placed: FloatArray, codes: npt.NDArray
 def _intraclass_correlation(values: FloatArray, codes: npt.NDArray[np.intp]) -> float:
     """One-way intraclass correlation by analysis of variance, kept in [0, 1]; 1 where undefined.
 
-    Groups of unlike sizes count by n₀ = (N − Σk²/N)/(P − 1) (Donner 1986).
+    Groups of unlike sizes count by n₀ = (N − Σk²/N)/(P − 1).
     """
     sizes = np.bincount(codes).astype(np.float64)
     used = sizes > 0

@@ -150,7 +150,7 @@ def obuchowski_variance(
 def auc_influence(score: FloatArray, positive: BoolArray) -> FloatArray:
     """What each case adds to the deviation of the area from its truth, to first order.
 
-    Both classes must be present. The influences of each class add up to 0 (Sen 1960; DeLong et al.
+    Both classes must be present. The influences of each class add up to 0 (DeLong et al.
     1988): placement value less area, over the cases of the class.
 
     Parameters

@@ -50,7 +50,7 @@ from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
 from vpack_pipeline.stats.heterogeneity import areas_differ, proportions_differ
 from vpack_pipeline.stats.multiplicity import Heterogeneity, p_adjust
 from vpack_pipeline.stats.proportions import clustered_proportion, effective_size
-from vpack_pipeline.stats.simultaneous import simultaneous_level
+from vpack_pipeline.stats.simultaneous import level_of, simultaneous_quantile
 
 METRICS: Final = ("auc", "sensitivity", "specificity")
 _RESULTS: Final = ("n_positive", "n_negative", *METRICS)
@@ -259,12 +259,12 @@ def _give_estimates(
         strata = [s for strata in found.values() for s in strata if metric in s.figures]
         sides = [s.figures[metric].side(level) for s in strata]
         bounded = [side for side in sides if side.estimate.lower is not None]
-        own = simultaneous_level(bounded, level, rng)
-        said = code("max_t_over_levels", level=round(own, 6), levels=len(bounded), together=level)
+        quantile = simultaneous_quantile(bounded, level, rng)
+        is_one = len(bounded) < 2
+        said = code("max_t_over_levels", quantile=quantile, levels=len(bounded), together=level)
         for stratum in strata:
-            made = stratum.figures[metric].estimate(own)
-            is_wider = len(bounded) > 1 and made.lower is not None
-            method = coded(made.method, said if is_wider else None)
+            made = stratum.figures[metric].estimate(level if is_one else level_of(quantile))
+            method = coded(made.method, None if is_one or made.lower is None else said)
             stratum.place.give(metric, replace(made, method=method))
 
 
