@@ -8,14 +8,16 @@ night repeats the one before unless the code has changed.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
+from benchmarks import interval_designs
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, rates_with_replicates
 from vpack_pipeline.core.adjudication.panel_error import Votes, panel_error, positive_reads
 from vpack_pipeline.stats.agreement import agreement_bootstrap
@@ -198,6 +200,66 @@ def two_readers() -> Iterator[Figure]:
     yield Figure("AC1 of two readers at 5% prevalence", ac1, 0.9215, 0.9225)
 
 
+RUNS = 2000
+NOMINAL_LOWER = 0.035
+"""What P(lower bound > truth) may reach, for a nominal .025; of areas .04."""
+
+
+def interval_proportion() -> Iterator[Figure]:
+    """One proportion by patients, on every design of ``interval_designs``."""
+    yield from _judged("proportion", interval_designs.proportions(), NOMINAL_LOWER, RUNS)
+
+
+def interval_area() -> Iterator[Figure]:
+    """One area; the normal interval that it replaced on the same designs, in fewer runs."""
+    groups = {
+        "AUC, one case a patient": interval_designs.areas_one_case,
+        "AUC, 1 to 6 cases a patient": interval_designs.areas_by_patient,
+    }
+    for name, designs in groups.items():
+        yield from _judged(name, designs(), 0.04, RUNS)
+        normal = [
+            interval_designs.rates(d, RUNS // 10, 2006).lower_above
+            for d in designs(interval_designs.normal_interval)
+        ]
+        yield Figure("  normal interval: highest P(lower > truth)", max(normal), 0.0, 1.0)
+
+
+def interval_difference() -> Iterator[Figure]:
+    """Non-inferiority at its margin: a truth that lies on it is met in .025 of studies."""
+    groups = (
+        ("difference of shares", interval_designs.proportion_differences(), NOMINAL_LOWER),
+        ("difference of areas", interval_designs.area_differences(), 0.04),
+    )
+    for name, designs, most in groups:
+        yield from _judged(name, designs, most, RUNS)
+
+
+def heterogeneity() -> Iterator[Figure]:
+    """Strata of one truth: how often Q says at .05 that they differ."""
+    found = [interval_designs.false_alarms(a, RUNS // 2, 1954) for a in interval_designs.strata()]
+    most = 0.05 + _two_errors(0.05, RUNS // 2)
+    yield Figure(f"Q of like strata: highest P(p < .05), {len(found)} designs", max(found), 0, most)
+
+
+def _judged(
+    name: str, designs: Iterable[interval_designs.Design], most: float, runs: int
+) -> Iterator[Figure]:
+    found = [interval_designs.rates(d, runs, 2008) for d in designs]
+    label = f"{name}: highest P(lower > truth), {len(found)} designs"
+    yield Figure(label, max(r.lower_above for r in found), 0.0, most + _two_errors(most, runs))
+    yield Figure("  mean of it", float(np.mean([r.lower_above for r in found])), 0.0, 1.0)
+    yield Figure("  highest P(upper < truth)", max(r.upper_below for r in found), 0.0, 1.0)
+    both = min(1 - r.lower_above - r.upper_below - r.without for r in found if r.without < 0.01)
+    yield Figure("  lowest two-sided coverage", both, 0.0, 1.0)
+    yield Figure("  highest P(no interval)", max(r.without for r in found), 0.0, 1.0)
+
+
+def _two_errors(rate: float, runs: int) -> float:
+    """Two Monte Carlo errors of a rate."""
+    return 2 * math.sqrt(rate * (1 - rate) / runs)
+
+
 def _holds(bounds: tuple[float | None, float | None], value: float) -> bool:
     """An interval that is not given does not hold the value."""
     lower, upper = bounds
@@ -212,6 +274,10 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "fitted_readers": fitted_readers,
     "dawid_skene": dawid_skene,
     "agreement": agreement,
+    "interval_proportion": interval_proportion,
+    "interval_difference": interval_difference,
+    "heterogeneity": heterogeneity,
+    "interval_area": interval_area,
 }
 
 

@@ -46,7 +46,7 @@ def auc(score: FloatArray, positive: BoolArray, weights: FloatArray | None = Non
     -----
     The Mann–Whitney statistic (Hanley & McNeil 1982); weighted as sklearn's ``sample_weight``.
     """
-    score, positive = _checked(score, positive)
+    score, positive = labelled_scores(score, positive)
     if weights is None:
         if positive.all() or not positive.any():
             return None
@@ -75,7 +75,7 @@ def auc_delong(score: FloatArray, positive: BoolArray, level: float = 0.95) -> E
     ``reason``; a class with a single case has no variance, so no interval, and says so.
     """
     method = "delong"
-    score, positive = _checked(score, positive)
+    score, positive = labelled_scores(score, positive)
     n, events = int(score.size), int(positive.sum())
     value = auc(score, positive)
     if value is None:
@@ -108,28 +108,61 @@ def auc_clustered(
     flagged.
     """
     method = "obuchowski"
-    score, positive = _checked(score, positive)
+    score, positive = labelled_scores(score, positive)
     n, events = int(score.size), int(positive.sum())
     value = auc(score, positive)
     if value is None:
         return undefined(ONE_CLASS, method=method, n=n, events=events)
-    codes, n_patients = patient_codes(cluster)
-    v10, v01 = placements(score, positive)
-    m = np.bincount(codes[positive], minlength=n_patients)
-    k = np.bincount(codes[~positive], minlength=n_patients)
-    with_cases, with_controls = int((m > 0).sum()), int((k > 0).sum())
-    if min(with_cases, with_controls) < 2:
+    codes, _ = patient_codes(cluster)
+    if min(np.unique(codes[side]).size for side in (positive, ~positive)) < 2:
         return undefined(ONE_PATIENT_IN_CLASS, method=method, n=n, events=events, value=value)
-    d10 = np.bincount(codes[positive], weights=v10, minlength=n_patients) - m * value
-    d01 = np.bincount(codes[~positive], weights=v01, minlength=n_patients) - k * value
-    total_m, total_k = float(m.sum()), float(k.sum())
-    s10 = with_cases / ((with_cases - 1) * total_m) * float(d10 @ d10)
-    s01 = with_controls / ((with_controls - 1) * total_k) * float(d01 @ d01)
-    s11 = n_patients / (n_patients - 1) * float(d10 @ d01)
-    variance = s10 / total_m + s01 / total_k + 2 * s11 / (total_m * total_k)
-    # The covariance term can carry a small sample's estimate below zero.
-    se = math.sqrt(max(variance, 0.0))
+    se = math.sqrt(obuchowski_variance(placements(score, positive), positive, codes))
     return symmetric(value, se, n=n, events=events, method=method, level=level, bounds=_UNIT)
+
+
+def obuchowski_variance(
+    placed: tuple[FloatArray, FloatArray], positive: BoolArray, codes: npt.NDArray[np.intp]
+) -> float:
+    """Variance of an area over patients (Obuchowski 1997).
+
+    Parameters
+    ----------
+    placed : of :func:`placements`
+    positive : (n,) reference standard
+    codes : (n,) patient of each case, 0 to P-1; two or more hold positives, and negatives
+    """
+    n_patients = int(codes.max()) + 1
+    value = float(placed[0].mean())
+    deviations, factors = [], []
+    for side, values in zip((positive, ~positive), placed, strict=True):
+        k = np.bincount(codes[side], minlength=n_patients)
+        total = np.bincount(codes[side], weights=values, minlength=n_patients)
+        patients = int((k > 0).sum())
+        deviations.append((total - k * value) / values.size)
+        factors.append(patients / (patients - 1))
+    d10, d01 = deviations
+    shared = n_patients / (n_patients - 1) * float(d10 @ d01)
+    variance = factors[0] * float(d10 @ d10) + factors[1] * float(d01 @ d01) + 2 * shared
+    # The covariance term can carry a small sample's estimate below zero.
+    return max(variance, 0.0)
+
+
+def auc_influence(score: FloatArray, positive: BoolArray) -> FloatArray:
+    """What each case adds to the deviation of the area from its truth, to first order.
+
+    Both classes must be present. The influences of each class add up to 0 (DeLong et al.
+    1988): placement value less area, over the cases of the class.
+
+    Parameters
+    ----------
+    score, positive : (n,)
+    """
+    score, positive = labelled_scores(score, positive)
+    v10, v01 = placements(score, positive)
+    influence = np.empty(score.size)
+    influence[positive] = (v10 - v10.mean()) / v10.size
+    influence[~positive] = (v01 - v01.mean()) / v01.size
+    return influence
 
 
 def delong_paired_test(
@@ -137,8 +170,8 @@ def delong_paired_test(
 ) -> HypothesisTest:
     """Two-sided z test of AUC(a) − AUC(b) on the same cases (DeLong et al. 1988)."""
     method = coded("delong_paired")
-    score_a, positive = _checked(score_a, positive)
-    score_b, _ = _checked(score_b, positive)
+    score_a, positive = labelled_scores(score_a, positive)
+    score_b, _ = labelled_scores(score_b, positive)
     reason = _refusal(positive)
     if reason is not None:
         return HypothesisTest(None, None, method, reason=reason)
@@ -173,8 +206,8 @@ def delong_unpaired_test(
     the interval of the difference is normal.
     """
     method = coded("delong_unpaired")
-    score_a, positive_a = _checked(score_a, positive_a)
-    score_b, positive_b = _checked(score_b, positive_b)
+    score_a, positive_a = labelled_scores(score_a, positive_a)
+    score_b, positive_b = labelled_scores(score_b, positive_b)
     reason = _refusal(positive_a) or _refusal(positive_b)
     if reason is not None:
         return HypothesisTest(None, None, method, reason=reason)
@@ -211,7 +244,7 @@ def roc_curve_grid(
     ----------
     fpr_grid : (g,) values in [0, 1]
     """
-    score, positive = _checked(score, positive)
+    score, positive = labelled_scores(score, positive)
     if positive.all() or not positive.any():
         return None
     thresholds = np.unique(score)[::-1]
@@ -237,7 +270,7 @@ def auc_replicates(
     -------
     (B,); NaN where a replicate holds one class only, for ``percentile_interval`` to count
     """
-    score, positive = _checked(score, positive)
+    score, positive = labelled_scores(score, positive)
     case_index, control_index = np.flatnonzero(positive), np.flatnonzero(~positive)
     control_index = control_index[np.argsort(score[control_index], kind="stable")]
     controls, cases = score[control_index], score[case_index]
@@ -256,12 +289,18 @@ def auc_replicates(
     return result
 
 
-def _checked(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
+def labelled_scores(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """Give scores and labels in the form that is computed with; see the module's functions."""
     values = np.asarray(score, dtype=np.float64)
     outcome = np.asarray(positive, dtype=np.bool_)
     if values.shape != outcome.shape or not np.isfinite(values).all():
         raise ValueError("scores must be finite and one for each reference label")
     return values, outcome
+
+
+def midranks(values: FloatArray) -> FloatArray:
+    """Rank of each value among all, from one half on, those that are equal alike."""
+    return _midrank(np.sort(values), values)
 
 
 def _midrank(ordered: FloatArray, values: FloatArray) -> FloatArray:

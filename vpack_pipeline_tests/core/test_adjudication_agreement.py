@@ -234,11 +234,33 @@ def test_what_readers_who_guess_would_reach_stands_beside_the_floor(
 
 
 def test_a_floor_that_guessing_would_not_reach_is_just_reached() -> None:
-    said = by_reader(["++"] * 20 + ["--"] * 30)
+    said = by_reader(["++"] * 19 + ["+-"] * 2 + ["--"] * 29)
     floor = Floor(statistic="positive_agreement", value=0.6)
     found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
     assert row(found, "prespecified_floor")["notes"] == "floor_reached"
     assert row(found, "prespecified_floor_by_chance")["estimate"] == pytest.approx(0.4)
+
+
+def test_a_floor_is_not_surely_reached_by_an_interval_without_width() -> None:
+    said = by_reader(["++"] * 20 + ["--"] * 30)
+    floor = Floor(statistic="positive_agreement", value=0.6)
+    found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
+    agreed = row(found, "positive_agreement")
+    assert (agreed["estimate"], agreed["lower"], agreed["upper"]) == (1, 1, 1)
+    assert "interval_without_width" in made.said_of(agreed)
+    assert row(found, "prespecified_floor")["notes"] == "floor_reached_uncertainly"
+
+
+def test_a_floor_is_not_surely_reached_where_replicates_are_left_out() -> None:
+    """Of six cases with a positive read some draw of patients has none, and so no agreement on it."""
+    said = by_reader(["++"] * 5 + ["+-"] + ["--"] * 30)
+    floor = Floor(statistic="positive_agreement", value=0.2)
+    found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
+    agreed = row(found, "positive_agreement")
+    assert floor.value < agreed["lower"] < agreed["upper"]
+    left_out = json.loads(agreed["detail"])["undefined_replicates_left_out.left_out"]
+    assert left_out > 0
+    assert row(found, "prespecified_floor")["notes"] == "floor_reached_uncertainly"
 
 
 def test_where_guessing_is_not_worked_out_that_is_said() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -17,11 +16,12 @@ from evaluation_world import (
     references,
     value,
 )
+from scipy.special import ndtr
 from scipy.stats import chi2
 
-from vpack_pipeline.core.evaluation.subgroups import standard_error
 from vpack_pipeline.protocol import Covariate, Representativeness, Subgroups, Variable
-from vpack_pipeline.stats.estimate import Estimate
+from vpack_pipeline.stats.proportions import newcombe_difference
+from vpack_pipeline_tests.stats import plain_intervals
 
 # --- comparison
 
@@ -55,24 +55,64 @@ def test_difference_is_prospective_minus_retrospective_with_both_beside_it():
         assert value(frame, metric) == pytest.approx(expected), metric
 
 
-def test_bootstrap_interval_is_near_the_normal_one_of_independent_proportions():
-    world = World(windows((180, 200), (160, 200))).evaluated(replicates=4000)
-    row = figure(world.run("comparison"), "sensitivity_difference")
-    reach = 1.96 * math.sqrt(0.9 * 0.1 / 200 + 0.8 * 0.2 / 200)
-    assert row["lower"] == pytest.approx(-0.1 - reach, abs=0.006)
-    assert row["upper"] == pytest.approx(-0.1 + reach, abs=0.006)
+def test_interval_of_a_difference_is_newcombes_where_each_case_is_a_patient():
+    row = figure(World(windows((180, 200), (160, 200))).run("comparison"), "sensitivity_difference")
+    want = newcombe_difference(160, 200, 180, 200)
+    assert (row["lower"], row["upper"]) == pytest.approx((want.lower, want.upper))
+    said = {"difference", "mover_by_patient", "wilson_on_effective_size"}
+    assert set(row["method"].split(";")) == said
 
 
-def test_patients_of_both_windows_are_drawn_together():
-    """With every patient alike in both windows the difference is 0 in every replicate."""
+def test_no_miss_in_either_window_is_as_uncertain_as_the_smaller_one():
+    row = figure(World(windows((40, 40), (3, 3))).run("comparison"), "sensitivity_difference")
+    assert row["estimate"] == 0
+    assert row["lower"] == pytest.approx(0.025 ** (1 / 3) - 1)
+    assert row["upper"] == pytest.approx(1 - 0.025 ** (1 / 40))
+
+
+@pytest.mark.parametrize("metric", ["sensitivity", "auc"])
+def test_patients_of_both_windows_count_as_pairs(metric):
+    """The interval of straight loops over patients, which is narrower than that of strangers."""
+
+    def cases(who):
+        return [
+            Case(label, score, patient=f"{label}{i}{who[date]}", date=date)
+            for date in (BEFORE, AFTER)
+            for i in range(20)
+            for label, score in (
+                ("positive", 0.9 if i % 3 or (i == 3 and date == AFTER) else 0.1),
+                ("negative", 0.2),
+            )
+        ]
+
+    same = cases({BEFORE: "", AFTER: ""})
+    row = figure(World(same).run("comparison"), f"{metric}_difference")
+    sides = []
+    for date in (AFTER, BEFORE):
+        rows = [(c.score, c.label == "positive", c.patient) for c in same if c.date == date]
+        if metric == "auc":
+            influence = plain_intervals.area_influence(rows)
+            sides.append((plain_intervals.area(rows), influence, [w for _, _, w in rows]))
+            continue
+        right, who = [s > 0.5 for s, y, _ in rows if y], [w for _, y, w in rows if y]
+        influence = plain_intervals.proportion_influence(right)
+        sides.append((plain_intervals.proportion(right, who), influence, who))
+    want = plain_intervals.difference(*sides)
+    assert (row["estimate"], row["lower"], row["upper"]) == pytest.approx(want)
+    apart = World(cases({BEFORE: "before", AFTER: "after"})).run("comparison")
+    other = figure(apart, f"{metric}_difference")
+    assert row["upper"] - row["lower"] < 0.7 * (other["upper"] - other["lower"])
+
+
+def test_patients_who_are_all_alike_in_both_windows_give_an_interval_without_width():
     cases = [
-        Case(label, score, patient=f"{label}{i}", date=date)
+        Case("positive", 0.9 if i % 2 else 0.1, patient=f"p{i}", date=date)
         for date in (BEFORE, AFTER)
         for i in range(20)
-        for label, score in (("positive", 0.9 if i % 3 else 0.1), ("negative", 0.2))
     ]
     row = figure(World(cases).run("comparison"), "sensitivity_difference")
     assert (row["lower"], row["estimate"], row["upper"]) == (0.0, 0.0, 0.0)
+    assert row["notes"] == "interval_without_width"
 
 
 def test_auc_difference_agrees_with_its_parts_and_covers_no_change():
@@ -109,16 +149,16 @@ def test_without_retrospective_data_it_is_the_retrospective_window_that_is_named
     assert lacking_window(row) == "retrospective"
 
 
-def test_replicates_that_miss_a_class_are_left_out_and_said():
+def test_a_window_with_one_positive_has_an_area_and_no_interval_of_its_difference():
     cases = [
         *cases_of(30, "negative", 0.2, date=BEFORE),
-        *cases_of(2, "positive", 0.9, date=BEFORE),
+        *cases_of(12, "positive", 0.9, date=BEFORE),
         *cases_of(30, "negative", 0.2, date=AFTER),
-        *cases_of(2, "positive", 0.9, date=AFTER),
+        *cases_of(1, "positive", 0.9, date=AFTER),
     ]
     row = figure(World(cases).run("comparison"), "auc_difference")
-    assert row["notes"] == "replicates_left_out"
-    assert json.loads(row["detail"])["replicates_left_out.left_out"] > 0
+    assert (row["estimate"], row["lower"], row["upper"]) == (0.0, None, None)
+    assert row["notes"] == "one_case_in_class"
 
 
 # --- subgroups
@@ -231,13 +271,54 @@ def test_without_an_operating_point_only_the_auc_is_given():
     assert figure(frame, "auc", stratum_kind="sex", stratum="F")["status"] == "given"
 
 
-def test_standard_error_is_read_from_the_interval():
-    z = 1.959963984540054
-    assert standard_error(Estimate(0.5, 0.5 - z, 0.5 + z, 9, 4, "m"), 0.95) == pytest.approx(1.0)
-    cut = Estimate(0.98, 0.98 - 0.1 * z, 1.0, 9, 4, "m")
-    assert standard_error(cut, 0.95) == pytest.approx(0.1)
-    assert math.isnan(standard_error(Estimate(0.5, None, None, 9, 4, "m"), 0.95))
-    assert math.isnan(standard_error(Estimate(1.0, 1.0, 1.0, 9, 4, "m"), 0.95))
+def strata_of(cases, sex, metric):
+    rows = [(c, i) for i, c in enumerate(cases) if c.sex == sex]
+    if metric == "auc":
+        return [(c.score, c.label == "positive", i) for c, i in rows]
+    label = {"sensitivity": "positive", "specificity": "negative"}[metric]
+    right = [(c.score > 0.5) == (label == "positive") for c, _ in rows if c.label == label]
+    return right, list(range(len(right)))
+
+
+@pytest.mark.parametrize("metric", ["auc", "sensitivity"])
+def test_intervals_of_strata_are_those_of_a_level_at_which_all_hold_together(metric):
+    frame = World(MIXED).run("subgroups")
+    for sex in ("F", "M"):
+        row = figure(frame, metric, stratum_kind="sex", stratum=sex)
+        assert "max_t_over_levels" in row["method"].split(";")
+        detail = json.loads(row["detail"])
+        # Missing sex has too few cases for a figure.
+        assert detail["max_t_over_levels.levels"] == 2
+        level = 2 * ndtr(detail["max_t_over_levels.quantile"]) - 1
+        assert level == pytest.approx(0.95**0.5, abs=0.001)
+        of = strata_of(MIXED, sex, metric)
+        plain = plain_intervals.area if metric == "auc" else plain_intervals.proportion
+        want = plain(of, level) if metric == "auc" else plain(*of, level)
+        assert (row["estimate"], row["lower"], row["upper"]) == pytest.approx(want)
+
+
+def test_a_stratum_that_stands_alone_keeps_the_level():
+    only = [c for c in MIXED if c.sex == "F"]
+    row = figure(World(only).run("subgroups"), "sensitivity", stratum_kind="sex", stratum="F")
+    assert "max_t_over_levels" not in row["method"]
+    want = plain_intervals.proportion(*strata_of(only, "F", "sensitivity"))
+    assert (row["estimate"], row["lower"], row["upper"]) == pytest.approx(want)
+
+
+def test_q_is_that_of_variances_at_the_common_figure():
+    frame = World(MIXED).run("subgroups")
+    # 9 of 10 and 2 of 10, so a common proportion of .55 in ten and ten.
+    q = value(frame, "heterogeneity_q_sensitivity", stratum_kind="sex", stratum="*")
+    assert q == pytest.approx(2 * 10 * 0.35**2 / (0.55 * 0.45))
+    areas = [strata_of(MIXED, sex, "auc") for sex in ("F", "M")]
+    values = [plain_intervals.auc(cases) for cases in areas]
+    expected = [plain_intervals.hanley_mcneil(a, 10, 10) for a in values]
+    observed = sum(plain_intervals.obuchowski(cases) for cases in areas)
+    d = max(1.0, observed / sum(expected))
+    # Equal sizes: the common area is the mean.
+    at = plain_intervals.hanley_mcneil(sum(values) / 2, 10, 10)
+    q = value(frame, "heterogeneity_q_auc", stratum_kind="sex", stratum="*")
+    assert q == pytest.approx((values[0] - values[1]) ** 2 / 2 / (d * at))
 
 
 # --- verification

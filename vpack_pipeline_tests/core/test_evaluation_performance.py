@@ -31,8 +31,9 @@ from vpack_pipeline.core.evaluation.weights import weighted_proportion
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import Output, Sampling, Stratum
 from vpack_pipeline.stats.proportions import clopper_pearson, clustered_proportion, wilson_bounds
-from vpack_pipeline.stats.roc import auc, auc_clustered
+from vpack_pipeline.stats.roc import auc
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
+from vpack_pipeline_tests.stats import plain_intervals
 
 BINARY = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
 ITD = {"analysis": "intention_to_diagnose"}
@@ -127,15 +128,17 @@ def test_counts_reconcile_and_patients_are_counted_once():
     assert {name: value(frame, name, model_id="m-2") for name in counts} == counts
 
 
-def test_auc_is_obuchowskis_on_decided_cases():
+def test_auc_of_decided_cases_has_the_score_interval_by_patient():
     frame = World(HAND).run("performance")
-    score = np.array([0.9, 0.4, 0.6, 0.1, 0.4, 0.7])
-    positive = np.array([True, True, True, False, False, False])
-    expected = auc_clustered(score, positive, np.array([0, 0, 1, 1, 2, 3]))
+    score = [0.9, 0.4, 0.6, 0.1, 0.4, 0.7]
+    cases = list(zip(score, [True] * 3 + [False] * 3, [0, 0, 1, 1, 2, 3], strict=True))
     row = figure(frame, "auc")
     # Pairs won: 0.9 beats 3, 0.4 beats 1 and ties 1, 0.6 beats 2.
     assert row["estimate"] == pytest.approx((3 + 1.5 + 2) / 9)
-    assert (row["lower"], row["upper"]) == (expected.lower, expected.upper)
+    assert (row["estimate"], row["lower"], row["upper"]) == pytest.approx(
+        plain_intervals.area(cases)
+    )
+    assert row["method"] == "hanley_mcneil_score;sizes_by_patient_and_t"
     assert (row["n"], row["events"]) == (6, 3)
 
 

@@ -166,8 +166,8 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("evaluation.subgroups.*", NONE),
     ("evaluation.interval.level", NONE),
     ("evaluation.interval.cluster", ALL),
-    ("evaluation.replicates", frozenset({"kept"})),
-    ("evaluation.seed", frozenset({"kept"})),
+    ("evaluation.replicates", frozenset()),
+    ("evaluation.seed", frozenset()),
 )
 # Names that something else refers to, and flags of which exactly one is set: tested by themselves.
 BY_THEMSELVES = (

@@ -136,25 +136,21 @@ def patients_behind(lower: float, upper: float, most: int, level: float) -> int 
 
 
 def stratum_behind(
-    q: float, known: Sequence[tuple[float, float, float]], most: int, level: float
+    q: float, known: Sequence[tuple[float, float]], most: int
 ) -> list[tuple[int, int]]:
     """Find n and events of the one share that Cochran's Q takes in and that is not printed.
 
     Parameters
     ----------
-    known : share, lower and upper bound of each that is printed
+    known : share and effective size of each that is printed
     """
-    z = normal_quantile(level)
-    values = np.array([share for share, _, _ in known])
-    weights = np.array([(2 * z / (upper - lower)) ** 2 for _, lower, upper in known])
+    values, sizes = np.array(known).T
     n, events = (a.ravel() for a in np.meshgrid(np.arange(2, most + 1), np.arange(1, most)))
     n, events = n[events < n], events[events < n]
-    share = events / n
-    reach = np.sqrt(z**2 * (share * (1 - share) / n + z**2 / (4 * n**2))) / (1 + z**2 / n)
-    weight = (z / reach) ** 2
-    total, first = weights.sum() + weight, weights @ values + weight * share
-    made = weights @ values**2 + weight * share**2 - first**2 / total
-    found = np.abs(made - q) < _ALIKE * max(1.0, q)
+    total, hits = sizes.sum() + n, sizes @ values + events
+    common = hits / total
+    squares = sizes @ values**2 + events**2 / n - hits**2 / total
+    found = np.abs(squares / (common * (1 - common)) - q) < _ALIKE * max(1.0, q)
     return [(int(a), int(b)) for a, b in zip(n[found], events[found], strict=True)]
 
 

@@ -7,11 +7,13 @@ of a level. What does not belong here: counts of people in sets (``knowledge``).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Final
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.pack.headline import READERS
+from vpack_pipeline.stats.simultaneous import level_of
 from vpack_pipeline_tests.disclosure import inversion
 from vpack_pipeline_tests.disclosure.integers import Name
 from vpack_pipeline_tests.disclosure.knowledge import PERFORMANCE, WINDOWS, OneVariable, Row
@@ -77,12 +79,25 @@ def _failure(one: OneVariable, row: Row, levels: list[str]) -> None:
     _patients(one, row, levels, [("patients", x, row["window"]) for x in levels])
 
 
+def _level(one: OneVariable, row: Row) -> float:
+    """The level of a row's interval: the quantile of intervals that hold together is printed."""
+    quantile = json.loads(row.get("detail") or "{}").get("max_t_over_levels.quantile")
+    return one.protocol.evaluation.interval.level if quantile is None else level_of(quantile)
+
+
+def _effective_size(one: OneVariable, row: Row) -> float | None:
+    """How many independent cases a share's interval speaks of."""
+    share, lower, upper, level = row["estimate"], row["lower"], row["upper"], _level(one, row)
+    if 0 < share < 1:
+        return inversion.effective_size(share, lower, upper, level)
+    return inversion.patients_behind(lower, upper, one.known.most, level)
+
+
 def _patients(one: OneVariable, row: Row, levels: list[str], names: list[Name]) -> None:
     """The interval of a share of 0 or 1 gives the number of patients away."""
     if ON_PATIENTS not in codes.names(row.get("method")) or row["lower"] is None:
         return
-    level = one.protocol.evaluation.interval.level
-    n = inversion.patients_behind(row["lower"], row["upper"], one.known.most, level)
+    n = inversion.patients_behind(row["lower"], row["upper"], one.known.most, _level(one, row))
     if n is not None:
         # A patient may stand in several levels, and of a class only some patients are.
         is_all = len(levels) == 1 and row["metric"] == "failure_share"
@@ -114,7 +129,7 @@ def _whole(one: OneVariable, row: Row, mature: list[Name]) -> None:
         (row["lower"], row["upper"]),
         codes.names(row["method"]),
         one.known.most,
-        one.protocol.evaluation.interval.level,
+        _level(one, row),
     )
     if not wholes:
         return
@@ -198,9 +213,11 @@ def _hidden(one: OneVariable, row: Row, given: list[Row], without: Row, role: st
     """Q beside the figures of all levels but one tells how many that one has, of a share."""
     if not row["metric"].startswith("heterogeneity_q_") or role == "decided":
         return
-    level = one.protocol.evaluation.interval.level
-    bounds = [(r["estimate"], r["lower"], r["upper"]) for r in given]
-    found = inversion.stratum_behind(row["estimate"], bounds, one.known.most, level)
+    shares = [(r["estimate"], _effective_size(one, r)) for r in given]
+    known = [(share, size) for share, size in shares if size is not None]
+    if len(known) < max(1, len(shares)):
+        return
+    found = inversion.stratum_behind(row["estimate"], known, one.known.most)
     if found:
         names = {(role, x, *_of(row)): 1 for x in _levels_of(one, without) or ()}
         numbers = [n for n, _ in found]

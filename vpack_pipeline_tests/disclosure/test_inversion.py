@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vpack_pipeline.stats import distances
-from vpack_pipeline.stats.multiplicity import cochran_q
+from vpack_pipeline.stats.heterogeneity import proportions_differ
 from vpack_pipeline.stats.proportions import (
     clopper_pearson,
     clustered_proportion,
@@ -91,11 +91,14 @@ def test_the_interval_of_none_or_all_gives_the_patients(is_right):
 
 
 def test_q_gives_the_one_share_that_is_not_printed():
-    counts = [(30, 41), (50, 90), (7, 9)]
-    shares = [(k / n, *wilson_bounds(k / n, n, LEVEL)) for k, n in counts]
-    z = 1.959963984540054
-    errors = np.array([(upper - lower) / 2 / z for _, lower, upper in shares])
-    q = cochran_q(np.array([share for share, _, _ in shares]), errors).q
+    counts = np.array([(30, 41), (50, 90), (7, 9)])
+    shares, sizes = counts[:, 0] / counts[:, 1], counts[:, 1].astype(float)
+    q = proportions_differ(shares, sizes).q
     assert q is not None
-    assert (9, 7) in inversion.stratum_behind(q, shares[:2], 60, LEVEL)
-    assert len(inversion.stratum_behind(q, shares[:2], 60, LEVEL)) < 5
+    known = []
+    for share, n in zip(shares[:2], sizes[:2], strict=True):
+        size = inversion.effective_size(share, *wilson_bounds(share, n, LEVEL), LEVEL)
+        assert size == pytest.approx(n)
+        known.append((share, size))
+    assert (9, 7) in inversion.stratum_behind(q, known, 60)
+    assert len(inversion.stratum_behind(q, known, 60)) < 5

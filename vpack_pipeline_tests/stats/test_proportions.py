@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.proportions import (
     clopper_pearson,
-    clustered_difference,
     clustered_proportion,
     diagnostic_table,
     farrington_manning,
@@ -22,6 +21,7 @@ from vpack_pipeline.stats.proportions import (
     wilson_bounds,
 )
 from vpack_pipeline.stats.proportions.comparisons import restricted_proportions
+from vpack_pipeline_tests.stats import plain_intervals
 
 EPIR = {
     "ap": "apparent_prevalence",
@@ -111,13 +111,36 @@ def test_patients_whose_units_differ_by_design_do_not_narrow_the_interval():
 
 
 def test_with_unequal_patients_the_size_may_fall_below_their_number():
-    # One patient gives 30 of 40 units: residuals 7.5 and ten times -.75, so a design effect of
-    # (11/10)(7.5² + 10 · .75²)/40² over .75 · .25/40 = 9.075, and 4.4 effective of 11 patients.
+    # One patient gives 30 of 40 units: two pseudo-patients of (30² + 10)/40 = 22.75 units, a
+    # proportion of 52.75/85.5 = .617, squared residuals of 11.49² + 10 · .617² + 8.71² + 14.04², and
+    # (13/12) · 408.8/85.5² over .236/85.5 is a design effect of 21.92: 1.8 effective patients of 11.
     cluster = np.concatenate([np.zeros(30, int), np.arange(1, 11)])
     success = np.concatenate([np.ones(30, bool), np.zeros(10, bool)])
     estimate = clustered_proportion(success, cluster)
-    want = wilson_bounds(0.75, 40 / 9.075)
-    assert bounds(estimate) == pytest.approx(want, abs=1e-12)
+    effect = plain_intervals.design_effect(success, cluster)
+    assert effect == pytest.approx(21.92, abs=0.01)
+    assert bounds(estimate) == pytest.approx(wilson_bounds(0.75, 40 / effect), abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=30))
+def test_the_clustered_interval_equals_straight_loops_over_patients(units):
+    success = np.array([right for right, _ in units])
+    patient = np.array([who for _, who in units])
+    estimate = clustered_proportion(success, patient)
+    want = plain_intervals.proportion(success, patient)
+    assert [estimate.value, *bounds(estimate)] == pytest.approx(want, abs=1e-9)
+    repeated = len(set(patient)) < patient.size
+    is_named = Code("design_effect_with_pseudo_patients") in estimate.method
+    assert is_named == (repeated and 0 < estimate.value < 1)
+
+
+def test_pseudo_patients_widen_what_one_error_says_and_leave_the_estimate():
+    cluster, success = np.repeat(np.arange(25), 4), np.arange(100) > 0
+    estimate = clustered_proportion(success, cluster)
+    # One error in 25 patients of 4 units seems to say that units are unrelated.
+    assert estimate.value == 0.99
+    assert estimate.lower < wilson_bounds(0.99, 100 / 2)[0]
+    assert estimate.lower > wilson_bounds(0.99, 25)[0] - 1e-12
 
 
 def test_a_single_patient_counts_as_one():
@@ -303,39 +326,3 @@ def test_sample_sizes_equal_buderer(gold):
     assert of_all == expected["n_total_for_sp"]
     with pytest.raises(ValueError, match="half-width"):
         sample_size_proportion(0.9, 0)
-
-
-def test_a_difference_of_unclustered_proportions_is_the_normal_one():
-    success = np.repeat([True, False, True, False], [56, 14, 48, 32])
-    is_first = np.repeat([True, False], [70, 80])
-    found = clustered_difference(success, is_first, np.arange(150))
-    se = (0.8 * 0.2 / 70 + 0.6 * 0.4 / 80) ** 0.5 * (150 / 149) ** 0.5
-    assert found.value == pytest.approx(0.2)
-    assert (found.lower, found.upper) == pytest.approx((0.2 - 1.959964 * se, 0.2 + 1.959964 * se))
-    assert found.n == 150
-
-
-def test_patients_on_both_sides_count_as_pairs_and_repeats_widen():
-    rng = np.random.default_rng(3)
-    patient = rng.random((60, 1)) < 0.6
-    alike = np.where(rng.random((60, 2)) < 0.9, patient, ~patient)
-    side = np.tile([True, False], 60)
-    paired = clustered_difference(alike.ravel(), side, np.repeat(np.arange(60), 2))
-    apart = clustered_difference(alike.ravel(), side, np.arange(120))
-    assert paired.upper - paired.lower < 0.8 * (apart.upper - apart.lower)
-    many = np.tile(alike.ravel(), 4), np.tile(side, 4), np.tile(np.repeat(np.arange(60), 2), 4)
-    repeated = clustered_difference(*many)
-    assert (repeated.lower, repeated.upper) == pytest.approx((paired.lower, paired.upper))
-
-
-def test_a_difference_without_two_sides_or_patients_has_its_reason():
-    both = np.array([True, False])
-    one = clustered_difference(both, both, np.array([1, 1]))
-    assert (one.value, one.lower) == (1, None)
-    assert one.notes == (Code("one_patient"),)
-    assert clustered_difference(both, ~both & both, both).value is None
-    flat = clustered_difference(np.ones(4, bool), np.tile(both, 2), np.arange(4))
-    assert (flat.value, flat.lower, flat.upper) == (0, 0, 0)
-    assert flat.notes == (Code("interval_without_width"),)
-    with pytest.raises(ValueError, match="for each unit"):
-        clustered_difference(both, both, np.arange(3))

@@ -184,15 +184,14 @@ def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: E
     level = evaluation.interval.level
     estimate = stats.percent_agreement(again.ratings, categories, level=level)
     if estimate.value is not None:
-        bounds = stats.agreement_bootstrap(
-            again.ratings,
-            categories,
+        bounds = stats.agreement_views(
+            {"again": stats.View(again.ratings, categories)},
             again.patient,
             evaluation.replicates,
             np.random.default_rng([evaluation.seed, *f"agreement/{finding}".encode()]),
             level=level,
             interval="bca",
-        )["percent_agreement"]
+        )["again"]["percent_agreement"]
         estimate = resampled(estimate, bounds, Code("reader_with_themselves"))
     figures.give("repeat_agreement", estimate, **keys)
 

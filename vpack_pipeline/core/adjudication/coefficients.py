@@ -25,9 +25,9 @@ from vpack_pipeline.core.adjudication.evidence import (
 )
 from vpack_pipeline.protocol import Evaluation, Finding
 from vpack_pipeline.stats import agreement as stats
-from vpack_pipeline.stats.agreement.bootstrap import Bounds
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate, FloatArray, undefined
+from vpack_pipeline.stats.resampling import PercentileInterval
 
 CUT_STATISTICS: Final = (
     "percent_agreement",
@@ -51,6 +51,7 @@ STATISTICS: Final = (
 
 MOST_READERS: Final = 15
 """Readers up to which pairs, and the panel without each, are listed one by one."""
+LEFT_OUT: Final = "undefined_replicates_left_out"
 PARTING: Final = 0.2
 """Where kappa lies further than this below AC1, a note says what parts them."""
 
@@ -312,17 +313,23 @@ def _side(ratings: FloatArray, side: int, level: float) -> Callable[[], Estimate
     return lambda: stats.specific_agreement(ratings, level)[side]
 
 
-def resampled(estimate: Estimate, bounds: Bounds, basis: Code) -> Estimate:
+def resampled(estimate: Estimate, found: PercentileInterval, basis: Code) -> Estimate:
     """Put the patient-bootstrap interval in place of the one that takes units as independent."""
     method = coded(estimate.method, "bca_patient_bootstrap", basis)
     # Specific agreement counts ratings as events, several to a unit; n counts units.
     estimate = replace(estimate, events=None)
     if estimate.lower is None:
         return replace(estimate, method=method)
-    if bounds[0] is None:
+    if found.lower is None or found.upper is None:
         notes = coded("replicates_undefined")
         return replace(estimate, lower=None, upper=None, method=method, notes=notes)
-    return replace(estimate, lower=bounds[0], upper=bounds[1], method=method)
+    n = found.n_undefined
+    notes = coded(
+        estimate.notes,
+        code(LEFT_OUT, left_out=n) if n else None,
+        NO_WIDTH if found.lower == found.upper else None,
+    )
+    return replace(estimate, lower=found.lower, upper=found.upper, method=method, notes=notes)
 
 
 def positive_reads(panel: Panel, stratum: Stratum) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vpack_pipeline.core.adjudication.coefficients import (
     ALL,
+    LEFT_OUT,
     STATISTICS,
     Panel,
     class_shares,
@@ -21,7 +22,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Floor
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import Estimate
+from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate
 
 FLOOR: Final = "prespecified_floor"
 BY_CHANCE: Final = "prespecified_floor_by_chance"
@@ -81,6 +82,10 @@ def _verdict(estimate: Estimate, floor: float, by_chance: float | None) -> str |
         return "floor_not_reached"
     if by_chance is not None and floor <= by_chance:
         return "floor_reached_by_guessing"
-    if estimate.lower is not None and estimate.lower < floor:
-        return "floor_reached_uncertainly"
-    return "floor_reached"
+    is_sure = estimate.lower is not None and estimate.lower >= floor and not _is_narrow(estimate)
+    return "floor_reached" if is_sure else "floor_reached_uncertainly"
+
+
+def _is_narrow(estimate: Estimate) -> bool:
+    """Whether an interval says less doubt than there is: it has no width, or leaves some out."""
+    return any(note.name in (NO_WIDTH.name, LEFT_OUT) for note in estimate.notes)

@@ -14,8 +14,8 @@ import polars as pl
 
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.stats.codes import Code, code, coded
+from vpack_pipeline.stats.difference import difference, proportion_side
 from vpack_pipeline.stats.estimate import Estimate, undefined
-from vpack_pipeline.stats.proportions.comparisons import clustered_difference
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 QUICKEST: Final = 3.0
@@ -110,7 +110,10 @@ def _difference(rows: pl.DataFrame, later: pl.Expr, how: Flagging, which: str) -
     if min(sides) < MINIMUM_READS:
         reason = code("few_reads_on_a_side", fewest=MINIMUM_READS)
         return undefined(reason, method=method, n=rows.height)
-    found = clustered_difference(_agrees(rows), is_later, _patients(rows), how.level)
+    agrees, patient = _agrees(rows), _patients(rows)
+    found = difference(
+        *(proportion_side(agrees[side], patient[side], how.level) for side in (is_later, ~is_later))
+    )
     return replace(found, method=coded(method, found.method, how.basis))
 
 

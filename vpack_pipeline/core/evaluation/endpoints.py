@@ -138,6 +138,8 @@ def verdict_of(estimate: Estimate, goal: float) -> str:
         return REFUSED
     if estimate.lower is None or estimate.upper is None or NO_WIDTH in estimate.notes:
         return INCONCLUSIVE
+    if not estimate.lower < estimate.upper:
+        return INCONCLUSIVE
     if estimate.lower > goal:
         return MET
     return NOT_MET if estimate.upper < goal else INCONCLUSIVE
@@ -246,13 +248,7 @@ class _Judge:
     def _difference(
         self, endpoint: Endpoint, point: OperatingPoint | None, level: float
     ) -> Estimate:
-        pair = Pair(
-            self.analysis,
-            endpoint.finding,
-            self.model_id(endpoint),
-            self.index_test,
-            self.evaluation,
-        )
+        pair = Pair(self.analysis, endpoint.finding, self.model_id(endpoint), self.index_test)
         if point is None:
             return pair.auc(level).difference
         if endpoint.metric in ("ppv", "npv") and self.weights.is_weighted:

@@ -45,10 +45,11 @@ from vpack_pipeline.protocol import (
     OperatingPoint,
     Representativeness,
 )
+from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 from vpack_pipeline.stats.proportions import clustered_proportion
-from vpack_pipeline.stats.roc import ONE_CLASS, auc_clustered
+from vpack_pipeline.stats.roc import ONE_CLASS
 
 ALL_RULES: Final = "all rules"
 """Stands where a rule's id does, for the cases of every rule at once; no id holds a space."""
@@ -285,7 +286,7 @@ class _Audit:
         known = np.concatenate([base_score[decided], seen.score])
         positive = np.concatenate([base.is_positive, seen.is_positive])
         patient = np.concatenate([base.patient, seen.patient])
-        place.give("auc_observed", auc_clustered(score, positive, patient, self.level))
+        place.give("auc_observed", auc_by_inversion(score, positive, patient, self.level))
         still_open = _Open(
             base_score[~decided & ~is_wrong],
             int(is_wrong.sum()),

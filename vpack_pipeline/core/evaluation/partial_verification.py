@@ -8,8 +8,7 @@ labelled of the same call (Begg & Greenes 1983). What does not belong here: who 
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from vpack_pipeline.core.evaluation.missing_labels import why_not_alone
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.protocol import Adjudication, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code, code, coded
+from vpack_pipeline.stats.difference import MOVER, difference, proportion_side
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.verification_bias import (
@@ -108,29 +108,18 @@ _KINDS: Final = ("bounds", "begg_greenes")
 
 
 def _difference(sought: Sought, found: BoolArray) -> Estimate:
-    """Difference of two shares with Newcombe's (1998, method 10) interval, by patient."""
-    method = coded("difference_of_shares", "newcombe_by_patient")
+    """Share of flagged cases less that of cleared ones."""
+    method = coded("difference_of_shares")
     masks = [sought.calls == call for call in ("positive", "negative")]
-    n = sum(int(mask.sum()) for mask in masks)
-    events = sum(int(found[mask].sum()) for mask in masks)
     if not all(mask.any() for mask in masks):
+        n = sum(int(mask.sum()) for mask in masks)
+        events = sum(int(found[mask].sum()) for mask in masks)
         reason = NO_CALLS if sought.point else NO_POINT
-        return undefined(reason, method=method, n=n, events=events)
-    (p, low, high), (q, below, above) = (
-        _ends(clustered_proportion(found[mask], sought.mature.patient[mask], sought.level))
-        for mask in masks
+        return undefined(reason, method=coded(method, MOVER), n=n, events=events)
+    made = difference(
+        *(proportion_side(found[m], sought.mature.patient[m], sought.level) for m in masks)
     )
-    lower = p - q - math.hypot(p - low, above - q)
-    upper = p - q + math.hypot(high - p, q - below)
-    return Estimate(p - q, max(lower, -1.0), min(upper, 1.0), n, events, method)
-
-
-def _ends(estimate: Estimate) -> tuple[float, float, float]:
-    """Value and interval of a share of one case or more, which always has them."""
-    value, lower, upper = (
-        float(x or 0.0) for x in (estimate.value, estimate.lower, estimate.upper)
-    )
-    return value, lower, upper
+    return replace(made, method=coded(method, made.method))
 
 
 def _counts(sought: Sought) -> VerifiedCounts:

@@ -35,9 +35,11 @@ from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
+from vpack_pipeline.stats.auc_interval import SCORE, auc_by_inversion
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
-from vpack_pipeline.stats.roc import ONE_CLASS, auc_clustered
+from vpack_pipeline.stats.roc import ONE_CLASS
 
 READERS: Final = "unaided_readers"
 """Stands where a model id does; no model can have it, since ids hold no underscore."""
@@ -136,15 +138,20 @@ def _give_ranking(place: Place, mature: CaseSet, index_test: IndexTest, level: f
 
 
 def itd_auc(decided: CaseSet, index_test: IndexTest, level: float) -> Estimate:
-    """AUC of decided cases by intention to diagnose, with an interval clustered by patient."""
-    method = "obuchowski"
-    n, events = decided.n, int(decided.is_positive.sum())
-    if index_test.output.kind == "binary":
-        return undefined(NO_AUC, method=method, n=n, events=events)
-    if not decided.is_usable.any():
-        return undefined(NO_INFERENCE, method=method, n=n, events=events)
+    """AUC of decided cases by intention to diagnose, with an interval by patient."""
+    reason = why_no_auc(decided, index_test)
+    if reason is not None:
+        events = int(decided.is_positive.sum())
+        return undefined(reason, method=SCORE, n=decided.n, events=events)
     score = intention_to_diagnose_score(decided, index_test)
-    return auc_clustered(score, decided.is_positive, decided.patient, level)
+    return auc_by_inversion(score, decided.is_positive, decided.patient, level)
+
+
+def why_no_auc(decided: CaseSet, index_test: IndexTest) -> Code | None:
+    """Say why these cases cannot be ranked, if they cannot."""
+    if index_test.output.kind == "binary":
+        return NO_AUC
+    return None if decided.is_usable.any() else NO_INFERENCE
 
 
 def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:

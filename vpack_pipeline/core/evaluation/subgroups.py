@@ -6,19 +6,25 @@ What does not belong here: how a case falls into a stratum (``core.variables``).
 from __future__ import annotations
 
 import datetime
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
 from vpack_pipeline.core.calls import primary_point
-from vpack_pipeline.core.evaluation.analysis import NO_POINT, Analysed, AnalysisSet, CaseSet
+from vpack_pipeline.core.evaluation.analysis import (
+    NO_POINT,
+    Analysed,
+    AnalysisSet,
+    CaseSet,
+    generator,
+    intention_to_diagnose_score,
+)
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
-from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.evaluation.performance import itd_auc, why_no_auc
 from vpack_pipeline.core.levels import (
     MOSTLY_POSITIVE,
     NO_RESULTS_OF_MISSING,
@@ -37,10 +43,14 @@ from vpack_pipeline.protocol import (
     Representativeness,
     Variable,
 )
+from vpack_pipeline.stats.auc_interval import Area, area
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import Estimate, normal_quantile
-from vpack_pipeline.stats.multiplicity import cochran_q, p_adjust
-from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.difference import Side, auc_side, proportion_side, without_figure
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
+from vpack_pipeline.stats.heterogeneity import areas_differ, proportions_differ
+from vpack_pipeline.stats.multiplicity import Heterogeneity, p_adjust
+from vpack_pipeline.stats.proportions import clustered_proportion, effective_size
+from vpack_pipeline.stats.simultaneous import level_of, simultaneous_quantile
 
 METRICS: Final = ("auc", "sensitivity", "specificity")
 _RESULTS: Final = ("n_positive", "n_negative", *METRICS)
@@ -66,9 +76,10 @@ def subgroups(
 
     A stratum with fewer positives or negatives than the protocol's minimum is counted and its
     figures are refused as insufficient. ``stratum_kind`` is the variable, ``stratum`` its level.
-    Per variable (stratum ``*``) Cochran's Q asks whether the strata that have figures differ by
-    more than chance; its p is adjusted by Holm over the variables. A patient may have cases in
-    several strata; Q takes them as independent.
+    The intervals of a metric hold together over the strata of all variables (max-T). Per variable
+    (stratum ``*``) Cochran's Q asks whether the strata that have figures differ by more than
+    chance; its p is adjusted by Holm over the variables. A patient may have cases in several
+    strata; Q takes them as independent.
 
     A level that is printed as part of another (``representativeness/levels``) keeps its row and has
     no figures; nor has a missing value of a variable that describes people, nor a group of people
@@ -105,7 +116,7 @@ def subgroups(
             point = primary_point(evaluation, finding.name, model_id)
             group = _Group(index_test, evaluation, point)
             keys = {"finding": finding.name, "model_id": model_id, "window": window}
-            found: dict[str, list[dict[str, Estimate]]] = {}
+            found: dict[str, list[_Stratum]] = {}
             shared: dict[str, bool] = {}
             for variable in variables:
                 level_of = mature.joined(level_of_case[variable.name], "level")
@@ -118,9 +129,11 @@ def subgroups(
                     reason = too_small or described.levels.reason(level, stratum.n)
                     place = figures.at(**keys, stratum_kind=variable.name, stratum=level)
                     found[variable.name].append(
-                        group.give(place, stratum, reason, described.levels.is_personal)
+                        group.measure(place, stratum, reason, described.levels.is_personal)
                     )
-            _give_heterogeneity(figures, keys, variables, found, shared, evaluation.interval.level)
+            rng = generator(evaluation.seed, "subgroups", finding.name, window)
+            _give_estimates(found, evaluation.interval.level, rng)
+            _give_heterogeneity(figures, keys, variables, found, shared)
     return figures.frame()
 
 
@@ -137,12 +150,13 @@ class _Group:
     evaluation: Evaluation
     point: OperatingPoint | None
 
-    def give(
+    def measure(
         self, place: Place, stratum: CaseSet, reason: Code | None, is_personal: bool
-    ) -> dict[str, Estimate]:
+    ) -> _Stratum:
+        """Give the counts, and what the figures are made of; refuse what cannot be given."""
         if reason is not None and reason != NO_RESULTS_OF_MISSING:
             _refuse(place, ("n_cases", "n_patients", *_RESULTS), reason)
-            return {}
+            return _Stratum(place, {})
         n_positive = int(stratum.is_positive.sum())
         n_negative = int(stratum.is_decided.sum()) - n_positive
         place.count("n_cases", stratum.n, stratum.n)
@@ -155,32 +169,32 @@ class _Group:
             # Nine tenths of a few are too few of a class: then there would be no figure anyhow.
             is_few = reason == MOSTLY_POSITIVE and insufficient is not None
             _refuse(place, METRICS, (is_few and insufficient) or reason)
-            return {}
+            return _Stratum(place, {})
         place.count("n_positive", n_positive, stratum.n)
         place.count("n_negative", n_negative, stratum.n)
-        reason = insufficient
-        if reason is not None:
+        if insufficient is not None:
             for metric in METRICS:
-                place.refuse(metric, reason, n=stratum.n, events=n_positive)
-            return {}
-        return self._give_estimates(place, stratum)
+                place.refuse(metric, insufficient, n=stratum.n, events=n_positive)
+            return _Stratum(place, {})
+        return _Stratum(place, self._figures(place, stratum))
 
-    def _give_estimates(self, place: Place, stratum: CaseSet) -> dict[str, Estimate]:
-        level = self.evaluation.interval.level
-        decided = stratum.take(stratum.is_decided)
-        estimates = {"auc": itd_auc(decided, self.index_test, level)}
-        if self.point is not None:
-            table = tabulate(stratum, self.point, self.index_test, ITD)
-            for metric in ("sensitivity", "specificity"):
-                among, right = share(table, metric)
-                patient = stratum.patient[among]
-                estimates[metric] = clustered_proportion(right[among], patient, level)
-        for metric in METRICS:
-            if metric in estimates:
-                place.give(metric, estimates[metric])
-            else:
+    def _figures(self, place: Place, stratum: CaseSet) -> dict[str, _Figure]:
+        made: dict[str, _Figure] = {"auc": self._ranked(stratum.take(stratum.is_decided))}
+        for metric in ("sensitivity", "specificity"):
+            if self.point is None:
                 place.refuse(metric, NO_POINT, n=stratum.n)
-        return estimates
+                continue
+            among, right = share(tabulate(stratum, self.point, self.index_test, ITD), metric)
+            made[metric] = _Share(right[among], stratum.patient[among])
+        return made
+
+    def _ranked(self, decided: CaseSet) -> _Ranked:
+        level = self.evaluation.interval.level
+        if why_no_auc(decided, self.index_test) is not None:
+            return _Ranked(itd_auc(decided, self.index_test, level), without_figure)
+        score = intention_to_diagnose_score(decided, self.index_test)
+        ranked = score, decided.is_positive, decided.patient
+        return _Ranked(area(*ranked), lambda _: auc_side(*ranked, level))
 
     def _insufficient(self, n_positive: int, n_negative: int) -> Code | None:
         rule = self.evaluation.subgroups
@@ -198,34 +212,93 @@ def _refuse(place: Place, metrics: Iterable[str], reason: Code) -> None:
         place.refuse(metric, reason)
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A proportion in one stratum, of cases that are right or wrong."""
+
+    right: BoolArray
+    patient: IntArray
+
+    def estimate(self, level: float) -> Estimate:
+        return clustered_proportion(self.right, self.patient, level)
+
+    def side(self, level: float) -> Side:
+        return proportion_side(self.right, self.patient, level)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """An area under the ROC curve in one stratum, or why there is none."""
+
+    area: Area | Estimate
+    made_side: Callable[[Estimate], Side]
+
+    def estimate(self, level: float) -> Estimate:
+        return self.area if isinstance(self.area, Estimate) else self.area.estimate(level)
+
+    def side(self, level: float) -> Side:
+        return self.made_side(self.estimate(level))
+
+
+_Figure = _Share | _Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class _Stratum:
+    """Where a stratum stands, and its figures by metric; those refused are not among them."""
+
+    place: Place
+    figures: dict[str, _Figure]
+
+
+def _give_estimates(
+    found: dict[str, list[_Stratum]], level: float, rng: np.random.Generator
+) -> None:
+    """Give the figures of all strata, with intervals that hold together for each metric."""
+    for metric in METRICS:
+        strata = [s for strata in found.values() for s in strata if metric in s.figures]
+        sides = [s.figures[metric].side(level) for s in strata]
+        bounded = [side for side in sides if side.estimate.lower is not None]
+        quantile = simultaneous_quantile(bounded, level, rng)
+        is_one = len(bounded) < 2
+        said = code("max_t_over_levels", quantile=quantile, levels=len(bounded), together=level)
+        for stratum in strata:
+            made = stratum.figures[metric].estimate(level if is_one else level_of(quantile))
+            method = coded(made.method, None if is_one or made.lower is None else said)
+            stratum.place.give(metric, replace(made, method=method))
+
+
 def _give_heterogeneity(
     figures: WindowedFigures,
     keys: dict[str, str],
     variables: list[Variable],
-    found: dict[str, list[dict[str, Estimate]]],
+    found: dict[str, list[_Stratum]],
     shared: dict[str, bool],
-    level: float,
 ) -> None:
     for metric in METRICS:
         tests = {
-            v.name: _heterogeneity([e[metric] for e in found[v.name] if metric in e], level)
+            v.name: _heterogeneity(
+                [s.figures[metric] for s in found[v.name] if metric in s.figures]
+            )
             for v in variables
         }
         adjusted = _holm({name: test.p for name, test in tests.items()})
         for variable in variables:
             test = tests[variable.name]
             place = figures.at(**keys, stratum_kind=variable.name, stratum=EVERY)
+            how = coded("cochran_q", "variance_at_common_figure")
             rows = {
-                f"heterogeneity_q_{metric}": (test.q, coded("cochran_q")),
-                f"heterogeneity_p_{metric}": (test.p, coded("cochran_q", "chi_squared")),
+                f"heterogeneity_q_{metric}": (test.q, how),
+                f"heterogeneity_p_{metric}": (test.p, coded(how, "chi_squared")),
                 f"heterogeneity_p_adjusted_{metric}": (
                     adjusted.get(variable.name),
                     coded("holm_over_variables"),
                 ),
             }
             notes = SHARED if shared[variable.name] and test.reason is None else None
+            n = sum(_n(s.figures[metric]) for s in found[variable.name] if metric in s.figures)
             for name, (value, method) in rows.items():
-                place.give(name, value, n=test.n, method=method, reason=test.reason, notes=notes)
+                place.give(name, value, n=n, method=method, reason=test.reason, notes=notes)
 
 
 def _share_patients(cases: CaseSet, level_of: pl.Series) -> bool:
@@ -234,34 +307,20 @@ def _share_patients(cases: CaseSet, level_of: pl.Series) -> bool:
     return bool(placed["patient"].is_duplicated().any())
 
 
-@dataclass(frozen=True, slots=True)
-class _Heterogeneity:
-    q: float | None
-    p: float | None
-    n: int
-    reason: Code | None
+def _heterogeneity(figures: list[_Figure]) -> Heterogeneity:
+    """Hold the strata of a variable against one another; those without an interval are left out."""
+    areas = [f.area for f in figures if isinstance(f, _Ranked) and isinstance(f.area, Area)]
+    shares = [f for f in figures if isinstance(f, _Share) and f.right.size]
+    if not shares:
+        return areas_differ(areas)
+    return proportions_differ(
+        np.array([f.right.mean() for f in shares]),
+        np.array([effective_size(f.right, f.patient) for f in shares]),
+    )
 
 
-def _heterogeneity(estimates: list[Estimate], level: float) -> _Heterogeneity:
-    values = np.array([math.nan if e.value is None else e.value for e in estimates])
-    errors = np.array([standard_error(e, level) for e in estimates])
-    test = cochran_q(values, errors)
-    return _Heterogeneity(test.q, test.p, sum(e.n for e in estimates), test.reason)
-
-
-def standard_error(estimate: Estimate, level: float) -> float:
-    """Read the standard error off an interval; NaN where the interval has no width.
-
-    A normal interval that was cut at 0 or 1 is read from its other side. Wilson's interval is not
-    symmetric: half its width stands for the error, as it does at the middle of the scale.
-    """
-    if estimate.value is None or estimate.lower is None or estimate.upper is None:
-        return math.nan
-    z = normal_quantile(level)
-    below, above = estimate.value - estimate.lower, estimate.upper - estimate.value
-    is_cut = estimate.lower <= 0 or estimate.upper >= 1
-    reach = max(below, above) if is_cut else (below + above) / 2
-    return reach / z if reach > 0 else math.nan
+def _n(figure: _Figure) -> int:
+    return figure.right.size if isinstance(figure, _Share) else figure.area.n
 
 
 def _holm(p: dict[str, float | None]) -> dict[str, float]:

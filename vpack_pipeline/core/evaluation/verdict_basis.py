@@ -106,10 +106,8 @@ def _evaluation(
 ) -> dict[str, Any]:
     evaluation = protocol.evaluation
     elsewhere = {"endpoints", "looks", "maturity", "operating_points"}
-    unread = {"interval", "subgroups"}
-    if claim.comparison == "absolute":
-        # Only a difference is resampled.
-        unread |= {"replicates", "seed"}
+    # No figure that a verdict is given of is resampled.
+    unread = {"interval", "replicates", "seed", "subgroups"}
     return _values(evaluation, *elsewhere, *unread) | {
         "cluster": evaluation.interval.cluster,
         "endpoint": _values(

@@ -21,6 +21,7 @@ from vpack_pipeline.stats.agreement.krippendorff import alphas, distances
 from vpack_pipeline.stats.arguments import clusters
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.resampling import (
+    PercentileInterval,
     bca_interval,
     patient_codes,
     patient_weights,
@@ -87,7 +88,7 @@ def agreement_bootstrap(
     found = agreement_views(
         {"only": view}, cluster, replicates, rng, level=level, interval=interval
     )
-    return found["only"]
+    return {name: (i.lower, i.upper) for name, i in found["only"].items()}
 
 
 def agreement_views(
@@ -98,14 +99,14 @@ def agreement_views(
     *,
     level: float = 0.95,
     interval: str = "percentile",
-) -> dict[str, dict[str, Bounds]]:
+) -> dict[str, dict[str, PercentileInterval]]:
     """Intervals of several views of the same units, on the same patients drawn.
 
     Parameters and errors as of ``agreement_bootstrap``.
 
     Returns
     -------
-    by view, what ``agreement_bootstrap`` gives of it
+    by view, what ``agreement_bootstrap`` gives of it, and how many replicates were undefined
     """
     if interval not in _INTERVALS:
         raise ValueError(f"interval is one of {', '.join(_INTERVALS)}")
@@ -205,18 +206,16 @@ class _Resampled:
 
     def intervals(
         self, values: dict[str, FloatArray], level: float, interval: str
-    ) -> dict[str, Bounds]:
+    ) -> dict[str, PercentileInterval]:
         if interval == "percentile":
-            found = {name: percentile_interval(v, level) for name, v in values.items()}
-        else:
-            whole = [patterns.whole() for patterns in self.patterns]
-            point = self.evaluated(whole)
-            left_out = self._left_out(whole)
-            found = {
-                name: bca_interval(v, float(point[name][0]), left_out[name], level)
-                for name, v in values.items()
-            }
-        return {name: (i.lower, i.upper) for name, i in found.items()}
+            return {name: percentile_interval(v, level) for name, v in values.items()}
+        whole = [patterns.whole() for patterns in self.patterns]
+        point = self.evaluated(whole)
+        left_out = self._left_out(whole)
+        return {
+            name: bca_interval(v, float(point[name][0]), left_out[name], level)
+            for name, v in values.items()
+        }
 
     def _left_out(self, whole: list[FloatArray]) -> dict[str, FloatArray]:
         """Every coefficient without each patient: (P,), one evaluation a kind of patient."""

@@ -5,7 +5,6 @@ belong here: discrimination over all thresholds (``roc``), agreement between rea
 """
 
 from vpack_pipeline.stats.proportions.comparisons import (
-    clustered_difference,
     farrington_manning,
     mcnemar,
     newcombe_difference,
@@ -14,6 +13,8 @@ from vpack_pipeline.stats.proportions.diagnostic import diagnostic_table, predic
 from vpack_pipeline.stats.proportions.intervals import (
     clopper_pearson,
     clustered_proportion,
+    design_effect,
+    effective_size,
     sample_size_proportion,
     wilson,
     wilson_bounds,
@@ -21,9 +22,10 @@ from vpack_pipeline.stats.proportions.intervals import (
 
 __all__ = [
     "clopper_pearson",
-    "clustered_difference",
     "clustered_proportion",
+    "design_effect",
     "diagnostic_table",
+    "effective_size",
     "farrington_manning",
     "mcnemar",
     "newcombe_difference",

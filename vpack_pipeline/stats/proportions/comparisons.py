@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
 from scipy.special import bdtr, chdtrc, ndtr
 
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
-    BoolArray,
     Estimate,
     HypothesisTest,
-    symmetric,
     undefined,
 )
 from vpack_pipeline.stats.proportions.intervals import NO_CASES, wilson_bounds
-from vpack_pipeline.stats.resampling import patient_codes
 
 
 def newcombe_difference(
@@ -43,47 +38,6 @@ def newcombe_difference(
     lower = p1 - p2 - math.hypot(p1 - l1, u2 - p2)
     upper = p1 - p2 + math.hypot(u1 - p1, p2 - l2)
     return Estimate(p1 - p2, lower, upper, n, None, method)
-
-
-def clustered_difference(
-    success: BoolArray,
-    is_first: BoolArray,
-    cluster: npt.NDArray[np.generic],
-    level: float = 0.95,
-) -> Estimate:
-    """Difference of two proportions of units, where a patient may give units to either or both.
-
-    The variance is that of a difference of two ratios over patients, linearised (Cochran 1977,
-    sections 2.11 and 6.19): patients with units on both sides count as the pairs that they are. The
-    interval is normal, clipped to [-1, 1].
-
-    Parameters
-    ----------
-    success : (M,) outcome of each unit
-    is_first : (M,) whether the unit is of the first side, from which the second is taken
-    cluster : (M,) patient of each unit
-
-    Returns
-    -------
-    n counts units. Without an interval, with a reason, where all units are of one patient.
-    """
-    method = "ratios_over_patients"
-    outcome, first = np.asarray(success, dtype=np.bool_), np.asarray(is_first, dtype=np.bool_)
-    n, n1 = int(outcome.size), int(first.sum())
-    if n1 in (0, n):
-        return undefined(NO_CASES, method=method, n=n)
-    codes, n_patients = patient_codes(cluster)
-    if not codes.size == first.size == n:
-        raise ValueError("one side and one patient code are needed for each unit")
-    p1, p2 = float(outcome[first].mean()), float(outcome[~first].mean())
-    if n_patients < 2:
-        return undefined("one_patient", method=method, n=n, value=p1 - p2)
-    share = np.where(first, (outcome - p1) / n1, -(outcome - p2) / (n - n1))
-    influence = np.bincount(codes, weights=share)
-    variance = n_patients / (n_patients - 1) * float(influence @ influence)
-    # Where nothing varies the sum is rounding noise.
-    se = math.sqrt(variance) if variance > 1e-24 else 0.0
-    return symmetric(p1 - p2, se, n=n, method=method, level=level, bounds=(-1.0, 1.0))
 
 
 def farrington_manning(k1: float, n1: float, k2: float, n2: float, margin: float) -> HypothesisTest:

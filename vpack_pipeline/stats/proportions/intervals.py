@@ -12,11 +12,18 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.estimate import BoolArray, Estimate, normal_quantile, undefined
+from vpack_pipeline.stats.estimate import (
+    BoolArray,
+    Estimate,
+    FloatArray,
+    normal_quantile,
+    undefined,
+)
 from vpack_pipeline.stats.resampling import patient_codes
 
 NO_CASES = Code("no_cases")
 WILSON_CLUSTERED = coded("wilson_on_effective_size")
+PSEUDO_PATIENTS = Code("design_effect_with_pseudo_patients")
 
 
 def wilson_bounds(proportion: float, n: float, level: float = 0.95) -> tuple[float, float]:
@@ -71,14 +78,17 @@ def clustered_proportion(
 ) -> Estimate:
     """Proportion of units, with an interval that holds where patients give several units.
 
-    Wilson's interval on the effective sample size M / deff. The design effect is the variance of
-    the ratio estimator over patients (Cochran 1977, section 3.12; Rao & Scott 1992) divided by the
-    binomial variance; Wilson on the effective size follows Korn & Graubard's idea (1998).
+    Wilson's interval on the effective sample size M / deff (Franco, Little, Louis & Slud 2019). The
+    design effect is the variance of the ratio estimator over patients (Cochran 1977, section 3.12;
+    Rao & Scott 1992) divided by the binomial variance. Few errors in few patients give it too low,
+    and then the interval is too narrow. So two pseudo-patients of Σm² / M units (m units a
+    patient) enter its estimate, one with successes alone and one with none. They enter nothing
+    else, and where each patient gives one unit they change nothing.
 
     The design effect is kept between two limits. Not below 1: units of a patient are alike or
     unrelated, so a smaller value is noise of few patients and would narrow the interval. Not above
-    Σm² / M (m units a patient), what complete dependence within patients gives: the effective size
-    is then the number of patients where all give equally many units, and less where they do not.
+    Σm² / M, what complete dependence within patients gives: the effective size is then the number
+    of patients where all give equally many units, and less where they do not.
 
     With no success, or nothing else, the variance is 0 and cannot speak: the interval is the exact
     one on the number of patients, as if each patient's units were one.
@@ -103,17 +113,49 @@ def clustered_proportion(
         exact = clopper_pearson(n_patients if events else 0, n_patients, level)
         method = coded("clopper_pearson_on_patients")
         return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
-    sizes = np.bincount(codes).astype(np.float64)
-    successes = np.bincount(codes, weights=outcome)
     proportion = events / n
-    most = float(sizes @ sizes) / n
-    deff = most
-    if n_patients > 1:
-        residual = successes - proportion * sizes
-        variance = n_patients / (n_patients - 1) * float(residual @ residual) / n**2
-        deff = min(max(variance / (proportion * (1 - proportion) / n), 1.0), most)
-    bounds = wilson_bounds(proportion, n / deff, level)
-    return Estimate(proportion, *bounds, n, events, WILSON_CLUSTERED)
+    bounds = wilson_bounds(proportion, effective_size(outcome, codes), level)
+    method = coded(WILSON_CLUSTERED, None if n_patients == n else PSEUDO_PATIENTS)
+    return Estimate(proportion, *bounds, n, events, method)
+
+
+def effective_size(success: BoolArray, cluster: npt.NDArray[np.generic]) -> float:
+    """Units over their design effect: as many as independent ones would tell as much.
+
+    Parameters
+    ----------
+    success, cluster : as of :func:`clustered_proportion`; one unit or more
+    """
+    codes, _ = patient_codes(cluster)
+    successes = np.bincount(codes, weights=success).astype(np.float64)
+    return codes.size / design_effect(successes, np.bincount(codes).astype(np.float64))
+
+
+def design_effect(successes: FloatArray, sizes: FloatArray) -> float:
+    """Factor by which patients with several units widen the variance of a proportion.
+
+    Estimated with two pseudo-patients, as :func:`clustered_proportion` says.
+
+    Parameters
+    ----------
+    successes, sizes : (P,) successes and units of each patient; 0 <= successes <= sizes, sizes >= 1
+
+    Returns
+    -------
+    between 1 and Σm² / M; the latter where there is one patient alone
+
+    >>> design_effect(np.array([1.0, 0.0, 1.0]), np.ones(3))
+    1.0
+    """
+    most = float(sizes @ sizes / sizes.sum())
+    if sizes.size == 1:
+        return most
+    m, k = np.append(sizes, [most, most]), np.append(successes, [most, 0.0])
+    n, n_patients = float(m.sum()), m.size
+    proportion = float(k.sum()) / n
+    residual = k - proportion * m
+    variance = n_patients / (n_patients - 1) * float(residual @ residual) / n**2
+    return min(max(variance / (proportion * (1 - proportion) / n), 1.0), most)
 
 
 def sample_size_proportion(
