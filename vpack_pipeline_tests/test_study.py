@@ -77,10 +77,14 @@ def test_a_name_that_does_not_resolve_is_told_with_the_nearest(
     assert any(what in f for f in found), found
 
 
+def another_point() -> Any:
+    return data_of("protocol.yaml")["evaluation"]["operating_points"][0]
+
+
 def test_two_points_cannot_both_speak_for_a_finding_and_model(tmp_path: Path) -> None:
     data = changed()
     points = data["evaluation"]["operating_points"]
-    points.append({**points[0], "name": "lower", "threshold": 0.2})
+    points.append({**another_point(), "name": "lower", "threshold": 0.2})
     (found,) = told(project(tmp_path, data))
     assert "operating_points locked, lower.primary: 2 are primary for finding 'finding'" in found
     assert "leave one primary" in found
@@ -93,8 +97,9 @@ def test_further_points_and_those_of_other_findings_are_no_problem(
     data = changed()
     data["findings"].append({**data_of("protocol.yaml")["findings"][0], "name": "other"})
     points = data["evaluation"]["operating_points"]
-    points.append({**points[0], "name": "lower", "primary": False, "threshold": 0.0})
-    points.append({**points[0], "name": "of_other", "finding": "other", "primary": is_primary})
+    points.append({**another_point(), "name": "lower", "primary": False, "threshold": 0.0})
+    other = {"name": "of_other", "finding": "other", "primary": is_primary}
+    points.append({**another_point(), **other})
     assert study.load(project(tmp_path, data), "harbour").protocol.findings[1].name == "other"
 
 
