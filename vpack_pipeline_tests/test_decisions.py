@@ -97,7 +97,7 @@ def test_every_figure_makes_its_analysis_set_of_the_same_group_of_inputs() -> No
 INTERVALS = {
     "share": {"clopper_pearson", "wilson", "wilson_bounds"},
     "area": {"auc_clustered", "auc_delong", "symmetric"},
-    "difference": {"newcombe_difference", "hypot"},
+    "difference": {"newcombe_difference", "clustered_difference"},
 }
 """Functions that would make an interval of a share, an area or a difference a second time."""
 
