@@ -94,6 +94,28 @@ def test_every_figure_makes_its_analysis_set_of_the_same_group_of_inputs() -> No
     assert set(made.values()) == {"AnalysisSet(index_test=index_test, **analysed)"}
 
 
+INTERVALS = {
+    "share": {"clopper_pearson", "wilson", "wilson_bounds"},
+    "area": {"auc_clustered", "auc_delong", "symmetric"},
+    "difference": {"newcombe_difference", "clustered_difference"},
+}
+"""Functions that would make an interval of a share, an area or a difference a second time."""
+
+
+@pytest.mark.parametrize("of", INTERVALS)
+def test_the_interval_of_a_figure_is_made_in_one_place(of: str) -> None:
+    """In ``stats``: clustered_proportion, auc_by_inversion and Area.estimate, difference."""
+    using = {
+        name
+        for name, nodes in modules("core")
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in INTERVALS[of]
+    }
+    # A weighted share has an interval of its own.
+    assert using == ({"core/evaluation/weights.py"} if of == "share" else set())
+
+
 def test_nothing_asks_for_a_monitor_by_its_name() -> None:
     # A distance of the same name is another registry's; so is a layer called rate or volume.
     own = set(MONITORS) - set(DISTANCES)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from vpack_pipeline.stats.arguments import clusters, labels, numbers
 from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Codes, coded
 from vpack_pipeline.stats.estimate import NO_WIDTH, BoolArray, Estimate, FloatArray
@@ -44,7 +45,7 @@ def proportion_side(
 ) -> Side:
     """One side of a difference of proportions; see :func:`clustered_proportion`."""
     estimate = clustered_proportion(success, cluster, level)
-    outcome = np.asarray(success, dtype=np.float64)
+    outcome = labels("success", success).astype(np.float64)
     centre = 0.0 if estimate.value is None else estimate.value
     return Side(estimate, (outcome - centre) / max(outcome.size, 1), np.asarray(cluster))
 
@@ -110,9 +111,11 @@ def correlations(sides: Sequence[Side]) -> FloatArray:
 
     A figure without variance, as a proportion of 1, is correlated with none.
     """
+    for side in sides:
+        clusters("cluster", side.cluster, side.influence.size)
     codes, n_patients = patient_codes(np.concatenate([side.cluster for side in sides]))
     starts = np.cumsum([0, *(side.influence.size for side in sides)])
-    influence = np.concatenate([side.influence for side in sides])
+    influence = numbers("influence", np.concatenate([side.influence for side in sides]))
     # Most patients add to few of many figures; entries of one patient and figure are summed up.
     added = csr_array((influence, codes, starts), shape=(len(sides), n_patients))
     added.sum_duplicates()

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from vpack_pipeline.stats.arguments import amounts, numbers
 from vpack_pipeline.stats.auc_interval import Area
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.multiplicity import Heterogeneity, cochran_q
@@ -33,7 +34,9 @@ def proportions_differ(values: FloatArray, sizes: FloatArray) -> Heterogeneity:
     >>> round(found.q, 6)
     9.89899
     """
-    p, n = np.asarray(values, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    p, n = numbers("values", values, 0.0, 1.0), amounts("sizes", sizes)
+    if p.shape != n.shape or not n.all():
+        raise ValueError("sizes: one above 0 is needed for each of the values")
     return _at_common_figure(p, lambda common: common * (1 - common) / n)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtr
 
+from vpack_pipeline.stats.arguments import amounts, clusters, labels, numbers, positions
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -51,7 +52,7 @@ def auc(score: FloatArray, positive: BoolArray, weights: FloatArray | None = Non
         if positive.all() or not positive.any():
             return None
         return float(placements(score, positive)[0].mean())
-    row = np.asarray(weights, dtype=np.float64)
+    row = amounts("weights", weights)
     value = float(auc_replicates(score, positive, row[None, :])[0])
     return None if math.isnan(value) else value
 
@@ -61,6 +62,9 @@ def placements(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, Floa
 
     Both classes must be present. By midranks (Sun & Xu 2014), in order of the input.
     """
+    score, positive = labelled_scores(score, positive)
+    if positive.all() or not positive.any():
+        raise ValueError("positive: both classes must be present")
     cases, controls = score[positive], score[~positive]
     among_controls, among_cases = np.sort(controls), np.sort(cases)
     v10 = _midrank(among_controls, cases) / controls.size
@@ -113,7 +117,7 @@ def auc_clustered(
     value = auc(score, positive)
     if value is None:
         return undefined(ONE_CLASS, method=method, n=n, events=events)
-    codes, _ = patient_codes(cluster)
+    codes, _ = patient_codes(clusters("cluster", cluster, n))
     if min(np.unique(codes[side]).size for side in (positive, ~positive)) < 2:
         return undefined(ONE_PATIENT_IN_CLASS, method=method, n=n, events=events, value=value)
     se = math.sqrt(obuchowski_variance(placements(score, positive), positive, codes))
@@ -131,10 +135,14 @@ def obuchowski_variance(
     positive : (n,) reference standard
     codes : (n,) patient of each case, 0 to P-1; two or more hold positives, and negatives
     """
+    positive, codes = labels("positive", positive), positions("codes", codes)
+    if positive.shape != codes.shape:
+        raise ValueError("positive and codes: one patient code is needed for each case")
     n_patients = int(codes.max()) + 1
     value = float(placed[0].mean())
     deviations, factors = [], []
-    for side, values in zip((positive, ~positive), placed, strict=True):
+    for side, found in zip((positive, ~positive), placed, strict=True):
+        values = numbers("placed", found, 0.0, 1.0)
         k = np.bincount(codes[side], minlength=n_patients)
         total = np.bincount(codes[side], weights=values, minlength=n_patients)
         patients = int((k > 0).sum())
@@ -247,12 +255,13 @@ def roc_curve_grid(
     score, positive = labelled_scores(score, positive)
     if positive.all() or not positive.any():
         return None
+    grid = numbers("fpr_grid", fpr_grid, 0.0, 1.0)
     thresholds = np.unique(score)[::-1]
     cases, controls = np.sort(score[positive]), np.sort(score[~positive])
     above = [0.0, *(1 - np.searchsorted(cases, thresholds) / cases.size)]
     false = [0.0, *(1 - np.searchsorted(controls, thresholds) / controls.size)]
     # A grid value computed as 0.30000000000000004 must still find the threshold at 0.3.
-    at = np.searchsorted(np.asarray(false), np.asarray(fpr_grid) + 1e-12, side="right") - 1
+    at = np.searchsorted(np.asarray(false), grid + 1e-12, side="right") - 1
     return np.asarray(above, dtype=np.float64)[at]
 
 
@@ -271,14 +280,15 @@ def auc_replicates(
     (B,); NaN where a replicate holds one class only, for ``percentile_interval`` to count
     """
     score, positive = labelled_scores(score, positive)
+    weights = _weight_rows(weight_matrix, score.size)
     case_index, control_index = np.flatnonzero(positive), np.flatnonzero(~positive)
     control_index = control_index[np.argsort(score[control_index], kind="stable")]
     controls, cases = score[control_index], score[case_index]
     below = np.searchsorted(controls, cases, side="left")
     through = np.searchsorted(controls, cases, side="right")
-    result = np.full(len(weight_matrix), np.nan)
+    result = np.full(len(weights), np.nan)
     cumulative = np.zeros(control_index.size + 1)
-    for b, row in enumerate(weight_matrix):
+    for b, row in enumerate(weights):
         np.cumsum(row[control_index], dtype=np.float64, out=cumulative[1:])
         case_weights = row[case_index].astype(np.float64)
         total = case_weights.sum() * cumulative[-1]
@@ -290,17 +300,33 @@ def auc_replicates(
 
 
 def labelled_scores(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
-    """Give scores and labels in the form that is computed with; see the module's functions."""
-    values = np.asarray(score, dtype=np.float64)
-    outcome = np.asarray(positive, dtype=np.bool_)
-    if values.shape != outcome.shape or not np.isfinite(values).all():
-        raise ValueError("scores must be finite and one for each reference label")
+    """Give scores and labels in the form that is computed with.
+
+    Raises
+    ------
+    ValueError
+        A score is not finite, a label neither of the two, or there are not as many of each.
+    """
+    values, outcome = numbers("score", score), labels("positive", positive)
+    if values.shape != outcome.shape:
+        raise ValueError("score and positive: one label is needed for each score")
     return values, outcome
+
+
+def _weight_rows(weight_matrix: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+    """Give weights as they are: small integers are counts of draws, and cast before they add up."""
+    rows = np.asarray(weight_matrix)
+    if rows.ndim != 2 or rows.shape[1] != n:
+        raise ValueError("weight_matrix: one column of weights is needed for each case")
+    if rows.size and not (np.isfinite(rows).all() and rows.min() >= 0):
+        raise ValueError("weight_matrix holds a weight that is negative or not finite")
+    return rows
 
 
 def midranks(values: FloatArray) -> FloatArray:
     """Rank of each value among all, from one half on, those that are equal alike."""
-    return _midrank(np.sort(values), values)
+    given = numbers("values", values)
+    return _midrank(np.sort(given), given)
 
 
 def _midrank(ordered: FloatArray, values: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv
 
+from vpack_pipeline.stats.arguments import amounts, clusters, labels, number, whole
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -29,6 +30,9 @@ PSEUDO_PATIENTS = Code("design_effect_with_pseudo_patients")
 def wilson_bounds(proportion: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval (1927) of a proportion on ``n`` > 0 cases, whole or effective."""
     z2 = normal_quantile(level) ** 2
+    number("proportion", proportion, 0.0, 1.0)
+    if not number("n", n, 0.0):
+        raise ValueError("n is above 0")
     centre = proportion + z2 / (2 * n)
     reach = math.sqrt(z2 * (proportion * (1 - proportion) / n + z2 / (4 * n * n)))
     scale = 1 + z2 / n
@@ -53,7 +57,8 @@ def wilson(k: float, n: float, level: float = 0.95) -> Estimate:
     >>> round(estimate.lower, 4), round(estimate.upper, 4)
     (0.2553, 0.3662)
     """
-    _check(k, n)
+    counted("k", k, "n", n)
+    normal_quantile(level)
     method = coded("wilson")
     if n == 0:
         return undefined(NO_CASES, method=method, n=0, events=0)
@@ -62,7 +67,7 @@ def wilson(k: float, n: float, level: float = 0.95) -> Estimate:
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Estimate:
     """Exact binomial interval of k of n (Clopper & Pearson 1934); n = 0 is undefined."""
-    _check(k, n)
+    counted("k", whole_count("k", k), "n", whole_count("n", n))
     normal_quantile(level)
     method = coded("clopper_pearson")
     if n == 0:
@@ -102,13 +107,11 @@ def clustered_proportion(
     -------
     n and events count units
     """
-    outcome = np.asarray(success, dtype=np.bool_)
+    outcome, codes, n_patients = _units(success, cluster)
     n, events = int(outcome.size), int(outcome.sum())
+    normal_quantile(level)
     if n == 0:
         return undefined(NO_CASES, method=WILSON_CLUSTERED, n=0, events=0)
-    codes, n_patients = patient_codes(cluster)
-    if codes.size != n:
-        raise ValueError("one patient code is needed for each unit")
     if events in (0, n):
         exact = clopper_pearson(n_patients if events else 0, n_patients, level)
         method = coded("clopper_pearson_on_patients")
@@ -126,8 +129,8 @@ def effective_size(success: BoolArray, cluster: npt.NDArray[np.generic]) -> floa
     ----------
     success, cluster : as of :func:`clustered_proportion`; one unit or more
     """
-    codes, _ = patient_codes(cluster)
-    successes = np.bincount(codes, weights=success).astype(np.float64)
+    outcome, codes, _ = _units(success, cluster)
+    successes = np.bincount(codes, weights=outcome).astype(np.float64)
     return codes.size / design_effect(successes, np.bincount(codes).astype(np.float64))
 
 
@@ -147,10 +150,15 @@ def design_effect(successes: FloatArray, sizes: FloatArray) -> float:
     >>> design_effect(np.array([1.0, 0.0, 1.0]), np.ones(3))
     1.0
     """
-    most = float(sizes @ sizes / sizes.sum())
-    if sizes.size == 1:
+    units, hits = amounts("sizes", sizes), amounts("successes", successes)
+    if not units.size or units.min() < 1:
+        raise ValueError("sizes: one patient or more has a unit or more each")
+    if units.shape != hits.shape or (hits > units).any():
+        raise ValueError("successes and sizes: of each patient, no more successes than units")
+    most = float(units @ units / units.sum())
+    if units.size == 1:
         return most
-    m, k = np.append(sizes, [most, most]), np.append(successes, [most, 0.0])
+    m, k = np.append(units, [most, most]), np.append(hits, [most, 0.0])
     n, n_patients = float(m.sum()), m.size
     proportion = float(k.sum()) / n
     residual = k - proportion * m
@@ -172,11 +180,35 @@ def sample_size_proportion(
     >>> sample_size_proportion(0.9, 0.05), sample_size_proportion(0.9, 0.05, share=0.1)
     (139, 1383)
     """
-    if not (0 <= p <= 1 and half_width > 0 and 0 < share <= 1):
-        raise ValueError("p and share are fractions and the half-width is positive")
+    number("p", p, 0.0, 1.0)
+    if not (number("half_width", half_width, 0.0) and number("share", share, 0.0, 1.0)):
+        raise ValueError("half_width and share are above 0")
     return math.ceil(normal_quantile(level) ** 2 * p * (1 - p) / half_width**2 / share)
 
 
-def _check(k: float, n: float) -> None:
-    if not 0 <= k <= n:
-        raise ValueError("a proportion needs 0 <= k <= n")
+def _units(
+    success: BoolArray, cluster: npt.NDArray[np.generic]
+) -> tuple[BoolArray, npt.NDArray[np.intp], int]:
+    """Give outcomes, the code of each unit's patient, and the number of patients."""
+    outcome = labels("success", success)
+    codes, n_patients = patient_codes(clusters("cluster", cluster))
+    if outcome.shape != codes.shape:
+        raise ValueError("success and cluster: one patient code is needed for each unit")
+    return outcome, codes, n_patients
+
+
+def counted(k_name: str, k: float, n_name: str, n: float) -> None:
+    """Check a count, whole or effective, of another.
+
+    Raises
+    ------
+    ValueError
+        One is negative, not finite, or of an integer type that overflows, or k is above n.
+    """
+    if float(amounts(k_name, k)) > float(amounts(n_name, n)):
+        raise ValueError(f"{k_name} is at most {n_name}: a proportion needs 0 <= k <= n")
+
+
+def whole_count(name: str, value: int) -> int:
+    """Give a whole number from 0 on, of a type that does not overflow."""
+    return whole(name, float(amounts(name, value)), 0)

@@ -1,0 +1,56 @@
+"""A few designs and runs of the nightly simulations of intervals (``benchmarks/simulations.py``)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import interval_designs as designs
+
+RUNS = 200
+# 200 runs at .04: more than 16 have a probability of one in 200.
+MOST = 16 / RUNS
+
+FEW = {
+    "share": list(designs.proportions())[5::60],
+    "area": list(designs.areas_one_case())[7::30],
+    "area by patient": list(designs.areas_by_patient())[9::60],
+    "difference of shares": list(designs.proportion_differences())[1::14],
+    "difference of areas": list(designs.area_differences())[1::7],
+}
+
+
+@pytest.mark.parametrize("of", FEW)
+def test_a_truth_on_the_goal_is_seldom_met(of):
+    assert len(FEW[of]) > 2
+    for design in FEW[of]:
+        found = designs.rates(design, RUNS, seed=1)
+        assert found.lower_above <= MOST, design.name
+        assert found.lower_above + found.upper_below + found.without < 0.15, design.name
+
+
+def test_the_normal_interval_of_an_area_claims_far_more():
+    """What the designs are for: on the same studies the interval before this one is caught."""
+    pairs = zip(
+        designs.areas_one_case(), designs.areas_one_case(designs.normal_interval), strict=True
+    )
+    small = [pair for pair in pairs if pair[0].truth == 0.95 and "10/10" in pair[0].name]
+    assert len(small) > 3
+    for now, before in small:
+        assert designs.rates(now, RUNS, seed=2).lower_above <= MOST
+        assert designs.rates(before, RUNS, seed=2).lower_above > 0.15
+
+
+def test_like_strata_seldom_seem_to_differ():
+    for alike in list(designs.strata())[::6]:
+        assert designs.false_alarms(alike, RUNS, seed=3) <= 18 / RUNS, alike.name
+
+
+@pytest.mark.parametrize("kind", designs.KINDS)
+def test_a_design_has_the_area_that_it_says(kind):
+    from vpack_pipeline.stats.roc import auc
+
+    scores = designs.Scores(kind, 0.85, 0.5, (1, 3))
+    score, positive, patient = scores.draw(np.random.default_rng(4), 15_000, 15_000)
+    assert auc(score, positive) == pytest.approx(scores.truth(), abs=0.01)
+    assert np.bincount(patient).max() == 3
