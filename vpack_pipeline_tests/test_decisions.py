@@ -109,8 +109,7 @@ def test_the_interval_of_a_figure_is_made_in_one_place(of: str) -> None:
         name
         for name, nodes in modules("core")
         for node in nodes
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func).rpartition(".")[2] in INTERVALS[of]
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in INTERVALS[of]
     }
     # A weighted share has an interval of its own.
     assert using == ({"core/evaluation/weights.py"} if of == "share" else set())

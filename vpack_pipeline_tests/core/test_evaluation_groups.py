@@ -9,6 +9,7 @@ import pytest
 from evaluation_world import (
     AFTER,
     BEFORE,
+    INDEX_TEST,
     Case,
     World,
     cases_of,
@@ -19,7 +20,7 @@ from evaluation_world import (
 from scipy.special import ndtr
 from scipy.stats import chi2
 
-from vpack_pipeline.protocol import Covariate, Representativeness, Subgroups, Variable
+from vpack_pipeline.protocol import Covariate, Output, Representativeness, Subgroups, Variable
 from vpack_pipeline.stats.proportions import newcombe_difference
 from vpack_pipeline_tests.stats import plain_intervals
 
@@ -269,6 +270,26 @@ def test_without_an_operating_point_only_the_auc_is_given():
     frame = World(MIXED).evaluated(operating_points=()).run("subgroups")
     assert figure(frame, "sensitivity", stratum_kind="sex", stratum="F")["status"] == "refused"
     assert figure(frame, "auc", stratum_kind="sex", stratum="F")["status"] == "given"
+
+
+def test_strata_of_a_binary_output_have_shares_and_no_area():
+    binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
+    cases = [Case(c.label, None, sex=c.sex, call=c.score > 0.5) for c in MIXED]
+    frame = World(cases, index_test=binary).run("subgroups")
+    row = figure(frame, "auc", stratum_kind="sex", stratum="F")
+    assert (row["status"], row["reason"]) == ("refused", "no_roc_curve")
+    q = figure(frame, "heterogeneity_q_auc", stratum_kind="sex", stratum="*")
+    assert q["reason"] == "one_subgroup_with_error"
+
+
+def test_a_difference_of_areas_of_a_binary_output_is_refused():
+    binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
+    cases = [
+        Case(c.label, None, date=c.date, call=c.score > 0.5) for c in windows((9, 10), (8, 10))
+    ]
+    row = figure(World(cases, index_test=binary).run("comparison"), "auc_difference")
+    assert (row["status"], row["reason"]) == ("refused", "no_roc_curve")
+    assert lacking_window(row) == "retrospective"
 
 
 def strata_of(cases, sex, metric):

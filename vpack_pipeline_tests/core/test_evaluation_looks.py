@@ -161,6 +161,7 @@ def test_verdict_follows_the_bound_and_never_the_estimate(lower, upper, expected
 
 def test_verdict_of_an_interval_without_width_is_inconclusive_and_of_nothing_refused():
     assert verdict_of(Estimate(1.0, 1.0, 1.0, 9, 8, (), notes=(NO_WIDTH,)), 0.8) == "inconclusive"
+    assert verdict_of(Estimate(1.0, 1.0, 1.0, 9, 8, ()), 0.8) == "inconclusive"
     assert verdict_of(Estimate(None, None, None, 0, 0, (), NO_INFERENCE), 0.8) == "refused"
 
 

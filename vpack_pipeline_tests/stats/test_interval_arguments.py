@@ -126,6 +126,8 @@ def test_what_holds_of_one_function_alone():
         roc.placements(SCORE, np.ones(N, bool))
     with refuse(match="positive and codes"):
         roc.obuchowski_variance(PLACED, POSITIVE, np.arange(N - 1))
+    with refuse(match="codes: every code"):
+        roc.obuchowski_variance(PLACED, POSITIVE, PATIENT + 0.5)
     with refuse(match="placed"):
         roc.obuchowski_variance((PLACED[0] + 1, PLACED[1]), POSITIVE, PATIENT.astype(int))
     with refuse(match="n is above 0"):
