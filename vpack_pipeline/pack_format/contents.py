@@ -183,8 +183,8 @@ class Contents:
     def _yaml(self, name: str) -> dict[str, Any]:
         import yaml
 
-        # libyaml is ten times faster.
-        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        # libyaml is ten times faster, and not in every build.
+        loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
         try:
             text = self.text(name)
             is_plain = _is_plain(yaml.parse(text, Loader=loader), yaml)
