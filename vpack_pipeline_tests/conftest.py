@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Before numpy is imported: two threads that wait for one another cost more than one that works.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Before anything is imported: what is made by imports stays, and looking for garbage in it takes long.
+gc.set_threshold(50_000, 20, 20)
+
 # Before any test module is imported: a test takes its number of examples from the profile in force.
 # pytest's own --hypothesis-profile comes later still before tests, and wins.
 register_profiles()
@@ -47,10 +50,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Let garbage collection skip what was imported, and look less often at what tests make."""
+    """Let garbage collection skip what was imported."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_sessionfinish() -> None:

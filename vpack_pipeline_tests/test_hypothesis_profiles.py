@@ -28,6 +28,7 @@ def test_a_night_draws_new_examples_and_more_in_every_test(profile: str, factor:
     settings.load_profile(profile)
     own = examples_drawn(7, unchecked=(HealthCheck.function_scoped_fixture,))
     assert own.max_examples == 7 * factor
+    assert examples_drawn(7, a_night=500).max_examples == (500 if profile == NIGHTLY else 7)
     assert set(own.suppress_health_check) == {
         HealthCheck.too_slow,
         HealthCheck.function_scoped_fixture,

@@ -48,7 +48,7 @@ def standard(
 
 
 # Each example writes over the file of the one before.
-@examples_drawn(40, unchecked=(HealthCheck.function_scoped_fixture,))
+@examples_drawn(15, a_night=800, unchecked=(HealthCheck.function_scoped_fixture,))
 @given(protocol=PROTOCOLS, said=SAID, again=st.sets(st.integers(0, 20)))
 def test_whatever_the_rules_decide_passes(
     tmp_path: Path, protocol: Adjudication, said: Said, again: set[int]

@@ -267,7 +267,7 @@ def labels(reads: pl.DataFrame, n: int, protocol: Adjudication) -> pl.DataFrame:
     )
 
 
-@examples_drawn(40)
+@examples_drawn(15, a_night=800)
 @given(protocol=PROTOCOLS, said=SAID, data=st.data())
 def test_neither_row_order_nor_reader_names_change_a_label(
     protocol: Adjudication, said: Said, data: st.DataObject
@@ -321,7 +321,7 @@ MEDIAN_BEFORE_CONSENSUS = made.adjudication(
 )
 
 
-@examples_drawn(25)
+@examples_drawn(10, a_night=500)
 @given(protocol=PROTOCOLS)
 @example(protocol=MEDIAN_BEFORE_CONSENSUS)
 def test_a_further_agreeing_read_changes_no_label(protocol: Adjudication) -> None:
@@ -340,7 +340,7 @@ def test_a_further_agreeing_read_changes_no_label(protocol: Adjudication) -> Non
     assert [said[int(case[1:])] for case in changed["case_id"]] == []
 
 
-@examples_drawn(25)
+@examples_drawn(10, a_night=500)
 @given(protocol=PROTOCOLS)
 def test_mirrored_reads_give_the_mirrored_label(protocol: Adjudication) -> None:
     """No tie is broken in favour of a class."""

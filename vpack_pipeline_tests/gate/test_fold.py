@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.contracts import Contract
 from vpack_pipeline.gate import check
 from vpack_pipeline.gate.fold import KNOWN, fold
 from vpack_pipeline.gate.suite import UNEXPECTED_ROWS, Planned, plan
-from vpack_pipeline_tests.gate import corruptions
 
 TABLES = list(contracts.load().values())
 
@@ -24,26 +21,6 @@ def test_every_expectation_of_every_contract_is_folded() -> None:
     """Else each build would ask it by itself."""
     alone = {f"{c.asset}:{p.id}" for c in TABLES for p in plan(c) if p not in fold(plan(c))[1]}
     assert alone == set()
-
-
-@pytest.mark.parametrize("contract", TABLES, ids=[c.asset for c in TABLES])
-def test_a_sound_table_is_asked_one_question(
-    contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    real = check._results
-
-    def results(files: Sequence[Path], folder: Path, planned: Sequence[Planned]) -> Any:
-        asked.extend(p.id for p in planned)
-        return real(files, folder, planned)
-
-    monkeypatch.setattr(check, "_results", results)
-    path = tmp_path / "table.parquet"
-    table = corruptions.sound(contract)
-    table.write_parquet(path, statistics=False)
-    found = check.run(contract, [path], table.height)
-    if {c.outcome for c in found} == {"pass"}:
-        assert asked == ["all_at_once"]
 
 
 KEY = Planned("key", "expect_column_values_to_not_be_null", {"column": "key"}, "critical", "")

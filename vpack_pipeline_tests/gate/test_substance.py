@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import Contract, Expectation
 from vpack_pipeline.gate import check
+from vpack_pipeline.gate.fold import fold
 from vpack_pipeline.gate.suite import Planned, plan
 from vpack_pipeline.strict_yaml import validate
 from vpack_pipeline_tests.gate import corruptions
@@ -24,30 +27,57 @@ EVERY: list[tuple[Contract, Expectation | Planned]] = [
 ]
 
 
-def evaluated(contract: Contract, table: pl.DataFrame, folder: Path) -> list[check.Checked]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of all these tables: the gate opens a DuckDB a folder, the most of what it takes."""
+    return tmp_path_factory.mktemp("tables")
+
+
+def written(table: pl.DataFrame, folder: Path) -> list[Path]:
     path = folder / "table.parquet"
     table.write_parquet(path, statistics=False)
-    return check.run(contract, [path], table.height)
+    return [path]
 
 
 @pytest.mark.parametrize("contract", TABLES, ids=[c.asset for c in TABLES])
-def test_a_sound_table_meets_its_whole_contract(contract: Contract, tmp_path: Path) -> None:
-    found = evaluated(contract, corruptions.sound(contract), tmp_path)
+def test_a_sound_table_meets_its_whole_contract_which_is_asked_in_one_question(
+    contract: Contract, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = check._results
+
+    def results(files: Sequence[Path], folder: Path, planned: Sequence[Planned]) -> Any:
+        asked.extend(p.id for p in planned)
+        return real(files, folder, planned)
+
+    monkeypatch.setattr(check, "_results", results)
+    table = corruptions.sound(contract)
+    found = check.run(contract, written(table, folder), table.height)
     tolerated = {e.id for e in contract.expectations if e.may_be_vacuous}
     outcomes = [(c.id, c.outcome) for c in found if c.outcome != "pass"]
     assert [(i, o) for i, o in outcomes if (i, o) not in {(t, "vacuous") for t in tolerated}] == []
+    if not outcomes:
+        assert asked == ["all_at_once"]
 
 
 @pytest.mark.parametrize(
     ("contract", "expectation"), EVERY, ids=[f"{c.asset}:{e.id}" for c, e in EVERY]
 )
 def test_the_smallest_corrupted_table_trips_its_expectation(
-    contract: Contract, expectation: Expectation | Planned, tmp_path: Path
+    contract: Contract, expectation: Expectation | Planned, folder: Path
 ) -> None:
+    """It is folded with one that passes; what more the whole contract asks can only find more."""
     table = corruptions.corrupted(contract, expectation)
     assert table is not None, "write a corruption for this expectation"
-    (found,) = [c for c in evaluated(contract, table, tmp_path) if c.id == expectation.id]
-    assert found.outcome == "fail"
+    planned = [p for p in plan(contract) if p.id in {"table_columns", expectation.id}]
+    assert fold(planned)[1] == planned
+    columns, found = check.evaluate(
+        planned,
+        written(table, folder),
+        table.height,
+        may_be_empty=contract.may_be_empty is not None,
+    )
+    assert (columns.outcome, found.outcome) == ("pass", "fail")
     assert found.closes == (expectation.severity == "critical")
 
 

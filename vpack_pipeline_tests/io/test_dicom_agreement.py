@@ -23,7 +23,7 @@ INSTALLED = Path(pydicom.__file__).parent / "data"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 LARGEST = 50_000_000
 MUTATIONS = 100_000
-PARTS = 4
+PARTS = 20
 HANGS = 2.0
 """Seconds for one header of under a kilobyte: a hundred times what the slowest takes."""
 MEMORY_MB = 200
@@ -90,7 +90,7 @@ def test_over_damaged_headers_without_a_hang_or_a_leak(part: int) -> None:
         assert time.process_time() - started < HANGS, data.hex()
         said[answer] += 1
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < MEMORY_MB
-    assert min(said[a] for a in ("PARSED", "DECLINED", "TRUNCATED")) > 1000
+    assert min(said[a] for a in ("PARSED", "DECLINED", "TRUNCATED")) > said.total() / 25
 
 
 def test_text_is_what_pydicom_makes_of_it() -> None:

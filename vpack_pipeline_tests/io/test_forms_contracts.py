@@ -23,9 +23,18 @@ HEADERS = {
 }
 
 
-@pytest.fixture
-def tables(tmp_path: Path) -> Tables:
-    bench = Bench(tmp_path, inputs={kind: {"file": f"{kind}.csv"} for kind in HEADERS})
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of all that is checked here: the gate opens a DuckDB a folder."""
+    return tmp_path_factory.mktemp("checked")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    bench = Bench(
+        tmp_path_factory.mktemp("delivered"),
+        inputs={kind: {"file": f"{kind}.csv"} for kind in HEADERS},
+    )
     bench.deliver_all(**{f"{kind}_csv": text for kind, text in HEADERS.items()})
     bench.deliver("2026-01-06", reads_csv=READS + "R9,C1,nodule,4\n")
     return bench.tables()
@@ -38,12 +47,12 @@ def failed(table: str, frame: pl.DataFrame, folder: Path) -> set[str]:
     return {c.id for c in check.run(contract, [path], frame.height) if c.outcome != "pass"}
 
 
-def test_what_the_loaders_make_passes_every_expectation(tables: Tables, tmp_path: Path) -> None:
+def test_what_the_loaders_make_passes_every_expectation(tables: Tables, folder: Path) -> None:
     parts = {name: loaded.quarantine for name, loaded in tables.parts.items()}
     made = {name: tables[name] for name in ("deliveries", *ORDER)}
     made["quarantine"] = cohort.quarantine(edge=tables.edge, parts=parts)
     assert all(frame.height for frame in made.values())
-    found = {name: failed(name, frame, tmp_path) for name, frame in made.items()}
+    found = {name: failed(name, frame, folder) for name, frame in made.items()}
     assert found == {name: set() for name in made}
 
 
@@ -84,10 +93,10 @@ def put(**values: object) -> Change:
     ],
 )
 def test_an_expectation_sees_what_it_is_for(
-    tables: Tables, tmp_path: Path, table: str, change: Change, expectation: str
+    tables: Tables, folder: Path, table: str, change: Change, expectation: str
 ) -> None:
     assert DAY in set(tables["deliveries"]["delivery"])
-    assert expectation in failed(table, change(tables[table]), tmp_path)
+    assert expectation in failed(table, change(tables[table]), folder)
 
 
 def test_reads_go_with_the_reader_whom_a_later_roster_leaves_out(tmp_path: Path) -> None:

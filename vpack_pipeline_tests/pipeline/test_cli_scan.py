@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,12 +22,7 @@ FIRST_TABLES = ("cohort/deliveries", "cohort/files")
 
 @pytest.fixture(scope="session")
 def _generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    def make(root: Path) -> None:
-        bench.make_root(root)
-        for path in (root / "data" / "demo").rglob("*"):  # what is two minutes old has settled
-            os.utime(path, (1_700_000_000, 1_700_000_000))
-
-    return once(tmp_path_factory, "generated", make)
+    return once(tmp_path_factory, "generated", bench.make_root)
 
 
 @pytest.fixture

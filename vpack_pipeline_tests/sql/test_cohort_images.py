@@ -116,7 +116,7 @@ INSTANCE = st.tuples(
 )
 
 
-@examples_drawn(25)
+@examples_drawn(8, a_night=500)
 @given(
     placed=st.lists(INSTANCE, min_size=1, max_size=12),
     conflicts=st.lists(st.integers(1, 3)),
@@ -198,7 +198,7 @@ def places(outcome: str, detail: str | None) -> list[tuple[str, str]]:
     return [("DELIVERED", "all"), ("QUARANTINED", "all"), ("QUARANTINED", outcome)]
 
 
-@examples_drawn(40)
+@examples_drawn(20, a_night=800)
 @given(drawn=st.lists(st.tuples(FILE, CHECKED), max_size=12))
 def test_every_file_is_counted_under_what_became_of_it(
     tmp_path_factory: pytest.TempPathFactory, drawn: Any

@@ -302,14 +302,14 @@ def assert_agrees(world: World, judges: Sequence[Judge]) -> Mapping[str, Any]:
 
 
 @given(worlds(people=5, studies=8, cases=10, rules=8))
-@examples_drawn(20)
+@examples_drawn(10, a_night=400)
 def test_sql_agrees_with_the_oracle(drawn: tuple[World, list[Judge]]) -> None:
     assert_agrees(*drawn)
 
 
 @pytest.mark.nightly
 @given(worlds())
-@examples_drawn(100)
+@examples_drawn(50, a_night=2000)
 def test_sql_agrees_with_the_oracle_on_many_small_cohorts(drawn: tuple[World, list[Judge]]) -> None:
     assert_agrees(*drawn)
 

@@ -80,7 +80,9 @@ def typed(
     values: list[pl.Expr] = []
     reasons: list[pl.Expr] = []
     for field in fields:
-        value, reason = _read(field, canonical if field.name in form.typed else own, canonical)
+        is_mapped = f"{field.name}?" in cells.columns
+        how = canonical if field.name in form.typed else own
+        value, reason = _read(field, how, canonical if is_mapped else None)
         values.append(value.alias(field.name))
         reasons.append(reason.alias(f"{field.name}!"))
     try:
@@ -108,22 +110,25 @@ def plain_text(form: Form, name: str, written: InputForm) -> pl.Series:
     They are the site's own values: they may be compared, and never kept or printed.
     """
     cells = _present(form, (Field(name),), written)
-    return cells.select(pl.coalesce(f"{name}?", name).alias(name)).to_series()
+    ways = [n for n in (f"{name}?", name) if n in cells.columns]
+    return cells.select(pl.coalesce(ways).alias(name)).to_series()
 
 
 def _present(form: Form, fields: Sequence[Field], written: InputForm) -> pl.DataFrame:
-    """Trim cells and split them into mapped ones (``name?``, canonical) and those as written."""
+    """Trim cells; where the site maps some, split them into these (``name?``, canonical) and the
+    others, as written.
+    """
     nothing = sorted({"", *(n.strip() for n in written.nulls)})
     columns: list[pl.Expr] = []
     for field in fields:
         if field.name not in form.cells.columns:
-            columns += [
-                pl.lit(None, dtype=pl.String).alias(field.name),
-                pl.lit(None, dtype=pl.String).alias(f"{field.name}?"),
-            ]
+            columns.append(pl.lit(None, dtype=pl.String).alias(field.name))
             continue
         text = pl.col(field.name).str.strip_chars()
         pairs = {k.strip(): v for k, v in written.values.get(field.name, {}).items()}
+        if not pairs:
+            columns.append(pl.when(~text.is_in(nothing)).then(text).alias(field.name))
+            continue
         known = text.fill_null("").is_in(sorted(pairs))
         mapped = text.fill_null("").replace_strict(
             list(pairs),
@@ -133,7 +138,7 @@ def _present(form: Form, fields: Sequence[Field], written: InputForm) -> pl.Data
         )
         columns += [
             pl.when(~known & ~text.is_in(nothing)).then(text).alias(field.name),
-            (mapped if pairs else pl.lit(None, dtype=pl.String)).alias(f"{field.name}?"),
+            mapped.alias(f"{field.name}?"),
         ]
     return form.cells.select("line", "finding_cell", *columns)
 
@@ -144,12 +149,13 @@ def _text(value: str | float | bool | None) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read(field: Field, own: Convention, canonical: Convention) -> Cell:
-    written, mapped = pl.col(field.name), pl.col(f"{field.name}?")
+def _read(field: Field, own: Convention, mapped: Convention | None) -> Cell:
+    """Read a column as it is written, and where some cells are mapped, these as they are."""
     parse = _PARSERS[field.type]
-    value, reason = parse(written, own)
-    from_map, map_reason = parse(mapped, canonical)
-    value, reason = pl.coalesce(value, from_map), pl.coalesce(reason, map_reason)
+    value, reason = parse(pl.col(field.name), own)
+    if mapped is not None:
+        from_map, map_reason = parse(pl.col(f"{field.name}?"), mapped)
+        value, reason = pl.coalesce(value, from_map), pl.coalesce(reason, map_reason)
     if field.bad:
         known_bad = reason.is_not_null() & (reason != "NOT_FINITE")
         reason = pl.when(known_bad).then(pl.lit(field.bad)).otherwise(reason)
