@@ -53,7 +53,9 @@ def test_every_module_with_a_public_statistic_is_on_the_page() -> None:
     named = {row[1].strip("`") for row in ROWS}
     for file in sorted((ROOT / "vpack_pipeline" / "stats").rglob("*.py")):
         # How a statistic says how it was made is none, and neither is what it accepts.
-        if file.name not in ("codes.py", "arguments.py") and any(not n.startswith("_") for n in functions(file)):
+        if file.name not in ("codes.py", "arguments.py") and any(
+            not n.startswith("_") for n in functions(file)
+        ):
             assert file.relative_to(ROOT).as_posix() in named
 
 

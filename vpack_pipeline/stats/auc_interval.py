@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
+from vpack_pipeline.stats.arguments import clusters, labelled_scores
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -31,7 +32,6 @@ from vpack_pipeline.stats.roc import (
     ONE_IN_CLASS,
     ONE_PATIENT_IN_CLASS,
     auc,
-    labelled_scores,
     midranks,
     obuchowski_variance,
     placements,
@@ -142,11 +142,9 @@ def area(
     """
     score, positive = labelled_scores(score, positive)
     n, events = int(score.size), int(positive.sum())
+    codes, n_patients = patient_codes(clusters("cluster", cluster, n))
     if events in (0, n):
         return undefined(ONE_CLASS, method=SCORE, n=n, events=events)
-    codes, n_patients = patient_codes(cluster)
-    if codes.size != n:
-        raise ValueError("one patient code is needed for each case")
     patients = [int(np.unique(codes[side]).size) for side in (positive, ~positive)]
     if min(patients) < 2:
         why = ONE_IN_CLASS if min(events, n - events) == 1 else ONE_PATIENT_IN_CLASS

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from vpack_pipeline.stats.arguments import amounts, numbers
 from vpack_pipeline.stats.auc_interval import Area
 from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.multiplicity import Heterogeneity, cochran_q
@@ -33,7 +34,9 @@ def proportions_differ(values: FloatArray, sizes: FloatArray) -> Heterogeneity:
     >>> round(found.q, 6)
     9.89899
     """
-    p, n = np.asarray(values, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    p, n = numbers("values", values, 0.0, 1.0), amounts("sizes", sizes)
+    if p.shape != n.shape or (n == 0).any():
+        raise ValueError("values and sizes: one size above 0 is needed for each proportion")
     return _at_common_figure(p, lambda common: common * (1 - common) / n)
 
 
@@ -47,7 +50,11 @@ def areas_differ(areas: Sequence[Area]) -> Heterogeneity:
     ----------
     areas : of disjoint cases
     """
-    values = np.array([area.value for area in areas])
+    values = numbers("areas: value", [area.value for area in areas], 0.0, 1.0)
+    sizes = numbers("areas: cases", [area[1:3] for area in areas], 0.0)
+    numbers("areas: observed", [area.observed for area in areas], 0.0)
+    if (sizes == 0).any():
+        raise ValueError("areas: every one has positives and negatives")
     expected = sum(area.variance() for area in areas)
     observed = sum(area.observed for area in areas)
     d = max(1.0, observed / expected) if expected > 0 else 1.0

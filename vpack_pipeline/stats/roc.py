@@ -14,6 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtr
 
+from vpack_pipeline.stats.arguments import (
+    amounts,
+    clusters,
+    labelled_scores,
+    labels,
+    numbers,
+    positions,
+)
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -51,7 +59,9 @@ def auc(score: FloatArray, positive: BoolArray, weights: FloatArray | None = Non
         if positive.all() or not positive.any():
             return None
         return float(placements(score, positive)[0].mean())
-    row = np.asarray(weights, dtype=np.float64)
+    row = amounts("weights", weights)
+    if row.shape != score.shape:
+        raise ValueError("weights: one weight is needed for each score")
     value = float(auc_replicates(score, positive, row[None, :])[0])
     return None if math.isnan(value) else value
 
@@ -61,6 +71,7 @@ def placements(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, Floa
 
     Both classes must be present. By midranks (Sun & Xu 2014), in order of the input.
     """
+    score, positive = labelled_scores(score, positive)
     cases, controls = score[positive], score[~positive]
     among_controls, among_cases = np.sort(controls), np.sort(cases)
     v10 = _midrank(among_controls, cases) / controls.size
@@ -113,7 +124,7 @@ def auc_clustered(
     value = auc(score, positive)
     if value is None:
         return undefined(ONE_CLASS, method=method, n=n, events=events)
-    codes, _ = patient_codes(cluster)
+    codes, _ = patient_codes(clusters("cluster", cluster, n))
     if min(np.unique(codes[side]).size for side in (positive, ~positive)) < 2:
         return undefined(ONE_PATIENT_IN_CLASS, method=method, n=n, events=events, value=value)
     se = math.sqrt(obuchowski_variance(placements(score, positive), positive, codes))
@@ -131,6 +142,11 @@ def obuchowski_variance(
     positive : (n,) reference standard
     codes : (n,) patient of each case, 0 to P-1; two or more hold positives, and negatives
     """
+    placed = numbers("placed", placed[0], 0.0, 1.0), numbers("placed", placed[1], 0.0, 1.0)
+    positive, codes = labels("positive", positive), positions("codes", codes)
+    sizes = placed[0].size, placed[1].size, codes.size
+    if sizes != (positive.sum(), (~positive).sum(), positive.size):
+        raise ValueError("placed, positive and codes: one of each is needed for each case")
     n_patients = int(codes.max()) + 1
     value = float(placed[0].mean())
     deviations, factors = [], []
@@ -170,8 +186,8 @@ def delong_paired_test(
 ) -> HypothesisTest:
     """Two-sided z test of AUC(a) − AUC(b) on the same cases (DeLong et al. 1988)."""
     method = coded("delong_paired")
-    score_a, positive = labelled_scores(score_a, positive)
-    score_b, _ = labelled_scores(score_b, positive)
+    score_a, _ = labelled_scores(score_a, positive, ("score_a", "positive"))
+    score_b, positive = labelled_scores(score_b, positive, ("score_b", "positive"))
     reason = _refusal(positive)
     if reason is not None:
         return HypothesisTest(None, None, method, reason=reason)
@@ -206,8 +222,8 @@ def delong_unpaired_test(
     the interval of the difference is normal.
     """
     method = coded("delong_unpaired")
-    score_a, positive_a = labelled_scores(score_a, positive_a)
-    score_b, positive_b = labelled_scores(score_b, positive_b)
+    score_a, positive_a = labelled_scores(score_a, positive_a, ("score_a", "positive_a"))
+    score_b, positive_b = labelled_scores(score_b, positive_b, ("score_b", "positive_b"))
     reason = _refusal(positive_a) or _refusal(positive_b)
     if reason is not None:
         return HypothesisTest(None, None, method, reason=reason)
@@ -245,6 +261,7 @@ def roc_curve_grid(
     fpr_grid : (g,) values in [0, 1]
     """
     score, positive = labelled_scores(score, positive)
+    grid = numbers("fpr_grid", fpr_grid, 0.0, 1.0)
     if positive.all() or not positive.any():
         return None
     thresholds = np.unique(score)[::-1]
@@ -252,7 +269,7 @@ def roc_curve_grid(
     above = [0.0, *(1 - np.searchsorted(cases, thresholds) / cases.size)]
     false = [0.0, *(1 - np.searchsorted(controls, thresholds) / controls.size)]
     # A grid value computed as 0.30000000000000004 must still find the threshold at 0.3.
-    at = np.searchsorted(np.asarray(false), np.asarray(fpr_grid) + 1e-12, side="right") - 1
+    at = np.searchsorted(np.asarray(false), grid + 1e-12, side="right") - 1
     return np.asarray(above, dtype=np.float64)[at]
 
 
@@ -271,16 +288,19 @@ def auc_replicates(
     (B,); NaN where a replicate holds one class only, for ``percentile_interval`` to count
     """
     score, positive = labelled_scores(score, positive)
+    rows = numbers("weight_matrix", weight_matrix, 0.0)
+    if rows.shape[1:] != score.shape:
+        raise ValueError("weight_matrix: each row needs one weight for each score")
     case_index, control_index = np.flatnonzero(positive), np.flatnonzero(~positive)
     control_index = control_index[np.argsort(score[control_index], kind="stable")]
     controls, cases = score[control_index], score[case_index]
     below = np.searchsorted(controls, cases, side="left")
     through = np.searchsorted(controls, cases, side="right")
-    result = np.full(len(weight_matrix), np.nan)
+    result = np.full(len(rows), np.nan)
     cumulative = np.zeros(control_index.size + 1)
-    for b, row in enumerate(weight_matrix):
-        np.cumsum(row[control_index], dtype=np.float64, out=cumulative[1:])
-        case_weights = row[case_index].astype(np.float64)
+    for b, row in enumerate(rows):
+        np.cumsum(row[control_index], out=cumulative[1:])
+        case_weights = row[case_index]
         total = case_weights.sum() * cumulative[-1]
         if total > 0:
             wins = case_weights @ (cumulative[below] + cumulative[through])
@@ -289,18 +309,10 @@ def auc_replicates(
     return result
 
 
-def labelled_scores(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
-    """Give scores and labels in the form that is computed with; see the module's functions."""
-    values = np.asarray(score, dtype=np.float64)
-    outcome = np.asarray(positive, dtype=np.bool_)
-    if values.shape != outcome.shape or not np.isfinite(values).all():
-        raise ValueError("scores must be finite and one for each reference label")
-    return values, outcome
-
-
 def midranks(values: FloatArray) -> FloatArray:
     """Rank of each value among all, from one half on, those that are equal alike."""
-    return _midrank(np.sort(values), values)
+    given = numbers("values", values)
+    return _midrank(np.sort(given), given)
 
 
 def _midrank(ordered: FloatArray, values: FloatArray) -> FloatArray:

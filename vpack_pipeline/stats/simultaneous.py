@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr
 
+from vpack_pipeline.stats.arguments import number
 from vpack_pipeline.stats.difference import Side, correlations
 from vpack_pipeline.stats.estimate import normal_quantile
 from vpack_pipeline.stats.monitoring.budget import gaussian_null, max_t
@@ -49,4 +50,4 @@ def level_of(quantile: float) -> float:
     >>> round(level_of(1.959964), 6)
     0.95
     """
-    return float(2 * ndtr(quantile) - 1)
+    return float(2 * ndtr(number("quantile", quantile, 0.0)) - 1)

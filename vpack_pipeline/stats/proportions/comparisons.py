@@ -9,13 +9,14 @@ import math
 
 from scipy.special import bdtr, chdtrc, ndtr
 
+from vpack_pipeline.stats.arguments import count
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     Estimate,
     HypothesisTest,
     undefined,
 )
-from vpack_pipeline.stats.proportions.intervals import NO_CASES, wilson_bounds
+from vpack_pipeline.stats.proportions.intervals import NO_CASES, share_of, wilson_bounds
 
 
 def newcombe_difference(
@@ -30,10 +31,10 @@ def newcombe_difference(
     (0.0524, 0.3339)
     """
     method = coded("newcombe")
+    p1, p2 = share_of(k1, n1, ("k1", "n1")), share_of(k2, n2, ("k2", "n2"))
     n = round(n1 + n2)
-    if n1 <= 0 or n2 <= 0:
+    if p1 is None or p2 is None:
         return undefined(NO_CASES, method=method, n=n)
-    p1, p2 = k1 / n1, k2 / n2
     (l1, u1), (l2, u2) = wilson_bounds(p1, n1, level), wilson_bounds(p2, n2, level)
     lower = p1 - p2 - math.hypot(p1 - l1, u2 - p2)
     upper = p1 - p2 + math.hypot(u1 - p1, p2 - l2)
@@ -51,9 +52,9 @@ def farrington_manning(k1: float, n1: float, k2: float, n2: float, margin: float
     margin : the null difference, in (-1, 1); -0.05 asks whether p1 is at most .05 lower
     """
     method = coded("farrington_manning")
-    if n1 <= 0 or n2 <= 0:
+    p1, p2 = share_of(k1, n1, ("k1", "n1")), share_of(k2, n2, ("k2", "n2"))
+    if p1 is None or p2 is None:
         return HypothesisTest(None, None, method, reason=NO_CASES)
-    p1, p2 = k1 / n1, k2 / n2
     r1, r2 = restricted_proportions(p1, n1, p2, n2, margin)
     variance = r1 * (1 - r1) / n1 + r2 * (1 - r2) / n2
     difference = p1 - p2
@@ -98,6 +99,7 @@ def mcnemar(b: int, c: int, *, method: str = "exact") -> HypothesisTest:
     if method not in named:
         raise ValueError(f"method is one of {', '.join(named)}")
     label = coded(f"mcnemar_{method}")
+    b, c = count("b", b), count("c", c)
     if b + c == 0:
         return HypothesisTest(None, None, label, reason=Code("no_discordant_pairs"))
     if method == "exact":

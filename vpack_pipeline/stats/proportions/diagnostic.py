@@ -9,6 +9,7 @@ import math
 
 from scipy.special import expit, logit
 
+from vpack_pipeline.stats.arguments import count, number, positive_number
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import Estimate, normal_quantile, undefined
 from vpack_pipeline.stats.proportions.intervals import clopper_pearson
@@ -34,6 +35,7 @@ def diagnostic_table(
     leaves them, or their interval, undefined with a reason: no 0.5 is added. Where patients give
     several cases use ``clustered_proportion`` instead.
     """
+    tp, fp, fn, tn = count("tp", tp), count("fp", fp), count("fn", fn), count("tn", tn)
     positives, negatives = tp + fn, fp + tn
     flagged, cleared, total = tp + fp, fn + tn, tp + fp + fn + tn
     shares = {
@@ -81,7 +83,10 @@ def predictive_values(
     (ppv, npv). With a sensitivity or specificity of 0 or 1 the values stand without an interval;
     a value whose denominator is 0 is undefined. ``n`` is n_pos + n_neg.
     """
-    n = round(n_pos + n_neg)
+    number("sensitivity", sensitivity, 0.0, 1.0)
+    number("specificity", specificity, 0.0, 1.0)
+    number("prevalence", prevalence, 0.0, 1.0)
+    n = round(positive_number("n_pos", n_pos) + positive_number("n_neg", n_neg))
     flagged = (sensitivity * prevalence, (1 - specificity) * (1 - prevalence))
     cleared = (specificity * (1 - prevalence), (1 - sensitivity) * prevalence)
     variances: tuple[float, float] | None = None

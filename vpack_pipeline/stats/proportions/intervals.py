@@ -11,6 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv
 
+from vpack_pipeline.stats.arguments import (
+    amount,
+    amounts,
+    clusters,
+    count,
+    labels,
+    number,
+    positive_number,
+)
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -26,8 +35,18 @@ WILSON_CLUSTERED = coded("wilson_on_effective_size")
 PSEUDO_PATIENTS = Code("design_effect_with_pseudo_patients")
 
 
+def share_of(k: float, n: float, names: tuple[str, str] = ("k", "n")) -> float | None:
+    """Give k of n, with 0 <= k <= n, and None of no cases; ``names`` are those of the arguments."""
+    part, total = amount(names[0], k), amount(names[1], n)
+    if part > total:
+        raise ValueError(f"{names[0]} of {names[1]}: a proportion needs 0 <= k <= n")
+    return part / total if total else None
+
+
 def wilson_bounds(proportion: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval (1927) of a proportion on ``n`` > 0 cases, whole or effective."""
+    number("proportion", proportion, 0.0, 1.0)
+    positive_number("n", n)
     z2 = normal_quantile(level) ** 2
     centre = proportion + z2 / (2 * n)
     reach = math.sqrt(z2 * (proportion * (1 - proportion) / n + z2 / (4 * n * n)))
@@ -53,24 +72,25 @@ def wilson(k: float, n: float, level: float = 0.95) -> Estimate:
     >>> round(estimate.lower, 4), round(estimate.upper, 4)
     (0.2553, 0.3662)
     """
-    _check(k, n)
+    share = share_of(k, n)
     method = coded("wilson")
-    if n == 0:
+    if share is None:
         return undefined(NO_CASES, method=method, n=0, events=0)
-    return Estimate(k / n, *wilson_bounds(k / n, n, level), round(n), round(k), method)
+    return Estimate(share, *wilson_bounds(share, n, level), round(n), round(k), method)
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Estimate:
     """Exact binomial interval of k of n (Clopper & Pearson 1934); n = 0 is undefined."""
-    _check(k, n)
+    k, n = count("k", k), count("n", n)
+    share = share_of(k, n)
     normal_quantile(level)
     method = coded("clopper_pearson")
-    if n == 0:
+    if share is None:
         return undefined(NO_CASES, method=method, n=0, events=0)
     tail = (1 - level) / 2
     lower = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
     upper = 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
-    return Estimate(k / n, lower, upper, int(n), int(k), method)
+    return Estimate(share, lower, upper, n, k, method)
 
 
 def clustered_proportion(
@@ -102,21 +122,18 @@ def clustered_proportion(
     -------
     n and events count units
     """
-    outcome = np.asarray(success, dtype=np.bool_)
+    outcome = labels("success", success)
     n, events = int(outcome.size), int(outcome.sum())
+    codes, n_patients = patient_codes(clusters("cluster", cluster, n))
     if n == 0:
         return undefined(NO_CASES, method=WILSON_CLUSTERED, n=0, events=0)
-    codes, n_patients = patient_codes(cluster)
-    if codes.size != n:
-        raise ValueError("one patient code is needed for each unit")
     if events in (0, n):
         exact = clopper_pearson(n_patients if events else 0, n_patients, level)
         method = coded("clopper_pearson_on_patients")
         return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
-    proportion = events / n
-    bounds = wilson_bounds(proportion, effective_size(outcome, codes), level)
+    bounds = wilson_bounds(events / n, _effective_size(outcome, codes), level)
     method = coded(WILSON_CLUSTERED, None if n_patients == n else PSEUDO_PATIENTS)
-    return Estimate(proportion, *bounds, n, events, method)
+    return Estimate(events / n, *bounds, n, events, method)
 
 
 def effective_size(success: BoolArray, cluster: npt.NDArray[np.generic]) -> float:
@@ -126,8 +143,15 @@ def effective_size(success: BoolArray, cluster: npt.NDArray[np.generic]) -> floa
     ----------
     success, cluster : as of :func:`clustered_proportion`; one unit or more
     """
-    codes, _ = patient_codes(cluster)
-    successes = np.bincount(codes, weights=success).astype(np.float64)
+    outcome = labels("success", success)
+    codes, n_patients = patient_codes(clusters("cluster", cluster, outcome.size))
+    if n_patients == 0:
+        raise ValueError("success and cluster: one unit or more is needed")
+    return _effective_size(outcome, codes)
+
+
+def _effective_size(outcome: BoolArray, codes: npt.NDArray[np.intp]) -> float:
+    successes = np.bincount(codes, weights=outcome).astype(np.float64)
     return codes.size / design_effect(successes, np.bincount(codes).astype(np.float64))
 
 
@@ -147,6 +171,11 @@ def design_effect(successes: FloatArray, sizes: FloatArray) -> float:
     >>> design_effect(np.array([1.0, 0.0, 1.0]), np.ones(3))
     1.0
     """
+    successes, sizes = amounts("successes", successes), amounts("sizes", sizes)
+    if successes.shape != sizes.shape or not sizes.size or (successes > sizes).any():
+        raise ValueError("successes and sizes: each patient has at most as many as units")
+    if (sizes < 1).any():
+        raise ValueError("sizes: each patient has one unit or more")
     most = float(sizes @ sizes / sizes.sum())
     if sizes.size == 1:
         return most
@@ -172,11 +201,7 @@ def sample_size_proportion(
     >>> sample_size_proportion(0.9, 0.05), sample_size_proportion(0.9, 0.05, share=0.1)
     (139, 1383)
     """
-    if not (0 <= p <= 1 and half_width > 0 and 0 < share <= 1):
-        raise ValueError("p and share are fractions and the half-width is positive")
+    number("p", p, 0.0, 1.0)
+    positive_number("half_width", half_width)
+    positive_number("share", share, 1.0)
     return math.ceil(normal_quantile(level) ** 2 * p * (1 - p) / half_width**2 / share)
-
-
-def _check(k: float, n: float) -> None:
-    if not 0 <= k <= n:
-        raise ValueError("a proportion needs 0 <= k <= n")
