@@ -33,9 +33,7 @@ def numbers(
     """
     given = np.asarray(values, dtype=np.float64)
     known = given[~np.isnan(given)] if missing else given
-    # A comparison with nan is false, and so is one of bounds with it.
-    inside = np.isfinite(known).all() and (known >= low).all() and (known <= high).all()
-    if not inside:
+    if known.size and not _lie_within(known, low, high):
         or_nan = " or missing (nan)" if missing else ""
         raise ValueError(f"{name}: every value is {_wanted(low, high)}{or_nan}")
     return given
@@ -48,21 +46,38 @@ def number(name: str, value: float, low: float = -math.inf, high: float = math.i
     return float(value)
 
 
+def positive_number(name: str, value: float, high: float = math.inf) -> float:
+    """Give one finite number above 0, up to ``high``."""
+    if number(name, value, 0.0, high) == 0:
+        raise ValueError(f"{name} is above 0")
+    return float(value)
+
+
+def amount(name: str, value: float) -> float:
+    """Give one count or weight, as :func:`amounts` does."""
+    if isinstance(value, np.integer):
+        _refuse_narrow(name, value.dtype)
+    return number(name, value, 0.0)
+
+
+def count(name: str, value: float) -> int:
+    """Give one count, which is whole."""
+    return whole(name, amount(name, value), 0)
+
+
 def amounts(name: str, values: npt.ArrayLike, *, missing: bool = False) -> npt.NDArray[np.float64]:
     """Give counts or weights: finite, none negative.
 
     Integers of fewer than 64 bits are refused: whoever adds or multiplies them first, as a total of
-    counts is, may have passed their largest value without a sign of it.
+    counts is, may have passed their largest value without a sign of it. What the function itself
+    sums as float64, such as weights of resamples, it takes by :func:`numbers` from 0.
 
     >>> amounts("counts", np.array([100, 27], dtype=np.int8))
     Traceback (most recent call last):
     ValueError: counts: integers of int8 overflow; give them as int64 or float64
     """
     given = np.asarray(values)
-    if given.dtype.kind in "iu" and given.dtype.itemsize < _WIDE:
-        raise ValueError(
-            f"{name}: integers of {given.dtype} overflow; give them as int64 or float64"
-        )
+    _refuse_narrow(name, given.dtype)
     return numbers(name, given, 0.0, missing=missing)
 
 
@@ -77,6 +92,24 @@ def labels(name: str, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     if given.dtype != np.bool_ and not ((given == 0) | (given == 1)).all():
         raise ValueError(f"{name}: every label is true or false, or 1 or 0")
     return given.astype(np.bool_, copy=False)
+
+
+def labelled_scores(
+    score: npt.ArrayLike,
+    positive: npt.ArrayLike,
+    names: tuple[str, str] = ("score", "positive"),
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Give finite scores with as many labels; ``names`` are those of the arguments.
+
+    >>> labelled_scores([0.2, 0.7], [1])
+    Traceback (most recent call last):
+    ValueError: score and positive: one score is needed for each reference label
+    """
+    values, outcome = numbers(names[0], score), labels(names[1], positive)
+    if values.shape != outcome.shape:
+        both = " and ".join(names)
+        raise ValueError(f"{both}: one score is needed for each reference label")
+    return values, outcome
 
 
 def clusters(name: str, values: npt.NDArray[np.generic], n: int | None = None) -> npt.NDArray[Any]:
@@ -118,6 +151,17 @@ def whole(name: str, value: float, low: int = 1) -> int:
     if not math.isfinite(value) or value != int(value) or value < low:
         raise ValueError(f"{name} is a whole number of at least {low}")
     return int(value)
+
+
+def _lie_within(known: npt.NDArray[np.float64], low: float, high: float) -> bool:
+    least, most = float(known.min()), float(known.max())
+    # Where one value is nan, least and most are, and each comparison with them is false.
+    return low <= least and most <= high and math.isfinite(least) and math.isfinite(most)
+
+
+def _refuse_narrow(name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind in "iu" and dtype.itemsize < _WIDE:
+        raise ValueError(f"{name}: integers of {dtype} overflow; give them as int64 or float64")
 
 
 def _wanted(low: float, high: float) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
 
-from vpack_pipeline.stats.arguments import clusters
+from vpack_pipeline.stats.arguments import clusters, labelled_scores
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -32,7 +32,6 @@ from vpack_pipeline.stats.roc import (
     ONE_IN_CLASS,
     ONE_PATIENT_IN_CLASS,
     auc,
-    labelled_scores,
     midranks,
     obuchowski_variance,
     placements,
@@ -128,7 +127,6 @@ def auc_by_inversion(
     >>> found.value, round(found.lower, 3), found.upper
     (1.0, 0.899, 1.0)
     """
-    normal_quantile(level)
     found = area(score, positive, cluster)
     return found if isinstance(found, Estimate) else found.estimate(level)
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from vpack_pipeline.stats.arguments import clusters, labels, numbers
+from vpack_pipeline.stats.arguments import clusters, number, numbers
 from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Codes, coded
 from vpack_pipeline.stats.estimate import NO_WIDTH, BoolArray, Estimate, FloatArray
@@ -45,7 +45,7 @@ def proportion_side(
 ) -> Side:
     """One side of a difference of proportions; see :func:`clustered_proportion`."""
     estimate = clustered_proportion(success, cluster, level)
-    outcome = labels("success", success).astype(np.float64)
+    outcome = np.asarray(success, dtype=np.float64)
     centre = 0.0 if estimate.value is None else estimate.value
     return Side(estimate, (outcome - centre) / max(outcome.size, 1), np.asarray(cluster))
 
@@ -88,6 +88,8 @@ def difference(first: Side, second: Side) -> Estimate:
     >>> found.value, round(found.lower, 3), round(found.upper, 3)
     (0.0, -0.708, 0.088)
     """
+    for name, side in (("first", first), ("second", second)):
+        _check_side(name, side)
     one, two = first.estimate, second.estimate
     n, events = one.n + two.n, (one.events or 0) + (two.events or 0)
     method = coded(MOVER, one.method, two.method)
@@ -111,11 +113,12 @@ def correlations(sides: Sequence[Side]) -> FloatArray:
 
     A figure without variance, as a proportion of 1, is correlated with none.
     """
-    for side in sides:
-        clusters("cluster", side.cluster, side.influence.size)
-    codes, n_patients = patient_codes(np.concatenate([side.cluster for side in sides]))
+    if any(side.cluster.shape != side.influence.shape for side in sides):
+        raise ValueError("sides: one patient code is needed for each influence")
+    patients = clusters("sides", np.concatenate([side.cluster for side in sides]))
+    codes, n_patients = patient_codes(patients)
     starts = np.cumsum([0, *(side.influence.size for side in sides)])
-    influence = numbers("influence", np.concatenate([side.influence for side in sides]))
+    influence = numbers("sides", np.concatenate([side.influence for side in sides]))
     # Most patients add to few of many figures; entries of one patient and figure are summed up.
     added = csr_array((influence, codes, starts), shape=(len(sides), n_patients))
     added.sum_duplicates()
@@ -126,6 +129,15 @@ def correlations(sides: Sequence[Side]) -> FloatArray:
     made = np.clip(products / np.outer(spread, spread), -1.0, 1.0)
     np.fill_diagonal(made, 1.0)
     return np.asarray(made, dtype=np.float64)
+
+
+def _check_side(name: str, side: Side) -> None:
+    figure = side.estimate
+    for part, value in (("value", figure.value), ("lower", figure.lower), ("upper", figure.upper)):
+        if value is not None:
+            number(f"{name}: {part}", value)
+    n = numbers(f"{name}: influence", side.influence).size
+    clusters(f"{name}: cluster", side.cluster, n)
 
 
 def _reach(a: float, b: float, r: float) -> float:

@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import kolmogorov
 
-from vpack_pipeline.stats.arguments import amounts, number, numbers, positions, whole
+from vpack_pipeline.stats.arguments import (
+    amounts,
+    number,
+    numbers,
+    positions,
+    positive_number,
+    whole,
+)
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import (
     Estimate,
@@ -193,8 +200,7 @@ def psi(counts_a: FloatArray, counts_b: FloatArray, floor: float = PSI_FLOOR) ->
 
 def psi_rows(p: FloatArray, q: FloatArray, floor: float = PSI_FLOOR) -> FloatArray:
     """``psi`` of each row of two (r, k) arrays of shares: (r,); nan from nan."""
-    if number("floor", floor) <= 0:
-        raise ValueError("floor is positive")
+    positive_number("floor", floor)
     first, second = (
         np.maximum(amounts(name, shares, missing=True), floor)
         for name, shares in (("p", p), ("q", q))

@@ -35,8 +35,8 @@ def proportions_differ(values: FloatArray, sizes: FloatArray) -> Heterogeneity:
     9.89899
     """
     p, n = numbers("values", values, 0.0, 1.0), amounts("sizes", sizes)
-    if p.shape != n.shape or not n.all():
-        raise ValueError("sizes: one above 0 is needed for each of the values")
+    if p.shape != n.shape or (n == 0).any():
+        raise ValueError("values and sizes: one size above 0 is needed for each proportion")
     return _at_common_figure(p, lambda common: common * (1 - common) / n)
 
 
@@ -50,7 +50,11 @@ def areas_differ(areas: Sequence[Area]) -> Heterogeneity:
     ----------
     areas : of disjoint cases
     """
-    values = np.array([area.value for area in areas])
+    values = numbers("areas: value", [area.value for area in areas], 0.0, 1.0)
+    sizes = numbers("areas: cases", [area[1:3] for area in areas], 0.0)
+    numbers("areas: observed", [area.observed for area in areas], 0.0)
+    if (sizes == 0).any():
+        raise ValueError("areas: every one has positives and negatives")
     expected = sum(area.variance() for area in areas)
     observed = sum(area.observed for area in areas)
     d = max(1.0, observed / expected) if expected > 0 else 1.0

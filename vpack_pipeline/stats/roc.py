@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtr
 
-from vpack_pipeline.stats.arguments import amounts, clusters, labels, numbers, positions
+from vpack_pipeline.stats.arguments import (
+    amounts,
+    clusters,
+    labelled_scores,
+    labels,
+    numbers,
+    positions,
+)
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -53,6 +60,8 @@ def auc(score: FloatArray, positive: BoolArray, weights: FloatArray | None = Non
             return None
         return float(placements(score, positive)[0].mean())
     row = amounts("weights", weights)
+    if row.shape != score.shape:
+        raise ValueError("weights: one weight is needed for each score")
     value = float(auc_replicates(score, positive, row[None, :])[0])
     return None if math.isnan(value) else value
 
@@ -135,14 +144,15 @@ def obuchowski_variance(
     positive : (n,) reference standard
     codes : (n,) patient of each case, 0 to P-1; two or more hold positives, and negatives
     """
+    placed = numbers("placed", placed[0], 0.0, 1.0), numbers("placed", placed[1], 0.0, 1.0)
     positive, codes = labels("positive", positive), positions("codes", codes)
-    if positive.shape != codes.shape:
-        raise ValueError("positive and codes: one patient code is needed for each case")
+    sizes = placed[0].size, placed[1].size, codes.size
+    if sizes != (positive.sum(), (~positive).sum(), positive.size):
+        raise ValueError("placed, positive and codes: one of each is needed for each case")
     n_patients = int(codes.max()) + 1
     value = float(placed[0].mean())
     deviations, factors = [], []
-    for side, found in zip((positive, ~positive), placed, strict=True):
-        values = numbers("placed", found, 0.0, 1.0)
+    for side, values in zip((positive, ~positive), placed, strict=True):
         k = np.bincount(codes[side], minlength=n_patients)
         total = np.bincount(codes[side], weights=values, minlength=n_patients)
         patients = int((k > 0).sum())
@@ -178,8 +188,8 @@ def delong_paired_test(
 ) -> HypothesisTest:
     """Two-sided z test of AUC(a) − AUC(b) on the same cases (DeLong et al. 1988)."""
     method = coded("delong_paired")
-    score_a, positive = labelled_scores(score_a, positive)
-    score_b, _ = labelled_scores(score_b, positive)
+    score_a, _ = labelled_scores(score_a, positive, ("score_a", "positive"))
+    score_b, positive = labelled_scores(score_b, positive, ("score_b", "positive"))
     reason = _refusal(positive)
     if reason is not None:
         return HypothesisTest(None, None, method, reason=reason)
@@ -214,8 +224,8 @@ def delong_unpaired_test(
     the interval of the difference is normal.
     """
     method = coded("delong_unpaired")
-    score_a, positive_a = labelled_scores(score_a, positive_a)
-    score_b, positive_b = labelled_scores(score_b, positive_b)
+    score_a, positive_a = labelled_scores(score_a, positive_a, ("score_a", "positive_a"))
+    score_b, positive_b = labelled_scores(score_b, positive_b, ("score_b", "positive_b"))
     reason = _refusal(positive_a) or _refusal(positive_b)
     if reason is not None:
         return HypothesisTest(None, None, method, reason=reason)
@@ -253,9 +263,9 @@ def roc_curve_grid(
     fpr_grid : (g,) values in [0, 1]
     """
     score, positive = labelled_scores(score, positive)
+    grid = numbers("fpr_grid", fpr_grid, 0.0, 1.0)
     if positive.all() or not positive.any():
         return None
-    grid = numbers("fpr_grid", fpr_grid, 0.0, 1.0)
     thresholds = np.unique(score)[::-1]
     cases, controls = np.sort(score[positive]), np.sort(score[~positive])
     above = [0.0, *(1 - np.searchsorted(cases, thresholds) / cases.size)]
@@ -280,15 +290,15 @@ def auc_replicates(
     (B,); NaN where a replicate holds one class only, for ``percentile_interval`` to count
     """
     score, positive = labelled_scores(score, positive)
-    weights = _weight_rows(weight_matrix, score.size)
+    rows = _weight_rows(weight_matrix, score.size)
     case_index, control_index = np.flatnonzero(positive), np.flatnonzero(~positive)
     control_index = control_index[np.argsort(score[control_index], kind="stable")]
     controls, cases = score[control_index], score[case_index]
     below = np.searchsorted(controls, cases, side="left")
     through = np.searchsorted(controls, cases, side="right")
-    result = np.full(len(weights), np.nan)
+    result = np.full(len(rows), np.nan)
     cumulative = np.zeros(control_index.size + 1)
-    for b, row in enumerate(weights):
+    for b, row in enumerate(rows):
         np.cumsum(row[control_index], dtype=np.float64, out=cumulative[1:])
         case_weights = row[case_index].astype(np.float64)
         total = case_weights.sum() * cumulative[-1]
@@ -297,30 +307,6 @@ def auc_replicates(
             # Sums of weights that are no integers can round to a hair above the whole.
             result[b] = min(wins / (2 * total), 1.0)
     return result
-
-
-def labelled_scores(score: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:
-    """Give scores and labels in the form that is computed with.
-
-    Raises
-    ------
-    ValueError
-        A score is not finite, a label neither of the two, or there are not as many of each.
-    """
-    values, outcome = numbers("score", score), labels("positive", positive)
-    if values.shape != outcome.shape:
-        raise ValueError("score and positive: one label is needed for each score")
-    return values, outcome
-
-
-def _weight_rows(weight_matrix: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
-    """Give weights as they are: small integers are counts of draws, and cast before they add up."""
-    rows = np.asarray(weight_matrix)
-    if rows.ndim != 2 or rows.shape[1] != n:
-        raise ValueError("weight_matrix: one column of weights is needed for each case")
-    if rows.size and not (np.isfinite(rows).all() and rows.min() >= 0):
-        raise ValueError("weight_matrix holds a weight that is negative or not finite")
-    return rows
 
 
 def midranks(values: FloatArray) -> FloatArray:
@@ -346,3 +332,13 @@ def _refusal(positive: BoolArray) -> Code | None:
     if smaller == 0:
         return ONE_CLASS
     return ONE_IN_CLASS if smaller == 1 else None
+
+
+def _weight_rows(weight_matrix: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+    """Give weights as they are: small integers are counts of draws, and cast before they add up."""
+    rows = np.asarray(weight_matrix)
+    if rows.ndim != 2 or rows.shape[1] != n:
+        raise ValueError("weight_matrix: each row needs one weight for each score")
+    if rows.size and not (np.isfinite(rows).all() and rows.min() >= 0):
+        raise ValueError("weight_matrix holds a weight that is negative or not finite")
+    return rows

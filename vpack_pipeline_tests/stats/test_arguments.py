@@ -22,14 +22,17 @@ import pytest
 from vpack_pipeline import stats
 from vpack_pipeline.stats.agreement import View, percent_agreement
 from vpack_pipeline.stats.arguments import amounts, clusters, labels
+from vpack_pipeline.stats.auc_interval import Area
+from vpack_pipeline.stats.difference import proportion_side
 from vpack_pipeline.stats.distances import Moments
+from vpack_pipeline.stats.estimate import undefined
 from vpack_pipeline.stats.label_error import Replicates
 from vpack_pipeline.stats.latent_class import dawid_skene
+from vpack_pipeline.stats.proportions import design_effect, effective_size
 from vpack_pipeline.stats.resampling import patient_weights
+from vpack_pipeline.stats.roc import auc_replicates, placements
 from vpack_pipeline.stats.verification_bias import VerifiedCounts
 
-UNGUARDED: Final = ("roc", "proportions")
-"""Modules whose arguments this does not hold yet."""
 CHECKS: Final = "arguments"
 """The checks themselves."""
 
@@ -97,9 +100,12 @@ class Argument:
     changes: tuple[Callable[[Any], Iterator[Any]], ...] = ()
     called: str = ""
     """What a refusal calls it, where that is not its name."""
+    wholes: tuple[Any, ...] = ()
+    """Values that no function accepts, as they are."""
 
     def spoilt(self) -> list[Any]:
-        return [bad for change in self.changes for bad in _leaves(self.sample, change)]
+        changed = (bad for change in self.changes for bad in _leaves(self.sample, change))
+        return [*changed, *self.wholes]
 
 
 def _holding(sample: Any, *values: Any, also: tuple[Any, ...] = ()) -> Argument:
@@ -130,6 +136,20 @@ def _code(sample: Any, *values: Any) -> Argument:
     return _holding(sample, *NAN, *values, also=(_one_more,))
 
 
+def _record(sample: Any, **parts: Argument) -> Argument:
+    """A record of one of our own functions, with each part spoilt in turn."""
+    change = sample._replace if hasattr(sample, "_replace") else partial(replace, sample)
+    bad = (change(**{name: b}) for name, part in parts.items() for b in part.spoilt())
+    return Argument(sample, wholes=tuple(bad))
+
+
+def _among(record: Argument) -> Argument:
+    """Two such records, of which either is spoilt."""
+    good = record.sample
+    bad = (pair for b in record.wholes for pair in ([b, good], [good, b]))
+    return Argument([good, good], wholes=tuple(bad))
+
+
 N: Final = 12
 PATIENTS: Final = np.repeat(np.arange(6.0), 2)
 PROB: Final = np.linspace(0.05, 0.95, N)
@@ -143,24 +163,48 @@ RATES: Final = np.array([0.9, 0.92])
 rating = _holding(RATINGS, *INFINITE, 7)
 of_reader = _holding(RATINGS[:, 0], *INFINITE, 7, also=(_one_more,))
 values = _number(np.linspace(-1, 2, N))
+scores = replace(values, changes=(*values.changes, _one_more))
 values_or_nan = _holding(np.linspace(-1, 2, N), *INFINITE)
 counts = _count(np.array([30.0, 20.0, 5.0]))
 share_rows = _holding(SHARES, *INFINITE, -1, also=tuple(map(_as, NARROW)))
 rates_or_nan = _holding(RATES, *INFINITE, -0.1, 1.1)
 size = _number(40.0, -1)
+positive_size = _number(40.0, -1, 0)
+label = _label(POSITIVE)
+limit = _number(0.4)
+influence = _number(PROB - PROB.mean())
+influence = replace(influence, changes=(*influence.changes, _one_more))
+side = {"influence": influence, "cluster": _code(PATIENTS, None)}
+SIDE: Final = proportion_side(POSITIVE, PATIENTS)
+side_with_limits = _record(
+    SIDE,
+    estimate=_record(SIDE.estimate, value=limit, lower=limit, upper=limit),
+    **side,
+)
+one_area = _record(
+    Area(0.9, 20.0, 60.0, 0.002, None, 80, 20),
+    value=_share(0.9),
+    positives=positive_size,
+    negatives=positive_size,
+    observed=_number(0.002, -1),
+)
 
 ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("a", "Moments"): _number(Moments(3.0, 1.0, 20.0)),
     ("b", "Moments"): _number(Moments(2.0, 1.5, 30.0)),
     ("alpha", "float"): _share(0.05),
+    ("areas", "Sequence[Area]"): _among(one_area),
     ("arl", "float"): _number(500.0, -1),
+    ("b", "int"): _count(3),
     ("bins", "int"): _whole(4),
     ("bounds", "tuple[float, float]"): Argument((-1.0, 1.0)),
+    ("c", "int"): _count(5),
     ("categories", "Sequence[float]"): _number((0.0, 1.0)),
     ("categories", "tuple[float, ...]"): _number((0.0, 1.0)),
     ("chunk", "int"): _whole(4),
     ("cluster", "npt.NDArray[np.generic]"): _code(PATIENTS, None),
     ("cluster", "npt.NDArray[np.generic] | None"): _code(PATIENTS, None),
+    ("codes", "npt.NDArray[np.intp]"): _code(PATIENTS.astype(np.intp), -1, 0.5),
     ("correlation", "FloatArray"): _number(MATRIX, 2.0),
     ("correlation", "float"): _number(0.2, -2.0, 2.0),
     ("counts", "FloatArray"): _count(np.array([[30.0, 9, 20, 80, 5, 40], [31, 8, 21, 80, 5, 40]])),
@@ -174,12 +218,20 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("estimates", "FloatArray"): _holding(RATES, *INFINITE, also=(_one_more,)),
     ("events", "int | None"): _whole(3),
     ("first", "FloatArray"): rates_or_nan,
+    ("first", "Side"): side_with_limits,
     ("floor", "float"): _number(1e-4, -1, 0),
+    ("fn", "int"): _count(5),
+    ("fp", "int"): _count(9),
+    ("fpr_grid", "FloatArray"): _share(np.array([0.0, 0.1, 1.0])),
     ("group", "IntArray"): _code(np.repeat(np.arange(3), 4), -1),
     ("h", "float"): _number(4.0, -1),
+    ("half_width", "float"): _number(0.05, -1, 0),
     ("information_fraction", "float"): _share(0.5),
     ("information_fractions", "Sequence[float]"): _share((0.5, 1.0)),
     ("k", "float"): _number(0.5),
+    ("k", "int"): _count(12),
+    ("k1", "float"): _count(12.0),
+    ("k2", "float"): _count(9.0),
     ("left_out", "FloatArray"): values_or_nan,
     ("level", "float"): _share(0.95),
     ("margin", "float"): _number(0.1, -1),
@@ -193,10 +245,14 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("n", "int"): _whole(20),
     ("n", "float"): size,
     ("m", "float"): size,
+    ("n1", "float"): _count(20.0),
+    ("n2", "float"): _count(30.0),
     ("n_a", "int"): _whole(20),
     ("n_b", "int"): _whole(30),
     ("n_bins", "int"): _whole(4),
+    ("n_neg", "float"): positive_size,
     ("n_patients", "int"): _whole(6),
+    ("n_pos", "float"): positive_size,
     ("n_positives", "float"): size,
     ("n_reference", "float | None"): size,
     ("n_target", "int | None"): _whole(20),
@@ -207,9 +263,14 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("other", "FloatArray | None"): of_reader,
     ("p", "FloatArray"): _share(PROB),
     ("p", "float"): _share(0.3),
-    ("positive", "BoolArray"): _label(POSITIVE),
+    ("placed", "tuple[FloatArray, FloatArray]"): _share(placements(PROB, POSITIVE)),
+    ("positive", "BoolArray"): label,
+    ("positive_a", "BoolArray"): label,
+    ("positive_b", "BoolArray"): label,
     ("power", "float"): _share(0.8),
+    ("prevalence", "float"): _share(0.3),
     ("prob", "FloatArray"): _share(PROB),
+    ("proportion", "float"): _share(0.4),
     ("quantile", "float"): _share(0.95),
     ("ratings", "FloatArray"): rating,
     ("reader", "npt.NDArray[np.integer] | None"): _code(np.arange(3), -1),
@@ -224,23 +285,40 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
         Replicates(PANEL, RATES, RATES), *INFINITE, -1, also=(_one_more,)
     ),
     ("replicates", "int"): _whole(4),
+    ("score", "FloatArray"): scores,
+    ("score_a", "FloatArray"): scores,
+    ("score_b", "FloatArray"): replace(scores, sample=np.linspace(-1, 2, N) ** 2),
     ("se", "float"): _number(0.2, -1),
     ("se", "FloatArray"): _holding(RATES, *INFINITE, -1, also=(_one_more,)),
     ("second", "FloatArray"): rates_or_nan,
+    ("second", "Side"): side_with_limits,
+    ("sensitivity", "float"): _share(0.9),
+    ("share", "float"): _number(0.3, -1, 0, 1.1),
     ("shares", "FloatArray"): Argument(counts.sample, (*counts.changes, _zero)),
     ("shares", "Mapping[str, float]"): _share({"positive": 0.3, "negative": 0.7}),
     ("shift", "float"): _number(0.5),
     ("sides", "int"): _whole(1),
+    ("sides", "Sequence[Side]"): _among(_record(SIDE, **side)),
+    ("sizes", "FloatArray"): Argument(
+        np.array([4.0, 2.0]), (*_count(np.array([4.0, 2.0])).changes, _zero, _one_more)
+    ),
     ("smoothing", "float"): _share(0.2),
+    ("specificity", "float"): _share(0.8),
     ("statistics", "FloatArray"): _number(np.array([1.0, 2.0])),
+    ("success", "BoolArray"): replace(label, changes=label.changes[:-1]),
+    ("successes", "FloatArray"): Argument(
+        np.array([3.0, 0.0]), (*_count(np.array([3.0, 0.0])).changes, _with(4.5), _one_more)
+    ),
     ("targets", "Sequence[FloatArray]"): _holding(
         [np.array([6.0, 6.0]), np.array([4.0, 8.0])],
         *(*NAN, *INFINITE, -1),
         also=(*map(_as, NARROW), _zero),
     ),
     ("threshold", "float"): _number(0.5),
+    ("tn", "int"): _count(40),
     ("tolerance", "float"): _number(1e-6, -1),
     ("total", "float | None"): _number(12.0, -1),
+    ("tp", "int"): _count(30),
     ("two_by_two", "FloatArray"): Argument(PANEL, (*_count(PANEL).changes, _one_more)),
     ("value", "float"): _number(0.4),
     ("value", "float | None"): _number(0.4),
@@ -248,7 +326,9 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("views", "Mapping[str, View]"): replace(
         _holding({"only": View(RATINGS, (0.0, 1.0))}, *INFINITE, 7), called="ratings"
     ),
+    ("weight_matrix", "npt.NDArray[Any]"): _number(np.tile([1, 2, 0], (2, 4)).astype(np.int16), -1),
     ("weights", "FloatArray"): _count(np.array([1.0, 2.0, 0.0])),
+    ("weights", "FloatArray | None"): Argument(PROB, (*_count(PROB).changes, _one_more)),
     ("width", "float"): _number(2.0, -1),
     ("window_n", "int"): _number(8, -1),
     ("z", "FloatArray"): values,
@@ -273,6 +353,14 @@ OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
     ("leave_one_reader_out", "statistic"): Argument(partial(percent_agreement, categories=(0, 1))),
     ("null_by_patient_resampling", "statistic"): Argument(lambda a, b: a.mean() - b.mean()),
     ("binned_null_by_patient_resampling", "statistic"): Argument(lambda a, b: a.sum() - b.sum()),
+    ("level_of", "quantile"): _number(1.96, -1),
+    ("mcnemar", "method"): Argument("exact"),
+    ("midranks", "values"): values,
+    ("proportions_differ", "values"): Argument(RATES, (*_share(RATES).changes, _one_more)),
+    ("clopper_pearson", "n"): _count(40),
+    ("wilson", "k"): _count(12.0),
+    ("wilson", "n"): _count(40.0),
+    ("wilson_bounds", "n"): positive_size,
     ("guessed", "statistic"): Argument("percent_agreement"),
 }
 """The same, where a name means something else in one function."""
@@ -285,6 +373,7 @@ NO_NUMBERS: Final[dict[str, Any]] = {
     "Coded | Codes": "name",
     "Coded | Codes | None": None,
     "Value": 1,
+    "Estimate": undefined("no_cases", method=(), n=0),
 }
 """Annotations of arguments that hold no number."""
 WORDS: Final = {
@@ -299,7 +388,7 @@ WORDS: Final = {
 def _public_functions() -> Iterator[Callable[..., Any]]:
     """Give what may be called from outside: of a package, what it exports."""
     for module in pkgutil.iter_modules(stats.__path__):
-        if module.name in (*UNGUARDED, CHECKS):
+        if module.name == CHECKS:
             continue
         held = importlib.import_module(f"{stats.__name__}.{module.name}")
         names = held.__all__ if module.ispkg else [n for n in vars(held) if n[0] != "_"]
@@ -340,19 +429,19 @@ def test_a_spoilt_argument_is_refused_by_its_name(function):
 
     for name, argument in known.items():
         called = re.escape(argument.called or name).replace("_", "[_ ]")
+        named = rf"\b{called}\b"
         for bad in argument.spoilt():
-            with pytest.raises(ValueError, match=called):
+            with pytest.raises(ValueError, match=named):
                 pytest.fail(f"{name}={bad!r} gives {_call(function, {**accepted, name: bad})!r}")
 
 
-def test_the_property_knows_every_function_and_every_module_that_it_leaves_out():
+def test_the_property_knows_every_function_and_the_module_that_it_leaves_out():
     def unheard_of(novelty: complex) -> None: ...
 
     with pytest.raises(LookupError, match="what is novelty: complex of unheard_of"):
         _arguments(unheard_of)
-    assert len(list(_public_functions())) > 60
-    for module in (*UNGUARDED, CHECKS):
-        importlib.import_module(f"{stats.__name__}.{module}")
+    assert len(list(_public_functions())) > 100
+    importlib.import_module(f"{stats.__name__}.{CHECKS}")
 
 
 def test_narrow_labels_and_any_codes_are_taken_as_they_are():
@@ -382,3 +471,21 @@ def test_a_patient_drawn_more_often_than_a_weight_holds_is_an_error():
     with pytest.raises(ValueError, match="draws: a patient was drawn over 32767 times"):
         next(patient_weights(1, 1, rng, draws=32_768))
     assert next(patient_weights(2, 1, rng, draws=60_000)).sum() == 60_000
+
+
+def test_what_holds_of_one_function_alone():
+    refuse = partial(pytest.raises, ValueError)
+    with refuse(match="both classes"):
+        placements(PROB, np.ones(N, bool))
+    with refuse(match="one unit or more"):
+        effective_size(np.zeros(0, bool), np.zeros(0))
+    with refuse(match="has one unit or more"):
+        design_effect(np.array([0.0]), np.array([0.5]))
+    with refuse(match="at most as many as units"):
+        design_effect(np.array([2.0]), np.array([1.0]))
+    with refuse(match="each row needs one weight"):
+        auc_replicates(PROB, POSITIVE, np.ones((2, N - 1)))
+    with refuse(match="negative or not finite"):
+        auc_replicates(PROB, POSITIVE, np.full((2, N), -1.0))
+    # Rows of replicates are counts of draws, kept as they are.
+    assert auc_replicates(PROB, POSITIVE, np.ones((2, N), dtype=np.int16)).size == 2

@@ -324,5 +324,5 @@ def test_sample_sizes_equal_buderer(gold):
     assert of_all == expected["n_total_for_se"]
     of_all = sample_size_proportion(i["sp"], i["d_sp"], share=1 - i["prev"])
     assert of_all == expected["n_total_for_sp"]
-    with pytest.raises(ValueError, match="half_width"):
+    with pytest.raises(ValueError, match="half_width is above 0"):
         sample_size_proportion(0.9, 0)

@@ -205,7 +205,13 @@ def test_tied_scores_move_along_the_curve_together():
     assert curve.tolist() == [0.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize(("score", "said"), [([1.0, np.nan], "score"), ([1.0], "one label")])
-def test_scores_must_be_finite_and_as_many_as_labels(score, said):
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(
+    ("score", "why"),
+    [
+        ([1.0, np.nan], "score: every value is a finite number"),
+        ([1.0], "score and positive: one score is needed for each"),
+    ],
+)
+def test_scores_must_be_finite_and_as_many_as_labels(score, why):
+    with pytest.raises(ValueError, match=why):
         roc.auc(np.array(score), np.array([True, False]))

@@ -9,10 +9,14 @@ import math
 
 from scipy.special import bdtr, chdtrc, ndtr
 
-from vpack_pipeline.stats.arguments import number
+from vpack_pipeline.stats.arguments import count
 from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.estimate import Estimate, HypothesisTest, normal_quantile, undefined
-from vpack_pipeline.stats.proportions.intervals import NO_CASES, counted, whole_count, wilson_bounds
+from vpack_pipeline.stats.estimate import (
+    Estimate,
+    HypothesisTest,
+    undefined,
+)
+from vpack_pipeline.stats.proportions.intervals import NO_CASES, share_of, wilson_bounds
 
 
 def newcombe_difference(
@@ -26,13 +30,11 @@ def newcombe_difference(
     >>> round(estimate.lower, 4), round(estimate.upper, 4)
     (0.0524, 0.3339)
     """
-    _check(k1, n1, k2, n2)
-    normal_quantile(level)
     method = coded("newcombe")
+    p1, p2 = share_of(k1, n1, ("k1", "n1")), share_of(k2, n2, ("k2", "n2"))
     n = round(n1 + n2)
-    if n1 <= 0 or n2 <= 0:
+    if p1 is None or p2 is None:
         return undefined(NO_CASES, method=method, n=n)
-    p1, p2 = k1 / n1, k2 / n2
     (l1, u1), (l2, u2) = wilson_bounds(p1, n1, level), wilson_bounds(p2, n2, level)
     lower = p1 - p2 - math.hypot(p1 - l1, u2 - p2)
     upper = p1 - p2 + math.hypot(u1 - p1, p2 - l2)
@@ -49,12 +51,10 @@ def farrington_manning(k1: float, n1: float, k2: float, n2: float, margin: float
     ----------
     margin : the null difference, in (-1, 1); -0.05 asks whether p1 is at most .05 lower
     """
-    _check(k1, n1, k2, n2)
-    number("margin", margin, -1.0, 1.0)
     method = coded("farrington_manning")
-    if n1 <= 0 or n2 <= 0:
+    p1, p2 = share_of(k1, n1, ("k1", "n1")), share_of(k2, n2, ("k2", "n2"))
+    if p1 is None or p2 is None:
         return HypothesisTest(None, None, method, reason=NO_CASES)
-    p1, p2 = k1 / n1, k2 / n2
     r1, r2 = restricted_proportions(p1, n1, p2, n2, margin)
     variance = r1 * (1 - r1) / n1 + r2 * (1 - r2) / n2
     difference = p1 - p2
@@ -72,10 +72,6 @@ def restricted_proportions(
 
     The middle root of a cubic (Farrington & Manning 1990), by the trigonometric solution.
     """
-    for name, value in (("p1", p1), ("p2", p2)):
-        number(name, value, 0.0, 1.0)
-    if not (number("n1", n1, 0.0) and number("n2", n2, 0.0)):
-        raise ValueError("n1 and n2 are above 0")
     if not -1 < margin < 1:
         raise ValueError("the margin lies strictly between -1 and 1")
     ratio = n2 / n1
@@ -102,9 +98,8 @@ def mcnemar(b: int, c: int, *, method: str = "exact") -> HypothesisTest:
     named = {"exact": 0, "chi2": 0, "chi2_corrected": 1}
     if method not in named:
         raise ValueError(f"method is one of {', '.join(named)}")
-    for name, pairs in (("b", b), ("c", c)):
-        whole_count(name, pairs)
     label = coded(f"mcnemar_{method}")
+    b, c = count("b", b), count("c", c)
     if b + c == 0:
         return HypothesisTest(None, None, label, reason=Code("no_discordant_pairs"))
     if method == "exact":
@@ -112,8 +107,3 @@ def mcnemar(b: int, c: int, *, method: str = "exact") -> HypothesisTest:
         return HypothesisTest(float(min(b, c)), p, label)
     statistic = max(abs(b - c) - named[method], 0) ** 2 / (b + c)
     return HypothesisTest(statistic, float(chdtrc(1, statistic)), label, df=1.0)
-
-
-def _check(k1: float, n1: float, k2: float, n2: float) -> None:
-    counted("k1", k1, "n1", n1)
-    counted("k2", k2, "n2", n2)

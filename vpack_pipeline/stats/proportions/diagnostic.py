@@ -9,7 +9,7 @@ import math
 
 from scipy.special import expit, logit
 
-from vpack_pipeline.stats.arguments import amounts, number, whole
+from vpack_pipeline.stats.arguments import count, number, positive_number
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import Estimate, normal_quantile, undefined
 from vpack_pipeline.stats.proportions.intervals import clopper_pearson
@@ -35,8 +35,7 @@ def diagnostic_table(
     leaves them, or their interval, undefined with a reason: no 0.5 is added. Where patients give
     several cases use ``clustered_proportion`` instead.
     """
-    for name, count in (("tp", tp), ("fp", fp), ("fn", fn), ("tn", tn)):
-        whole(name, float(amounts(name, count)), 0)
+    tp, fp, fn, tn = count("tp", tp), count("fp", fp), count("fn", fn), count("tn", tn)
     positives, negatives = tp + fn, fp + tn
     flagged, cleared, total = tp + fp, fn + tn, tp + fp + fn + tn
     shares = {
@@ -87,10 +86,7 @@ def predictive_values(
     number("sensitivity", sensitivity, 0.0, 1.0)
     number("specificity", specificity, 0.0, 1.0)
     number("prevalence", prevalence, 0.0, 1.0)
-    if not (number("n_pos", n_pos, 0.0) and number("n_neg", n_neg, 0.0)):
-        raise ValueError("n_pos and n_neg are above 0")
-    normal_quantile(level)
-    n = round(n_pos + n_neg)
+    n = round(positive_number("n_pos", n_pos) + positive_number("n_neg", n_neg))
     flagged = (sensitivity * prevalence, (1 - specificity) * (1 - prevalence))
     cleared = (specificity * (1 - prevalence), (1 - sensitivity) * prevalence)
     variances: tuple[float, float] | None = None

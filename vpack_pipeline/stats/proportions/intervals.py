@@ -11,7 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv
 
-from vpack_pipeline.stats.arguments import amounts, clusters, labels, number, whole
+from vpack_pipeline.stats.arguments import (
+    amount,
+    amounts,
+    clusters,
+    count,
+    labels,
+    number,
+    positive_number,
+)
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -27,12 +35,19 @@ WILSON_CLUSTERED = coded("wilson_on_effective_size")
 PSEUDO_PATIENTS = Code("design_effect_with_pseudo_patients")
 
 
+def share_of(k: float, n: float, names: tuple[str, str] = ("k", "n")) -> float | None:
+    """Give k of n, with 0 <= k <= n, and None of no cases; ``names`` are those of the arguments."""
+    part, total = amount(names[0], k), amount(names[1], n)
+    if part > total:
+        raise ValueError(f"{names[0]} of {names[1]}: a proportion needs 0 <= k <= n")
+    return part / total if total else None
+
+
 def wilson_bounds(proportion: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval (1927) of a proportion on ``n`` > 0 cases, whole or effective."""
-    z2 = normal_quantile(level) ** 2
     number("proportion", proportion, 0.0, 1.0)
-    if not number("n", n, 0.0):
-        raise ValueError("n is above 0")
+    positive_number("n", n)
+    z2 = normal_quantile(level) ** 2
     centre = proportion + z2 / (2 * n)
     reach = math.sqrt(z2 * (proportion * (1 - proportion) / n + z2 / (4 * n * n)))
     scale = 1 + z2 / n
@@ -57,25 +72,25 @@ def wilson(k: float, n: float, level: float = 0.95) -> Estimate:
     >>> round(estimate.lower, 4), round(estimate.upper, 4)
     (0.2553, 0.3662)
     """
-    counted("k", k, "n", n)
-    normal_quantile(level)
+    share = share_of(k, n)
     method = coded("wilson")
-    if n == 0:
+    if share is None:
         return undefined(NO_CASES, method=method, n=0, events=0)
-    return Estimate(k / n, *wilson_bounds(k / n, n, level), round(n), round(k), method)
+    return Estimate(share, *wilson_bounds(share, n, level), round(n), round(k), method)
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Estimate:
     """Exact binomial interval of k of n (Clopper & Pearson 1934); n = 0 is undefined."""
-    counted("k", whole_count("k", k), "n", whole_count("n", n))
+    k, n = count("k", k), count("n", n)
+    share = share_of(k, n)
     normal_quantile(level)
     method = coded("clopper_pearson")
-    if n == 0:
+    if share is None:
         return undefined(NO_CASES, method=method, n=0, events=0)
     tail = (1 - level) / 2
     lower = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
     upper = 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
-    return Estimate(k / n, lower, upper, int(n), int(k), method)
+    return Estimate(share, lower, upper, n, k, method)
 
 
 def clustered_proportion(
@@ -107,19 +122,18 @@ def clustered_proportion(
     -------
     n and events count units
     """
-    outcome, codes, n_patients = _units(success, cluster)
+    outcome = labels("success", success)
     n, events = int(outcome.size), int(outcome.sum())
-    normal_quantile(level)
+    codes, n_patients = patient_codes(clusters("cluster", cluster, n))
     if n == 0:
         return undefined(NO_CASES, method=WILSON_CLUSTERED, n=0, events=0)
     if events in (0, n):
         exact = clopper_pearson(n_patients if events else 0, n_patients, level)
         method = coded("clopper_pearson_on_patients")
         return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
-    proportion = events / n
-    bounds = wilson_bounds(proportion, effective_size(outcome, codes), level)
+    bounds = wilson_bounds(events / n, _effective_size(outcome, codes), level)
     method = coded(WILSON_CLUSTERED, None if n_patients == n else PSEUDO_PATIENTS)
-    return Estimate(proportion, *bounds, n, events, method)
+    return Estimate(events / n, *bounds, n, events, method)
 
 
 def effective_size(success: BoolArray, cluster: npt.NDArray[np.generic]) -> float:
@@ -129,7 +143,14 @@ def effective_size(success: BoolArray, cluster: npt.NDArray[np.generic]) -> floa
     ----------
     success, cluster : as of :func:`clustered_proportion`; one unit or more
     """
-    outcome, codes, _ = _units(success, cluster)
+    outcome = labels("success", success)
+    codes, n_patients = patient_codes(clusters("cluster", cluster, outcome.size))
+    if n_patients == 0:
+        raise ValueError("success and cluster: one unit or more is needed")
+    return _effective_size(outcome, codes)
+
+
+def _effective_size(outcome: BoolArray, codes: npt.NDArray[np.intp]) -> float:
     successes = np.bincount(codes, weights=outcome).astype(np.float64)
     return codes.size / design_effect(successes, np.bincount(codes).astype(np.float64))
 
@@ -150,15 +171,15 @@ def design_effect(successes: FloatArray, sizes: FloatArray) -> float:
     >>> design_effect(np.array([1.0, 0.0, 1.0]), np.ones(3))
     1.0
     """
-    units, hits = amounts("sizes", sizes), amounts("successes", successes)
-    if not units.size or units.min() < 1:
-        raise ValueError("sizes: one patient or more has a unit or more each")
-    if units.shape != hits.shape or (hits > units).any():
-        raise ValueError("successes and sizes: of each patient, no more successes than units")
-    most = float(units @ units / units.sum())
-    if units.size == 1:
+    successes, sizes = amounts("successes", successes), amounts("sizes", sizes)
+    if successes.shape != sizes.shape or not sizes.size or (successes > sizes).any():
+        raise ValueError("successes and sizes: each patient has at most as many as units")
+    if (sizes < 1).any():
+        raise ValueError("sizes: each patient has one unit or more")
+    most = float(sizes @ sizes / sizes.sum())
+    if sizes.size == 1:
         return most
-    m, k = np.append(units, [most, most]), np.append(hits, [most, 0.0])
+    m, k = np.append(sizes, [most, most]), np.append(successes, [most, 0.0])
     n, n_patients = float(m.sum()), m.size
     proportion = float(k.sum()) / n
     residual = k - proportion * m
@@ -181,34 +202,6 @@ def sample_size_proportion(
     (139, 1383)
     """
     number("p", p, 0.0, 1.0)
-    if not (number("half_width", half_width, 0.0) and number("share", share, 0.0, 1.0)):
-        raise ValueError("half_width and share are above 0")
+    positive_number("half_width", half_width)
+    positive_number("share", share, 1.0)
     return math.ceil(normal_quantile(level) ** 2 * p * (1 - p) / half_width**2 / share)
-
-
-def _units(
-    success: BoolArray, cluster: npt.NDArray[np.generic]
-) -> tuple[BoolArray, npt.NDArray[np.intp], int]:
-    """Give outcomes, the code of each unit's patient, and the number of patients."""
-    outcome = labels("success", success)
-    codes, n_patients = patient_codes(clusters("cluster", cluster))
-    if outcome.shape != codes.shape:
-        raise ValueError("success and cluster: one patient code is needed for each unit")
-    return outcome, codes, n_patients
-
-
-def counted(k_name: str, k: float, n_name: str, n: float) -> None:
-    """Check a count, whole or effective, of another.
-
-    Raises
-    ------
-    ValueError
-        One is negative, not finite, or of an integer type that overflows, or k is above n.
-    """
-    if float(amounts(k_name, k)) > float(amounts(n_name, n)):
-        raise ValueError(f"{k_name} is at most {n_name}: a proportion needs 0 <= k <= n")
-
-
-def whole_count(name: str, value: int) -> int:
-    """Give a whole number from 0 on, of a type that does not overflow."""
-    return whole(name, float(amounts(name, value)), 0)
