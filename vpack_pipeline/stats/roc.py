@@ -1,8 +1,9 @@
 """Discrimination: area under the ROC curve, its variance, tests and fast bootstrap replicates.
 
-All areas are Mann–Whitney probabilities, ties counted one half. ``auc_clustered`` is the default
-wherever a patient may give several units; DeLong's variance assumes that none does. What does not
-belong here: thresholds and what follows from them (``proportions``), calibration.
+All areas are Mann–Whitney probabilities, ties counted one half. Obuchowski's variance holds where a
+patient gives several units; DeLong's assumes that none does. The normal intervals on either claim
+too much near 1 and are not printed. What does not belong here: the interval that is printed
+(``auc_interval``), thresholds and what follows from them (``proportions``), calibration.
 """
 
 from __future__ import annotations
