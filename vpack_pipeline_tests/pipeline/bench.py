@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -15,10 +16,13 @@ import yaml
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from examples.demo_sites.sites import REPOSITORY, generate
+from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.factory import AS_OF_TAG, CHECK
+from vpack_pipeline.assets.materialize import materialize
 from vpack_pipeline.assets.pack import NIGHTLY_TAG
+from vpack_pipeline.assets.publish import PackAtCut, publish
 from vpack_pipeline.automation import JOB
 from vpack_pipeline.contracts import Contract
 from vpack_pipeline.definitions import build_defs
@@ -159,10 +163,8 @@ def run(
     if not instance.has_dynamic_partition(str(SITES.name), site):
         instance.add_dynamic_partitions(str(SITES.name), [site])
     tags = ({AS_OF_TAG: as_of} if as_of else {}) | ({NIGHTLY_TAG: "true"} if nightly else {})
-    # Dagster keeps the last instance's storage as a global, after that instance is gone.
-    with set_defs_state_storage(None):
-        job = build_defs({"project": Project(root=str(root))}).resolve_job_def(JOB)
-    result = job.execute_in_process(
+    result = _job().execute_in_process(
+        resources={"project": Project(root=str(root))},
         partition_key=site,
         instance=instance,
         tags=tags,
@@ -171,6 +173,26 @@ def run(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     return Ran(result, instance)
+
+
+@functools.cache
+def _job() -> dg.JobDefinition:
+    """Make the real job once a process, of no project yet: Dagster takes a second to resolve it."""
+    # Dagster keeps the last instance's storage as a global, after that instance is gone.
+    with set_defs_state_storage(None):
+        return build_defs({"project": Project(root="")}).resolve_job_def(JOB)
+
+
+def build(root: Path, cut: str, site: str = SITE) -> PackAtCut:
+    """Bring all tables and the pack to a cut without Dagster, which takes as long as a kept build.
+
+    What a run of the job adds to it is its own subject (``test_dagster``).
+    """
+    at = bench(root, site, cut)
+    for asset in contracts.order(benches.dependencies()):
+        if asset != benches.LAST:
+            materialize(at, asset)
+    return publish(at)
 
 
 def memory(root: Path) -> dg.DagsterInstance:

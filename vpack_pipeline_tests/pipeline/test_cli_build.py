@@ -17,12 +17,13 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import materialize as steps
-from vpack_pipeline.assets.bench import LAST
+from vpack_pipeline.assets.bench import LAST, dependencies
+from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.cli import main
 from vpack_pipeline.cli.build import _headlines
 from vpack_pipeline.cli.home import dagster_home
 from vpack_pipeline_tests.pipeline import bench
-from vpack_pipeline_tests.pipeline.bench import LOOK, SITE
+from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
 LINE = re.compile(
     r" +(\d+)/(\d+) ([a-z_]+/[a-z_]+) +([\d,]+) rows +[\d.]+ s +(kept|computed) +(pass|FAIL)"
@@ -106,28 +107,23 @@ def test_a_figure_is_shown_as_the_first_page_prints_it_or_with_its_reason(
     assert _headlines(figures) == [f"finding, locked sensitivity: {shown}"]
 
 
-def test_json_is_one_object_and_nothing_else(
+def test_json_is_one_object_and_nothing_else_and_tells_of_the_pack_at_the_cut(
     own: Path, vpack: Callable[..., tuple[int, str, str]]
 ) -> None:
-    code, out, _ = vpack(own, "build", SITE, "--json")
+    """Of an earlier cut, whose pack is not the latest."""
+    code, out, _ = vpack(own, "build", SITE, "--as-of", EARLY[:10], "--json")
     told = json.loads(out)
     assert code == 0
-    assert (told["site"], told["cut"], told["version"]) == (SITE, LOOK, bench.latest(own))
+    assert (told["site"], told["cut"]) == (SITE, EARLY)
+    assert told["version"] in bench.versions(own)
+    assert f"-{EARLY}-" in told["version"]
+    assert told["version"] != bench.latest(own)
     assert {t["table"] for t in told["tables"]} == set(contracts.load())
     assert set(told["tables"][0]) == {"table", "rows", "seconds", "kept", "outcome"}
     assert told["first_page"]
     # Of three inputs fewer than nine rows in ten were accepted, as planted; none closes the gate.
     inputs = {line.partition(":")[0] for line in told["lost"]}
     assert inputs == {"cohort/files", "cohort/patient_map", "cohort/population"}
-
-
-def test_a_build_of_an_earlier_cut_tells_of_that_pack_and_not_of_the_latest(
-    own: Path, vpack: Callable[..., tuple[int, str, str]]
-) -> None:
-    code, out, _ = vpack(own, "build", SITE, "--as-of", "2026-04-10", "--json")
-    assert code == 0
-    assert "-2026-04-10.2-" in json.loads(out)["version"]
-    assert json.loads(out)["version"] != bench.latest(own)
 
 
 def test_a_missed_look_is_built_first_and_the_later_pack_quotes_its_verdict(
@@ -253,8 +249,7 @@ def test_a_full_disk_while_publishing_leaves_latest_whole_and_says_so(
     assert bench.latest(own) == before[0]
     code, _, _ = vpack(own, "verify", str(site / "latest"))
     assert code == 0
-    code, _, _ = vpack(own, "build", SITE)
-    assert code == 0
+    assert bench.build(own, LOOK).note == "published"
     assert bench.latest(own) == before[-1]
 
 
@@ -275,9 +270,10 @@ def test_ctrl_c_in_the_middle_of_a_build_and_the_next_build_goes_on(own: Path) -
     assert started.returncode == 130, err
     assert "stopped; a later build goes on from what is complete" in err
     assert "Traceback" not in out + err
-    ran = bench.run(own, as_of=LOOK)
-    assert ran.result.success, ran.errors
-    assert ran.kept
+    at = bench.bench(own, cut=LOOK)
+    tables = [a for a in contracts.order(dependencies()) if a != LAST]
+    assert {steps.materialize(at, asset).kept for asset in tables} == {True, False}
+    publish(at)
 
 
 def test_clean_removes_old_cuts_and_rows_that_were_read_in_another_way(

@@ -114,14 +114,21 @@ def test_materialize_of_single_tables_on_an_ephemeral_instance(
     assert run.tags["vpack/cut"] == EARLY
 
 
-def test_the_run_carries_protocol_cut_and_pack_version(own: Path) -> None:
-    ran = bench.run(own, as_of=LOOK)
+@pytest.fixture(scope="module")
+def finished(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bench.Ran]:
+    """A copy of the built root, and a run over it: read them only."""
+    root = bench.copy(built, tmp_path_factory.mktemp("finished") / "root")
+    return root, bench.run(root, as_of=LOOK)
+
+
+def test_the_run_carries_protocol_cut_and_pack_version(finished: tuple[Path, bench.Ran]) -> None:
+    root, ran = finished
     named = {k: v for k, v in ran.tags.items() if k.startswith("vpack/")}
     assert named == {
         "vpack/as_of": LOOK,
         "vpack/cut": LOOK,
         "vpack/protocol": "cxr-triage@1.0",
-        "vpack/pack_version": bench.latest(own),
+        "vpack/pack_version": bench.latest(root),
     }
 
 
@@ -138,15 +145,17 @@ def test_a_cut_tag_that_is_no_cut_is_refused(own: Path, instance: dg.DagsterInst
     assert not done.success
 
 
-def test_metadata_and_events_hold_counts_and_no_value_of_a_row(own: Path) -> None:
-    ran = bench.run(own, as_of=LOOK)
+def test_metadata_and_events_hold_counts_and_no_value_of_a_row(
+    finished: tuple[Path, bench.Ran],
+) -> None:
+    root, ran = finished
     told = json.dumps(
         [
             e.event_specific_data.to_json() if hasattr(e.event_specific_data, "to_json") else str(e)
             for e in ran.result.all_events
         ]
     )
-    folder = own / "data" / "demo" / SITE / "deliveries" / EARLY[:10]
+    folder = root / "data" / "demo" / SITE / "deliveries" / EARLY[:10]
     with (folder / "cases.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     values = {row[name] for row in rows for name in ("Case No", "MRN", "Accession")} - {""}
@@ -154,7 +163,7 @@ def test_metadata_and_events_hold_counts_and_no_value_of_a_row(own: Path) -> Non
     assert len(values) > 100
     assert not {v for v in values if v in told}
     read = ran.metadata("cohort/reads")
-    assert read["dagster/row_count"] == bench.receipt(own, "cohort/reads", LOOK)["rows"]
+    assert read["dagster/row_count"] == bench.receipt(root, "cohort/reads", LOOK)["rows"]
     assert isinstance(read["quarantined"], int)
 
 
