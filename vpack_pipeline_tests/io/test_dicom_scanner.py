@@ -476,7 +476,8 @@ def test_a_damaged_cache_is_made_anew_from_the_shards(tmp_path: Path, lost: str)
     path.write_bytes(b"PAR1 nonsense")
     found = bench.scan()
     assert (found.read, found.taken_up) == ((0, 7) if "manifest" in lost else (0, 0))
-    assert all(bench.tables()[n].equals(frame) for n, frame in before.items())
+    after = bench.tables()
+    assert all(after[n].equals(frame) for n, frame in before.items())
     assert bench.scan().taken_up == 0
 
 

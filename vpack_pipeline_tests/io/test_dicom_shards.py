@@ -342,13 +342,15 @@ def test_a_deep_scan_finds_an_edit_that_leaves_size_and_times_alone(tmp_path: Pa
     bench.publish(CUT)
     silently(bench, "s0/0.dcm", 1, KVP="71")
     assert bench.scan(CUT, is_deep=True).deferred == 1  # a closed cut keeps what it knew
-    assert all(bench.tables(CUT)[n].equals(f) for n, f in before.items())
+    closed = bench.tables(CUT)
+    assert all(closed[n].equals(f) for n, f in before.items())
     found = bench.scan(LATER, is_deep=True)
     assert found.read == 12
     assert kvp_of(bench, LATER, "s0/0.dcm") == 71.0
     seen = dict(bench.scan(LATER).files.select("file_id", "first_seen").iter_rows())
     assert [c for c in seen.values() if c == LATER] == [seen[bench.file_id("s0/0.dcm")]]
-    assert all(bench.tables(CUT)[n].equals(f) for n, f in before.items())
+    closed = bench.tables(CUT)
+    assert all(closed[n].equals(f) for n, f in before.items())
 
 
 def test_a_deep_scan_of_an_untouched_archive_changes_nothing(tmp_path: Path) -> None:
