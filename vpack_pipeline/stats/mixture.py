@@ -54,8 +54,10 @@ def class_chances(odds: FloatArray, group: IntArray) -> FloatArray:
     for _ in range(_ROUNDS):
         at = share[group]
         mass = at * ratio
-        chance = np.where(settled, 1.0, mass / np.maximum(mass + 1 - at, 1e-300))
-        before, share = share, np.bincount(group, chance, minlength=sizes.size) / sizes
+        chance = np.where(settled, 1.0, mass / np.maximum(mass + (1 - at), 1e-300))
+        # Rounding must make no share, and so no chance, more than 1.
+        sums = np.bincount(group, chance, minlength=sizes.size)
+        before, share = share, np.minimum(sums / sizes, 1.0)
         if np.abs(share - before).max(initial=0.0) < _ENOUGH:
             break
     return chance

@@ -23,7 +23,8 @@ def test_every_declared_figure_is_emitted(builds: list[Built]) -> None:
         if contract.shape == FIGURE:
             emitted = {name for b in builds for name in b.table(asset)["metric"].unique()}
             missing |= {(asset, name) for name in lacking(metrics.of(asset), emitted)}
-    assert missing == NOT_ASKED_FOR.keys()
+    # Of the demonstration sites one describes nodules by numbers.
+    assert missing == NOT_ASKED_FOR.keys() - {("representativeness/match", "smd")}
 
 
 def test_a_figure_that_nothing_emits_is_found() -> None:

@@ -163,8 +163,11 @@ def run(
     if not instance.has_dynamic_partition(str(SITES.name), site):
         instance.add_dynamic_partitions(str(SITES.name), [site])
     tags = ({AS_OF_TAG: as_of} if as_of else {}) | ({NIGHTLY_TAG: "true"} if nightly else {})
-    result = _job().execute_in_process(
-        resources={"project": Project(root=str(root))},
+    project = Project(root=str(root))
+    # A part of a job takes no other project than the one that the job was made for.
+    job, resources = (_made(project), None) if only else (_job(), {"project": project})
+    result = job.execute_in_process(
+        resources=resources,
         partition_key=site,
         instance=instance,
         tags=tags,
@@ -178,9 +181,13 @@ def run(
 @functools.cache
 def _job() -> dg.JobDefinition:
     """Make the real job once a process, of no project yet: Dagster takes a second to resolve it."""
+    return _made(Project(root=""))
+
+
+def _made(project: Project) -> dg.JobDefinition:
     # Dagster keeps the last instance's storage as a global, after that instance is gone.
     with set_defs_state_storage(None):
-        return build_defs({"project": Project(root="")}).resolve_job_def(JOB)
+        return build_defs({"project": project}).resolve_job_def(JOB)
 
 
 def build(root: Path, cut: str, site: str = SITE) -> PackAtCut:

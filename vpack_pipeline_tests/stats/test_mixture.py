@@ -30,3 +30,12 @@ def test_settled_units_are_what_they_are_and_count_for_their_group():
 
 def test_nothing_has_no_chance():
     assert class_chances(np.empty(0), np.empty(0, dtype=np.int64)).size == 0
+
+
+def test_no_chance_is_above_1_by_rounding():
+    """In a group of positives alone: 1 less a chance is a weight, and none is negative."""
+    high, settled = 3866.741010205154, np.inf
+    odds = [1.0424732044292002, high, 4.045044445006067, settled, settled, high]
+    odds += [settled, settled, high, settled, 63.489951107292306]
+    found = class_chances(np.array(odds), np.zeros(11, dtype=np.int64))
+    assert found.max() <= 1.0

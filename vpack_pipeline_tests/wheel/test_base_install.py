@@ -45,6 +45,7 @@ FOR_SITES = {
     "scan": (SITE,),
     "build": (SITE,),
     "status": (SITE,),
+    "release": (SITE,),
     "clean": (SITE,),
     "ui": (),
 }
