@@ -98,12 +98,15 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
 """Edits of the package: file → the text that is replaced once; where that is empty, text is added."""
 
 ASK = """
-import json, pathlib, sys
+import functools, json, pathlib, sys
 from importlib.machinery import SourceFileLoader
+import sqlglot
 root = pathlib.Path.cwd()
 sys.path.insert(0, str(root))
 asked, reading, parsed, compiled = {}, {}, {}, {}
 # A file is compiled and parsed anew where its bytes are new: the most of what asking costs.
+sqlglot.parse = functools.cache(sqlglot.parse)
+sqlglot.tokenize = functools.cache(sqlglot.tokenize)
 compile_anew = SourceFileLoader.source_to_code
 def compile_once(loader, data, path, **told):
     key = (bytes(data), path)
