@@ -37,5 +37,6 @@ def test_no_chance_is_above_1_by_rounding():
     high, settled = 3866.741010205154, np.inf
     odds = [1.0424732044292002, high, 4.045044445006067, settled, settled, high]
     odds += [settled, settled, high, settled, 63.489951107292306]
-    found = class_chances(np.array(odds), np.zeros(11, dtype=np.int64))
+    # A second group that takes longer to settle.
+    found = class_chances(np.array([*odds, 1.2, 0.9]), np.repeat([0, 1], [11, 2]))
     assert found.max() <= 1.0
