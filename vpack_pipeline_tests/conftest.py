@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     file_order.longest_first(items)
 
 
-UNCOUNTED = frozenset({"cli", "disclosure", "gate", "io", "report", "sql"})
+UNCOUNTED = frozenset({"cli", "disclosure", "io"})
 """Folders whose tests reach lines of what judges and computes by the way only: where those alone
 are asked for, nothing is counted here, which would take a fifth more time."""
 
