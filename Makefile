@@ -57,7 +57,7 @@ test: $(STAMP) tools lint
 # What takes too long for that, in parts that each run alone.
 nightly: nightly-properties nightly-coverage nightly-large nightly-ray nightly-simulations
 
-# Every property with fresh seeds and twenty times the examples.
+# Every property with fresh seeds and at least twenty times the examples.
 nightly-properties: $(STAMP)
 	VPACK_HYPOTHESIS=nightly $(PYTEST) $(PARALLEL) -m 'hypothesis and not nightly'
 
