@@ -85,7 +85,7 @@ def only_foreseen(asset: str) -> Iterator[None]:
 
 def _materialize(bench: Bench, contract: Contract) -> Materialized:
     inputs = {name: upstream(bench, name) for name in sorted(dependencies()[contract.asset])}
-    outside = _outside(bench, contract)
+    outside = outside_of(bench, contract)
     fingerprint = _fingerprint(bench, contract, inputs, outside)
     is_live = bool(LIVE_INPUTS & set(contract.outside))
     kept = _find_kept(bench, contract, fingerprint)
@@ -138,7 +138,7 @@ def is_current(bench: Bench, asset: str, checked: Mapping[str, Receipt]) -> bool
     receipt = checked[asset]
     with only_foreseen(asset):
         inputs = _inputs(asset, checked)
-        outside = _outside(bench, contract)
+        outside = outside_of(bench, contract)
         if receipt.fingerprint != _fingerprint(bench, contract, inputs, outside):
             return False
         if receipt.check != digests.in_force(asset).check:
@@ -172,7 +172,7 @@ def fingerprints(bench: Bench, known: Mapping[str, Receipt]) -> dict[str, str]:
             continue
         contract = contracts.load()[asset]
         if contract.outside not in quoted:
-            quoted[contract.outside] = _outside(bench, contract)
+            quoted[contract.outside] = outside_of(bench, contract)
         outside = quoted[contract.outside]
         found[asset] = _fingerprint(bench, contract, _inputs(asset, known), outside)
     return found
@@ -186,7 +186,8 @@ def _keep(bench: Bench, contract: Contract, receipt: Receipt) -> Materialized:
     return Materialized(checked, kept=True, checked_again=True)
 
 
-def _outside(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
+def outside_of(bench: Bench, contract: Contract) -> dict[str, pl.DataFrame]:
+    """Give what a table is computed from that lies outside of the warehouse, by argument."""
     found = {}
     for name in contract.outside:
         if name in LIVE_INPUTS:

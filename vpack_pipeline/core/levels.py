@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.variables import MISSING, binned
+from vpack_pipeline.core.variables import MISSING, binned, codes_of
 from vpack_pipeline.core.windows import WINDOWS, window_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
 from vpack_pipeline.stats.codes import Code, code
+from vpack_pipeline.stats.estimate import BoolArray, IntArray
 
 NO_RESULTS_OF_MISSING: Final = Code("missing_has_no_results")
 MOSTLY_POSITIVE: Final = Code("mostly_positive")
@@ -72,9 +74,10 @@ class PrintedLevels:
 
     def label(self, cases: pl.DataFrame, covariates: Sequence[Covariate]) -> pl.Series:
         """Give the printed level of each case, in the order of ``cases``."""
-        columns = [binned(cases, v, covariates).to_list() for v in self.variables]
-        made = [self.of(cell) for cell in zip(*columns, strict=True)]
-        return pl.Series("printed", made, dtype=pl.String)
+        columns = [binned(cases, v, covariates) for v in self.variables]
+        cell_of, found = codes_of(pl.DataFrame(columns).to_struct())
+        made = [self.of(tuple(cell.values())) for cell in found]
+        return pl.Series("printed", made, dtype=pl.String).gather(cell_of)
 
     def reason(self, level: str, n_cases: int) -> Code | None:
         """Say why a level of one variable has no results of its own; None where it has.
@@ -145,25 +148,57 @@ def core_sets(cases: pl.DataFrame, evaluation: Evaluation, smallest: int) -> lis
     return [*large, pl.concat(large)] if len(large) > 1 else large
 
 
-def patients_by_level(cases: pl.DataFrame, label: str) -> pl.DataFrame:
-    """Count patients by level: in that of their first case of the set, and with any case in it.
+@dataclass(frozen=True, slots=True)
+class PatientsByLevel:
+    """Patients and printed level of the cases that have one, to count those of any set quickly.
 
-    Parameters
+    Attributes
     ----------
-    cases : ``case_id``, ``patient_id``, ``index_date`` and the column ``label``
-
-    Returns
-    -------
-    one row per level with a case: ``label``, ``first`` and ``any``
+    row : the rows of the cases, those of a patient in order of date and pseudonym
+    patient, level : (n,) their codes, 0 to P-1 and 0 to L-1
     """
-    in_order = cases.sort("index_date", "case_id")
-    first = in_order.unique("patient_id", keep="first", maintain_order=True)
-    return (
-        cases.group_by(label)
-        .agg(pl.col("patient_id").n_unique().alias("any"))
-        .join(first.group_by(label).agg(pl.len().alias("first")), on=label, how="left")
-        .with_columns(pl.col("first").fill_null(0))
-    )
+
+    row: IntArray
+    patient: IntArray
+    level: IntArray
+
+    @classmethod
+    def of(cls, cases: pl.DataFrame) -> Self:
+        """Number the cases' patients and levels.
+
+        Parameters
+        ----------
+        cases : ``case_id``, ``patient_id``, ``index_date`` and ``printed``
+        """
+        known = cases.with_row_index("row").filter(pl.col("printed") != MISSING)
+        in_order = known.sort("index_date", "case_id")
+        patient, level = (codes_of(in_order[name])[0] for name in ("patient_id", "printed"))
+        return cls(
+            *(codes.cast(pl.Int64).to_numpy() for codes in (in_order["row"], patient, level))
+        )
+
+    def has_few(self, is_in: BoolArray, smallest: int) -> bool:
+        """Say whether some level of a set has patients, but fewer than ``smallest``.
+
+        They are counted twice: in the level of their first case of the set, and with any case
+        in it.
+
+        Parameters
+        ----------
+        is_in : which rows the set has
+        """
+        chosen = is_in[self.row]
+        patient, level = self.patient[chosen], self.level[chosen]
+        if not patient.size:
+            return False
+        shape = int(patient.max()) + 1, int(level.max()) + 1
+        has_any = np.zeros(shape, dtype=np.bool_)
+        has_any[patient, level] = True
+        has_first = np.zeros(shape, dtype=np.bool_)
+        of_patients, first = np.unique(patient, return_index=True)
+        has_first[of_patients, level[first]] = True
+        counts = np.concatenate([has_any.sum(axis=0), has_first.sum(axis=0)])
+        return bool(((counts > 0) & (counts < smallest)).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +208,14 @@ class Description:
     Attributes
     ----------
     cases : the case view's ``case_id``, ``patient_id`` and ``index_date``, with ``printed``
-    sets : identifiers of the cases of each set that is printed
+    sets : for each set that is printed, which rows of ``cases`` it has
     """
 
     levels: PrintedLevels
     cases: pl.DataFrame
-    sets: tuple[frozenset[str], ...]
+    sets: tuple[BoolArray, ...]
     smallest: int
+    patients: PatientsByLevel
 
     @classmethod
     def of(
@@ -203,12 +239,13 @@ class Description:
         own = placed.filter(pl.col("case_id").is_in(list(included)), pl.col("printed") != MISSING)
         smallest = disclosure.smallest_group
         sets = core_sets(own, evaluation, smallest) if levels.is_personal else []
-        return cls(levels, placed, tuple(frozenset(s["case_id"]) for s in sets), smallest)
+        found = tuple(rows_of(placed, s["case_id"]) for s in sets)
+        return cls(levels, placed, found, smallest, PatientsByLevel.of(placed))
 
     @property
     def core(self) -> frozenset[str]:
         """The cases with a known value from which the levels were decided, all together."""
-        return self.sets[-1] if self.sets else frozenset()
+        return frozenset(self.cases["case_id"].filter(self.sets[-1]) if self.sets else ())
 
     def is_allowed(self, case_ids: Iterable[str], *others: frozenset[str]) -> bool:
         """Say whether a set can be described: each printed level is empty or has enough patients.
@@ -225,9 +262,10 @@ class Description:
         known = self._known(case_ids)
         gaps = [known]
         for other in (*self.sets, *(self._known(o) for o in others)):
-            if other <= known or known <= other:
-                gaps.append(other ^ known)
-        return not any(self._has_few(gap) for gap in gaps)
+            gap = other ^ known
+            if not (gap & known).any() or not (gap & other).any():
+                gaps.append(gap)
+        return not any(self.patients.has_few(gap, self.smallest) for gap in gaps)
 
     @property
     def is_too_small(self) -> Code:
@@ -243,16 +281,17 @@ class Description:
         known = [n for level, n in counts.items() if level != MISSING]
         return self.levels.is_personal and any(0 < n < self.smallest for n in known)
 
-    def _known(self, case_ids: Iterable[str]) -> frozenset[str]:
-        chosen = self.cases.filter(
-            pl.col("case_id").is_in(list(case_ids)), pl.col("printed") != MISSING
-        )
-        return frozenset(chosen["case_id"])
+    def _known(self, case_ids: Iterable[str]) -> BoolArray:
+        is_known = (self.cases["printed"] != MISSING).to_numpy()
+        return np.asarray(rows_of(self.cases, case_ids) & is_known)
 
-    def _has_few(self, case_ids: frozenset[str]) -> bool:
-        chosen = self.cases.filter(pl.col("case_id").is_in(list(case_ids)))
-        counts = patients_by_level(chosen, "printed").select("first", "any")
-        return any(0 < n < self.smallest for row in counts.iter_rows() for n in row)
+
+def rows_of(cases: pl.DataFrame, case_ids: Iterable[str]) -> BoolArray:
+    """Mark the rows of ``cases`` whose ``case_id`` is among some."""
+    chosen = (
+        case_ids if isinstance(case_ids, pl.Series) else pl.Series([*case_ids], dtype=pl.String)
+    )
+    return cases["case_id"].is_in(chosen.implode()).to_numpy()
 
 
 def is_mostly(events: int, n: int) -> bool:

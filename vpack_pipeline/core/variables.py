@@ -6,12 +6,12 @@ does not belong here: counts or distances over bins (``representativeness``).
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from vpack_pipeline.errors import InputError, Problem
@@ -99,14 +99,10 @@ def binned(cases: pl.DataFrame, variable: Variable, covariates: Sequence[Covaria
     InputError
         The variable is unknown, or a numeric one is read from text.
     """
-    return pl.Series(
-        variable.name,
-        labels_of(value_of(cases, variable.name, covariates), variable),
-        dtype=pl.String,
-    )
+    return labels_of(value_of(cases, variable.name, covariates), variable).alias(variable.name)
 
 
-def labels_of(values: pl.Series, variable: Variable) -> list[str]:
+def labels_of(values: pl.Series, variable: Variable) -> pl.Series:
     """Label values that were read already; see :func:`binned`."""
     labels = bin_labels(variable)
     if variable.kind == "numeric":
@@ -118,13 +114,30 @@ def labels_of(values: pl.Series, variable: Variable) -> list[str]:
                     "make it categorical with levels",
                 )
             )
-        numbers: Iterable[float | None] = values.cast(pl.Float64).fill_nan(None)
-        return [
-            MISSING if v is None else labels[bisect.bisect_right(variable.edges, v)]
-            for v in numbers
-        ]
+        numbers = values.cast(pl.Float64).fill_null(math.nan).to_numpy()
+        place = np.searchsorted(variable.edges, numbers, side="right")
+        # ``missing`` is the last label.
+        return pl.Series(labels, dtype=pl.String).gather(
+            np.where(np.isnan(numbers), len(labels) - 1, place)
+        )
     known = set(labels)
-    return [_level(v, known) for v in values]
+    # Each value is written once, however many cases have it.
+    place, found = codes_of(values)
+    return pl.Series([_level(v, known) for v in found], dtype=pl.String).gather(place)
+
+
+def codes_of(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Number the distinct values of a series: the number of each row, and the value of each number.
+
+    >>> codes, found = codes_of(pl.Series(["b", None, "b"]))
+    >>> codes.to_list(), found.to_list()
+    ([0, 1, 0], ['b', None])
+    """
+    rows = values.alias("value").to_frame()
+    found = rows.unique(maintain_order=True)
+    numbered = found.with_row_index("code")
+    joined = rows.join(numbered, on="value", how="left", nulls_equal=True, maintain_order="left")
+    return joined["code"], found["value"]
 
 
 def _printed(edges: Sequence[float]) -> list[str]:

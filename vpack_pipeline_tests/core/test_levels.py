@@ -550,7 +550,8 @@ def test_a_set_that_is_described_has_no_level_of_a_few(cases: list[Case], chosen
         for c, p, level in known.select("case_id", "patient_id", "printed").iter_rows()
     }
     picked &= frozenset(of)
-    nested = [s for s in told.sets if s <= picked or picked <= s]
+    sets = [frozenset(told.cases["case_id"].filter(rows)) for rows in told.sets]
+    nested = [s for s in sets if s <= picked or picked <= s]
     for gap in (picked, *(s ^ picked for s in nested)):
         people_of = sorted({(of[c][1], of[c][0]) for c in gap})
         for _, group in itertools.groupby(people_of, key=lambda pair: pair[0]):
