@@ -148,6 +148,19 @@ def core_sets(cases: pl.DataFrame, evaluation: Evaluation, smallest: int) -> lis
     return [*large, pl.concat(large)] if len(large) > 1 else large
 
 
+def patients_in_order(cases: pl.DataFrame) -> pl.DataFrame:
+    """Give the ``row`` of each case and its ``patient``'s code, by date and pseudonym of the case.
+
+    Parameters
+    ----------
+    cases : ``case_id``, ``patient_id`` and ``index_date``
+    """
+    patient = codes_of(cases["patient_id"])[0].alias("patient")
+    placed = cases.select("index_date", "case_id", patient).with_row_index("row")
+    in_order = placed.sort("index_date", "case_id")
+    return in_order.select(pl.col("row", "patient").cast(pl.Int64))
+
+
 @dataclass(frozen=True, slots=True)
 class PatientsByLevel:
     """Patients and printed level of the cases that have one, to count those of any set quickly.
@@ -163,19 +176,18 @@ class PatientsByLevel:
     level: IntArray
 
     @classmethod
-    def of(cls, cases: pl.DataFrame) -> Self:
-        """Number the cases' patients and levels.
+    def of(cls, printed: pl.Series, in_order: pl.DataFrame) -> Self:
+        """Number the levels of the cases that have one.
 
         Parameters
         ----------
-        cases : ``case_id``, ``patient_id``, ``index_date`` and ``printed``
+        printed : the printed level of each row
+        in_order : what :func:`patients_in_order` gives
         """
-        known = cases.with_row_index("row").filter(pl.col("printed") != MISSING)
-        in_order = known.sort("index_date", "case_id")
-        patient, level = (codes_of(in_order[name])[0] for name in ("patient_id", "printed"))
-        return cls(
-            *(codes.cast(pl.Int64).to_numpy() for codes in (in_order["row"], patient, level))
-        )
+        row, patient = (in_order[name].to_numpy() for name in ("row", "patient"))
+        level = codes_of(printed)[0].cast(pl.Int64).to_numpy()
+        known = (printed != MISSING).to_numpy()[row]
+        return cls(row[known], patient[known], level[row[known]])
 
     def has_few(self, is_in: BoolArray, smallest: int) -> bool:
         """Say whether some level of a set has patients, but fewer than ``smallest``.
@@ -222,7 +234,8 @@ class Description:
         cls,
         levels: PrintedLevels,
         cases: pl.DataFrame,
-        included: Iterable[str],
+        included: pl.Series,
+        in_order: pl.DataFrame,
         covariates: Sequence[Covariate],
         evaluation: Evaluation,
         disclosure: Disclosure,
@@ -232,15 +245,17 @@ class Description:
         Parameters
         ----------
         included : identifiers of the included cases
+        in_order : what :func:`patients_in_order` gives of ``cases``
         """
         placed = cases.select(
             "case_id", "patient_id", "index_date", levels.label(cases, covariates)
         )
-        own = placed.filter(pl.col("case_id").is_in(list(included)), pl.col("printed") != MISSING)
+        own = placed.filter(rows_of(placed, included), pl.col("printed") != MISSING)
         smallest = disclosure.smallest_group
         sets = core_sets(own, evaluation, smallest) if levels.is_personal else []
         found = tuple(rows_of(placed, s["case_id"]) for s in sets)
-        return cls(levels, placed, found, smallest, PatientsByLevel.of(placed))
+        patients = PatientsByLevel.of(placed["printed"], in_order)
+        return cls(levels, placed, found, smallest, patients)
 
     @property
     def core(self) -> frozenset[str]:
@@ -320,8 +335,8 @@ def describe(
     cases : the case view
     included : which of them are in, by ``case_id``
     """
-    chosen = included["case_id"].to_list()
+    ids, in_order = included["case_id"], patients_in_order(cases)
     return {
-        name: Description.of(one, cases, chosen, covariates, evaluation, disclosure)
+        name: Description.of(one, cases, ids, in_order, covariates, evaluation, disclosure)
         for name, one in printed_levels(levels, representativeness).items()
     }

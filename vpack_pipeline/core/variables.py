@@ -122,8 +122,8 @@ def labels_of(values: pl.Series, variable: Variable) -> pl.Series:
         )
     known = set(labels)
     # Each value is written once, however many cases have it.
-    place, found = codes_of(values)
-    return pl.Series([_level(v, known) for v in found], dtype=pl.String).gather(place)
+    codes, found = codes_of(values)
+    return pl.Series([_level(v, known) for v in found], dtype=pl.String).gather(codes)
 
 
 def codes_of(values: pl.Series) -> tuple[pl.Series, pl.Series]:
