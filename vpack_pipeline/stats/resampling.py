@@ -8,14 +8,15 @@ here: the statistics that are resampled.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from vpack_pipeline.stats.arguments import clusters, number, numbers, whole
-from vpack_pipeline.stats.estimate import FloatArray, normal_quantile
+from vpack_pipeline.stats.estimate import FloatArray, IntArray, normal_quantile
 
 FEW_UNDEFINED: Final = 0.05
 """Share of replicates that may be refused for what they say before an interval is."""
@@ -78,6 +79,100 @@ def patient_weights(
                 raise ValueError(f"draws: a patient was drawn over {_MOST_DRAWN} times")
             row[:] = drawn
         yield weights
+
+
+@dataclass(frozen=True, slots=True)
+class PatientKinds:
+    """Bootstrap of patients who are drawn by kind: those of whom the same is counted are alike.
+
+    How many patients of each kind a replicate holds is one draw of a multinomial, whatever their
+    number: the cluster bootstrap itself, at the cost of the kinds.
+
+    Attributes
+    ----------
+    kind : (P,) code of each patient's kind, 0 to K-1
+    weights : (1 + B, K) patients of each kind in the sample and in each replicate
+    """
+
+    kind: IntArray
+    weights: FloatArray
+
+    @classmethod
+    def drawn(cls, counts: IntArray, replicates: int, rng: np.random.Generator) -> Self:
+        """Sort patients by what is counted of them, and draw as many as there are.
+
+        Parameters
+        ----------
+        counts : (P, C) whole numbers, such as the cases of each patient by cell; C >= 1
+        replicates : B, >= 1
+
+        Raises
+        ------
+        ValueError
+            ``counts`` is no such array, or ``replicates`` no whole number of at least 1.
+        """
+        whole("replicates", replicates)
+        kind, size = _alike(_per_patient(counts))
+        weights = np.empty((1 + replicates, size.size))
+        weights[0] = size
+        if size.size:
+            weights[1:] = rng.multinomial(kind.size, size / kind.size, size=replicates)
+        return cls(kind, weights)
+
+    def totals(self, counts: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Add up further counts of the patients, in the sample and in the same replicates.
+
+        Within a kind those who differ in these counts are drawn in turn.
+
+        Parameters
+        ----------
+        counts : (P, D) whole numbers
+
+        Returns
+        -------
+        (1 + B, D)
+        """
+        further = _per_patient(counts)
+        if len(further) != self.kind.size:
+            raise ValueError("counts: there must be one row for each patient")
+        part, size = _alike(np.column_stack([self.kind, further]))
+        of_part = np.empty((size.size, further.shape[1]))
+        of_part[part] = further
+        kind = np.empty(size.size, dtype=np.int64)
+        kind[part] = self.kind
+        weights = np.empty((len(self.weights), size.size))
+        weights[0] = size
+        order = np.argsort(kind, kind="stable")
+        starts = np.flatnonzero(np.diff(kind[order], prepend=-1))
+        for parts in np.split(order, starts)[1:]:
+            drawn = self.weights[1:, kind[parts[0]]].astype(np.int64)
+            weights[1:, parts] = (
+                drawn[:, None]
+                if parts.size == 1
+                else rng.multinomial(drawn, size[parts] / size[parts].sum())
+            )
+        return weights @ of_part
+
+
+def _per_patient(counts: IntArray) -> IntArray:
+    given = np.asarray(counts)
+    if given.ndim != 2 or not given.shape[1] or not np.issubdtype(given.dtype, np.integer):
+        raise ValueError("counts: each patient needs a row of whole numbers")
+    if given.size and given.min() < 0:
+        raise ValueError("counts holds a negative number")
+    return given.astype(np.int64)
+
+
+def _alike(counts: IntArray) -> tuple[IntArray, IntArray]:
+    """Number the distinct rows of whole numbers, and say how many of each there are."""
+    code = np.zeros(len(counts), dtype=np.int64)
+    for column in counts.T:
+        # Numbered anew at each column, so that no product overflows.
+        value = np.unique(column, return_inverse=True)[1].reshape(-1)
+        code = np.unique(code * (value.max(initial=0) + 1) + value, return_inverse=True)[1].reshape(
+            -1
+        )
+    return code, np.bincount(code)
 
 
 def cluster_weights(

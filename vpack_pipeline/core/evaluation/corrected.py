@@ -28,7 +28,7 @@ from vpack_pipeline.core.evaluation.operating_points import Crossed
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.protocol import Adjudication
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
-from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, IntArray, undefined
 from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
 from vpack_pipeline.stats.verification_bias import begg_greenes, corrected_shares
 
@@ -120,17 +120,22 @@ def by_sources(
     refused = begg_greenes(counts)[0]
     if refused.value is None:
         return replace(refused, notes=coded("held_against_sources"))
-    known = decided.join(analysis.patients, on="patient_id")
-    sums = np.zeros((panels.weights.shape[1], len(KINDS)))
-    for column, (label, source) in enumerate(KINDS):
-        is_source = pl.col("reference_label").eq_missing(pl.lit(source, pl.String))
-        met = known.filter((pl.col("panel_label") == label) & is_source)
-        np.add.at(sums[:, column], met["patient"].cast(pl.Int64).to_numpy(), 1.0)
     return PanelAccuracy(
-        *corrected_shares(panels.resampled(sums)),
+        *corrected_shares(panels.totals(verified_by_patient(panel_labels, analysis))),
         coded(IF_BY_CALL, "read_may_know_source"),
         coded("panel_error_by_sources"),
     )
+
+
+def verified_by_patient(panel_labels: pl.DataFrame, analysis: AnalysisSet) -> IntArray:
+    """Count each patient's cases by the panel's call and the source's label, ``KINDS``: (P, 6)."""
+    known = panel_labels.join(analysis.patients, on="patient_id")
+    columns = []
+    for label, source in KINDS:
+        is_source = pl.col("reference_label").eq_missing(pl.lit(source, pl.String))
+        met = known.filter((pl.col("label") == label) & is_source)["patient"].cast(pl.Int64)
+        columns.append(np.bincount(met.to_numpy(), minlength=analysis.patients.height))
+    return np.column_stack(columns)
 
 
 def _none(why: Code) -> Estimate:
@@ -159,11 +164,9 @@ def by_reads(panels: Panels, which: int, adjudication: Adjudication) -> PanelAcc
 
 def two_by_two(table: Crossed, panels: Panels) -> FloatArray:
     """Count tp, fp, fn, tn of the index test against the panel's labels: (1 + B, 4)."""
-    sums = np.zeros((panels.weights.shape[1], 4))
     missed, alarmed = table.positive & ~table.hit, table.negative & ~table.cleared
-    for column, mask in enumerate((table.hit, alarmed, missed, table.cleared)):
-        np.add.at(sums[:, column], table.cases.patient[mask], 1.0)
-    return panels.resampled(sums)
+    masks = (table.hit, alarmed, missed, table.cleared)
+    return panels.totals(panels.by_patient(table.cases, *masks))
 
 
 def corrections(

@@ -57,6 +57,7 @@ from vpack_pipeline.core.evaluation.corrected import (
     by_sources,
     corrections,
     two_by_two,
+    verified_by_patient,
 )
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
@@ -188,8 +189,9 @@ class _Labels:
         readers_agreed: bool,
     ) -> _Labels:
         name = again.finding.name
-        panels = Panels.of(basis, name, analysis, evaluation)
         panel = again.by_panel()
+        beside = verified_by_patient(panel, analysis)
+        panels = Panels.of(basis, name, analysis, evaluation, beside)
         sources = by_sources(panel, panels, analysis, again.adjudication)
         accuracies = {
             (correction, assumed): sources

@@ -30,64 +30,67 @@ from vpack_pipeline.core.evaluation.analysis import AnalysisSet, CaseSet, genera
 from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
-from vpack_pipeline.stats.resampling import (
-    FEW_UNDEFINED,
-    WeightArray,
-    patient_weights,
-    percentile_interval,
-)
+from vpack_pipeline.stats.resampling import FEW_UNDEFINED, PatientKinds, percentile_interval
 
 _NO_PANEL: Final = -1
-_CHUNK: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Panels:
     """The panels of one finding, and their readers' rates at each correlation.
 
-    ``weights`` (1 + B, P) says how often each patient counts: its first row is the sample itself,
-    the others are bootstrap replicates. ``rates`` (1 + B,) each are taken from the reads of all
-    included cases, so that both windows have the same. ``size`` is that of
+    ``patients`` are drawn by kind: their votes, and what else is counted of them. ``rates``
+    (1 + B,) each, of the sample itself and its bootstrap replicates, are taken from the reads of
+    all included cases, so that both windows have the same. ``size`` is that of
     :func:`common_factor.usual_size`. ``refusal`` says why there are no rates.
     """
 
     cell: pl.DataFrame
     votes: Votes
     size: int
-    weights: WeightArray
+    patients: PatientKinds
     rates: tuple[ReaderRates, ...]
     refusal: Code | None
+    finding: str
+    seed: int
 
     @classmethod
     def of(
-        cls, basis: ReadBasis, finding: str, analysis: AnalysisSet, evaluation: Evaluation
+        cls,
+        basis: ReadBasis,
+        finding: str,
+        analysis: AnalysisSet,
+        evaluation: Evaluation,
+        beside: IntArray | None = None,
     ) -> Panels:
-        """Count the votes of each included case, and fit the readers' rates."""
+        """Count the votes of each included case, and fit the readers' rates.
+
+        Parameters
+        ----------
+        beside : (P, c) further counts of each patient, whose totals every replicate then has
+            exactly, however often they are asked for
+        """
         voted = case_votes(basis.reads).join(analysis.patients, on="patient_id")
         cells = voted.select("n_votes", "n_positive_votes").unique().sort(pl.all())
         cells = cells.with_row_index("cell")
         voted = voted.join(cells, on=["n_votes", "n_positive_votes"]).sort("case_id")
         votes = Votes(cells["n_votes"].to_numpy(), cells["n_positive_votes"].to_numpy())
         cell = voted.select("case_id", pl.col("cell").cast(pl.Int64))
-        codes, inverse = np.unique(voted["patient"].to_numpy(), return_inverse=True)
-        replicates = evaluation.replicates
-        weights = np.zeros((1 + replicates, analysis.patients.height), dtype=np.int16)
-        weights[0] = 1
-        refusal = basis.refusal or (None if (votes.n >= LEAST_VOTES).any() else TOO_FEW)
-        if codes.size == 0:
-            return cls(cell, votes, 1, weights, (), refusal)
+        patient = voted["patient"].cast(pl.Int64).to_numpy()
+        counts = counted_by(patient, cell["cell"].to_numpy(), analysis.patients.height, len(cells))
+        further = np.zeros((len(counts), 1), dtype=np.int64) if beside is None else beside
         rng = generator(evaluation.seed, "panels", finding)
-        weights[1:, codes] = np.concatenate(list(patient_weights(codes.size, replicates, rng)))
-        size = usual_size(voted)
-        if refusal is not None:
-            return cls(cell, votes, size, weights, (), refusal)
-        counts = np.zeros((codes.size, len(cells)))
-        np.add.at(counts, (inverse, voted["cell"].to_numpy()), 1.0)
-        resampled = _resampled(weights[:, codes], counts)
-        rates = tuple(
-            rates_with_replicates(votes, resampled[0], resampled[1:], rho) for rho in CORRELATIONS
-        )
-        return cls(cell, votes, size, weights, rates, None)
+        drawn = PatientKinds.drawn(np.column_stack([counts, further]), evaluation.replicates, rng)
+        refusal = basis.refusal or (None if (votes.n >= LEAST_VOTES).any() else TOO_FEW)
+        rates: tuple[ReaderRates, ...] = ()
+        if refusal is None:
+            resampled = drawn.totals(counts, rng)
+            rates = tuple(
+                rates_with_replicates(votes, resampled[0], resampled[1:], rho)
+                for rho in CORRELATIONS
+            )
+        size = usual_size(voted) if voted.height else 1
+        return cls(cell, votes, size, drawn, rates, refusal, finding, evaluation.seed)
 
     def cell_of(self, cases: CaseSet) -> IntArray:
         """Where each case's votes stand in ``votes``; -1 where it has none."""
@@ -103,32 +106,31 @@ class Panels:
         least = 2 if is_tie_broken else LEAST_VOTES
         return self.size < LEAST_VOTES or bool((n >= least).mean() >= 1 / 2)
 
-    def counted(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
-        """Count each mask's cases by panel, in the sample and each replicate: (1 + B, C) each."""
+    def totals(self, counts: IntArray) -> FloatArray:
+        """Add up what patients have, (P, c), in the sample and each replicate: (1 + B, c)."""
+        rng = generator(self.seed, "within_panels", self.finding)
+        return self.patients.totals(counts, rng)
+
+    def by_patient(self, cases: CaseSet, *masks: BoolArray) -> IntArray:
+        """Count each mask's cases by patient: (P, masks)."""
+        n = self.patients.kind.size
+        return np.column_stack([np.bincount(cases.patient[m], minlength=n) for m in masks])
+
+    def by_cell(self, cases: CaseSet, *masks: BoolArray) -> IntArray:
+        """Count each mask's cases by patient and panel, mask after mask: (P, masks × C)."""
         cell = self.cell_of(cases)
-        sums = np.zeros((self.weights.shape[1], len(masks), len(self.votes.n)))
-        for which, mask in enumerate(masks):
+        shape = self.patients.kind.size, len(self.votes.n)
+        found = []
+        for mask in masks:
             rows = np.asarray(mask) & (cell != _NO_PANEL)
-            np.add.at(sums[:, which], (cases.patient[rows], cell[rows]), 1.0)
-        # Weighed together: turning all weights into floats is the costly part.
-        counts = self.resampled(sums.reshape(len(sums), -1))
-        return np.split(counts, len(masks), axis=1)
-
-    def totals(self, cases: CaseSet, *masks: BoolArray) -> list[FloatArray]:
-        """Count each mask's cases, with a panel or without: (1 + B,) each."""
-        patients = self.weights.shape[1]
-        sums = [np.bincount(cases.patient[mask], minlength=patients) for mask in masks]
-        return list(self.resampled(np.column_stack(sums)).T)
-
-    def resampled(self, sums: FloatArray | IntArray) -> FloatArray:
-        """Add up what patients have, (P, ...), in the sample and each replicate: (1 + B, ...)."""
-        return _resampled(self.weights, sums)
+            found.append(counted_by(cases.patient[rows], cell[rows], *shape))
+        return np.column_stack(found)
 
 
-def _resampled(weights: WeightArray, sums: FloatArray | IntArray) -> FloatArray:
-    """Weigh chunk by chunk: floats in place of all weights at once would take gigabytes."""
-    starts = range(0, len(weights), _CHUNK)
-    return np.concatenate([weights[at : at + _CHUNK].astype(np.float64) @ sums for at in starts])
+def counted_by(row: IntArray, column: IntArray, rows: int, columns: int) -> IntArray:
+    """Count how often each pair of codes occurs: (rows, columns)."""
+    counts = np.bincount(row * columns + column, minlength=rows * columns)
+    return np.asarray(counts.reshape(rows, columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,17 @@ class Tallies:
         """
         everyone = np.ones(mature.n, dtype=np.bool_)
         masks = (everyone, unanimous, unanimous & disagrees)
-        present, alike, against = panels.counted(mature, *masks)
-        in_doubt, all_of_them = panels.totals(mature, disagrees & doubtful, disagrees)
+        # Together, so that all are of the same patients.
+        found = panels.totals(
+            np.column_stack(
+                [
+                    panels.by_cell(mature, *masks),
+                    panels.by_patient(mature, disagrees & doubtful, disagrees),
+                ]
+            )
+        )
+        present, alike, against = np.split(found[:, :-2], len(masks), axis=1)
+        in_doubt, all_of_them = found[:, -2], found[:, -1]
         return cls(
             n_unanimous=int(unanimous.sum()),
             n_disagreements=int(disagrees.sum()),
