@@ -112,7 +112,7 @@ class PatientKinds:
             ``counts`` is no such array, or ``replicates`` no whole number of at least 1.
         """
         whole("replicates", replicates)
-        kind, size = _alike(_per_patient(counts))
+        kind, size = alike(counts)
         weights = np.empty((1 + replicates, size.size))
         weights[0] = size
         if size.size:
@@ -132,10 +132,10 @@ class PatientKinds:
         -------
         (1 + B, D)
         """
-        further = _per_patient(counts)
+        further = _whole_rows(counts)
         if len(further) != self.kind.size:
             raise ValueError("counts: there must be one row for each patient")
-        part, size = _alike(np.column_stack([self.kind, further]))
+        part, size = alike(np.column_stack([self.kind, further]))
         of_part = np.empty((size.size, further.shape[1]))
         of_part[part] = further
         kind = np.empty(size.size, dtype=np.int64)
@@ -154,19 +154,32 @@ class PatientKinds:
         return weights @ of_part
 
 
-def _per_patient(counts: IntArray) -> IntArray:
+def _whole_rows(counts: IntArray) -> IntArray:
     given = np.asarray(counts)
     if given.ndim != 2 or not given.shape[1] or not np.issubdtype(given.dtype, np.integer):
-        raise ValueError("counts: each patient needs a row of whole numbers")
+        raise ValueError("counts: each row needs whole numbers")
     if given.size and given.min() < 0:
         raise ValueError("counts holds a negative number")
     return given.astype(np.int64)
 
 
-def _alike(counts: IntArray) -> tuple[IntArray, IntArray]:
-    """Number the distinct rows of whole numbers, and say how many of each there are."""
-    code = np.zeros(len(counts), dtype=np.int64)
-    for column in counts.T:
+def alike(counts: IntArray) -> tuple[IntArray, IntArray]:
+    """Number the distinct rows of whole numbers, and say how many of each there are.
+
+    Parameters
+    ----------
+    counts : (n, C), from 0 on; C >= 1
+
+    Returns
+    -------
+    the code of each row (n,), 0 to K-1, and how many rows have each (K,)
+
+    >>> alike(np.array([[2, 0], [1, 5], [2, 0]]))
+    (array([1, 0, 1]), array([1, 2]))
+    """
+    given = _whole_rows(counts)
+    code = np.zeros(len(given), dtype=np.int64)
+    for column in given.T:
         # Numbered anew at each column, so that no product overflows.
         value = np.unique(column, return_inverse=True)[1].reshape(-1)
         code = np.unique(code * (value.max(initial=0) + 1) + value, return_inverse=True)[1].reshape(

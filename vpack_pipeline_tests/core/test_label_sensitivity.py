@@ -152,7 +152,7 @@ def test_every_variation_stands_beside_the_headline() -> None:
     assert (flipped["negative"]["events"], flipped["negative"]["n"]) == (42, 43)
     independent = correlated("0")
     drawn = row(found, "sensitivity", variation="resampled_panel", **independent)
-    assert 6 / 8 <= drawn["lower"] <= drawn["estimate"] <= drawn["upper"] == 1
+    assert 6 / 8 <= drawn["lower"] <= drawn["estimate"] <= drawn["upper"] <= 1
     assert (drawn["n"], drawn["events"]) == (7, 6)
     belief = row(found, "specificity", variation="posterior")
     assert 0.9 < belief["estimate"] <= 1

@@ -5,6 +5,8 @@ import pytest
 from scipy.stats import bootstrap
 
 from vpack_pipeline.stats.resampling import (
+    PatientKinds,
+    alike,
     bca_interval,
     cluster_weights,
     patient_codes,
@@ -84,3 +86,45 @@ def test_bca_of_replicates_that_do_not_vary_or_are_not_defined():
     found = bca_interval(np.arange(9.0), 20.0, np.array([19.0, np.nan, 20.5]))
     assert found.n_undefined == 0
     assert 4 < found.lower < found.upper <= 8
+
+
+def test_rows_alike_share_a_code_whatever_their_numbers():
+    rng = np.random.default_rng(3)
+    rows = rng.integers(0, 3, (200, 4)) * 2**40
+    code, size = alike(rows)
+    by_hand = [tuple(row) for row in rows]
+    for i, j in zip(rng.integers(0, 200, 500), rng.integers(0, 200, 500), strict=True):
+        assert (code[i] == code[j]) == (by_hand[i] == by_hand[j])
+    assert [size[c] for c in code] == [by_hand.count(row) for row in by_hand]
+
+
+def test_patients_drawn_by_kind_are_the_bootstrap_of_patients():
+    rng = np.random.default_rng(5)
+    first, second = rng.integers(0, 3, (60, 2)), rng.integers(0, 4, (60, 2))
+    drawn = PatientKinds.drawn(first, 4000, np.random.default_rng(1))
+    one, two = (drawn.totals(part, np.random.default_rng(2)) for part in (first, second))
+    np.testing.assert_array_equal(one[0], first.sum(axis=0))
+    np.testing.assert_array_equal(two[0], second.sum(axis=0))
+    np.testing.assert_array_equal(one, drawn.totals(first, np.random.default_rng(9)))
+    assert (drawn.weights.sum(axis=1) == 60).all()
+    weights = np.concatenate(list(patient_weights(60, 4000, np.random.default_rng(8))))
+    plain = np.hstack([weights @ first, weights @ second])
+    found = np.hstack([one, two])[1:]
+    # 4,000 draws: five of their standard errors.
+    error = plain.std(axis=0) / np.sqrt(4000)
+    assert (np.abs(found.mean(axis=0) - plain.mean(axis=0)) < 5 * np.sqrt(2) * error).all()
+    # Across both counts too: they are of the same patients.
+    scale = np.sqrt(np.outer(plain.var(axis=0), plain.var(axis=0)))
+    assert (np.abs(np.cov(found.T) - np.cov(plain.T)) < 5 * scale / np.sqrt(2000)).all()
+
+
+def test_a_sample_without_patients_has_totals_of_nothing():
+    none = np.empty((0, 2), dtype=np.int64)
+    drawn = PatientKinds.drawn(none, 3, np.random.default_rng(1))
+    np.testing.assert_array_equal(drawn.totals(none, np.random.default_rng(1)), np.zeros((4, 2)))
+
+
+def test_counts_of_other_patients_are_refused():
+    drawn = PatientKinds.drawn(np.ones((3, 1), dtype=np.int64), 3, np.random.default_rng(1))
+    with pytest.raises(ValueError, match="one row for each patient"):
+        drawn.totals(np.ones((2, 1), dtype=np.int64), np.random.default_rng(1))
