@@ -109,7 +109,7 @@ def evidence(
     voting = _apart(
         first_of_reader(classified(reads, findings).filter(pl.col("purpose") == "reference"))
     )
-    counted = voting.group_by(UNIT, maintain_order=True).agg(_aggregates())
+    counted = _counted(voting)
     counts = [count_of(role, kind) for role in ROLES for kind in CLASSES]
     return (
         units.join(counted, on=UNIT, how="left")
@@ -130,24 +130,33 @@ def _apart(voting: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _aggregates() -> list[pl.Expr]:
+def _counted(voting: pl.DataFrame) -> pl.DataFrame:
+    """Count the reads of each unit, and find the classes of its two middle independent ratings."""
     role, kind, at = pl.col("role"), pl.col("class"), pl.col("read_at")
-    found = [pl.len().alias("n_reads")]
     is_tiebreak = role.is_in(["tiebreak", OWN_TIEBREAK])
-    found.append(pl.col("reader_id").filter(~is_tiebreak).n_unique().alias("n_readers"))
-    found.append((role == OWN_TIEBREAK).sum().alias("n_own_tiebreak"))
+    # What is asked of each read is worked out before reads are grouped: much faster than within.
+    marks = {"n_own_tiebreak": role == OWN_TIEBREAK}
     for r in ROLES:
-        found += [((role == r) & (kind == k)).sum().alias(count_of(r, k)) for k in CLASSES]
-        times = at.filter((role == r) & (kind != NON_DIAGNOSTIC))
-        latest = pl.when(times.null_count() == 0).then(times.max())
-        found.append(latest.alias(f"{r}_at"))
-    ranked = kind.sort_by("rating").filter(
-        (role.sort_by("rating") == "independent") & (kind.sort_by("rating") != NON_DIAGNOSTIC)
+        marks |= {count_of(r, k): (role == r) & (kind == k) for k in CLASSES}
+    told = {r: (role == r) & (kind != NON_DIAGNOSTIC) for r in ROLES}
+    reads = voting.with_columns(
+        **marks,
+        **{f"{r}_at": pl.when(is_told).then(at) for r, is_told in told.items()},
+        **{f"{r}_undated": is_told & at.is_null() for r, is_told in told.items()},
+        reader=pl.when(~is_tiebreak).then("reader_id"),
     )
-    lower, upper = (ranked.len() - 1) // 2, ranked.len() // 2
-    low = pl.when(ranked.len() > 0).then(ranked.get(lower, null_on_oob=True))
-    high = pl.when(ranked.len() > 0).then(ranked.get(upper, null_on_oob=True))
-    return [*found, low.alias("median_low"), high.alias("median_high")]
+    counts = reads.group_by(UNIT, maintain_order=True).agg(
+        pl.len().alias("n_reads"),
+        pl.col("reader").drop_nulls().n_unique().alias("n_readers"),
+        *(pl.col(name).sum() for name in marks),
+        *(pl.when(~pl.col(f"{r}_undated").any()).then(pl.col(f"{r}_at").max()) for r in ROLES),
+    )
+    ranked = reads.filter(told["independent"]).sort("rating").group_by(UNIT)
+    middle = ranked.agg(
+        kind.get((pl.len() - 1) // 2).alias("median_low"),
+        kind.get(pl.len() // 2).alias("median_high"),
+    )
+    return counts.join(middle, on=UNIT, how="left", maintain_order="left")
 
 
 def independent_labels(
