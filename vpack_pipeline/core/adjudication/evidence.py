@@ -101,19 +101,40 @@ def evidence(
     latest ``read_at`` of each role (``independent_at`` …), null where one of them has none; and the
     columns of :func:`independent_labels`
     """
+    labels = independent_labels(cases, reference, findings, adjudication)
+    return gathered(cases, votes(reads, findings), labels, findings)
+
+
+def votes(reads: pl.DataFrame, findings: Sequence[Finding]) -> pl.DataFrame:
+    """Keep the reads that vote: reference reads in force, one a reader and role, with ``class``."""
+    voting = classified(reads, findings).filter(pl.col("purpose") == "reference")
+    return _apart(first_of_reader(voting))
+
+
+def gathered(
+    cases: pl.DataFrame,
+    voting: pl.DataFrame,
+    labels: pl.DataFrame,
+    findings: Sequence[Finding],
+) -> pl.DataFrame:
+    """Gather as :func:`evidence` does, from votes and independent labels that are known.
+
+    Parameters
+    ----------
+    cases : cohort/cases
+    voting : what :func:`votes` gives, or the rows of some readers
+    labels : what :func:`independent_labels` gives
+    """
     units = (
         cases.filter("in_force")
         .select("case_id", "patient_id", "index_date")
         .join(pl.DataFrame({"finding": sorted(f.name for f in findings)}), how="cross")
     )
-    voting = _apart(
-        first_of_reader(classified(reads, findings).filter(pl.col("purpose") == "reference"))
-    )
     counted = _counted(voting)
     counts = [count_of(role, kind) for role in ROLES for kind in CLASSES]
     return (
         units.join(counted, on=UNIT, how="left")
-        .join(independent_labels(cases, reference, findings, adjudication), on=UNIT, how="left")
+        .join(labels, on=UNIT, how="left")
         .with_columns(
             pl.col("n_reads", "n_readers", "n_own_tiebreak", *counts).fill_null(0).cast(pl.Int64)
         )

@@ -12,9 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from vpack_pipeline.core.adjudication.evidence import (
-    evidence,
-)
+from vpack_pipeline.core.adjudication.evidence import gathered, independent_labels, votes
 from vpack_pipeline.core.adjudication.rules import RULES, first_to_decide
 from vpack_pipeline.protocol import Adjudication, Finding
 
@@ -25,14 +23,18 @@ SOURCE_RULE: Final = "independent_reference"
 class Relabelling:
     """Included cases of one finding, their evidence, and the rules that make it a label.
 
-    Parameters
+    Attributes
     ----------
-    cases, reads, reference : tables of section cohort, of included cases alone
+    cases : cohort/cases, of included cases alone
+    voting : their reads that vote; without a reader they are the rows of the others
+    labels : their independent labels
+    known : all that is known of each
     """
 
     cases: pl.DataFrame
-    reads: pl.DataFrame
-    reference: pl.DataFrame
+    voting: pl.DataFrame
+    labels: pl.DataFrame
+    known: pl.DataFrame
     finding: Finding
     adjudication: Adjudication
 
@@ -47,36 +49,40 @@ class Relabelling:
         finding: Finding,
         adjudication: Adjudication,
     ) -> Relabelling:
-        """Keep what is of included cases and of the finding."""
-        ours = included.select("case_id")
-        of_finding = pl.col("finding") == finding.name
-        return cls(
-            cases.join(ours, on="case_id", how="semi"),
-            reads.filter(of_finding).join(ours, on="case_id", how="semi"),
-            reference.filter(of_finding).join(ours, on="case_id", how="semi"),
-            finding,
-            adjudication,
-        )
+        """Keep what is of included cases and of the finding.
+
+        Parameters
+        ----------
+        cases, reads, reference : tables of section cohort
+        """
+        ids, of_finding = included.select("case_id"), pl.col("finding") == finding.name
+        ours = cases.join(ids, on="case_id", how="semi")
+        read = reads.filter(of_finding).join(ids, on="case_id", how="semi")
+        sources = reference.filter(of_finding).join(ids, on="case_id", how="semi")
+        voting = votes(read, (finding,))
+        labels = independent_labels(ours, sources, (finding,), adjudication)
+        known = gathered(ours, voting, labels, (finding,))
+        return cls(ours, voting, labels, known, finding, adjudication)
 
     @property
     def readers(self) -> list[str]:
         """Who made a reference read of these cases, by pseudonym."""
-        made = self.reads.filter(pl.col("in_force") & (pl.col("purpose") == "reference"))
-        return sorted(made["reader_id"].unique().to_list())
+        return sorted(self.voting["reader_id"].unique().to_list())
 
     def without(self, reader: str) -> pl.DataFrame:
         """Label each case as if a reader had not taken part: ``case_id``, ``label``."""
-        kept = self.reads.filter(pl.col("reader_id") != reader)
-        return self._labelled(self._evidence(kept))
+        read = self.voting.filter(pl.col("reader_id") == reader)
+        affected = self.cases.join(read, on="case_id", how="semi")
+        others = self.voting.filter(pl.col("reader_id") != reader)
+        others = others.join(affected, on="case_id", how="semi")
+        again = gathered(affected, others, self.labels, (self.finding,))
+        same = self.known.join(affected, on="case_id", how="anti")
+        return self._labelled(pl.concat([same, again]).sort("case_id"))
 
     def by_panel(self) -> pl.DataFrame:
         """Label each case from its reads alone, with ``patient_id`` and ``reference_label``."""
-        known = self._evidence(self.reads)
-        labels = self._labelled(known, by_sources=False)
-        return labels.with_columns(known["patient_id"], known["reference_label"])
-
-    def _evidence(self, reads: pl.DataFrame) -> pl.DataFrame:
-        return evidence(self.cases, reads, self.reference, (self.finding,), self.adjudication)
+        labels = self._labelled(self.known, by_sources=False)
+        return labels.with_columns(self.known["patient_id"], self.known["reference_label"])
 
     def _labelled(self, known: pl.DataFrame, *, by_sources: bool = True) -> pl.DataFrame:
         names = [n for n in self.adjudication.precedence if by_sources or n != SOURCE_RULE]
