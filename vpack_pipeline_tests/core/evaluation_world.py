@@ -299,6 +299,10 @@ class World:
                 x.expected_source,
                 x.n_independent,
                 x.established_at,
+                None if x.label is None else "majority",
+                x.n_independent if x.label == "positive" else 0,
+                x.n_independent if x.label == "negative" else 0,
+                0,
             ),
             {
                 "case_id": pl.String,
@@ -309,6 +313,10 @@ class World:
                 "expected_source": pl.String,
                 "n_independent": pl.Int64,
                 "established_at": stamp,
+                "method": pl.String,
+                "n_positive": pl.Int64,
+                "n_negative": pl.Int64,
+                "n_indeterminate": pl.Int64,
             },
         )
 
