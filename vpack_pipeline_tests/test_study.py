@@ -105,7 +105,7 @@ def test_further_points_and_those_of_other_findings_are_no_problem(
 
 def test_an_endpoint_that_the_output_cannot_give_is_refused(tmp_path: Path) -> None:
     data = changed(index_test__output__kind="binary")
-    auc = {"id": "area", "metric": "auc", "operating_point": None}
+    auc = {"id": "area", "metric": "auc", "operating_point": None, "rank": "secondary"}
     endpoints = data["evaluation"]["endpoints"]
     endpoints.append({**endpoints[0], **auc})
     (found,) = told(project(tmp_path / "binary", data))

@@ -84,7 +84,7 @@ def _is_one_of_several(evaluation: yaml.Node) -> bool:
     endpoints = _value(evaluation, "endpoints")
     claims = endpoints.value if isinstance(endpoints, yaml.SequenceNode) else ()
     ranks = [_value(claim, "rank") for claim in claims]
-    return sum(rank is not None and rank.value == "primary" for rank in ranks) > 1
+    return [rank.value for rank in ranks if rank is not None].count("primary") > 1
 
 
 def _extent(text: str, look: yaml.MappingNode, i: int) -> tuple[int, int]:

@@ -219,7 +219,7 @@ class _Judge:
         evaluation = self.evaluation
         primary = evaluation.primary_endpoints
         families = [(e,) for e in evaluation.endpoints if e.rank != "primary"]
-        found = {}
+        found: dict[str, ClaimAtLook] = {}
         for claims in [primary, *families]:
             rule = evaluation.several_endpoints if len(claims) > 1 else None
 

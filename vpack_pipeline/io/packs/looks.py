@@ -120,7 +120,7 @@ def _demand_authentic(version: Version, doubts: Callable[[Version], Sequence[Pro
 
 
 def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str, Any]]:
-    pack = {
+    pack: dict[str, Any] = {
         "look": look.cut.isoformat(),
         "pack_version": version.name,
         "pack_digest": summary(version.path).digest,
@@ -138,8 +138,8 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
             rows.append({**made, "verdict": VOID, "changed": list(changed)})
         elif endpoint.id in said:
             row = said[endpoint.id]
-            verdict = {"verdict": row["verdict"], **_spent(row, stated)}
-            rows.append({**made, **_figures(row), **verdict})
+            verdict = {"verdict": row["verdict"]}
+            rows.append({**made, **_figures(row), **verdict, **_spent(row, stated)})
     return rows
 
 
