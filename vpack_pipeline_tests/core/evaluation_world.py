@@ -400,6 +400,9 @@ class World:
     def _published_looks(self) -> pl.DataFrame:
         return published_looks()
 
+    def _endpoints(self) -> pl.DataFrame:
+        return self.run("endpoints")
+
 
 def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([{k: row.get(k) for k in schema} for row in rows], schema=dict(schema))
