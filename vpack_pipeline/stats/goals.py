@@ -88,8 +88,8 @@ def _smallest(clears: Callable[[int], bool]) -> int:
     return most
 
 
-def chance_of_so_few(share: float, n: int, truth: float) -> float:
-    """How likely so low a share of n independent cases is, or a lower one, at a truth.
+def chance_of_so_few(proportion: float, n: int, truth: float) -> float:
+    """How likely so low a proportion of n independent cases is, or a lower one, at a truth.
 
     The binomial law, by the incomplete beta function, so that the number of successes need not be
     whole. The upper bound of Wilson's interval lies below the truth more often than is meant: of 10
@@ -97,13 +97,17 @@ def chance_of_so_few(share: float, n: int, truth: float) -> float:
 
     Parameters
     ----------
-    share, truth : in [0, 1]
+    proportion, truth : in [0, 1]
     n : >= 1
 
     >>> round(chance_of_so_few(0.8, 10, 0.95), 3), round(chance_of_so_few(0.7, 10, 0.95), 3)
     (0.086, 0.012)
     """
-    number("share", share, 0.0, 1.0)
+    number("proportion", proportion, 0.0, 1.0)
     number("truth", truth, 0.0, 1.0)
     n = whole("n", n)
-    return 1.0 if share == 1 else float(betainc(n - n * share, n * share + 1, 1 - truth))
+    return (
+        1.0
+        if proportion == 1
+        else float(betainc(n - n * proportion, n * proportion + 1, 1 - truth))
+    )

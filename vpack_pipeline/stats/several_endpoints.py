@@ -42,7 +42,7 @@ def _holm(met: Sequence[bool]) -> list[float]:
     return [1.0 / max(len(met) - sum(met), 1)] * len(met)
 
 
-def tested_together(
+def claims_at_look(
     rule: str,
     alpha: float,
     met_before: Sequence[bool],
@@ -65,7 +65,7 @@ def tested_together(
         There is no such rule.
 
     >>> p = [0.02, 0.01]
-    >>> tested_together("holm", 0.025, [False, False], lambda i, alpha: p[i] < alpha)
+    >>> claims_at_look("holm", 0.025, [False, False], lambda i, alpha: p[i] < alpha)
     [ClaimAtLook(alpha=0.025, is_met=True), ClaimAtLook(alpha=0.0125, is_met=True)]
     """
     number("alpha", alpha, 0.0, 1.0)

@@ -53,7 +53,7 @@ from vpack_pipeline.protocol import (
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.sequential import power_noninferiority
-from vpack_pipeline.stats.several_endpoints import ClaimAtLook, tested_together
+from vpack_pipeline.stats.several_endpoints import ClaimAtLook, claims_at_look
 
 NO_LOOK: Final = "none"
 """Stands where a look does, for a retrospective endpoint."""
@@ -227,7 +227,7 @@ class _Judge:
                 return self._is_met(claims[i], alpha)
 
             met = [self.looks(e).was_met for e in claims]
-            tested = tested_together(rule or "all_must_be_met", evaluation.alpha, met, is_met)
+            tested = claims_at_look(rule or "all_must_be_met", evaluation.alpha, met, is_met)
             found |= {e.id: one for e, one in zip(claims, tested, strict=True)}
         return found
 
