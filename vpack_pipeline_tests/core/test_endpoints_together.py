@@ -162,11 +162,11 @@ def test_the_table_of_all_says_the_rule_and_counts_primary_endpoints():
     more = endpoint(id="more", rank="secondary", goal=0.99)
     world = World(CASES).evaluated(several_endpoints="holm", endpoints=(*claims(0.8, 0.9), more))
     row = figure(world.run("overall_verdict"), "n_endpoints_met")
-    assert (row["rule"], row["verdict"]) == ("holm", "met")
+    assert (row["several_endpoints"], row["verdict"]) == ("holm", "met")
     assert (row["estimate"], row["n"], row["events"]) == (2, 2, 2)
     single = World(CASES).evaluated(endpoints=claims(0.97, 0.9)[:1]).run("overall_verdict")
     row = figure(single, "n_endpoints_met")
-    assert (row["rule"], row["verdict"], row["estimate"]) == ("single_endpoint", "not_shown", 0)
+    assert (row["several_endpoints"], row["verdict"], row["estimate"]) == ("single_endpoint", "not_shown", 0)
 
 
 # --- looks --------------------------------------------------------------------------------------

@@ -69,6 +69,12 @@ def planned_patients(metric: str, planned: Information | None) -> tuple[int, ...
     """Give the patients planned for each class that a metric uses; None where one is not stated."""
     if planned is None:
         return None
-    stated = planned.model_dump()
-    found = tuple(stated[name] for name in CLASSES[metric])
-    return None if None in found else found
+    stated = {
+        "positives": planned.positives,
+        "negatives": planned.negatives,
+        "flagged": planned.flagged,
+        "cleared": planned.cleared,
+    }
+    found = [stated[name] for name in CLASSES[metric]]
+    complete = tuple(n for n in found if n is not None)
+    return complete if len(complete) == len(found) else None

@@ -34,7 +34,7 @@ def overall_verdict(*, endpoints: pl.DataFrame, evaluation: Evaluation) -> pl.Da
         n=len(verdicts),
         events=verdicts.count(MET),
         method="count",
-        rule=rule or SINGLE,
+        several_endpoints=rule or SINGLE,
         verdict=verdict_of_all(verdicts),
     )
     return figures.frame()
