@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,22 @@ def test_a_smallest_cell_is_refused_in_a_protocol_with_its_new_name() -> None:
     with pytest.raises(DocumentError, match="it is called 'smallest_group' now") as caught:
         validate(text, "protocol.yaml", Protocol)
     assert len(caught.value.problems) == 1
+
+
+def test_amendments_stand_in_order_and_after_the_protocol() -> None:
+    fixed = protocol().about.registered_at.date()
+
+    def amended(*days: int) -> list[dict[str, Any]]:
+        dates = [fixed + timedelta(days=n) for n in days]
+        return [{"date": str(d), "what": "A.", "why": "B.", "seen": "Nothing."} for d in dates]
+
+    assert len(protocol(amendments=amended(0, 5, 5)).amendments) == 3
+    assert "amendments stand oldest first" in refused("amendments", amended(5, 4))
+    assert "is older than the protocol, fixed" in refused("amendments", amended(-1, 4))
+    for name in ("what", "why", "seen", "date"):
+        (one,) = amended(1)
+        del one[name]
+        assert "Field required" in refused("amendments", [one])
 
 
 @pytest.mark.parametrize("text", [b"[1, 2]", b"a: [", b"\xff\xfe\x00", b"id: a\n"])

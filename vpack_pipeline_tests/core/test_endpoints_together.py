@@ -166,7 +166,11 @@ def test_the_table_of_all_says_the_rule_and_counts_primary_endpoints():
     assert (row["estimate"], row["n"], row["events"]) == (2, 2, 2)
     single = World(CASES).evaluated(endpoints=claims(0.97, 0.9)[:1]).run("overall_verdict")
     row = figure(single, "n_endpoints_met")
-    assert (row["several_endpoints"], row["verdict"], row["estimate"]) == ("single_endpoint", "not_shown", 0)
+    assert (row["several_endpoints"], row["verdict"], row["estimate"]) == (
+        "single_endpoint",
+        "not_shown",
+        0,
+    )
 
 
 # --- looks --------------------------------------------------------------------------------------
