@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from vpack_pipeline.old_names import OldName
+
+Rewrite = Callable[[str, str], str]
+"""A document's text and its file's name → the text as today's fields say it."""
 
 
 class Document(BaseModel):
@@ -20,6 +23,9 @@ class Document(BaseModel):
 
     old_names: ClassVar[tuple[OldName, ...]] = ()
     """Of a whole document: the names that its fields no longer have."""
+
+    rewrites: ClassVar[tuple[Rewrite, ...]] = ()
+    """Of a whole document: what its text needs beyond new names."""
 
 
 def refuse_repeated(names: Sequence[str]) -> None:

@@ -27,6 +27,9 @@ class OldName:
     """Keys from the document's root to the old name; ``*`` stands for any key or item."""
     now: str | None
     """Its name today, in the same place; None where the field is gone."""
+    moved: str | None = None
+    """Where its value stands today, in words, if not in the same place: a migration of packs and a
+    rewrite of documents bring it there."""
 
     def stands_at(self, where: Where) -> bool:
         """Tell whether a place in a document is that of this name."""
@@ -37,6 +40,8 @@ class OldName:
     @property
     def remedy(self) -> str:
         """What to do about it."""
+        if self.moved:
+            return f"{self.moved}; `vpack upgrade` writes it"
         what = f"it is called {self.now!r} now" if self.now else "nothing reads it: remove it"
         return f"{what}; `vpack upgrade` does so"
 
@@ -49,7 +54,8 @@ def with_new_names(data: dict[str, Any], old_names: Iterable[OldName]) -> dict[s
     """
     made: dict[str, Any] = data
     for old in old_names:
-        made = _renamed(made, old.path, old.now)
+        if not old.moved:
+            made = _renamed(made, old.path, old.now)
     return made
 
 
@@ -87,7 +93,7 @@ def rewrite(text: str, name: str, old_names: Sequence[OldName]) -> str:
     problems: list[Problem] = []
     for key, value, where, siblings in _keys(yaml.compose(text, Loader=yaml.SafeLoader), ()):
         old = next((o for o in old_names if o.stands_at(where)), None)
-        if old is None:
+        if old is None or old.moved:
             continue
         place = f"{name}:{key.start_mark.line + 1}"
         if old.now in siblings:

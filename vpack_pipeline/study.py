@@ -118,6 +118,7 @@ def problems(protocol: Protocol, site: Site) -> list[Problem]:
         *_finding_problems(protocol),
         *_point_problems(protocol),
         *_endpoint_problems(protocol),
+        *_plan_problems(protocol),
         *_variable_problems(protocol),
         *_monitor_problems(protocol),
         *_maturity_problems(protocol),
@@ -212,6 +213,12 @@ def _endpoint_problems(protocol: Protocol) -> Iterable[Problem]:
             what = f"{point.name!r} is a threshold for {point.finding!r}, not for {e.finding!r}"
             own = {p.name for p in points.values() if p.finding == e.finding}
             yield Problem(f"{where}.operating_point", what, f"there are {_list(own)}")
+
+
+def _plan_problems(protocol: Protocol) -> Iterable[Problem]:
+    from vpack_pipeline.core.evaluation.endpoint_plan import check_endpoints
+
+    return check_endpoints(protocol)
 
 
 def _monitor_problems(protocol: Protocol) -> Iterable[Problem]:

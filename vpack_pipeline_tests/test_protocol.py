@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,16 @@ def test_shipped_protocols_are_valid_and_named_as_they_say(path: Path) -> None:
         ("evaluation.prospective.start", "2025-12-31", "must start after the retrospective"),
         ("evaluation.prospective.end", "2025-01-01", "ends before it starts"),
         ("evaluation.looks", [], "at least 1"),
-        ("evaluation.looks.0.alpha", 0.06, "more alpha than the interval level leaves"),
+        ("evaluation.alpha", 1.2, "less than 0.5"),
+        ("evaluation.alpha", 0.5, "less than 0.5"),
+        ("evaluation.alpha", 0.0, "greater than 0"),
+        ("evaluation.looks.0.information", 1.1, "less than or equal to 1"),
+        ("evaluation.minimum_patients", 1, "greater than or equal to 2"),
+        (
+            "evaluation.several_endpoints",
+            "hochberg",
+            "'all_must_be_met', 'fixed_sequence' or 'holm'",
+        ),
         ("evaluation.endpoints.0.goal", ..., "an absolute endpoint needs a goal"),
         ("evaluation.endpoints.0.operating_point", ..., "sensitivity needs an operating_point"),
         ("evaluation.maturity", {"hearsay": 3}, "panel"),
@@ -104,8 +114,9 @@ def test_model_ids_and_operating_points_and_looks_do_not_repeat() -> None:
         Protocol.model_validate(data)
     assert "model ids repeat" in str(caught.value)
     assert "operating point names repeat" in str(caught.value)
-    looks = [{"cut": "2027-03-01", "alpha": 0.02}, {"cut": "2027-03-01", "alpha": 0.02}]
-    assert "looks must rise" in refused("evaluation.looks", looks)
+    for second in ("2027-03-01", "2027-02-01"):
+        looks = [{"cut": "2027-03-01"}, {"cut": second}]
+        assert "looks must rise" in refused("evaluation.looks", looks)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +183,7 @@ def test_the_earliest_packs_asked_for_no_share_of_labels() -> None:
     del data["adjudication"]["labelled_minimum"]
     read = {n: Protocol.of_pack(to_yaml(data), n).adjudication.labelled_minimum for n in (1, 2)}
     assert read == {1: 0.0, 2: 0.8}
-    assert set(MIGRATIONS) == {1, 2}
+    assert set(MIGRATIONS) == {1, 2, 4}
 
 
 def test_migrations_are_applied_in_order_from_the_format_of_the_pack() -> None:
@@ -210,6 +221,22 @@ def test_a_smallest_cell_is_refused_in_a_protocol_with_its_new_name() -> None:
     with pytest.raises(DocumentError, match="it is called 'smallest_group' now") as caught:
         validate(text, "protocol.yaml", Protocol)
     assert len(caught.value.problems) == 1
+
+
+def test_amendments_stand_in_order_and_after_the_protocol() -> None:
+    fixed = protocol().about.registered_at.date()
+
+    def amended(*days: int) -> list[dict[str, Any]]:
+        dates = [fixed + timedelta(days=n) for n in days]
+        return [{"date": str(d), "what": "A.", "why": "B.", "seen": "Nothing."} for d in dates]
+
+    assert len(protocol(amendments=amended(0, 5, 5)).amendments) == 3
+    assert "amendments stand oldest first" in refused("amendments", amended(5, 4))
+    assert "is older than the protocol, fixed" in refused("amendments", amended(-1, 4))
+    for name in ("what", "why", "seen", "date"):
+        (one,) = amended(1)
+        del one[name]
+        assert "Field required" in refused("amendments", [one])
 
 
 @pytest.mark.parametrize("text", [b"[1, 2]", b"a: [", b"\xff\xfe\x00", b"id: a\n"])

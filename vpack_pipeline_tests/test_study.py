@@ -57,6 +57,8 @@ def test_the_starter_documents_load_together(tmp_path: Path) -> None:
             "locked.threshold: 1.01 lies outside output.minimum to output.maximum, 0 to 1",
         ),
         ("evaluation__operating_points__0__threshold", -0.1, "-0.1 lies outside"),
+        ("evaluation__endpoints__0__goal", 1.0, "1 is no goal for sensitivity"),
+        ("evaluation__endpoints__0__information_max", {"positives": 16}, "no sample could meet"),
         ("drift__window_days", 7, "7 days are finer than disclosure.date_granularity, a month"),
         ("drift__cadence_days", 27, "drift.cadence_days: 27 days are finer"),
         ("disclosure__date_granularity", "year", "use 364 or more, or a finer granularity"),
@@ -105,7 +107,7 @@ def test_further_points_and_those_of_other_findings_are_no_problem(
 
 def test_an_endpoint_that_the_output_cannot_give_is_refused(tmp_path: Path) -> None:
     data = changed(index_test__output__kind="binary")
-    auc = {"id": "area", "metric": "auc", "operating_point": None}
+    auc = {"id": "area", "metric": "auc", "operating_point": None, "rank": "secondary"}
     endpoints = data["evaluation"]["endpoints"]
     endpoints.append({**endpoints[0], **auc})
     (found,) = told(project(tmp_path / "binary", data))

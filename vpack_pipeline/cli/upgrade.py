@@ -1,7 +1,7 @@
 """``vpack upgrade``: documents whose fields have another name by now, rewritten in place.
 
 What does not belong here: which names are old (each document's ``old_names``), and how a text is
-rewritten (``old_names``).
+rewritten (``old_names``, each document's ``rewrites``).
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ def _rewritten(path: Path, model: type[Document]) -> tuple[str, str]:
 
     text = _text(path)
     parse(text, path.name)
-    return text, rewrite(text, path.name, model.old_names)
+    made = rewrite(text, path.name, model.old_names)
+    for further in model.rewrites:
+        made = further(made, path.name)
+    return text, made
 
 
 def _text(path: Path) -> str:

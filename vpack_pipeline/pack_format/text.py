@@ -21,6 +21,9 @@ WORDS: Final[Mapping[str, str]] = {
     "not_applicable": "not applicable",
     "not_assessable": "cannot be assessed",
     "inconclusive": "inconclusive",
+    "not_tested": "not tested",
+    "not_taken": "not taken",
+    "not_shown": "not shown",
 }
 """A status or verdict as tables have it → the words of the page."""
 

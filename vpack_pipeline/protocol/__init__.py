@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from vpack_pipeline.document import Document, Identifier
 from vpack_pipeline.old_names import OldName
@@ -18,6 +18,7 @@ from vpack_pipeline.protocol.claims import (
     Endpoint,
     Evaluation,
     Floor,
+    Information,
     Interval,
     Look,
     OperatingPoint,
@@ -31,6 +32,7 @@ from vpack_pipeline.protocol.monitoring import (
     FalseAlarms,
     Monitor,
 )
+from vpack_pipeline.protocol.one_sided_alpha import with_one_sided_alpha
 from vpack_pipeline.protocol.population import (
     Eligibility,
     Representativeness,
@@ -41,6 +43,7 @@ from vpack_pipeline.protocol.population import (
 )
 from vpack_pipeline.protocol.subject import (
     About,
+    Amendment,
     Category,
     Covariate,
     EvidenceKind,
@@ -55,6 +58,7 @@ from vpack_pipeline.protocol.travelling import from_yaml, to_yaml
 __all__ = [
     "About",
     "Adjudication",
+    "Amendment",
     "Category",
     "Covariate",
     "Disclosure",
@@ -70,6 +74,7 @@ __all__ = [
     "FollowUp",
     "IndexTest",
     "IndexTestModel",
+    "Information",
     "Interval",
     "Look",
     "Monitor",
@@ -89,7 +94,15 @@ __all__ = [
 class Protocol(Document):
     """The whole study; its top-level keys are the blocks that contracts name."""
 
-    old_names = (OldName(("disclosure", "smallest_cell"), "smallest_group"),)
+    old_names = (
+        OldName(("disclosure", "smallest_cell"), "smallest_group"),
+        OldName(
+            ("evaluation", "looks", "*", "alpha"),
+            None,
+            moved="half of the sum over the looks is evaluation.alpha, which is one-sided",
+        ),
+    )
+    rewrites = (with_one_sided_alpha,)
 
     id: Identifier
     version: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}\z")]
@@ -106,6 +119,21 @@ class Protocol(Document):
     evaluation: Evaluation
     drift: Drift
     disclosure: Disclosure = Disclosure()
+    amendments: tuple[Amendment, ...] = ()
+    """Changes since the protocol was fixed, oldest first."""
+
+    @model_validator(mode="after")
+    def _amended_in_order(self) -> Self:
+        dates = [amendment.date for amendment in self.amendments]
+        if dates != sorted(dates):
+            raise ValueError("amendments stand oldest first: put their dates in order")
+        fixed = self.about.registered_at.date()
+        if dates and dates[0] < fixed:
+            raise ValueError(
+                f"the amendment of {dates[0]} is older than the protocol, fixed {fixed}"
+                " (about.registered_at)"
+            )
+        return self
 
     @property
     def reference(self) -> str:

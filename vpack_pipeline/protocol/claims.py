@@ -85,6 +85,23 @@ class OperatingPoint(Document):
     primary: bool = False
 
 
+class Information(Document):
+    """Patients of whom the figure of an endpoint is made, in one window, once all are in.
+
+    A metric uses one or two of these classes: ``auc`` positives and negatives, ``sensitivity``
+    positives, ``specificity`` negatives, ``ppv`` flagged, ``npv`` cleared.
+    """
+
+    positives: Annotated[int, Field(ge=1)] | None = None
+    """Patients with a reference-positive case."""
+    negatives: Annotated[int, Field(ge=1)] | None = None
+    """Patients with a reference-negative case."""
+    flagged: Annotated[int, Field(ge=1)] | None = None
+    """Patients with a flagged case whose label is decided."""
+    cleared: Annotated[int, Field(ge=1)] | None = None
+    """Patients with a case that is not flagged and whose label is decided."""
+
+
 class Endpoint(Document):
     """A claim with a goal that its confidence bound must clear."""
 
@@ -103,6 +120,11 @@ class Endpoint(Document):
     margin: Share | None = None
     """Non-inferiority of prospective to retrospective: largest loss; it has no default."""
     margin_rationale: Text | None = None
+    information_max: Information | None = None
+    """Patients planned for the endpoint's window, which earlier looks are a share of; needed where
+    there are several looks."""
+    information_max_retrospective: Information | None = None
+    """The same of the retrospective window; for non-inferiority alone."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -122,8 +144,9 @@ class Look(Document):
     """A data cut at which a prospective verdict is given."""
 
     cut: date
-    alpha: Annotated[float, Field(gt=0.0, lt=1.0)]
-    """Share of the two-sided alpha spent here."""
+    information: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Share of the planned information that is expected here, for the plan in words; what is spent
+    follows from what is observed. The last look is taken as 1."""
 
 
 class Subgroups(Document):
@@ -142,6 +165,9 @@ class Interval(Document):
     cluster: Literal["patient"] = "patient"
 
 
+Several = Literal["all_must_be_met", "fixed_sequence", "holm"]
+
+
 class Evaluation(Document):
     """Windows, operating points, endpoints and looks."""
 
@@ -151,21 +177,32 @@ class Evaluation(Document):
     """Days after the index date by which a label of this source is to be had."""
     operating_points: tuple[OperatingPoint, ...]
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.025
+    """One-sided error: of all primary endpoints together, over all looks; and of each secondary one
+    by itself."""
+    several_endpoints: Several | None = None
+    """How primary endpoints are judged together; needed where there are several. A fixed sequence
+    is tested in the order in which they stand."""
+    minimum_patients: Annotated[int, Field(ge=2)] = 10
+    """Fewest patients in each class and window that an endpoint uses, for it to be met or not."""
     looks: Annotated[tuple[Look, ...], Field(min_length=1)]
     subgroups: Subgroups
     interval: Interval = Interval()
     replicates: Annotated[int, Field(ge=200, le=20_000)] = 2000
     seed: Annotated[int, Field(ge=0)]
 
+    @property
+    def primary_endpoints(self) -> tuple[Endpoint, ...]:
+        """Endpoints of rank primary, in order."""
+        return tuple(e for e in self.endpoints if e.rank == "primary")
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.prospective.start <= self.retrospective.end:
             raise ValueError("the prospective window must start after the retrospective one ends")
-        if sum(look.alpha for look in self.looks) > 1 - self.interval.level + 1e-9:
-            raise ValueError("looks spend more alpha than the interval level leaves")
         cuts = [look.cut for look in self.looks]
         if cuts != sorted(set(cuts)):
-            raise ValueError("looks must rise without repeats")
+            raise ValueError("looks must rise without repeats: put their cuts in order")
         names = [p.name for p in self.operating_points]
         if len(set(names)) != len(names):
             raise ValueError("operating point names repeat")

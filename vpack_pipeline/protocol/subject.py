@@ -5,6 +5,7 @@ What does not belong here: whom the set holds (``population``), what is claimed 
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -21,6 +22,19 @@ from vpack_pipeline.document import (
 EvidenceKind = Literal[
     "retrospective", "temporal", "silent_prospective", "live_observational", "comparative"
 ]
+
+
+class Amendment(Document):
+    """A change of the protocol after it was fixed."""
+
+    date: date
+    """When it was decided; after ``about.registered_at``."""
+    what: Text
+    """What is changed."""
+    why: Text
+    """Why it is changed."""
+    seen: Text
+    """What of scores, labels and figures had been seen by those who decided it."""
 
 
 class About(Document):

@@ -6,6 +6,7 @@ pack can have (``pack_format.bag``).
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ import yaml
 
 from vpack_pipeline.old_names import OldName, with_new_names
 from vpack_pipeline.protocol.monitoring import SMALLEST_GROUP
+from vpack_pipeline.protocol.one_sided_alpha import RULE_OF_OLD, one_sided
 from vpack_pipeline.strict_yaml import LOADER
 
 Migration = Callable[[dict[str, Any]], None]
@@ -52,17 +54,34 @@ def from_yaml(
     ValueError
         It is not the YAML of a mapping.
     """
+    data = with_new_names(_mapping(text), old_names)
+    known = MIGRATIONS if migrations is None else migrations
+    for number in sorted(known):
+        if number >= pack_format:
+            known[number](data)
+    return data
+
+
+def alpha_of_old_look(text: bytes, cut: datetime.date) -> float | None:
+    """Give the one-sided alpha of a look where the protocol of a pack states one a look.
+
+    Parameters
+    ----------
+    text : of ``protocol.yaml``; see :func:`from_yaml`
+    """
+    for look in _mapping(text).get("evaluation", {}).get("looks", ()):
+        if str(look["cut"]) == cut.isoformat() and "alpha" in look:
+            return one_sided([look["alpha"]])
+    return None
+
+
+def _mapping(text: bytes) -> dict[str, Any]:
     try:
         data = yaml.load(text, Loader=LOADER)
     except yaml.YAMLError:
         data = None
     if not isinstance(data, dict):
         raise ValueError("not the YAML of a protocol")
-    data = with_new_names(data, old_names)
-    known = MIGRATIONS if migrations is None else migrations
-    for number in sorted(known):
-        if number >= pack_format:
-            known[number](data)
     return data
 
 
@@ -78,11 +97,27 @@ def _with_a_group_that_is_allowed(data: dict[str, Any]) -> None:
         disclosure["smallest_group"] = max(SMALLEST_GROUP, disclosure["smallest_group"])
 
 
+def _with_one_sided_alpha(data: dict[str, Any]) -> None:
+    """State the alpha of all looks once, one-sided; primary endpoints were judged each at it."""
+    evaluation = data.get("evaluation", {})
+    looks = [look for look in evaluation.get("looks", ()) if isinstance(look, dict)]
+    spent = [look.pop("alpha") for look in looks if "alpha" in look]
+    if not spent:
+        return
+    evaluation["alpha"] = one_sided(spent)
+    ranks = [endpoint.get("rank") for endpoint in evaluation.get("endpoints", ())]
+    if ranks.count("primary") > 1:
+        evaluation["several_endpoints"] = RULE_OF_OLD
+
+
 MIGRATIONS: Final[Mapping[int, Migration]] = {
     1: _without_labelled_minimum,
     2: _with_a_group_that_is_allowed,
+    # Packs of format 4 were written before and after: one that has it already is left as it is.
+    4: _with_one_sided_alpha,
 }
 """What a default or a bound changed the meaning of, by the format that it leads away from.
 
-A new field whose default says what was done before needs none: the model fills it in.
+A new field whose default says what was done before needs none: the model fills it in. Nor has
+``evaluation.minimum_patients`` one: verdicts of looks that were taken without it stand.
 """

@@ -194,6 +194,14 @@ LEVELS: Final[Mapping[str, str]] = {
     "error_correlation_of_readers": "errors of readers alone correlated by {level} ({mistake})",
 }
 """Kind of a variation's level → its words."""
+RULES: Final = {
+    "all_must_be_met": "all must be met, each judged at the whole alpha.",
+    "fixed_sequence": "judged in a fixed sequence, each once those before it are met.",
+    "holm": "judged by Holm’s rule, which divides alpha among those not met yet.",
+    "single_endpoint": "one at most, judged on its own.",
+}
+"""Rule for several primary endpoints → what it means for the reader."""
+
 STATUSES: Final = WORDS
 """Status or verdict → its words, those by which a pack is verified."""
 

@@ -216,7 +216,7 @@ def evaluation(**changes: Any) -> Evaluation:
                 "goal": 0.8,
             },
         ),
-        "looks": ({"cut": "2026-07-20", "alpha": 0.05},),
+        "looks": ({"cut": "2026-07-20"},),
         "subgroups": {"variables": ()},
         "replicates": 300,
         "seed": 7,

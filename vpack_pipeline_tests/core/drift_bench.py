@@ -111,7 +111,7 @@ def evaluation(**more: Any) -> Evaluation:
                 goal=0.8,
             ),
         ),
-        "looks": (Look(cut=LOOK, alpha=0.05),),
+        "looks": (Look(cut=LOOK),),
         "subgroups": Subgroups(variables=()),
         "seed": 1,
     }

@@ -17,6 +17,7 @@ from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
+    Amendment,
     Covariate,
     Disclosure,
     Eligibility,
@@ -133,7 +134,7 @@ EVALUATION = Evaluation.model_validate(
         "maturity": {"panel": 30, "pathology": 30},
         "operating_points": [POINT],
         "endpoints": [endpoint()],
-        "looks": [Look(cut=LOOK, alpha=0.05)],
+        "looks": [Look(cut=LOOK)],
         "subgroups": Subgroups(variables=("sex",), minimum_positives=2, minimum_negatives=2),
         "replicates": 200,
         "seed": 7,
@@ -196,6 +197,7 @@ class World:
     representativeness: Representativeness = PROFILE
     covariates: tuple[Covariate, ...] = ()
     disclosure: Disclosure = FIVE
+    amendments: tuple[Amendment, ...] = ()
     readers_agreed: bool = True
     are_people: bool = False
     """Whether variables describe people; else every level is printed as it is."""
@@ -406,6 +408,9 @@ class World:
     def _published_looks(self) -> pl.DataFrame:
         return published_looks()
 
+    def _endpoints(self) -> pl.DataFrame:
+        return self.run("endpoints")
+
 
 def _frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([{k: row.get(k) for k in schema} for row in rows], schema=dict(schema))
@@ -510,6 +515,9 @@ def published_looks(*rows: Mapping[str, Any]) -> pl.DataFrame:
             "n": pl.Int64,
             "events": pl.Int64,
             "verdict": pl.String,
+            "alpha": pl.Float64,
+            "information": pl.Float64,
+            "information_share": pl.Float64,
             "changed": pl.List(pl.String),
         },
     )

@@ -23,8 +23,8 @@ from evaluation_world import (
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE
-from vpack_pipeline.core.evaluation.endpoints import verdict_of
 from vpack_pipeline.core.evaluation.looks import exploratory_note, withheld_reason
+from vpack_pipeline.core.evaluation.verdicts import DENIAL_NOT_SHOWN, Judged, verdict_of
 from vpack_pipeline.protocol import Look, Sampling, Stratum
 from vpack_pipeline.stats.codes import code
 from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate
@@ -156,13 +156,30 @@ def test_failures_need_no_label_and_are_shown_before_the_look():
     ],
 )
 def test_verdict_follows_the_bound_and_never_the_estimate(lower, upper, expected):
-    assert verdict_of(Estimate(0.85, lower, upper, 9, 8, ()), 0.8) == expected
+    estimate = Estimate(0.85, lower, upper, 90, 80, ())
+    assert verdict_of(Judged(estimate, 10, 0.035), 0.8, 10) == (expected, None)
 
 
 def test_verdict_of_an_interval_without_width_is_inconclusive_and_of_nothing_refused():
-    assert verdict_of(Estimate(1.0, 1.0, 1.0, 9, 8, (), notes=(NO_WIDTH,)), 0.8) == "inconclusive"
-    assert verdict_of(Estimate(1.0, 1.0, 1.0, 9, 8, ()), 0.8) == "inconclusive"
-    assert verdict_of(Estimate(None, None, None, 0, 0, (), NO_INFERENCE), 0.8) == "refused"
+    def verdict(*estimate, **rest):
+        return verdict_of(Judged(Estimate(*estimate, **rest), 10, 0.0), 0.8, 10)[0]
+
+    assert verdict(1.0, 1.0, 1.0, 9, 8, (), notes=(NO_WIDTH,)) == "inconclusive"
+    assert verdict(1.0, 1.0, 1.0, 9, 8, ()) == "inconclusive"
+    assert verdict(None, None, None, 0, 0, (), NO_INFERENCE) == "refused"
+
+
+@pytest.mark.parametrize("bounds", [(0.85, 0.9), (0.7, 0.9), (0.6, 0.7)])
+def test_fewer_patients_than_the_protocol_asks_for_decide_nothing(bounds):
+    judged = Judged(Estimate(0.8, *bounds, 9, 8, ()), 9, 0.0)
+    few = code("few_patients_for_verdict", minimum=10)
+    assert verdict_of(judged, 0.8, 10) == ("inconclusive", few)
+    assert verdict_of(judged, 0.8, 9)[1] is None
+
+
+def test_a_goal_is_denied_only_where_that_is_seldom_wrong():
+    judged = Judged(Estimate(0.6, 0.5, 0.7, 90, 54, ()), 90, 0.036)
+    assert verdict_of(judged, 0.8, 10) == ("inconclusive", DENIAL_NOT_SHOWN)
 
 
 def test_endpoint_is_judged_at_its_look():
@@ -184,12 +201,12 @@ def test_endpoint_fails_and_stays_open_as_its_bounds_say():
 def test_a_verdict_names_its_two_sided_level_and_that_it_stands_on_its_own():
     world = World(CASES).evaluated(
         endpoints=(endpoint(), endpoint(id="before", window="retrospective")),
-        looks=(Look(cut=LOOK, alpha=0.02),),
+        alpha=0.01,
     )
     frame = world.run("endpoints")
     at_look = figure(frame, "sensitivity", look="2026-03-01", window="prospective")
     before = figure(frame, "sensitivity", look="none")
-    for row, level in ((at_look, 0.98), (before, 0.95)):
+    for row, level in ((at_look, 0.98), (before, 0.98)):
         assert row["method"].endswith(";two_sided_level;judged_alone")
         assert json.loads(row["detail"]) == {"two_sided_level.level": level}
     later = world.but(cut=LATER).run("endpoints")
@@ -197,10 +214,12 @@ def test_a_verdict_names_its_two_sided_level_and_that_it_stands_on_its_own():
     assert "judged_alone" not in since["method"]
 
 
-def test_look_spends_its_own_alpha():
+def test_the_only_look_spends_the_whole_alpha():
     narrow = figure(World(CASES).run("endpoints"), "sensitivity", look="2026-03-01")
-    world = World(CASES).evaluated(looks=(Look(cut=LOOK, alpha=0.005),))
-    wide = figure(world.run("endpoints"), "sensitivity", look="2026-03-01")
+    wide = figure(
+        World(CASES).evaluated(alpha=0.0025).run("endpoints"), "sensitivity", look="2026-03-01"
+    )
+    assert (narrow["alpha"], wide["alpha"]) == (0.025, 0.0025)
     assert wide["lower"] < narrow["lower"] < narrow["upper"] < wide["upper"]
 
 
@@ -223,6 +242,9 @@ PUBLISHED = {
     "n": 50,
     "events": 21,
     "verdict": "not_met",
+    "alpha": 0.025,
+    "information": 50.0,
+    "information_share": 1.0,
 }
 
 
@@ -319,13 +341,15 @@ def test_rebuilding_the_look_with_another_verdict_quotes_the_published_one():
 
 
 def test_of_two_looks_the_first_that_met_the_goal_speaks():
-    looks = (Look(cut=LOOK, alpha=0.01), Look(cut=LATER, alpha=0.04))
+    looks = (Look(cut=LOOK), Look(cut=LATER))
     later = World(CASES, cut=LATER).evaluated(looks=looks)
-    met = published_looks({**PUBLISHED, "verdict": "met"})
+    first = {**PUBLISHED, "alpha": 0.0015, "information": 25.0, "information_share": 0.5}
+    met = published_looks({**first, "verdict": "met"})
     frame = later.but(given={"published_looks": met}).run("endpoints")
     assert figure(frame, "sensitivity", look="2026-03-01")["is_headline"]
-    assert figure(frame, "sensitivity", look=LATER.isoformat())["verdict"] == "met"
-    open_still = published_looks({**PUBLISHED, "verdict": "inconclusive"})
+    last = figure(frame, "sensitivity", look=LATER.isoformat())
+    assert (last["verdict"], last["reason"]) == ("not_taken", "met_at_earlier_look")
+    open_still = published_looks({**first, "verdict": "inconclusive"})
     frame = later.but(given={"published_looks": open_still}).run("endpoints")
     assert figure(frame, "sensitivity", look=LATER.isoformat())["is_headline"]
     between = later.but(cut=LOOK + DAY, given={"published_looks": open_still}).run("endpoints")

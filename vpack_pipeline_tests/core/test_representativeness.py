@@ -54,7 +54,7 @@ def evaluation(seed=7):
             "maturity": {"panel": 0},
             "operating_points": [],
             "endpoints": [endpoint],
-            "looks": [{"cut": "2025-01-31", "alpha": 0.05}],
+            "looks": [{"cut": "2025-01-31"}],
             "subgroups": {"variables": []},
             "replicates": 400,
             "seed": seed,

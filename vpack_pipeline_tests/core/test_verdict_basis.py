@@ -55,7 +55,13 @@ def study() -> Protocol:
     claim = evaluation["endpoints"][0] | {"finding": "a", "operating_point": "p_a"}
     kept = {"id": "kept", "rank": "secondary", "comparison": "non_inferiority", "goal": None}
     evaluation["endpoints"] = [
-        claim | {"id": "auc", "metric": "auc", "operating_point": None},
+        claim
+        | {
+            "id": "auc",
+            "metric": "auc",
+            "operating_point": None,
+            "information_max": {"positives": 100, "negatives": 400},
+        },
         claim,
         claim
         | {
@@ -64,10 +70,22 @@ def study() -> Protocol:
             "finding": "b",
             "operating_point": "p_b",
         },
-        claim | kept | {"margin": 0.05, "margin_rationale": "Small."},
+        claim
+        | kept
+        | {
+            "margin": 0.05,
+            "margin_rationale": "Small.",
+            "information_max": {"positives": 100},
+            "information_max_retrospective": {"positives": 200},
+        },
     ]
-    looks = [{"cut": str(day), "alpha": 0.02} for day in (LOOK, SECOND)]
-    evaluation |= {"looks": looks, "maturity": {"panel": 30, "pathology": 60, "registry": 90}}
+    data["amendments"] = [
+        {"date": "2027-04-01", "what": "A.", "why": "B.", "seen": "Nothing."},
+        {"date": "2027-05-01", "what": "C.", "why": "D.", "seen": "The first look."},
+    ]
+    looks = [{"cut": str(day), "information": t} for day, t in ((LOOK, 0.5), (SECOND, 1.0))]
+    evaluation |= {"several_endpoints": "all_must_be_met", "looks": looks}
+    evaluation |= {"maturity": {"panel": 30, "pathology": 60, "registry": 90}}
     return Protocol.model_validate(data)
 
 
@@ -127,6 +145,7 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("version", NONE),
     ("about.*", NONE),
     ("drift.*", NONE),
+    ("amendments.*", NONE),
     ("disclosure.*", NONE),
     ("representativeness.*", NONE),
     ("*.title", NONE),
@@ -161,7 +180,10 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("evaluation.endpoints.1.*", frozenset({"sensitivity"})),
     ("evaluation.endpoints.2.*", frozenset({"specificity_b"})),
     ("evaluation.endpoints.3.*", frozenset({"kept"})),
-    ("evaluation.looks.0.alpha", ALL),
+    ("evaluation.alpha", ALL),
+    ("evaluation.several_endpoints", ALL - {"kept"}),
+    ("evaluation.minimum_patients", ALL),
+    ("evaluation.looks.0.information", NONE),
     ("evaluation.looks.1.*", NONE),
     ("evaluation.subgroups.*", NONE),
     ("evaluation.interval.level", NONE),
@@ -317,3 +339,30 @@ def test_the_same_moment_in_another_zone_is_the_same_value() -> None:
     east = moment.astimezone(dt.timezone(dt.timedelta(hours=9)))
     assert east.isoformat() != moment.isoformat()
     assert void(changed("index_test.models.0.locked_at", east)) == {}
+
+
+def test_under_a_rule_that_lets_others_decide_the_level_their_claims_are_part_of_it() -> None:
+    def voided(rule: str, number: int) -> set[str]:
+        study = changed("evaluation.several_endpoints", rule)
+        higher = changed(f"evaluation.endpoints.{number}.goal", 0.7, study)
+        return set(void(higher, then=study))
+
+    primary = ["auc", "sensitivity", "specificity_b"]
+    for number, name in enumerate(primary):
+        assert voided("all_must_be_met", number) == {name}
+        assert voided("fixed_sequence", number) == set(primary[number:])
+        assert voided("holm", number) == set(primary)
+    holm = changed("evaluation.several_endpoints", "holm")
+    turned = changed("evaluation.endpoints", STUDY.evaluation.endpoints[::-1], holm)
+    assert void(turned, then=holm) == {}
+    sequence = changed("evaluation.several_endpoints", "fixed_sequence")
+    turned = changed("evaluation.endpoints", STUDY.evaluation.endpoints[::-1], sequence)
+    assert set(void(turned, then=sequence)) == set(primary)
+
+
+def test_a_look_that_was_the_last_is_not_voided_by_one_that_is_added_nor_by_a_plan() -> None:
+    alone = changed("evaluation.looks", STUDY.evaluation.looks[:1])
+    assert void(STUDY, then=alone) == {}
+    path = "evaluation.endpoints.0.information_max.positives"
+    assert void(changed(path, 150), then=alone) == {}
+    assert set(void(changed(path, 150))) == {"auc"}

@@ -180,7 +180,7 @@ SOUND: dict[str, Rows] = {
             "n_reads_total": 4,
         }
     ],
-    "evaluation/endpoints": [{"verdict": "inconclusive"}],
+    "evaluation/endpoints": [{"verdict": "inconclusive", "alpha": 0.025}],
     "evaluation/error_attribution": [
         {**row, "panel_state": state}
         for state, n in (("all", 10), ("unanimous", 6), ("split", 4))
@@ -193,6 +193,7 @@ SOUND: dict[str, Rows] = {
         {"variation": "resampled_panel", "metric": "auc"},
     ],
     "evaluation/operating_points": counted(tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(4, 10)),
+    "evaluation/overall_verdict": [{"verdict": "not_shown", **counted(n_endpoints_met=(1, 2))[0]}],
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
     "drift/baseline": [{"share": 1.0}],
     "drift/status": [{"signal": "quiet"}],
@@ -386,6 +387,10 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/endpoints", "one_headline"): [{}, {"look": "y"}],
     ("evaluation/endpoints", "headline_has_verdict"): [{"verdict": None}],
     ("evaluation/endpoints", "verdict_fits_bounds"): [{"verdict": "met", "lower": 0.4}],
+    ("evaluation/endpoints", "alpha_of_what_was_judged"): [{"alpha": None}],
+    ("evaluation/endpoints", "not_taken_shows_nothing"): [{"verdict": "not_taken"}],
+    ("evaluation/overall_verdict", "verdict_of_all_known"): [{"verdict": "inconclusive"}],
+    ("evaluation/overall_verdict", "met_is_all_met"): [{"verdict": "met"}],
     ("evaluation/error_attribution", "states_sum"): [
         {**counted(n_cases=(10, 10))[0], "panel_state": "all"},
         {**counted(n_cases=(9, 9))[0], "panel_state": "split"},

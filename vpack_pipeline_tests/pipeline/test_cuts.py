@@ -191,7 +191,7 @@ def test_a_look_on_a_day_of_several_deliveries_is_built_once(
     own_early: Path, assume: Callable[..., None]
 ) -> None:
     def look_at_second_delivery(protocol: dict[str, dict[str, object]]) -> None:
-        protocol["evaluation"]["looks"] = [{"cut": date(2026, 4, 10), "alpha": 0.05}]
+        protocol["evaluation"]["looks"] = [{"cut": date(2026, 4, 10)}]
 
     bench.edit(own_early / bench.PROTOCOL, look_at_second_delivery)
     assert looks_to_build(ProjectFolder(own_early), SITE, NEW) == []

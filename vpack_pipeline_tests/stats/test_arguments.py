@@ -226,11 +226,13 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("fn", "int"): _count(5),
     ("fp", "int"): _count(9),
     ("fpr_grid", "FloatArray"): _share(np.array([0.0, 0.1, 1.0])),
+    ("goal", "float"): _share(0.8),
     ("group", "IntArray"): _code(np.repeat(np.arange(3), 4), -1),
     ("h", "float"): _number(4.0, -1),
     ("half_width", "float"): _number(0.05, -1, 0),
     ("information_fraction", "float"): _share(0.5),
     ("information_fractions", "Sequence[float]"): _share((0.5, 1.0)),
+    ("information", "Sequence[float] | None"): _number((50.0, 100.0), -1, 0),
     ("k", "float"): _number(0.5),
     ("k", "int"): _count(12),
     ("k1", "float"): _count(12.0),
@@ -242,6 +244,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
         [np.tile([0, 1], 6), np.tile([0, 1, 1], 4)], -1, 2
     ),
     ("max_iterations", "int"): _whole(50),
+    ("maximum", "float"): positive_size,
     ("minimum", "int"): _whole(3),
     ("minimum_false_negatives", "int"): _whole(10),
     ("most_undefined", "float"): _share(0.5),
@@ -259,6 +262,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("n_positives", "float"): size,
     ("n_reference", "float | None"): size,
     ("n_target", "int | None"): _whole(20),
+    ("observed", "float"): size,
     ("null", "FloatArray"): _holding(
         np.arange(24.0).reshape(N, 2), *INFINITE, also=(lambda leaf: iter([leaf[:, :1]]),)
     ),
@@ -300,7 +304,8 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("shares", "FloatArray"): Argument(counts.sample, (*counts.changes, _zero)),
     ("shares", "Mapping[str, float]"): _share({"positive": 0.3, "negative": 0.7}),
     ("shift", "float"): _number(0.5),
-    ("sides", "int"): _whole(1),
+    ("taken", "Sequence[float]"): _share((0.3, 0.6)),
+    ("truth", "float"): _share(0.95),
     ("sides", "Sequence[Side]"): _among(_record(SIDE, **side)),
     ("sizes", "FloatArray"): Argument(
         np.array([4.0, 2.0]), (*_count(np.array([4.0, 2.0])).changes, _zero, _one_more)
@@ -377,6 +382,8 @@ NO_NUMBERS: Final[dict[str, Any]] = {
     "Coded | Codes | None": None,
     "Value": 1,
     "Estimate": undefined("no_cases", method=(), n=0),
+    "Sequence[bool]": (False, True),
+    "Callable[[int, float], bool]": lambda i, alpha: i > 0 and alpha > 0,
 }
 """Annotations of arguments that hold no number."""
 WORDS: Final = {
@@ -385,6 +392,7 @@ WORDS: Final = {
     "level_of_measurement": "nominal",
     "method": "holm",
     "name": "name",
+    "rule": "holm",
 }
 
 

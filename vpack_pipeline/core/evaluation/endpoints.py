@@ -1,6 +1,7 @@
 """Whether each prespecified claim holds: met, not met or inconclusive, given once at its look.
 
-What does not belong here: goals and margins (the protocol's), how packs of past looks are read.
+What does not belong here: goals and margins (the protocol's), the figure of an endpoint
+(``endpoint_figures``), what a verdict is (``verdicts``), how packs of past looks are read.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final, Unpack
 
 import polars as pl
 
-from vpack_pipeline.core.calls import primary_point
-from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, Analysed, AnalysisSet
-from vpack_pipeline.core.evaluation.comparison import Pair
+from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet
+from vpack_pipeline.core.evaluation.endpoint_figures import (
+    EndpointFigure,
+    EndpointFigures,
+    goal_of,
+)
+from vpack_pipeline.core.evaluation.endpoint_looks import EndpointLooks
 from vpack_pipeline.core.evaluation.looks import (
     VOID,
     exploratory_note,
@@ -22,44 +28,37 @@ from vpack_pipeline.core.evaluation.looks import (
     void_endpoints,
     withheld_reason,
 )
-from vpack_pipeline.core.evaluation.missing_labels import (
-    on_bounds,
-    why_not_alone_at,
-    without_interval,
+from vpack_pipeline.core.evaluation.verdicts import (
+    JUDGED,
+    MET,
+    NOT_MET,
+    NOT_TAKEN,
+    NOT_TESTED,
+    REFUSED,
+    WITHHELD,
+    verdict_of,
 )
-from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate
-from vpack_pipeline.core.evaluation.performance import itd_auc
-from vpack_pipeline.core.evaluation.weights import (
-    NO_FRACTION,
-    SamplingWeights,
-    weighted_proportion,
-)
+from vpack_pipeline.core.evaluation.weights import SamplingWeights
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
+from vpack_pipeline.core.windows import RETROSPECTIVE
 from vpack_pipeline.protocol import (
     Adjudication,
+    Amendment,
     Endpoint,
     Evaluation,
     IndexTest,
     Look,
-    OperatingPoint,
     Sampling,
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
-from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate, undefined
-from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.sequential import power_noninferiority
+from vpack_pipeline.stats.several_endpoints import ClaimAtLook, claims_at_look
 
 NO_LOOK: Final = "none"
 """Stands where a look does, for a retrospective endpoint."""
 SINCE: Final = "since"
 """Stands where a look does, for what has been seen after the last one."""
-
-MET: Final = "met"
-NOT_MET: Final = "not_met"
-INCONCLUSIVE: Final = "inconclusive"
-WITHHELD: Final = "withheld"
-REFUSED: Final = "refused"
 
 
 def endpoints(
@@ -70,49 +69,51 @@ def endpoints(
     evaluation: Evaluation,
     sampling: Sampling,
     adjudication: Adjudication,
+    amendments: tuple[Amendment, ...],
     cut: datetime.date,
     **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
     """Give each endpoint's estimate, bound, goal and verdict.
 
-    A prospective verdict is given at the cut of a look, at the confidence level 1 − alpha of that
-    look. At later cuts it is quoted from the pack published there, never computed again; what has
-    been seen since stands in a row of its own, without a verdict. A retrospective endpoint is
-    computed at every cut. ``method`` names the two-sided level of a verdict; endpoints are judged
-    one by one, with no rule for multiplicity, since the protocol declares none.
+    A prospective verdict is given at the cut of a look, by the two-sided interval of level 1 − 2α
+    of that look. Alpha is spent as information accrues, and shared by the primary endpoints as
+    ``several_endpoints`` says; a secondary one is judged alone. At later cuts a verdict is quoted
+    from the pack published there, never computed again; what has been seen since stands in a row
+    of its own, without a verdict. A retrospective endpoint is computed at every cut.
 
     Parameters
     ----------
     published_looks : the verdicts of past looks: endpoint, look, pack_version, pack_digest,
         estimate, lower, upper, n, events, verdict, changed (names of the blocks of the protocol
-        that differ from those of the pack, where its verdict is ``void``)
+        that differ from those of the pack, where its verdict is ``void``); alpha, information and
+        information_share of this table, the latter two null in packs of before they were kept
 
     Returns
     -------
     ``look`` is a cut, ``none`` (retrospective) or ``since``; ``is_headline`` marks the one row
-    that speaks for the endpoint at this cut: of looks past, the first that met the goal, else the
-    last. For non-inferiority ``goal`` is minus the margin, and a row ``planned_power`` gives the
-    power if the prospective window held as many cases of the class as the retrospective one.
+    that speaks for the endpoint at this cut: of looks taken, the first that met the goal, else the
+    last. ``alpha`` is the one-sided level of the verdict, ``information`` the patients that the
+    figure rests on, combined over classes and windows, and ``information_share`` the share of the
+    planned information at which alpha was spent. For non-inferiority ``goal`` is minus the margin,
+    and a row ``planned_power`` gives the power if the prospective window held as many cases of the
+    class as the retrospective one.
     """
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    note = exploratory_note(evaluation, cut, published_looks)
+    weights = SamplingWeights(cases, sampling)
+    figures_of = EndpointFigures(analysis, index_test, evaluation, weights, adjudication)
+    past = published_looks.with_columns(pl.col("look").cast(pl.String)).sort("look").to_dicts()
     judge = _Judge(
-        analysis,
-        index_test,
         evaluation,
-        SamplingWeights(cases, sampling),
-        adjudication,
+        {endpoint.id: figures_of.of(endpoint) for endpoint in evaluation.endpoints},
         cut,
-        note,
+        exploratory_note(evaluation, cut, published_looks),
         void_endpoints(published_looks, cut),
+        {(row["endpoint"], row["look"]): row for row in past},
+        amendments,
     )
-    quoted = {
-        (row["endpoint"], str(row["look"])): row
-        for row in published_looks.with_columns(pl.col("look").cast(pl.String)).to_dicts()
-    }
     figures = Figures("evaluation/endpoints")
     for endpoint in evaluation.endpoints:
-        _give(figures, endpoint, judge, judge.rows(endpoint, quoted))
+        _give(figures, endpoint, judge)
         if endpoint.comparison == "non_inferiority":
             _give_power(figures, endpoint, judge)
     return figures.frame()
@@ -125,179 +126,141 @@ class _Row:
     look: str
     estimate: Estimate
     verdict: str | None
+    alpha: float | None = None
+    information: float | None = None
+    information_share: float | None = None
     pack_version: str | None = None
     pack_digest: str | None = None
 
 
-def verdict_of(estimate: Estimate, goal: float) -> str:
-    """Judge an estimate by its interval against the goal that the interval must clear.
-
-    An interval that is missing or has no width cannot speak: inconclusive.
-    """
-    if estimate.value is None:
-        return REFUSED
-    if estimate.lower is None or estimate.upper is None or NO_WIDTH in estimate.notes:
-        return INCONCLUSIVE
-    if not estimate.lower < estimate.upper:
-        return INCONCLUSIVE
-    if estimate.lower > goal:
-        return MET
-    return NOT_MET if estimate.upper < goal else INCONCLUSIVE
-
-
-def goal_of(endpoint: Endpoint) -> float:
-    """The value that the lower bound must exceed; for non-inferiority, of the difference."""
-    bound = endpoint.goal if endpoint.comparison == "absolute" else -(endpoint.margin or 0.0)
-    return 0.0 if bound is None else bound
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Judge:
-    analysis: AnalysisSet
-    index_test: IndexTest
     evaluation: Evaluation
-    weights: SamplingWeights
-    adjudication: Adjudication
+    figures: Mapping[str, EndpointFigure]
     cut: datetime.date
     note: Code | None
     """Why what is seen at this cut is exploratory, if it is."""
     void: frozenset[str]
     """Endpoints of which the look at this cut, if it is one, speaks no longer."""
+    published: Mapping[tuple[str, str], Mapping[str, Any]]
+    """What packs of past looks say, by endpoint and look, in order of looks."""
+    amendments: tuple[Amendment, ...]
 
-    def rows(
-        self, endpoint: Endpoint, quoted: Mapping[tuple[str, str], Mapping[str, Any]]
-    ) -> list[_Row]:
+    def looks(self, endpoint: Endpoint) -> EndpointLooks:
+        """Give the looks at an endpoint up to this cut."""
+        before = [
+            row
+            for (name, look), row in self.published.items()
+            if name == endpoint.id and look < self.cut.isoformat()
+        ]
+        return EndpointLooks(self.figures[endpoint.id], self.evaluation, self.cut, before)
+
+    def rows(self, endpoint: Endpoint) -> list[_Row]:
         """Give one row a look, and one for what was seen since; or the one retrospective row."""
         if not is_judged_at_looks(endpoint):
-            estimate = self.estimate(endpoint, RETROSPECTIVE, self.evaluation.interval.level)
-            return [_Row(NO_LOOK, estimate, verdict_of(estimate, goal_of(endpoint)))]
-        looks = self.evaluation.looks
-        rows = [
-            self._at(endpoint, look, quoted.get((endpoint.id, look.cut.isoformat())))
-            for look in looks
-        ]
+            return [self._judged(NO_LOOK, endpoint)]
+        rows = [self._at(endpoint, look) for look in self.evaluation.looks]
         return [*rows, self._since(endpoint)]
 
-    def _at(self, endpoint: Endpoint, look: Look, published: Mapping[str, Any] | None) -> _Row:
+    def _at(self, endpoint: Endpoint, look: Look) -> _Row:
         name = look.cut.isoformat()
+        published = self.published.get((endpoint.id, name))
         if self.cut < look.cut:
             first = withheld_reason(self.evaluation, self.cut)
             reason = first or code("look_not_come", look=name)
             return _Row(name, undefined(reason, method=(), n=0), WITHHELD)
         if self.cut == look.cut:
-            estimate = self.estimate(endpoint, PROSPECTIVE, 1 - look.alpha)
-            verdict = verdict_of(estimate, goal_of(endpoint))
+            row = self._judged(name, endpoint)
             # A pack cannot quote itself: the same verdict stays as computed, byte for byte.
-            if published is None or published["verdict"] == verdict:
-                return _Row(name, estimate, verdict)
+            if published is None or published["verdict"] == row.verdict:
+                return row
         if published is None:
             reason = code("look_not_published", look=name)
             return _Row(name, undefined(reason, method=(), n=0), REFUSED)
-        return _quote(name, published)
+        return _quote(name, published, self.amendments)
 
     def _since(self, endpoint: Endpoint) -> _Row:
-        is_look = any(look.cut == self.cut for look in self.evaluation.looks)
-        if self.note is None or (is_look and endpoint.id not in self.void):
+        if self.note is None or (self._is_look and endpoint.id not in self.void):
             reason = withheld_reason(self.evaluation, self.cut)
             verdict = None if reason is None else WITHHELD
             return _Row(SINCE, undefined(reason or "cut_is_look", method=(), n=0), verdict)
-        found = self.estimate(endpoint, PROSPECTIVE, self.evaluation.interval.level)
+        found = self.figures[endpoint.id].estimate(self.evaluation.interval.level)
         return _Row(SINCE, replace(found, notes=coded(found.notes, self.note)), None)
 
-    def estimate(self, endpoint: Endpoint, window: str, level: float) -> Estimate:
-        """Compute an endpoint's figure at a confidence level."""
-        point = self.point(endpoint)
-        if endpoint.comparison == "non_inferiority":
-            found = self._difference(endpoint, point, level)
-            reasons = (self._why_not_alone(endpoint, w) for w in WINDOWS)
-            why = next((r for r in reasons if r is not None), None)
-            return found if why is None else without_interval(found, why)
-        mature = self.analysis.cases(endpoint.finding, self.model_id(endpoint), window)
-        why = self._why_not_alone(endpoint, window)
-        if point is None:
-            found = itd_auc(mature.take(mature.is_decided), self.index_test, level)
-            return found if why is None else without_interval(found, why)
-        if not mature.is_usable.any():
-            return undefined(NO_INFERENCE, method=(), n=mature.n)
+    def _judged(self, look: str, endpoint: Endpoint) -> _Row:
+        """Judge an endpoint at this cut: the look, or for a retrospective one any."""
+        looks, claim = self.looks(endpoint), self._claims[endpoint.id]
+        # One that may not be tested yet has the interval that it would be tested by.
+        alpha = looks.level(claim.alpha or self.evaluation.alpha)
+        refusal = looks.why_not_taken()
+        if refusal is not None or alpha is None:
+            return _Row(look, undefined(refusal or "error_spent", method=(), n=0), NOT_TAKEN)
+        verdict, note = self._verdict(endpoint, alpha)
+        if claim.alpha is None and verdict not in (NOT_MET, REFUSED):
+            verdict, note = NOT_TESTED, code("not_tested_yet")
+        figure = self.figures[endpoint.id]
+        estimate = figure.estimate(1 - 2 * alpha)
+        return _Row(
+            look,
+            replace(estimate, notes=coded(estimate.notes, note)),
+            verdict,
+            alpha,
+            figure.information,
+            looks.share,
+        )
 
-        def proportion(table: Crossed) -> Estimate:
-            return self._proportion(endpoint, table, level)
+    def _verdict(self, endpoint: Endpoint, alpha: float) -> tuple[str, Code | None]:
+        judged = self.figures[endpoint.id].judged(1 - 2 * alpha)
+        return verdict_of(judged, goal_of(endpoint), self.evaluation.minimum_patients)
 
-        found = proportion(tabulate(mature, point, self.index_test, ITD))
-        if why is None:
-            return found
-        return on_bounds(found, mature, point, self.index_test, proportion, why)
+    @cached_property
+    def _claims(self) -> Mapping[str, ClaimAtLook]:
+        """Test all endpoints that can be tested at this cut: the primary ones by their rule."""
+        evaluation = self.evaluation
+        primary = evaluation.primary_endpoints
+        families = [(e,) for e in evaluation.endpoints if e.rank != "primary"]
+        found: dict[str, ClaimAtLook] = {}
+        for claims in [primary, *families]:
+            rule = evaluation.several_endpoints if len(claims) > 1 else None
 
-    def _why_not_alone(self, endpoint: Endpoint, window: str) -> Code | None:
-        model_id = self.model_id(endpoint)
-        speaks = primary_point(self.evaluation, endpoint.finding, model_id)
-        mature = self.analysis.cases(endpoint.finding, model_id, window)
-        point = self.point(endpoint) or speaks
-        return why_not_alone_at(mature, point, self.index_test, self.adjudication)
+            def is_met(i: int, alpha: float, claims: tuple[Endpoint, ...] = claims) -> bool:
+                return self._is_met(claims[i], alpha)
 
-    def _proportion(self, endpoint: Endpoint, table: Crossed, level: float) -> Estimate:
-        among, right = share(table, endpoint.metric)
-        patient = table.cases.patient[among]
-        if endpoint.metric not in ("ppv", "npv"):
-            return clustered_proportion(right[among], patient, level)
-        weight = self.weights.of(table.cases)
-        if weight is None:
-            return undefined(NO_FRACTION, method=(), n=table.cases.n)
-        return weighted_proportion(right[among], weight[among], patient, level)
+            met = [self.looks(e).was_met for e in claims]
+            tested = claims_at_look(rule or "all_must_be_met", evaluation.alpha, met, is_met)
+            found |= {e.id: one for e, one in zip(claims, tested, strict=True)}
+        return found
 
-    def _difference(
-        self, endpoint: Endpoint, point: OperatingPoint | None, level: float
-    ) -> Estimate:
-        pair = Pair(self.analysis, endpoint.finding, self.model_id(endpoint), self.index_test)
-        if point is None:
-            return pair.auc(level).difference
-        if endpoint.metric in ("ppv", "npv") and self.weights.is_weighted:
-            return undefined("weighted_difference_not_computed", method=(), n=0)
-        return pair.share(endpoint.metric, point, level).difference
+    def _is_met(self, endpoint: Endpoint, alpha: float) -> bool:
+        if is_judged_at_looks(endpoint) and (not self._is_look or endpoint.id in self.void):
+            return False
+        level = self.looks(endpoint).level(alpha)
+        return level is not None and self._verdict(endpoint, level)[0] == MET
 
-    def point(self, endpoint: Endpoint) -> OperatingPoint | None:
-        """Find the endpoint's operating point; None for the AUC."""
-        if endpoint.metric == "auc":
-            return None
-        points = {p.name: p for p in self.evaluation.operating_points}
-        return points[str(endpoint.operating_point)]
+    @property
+    def _is_look(self) -> bool:
+        return any(look.cut == self.cut for look in self.evaluation.looks)
 
-    def model_id(self, endpoint: Endpoint) -> str:
-        """Name the model that the endpoint is about."""
-        point = self.point(endpoint)
-        return self.index_test.primary.id if point is None else point.model
-
-    def said_of(self, row: _Row) -> Codes:
-        """Say at what level a verdict was given, and that no other endpoint entered it."""
-        if row.verdict not in (MET, NOT_MET, INCONCLUSIVE):
+    def said_of(self, endpoint: Endpoint, row: _Row) -> Codes:
+        """Say at what level a verdict was given, and how other endpoints entered it."""
+        if row.verdict not in JUDGED:
             return ()
-        alpha = {look.cut.isoformat(): look.alpha for look in self.evaluation.looks}
-        level = 1 - alpha[row.look] if row.look in alpha else self.evaluation.interval.level
-        return coded(code("two_sided_level", level=round(level, 6)), "judged_alone")
-
-    def keys(self, endpoint: Endpoint) -> dict[str, Any]:
-        """Give what a row repeats from the protocol."""
-        point = self.point(endpoint)
-        return {
-            "endpoint": endpoint.id,
-            "goal": goal_of(endpoint),
-            "rank": endpoint.rank,
-            "comparison": endpoint.comparison,
-            "finding": endpoint.finding,
-            "model_id": self.model_id(endpoint),
-            "window": endpoint.window,
-            "operating_point": None if point is None else point.name,
-        }
+        rule = self.evaluation.several_endpoints
+        is_alone = endpoint.rank != "primary" or len(self.evaluation.primary_endpoints) == 1
+        by = code("judged_alone") if is_alone or rule is None else code("judged_by", rule=rule)
+        if row.alpha is None:
+            return coded(by)
+        return coded(code("two_sided_level", level=round(1 - 2 * row.alpha, 6)), by)
 
 
-def _quote(name: str, published: Mapping[str, Any]) -> _Row:
+def _quote(name: str, published: Mapping[str, Any], amendments: tuple[Amendment, ...]) -> _Row:
     version = published["pack_version"]
     reason = None
     if published["verdict"] == VOID:
-        reason = code("look_void", pack=version, blocks=tuple(published["changed"]))
+        reason = _void(name, version, tuple(published["changed"]), amendments)
     elif published["estimate"] is None:
-        is_refused = published["verdict"] == REFUSED
-        reason = code("refused_in_pack" if is_refused else "not_shown_in_pack", pack=version)
+        said = {REFUSED: "refused_in_pack", NOT_TAKEN: "not_taken_in_pack"}
+        reason = code(said.get(published["verdict"], "not_shown_in_pack"), pack=version)
     estimate = Estimate(
         published["estimate"],
         published["lower"],
@@ -307,19 +270,42 @@ def _quote(name: str, published: Mapping[str, Any]) -> _Row:
         coded(code("quoted_from_pack", pack=version)),
         reason,
     )
-    return _Row(name, estimate, published["verdict"], version, published["pack_digest"])
+    return _Row(
+        name,
+        estimate,
+        published["verdict"],
+        published["alpha"],
+        published["information"],
+        published["information_share"],
+        version,
+        published["pack_digest"],
+    )
 
 
-def _give(figures: Figures, endpoint: Endpoint, judge: _Judge, rows: list[_Row]) -> None:
+def _void(
+    look: str, version: str, blocks: tuple[str, ...], amendments: tuple[Amendment, ...]
+) -> Code:
+    """Say what voids a look, and which amendments stand for it: those of its day or later."""
+    dates = tuple(a.date.isoformat() for a in amendments if a.date.isoformat() >= look)
+    if not dates:
+        return code("look_void", pack=version, blocks=blocks)
+    return code("look_void_amended", pack=version, blocks=blocks, amended=dates)
+
+
+def _give(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
     is_difference = endpoint.comparison == "non_inferiority"
     metric = f"{endpoint.metric}_difference" if is_difference else endpoint.metric
+    rows = judge.rows(endpoint)
     headline = _headline(rows)
     for row in rows:
         keys = {
-            **judge.keys(endpoint),
+            **judge.figures[endpoint.id].keys(),
             "look": row.look,
             "verdict": row.verdict,
             "is_headline": row is headline,
+            "alpha": row.alpha,
+            "information": row.information,
+            "information_share": row.information_share,
             "pack_version": row.pack_version,
             "pack_digest": row.pack_digest,
         }
@@ -327,31 +313,30 @@ def _give(figures: Figures, endpoint: Endpoint, judge: _Judge, rows: list[_Row])
         if row.verdict == WITHHELD and found.reason is not None:
             figures.withhold(metric, found.reason, **keys)
         else:
-            method = coded(found.method, judge.said_of(row))
+            method = coded(found.method, judge.said_of(endpoint, row))
             figures.give(metric, replace(found, method=method), **keys)
 
 
 def _headline(rows: list[_Row]) -> _Row:
     looks = [row for row in rows if row.look != SINCE]
     past = [row for row in looks if row.verdict != WITHHELD]
+    taken = [row for row in past if row.verdict != NOT_TAKEN]
     met = [row for row in past if row.verdict == MET]
-    return (met[:1] or past[-1:] or looks[:1])[0]
+    return (met[:1] or taken[-1:] or past[-1:] or looks[:1])[0]
 
 
 def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
-    keys = {**judge.keys(endpoint), "look": judge.evaluation.looks[0].cut.isoformat()}
+    figure = judge.figures[endpoint.id]
+    keys = {**figure.keys(), "look": judge.evaluation.looks[0].cut.isoformat()}
     keys |= {"verdict": None, "is_headline": False}
-    point = judge.point(endpoint)
-    if point is None:
+    if figure.point is None:
         figures.refuse("planned_power", "power_of_proportions_only", **keys)
         return
-    mature = judge.analysis.cases(endpoint.finding, point.model, RETROSPECTIVE)
-    among, right = share(tabulate(mature, point, judge.index_test, ITD), endpoint.metric)
-    n, events = int(among.sum()), int(right[among].sum())
+    n, events = figure.rate(RETROSPECTIVE)
     if events in (0, n) or not endpoint.margin:
         figures.refuse("planned_power", "no_power_at_edge", n=n, events=events, **keys)
         return
-    alpha = judge.evaluation.looks[0].alpha / 2
+    alpha = judge.evaluation.alpha
     power = power_noninferiority(events / n, endpoint.margin, n, alpha=alpha)
     method = coded("power_from_retrospective", "normal_approximation")
     figures.give("planned_power", power, n=n, events=events, method=method, **keys)

@@ -123,7 +123,7 @@ def exclusion_audit(
             base = analysis.cases(*at)
             out = _Removed(analysis.cases(*at, is_included=False), excluded)
             everyone = _Removed(analysis.cases(*at, is_included=False, is_mature=None), excluded)
-            goals = _goals(evaluation, finding.name, window, point, cut)
+            goals = _goals(evaluation, finding.name, window, point)
             audit = _Audit(base, index_test, point, goals, evaluation.interval.level)
             n = base.n + out.cases.n
             for rule in (*(rule.id for rule in eligibility.rules), ALL_RULES):
@@ -173,17 +173,18 @@ def _goals(
     finding: str,
     window: str,
     point: OperatingPoint | None,
-    cut: datetime.date,
 ) -> dict[str, _Goal]:
-    """The goal of each proportion at the primary operating point; a primary endpoint's first."""
+    """The goal of each proportion at the primary operating point; a primary endpoint's first.
+
+    After the lock it is held to the interval of a single look that spends all of alpha.
+    """
 
     def applies(endpoint: Endpoint) -> bool:
         asked = (endpoint.finding, endpoint.window, endpoint.operating_point)
         name = None if point is None else point.name
         return asked == (finding, window, name) and endpoint.goal is not None
 
-    past = [look for look in evaluation.looks if look.cut <= cut] or [evaluation.looks[0]]
-    level = 1 - past[-1].alpha if window == PROSPECTIVE else evaluation.interval.level
+    level = 1 - 2 * evaluation.alpha if window == PROSPECTIVE else evaluation.interval.level
     ordered = sorted(evaluation.endpoints, key=lambda e: e.rank == "primary")
     return {e.metric: _Goal(e.goal or 0.0, level) for e in ordered if applies(e)}
 

@@ -10,7 +10,7 @@ follows, and what no verdict reads. What does not belong here: how that pack is 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from vpack_pipeline.core.calls import primary_point
@@ -41,27 +41,38 @@ def changed_blocks(
     names of blocks, sorted; none where the verdict stands. An endpoint or a look that was not
     there is a change of ``evaluation``
     """
-    before, after = (verdict_basis(p, endpoint, look) for p in (then, now))
+    # A look that was the last spent all that there was, whatever was planned: one that is added
+    # afterwards must not void it, and have alpha anew.
+    was_last = look == then.evaluation.looks[-1].cut
+    before, after = (
+        verdict_basis(p, endpoint, look, rests_on_plan=not was_last) for p in (then, now)
+    )
     if before is None or after is None:
         return ("evaluation",)
     return tuple(sorted(block for block in after if before[block] != after[block]))
 
 
 def verdict_basis(
-    protocol: Protocol, endpoint: str, look: datetime.date
+    protocol: Protocol, endpoint: str, look: datetime.date, *, rests_on_plan: bool = True
 ) -> Mapping[str, object] | None:
     """Give what an endpoint's verdict at a look rests on, by block of the protocol.
+
+    Where a rule for several endpoints lets others decide at which level it is tested, what theirs
+    rest on is part of it.
+
+    Parameters
+    ----------
+    rests_on_plan : whether the planned information decides what the look spends
 
     Returns
     -------
     values that are equal where the verdict would be; None without that endpoint or look
     """
     claim = next((e for e in protocol.evaluation.endpoints if e.id == endpoint), None)
-    alpha = {one.cut: one.alpha for one in protocol.evaluation.looks}.get(look)
-    if claim is None or alpha is None:
+    if claim is None or look not in {one.cut for one in protocol.evaluation.looks}:
         return None
     named = _columns_of_rules(protocol)
-    point = _point(protocol, claim)
+    rule, others = _tested_with(protocol, claim)
     return {
         "adjudication": _values(protocol.adjudication, "blinding_note", "floor"),
         "covariates": {_fixed(c, "title") for c in protocol.covariates if c.name in named},
@@ -70,9 +81,19 @@ def verdict_basis(
             _fixed(rule, "id", "title", "rationale", when=meaning(rule.when)[0])
             for rule in protocol.eligibility.rules
         },
-        "evaluation": _evaluation(protocol, claim, point) | {"alpha": alpha},
-        "findings": _findings(protocol, claim, named),
-        "index_test": _index_test(protocol, claim, named),
+        "evaluation": _evaluation(protocol, claim, rests_on_plan=rests_on_plan)
+        | {
+            "rule": rule,
+            "others": _set(_evaluation(protocol, e, rests_on_plan=rests_on_plan) for e in others),
+        },
+        "findings": [
+            _findings(protocol, claim, named),
+            _set(_findings(protocol, e, named) for e in others),
+        ],
+        "index_test": [
+            _index_test(protocol, claim, named),
+            _set(_index_test(protocol, e, named) for e in others),
+        ],
         "sampling": _values(protocol.sampling, "note")
         | {
             "strata": {_fixed(stratum) for stratum in protocol.sampling.strata},
@@ -97,22 +118,38 @@ def _fixed(document: Document, *left_out: str, **instead: str) -> frozenset[tupl
     )
 
 
+def _set(parts: Iterable[Any]) -> list[Any]:
+    """Give parts of which the order says nothing."""
+    return sorted(parts, key=str)
+
+
+def _tested_with(protocol: Protocol, claim: Endpoint) -> tuple[str | None, tuple[Endpoint, ...]]:
+    """Give the rule for several endpoints, and those whose verdicts decide the claim's level."""
+    primary = protocol.evaluation.primary_endpoints
+    if claim not in primary or len(primary) == 1:
+        return None, ()
+    rule = protocol.evaluation.several_endpoints
+    others = {
+        "fixed_sequence": primary[: primary.index(claim)],
+        "holm": tuple(e for e in primary if e != claim),
+    }
+    return rule, others.get(str(rule), ())
+
+
 def _columns_of_rules(protocol: Protocol) -> frozenset[str]:
     return frozenset[str]().union(*(meaning(rule.when)[1] for rule in protocol.eligibility.rules))
 
 
-def _evaluation(
-    protocol: Protocol, claim: Endpoint, point: OperatingPoint | None
-) -> dict[str, Any]:
-    evaluation = protocol.evaluation
-    elsewhere = {"endpoints", "looks", "maturity", "operating_points"}
+def _evaluation(protocol: Protocol, claim: Endpoint, *, rests_on_plan: bool) -> dict[str, Any]:
+    evaluation, point = protocol.evaluation, _point(protocol, claim)
+    elsewhere = {"endpoints", "looks", "maturity", "operating_points", "several_endpoints"}
+    words = {"id", "title", "estimand", "margin_rationale", "operating_point"}
+    planned = {"information_max", "information_max_retrospective"}
     # No figure that a verdict is given of is resampled.
     unread = {"interval", "replicates", "seed", "subgroups"}
     return _values(evaluation, *elsewhere, *unread) | {
         "cluster": evaluation.interval.cluster,
-        "endpoint": _values(
-            claim, "id", "title", "estimand", "margin_rationale", "operating_point"
-        ),
+        "endpoint": _values(claim, *words, *(set() if rests_on_plan else planned)),
         "mature_after_days": slowest_days(protocol.adjudication, evaluation),
         "point": None if point is None else _values(point, "name", "title", "primary", "chosen_on"),
     }

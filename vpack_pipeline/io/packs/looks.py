@@ -23,6 +23,7 @@ from vpack_pipeline.io.warehouse import cut_order
 from vpack_pipeline.pack_format import bag
 from vpack_pipeline.pack_format.verification import summary
 from vpack_pipeline.protocol import Look, Protocol
+from vpack_pipeline.protocol.travelling import alpha_of_old_look
 
 SCHEMA: Final[dict[str, Any]] = {
     "endpoint": pl.String,
@@ -35,10 +36,14 @@ SCHEMA: Final[dict[str, Any]] = {
     "n": pl.Int64,
     "events": pl.Int64,
     "verdict": pl.String,
+    "alpha": pl.Float64,
+    "information": pl.Float64,
+    "information_share": pl.Float64,
     "changed": pl.List(pl.String),
 }
 _QUOTED: Final = "its verdict is quoted in every later pack"
 _TABLE: Final = "data/tables/evaluation.endpoints.csv"
+_PROTOCOL: Final = "data/protocol.yaml"
 
 
 def published_looks(
@@ -59,7 +64,8 @@ def published_looks(
     Returns
     -------
     one row per endpoint and look with a published pack: ``look`` as ``YYYY-MM-DD``,
-    ``pack_digest`` the sha256 of its tag manifest; a figure that is not given is null. Where the
+    ``pack_digest`` the sha256 of its tag manifest; a figure that is not given is null, and so is
+    the information of a look that was taken before it was kept. Where the
     protocol has changed since in what this verdict rests on, it is ``void``, its figures are null
     and ``changed`` names the blocks; else ``changed`` is null
 
@@ -114,12 +120,13 @@ def _demand_authentic(version: Version, doubts: Callable[[Version], Sequence[Pro
 
 
 def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str, Any]]:
-    pack = {
+    pack: dict[str, Any] = {
         "look": look.cut.isoformat(),
         "pack_version": version.name,
         "pack_digest": summary(version.path).digest,
     }
     then = _protocol(version)
+    stated = alpha_of_old_look(_content(version, _PROTOCOL), look.cut)
     table = csv.DictReader(io.StringIO(_content(version, _TABLE).decode()))
     said = {r["endpoint"]: r for r in table if r["look"] == pack["look"] and r["verdict"]}
     rows = []
@@ -131,21 +138,20 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
             rows.append({**made, "verdict": VOID, "changed": list(changed)})
         elif endpoint.id in said:
             row = said[endpoint.id]
-            rows.append({**made, **_figures(row), "verdict": row["verdict"]})
+            verdict = {"verdict": row["verdict"]}
+            rows.append({**made, **_figures(row), **verdict, **_spent(row, stated)})
     return rows
 
 
 def _protocol(version: Version) -> Protocol:
     """Read the protocol of a pack as today's model has it."""
-    content = _content(version, "data/protocol.yaml")
+    content = _content(version, _PROTOCOL)
     try:
         return Protocol.of_pack(content, summary(version.path).format)
     except ValueError:
         what = "its protocol is not one that this version of vpack can read"
         remedy = "build with the version of vpack that made the pack"
-        raise VerificationError(
-            [Problem(f"{version.name}/data/protocol.yaml", what, remedy)]
-        ) from None
+        raise VerificationError([Problem(f"{version.name}/{_PROTOCOL}", what, remedy)]) from None
 
 
 def _content(version: Version, name: str) -> bytes:
@@ -164,6 +170,18 @@ def _content(version: Version, name: str) -> bytes:
         what = "was changed while it was read"
         raise VerificationError([Problem(f"{version.name}/{name}", what, "build again")])
     return content
+
+
+def _spent(row: dict[str, str], stated: float | None) -> dict[str, float | None]:
+    """Read what a look spent, and at which information.
+
+    Parameters
+    ----------
+    stated : one-sided alpha that the pack's protocol states of the look itself, as it once did
+    """
+    names = ("alpha", "information", "information_share")
+    found = {name: float(row[name]) if row.get(name) else None for name in names}
+    return found if "alpha" in row else found | {"alpha": stated}
 
 
 def _figures(row: dict[str, str]) -> dict[str, Any]:
