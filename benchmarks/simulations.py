@@ -12,6 +12,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,16 @@ from scipy.special import ndtri
 from benchmarks import interval_designs
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, rates_with_replicates
 from vpack_pipeline.core.adjudication.panel_error import Votes, panel_error, positive_reads
-from vpack_pipeline.stats.agreement import agreement_bootstrap
-from vpack_pipeline.stats.estimate import FloatArray
+from vpack_pipeline.stats.agreement import (
+    agreement_jackknife,
+    fleiss_kappa,
+    gwet_ac,
+    jackknifed,
+    krippendorff_alpha,
+    percent_agreement,
+    specific_agreement,
+)
+from vpack_pipeline.stats.estimate import Estimate, FloatArray
 from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
 from vpack_pipeline.stats.latent_class import dawid_skene_intervals
 from vpack_pipeline.stats.resampling import FEW_UNDEFINED, percentile_interval
@@ -35,6 +44,9 @@ class Figure(NamedTuple):
     high: float
 
 
+RUNS = 2000
+NOMINAL_LOWER = 0.035
+"""What P(lower bound > truth) may reach, for a nominal .025; of areas .04."""
 READERS = ((0.9, 0.95), (0.8, 0.9), (0.85, 0.92), (0.75, 0.97), (0.88, 0.9))
 
 
@@ -67,30 +79,111 @@ def dawid_skene() -> Iterator[Figure]:
     yield Figure("  lowest of a reader's rates", float(shares[1:].min()), 0.0, 1.0)
 
 
-def agreement() -> Iterator[Figure]:
-    """100 patients, two readers of .85/.97, 2,000 runs of 1,000 replicates by patient.
+class Panels(NamedTuple):
+    """Studies of readers of .85/.97 who are independent given the truth."""
 
-    BCa is held to the target. At the higher prevalence percentiles lie on its edge, missing it or
-    not by what seeds decide, and are printed beside it.
+    cases: int
+    readers: int
+    prevalence: float
+    cases_each: int = 1
+    """Of a patient; of half the patients all are alike."""
+
+    def drawn(self, rng: np.random.Generator) -> FloatArray:
+        n, each = self.cases // self.cases_each, self.cases_each
+        together = np.repeat(rng.random(n) < self.prevalence, each)
+        is_alike = np.repeat(rng.random(n) < (each > 1) / 2, each)
+        truth = np.where(is_alike, together, rng.random(self.cases) < self.prevalence)
+        chance = np.where(truth, 0.85, 0.03)[:, None]
+        return (rng.random((self.cases, self.readers)) < chance).astype(np.float64)
+
+    def __str__(self) -> str:
+        each = f", {self.cases_each} a patient" if self.cases_each > 1 else ""
+        return f"{self.cases} cases{each}, {self.readers} readers, prevalence {self.prevalence:g}"
+
+
+SMALL = (Panels(30, 3, 0.1), Panels(60, 3, 0.1))
+PANELS = (
+    *(Panels(cases, 3, 0.1) for cases in (60, 100, 200)),
+    Panels(100, 2, 0.3),
+    Panels(100, 2, 0.05),
+    Panels(60, 3, 0.1, 4),
+    Panels(200, 3, 0.1, 4),
+    Panels(400, 3, 0.05, 4),
+)
+COEFFICIENTS = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha_nominal")
+AGREEING = (*COEFFICIENTS, "percent_agreement", "positive_agreement", "negative_agreement")
+
+
+def agreement() -> Iterator[Figure]:
+    """Jackknife intervals of agreement, 2,000 studies a design.
+
+    First with the least numbers of units and minority ratings not asked for, which shows why they
+    are; then as they are printed, of the studies that have an interval.
     """
-    for prevalence, low, high in ((0.3, 0.93, 0.97), (0.05, 0.9, 1.0)):
-        kappa, ac1 = _two_readers(0.85, 0.97, prevalence)
-        truth = {"fleiss_kappa": kappa, "gwet_ac1": ac1, "krippendorff_alpha": kappa}
-        hits: dict[str, list[list[bool]]] = {"percentile": [], "bca": []}
-        for seed in range(2000):
-            rng = np.random.default_rng([2014, seed])
-            ratings = reads(rng, 100, ((0.85, 0.97),) * 2, prevalence)
-            for interval, held in hits.items():
-                drawn = np.random.default_rng([2015, seed])
-                found = agreement_bootstrap(
-                    ratings, [0, 1], np.arange(100), 1000, drawn, interval=interval
-                )
-                held.append([_holds(found[name], value) for name, value in truth.items()])
-        for interval, held in hits.items():
-            for name, share in zip(truth, np.mean(held, axis=0), strict=True):
-                label = f"{interval} coverage of {name} at prevalence {prevalence}"
-                target = (low, high) if interval == "bca" else (0.0, 1.0)
-                yield Figure(label, float(share), *target)
+    for design in SMALL:
+        found = _agreement_rates(design, is_free=True)["fleiss_kappa"]
+        label = f"kappa, {design}, least numbers not asked"
+        low = 0.93 if design.cases >= 60 else 0.0
+        yield Figure(f"coverage of {label}", found.held, low, 1.0)
+    highest = {"coefficients": 0.0, "shares": 0.0}
+    for design in PANELS:
+        rates = _agreement_rates(design)
+        for name in AGREEING:
+            yield Figure(f"coverage of {name}, {design}", rates[name].held, 0.92, 1.0)
+            kind = "coefficients" if name in COEFFICIENTS else "shares"
+            highest[kind] = max(highest[kind], rates[name].lower_above)
+        yield Figure("  P(no interval) of kappa", rates["fleiss_kappa"].without, 0.0, 1.0)
+    for kind, rate in highest.items():
+        most = NOMINAL_LOWER + _two_errors(NOMINAL_LOWER, RUNS)
+        yield Figure(f"{kind} of agreement: highest P(lower > truth)", rate, 0.0, most)
+
+
+class _Rates(NamedTuple):
+    held: float
+    """Of the intervals that are given."""
+    lower_above: float
+    without: float
+
+
+def _agreement_rates(design: Panels, *, is_free: bool = False) -> dict[str, _Rates]:
+    kappa, ac1 = _two_readers(0.85, 0.97, design.prevalence)
+    ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
+    pair = design.prevalence * np.outer(ill, ill) + (1 - design.prevalence) * np.outer(well, well)
+    negative, positive = np.diag(pair) / pair.sum(axis=0)
+    truths = dict(
+        zip(AGREEING, (kappa, ac1, kappa, np.trace(pair), positive, negative), strict=True)
+    )
+    seen: dict[str, list[tuple[bool, bool, bool]]] = {name: [] for name in truths}
+    patients = np.repeat(np.arange(design.cases // design.cases_each), design.cases_each)
+    for seed in range(RUNS):
+        ratings = design.drawn(np.random.default_rng([2014, seed]))
+        found = agreement_jackknife(ratings, [0, 1], patients, AGREEING)
+        for name, estimate in _points(ratings).items():
+            made = jackknifed(estimate, found[name])
+            if is_free:
+                enough = found[name]._replace(minority=float(design.cases))
+                made = jackknifed(replace(estimate, n=max(estimate.n, 60)), enough)
+            is_given = made.lower is not None
+            is_above = is_given and made.lower > truths[name]
+            seen[name].append((is_given, _holds((made.lower, made.upper), truths[name]), is_above))
+    rates = {}
+    for name, runs in seen.items():
+        given, held, above = np.asarray(runs).sum(axis=0)
+        rates[name] = _Rates(held / max(1, given), above / max(1, given), 1 - given / RUNS)
+    return rates
+
+
+def _points(ratings: FloatArray) -> dict[str, Estimate]:
+    positive, negative = specific_agreement(ratings)
+    values = (
+        fleiss_kappa(ratings, [0, 1]),
+        gwet_ac(ratings, [0, 1]),
+        krippendorff_alpha(ratings, [0, 1]),
+        percent_agreement(ratings, [0, 1]),
+        positive,
+        negative,
+    )
+    return dict(zip(AGREEING, values, strict=True))
 
 
 def _two_readers(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:
@@ -198,11 +291,6 @@ def two_readers() -> Iterator[Figure]:
     kappa, ac1 = _two_readers(0.85, 0.97, 0.05)
     yield Figure("kappa of two readers at 5% prevalence", kappa, 0.4835, 0.4845)
     yield Figure("AC1 of two readers at 5% prevalence", ac1, 0.9215, 0.9225)
-
-
-RUNS = 2000
-NOMINAL_LOWER = 0.035
-"""What P(lower bound > truth) may reach, for a nominal .025; of areas .04."""
 
 
 def interval_proportion() -> Iterator[Figure]:

@@ -272,7 +272,29 @@ def _maturity_problems(protocol: Protocol) -> Iterable[Problem]:
     return [
         Problem(f"{protocol.reference} evaluation.maturity", f"{name!r} is missing", "add its days")
         for name in missing
-    ]
+    ] + list(_follow_up_problems(protocol))
+
+
+def _follow_up_problems(protocol: Protocol) -> Iterable[Problem]:
+    """Find findings whose negative follow-up takes longer than a label is waited for."""
+    from vpack_pipeline.core.adjudication.evidence import follow_up_days
+
+    waited = protocol.evaluation.maturity.get("follow_up")
+    if waited is None or "follow_up" not in protocol.adjudication.reference_sources:
+        return
+    for finding in protocol.findings:
+        days = follow_up_days(finding, protocol.adjudication)
+        if days <= waited:
+            continue
+        own = finding.negative_follow_up is not None
+        asked = (
+            f"findings {finding.name}.negative_follow_up.minimum_days"
+            if own
+            else ("adjudication.follow_up_minimum_days")
+        )
+        what = f"{waited} days end before a negative follow-up counts: {asked} is {days}"
+        remedy = f"wait at least {days} days, or no negative follow-up is ever a label in time"
+        yield Problem(f"{protocol.reference} evaluation.maturity.follow_up", what, remedy)
 
 
 def _rule_problems(protocol: Protocol) -> Iterable[Problem]:

@@ -79,6 +79,33 @@ def test_a_name_that_does_not_resolve_is_told_with_the_nearest(
     assert any(what in f for f in found), found
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_label_is_waited_for_until_a_negative_follow_up_counts(tmp_path: Path, own: bool) -> None:
+    """The finding may state days of its own, else those of adjudication hold."""
+    data = changed(
+        adjudication__reference_sources=["follow_up"],
+        adjudication__follow_up_minimum_days=90 if own else 180,
+        evaluation__maturity={"panel": 30, "follow_up": 179},
+    )
+    if own:
+        data["findings"][0]["negative_follow_up"] = {"minimum_days": 180, "source": "A guideline"}
+    (found,) = told(project(tmp_path / "short", data))
+    assert "evaluation.maturity.follow_up: 179 days end before a negative follow-up" in found
+    asked = (
+        "findings finding.negative_follow_up.minimum_days"
+        if own
+        else ("adjudication.follow_up_minimum_days")
+    )
+    assert f"{asked} is 180" in found
+    assert "wait at least 180 days" in found
+    data["evaluation"]["maturity"]["follow_up"] = 180
+    assert study.load(project(tmp_path / "enough", data), "harbour")
+    # Where follow-up makes no label, nothing waits for it.
+    data["evaluation"]["maturity"]["follow_up"] = 1
+    data["adjudication"]["reference_sources"] = []
+    assert study.load(project(tmp_path / "none", data), "harbour")
+
+
 def another_point() -> Any:
     return data_of("protocol.yaml")["evaluation"]["operating_points"][0]
 

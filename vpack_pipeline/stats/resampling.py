@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
 
 from vpack_pipeline.stats.arguments import clusters, number, numbers, whole
 from vpack_pipeline.stats.estimate import FloatArray, IntArray, normal_quantile
@@ -232,48 +231,4 @@ def percentile_interval(
     if defined.size == 0 or n_undefined > most_undefined * replicates.size:
         return PercentileInterval(None, None, n_undefined)
     lower, upper = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
-    return PercentileInterval(float(lower), float(upper), n_undefined)
-
-
-def bca_interval(
-    values: FloatArray, value: float, left_out: FloatArray, level: float = 0.95
-) -> PercentileInterval:
-    """Percentile interval corrected for bias and acceleration (BCa, Efron 1987).
-
-    The percentiles are moved for the replicates' median lying off the estimate, and for a standard
-    error that changes with it: small samples and values near 1 need both.
-
-    Parameters
-    ----------
-    values : (B,) replicates; NaN marks an undefined one
-    value : the estimate; NaN, undefined, has no interval
-    left_out : (P,) the estimate without each patient; an undefined one adds no acceleration
-
-    Returns
-    -------
-    as ``percentile_interval``. Replicates equal to the estimate count one half on either side.
-
-    >>> bca_interval(np.arange(1.0, 100.0), 50.0, np.array([49.0, 50.0, 51.0]), level=0.5)
-    PercentileInterval(lower=25.5, upper=74.5, n_undefined=0)
-    """
-    z = normal_quantile(level)
-    numbers("value", value, missing=True)
-    left_out = numbers("left_out", left_out, missing=True)
-    replicates = numbers("values", values, missing=True)
-    defined = replicates[~np.isnan(replicates)]
-    n_undefined = int(replicates.size - defined.size)
-    if np.isnan(value) or defined.size == 0 or n_undefined > defined.size:
-        return PercentileInterval(None, None, n_undefined)
-    tied = np.abs(defined - value) <= 1e-12
-    below = ((defined < value) & ~tied).mean() + tied.mean() / 2
-    edge = 1 / (defined.size + 1)
-    bias = float(ndtri(np.clip(below, edge, 1 - edge)))
-    influence = value - np.where(np.isnan(left_out), value, left_out)
-    influence = influence - influence.mean()
-    spread = float((influence**2).sum())
-    # Where leaving out any patient changes nothing but rounding, nothing accelerates.
-    acceleration = float((influence**3).sum()) / (6 * spread**1.5) if spread > 1e-24 else 0.0
-    ends = bias + np.array([-z, z])
-    moved = ndtr(bias + ends / np.maximum(1 - acceleration * ends, 1e-6))
-    lower, upper = np.quantile(defined, moved)
     return PercentileInterval(float(lower), float(upper), n_undefined)

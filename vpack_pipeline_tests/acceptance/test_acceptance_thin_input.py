@@ -234,3 +234,29 @@ def test_copied_rows_are_really_gone(packs: Packs) -> None:
     assert set(past["window"]) <= {"retrospective", "outside"}
     one = packs("one class").built.table("adjudication/reference_standard")
     assert "positive" not in set(one["label"])
+
+
+def leave_few_reads_that_differ(copied: Copied) -> None:
+    """Of twelve cases three have two reads, which differ, and nine a single negative one."""
+    kept: list[str] = []
+
+    def few(rows: list[Row]) -> list[Row]:
+        found = []
+        for row in (r for r in rows if (r["Session"], r["Reader"]) == ("1", "R-ALDER")):
+            if len(kept) < 12 and row["Case No"] not in kept:
+                kept.append(row["Case No"])
+                found.append(row | {"Nodule or mass": "absent"})
+                if len(kept) <= 3:
+                    found.append(row | {"Reader": "R-BIRCH", "Nodule or mass": "present"})
+        return found
+
+    rewrite(copied, "reads.csv", few)
+    rewrite(copied, "befunde.csv", lambda _rows: [], ";")
+
+
+def test_a_kappa_below_minus_one_closes_no_gate(riverside: Copied) -> None:
+    leave_few_reads_that_differ(riverside)
+    built = riverside.built("adjudication/agreement")
+    kappa = built.figure("adjudication/agreement", metric="fleiss_kappa", stratum_kind="all")
+    assert kappa["estimate"] < -1
+    assert kappa["lower"] is None

@@ -35,6 +35,7 @@ from vpack_pipeline.protocol import (
     Subgroups,
     Variable,
 )
+from vpack_pipeline.site import InputForm
 from vpack_pipeline_tests.arguments import asked_by
 
 UTC = datetime.UTC
@@ -201,6 +202,8 @@ class World:
     readers_agreed: bool = True
     are_people: bool = False
     """Whether variables describe people; else every level is printed as it is."""
+    inputs: Mapping[str, InputForm] = field(default_factory=dict)
+    """How the site's exports are written."""
     given: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Frames that stand in for those made from the cases."""
 

@@ -80,10 +80,20 @@ def reads(**changes: Any) -> list[dict[str, Any]]:
     return [r | changes for case, said in SAID.items() for r in made.panel(case, said)]
 
 
+TIMES = 10
+"""How often the cases are repeated where a coefficient is to have an interval."""
+
+
+def many(**changes: Any) -> list[dict[str, Any]]:
+    """The same reads of ten times as many cases; of 80, the last of c6 is not diagnostic."""
+    return [r | {"case_id": f"{r['case_id']}-{i}"} for i in range(TIMES) for r in reads(**changes)]
+
+
 def test_coefficients_are_those_of_the_cut_and_of_the_ratings() -> None:
-    found = table(reads(), finding=made.NODULE.model_copy(update={"indeterminate": ()}))
+    found = table(many(), finding=made.NODULE.model_copy(update={"indeterminate": ()}))
     marks = {"-": 1.0, "+": 5.0, "x": np.nan}
     rated = np.array([[marks.get(m) or float(m) for m in said.split()] for said in SAID.values()])
+    rated = np.tile(rated, (TIMES, 1))
     cut = np.where(np.isnan(rated), np.nan, rated >= 4)
     scale = [1.0, 2.0, 3.0, 4.0, 5.0]
     positive, negative = coefficients.specific_agreement(cut)
@@ -102,8 +112,12 @@ def test_coefficients_are_those_of_the_cut_and_of_the_ratings() -> None:
         figure = row(found, metric)
         assert figure["estimate"] == pytest.approx(estimate.value), metric
         assert figure["n"] == estimate.n
-        assert figure["lower"] <= figure["estimate"] <= figure["upper"]
-        assert made.said_of(figure) >= {"bca_patient_bootstrap", "independent_reads"}
+        assert figure["lower"] < figure["estimate"] < figure["upper"]
+        scale_of = "logit" if metric.endswith("_agreement") else "fisher_z"
+        assert made.said_of(figure) >= {
+            f"{scale_of}_jackknife_by_patient",
+            "independent_reads",
+        }
     assert "negative_agreement" in made.said_of(row(found, "negative_agreement"))
     assert "positive_agreement" not in made.said_of(row(found, "negative_agreement"))
 
@@ -125,26 +139,68 @@ def test_unanimous_readers_have_no_kappa_but_full_agreement() -> None:
     assert row(found, "positive_agreement")["status"] == "refused"
 
 
-def test_patients_not_cases_are_resampled() -> None:
+def test_patients_not_cases_are_left_out() -> None:
     one = dict.fromkeys(SAID, "p")
     lone = row(table(reads(), patients=one), "percent_agreement")
-    assert lone["lower"] == pytest.approx(lone["estimate"])
-    assert lone["upper"] == pytest.approx(lone["estimate"])
+    assert (lone["lower"], lone["upper"], lone["notes"]) == (None, None, "one_patient")
     each = row(table(reads()), "percent_agreement")
     assert each["lower"] < each["estimate"] < each["upper"]
+    cases = sorted({r["case_id"] for r in many()})
+    # The ten repeats of a case belong to one patient, then to ten.
+    of_case = {case: case.split("-")[0] for case in [*cases, "c0"]}
+    wide = row(table(many(), patients=of_case), "percent_agreement")
+    narrow = row(table(many()), "percent_agreement")
+    assert wide["estimate"] == narrow["estimate"]
+    assert wide["upper"] - wide["lower"] > 2 * (narrow["upper"] - narrow["lower"])
 
 
-def test_mostly_undefined_replicates_leave_no_interval() -> None:
-    # Half of all resamples of these two patients hold one category only, and have no kappa.
+def test_a_coefficient_of_few_cases_has_no_interval_and_says_so() -> None:
+    figure = row(table(reads()), "fleiss_kappa")
+    assert (figure["lower"], figure["upper"], figure["notes"]) == (
+        None,
+        None,
+        "few_units_for_interval",
+    )
+    assert json.loads(figure["detail"])["few_units_for_interval.fewest"] == 60
     two = [*made.panel("a", "+ +"), *made.panel("b", "- -")]
-    found = [
-        row(table(two, finding=made.PLAIN, evaluation=made.evaluation(seed=seed)), "fleiss_kappa")
-        for seed in range(8)
-    ]
-    assert {figure["estimate"] for figure in found} == {1.0}
-    without = [figure for figure in found if figure["lower"] is None]
-    assert without
-    assert all(figure["notes"] == "replicates_undefined" for figure in without)
+    agreed = row(table(two, finding=made.PLAIN), "percent_agreement")
+    assert (agreed["estimate"], agreed["lower"], agreed["notes"]) == (1, None, "figure_at_edge")
+
+
+@pytest.mark.parametrize(("marks", "never"), [(["++"] * 6 + ["--"] * 9 + ["+-"], 1), (["--"], 2)])
+def test_a_declared_class_that_was_never_used_is_named_and_left_out_beside(
+    marks: list[str], never: int
+) -> None:
+    """Ratings 1 to 5, of which 3 is indeterminate; no reader used it."""
+    found = table(by_reader(marks))
+    ac1 = row(found, "gwet_ac1")
+    assert "categories_never_used" in made.said_of(ac1)
+    detail = json.loads(ac1["detail"])
+    assert detail["categories_never_used.never"] == never
+    assert detail["categories_never_used.of"] == 3
+    assert "categories_never_used" in made.said_of(row(found, "gwet_ac2_quadratic"))
+    used = row(found, "gwet_ac1_used")
+    if never == 2:
+        assert (used["status"], used["reason"]) == ("refused", "one_category_declared")
+        return
+    cut = np.array([[float(m == "+") for m in mark] for mark in marks])
+    assert used["estimate"] == pytest.approx(coefficients.gwet_ac(cut, [0, 1]).value)
+    assert used["estimate"] < ac1["estimate"]
+    ac2 = row(found, "gwet_ac2_quadratic_used")
+    # Two values used: their distance is the only one, so that AC2 is AC1.
+    assert ac2["estimate"] == pytest.approx(used["estimate"])
+    both = table(by_reader(marks), finding=made.PLAIN)
+    assert row(both, "gwet_ac1")["estimate"] == row(both, "gwet_ac1_used")["estimate"]
+    assert "categories_never_used" not in made.said_of(row(both, "gwet_ac1"))
+
+
+def test_a_class_that_is_never_used_at_a_cut_or_without_a_reader_is_named() -> None:
+    found = table(by_reader(["112", "111", "122", "212"], "abc"))
+    at = {v: made.said_of(row(found, "gwet_ac1", ("cut", v))) for v in "25"}
+    assert "categories_never_used" in at["5"]
+    assert "categories_never_used" not in at["2"]
+    without = row(found, "gwet_ac1", ("without_reader", "r-a"))
+    assert json.loads(without["detail"])["categories_never_used.never"] == 2
 
 
 def test_reads_without_sight_of_peers_are_preferred_and_the_others_labelled() -> None:
@@ -230,7 +286,7 @@ def test_what_readers_who_guess_would_reach_stands_beside_the_floor(
     assert json.loads(by_chance["detail"]) == {"readers_who_guess.statistic": statistic}
     assert (by_chance["events"], by_chance["n"]) == ((14, 50) if value else (None, None))
     verdict = row(found, "prespecified_floor")["notes"]
-    assert verdict == ("floor_reached_by_guessing" if value else "floor_reached")
+    assert verdict == ("floor_reached_by_guessing" if value else "floor_reached_without_interval")
 
 
 def test_a_floor_that_guessing_would_not_reach_is_just_reached() -> None:
@@ -241,26 +297,24 @@ def test_a_floor_that_guessing_would_not_reach_is_just_reached() -> None:
     assert row(found, "prespecified_floor_by_chance")["estimate"] == pytest.approx(0.4)
 
 
-def test_a_floor_is_not_surely_reached_by_an_interval_without_width() -> None:
+def test_a_floor_is_not_shown_to_be_reached_by_a_figure_without_interval() -> None:
     said = by_reader(["++"] * 20 + ["--"] * 30)
     floor = Floor(statistic="positive_agreement", value=0.6)
     found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
     agreed = row(found, "positive_agreement")
-    assert (agreed["estimate"], agreed["lower"], agreed["upper"]) == (1, 1, 1)
-    assert "interval_without_width" in made.said_of(agreed)
-    assert row(found, "prespecified_floor")["notes"] == "floor_reached_uncertainly"
+    assert (agreed["estimate"], agreed["lower"], agreed["upper"]) == (1, None, None)
+    assert "figure_at_edge" in made.said_of(agreed)
+    assert row(found, "prespecified_floor")["notes"] == "floor_reached_without_interval"
 
 
-def test_a_floor_is_not_surely_reached_where_replicates_are_left_out() -> None:
-    """Of six cases with a positive read some draw of patients has none, and so no agreement on it."""
-    said = by_reader(["++"] * 5 + ["+-"] + ["--"] * 30)
-    floor = Floor(statistic="positive_agreement", value=0.2)
-    found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
-    agreed = row(found, "positive_agreement")
-    assert floor.value < agreed["lower"] < agreed["upper"]
-    left_out = json.loads(agreed["detail"])["undefined_replicates_left_out.left_out"]
-    assert left_out > 0
-    assert row(found, "prespecified_floor")["notes"] == "floor_reached_uncertainly"
+def test_a_floor_is_reached_by_the_lower_bound_alone() -> None:
+    said = by_reader(["++"] * 30 + ["+-"] * 6 + ["--"] * 34)
+    kappa = row(table(said, finding=made.PLAIN), "fleiss_kappa")
+    assert 0.6 < kappa["lower"] < 0.75 < kappa["estimate"]
+    for least, verdict in ((0.6, "floor_reached"), (0.75, "floor_reached_uncertainly")):
+        floor = Floor(statistic="fleiss_kappa", value=least)
+        found = table(said, protocol=made.adjudication(floor=floor), finding=made.PLAIN)
+        assert row(found, "prespecified_floor")["notes"] == verdict
 
 
 def test_where_guessing_is_not_worked_out_that_is_said() -> None:
@@ -424,19 +478,17 @@ def test_where_a_finding_is_common_the_note_says_that() -> None:
     assert row(table(even, finding=made.PLAIN), "fleiss_kappa")["notes"] is None
 
 
-def test_a_flagged_interval_keeps_its_note_beside_that_of_the_parting() -> None:
+def test_a_missing_interval_keeps_its_note_beside_that_of_the_parting() -> None:
     said = by_reader(["+-"] + ["--"] * 30)
-    found = [
-        row(table(said, finding=made.PLAIN, evaluation=made.evaluation(seed=seed)), "fleiss_kappa")
-        for seed in range(3)
-    ]
-    assert all("kappa_below_ac1" in made.said_of(kappa) for kappa in found)
+    kappa = row(table(said, finding=made.PLAIN), "fleiss_kappa")
+    assert kappa["notes"] == "few_units_for_interval;kappa_below_ac1"
 
 
 def test_every_cut_of_an_ordered_scale_has_its_coefficients() -> None:
-    found = table(reads())
+    found = table(many())
     marks = {"-": 1.0, "+": 5.0, "x": np.nan}
     rated = np.array([[marks.get(m) or float(m) for m in said.split()] for said in SAID.values()])
+    rated = np.tile(rated, (TIMES, 1))
     for value in (2.0, 3.0, 4.0, 5.0):
         at = np.where(np.isnan(rated), np.nan, rated >= value)
         stratum = ("cut", f"{value:g}")
@@ -467,17 +519,18 @@ def test_a_scale_of_two_categories_has_no_distances() -> None:
 
 
 def test_ordered_ratings_have_weighted_coefficients() -> None:
-    found = table(reads())
+    found = table(many())
     rated = np.array(
         [[1, 1, 1], [1, 1, 1], [1, 1, 5], [5, 5, 5], [5, 1, 5], [2, 1, 5], [1, 2, 1.0]]
     )
     scale = [1.0, 2.0, 3.0, 4.0, 5.0]
-    whole = np.vstack([rated, [4.0, 5.0, np.nan]])
+    rated = np.tile(rated, (TIMES, 1))
+    whole = np.vstack([rated, [[4.0, 5.0, np.nan]] * TIMES])
     ac2 = coefficients.gwet_ac(whole, scale, weights="quadratic")
     assert row(found, "gwet_ac2_quadratic")["estimate"] == pytest.approx(ac2.value)
     icc = row(found, "icc")
     assert icc["estimate"] == pytest.approx(coefficients.icc_agreement(rated).value)
-    assert icc["n"] == 7
+    assert icc["n"] == 7 * TIMES
     assert icc["lower"] < icc["estimate"] < icc["upper"]
     lone = row(table(by_reader(["+.", ".-", "+-"])), "icc")
     assert lone["status"] == "refused"
@@ -485,26 +538,31 @@ def test_ordered_ratings_have_weighted_coefficients() -> None:
 
 
 def test_two_readers_at_a_time_are_compared_on_the_cases_that_both_read() -> None:
-    found = table(reads())
+    found = table(many())
     pair = ("reader_pair", "r0|r1")
-    a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]]).T
+    a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]] * TIMES).T
     cut = [np.select([x >= 4, x == 3], [2.0, 1.0], 0.0) for x in (a, b)]
     kappa = row(found, "cohen_kappa", pair)
     want = coefficients.cohen_kappa(*cut, [0, 1, 2])
     assert kappa["estimate"] == pytest.approx(want.value)
+    left_out = coefficients.pair_jackknife(*cut, [0, 1, 2], np.arange(len(a)))
+    want = coefficients.jackknifed(want, left_out)
     assert (kappa["lower"], kappa["upper"]) == pytest.approx((want.lower, want.upper))
-    assert "cases_as_independent" in made.said_of(kappa)
+    assert "fisher_z_jackknife_by_patient" in made.said_of(kappa)
     for metric, weights in (
         ("cohen_kappa_linear", "linear"),
         ("cohen_kappa_quadratic", "quadratic"),
     ):
         weighted = coefficients.cohen_kappa(a, b, [1, 2, 3, 4, 5], weights)
         assert row(found, metric, pair)["estimate"] == pytest.approx(weighted.value)
-    assert row(found, "n_cases", pair)["estimate"] == 8
-    assert row(found, "n_cases", ("reader_pair", "r0|r2"))["estimate"] == 7
-    assert row(found, "percent_agreement", pair)["estimate"] == pytest.approx(7 / 8)
+    assert row(found, "n_cases", pair)["estimate"] == 8 * TIMES
+    assert row(found, "n_cases", ("reader_pair", "r0|r2"))["estimate"] == 7 * TIMES
+    alike = row(found, "percent_agreement", pair)
+    assert (alike["events"], alike["n"]) == (7 * TIMES, 8 * TIMES)
+    # Wilson's interval: one case a patient.
+    assert (alike["lower"], alike["upper"]) == pytest.approx((0.785, 0.931), abs=5e-4)
     same = row(found, "identical_reads_share", pair)
-    assert (same["events"], same["n"], same["notes"]) == (4, 8, None)
+    assert (same["events"], same["n"], same["notes"]) == (4 * TIMES, 8 * TIMES, None)
 
 
 def test_the_range_of_pairs_leaves_out_pairs_of_a_few_cases() -> None:
@@ -539,9 +597,9 @@ def test_ratings_that_never_differ_are_flagged() -> None:
 
 
 def test_each_reader_is_left_out_in_turn() -> None:
-    found = table(reads())
+    found = table(many())
     kappa = row(found, "fleiss_kappa", ("without_reader", "r2"))
-    a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]]).T
+    a, b = np.array([[1, 1], [1, 1], [1, 1], [5, 5], [5, 1], [2, 1], [4, 5], [1, 2.0]] * TIMES).T
     cut = np.column_stack([np.select([x >= 4, x == 3], [2.0, 1.0], 0.0) for x in (a, b)])
     assert kappa["estimate"] == pytest.approx(coefficients.fleiss_kappa(cut, [0, 1, 2]).value)
     assert kappa["lower"] <= kappa["estimate"] <= kappa["upper"]

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
+from vpack_pipeline.core.adjudication.agreement import agreement
 from vpack_pipeline.core.adjudication.reference_standard import reference_standard
-from vpack_pipeline.protocol import Adjudication
+from vpack_pipeline.gate import check
+from vpack_pipeline.protocol import Adjudication, Disclosure
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.test_adjudication_rules import PROTOCOLS, SAID, Said, panels
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
@@ -136,3 +138,29 @@ def test_a_case_without_label_and_reason_is_refused(tmp_path: Path) -> None:
     found = standard(made.panel("c", "+ -"))
     silent = found.with_columns(reason=pl.lit(None, pl.String))
     assert refused(silent, tmp_path) == {"undecided_has_reason"}
+
+
+def test_a_kappa_below_minus_one_passes(tmp_path: Path) -> None:
+    """Twelve patients: one case of two reads, which differ, and eleven of a single negative one."""
+    reads = [*made.panel("c00", "+ -"), *(r for i in range(11) for r in made.panel(f"d{i}", "-"))]
+    cases = sorted({r["case_id"] for r in reads})
+    found = agreement(
+        reads=made.reads_of(reads),
+        included=made.included_of(made.cases_of(cases)),
+        reference_standard=standard(reads),
+        findings=(made.NODULE,),
+        adjudication=made.adjudication(),
+        evaluation=made.EVALUATION,
+        disclosure=Disclosure(smallest_group=5),
+        readers_agreed=True,
+    )
+    kappa = found.filter(metric="fleiss_kappa", stratum="all").row(0, named=True)
+    # Chance agreement (11.5² + 0.5²) / 12², observed none.
+    chance = (11.5**2 + 0.5**2) / 144
+    assert kappa["estimate"] == pytest.approx(-chance / (1 - chance))
+    assert kappa["estimate"] < -10
+    assert (kappa["lower"], kappa["notes"]) == (None, "one_unit;kappa_below_ac1")
+    contract = contracts.load()["adjudication/agreement"]
+    path = tmp_path / "table.parquet"
+    contracts.conform(found, contract).write_parquet(path, statistics=False)
+    assert [c.id for c in check.run(contract, [path], found.height) if c.closes] == []

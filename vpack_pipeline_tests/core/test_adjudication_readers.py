@@ -97,7 +97,7 @@ def test_a_reader_is_held_against_the_majority_of_the_others() -> None:
     assert (first["events"], first["n"]) == (1, 2)
     pooled = row(found, "specificity_leave_one_out", reader_id="all")
     assert (pooled["events"], pooled["n"]) == (4 - 1, 3 + 1 + 1)
-    assert pooled["notes"] == "others_err_too"
+    assert pooled["notes"] == "these_readers_only;others_err_too"
     assert row(found, "share_indeterminate", reader_id="r0")["events"] == 1
 
 

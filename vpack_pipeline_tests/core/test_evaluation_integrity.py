@@ -34,6 +34,7 @@ from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.evaluation.integrity import RULES
 from vpack_pipeline.core.evaluation.integrity.study import judged_by_case
 from vpack_pipeline.protocol import Eligibility, Sampling
+from vpack_pipeline.site import InputForm
 
 START = at("2025-07-01")
 TIMES = {
@@ -266,6 +267,29 @@ def test_blinding_that_the_protocol_does_not_claim_is_not_judged():
     for name in ("readers_blind_to_index_test", "readers_blind_to_peers"):
         row = figure(frame, "violations", rule=name)
         assert (row["verdict"], row["reason"]) == ("not_assessable", "not_claimed")
+
+
+STATED = {
+    "readers_blind_to_index_test": ("reads", "saw_index_test"),
+    "readers_blind_to_peers": ("reads", "saw_peers"),
+    "reference_blind_to_index_test": ("reference", "knew_index_test"),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_blinding_that_a_site_states_once_for_all_rows_is_no_evidence(name: str) -> None:
+    kind, column = STATED[name]
+
+    def row(says: bool, world: World = CLEAN) -> dict[str, object]:
+        form = InputForm(file=f"{kind}.csv", constants={column: says})
+        return judged(world.but(inputs={kind: form}), name)
+
+    found = row(False)
+    assert (found["verdict"], found["reason"]) == ("not_assessable", "stated_once_for_all")
+    # What speaks against the study stands, however it is written.
+    assert row(True, FAULTS[name])["verdict"] == "broken"
+    recorded = InputForm(file=f"{kind}.csv", columns={column: "Seen"})
+    assert judged(CLEAN.but(inputs={kind: recorded}), name)["verdict"] == "held"
 
 
 def test_verification_is_withheld_before_the_look_and_needs_both_calls():

@@ -346,10 +346,15 @@ def test_unaided_readers_stand_beside_the_model():
         {"case_id": "c00000", "rating": 0.0, "reader_id": "r7"},
     )
     frame = World(cases, given={"reads": given}).run("performance")
-    keys = {"model_id": "unaided_readers"}
+    keys = {"model_id": "unaided_readers", "stratum": "all"}
     assert value(frame, "n_reads", **keys) == 4
     assert value(frame, "sensitivity", **keys) == 0.5
     assert value(frame, "specificity", **keys) == 1.0
+    assert figure(frame, "sensitivity", **keys)["notes"] == "these_readers_only"
+    # One by one too: these agreed, and are two.
+    each = frame.filter(model_id="unaided_readers", metric="sensitivity", window="retrospective")
+    shown = each.filter(pl.col("stratum") != "all").select("stratum", "estimate", "n")
+    assert shown.rows() == [("r1", 1.0, 1), ("r2", 0.0, 1)]
 
 
 def test_without_comparator_reads_the_readers_rows_are_refused():

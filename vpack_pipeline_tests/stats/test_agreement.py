@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import krippendorff
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from vpack_pipeline.stats import agreement
 from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY, ONE_DECLARED
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import NO_WIDTH
-from vpack_pipeline.stats.resampling import bca_interval, cluster_weights
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 Z = 1.959963984540054
@@ -309,125 +306,3 @@ def test_ratings_and_categories_are_checked_without_repeating_a_value():
         agreement.agreement_weights([1, 2], "cubic")
     with pytest.raises(ValueError, match="nominal, ordinal, interval"):
         agreement.krippendorff_alpha(matrix([[1, 2]]), [1, 2], level_of_measurement="ratio")
-
-
-@pytest.mark.parametrize("scale", ["nominal", "ordinal", "interval"])
-def test_a_bootstrap_replicate_is_the_coefficient_of_the_resampled_units(scale):
-    rng = np.random.default_rng(8)
-    ratings = rng.integers(1, 4, (30, 4)).astype(float)
-    ratings[rng.random((30, 4)) < 0.3] = NAN
-    cluster = np.repeat(np.arange(10), 3)
-    got = agreement.agreement_bootstrap(
-        ratings, [1, 2, 3], cluster, 25, np.random.default_rng(9), level_of_measurement=scale
-    )
-    weights = np.concatenate(list(cluster_weights(cluster, 25, np.random.default_rng(9))))
-    slow = {
-        "percent_agreement": agreement.percent_agreement,
-        "fleiss_kappa": agreement.fleiss_kappa,
-        "gwet_ac1": agreement.gwet_ac,
-        "krippendorff_alpha": lambda r, c: agreement.krippendorff_alpha(
-            r, c, level_of_measurement=scale
-        ),
-    }
-    assert set(got) == set(slow)
-    for name, coefficient in slow.items():
-        values = [coefficient(np.repeat(ratings, w, axis=0), [1, 2, 3]).value for w in weights]
-        assert got[name] == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=1e-9)
-
-
-def test_binary_bootstrap_gives_positive_and_negative_agreement_of_the_resampled_units():
-    rng = np.random.default_rng(10)
-    ratings = (rng.random((40, 3)) < 0.3).astype(float)
-    cluster = np.arange(40)
-    got = agreement.agreement_bootstrap(ratings, [0, 1], cluster, 30, np.random.default_rng(2))
-    weights = np.concatenate(list(cluster_weights(cluster, 30, np.random.default_rng(2))))
-    pairs = [agreement.specific_agreement(np.repeat(ratings, w, axis=0)) for w in weights]
-    for name, side in (("positive_agreement", 0), ("negative_agreement", 1)):
-        values = [pair[side].value for pair in pairs]
-        assert got[name] == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=1e-9)
-
-
-def test_bca_takes_the_estimate_and_its_values_without_each_patient():
-    rng = np.random.default_rng(4)
-    ratings = (rng.random((60, 3)) < np.where(rng.random((60, 1)) < 0.3, 0.8, 0.1)).astype(float)
-    cluster = np.repeat(np.arange(30), 2)
-
-    def run(interval):
-        return agreement.agreement_bootstrap(
-            ratings, [0, 1], cluster, 200, np.random.default_rng(2), interval=interval
-        )
-
-    weights = np.concatenate(list(cluster_weights(cluster, 200, np.random.default_rng(2))))
-    slow = {"gwet_ac1": agreement.gwet_ac, "krippendorff_alpha": agreement.krippendorff_alpha}
-    got = run("bca")
-    assert set(got) == set(run("percentile"))
-    for name, coefficient in slow.items():
-        values = [coefficient(np.repeat(ratings, w, axis=0), [0, 1]).value for w in weights]
-        left_out = [coefficient(ratings[cluster != p], [0, 1]).value for p in range(30)]
-        point = coefficient(ratings, [0, 1]).value
-        want = bca_interval(np.array(values), point, np.array(left_out))
-        assert got[name] == pytest.approx(want[:2], abs=1e-9)
-        assert got[name] != run("percentile")[name]
-    with pytest.raises(ValueError, match="percentile, bca"):
-        run("studentized")
-
-
-@pytest.mark.parametrize(("interval", "prevalence"), [("percentile", 0.3), ("bca", 0.05)])
-def test_intervals_cover_the_population_of_two_readers(interval, prevalence):
-    """A few runs of the nightly simulation (``benchmarks/simulations.py``)."""
-    ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
-    joint = prevalence * np.outer(ill, ill) + (1 - prevalence) * np.outer(well, well)
-    share = joint.sum(axis=0)
-    kappa = (np.trace(joint) - share @ share) / (1 - share @ share)
-    held = []
-    for seed in range(60):
-        rng = np.random.default_rng([5, seed])
-        rate = np.where(rng.random((100, 1)) < prevalence, 0.85, 0.03)
-        ratings = (rng.random((100, 2)) < rate).astype(float)
-        lower, upper = agreement.agreement_bootstrap(
-            ratings, [0, 1], np.arange(100), 300, rng, interval=interval
-        )["krippendorff_alpha"]
-        held.append(lower <= kappa <= upper)
-    # 60 runs at .95: fewer than 51 held has a probability of one in 2,000.
-    assert sum(held) >= 51
-
-
-def test_patients_with_repeated_units_widen_the_bootstrap_interval():
-    ratings = (np.random.default_rng(3).random((40, 3)) < 0.3).astype(float)
-
-    def width(cluster):
-        low, high = agreement.agreement_bootstrap(
-            np.tile(ratings, (4, 1)), [0, 1], cluster, 400, np.random.default_rng(1)
-        )["fleiss_kappa"]
-        return high - low
-
-    assert width(np.tile(np.arange(40), 4)) > 1.6 * width(np.arange(160))
-
-
-def test_an_undefined_bootstrap_has_no_bounds():
-    same = agreement.agreement_bootstrap(
-        np.ones((5, 2)), [0, 1], np.arange(5), 20, np.random.default_rng(0)
-    )
-    assert same["fleiss_kappa"] == same["krippendorff_alpha"] == (None, None)
-    assert same["negative_agreement"] == (None, None)
-    assert same["percent_agreement"] == same["gwet_ac1"] == (1.0, 1.0)
-    single = agreement.agreement_bootstrap(
-        np.ones((5, 2)), [1], np.arange(5), 20, np.random.default_rng(0)
-    )
-    assert single["gwet_ac1"] == (None, None)
-
-
-def test_the_bootstrap_needs_a_patient_for_each_unit():
-    with pytest.raises(ValueError, match="one patient code"):
-        agreement.agreement_bootstrap(
-            np.ones((5, 2)), [0, 1], np.arange(4), 20, np.random.default_rng(0)
-        )
-
-
-def test_the_bootstrap_of_ten_thousand_units_takes_well_under_its_budget():
-    rng = np.random.default_rng(0)
-    ratings = (rng.random((10_000, 5)) < 0.1).astype(float)
-    start = time.perf_counter()
-    agreement.agreement_bootstrap(ratings, [0, 1], np.arange(10_000), 2000, rng)
-    # 20 s are allowed for ten times as many units; a loop over replicates takes minutes.
-    assert time.perf_counter() - start < 4

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from vpack_pipeline import stats
-from vpack_pipeline.stats.agreement import View, percent_agreement
+from vpack_pipeline.stats.agreement import Jackknife, percent_agreement
 from vpack_pipeline.stats.arguments import amounts, clusters, labels
 from vpack_pipeline.stats.auc_interval import Area
 from vpack_pipeline.stats.difference import proportion_side
@@ -227,6 +227,8 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("fp", "int"): _count(9),
     ("fpr_grid", "FloatArray"): _share(np.array([0.0, 0.1, 1.0])),
     ("goal", "float"): _share(0.8),
+    # Its fields are spoilt one by one in test_jackknife.
+    ("found", "Jackknife"): Argument(Jackknife(np.array([0.1, 0.3]), 2, 9.0, is_share=False)),
     ("group", "IntArray"): _code(np.repeat(np.arange(3), 4), -1),
     ("h", "float"): _number(4.0, -1),
     ("half_width", "float"): _number(0.05, -1, 0),
@@ -331,9 +333,6 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("value", "float"): _number(0.4),
     ("value", "float | None"): _number(0.4),
     ("values", "FloatArray"): values_or_nan,
-    ("views", "Mapping[str, View]"): replace(
-        _holding({"only": View(RATINGS, (0.0, 1.0))}, *INFINITE, 7), called="ratings"
-    ),
     ("weight_matrix", "npt.NDArray[Any]"): _number(np.tile([1, 2, 0], (2, 4)).astype(np.int16), -1),
     ("weights", "FloatArray"): _count(np.array([1.0, 2.0, 0.0])),
     ("weights", "FloatArray | None"): Argument(PROB, (*_count(PROB).changes, _one_more)),
@@ -354,7 +353,8 @@ OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
     ("null_by_patient_resampling", "reference"): values,
     ("cluster_weights", "cluster"): _holding(PATIENTS, *NAN, None),
     ("patient_codes", "cluster"): _holding(PATIENTS, *NAN, None),
-    ("bca_interval", "value"): _holding(0.4, *INFINITE),
+    ("pair_jackknife", "a"): of_reader,
+    ("pair_jackknife", "b"): of_reader,
     ("corrected_estimates", "two_by_two"): _count(PANEL[0]),
     ("icc_agreement", "ratings"): _holding(RATINGS, *INFINITE),
     ("leave_one_reader_out", "ratings"): _holding(RATINGS, *INFINITE),
@@ -388,7 +388,6 @@ NO_NUMBERS: Final[dict[str, Any]] = {
 """Annotations of arguments that hold no number."""
 WORDS: Final = {
     "by": "mass",
-    "interval": "percentile",
     "level_of_measurement": "nominal",
     "method": "holm",
     "name": "name",

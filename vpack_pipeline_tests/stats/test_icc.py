@@ -5,8 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpack_pipeline.stats import agreement
-from vpack_pipeline.stats.agreement.bootstrap import agreement_bootstrap
 from vpack_pipeline.stats.agreement.icc import (
     FEW_READERS,
     FEW_UNITS,
@@ -15,7 +13,6 @@ from vpack_pipeline.stats.agreement.icc import (
     icc_agreement,
 )
 from vpack_pipeline.stats.estimate import NO_WIDTH
-from vpack_pipeline.stats.resampling import cluster_weights
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 NAN = float("nan")
@@ -97,44 +94,3 @@ def test_an_interval_without_degrees_of_freedom_is_not_given():
 def test_icc_needs_a_matrix():
     with pytest.raises(ValueError, match="units, readers"):
         icc_agreement(np.arange(3.0))
-
-
-def weighted(name, ratings):
-    weights = name.removeprefix("gwet_ac2_")
-    return agreement.gwet_ac(ratings, [0, 1, 3], weights=weights).value
-
-
-def test_further_coefficients_are_bootstrapped_as_if_units_were_copied():
-    rng = np.random.default_rng(5)
-    base = rng.integers(0, 3, (30, 1))
-    ratings = np.array([0.0, 1.0, 3.0])[np.clip(base + rng.integers(-1, 2, (30, 3)), 0, 2)]
-    ratings[rng.random((30, 3)) < 0.05] = NAN
-    cluster = np.repeat(np.arange(10), 3)
-    names = ("icc", "gwet_ac2_linear", "gwet_ac2_quadratic")
-
-    def run(also):
-        return agreement_bootstrap(
-            ratings, [0, 1, 3], cluster, 20, np.random.default_rng(1), also=also
-        )
-
-    got, plain = run(names), run(())
-    # To the last bit.
-    assert {name: got[name] for name in plain} == plain
-    assert set(got) - set(plain) == set(names)
-    weights = np.concatenate(list(cluster_weights(cluster, 20, np.random.default_rng(1))))
-    for name in names:
-        slow = [
-            icc_agreement(copied).value if name == "icc" else weighted(name, copied)
-            for copied in (np.repeat(ratings, w, axis=0) for w in weights)
-        ]
-        assert got[name] == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), abs=1e-9)
-
-
-def test_further_coefficients_without_meaning_have_no_bounds():
-    one = np.ones((6, 1))
-    got = agreement_bootstrap(
-        one, [1], np.arange(6), 5, np.random.default_rng(0), also=("icc", "gwet_ac2_linear")
-    )
-    assert got["icc"] == got["gwet_ac2_linear"] == (None, None)
-    with pytest.raises(ValueError, match="gwet_ac2_linear, gwet_ac2_quadratic, icc"):
-        agreement_bootstrap(one, [1], np.arange(6), 5, np.random.default_rng(0), also=("x",))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from vpack_pipeline.stats import agreement
-from vpack_pipeline.stats.resampling import cluster_weights
 
 NAN = float("nan")
 
@@ -23,45 +22,41 @@ def test_pairwise_kappas_are_cohens_of_each_pair(gold):
 
 
 @pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
-def test_a_replicate_is_the_kappa_of_the_resampled_units(weights):
+def test_the_kappa_of_two_is_that_of_the_other_patients(weights):
     rng = np.random.default_rng(8)
-    ratings = np.array([0.0, 1.0, 4.0])[rng.integers(0, 3, (30, 3))]
-    ratings[rng.random((30, 3)) < 0.2] = NAN
+    ratings = np.array([0.0, 1.0, 4.0])[rng.integers(0, 3, (30, 2))]
+    ratings[rng.random((30, 2)) < 0.2] = NAN
     cluster = np.repeat(np.arange(10), 3)
-    got = agreement.pairwise_kappa_bootstrap(
-        ratings, [0, 1, 4], cluster, 25, np.random.default_rng(9), weights=weights
-    )
-    assert set(got) == {(0, 1), (0, 2), (1, 2)}
-    draws = np.concatenate(list(cluster_weights(cluster, 25, np.random.default_rng(9))))
-    for (i, j), bounds in got.items():
-        values = [
-            agreement.cohen_kappa(copied[:, i], copied[:, j], [0, 1, 4], weights).value
-            for copied in (np.repeat(ratings, w, axis=0) for w in draws)
-        ]
-        assert bounds == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=1e-9)
+    found = agreement.pair_jackknife(*ratings.T, [0, 1, 4], cluster, weights)
+    both = ~np.isnan(ratings).any(axis=1)
+    met = np.unique(cluster[both])
+    assert found.patients == len(met)
+    slow = [
+        agreement.cohen_kappa(*ratings[cluster != patient].T, [0, 1, 4], weights).value
+        for patient in met
+    ]
+    assert found.left_out == pytest.approx(slow)
+    of_category = [(ratings[both] == c).sum() for c in (0, 1, 4)]
+    assert found.minority == pytest.approx((sum(of_category) - max(of_category)) / 2)
 
 
-def test_pairs_without_a_kappa_have_no_bounds():
-    def bounds(ratings):
-        return agreement.pairwise_kappa_bootstrap(
-            np.array(ratings, dtype=float), [0, 1], np.arange(4), 10, np.random.default_rng(0)
-        )
+def test_without_a_patient_a_pair_may_have_no_kappa():
+    def left_out(ratings):
+        pair = np.array(ratings, dtype=float).reshape(-1, 2)
+        return agreement.pair_jackknife(*pair.T, [0, 1], np.arange(len(pair))).left_out
 
-    assert bounds([[1, 1]] * 4) == {(0, 1): (None, None)}
-    assert bounds([[1, NAN], [0, NAN], [NAN, 1], [NAN, 0]]) == {(0, 1): (None, None)}
-    assert bounds([[1, 0]] * 4) == {(0, 1): (0.0, 0.0)}
-    assert bounds([[1]] * 4) == {}
+    assert np.isnan(left_out([[1, 1]] * 4)).all()
+    assert np.isnan(left_out([[1, 1], [0, 0], [0, 0]])).tolist() == [True, False, False]
+    assert left_out([[1, NAN], [NAN, 0]]).size == 0
 
 
 def test_pairs_are_checked():
     with pytest.raises(ValueError, match="none of the declared"):
-        agreement.pairwise_kappa_bootstrap(
-            np.ones((2, 2)), [0], np.arange(2), 5, np.random.default_rng(0)
-        )
+        agreement.pair_jackknife(np.ones(2), np.ones(2), [0], np.arange(2))
+    with pytest.raises(ValueError, match="one rating each"):
+        agreement.pair_jackknife(np.ones(2), np.ones(3), [1], np.arange(2))
     with pytest.raises(ValueError, match="one patient code"):
-        agreement.pairwise_kappa_bootstrap(
-            np.ones((2, 2)), [1], np.arange(3), 5, np.random.default_rng(0)
-        )
+        agreement.pair_jackknife(np.ones(2), np.ones(2), [1], np.arange(3))
 
 
 def test_leaving_a_reader_out_is_the_coefficient_of_the_others():

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
 
 from vpack_pipeline.stats.resampling import (
     PatientKinds,
     alike,
-    bca_interval,
     cluster_weights,
     patient_codes,
     patient_weights,
@@ -66,26 +64,6 @@ def test_undefined_replicates_are_left_out_and_counted():
 def test_a_majority_of_undefined_replicates_gives_no_interval():
     assert percentile_interval(np.array([1.0, np.nan, np.nan])) == (None, None, 2)
     assert percentile_interval(np.array([np.nan])) == (None, None, 1)
-
-
-def test_bca_is_that_of_scipy():
-    sample = np.random.default_rng(3).exponential(size=40)
-    theirs = bootstrap(
-        (sample,), np.mean, n_resamples=2000, method="BCa", rng=np.random.default_rng(1)
-    )
-    left_out = (sample.sum() - sample) / 39
-    ours = bca_interval(theirs.bootstrap_distribution, sample.mean(), left_out)
-    assert ours[:2] == pytest.approx(tuple(theirs.confidence_interval), abs=1e-9)
-
-
-def test_bca_of_replicates_that_do_not_vary_or_are_not_defined():
-    assert bca_interval(np.ones(9), 1.0, np.ones(4)) == (1.0, 1.0, 0)
-    assert bca_interval(np.ones(9), np.nan, np.ones(4)) == (None, None, 0)
-    assert bca_interval(np.array([1.0, np.nan, np.nan]), 1.0, np.ones(4)) == (None, None, 2)
-    # All replicates on one side, and a patient without whom there is no estimate.
-    found = bca_interval(np.arange(9.0), 20.0, np.array([19.0, np.nan, 20.5]))
-    assert found.n_undefined == 0
-    assert 4 < found.lower < found.upper <= 8
 
 
 def test_rows_alike_share_a_code_whatever_their_numbers():

@@ -18,10 +18,10 @@ from vpack_pipeline.core.adjudication.coefficients import (
     ALL,
     Panel,
     Stratum,
+    by_patient,
     coefficients,
     cut_stratum,
     positive_reads,
-    resampled,
 )
 from vpack_pipeline.core.adjudication.evidence import (
     ADJUDICATING,
@@ -71,13 +71,13 @@ def agreement(
     reads : cohort/reads
     included : eligibility/included
     reference_standard : one row per case × finding
-    evaluation : gives seed, replicates and the interval's level
+    evaluation : gives the interval's level
     disclosure : its smallest group is the fewest cases of a pair that enters the range of pairs
     readers_agreed : whether each reader may stand alone
 
     Returns
     -------
-    figures by finding, stratum and metric; intervals by resampling patients, of pairs analytic.
+    figures by finding, stratum and metric; intervals by leaving out patients.
     Kinds of stratum: ``all`` included cases; ``cut``, each value from which a rating could count as
     positive; and where readers may stand alone, ``reader_pair``, two readers, and
     ``without_reader``, a reader left out.
@@ -87,22 +87,23 @@ def agreement(
     figures = Figures("adjudication/agreement")
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
+    level = evaluation.interval.level
     for finding in findings:
         basis = basis_of(known, finding.name)
         panel = Panel.of(basis, finding, readers_agreed=readers_agreed)
-        found = coefficients(panel, evaluation)
+        found = coefficients(panel, level)
         for stratum, estimates in found.items():
             for name, estimate in estimates.items():
                 figures.give(name, estimate, finding=finding.name, **stratum.keys)
         for stratum in (ALL, *map(cut_stratum, panel.cuts)):
             _put_positive_share(figures, panel, stratum)
-        put_pairs(figures, panel, disclosure.smallest_group, evaluation.interval.level)
+        put_pairs(figures, panel, disclosure.smallest_group, level)
         put_floor(figures, panel, found[ALL], adjudication.floor)
         reference = known.filter(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")
         )
         _put_counts(figures, reference, basis, finding.name)
-        _put_repeats(figures, basis, finding.name, evaluation)
+        _put_repeats(figures, basis, finding.name, level)
         of_finding = standard.filter(pl.col("finding") == finding.name)
         _put_paths(figures, of_finding, finding.name)
         _put_labels(figures, of_finding, finding.name)
@@ -159,7 +160,7 @@ def _put_adjudicators(figures: Figures, reads: pl.DataFrame, **keys: Any) -> Non
     figures.give("n_further_readers", len(who - own), method=method, **keys)
 
 
-def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: Evaluation) -> None:
+def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, level: float) -> None:
     """A reader's further sessions on the same case and arm: how many, and how alike."""
     keys: dict[str, Any] = {"finding": finding, **ALL.keys}
     unit = ("case_id", "reader_id", "arm")
@@ -181,18 +182,15 @@ def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, evaluation: E
     code = pl.col("class").replace_strict(_CUT, default=None, return_dtype=pl.Float64)
     again = matrix(basis.reads.join(repeated, on=unit, how="semi"), code, unit)
     categories = sorted(_CUT.values())
-    level = evaluation.interval.level
-    estimate = stats.percent_agreement(again.ratings, categories, level=level)
-    if estimate.value is not None:
-        bounds = stats.agreement_views(
-            {"again": stats.View(again.ratings, categories)},
-            again.patient,
-            evaluation.replicates,
-            np.random.default_rng([evaluation.seed, *f"agreement/{finding}".encode()]),
-            level=level,
-            interval="bca",
-        )["again"]["percent_agreement"]
-        estimate = resampled(estimate, bounds, Code("reader_with_themselves"))
+    left_out = stats.agreement_jackknife(
+        again.ratings, categories, again.patient, ("percent_agreement",)
+    )["percent_agreement"]
+    estimate = by_patient(
+        stats.percent_agreement(again.ratings, categories),
+        left_out,
+        level,
+        Code("reader_with_themselves"),
+    )
     figures.give("repeat_agreement", estimate, **keys)
 
 

@@ -1,6 +1,6 @@
 """Agreement of a panel as a whole: every coefficient, at every cut, and without each reader.
 
-All of one finding see the same patients drawn. What does not belong here: two readers against one
+Intervals leave out one patient at a time. What does not belong here: two readers against one
 another (``pairs``), counts and paths (``agreement``), how a coefficient is computed
 (``stats.agreement``).
 """
@@ -23,11 +23,11 @@ from vpack_pipeline.core.adjudication.evidence import (
     POSITIVE,
     first_of_reader,
 )
-from vpack_pipeline.protocol import Evaluation, Finding
+from vpack_pipeline.protocol import Finding
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate, FloatArray, undefined
-from vpack_pipeline.stats.resampling import PercentileInterval
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+from vpack_pipeline.stats.resampling import patient_codes
 
 CUT_STATISTICS: Final = (
     "percent_agreement",
@@ -39,19 +39,24 @@ CUT_STATISTICS: Final = (
 """What is given at each possible cut of a scale."""
 REDUCED_STATISTICS: Final = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha")
 """What is given without each reader."""
-ORDERED_STATISTICS: Final = ("gwet_ac2_quadratic", "krippendorff_alpha_interval", "icc")
+ORDERED_STATISTICS: Final = (
+    "gwet_ac2_quadratic",
+    "gwet_ac2_quadratic_used",
+    "krippendorff_alpha_interval",
+    "icc",
+)
 """What asks for a scale of more than two categories."""
 STATISTICS: Final = (
     *CUT_STATISTICS,
     "krippendorff_alpha",
     "krippendorff_alpha_nominal",
+    "gwet_ac1_used",
     *ORDERED_STATISTICS,
 )
 """What is given of the panel as it is, and what a floor may name."""
 
 MOST_READERS: Final = 15
 """Readers up to which pairs, and the panel without each, are listed one by one."""
-LEFT_OUT: Final = "undefined_replicates_left_out"
 PARTING: Final = 0.2
 """Where kappa lies further than this below AC1, a note says what parts them."""
 
@@ -149,56 +154,52 @@ def cut_stratum(value: float) -> Stratum:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ratings:
+    """Ratings of the same cases seen one way: cut here or there, a reader left out."""
+
+    ratings: FloatArray
+    categories: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
-    """A statistic of one view: its point estimate, and its name among the view's bounds."""
+    """A statistic of one view: its point estimate, and its name among those of the jackknife."""
 
     view: str
     name: str
     estimate: Callable[[], Estimate]
 
 
-def coefficients(panel: Panel, evaluation: Evaluation) -> dict[Stratum, Found]:
+def coefficients(panel: Panel, level: float) -> dict[Stratum, Found]:
     """Give every coefficient of the panel, by stratum.
 
     Returns
     -------
     stratum → statistic → estimate, for ``all``, each ``cut`` and, of readers who are listed, each
-    ``without_reader``; BCa intervals by patient. Every statistic of a stratum is
+    ``without_reader``; jackknife intervals by patient. Every statistic of a stratum is
     there, if undefined with its reason.
     """
-    asked: dict[Stratum, dict[str, _Asked]] = {}
-    views: dict[str, stats.View] = {}
-    level = evaluation.interval.level
-    for stratum, (own, names) in _strata(panel, level):
-        asked[stratum] = names
-        views |= {_view(stratum, name): view for name, view in own.items()}
-    if not panel.has_pair:
-        return {s: {name: _nothing(panel) for name in _statistics(s)} for s in asked}
-    bounds = stats.agreement_views(
-        views,
-        panel.matrix.patient,
-        evaluation.replicates,
-        # One stream a finding: all coefficients see the same patients drawn.
-        np.random.default_rng([evaluation.seed, *f"agreement/{panel.finding.name}".encode()]),
-        level=level,
-        interval="bca",
-    )
     found: dict[Stratum, Found] = {}
-    for stratum, names in asked.items():
-        given = {
-            name: resampled(
-                asked_.estimate(),
-                bounds[_view(stratum, asked_.view)][asked_.name],
-                panel.basis.name,
+    patients, _ = patient_codes(panel.matrix.patient)
+    for stratum, (views, asked) in _strata(panel):
+        if not panel.has_pair:
+            found[stratum] = {name: _nothing(panel) for name in _statistics(stratum)}
+            continue
+        left_out = {
+            name: stats.agreement_jackknife(
+                view.ratings,
+                view.categories,
+                patients,
+                sorted({a.name for a in asked.values() if a.view == name}),
             )
-            for name, asked_ in names.items()
+            for name, view in views.items()
         }
-        found[stratum] = _with_parting(panel, stratum, _complete(panel, stratum, given))
+        given = {
+            name: by_patient(a.estimate(), left_out[a.view][a.name], level, panel.basis.name)
+            for name, a in asked.items()
+        }
+        found[stratum] = _with_notes(panel, stratum, _complete(panel, stratum, given))
     return found
-
-
-def _view(stratum: Stratum, name: str) -> str:
-    return "/".join((*stratum, name))
 
 
 def _nothing(panel: Panel) -> Estimate:
@@ -215,70 +216,68 @@ def _complete(panel: Panel, stratum: Stratum, given: Found) -> Found:
     return {name: given.get(name, nothing) for name in _statistics(stratum)}
 
 
-Views = dict[str, stats.View]
+Views = dict[str, _Ratings]
 
 
-def _strata(
-    panel: Panel, level: float
-) -> Iterator[tuple[Stratum, tuple[Views, dict[str, _Asked]]]]:
-    yield ALL, _whole(panel, level)
+def _strata(panel: Panel) -> Iterator[tuple[Stratum, tuple[Views, dict[str, _Asked]]]]:
+    yield ALL, _whole(panel)
     for value in panel.cuts:
-        yield cut_stratum(value), _binary(panel.cut_at(value), level)
+        yield cut_stratum(value), _binary(panel.cut_at(value))
     for column, reader in enumerate(panel.listed_readers):
-        yield Stratum("without_reader", reader), _without(panel, column, level)
+        yield Stratum("without_reader", reader), _without(panel, column)
 
 
-def _whole(panel: Panel, level: float) -> tuple[Views, dict[str, _Asked]]:
+def _whole(panel: Panel) -> tuple[Views, dict[str, _Asked]]:
     cut, rated, classes, scale = panel.cut, panel.rated, panel.classes, panel.scale
     positive, negative = (_against_rest(cut, kind) for kind in (_POSITIVE, _NEGATIVE))
-    also = ("gwet_ac2_quadratic", "icc") if panel.is_ordered else ()
+    used = _used(cut, classes)
     views = {
-        "cut": stats.View(cut, classes),
-        "positive": stats.View(positive, _BINARY),
-        "negative": stats.View(negative, _BINARY),
-        "rated": stats.View(rated, scale, "ordinal", also),
+        "cut": _Ratings(cut, classes),
+        "used": _Ratings(cut, used),
+        "positive": _Ratings(positive, _BINARY),
+        "negative": _Ratings(negative, _BINARY),
+        "rated": _Ratings(rated, scale),
     }
     asked = {
-        **_on_classes("cut", cut, classes, level),
-        "positive_agreement": _Asked("positive", "positive_agreement", _side(positive, 0, level)),
-        "negative_agreement": _Asked("negative", "positive_agreement", _side(negative, 0, level)),
-        "krippendorff_alpha": _alpha("rated", rated, scale, "ordinal", level),
-        "krippendorff_alpha_nominal": _alpha("cut", cut, classes, "nominal", level),
+        **_on_classes("cut", cut, classes),
+        "gwet_ac1_used": _Asked("used", "gwet_ac1", partial(stats.gwet_ac, cut, used)),
+        "positive_agreement": _Asked("positive", "positive_agreement", _side(positive, 0)),
+        "negative_agreement": _Asked("negative", "positive_agreement", _side(negative, 0)),
+        "krippendorff_alpha": _alpha("rated", rated, scale, "ordinal"),
+        "krippendorff_alpha_nominal": _alpha("cut", cut, classes, "nominal"),
     }
     # Agreement on negatives is that on positives with the class turned over.
     asked["negative_agreement"] = replace(
         asked["negative_agreement"],
-        estimate=lambda: replace(_side(negative, 0, level)(), method=coded("negative_agreement")),
+        estimate=lambda: replace(_side(negative, 0)(), method=coded("negative_agreement")),
     )
     if panel.is_ordered:
-        views["interval"] = stats.View(rated, scale, "interval")
-        ac2 = partial(stats.gwet_ac, rated, scale, weights="quadratic", level=level)
+        values = _used(rated, scale)
+        views["values"] = _Ratings(rated, values)
         asked |= {
-            "gwet_ac2_quadratic": _Asked("rated", "gwet_ac2_quadratic", ac2),
-            "icc": _Asked("rated", "icc", partial(stats.icc_agreement, rated, level)),
-            "krippendorff_alpha_interval": _alpha("interval", rated, scale, "interval", level),
+            "gwet_ac2_quadratic": _ac2("rated", rated, scale),
+            "gwet_ac2_quadratic_used": _ac2("values", rated, values),
+            "icc": _Asked("rated", "icc", partial(stats.icc_agreement, rated)),
+            "krippendorff_alpha_interval": _alpha("rated", rated, scale, "interval"),
         }
     return views, asked
 
 
-def _binary(at: FloatArray, level: float) -> tuple[Views, dict[str, _Asked]]:
+def _binary(at: FloatArray) -> tuple[Views, dict[str, _Asked]]:
     asked = {
-        **_on_classes("at", at, _BINARY, level),
-        "positive_agreement": _Asked("at", "positive_agreement", _side(at, 0, level)),
-        "negative_agreement": _Asked("at", "negative_agreement", _side(at, 1, level)),
+        **_on_classes("at", at, _BINARY),
+        "positive_agreement": _Asked("at", "positive_agreement", _side(at, 0)),
+        "negative_agreement": _Asked("at", "negative_agreement", _side(at, 1)),
     }
-    return {"at": stats.View(at, _BINARY)}, asked
+    return {"at": _Ratings(at, _BINARY)}, asked
 
 
-def _without(panel: Panel, column: int, level: float) -> tuple[Views, dict[str, _Asked]]:
+def _without(panel: Panel, column: int) -> tuple[Views, dict[str, _Asked]]:
     cut, rated = (np.delete(m, column, axis=1) for m in (panel.cut, panel.rated))
-    on_classes = _on_classes("cut", cut, panel.classes, level)
+    on_classes = _on_classes("cut", cut, panel.classes)
     asked = {name: on_classes[name] for name in ("fleiss_kappa", "gwet_ac1")}
-    asked["krippendorff_alpha"] = _alpha("rated", rated, panel.scale, "ordinal", level)
-    views = {
-        "cut": stats.View(cut, panel.classes),
-        "rated": stats.View(rated, panel.scale, "ordinal"),
-    }
+    asked["krippendorff_alpha"] = _alpha("rated", rated, panel.scale, "ordinal")
+    views = {"cut": _Ratings(cut, panel.classes), "rated": _Ratings(rated, panel.scale)}
     return views, asked
 
 
@@ -286,50 +285,43 @@ def _against_rest(cut: FloatArray, kind: float) -> FloatArray:
     return np.asarray(np.where(np.isnan(cut), np.nan, cut == kind), dtype=np.float64)
 
 
-def _on_classes(
-    view: str, cut: FloatArray, classes: tuple[float, ...], level: float
-) -> dict[str, _Asked]:
+def _used(ratings: FloatArray, categories: tuple[float, ...]) -> tuple[float, ...]:
+    given = set(np.unique(ratings[~np.isnan(ratings)]).tolist())
+    return tuple(c for c in categories if c in given)
+
+
+def _on_classes(view: str, cut: FloatArray, classes: tuple[float, ...]) -> dict[str, _Asked]:
     of: Mapping[str, Callable[..., Estimate]] = {
         "percent_agreement": stats.percent_agreement,
         "fleiss_kappa": stats.fleiss_kappa,
         "gwet_ac1": stats.gwet_ac,
     }
     return {
-        name: _Asked(view, name, partial(statistic, cut, classes, level=level))
-        for name, statistic in of.items()
+        name: _Asked(view, name, partial(statistic, cut, classes)) for name, statistic in of.items()
     }
 
 
-def _alpha(
-    view: str, ratings: FloatArray, scale: tuple[float, ...], measured: str, level: float
-) -> _Asked:
-    estimate = partial(
-        stats.krippendorff_alpha, ratings, scale, level_of_measurement=measured, level=level
-    )
-    return _Asked(view, "krippendorff_alpha", estimate)
+def _ac2(view: str, rated: FloatArray, scale: tuple[float, ...]) -> _Asked:
+    estimate = partial(stats.gwet_ac, rated, scale, weights="quadratic")
+    return _Asked(view, "gwet_ac2_quadratic", estimate)
 
 
-def _side(ratings: FloatArray, side: int, level: float) -> Callable[[], Estimate]:
-    return lambda: stats.specific_agreement(ratings, level)[side]
+def _alpha(view: str, ratings: FloatArray, scale: tuple[float, ...], measured: str) -> _Asked:
+    estimate = partial(stats.krippendorff_alpha, ratings, scale, level_of_measurement=measured)
+    return _Asked(view, f"krippendorff_alpha_{measured}", estimate)
 
 
-def resampled(estimate: Estimate, found: PercentileInterval, basis: Code) -> Estimate:
-    """Put the patient-bootstrap interval in place of the one that takes units as independent."""
-    method = coded(estimate.method, "bca_patient_bootstrap", basis)
+def _side(ratings: FloatArray, side: int) -> Callable[[], Estimate]:
+    return lambda: stats.specific_agreement(ratings)[side]
+
+
+def by_patient(
+    estimate: Estimate, left_out: stats.Jackknife, level: float, basis: Code
+) -> Estimate:
+    """Put the interval by patient in place of the one that takes units as independent."""
+    found = stats.jackknifed(estimate, left_out, level)
     # Specific agreement counts ratings as events, several to a unit; n counts units.
-    estimate = replace(estimate, events=None)
-    if estimate.lower is None:
-        return replace(estimate, method=method)
-    if found.lower is None or found.upper is None:
-        notes = coded("replicates_undefined")
-        return replace(estimate, lower=None, upper=None, method=method, notes=notes)
-    n = found.n_undefined
-    notes = coded(
-        estimate.notes,
-        code(LEFT_OUT, left_out=n) if n else None,
-        NO_WIDTH if found.lower == found.upper else None,
-    )
-    return replace(estimate, lower=found.lower, upper=found.upper, method=method, notes=notes)
+    return replace(found, events=None, method=coded(found.method, basis))
 
 
 def positive_reads(panel: Panel, stratum: Stratum) -> tuple[int, int]:
@@ -343,6 +335,38 @@ def class_shares(panel: Panel) -> dict[str, float]:
     """How often readers said each class of the protocol, of a panel with any rating."""
     shares = stats.mean_shares(panel.cut, panel.classes)
     return {_NAMES[c]: float(s) for c, s in zip(panel.classes, shares, strict=True)}
+
+
+def _with_notes(panel: Panel, stratum: Stratum, found: Found) -> Found:
+    """Say what a declared category that no reader used does, and why kappa lies far below AC1."""
+    classes = len(_BINARY if stratum.kind == "cut" else panel.classes)
+    values = len(panel.scale)
+    for name, declared in (("gwet_ac1", classes), ("gwet_ac2_quadratic", values)):
+        if name in found and found[name].value is not None:
+            note = _unused(_ratings_of(panel, stratum, name), declared)
+            notes = coded(found[name].notes, note)
+            found = found | {name: replace(found[name], notes=notes)}
+    return _with_parting(panel, stratum, found)
+
+
+def _ratings_of(panel: Panel, stratum: Stratum, name: str) -> FloatArray:
+    """The ratings of which a stratum's coefficient was made."""
+    value = dict(zip(map(cut_stratum, panel.cuts), panel.cuts, strict=True)).get(stratum)
+    if value is not None:
+        return panel.cut_at(value)
+    whole = panel.rated if name == "gwet_ac2_quadratic" else panel.cut
+    if stratum.kind == "without_reader":
+        return np.delete(whole, panel.matrix.readers.index(stratum.name), axis=1)
+    return whole
+
+
+def _unused(ratings: FloatArray, declared: int) -> Code | None:
+    used = np.unique(ratings[~np.isnan(ratings)]).size
+    return (
+        code("categories_never_used", never=declared - used, of=declared)
+        if used < declared
+        else None
+    )
 
 
 def _with_parting(panel: Panel, stratum: Stratum, found: Found) -> Found:

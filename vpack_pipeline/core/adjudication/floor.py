@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from vpack_pipeline.core.adjudication.coefficients import (
     ALL,
-    LEFT_OUT,
     STATISTICS,
     Panel,
     class_shares,
@@ -22,7 +21,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import Floor
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate
+from vpack_pipeline.stats.estimate import Estimate
 
 FLOOR: Final = "prespecified_floor"
 BY_CHANCE: Final = "prespecified_floor_by_chance"
@@ -82,10 +81,6 @@ def _verdict(estimate: Estimate, floor: float, by_chance: float | None) -> str |
         return "floor_not_reached"
     if by_chance is not None and floor <= by_chance:
         return "floor_reached_by_guessing"
-    is_sure = estimate.lower is not None and estimate.lower >= floor and not _is_narrow(estimate)
-    return "floor_reached" if is_sure else "floor_reached_uncertainly"
-
-
-def _is_narrow(estimate: Estimate) -> bool:
-    """Whether an interval says less doubt than there is: it has no width, or leaves some out."""
-    return any(note.name in (NO_WIDTH.name, LEFT_OUT) for note in estimate.notes)
+    if estimate.lower is None:
+        return "floor_reached_without_interval"
+    return "floor_reached" if estimate.lower >= floor else "floor_reached_uncertainly"

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.coefficients import ALL, MOST_READERS, Panel, Stratum
@@ -19,6 +20,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
+from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 RANGE: Final = ("pair_kappa_min", "pair_kappa_median", "pair_kappa_max")
 ALIKE: Final = 0.99
@@ -35,6 +37,7 @@ class _Pair:
     stratum: Stratum
     cut: tuple[FloatArray, FloatArray]
     rated: tuple[FloatArray, FloatArray]
+    patient: npt.NDArray[np.str_]
 
     @property
     def n(self) -> int:
@@ -52,7 +55,7 @@ def put_pairs(figures: Figures, panel: Panel, fewest_cases: int, level: float) -
     finding = panel.finding.name
     readers = len(panel.matrix.readers)
     pairs = list(_pairs(panel))
-    kappas = [stats.cohen_kappa(*pair.cut, panel.classes, level=level) for pair in pairs]
+    kappas = [stats.cohen_kappa(*pair.cut, panel.classes) for pair in pairs]
     n_pairs = readers * (readers - 1) // 2
     figures.give(
         "n_reader_pairs",
@@ -85,6 +88,7 @@ def _pairs(panel: Panel) -> Iterator[_Pair]:
             Stratum("reader_pair", f"{readers[i]}|{readers[j]}"),
             (cut[both, i], cut[both, j]),
             (rated[both, i], rated[both, j]),
+            panel.matrix.patient[both],
         )
 
 
@@ -110,22 +114,40 @@ def _put_pair(figures: Figures, panel: Panel, pair: _Pair, kappa: Estimate, leve
     keys: dict[str, Any] = {"finding": panel.finding.name, **pair.stratum.keys}
     method = coded("count", panel.basis.name)
     figures.give("n_cases", pair.n, n=pair.n, events=pair.n, method=method, **keys)
+    alike = pair.cut[0] == pair.cut[1]
     found = {
-        "percent_agreement": stats.percent_agreement(
-            np.column_stack(pair.cut), panel.classes, level=level
-        ),
-        "cohen_kappa": kappa,
+        "percent_agreement": clustered_proportion(alike, pair.patient, level),
+        "cohen_kappa": _with_interval(kappa, pair, pair.cut, panel.classes, level),
     }
     if panel.is_ordered:
         found |= {
-            f"cohen_kappa_{weights}": stats.cohen_kappa(*pair.rated, panel.scale, weights, level)
+            f"cohen_kappa_{weights}": _with_interval(
+                stats.cohen_kappa(*pair.rated, panel.scale, weights),
+                pair,
+                pair.rated,
+                panel.scale,
+                level,
+                weights,
+            )
             for weights in ("linear", "quadratic")
         }
     for metric, estimate in found.items():
-        method = coded(estimate.method, "cases_as_independent", panel.basis.name)
+        method = coded(estimate.method, panel.basis.name)
         figures.give(metric, estimate, method=method, **keys)
     if panel.is_ordered:
         _put_identical(figures, panel, pair, **keys)
+
+
+def _with_interval(
+    kappa: Estimate,
+    pair: _Pair,
+    ratings: tuple[FloatArray, FloatArray],
+    categories: tuple[float, ...],
+    level: float,
+    weights: str | None = None,
+) -> Estimate:
+    left_out = stats.pair_jackknife(*ratings, categories, pair.patient, weights)
+    return stats.jackknifed(kappa, left_out, level)
 
 
 def _put_identical(figures: Figures, panel: Panel, pair: _Pair, **keys: Any) -> None:

@@ -39,6 +39,7 @@ from vpack_pipeline.stats.codes import Code, code, coded
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 ALL_READERS: Final = "all"
+THESE_READERS: Final = Code("these_readers_only")
 _TARGETS: Final = {"leave_one_out": "others", "independent": "reference_label"}
 _NOTES: Final = {"leave_one_out": "others_err_too", "independent": "only_with_reference"}
 
@@ -221,7 +222,7 @@ def _put_latent(
         return
     n = rows.filter(pl.col("class").is_in([POSITIVE, NEGATIVE])).height
     for metric, estimate in zip(metrics, own, strict=True):
-        figures.give(metric, estimate, n=n, **keys)
+        figures.give(metric, estimate, n=n, notes=_of_whom(reader), **keys)
 
 
 def _put_share_right(
@@ -241,9 +242,14 @@ def _put_share_right(
     estimate = clustered_proportion(right, np.asarray(met["patient_id"].to_list()), how.level)
     if not met.height:
         estimate = replace(estimate, reason=code("no_read_of_class", label=label))
-    notes = _NOTES[against] if met.height else None
-    made = replace(estimate, method=coded(estimate.method, how.basis), notes=coded(notes))
+    notes = (_NOTES[against], _of_whom(keys["reader_id"])) if met.height else ()
+    made = replace(estimate, method=coded(estimate.method, how.basis), notes=coded(*notes))
     figures.give(f"{metric}_{against}", made, **keys)
+
+
+def _of_whom(reader: str) -> Code | None:
+    """Say of readers pooled that the figure is theirs and no other reader's."""
+    return THESE_READERS if reader == ALL_READERS else None
 
 
 def _put_experience(

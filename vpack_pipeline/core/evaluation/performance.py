@@ -7,6 +7,7 @@ unaided readers, who have one of their own.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from typing import Final, Unpack
 
 import numpy as np
@@ -16,6 +17,7 @@ from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
 from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
 from vpack_pipeline.core.adjudication.evidence import classified
+from vpack_pipeline.core.adjudication.reader_performance import THESE_READERS
 from vpack_pipeline.core.evaluation.analysis import (
     INDETERMINATE,
     NEGATIVE,
@@ -70,9 +72,10 @@ def performance(
     ``auc_worst_case`` and ``auc_best_case`` give cases without a decided label the labels that
     are worst and best for the model. Under the window ``outside`` stand the cases and patients
     that were included and whose index date lies in neither window: no figure counts them.
-    Unaided readers stand under the model id ``unaided_readers``:
-    their comparator reads pooled, with patients as clusters. One reader alone is not given unless
-    ``readers_agreed``.
+    Unaided readers stand under the model id ``unaided_readers``: their comparator reads pooled,
+    with patients as clusters, which says nothing of other readers; and where ``readers_agreed``
+    and there are several, each reader's, under the stratum of their pseudonym. One reader alone is
+    not given unless they agreed.
     """
     figures = WindowedFigures(
         "evaluation/performance",
@@ -93,13 +96,26 @@ def performance(
             _give_outside(figures, analysis, finding_rated.name, model.id)
         for window in WINDOWS:
             cases = analysis.cases(finding_rated.name, index_test.primary.id, window)
-            place = figures.at(
-                finding=finding_rated.name, model_id=READERS, window=window, stratum="all"
-            )
             used = comparator_reads(reads, finding_rated)
             level = evaluation.interval.level
-            _give_readers(place, cases, used, level, may_be_one=readers_agreed)
+            for reader, own in _by_reader(used, cases, may_be_one=readers_agreed):
+                place = figures.at(
+                    finding=finding_rated.name, model_id=READERS, window=window, stratum=reader
+                )
+                _give_readers(place, cases, own, level, may_be_one=readers_agreed)
     return figures.frame()
+
+
+def _by_reader(
+    used: pl.DataFrame, cases: CaseSet, *, may_be_one: bool
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Give the reads of all, and those of each reader where there are several who agreed to it."""
+    here = used.join(pl.DataFrame({"case_id": cases.case_id}), on="case_id", how="semi")
+    yield "all", here
+    readers = here["reader_id"].unique().sort()
+    if may_be_one and readers.len() > 1:
+        for reader in readers:
+            yield reader, here.filter(pl.col("reader_id") == reader)
 
 
 def _give_counts(place: Place, mature: CaseSet, n_immature: int) -> None:
@@ -195,7 +211,7 @@ def _give_readers(
             "patient": decided.patient,
         }
     )
-    n_reads = used.join(pl.DataFrame({"case_id": cases.case_id}), on="case_id", how="semi").height
+    n_reads = used.height
     rated = used.join(labels, on="case_id").sort("case_id", "reader_id")
     place.count("n_reads", n_reads, n_reads)
     called = (rated["class"] == READ_POSITIVE).to_numpy()
@@ -208,7 +224,8 @@ def _give_readers(
             place.refuse(metric, NOT_AGREED)
             continue
         right = np.asarray(called == positive)[among]
-        place.give(metric, clustered_proportion(right, patient[among], level))
+        estimate = clustered_proportion(right, patient[among], level)
+        place.give(metric, estimate, notes=THESE_READERS)
 
 
 def comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:

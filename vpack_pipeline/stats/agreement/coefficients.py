@@ -3,8 +3,12 @@
 The generalisation to missing ratings and the standard errors are Gwet's (Handbook of Inter-Rater
 Reliability, 4th ed. 2014, chapters 2 and 5), as in R's irrCAC: chance agreement is taken over all
 rated units, observed agreement over units with two ratings or more, and the interval is Student's t
-on the number of units less one. It treats units as independent; where patients give several,
-``agreement_bootstrap`` has the interval to print.
+on the number of units less one. It treats units as independent, and serves the comparison with
+other software: ``jackknife`` has the interval to print.
+
+Percent and specific agreement lie in [0, 1], AC1 in [−1, 1]: its chance agreement is 1/q at most.
+Fleiss' kappa and AC2 have no lowest value: ratings of units that a single reader rated enter chance
+agreement and not the observed one, so that this may be 0 and that near 1.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ ONE_CATEGORY = Code("one_category_used")
 ONE_DECLARED = Code("one_category_declared")
 ONE_UNIT = Code("one_unit")
 _UNIT = (0.0, 1.0)
-_SIGNED = (-1.0, 1.0)
+_BELOW_ONE = (-math.inf, 1.0)
 
 
 def percent_agreement(
@@ -178,7 +182,7 @@ def _coefficient(
         return undefined(NO_PAIR, method=method, n=0)
     agreement = unit_agreement(counts, credit)
     value = (float(agreement.sum()) / n_paired - chance) / (1 - chance)
-    bounds = _UNIT if chance == 0 else _SIGNED
+    bounds = _UNIT if chance == 0 else _BELOW_ONE
     if n < 2:
         return undefined(ONE_UNIT, method=method, n=n_paired, value=value)
     share = (n / n_paired) * (agreement - chance * eligible) / (1 - chance)

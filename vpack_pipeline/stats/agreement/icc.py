@@ -49,7 +49,8 @@ def icc_agreement(ratings: FloatArray, level: float = 0.95) -> Estimate:
     -------
     n counts the units that entered. Undefined, with a reason, with fewer than two of them or of
     readers, and without variance between units and readers. Negative where units differ less than
-    the readers' error would make them; its interval may then be missing, with a reason. Full
+    the readers' error would make them, at least −1 / (k − 1 − k/n), which two readers of two units
+    leave without limit; its interval may then be missing, with a reason. Full
     agreement gives an interval without width, flagged.
     """
     normal_quantile(level)

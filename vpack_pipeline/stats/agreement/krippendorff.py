@@ -1,8 +1,10 @@
 """Krippendorff's alpha from coincidences, with missing ratings.
 
-Computed from the counts a unit and category, so that the bootstrap can resample the same sums; the
-tests hold it against the ``krippendorff`` package. What does not belong here: the ratio level,
-which asks for a zero that ratings of suspicion do not have.
+Computed from the counts a unit and category, so that the jackknife can subtract the same sums; the
+tests hold it against the ``krippendorff`` package. Alpha is above −1 at each of the three levels: a
+unit of m ratings adds m/(m − 1) ≤ 2 times its sum of squares to the observed disagreement, and
+these sums are at most the total one (a nominal distance is half of that of indicators). What does
+not belong here: the ratio level, which asks for a zero that ratings of suspicion do not have.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Cohen's kappa of every pair of readers, and its bootstrap by patient in one pass.
+"""Cohen's kappa of every pair of readers, and the kappa of two without each patient.
 
-A kappa is a function of the pair's joint table, and tables add up over patients, so that a
-replicate of all pairs is one product. What does not belong here: a summary over pairs, which is
+A kappa is a function of the pair's joint table, and tables add up over patients, so that leaving
+each patient out takes one subtraction. What does not belong here: a summary over pairs, which is
 what Fleiss' kappa and alpha are.
 """
 
@@ -13,12 +13,12 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from vpack_pipeline.stats.agreement.bootstrap import Bounds
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
-from vpack_pipeline.stats.agreement.pairs import cohen_kappa
+from vpack_pipeline.stats.agreement.jackknife import Jackknife, expected_minority
+from vpack_pipeline.stats.agreement.pairs import both_rated, cohen_kappa
 from vpack_pipeline.stats.arguments import clusters, numbers
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
-from vpack_pipeline.stats.resampling import patient_codes, patient_weights, percentile_interval
+from vpack_pipeline.stats.resampling import patient_codes
 
 Pair = tuple[int, int]
 
@@ -44,64 +44,37 @@ def pairwise_kappas(
     }
 
 
-def pairwise_kappa_bootstrap(
-    ratings: FloatArray,
+def pair_jackknife(
+    a: FloatArray,
+    b: FloatArray,
     categories: Sequence[float],
     cluster: npt.NDArray[np.generic],
-    replicates: int,
-    rng: np.random.Generator,
-    *,
     weights: str | None = None,
-    level: float = 0.95,
-) -> dict[Pair, Bounds]:
-    """Percentile intervals (Efron 1981) of each pair's Cohen's kappa, drawing whole patients.
+) -> Jackknife:
+    """Cohen's kappa of two readers without each patient.
 
     Parameters
     ----------
-    ratings : (units, readers), nan = no rating
+    a, b : (units,) ratings of two readers, nan = none; a unit counts where both rated
     cluster : (units,) patient of each unit
     weights : None, 'linear' or 'quadratic'
 
-    Returns
-    -------
-    (lower, upper) by pair; (None, None) where most replicates are undefined
+    Raises
+    ------
+    ValueError
+        Ratings and patients differ in number, or a rating is none of the categories.
     """
-    values = numbers("ratings", ratings, missing=True)
-    rating_counts(values, categories)
-    codes, n_patients = patient_codes(clusters("cluster", cluster, len(values)))
-    pairs = list(combinations(range(values.shape[1]), 2))
-    if not pairs:
-        return {}
-    q = len(categories)
-    tables = _patient_tables(values, categories, codes, n_patients, pairs)
-    draws = [w.astype(np.float64) @ tables for w in patient_weights(n_patients, replicates, rng)]
-    joint = np.concatenate(draws).reshape(-1, len(pairs), q, q)
-    kappas = _kappas(joint, agreement_weights(categories, weights))
-    intervals = [percentile_interval(column, level) for column in kappas.T]
-    return {pair: (i.lower, i.upper) for pair, i in zip(pairs, intervals, strict=True)}
+    both, x, y = both_rated(a, b, categories)
+    codes, n_patients = patient_codes(clusters("cluster", cluster, len(both))[both])
+    q, credit = len(categories), agreement_weights(categories, weights)
+    cell = codes * (q * q) + x.argmax(axis=1) * q + y.argmax(axis=1)
+    tables = np.bincount(cell, minlength=n_patients * q * q).reshape(n_patients, q, q)
+    left_out = _kappas(tables.sum(axis=0) - tables, credit)
+    minority = expected_minority((x.sum(axis=0) + y.sum(axis=0)).astype(np.float64), len(x))
+    return Jackknife(left_out, n_patients, minority, is_share=False)
 
 
-def _patient_tables(
-    ratings: FloatArray,
-    categories: Sequence[float],
-    codes: npt.NDArray[np.intp],
-    n_patients: int,
-    pairs: list[Pair],
-) -> FloatArray:
-    """(patients, pairs × q × q): how often a patient's units fell in each cell of each table."""
-    q = len(categories)
-    place = np.searchsorted(np.asarray(categories, dtype=np.float64), ratings)
-    rated = ~np.isnan(ratings)
-    tables = np.empty((n_patients, len(pairs) * q * q))
-    for number, (i, j) in enumerate(pairs):
-        both = rated[:, i] & rated[:, j]
-        cell = codes[both] * (q * q) + place[both, i] * q + place[both, j]
-        counted = np.bincount(cell, minlength=n_patients * q * q).reshape(n_patients, -1)
-        tables[:, number * q * q : (number + 1) * q * q] = counted
-    return tables
-
-
-def _kappas(joint: FloatArray, credit: FloatArray) -> FloatArray:
+def _kappas(joint: npt.NDArray[np.intp], credit: FloatArray) -> FloatArray:
     """Kappa of each table (..., q, q) of counts; nan if empty, or if chance agreement is 1."""
     n = joint.sum(axis=(-2, -1))
     rows, columns = joint.sum(axis=-1), joint.sum(axis=-2)

@@ -14,7 +14,13 @@ from vpack_pipeline.stats.agreement.coefficients import NO_PAIR, ONE_CATEGORY
 from vpack_pipeline.stats.agreement.counts import agreement_weights
 from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.codes import Code, code
-from vpack_pipeline.stats.estimate import Estimate, FloatArray, symmetric, undefined
+from vpack_pipeline.stats.estimate import (
+    BoolArray,
+    Estimate,
+    FloatArray,
+    symmetric,
+    undefined,
+)
 
 
 def cohen_kappa(
@@ -39,16 +45,9 @@ def cohen_kappa(
     method = (
         Code("cohen_kappa") if weights is None else code("cohen_kappa_weighted", weights=weights)
     )
-    first, second = numbers("a", a, missing=True), numbers("b", b, missing=True)
-    if first.shape != second.shape:
-        raise ValueError("a and b need one rating each for each unit")
     credit = agreement_weights(categories, weights)
-    both = ~(np.isnan(first) | np.isnan(second))
-    levels = np.asarray(categories, dtype=np.float64)
-    x, y = first[both, None] == levels, second[both, None] == levels
-    n = int(both.sum())
-    if x.sum() != n or y.sum() != n:
-        raise ValueError("a or b: a rating is none of the declared categories")
+    _, x, y = both_rated(a, b, categories)
+    n = len(x)
     if n == 0:
         return undefined(NO_PAIR, method=method, n=0)
     joint = x.T.astype(np.float64) @ y / n
@@ -65,3 +64,28 @@ def cohen_kappa(
     # Full agreement has variance 0, which rounding turns into ±1e-17.
     se = math.sqrt(variance) if variance > 1e-15 else 0.0
     return symmetric(value, se, n=n, method=method, level=level, bounds=(-1.0, 1.0))
+
+
+def both_rated(
+    a: FloatArray, b: FloatArray, categories: Sequence[float]
+) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Find the units that both readers rated, and each reader's category of these.
+
+    Returns
+    -------
+    (units,) whether both rated it; and of those units (n, q) of a and of b
+
+    Raises
+    ------
+    ValueError
+        The ratings differ in number, or one is none of the categories.
+    """
+    first, second = numbers("a", a, missing=True), numbers("b", b, missing=True)
+    if first.shape != second.shape:
+        raise ValueError("a and b need one rating each for each unit")
+    both = ~(np.isnan(first) | np.isnan(second))
+    levels = np.asarray(categories, dtype=np.float64)
+    x, y = first[both, None] == levels, second[both, None] == levels
+    if not x.sum() == y.sum() == both.sum():
+        raise ValueError("a or b: a rating is none of the declared categories")
+    return both, x, y

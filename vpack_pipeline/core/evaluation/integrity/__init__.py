@@ -53,6 +53,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
+from vpack_pipeline.site import InputForm, InputKind
 from vpack_pipeline.stats.codes import code, coded
 
 HELD: Final = "held"
@@ -88,6 +89,7 @@ def integrity(
     sampling: Sampling,
     adjudication: Adjudication,
     evaluation: Evaluation,
+    inputs: Mapping[InputKind, InputForm],
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Check how the study was run, rule by rule; :data:`RULES` says what each asks.
@@ -95,7 +97,8 @@ def integrity(
     ``n`` is how many units could be checked, ``events`` and ``estimate`` how many broke the rule;
     ``method`` names the unit (``count_of``), and how many were checked (``units_checked``) where
     units are no cases or people. A rule that no unit can be held to, or without the evidence that
-    it asks for, is refused as not assessable; a note says where some units
+    it asks for, is refused as not assessable, and so is one whose only evidence is a constant of
+    the site's form (``inputs``); a note says where some units
     lacked the needed time or answer.
     """
     study = Study(
@@ -119,6 +122,7 @@ def integrity(
         sampling=sampling,
         adjudication=adjudication,
         evaluation=evaluation,
+        inputs=inputs,
         cut=cut,
     )
     figures = Figures("evaluation/integrity")

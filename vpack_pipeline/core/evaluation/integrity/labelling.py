@@ -17,6 +17,8 @@ from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray
 
 NOT_CLAIMED: Final = Code("not_claimed")
+STATED_ONCE: Final = Code("stated_once_for_all")
+"""Why a constant of the site's form is no evidence: nobody recorded it read by read."""
 
 
 def verification_alike(study: Study) -> Outcome:
@@ -62,6 +64,8 @@ def readers_blind_to_index_test(study: Study) -> Outcome:
     """No read that makes a label was made with sight of the index test."""
     if not study.adjudication.blind_to_index_test:
         return Outcome(0, 0, "reads", reason=NOT_CLAIMED)
+    if study.is_denied_once("reads", "saw_index_test"):
+        return Outcome(0, 0, "reads", reason=STATED_ONCE)
     return judged(_label_reads(study), pl.col("saw_index_test"), "reads")
 
 
@@ -69,12 +73,16 @@ def readers_blind_to_peers(study: Study) -> Outcome:
     """No independent read that makes a label was made with sight of another."""
     if not study.adjudication.blind_to_peers:
         return Outcome(0, 0, "reads", reason=NOT_CLAIMED)
+    if study.is_denied_once("reads", "saw_peers"):
+        return Outcome(0, 0, "reads", reason=STATED_ONCE)
     independent = _label_reads(study).filter(pl.col("role") == "independent")
     return judged(independent, pl.col("saw_peers"), "reads")
 
 
 def reference_blind_to_index_test(study: Study) -> Outcome:
     """Nobody who gave an independent reference knew the index test."""
+    if study.is_denied_once("reference", "knew_index_test"):
+        return Outcome(0, 0, "reference_labels", reason=STATED_ONCE)
     rows = study.reference.filter("in_force").join(
         study.included.select("case_id"), on="case_id", how="semi"
     )

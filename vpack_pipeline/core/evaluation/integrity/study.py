@@ -6,6 +6,7 @@ What does not belong here: the rules, and how a finding becomes a row (the packa
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -21,6 +22,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
+from vpack_pipeline.site import InputForm, InputKind
 from vpack_pipeline.stats.codes import Code
 
 
@@ -48,7 +50,13 @@ class Study:
     sampling: Sampling
     adjudication: Adjudication
     evaluation: Evaluation
+    inputs: Mapping[InputKind, InputForm]
     cut: datetime.date
+
+    def is_denied_once(self, kind: InputKind, column: str) -> bool:
+        """Whether the site's form says no for all rows, in place of a column that was recorded."""
+        form = self.inputs.get(kind)
+        return form is not None and form.constants.get(column) is False
 
     @property
     def start(self) -> datetime.datetime:
