@@ -145,8 +145,8 @@ def partial_auc(
     lower, upper = max(value - below, 0.0), min(value + above, end)
     area = Estimate(value, lower, upper, n, events, BAND_AREA)
     chance = end**2 / 2
-    made = [(1 + (v - chance) / (end - chance)) / 2 for v in (value, lower, upper)]
-    return PartialArea(area, Estimate(*made, n, events, BAND_AREA))
+    value, lower, upper = ((1 + (v - chance) / (end - chance)) / 2 for v in (value, lower, upper))
+    return PartialArea(area, Estimate(value, lower, upper, n, events, BAND_AREA))
 
 
 def average_precision(

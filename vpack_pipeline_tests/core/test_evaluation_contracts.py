@@ -24,6 +24,7 @@ MINE = {
     "label_sensitivity",
     "operating_points",
     "performance",
+    "roc",
     "subgroups",
     "time_split",
     "transport",
@@ -116,6 +117,18 @@ DAMAGE = {
     "status_known": ("performance", pl.lit("perhaps").alias("status")),
     "cells_sum": ("operating_points", (pl.col("n") + 1).alias("n")),
     "analysis_known": ("operating_points", pl.lit("kind").alias("analysis")),
+    "curve_whole": (
+        "roc",
+        pl.when(pl.col("stratum") == "0.50")
+        .then(pl.lit("of", pl.String))
+        .otherwise("stratum_kind")
+        .alias("stratum_kind"),
+    ),
+    "curve_never_falls": ("roc", (1 - pl.col("estimate")).alias("estimate")),
+    "curve_ends_at_one": (
+        "roc",
+        pl.when(pl.col("stratum") == "1.00").then(0.9).otherwise("estimate").alias("estimate"),
+    ),
     "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
     "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),
     "verdict_known": ("endpoints", pl.lit("fine").alias("verdict")),

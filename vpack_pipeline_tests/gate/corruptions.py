@@ -116,6 +116,17 @@ FEW = {"reason": "level_has_few_patients", "detail": '{"level_has_few_patients.f
 ALL = of("all")
 PAIR = of("reader_pair", "a|b")
 
+CURVE: Rows = [
+    {
+        **of("false_positive_fraction", f"{k / 100:.2f}"),
+        "metric": "sensitivity",
+        "estimate": (k / 100) ** 0.5,
+        "lower": None,
+        "upper": None,
+    }
+    for k in range(101)
+]
+
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
     "cohort/outcomes": [
@@ -194,6 +205,7 @@ SOUND: dict[str, Rows] = {
     ],
     "evaluation/operating_points": counted(tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(4, 10)),
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
+    "evaluation/roc": CURVE,
     "drift/baseline": [{"share": 1.0}],
     "drift/status": [{"signal": "quiet"}],
     "pack/claim": [{"item": item} for item in range(1, 45)],
@@ -410,6 +422,9 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/performance", "classes_sum"): counted(
         n_cases=(10, 10), n_positive=(3, 10), n_negative=(6, 10)
     ),
+    ("evaluation/roc", "curve_whole"): CURVE[1:],
+    ("evaluation/roc", "curve_never_falls"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.1}],
+    ("evaluation/roc", "curve_ends_at_one"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.9}],
     ("evaluation/time_split", "matures_later"): [{"index_date": LATER, "mature_on": FIRST_DAY}],
     ("evaluation/time_split", "included_whole"): [
         {"is_included": True},
