@@ -25,6 +25,7 @@ MINE = {
     "operating_points",
     "performance",
     "roc",
+    "scores",
     "subgroups",
     "time_split",
     "transport",
@@ -129,6 +130,14 @@ DAMAGE = {
         "roc",
         pl.when(pl.col("stratum") == "1.00").then(0.9).otherwise("estimate").alias("estimate"),
     ),
+    "parts_make_up_label": (
+        "scores",
+        pl.when(pl.col("stratum") == "01")
+        .then(pl.col("events") + 1)
+        .otherwise("events")
+        .alias("events"),
+    ),
+    "bins_adjoin": ("scores", (-pl.col("estimate")).alias("estimate")),
     "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
     "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),
     "verdict_known": ("endpoints", pl.lit("fine").alias("verdict")),
