@@ -50,6 +50,7 @@ from vpack_pipeline.report.rows import (
     pairs,
     pick,
     why_empty,
+    window_columns,
 )
 from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
 from vpack_pipeline.report.template_text import SYNTAX, Templates
@@ -445,4 +446,5 @@ _FUNCTIONS = {
     "title": words.title,
     "unit_of": contradictions.unit_of,
     "why_empty": why_empty,
+    "window_columns": window_columns,
 }

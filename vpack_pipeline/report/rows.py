@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vpack_pipeline import contracts
@@ -58,6 +58,13 @@ def column_values(rows: Sequence[Row], column: str) -> list[Any]:
     """List the distinct values of a key column, windows in the order of time."""
     found = list(dict.fromkeys(r.key[column] for r in rows))
     return sorted(found, key=_WINDOW_ORDER.index) if column == "window" else found
+
+
+def window_columns(
+    rows: Sequence[Row], names: Mapping[str, str]
+) -> list[tuple[dict[str, str], str, str]]:
+    """The columns of a grid that has one for each window of the rows."""
+    return [({"window": w}, names[w], "") for w in column_values(rows, "window")]
 
 
 def pairs(rows: Sequence[Row], *columns: str) -> list[tuple[Any, ...]]:

@@ -250,32 +250,6 @@ def delong_unpaired_test(
     )
 
 
-def roc_curve_grid(
-    score: FloatArray, positive: BoolArray, fpr_grid: FloatArray
-) -> FloatArray | None:
-    """Sensitivity at fixed false positive rates; None where only one class is present.
-
-    The highest sensitivity that some threshold reaches at a false positive rate of at most the grid
-    value: a step function without interpolation, so that each point is attainable. A fixed grid,
-    because an empirical curve gives away every case.
-
-    Parameters
-    ----------
-    fpr_grid : (g,) values in [0, 1]
-    """
-    score, positive = labelled_scores(score, positive)
-    grid = numbers("fpr_grid", fpr_grid, 0.0, 1.0)
-    if positive.all() or not positive.any():
-        return None
-    thresholds = np.unique(score)[::-1]
-    cases, controls = np.sort(score[positive]), np.sort(score[~positive])
-    above = [0.0, *(1 - np.searchsorted(cases, thresholds) / cases.size)]
-    false = [0.0, *(1 - np.searchsorted(controls, thresholds) / controls.size)]
-    # A grid value computed as 0.30000000000000004 must still find the threshold at 0.3.
-    at = np.searchsorted(np.asarray(false), grid + 1e-12, side="right") - 1
-    return np.asarray(above, dtype=np.float64)[at]
-
-
 def auc_replicates(
     score: FloatArray, positive: BoolArray, weight_matrix: npt.NDArray[Any]
 ) -> FloatArray:

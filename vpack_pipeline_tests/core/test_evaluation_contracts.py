@@ -25,6 +25,8 @@ MINE = {
     "operating_points",
     "overall_verdict",
     "performance",
+    "roc",
+    "scores",
     "subgroups",
     "time_split",
     "transport",
@@ -117,6 +119,26 @@ DAMAGE = {
     "status_known": ("performance", pl.lit("perhaps").alias("status")),
     "cells_sum": ("operating_points", (pl.col("n") + 1).alias("n")),
     "analysis_known": ("operating_points", pl.lit("kind").alias("analysis")),
+    "curve_whole": (
+        "roc",
+        pl.when(pl.col("stratum") == "0.50")
+        .then(pl.lit("of", pl.String))
+        .otherwise("stratum_kind")
+        .alias("stratum_kind"),
+    ),
+    "curve_never_falls": ("roc", (1 - pl.col("estimate")).alias("estimate")),
+    "curve_ends_at_one": (
+        "roc",
+        pl.when(pl.col("stratum") == "1.00").then(0.9).otherwise("estimate").alias("estimate"),
+    ),
+    "parts_make_up_label": (
+        "scores",
+        pl.when(pl.col("stratum") == "01")
+        .then(pl.col("events") + 1)
+        .otherwise("events")
+        .alias("events"),
+    ),
+    "bins_adjoin": ("scores", (-pl.col("estimate")).alias("estimate")),
     "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
     "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),
     "verdict_known": ("endpoints", pl.lit("fine").alias("verdict")),

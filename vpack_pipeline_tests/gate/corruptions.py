@@ -116,6 +116,30 @@ FEW = {"reason": "level_has_few_patients", "detail": '{"level_has_few_patients.f
 ALL = of("all")
 PAIR = of("reader_pair", "a|b")
 
+CURVE: Rows = [
+    {
+        **of("false_positive_fraction", f"{k / 100:.2f}"),
+        "metric": "sensitivity",
+        "estimate": (k / 100) ** 0.5,
+        "lower": None,
+        "upper": None,
+    }
+    for k in range(101)
+]
+
+
+def score_from(name: str) -> dict[str, Any]:
+    """A row that says where a bin of the score begins."""
+    nothing = dict.fromkeys(("lower", "upper", "n", "events"))
+    return {**of("score", name), "metric": "score_from", "estimate": int(name) / 10, **nothing}
+
+
+PARTS: Rows = [
+    {**of(*part), "metric": "share_of_positives", "estimate": k / 10, "events": k, "n": 10}
+    | {"lower": None, "upper": None}
+    for part, k in ((("score", "01"), 3), (("score", "02"), 6), (("no_score",), 1))
+] + [score_from(name) for name in ("01", "02")]
+
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
     "cohort/outcomes": [
@@ -195,6 +219,8 @@ SOUND: dict[str, Rows] = {
     "evaluation/operating_points": counted(tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(4, 10)),
     "evaluation/overall_verdict": [{"verdict": "not_shown", **counted(n_endpoints_met=(1, 2))[0]}],
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
+    "evaluation/roc": CURVE,
+    "evaluation/scores": PARTS,
     "drift/baseline": [{"share": 1.0}],
     "drift/status": [{"signal": "quiet"}],
     "pack/claim": [{"item": item} for item in range(1, 45)],
@@ -415,6 +441,13 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/performance", "classes_sum"): counted(
         n_cases=(10, 10), n_positive=(3, 10), n_negative=(6, 10)
     ),
+    ("evaluation/roc", "curve_whole"): CURVE[1:],
+    ("evaluation/roc", "curve_never_falls"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.1}],
+    ("evaluation/roc", "curve_ends_at_one"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.9}],
+    ("evaluation/scores", "parts_make_up_label"): PARTS[1:],
+    ("evaluation/scores", "bins_adjoin"): [
+        {**score_from(name), "estimate": 0.3} for name in ("01", "02")
+    ],
     ("evaluation/time_split", "matures_later"): [{"index_date": LATER, "mature_on": FIRST_DAY}],
     ("evaluation/time_split", "included_whole"): [
         {"is_included": True},

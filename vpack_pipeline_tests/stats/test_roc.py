@@ -188,23 +188,6 @@ def test_the_bootstrap_standard_error_agrees_with_obuchowski(gold):
     assert percentile_interval(values).n_undefined == 0
 
 
-def test_the_curve_on_a_grid_gives_attainable_points():
-    score = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    positive = np.array([False, True, False, True, True])
-    grid = np.array([0.0, 0.49, 0.5, 0.99, 1.0])
-    np.testing.assert_allclose(
-        roc.roc_curve_grid(score, positive, grid), [2 / 3, 2 / 3, 1.0, 1.0, 1.0]
-    )
-    assert roc.roc_curve_grid(score, np.ones(5, bool), grid) is None
-
-
-def test_tied_scores_move_along_the_curve_together():
-    curve = roc.roc_curve_grid(
-        np.ones(4), np.array([True, True, False, False]), np.array([0.0, 0.5, 1.0])
-    )
-    assert curve.tolist() == [0.0, 0.0, 1.0]
-
-
 @pytest.mark.parametrize(
     ("score", "why"),
     [

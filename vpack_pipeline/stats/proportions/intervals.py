@@ -123,15 +123,29 @@ def clustered_proportion(
     n and events count units
     """
     outcome = labels("success", success)
-    n, events = int(outcome.size), int(outcome.sum())
-    codes, n_patients = patient_codes(clusters("cluster", cluster, n))
+    codes, _ = patient_codes(clusters("cluster", cluster, outcome.size))
+    successes = np.bincount(codes, weights=outcome).astype(np.float64)
+    return proportion_by_patient(successes, np.bincount(codes).astype(np.float64), level)
+
+
+def proportion_by_patient(
+    successes: FloatArray, sizes: FloatArray, level: float = 0.95
+) -> Estimate:
+    """Give the same of patients' counts, for who has them already.
+
+    Parameters
+    ----------
+    successes, sizes : (P,) as of :func:`design_effect`; whole numbers
+    """
+    successes, sizes = _checked_patients(successes, sizes)
+    n, events, n_patients = int(sizes.sum()), int(successes.sum()), sizes.size
     if n == 0:
         return undefined(NO_CASES, method=WILSON_CLUSTERED, n=0, events=0)
     if events in (0, n):
         exact = clopper_pearson(n_patients if events else 0, n_patients, level)
         method = coded("clopper_pearson_on_patients")
         return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
-    bounds = wilson_bounds(events / n, _effective_size(outcome, codes), level)
+    bounds = wilson_bounds(events / n, n / design_effect(successes, sizes), level)
     method = coded(WILSON_CLUSTERED, None if n_patients == n else PSEUDO_PATIENTS)
     return Estimate(events / n, *bounds, n, events, method)
 
@@ -171,11 +185,9 @@ def design_effect(successes: FloatArray, sizes: FloatArray) -> float:
     >>> design_effect(np.array([1.0, 0.0, 1.0]), np.ones(3))
     1.0
     """
-    successes, sizes = amounts("successes", successes), amounts("sizes", sizes)
-    if successes.shape != sizes.shape or not sizes.size or (successes > sizes).any():
-        raise ValueError("successes and sizes: each patient has at most as many as units")
-    if (sizes < 1).any():
-        raise ValueError("sizes: each patient has one unit or more")
+    successes, sizes = _checked_patients(successes, sizes)
+    if not sizes.size:
+        raise ValueError("successes and sizes: one patient or more is needed")
     most = float(sizes @ sizes / sizes.sum())
     if sizes.size == 1:
         return most
@@ -185,6 +197,15 @@ def design_effect(successes: FloatArray, sizes: FloatArray) -> float:
     residual = k - proportion * m
     variance = n_patients / (n_patients - 1) * float(residual @ residual) / n**2
     return min(max(variance / (proportion * (1 - proportion) / n), 1.0), most)
+
+
+def _checked_patients(successes: FloatArray, sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    successes, sizes = amounts("successes", successes), amounts("sizes", sizes)
+    if successes.shape != sizes.shape or (successes > sizes).any():
+        raise ValueError("successes and sizes: each patient has at most as many as units")
+    if (sizes < 1).any():
+        raise ValueError("sizes: each patient has one unit or more")
+    return successes, sizes
 
 
 def sample_size_proportion(

@@ -1,0 +1,274 @@
+"""The ROC curve on a fixed grid with its band, and what is read off it beside the whole area.
+
+What does not belong here: the whole area (``performance``), other figures of the locked operating
+points (``operating_points``), and thresholds that were not fixed before (``thresholds``).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Unpack
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.adjudication.basis import NOT_AGREED
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
+from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
+from vpack_pipeline.core.adjudication.evidence import classified, first_of_reader
+from vpack_pipeline.core.evaluation.analysis import (
+    NO_INFERENCE,
+    Analysed,
+    AnalysisSet,
+    CaseSet,
+    called,
+    cells,
+    intention_to_diagnose_score,
+)
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.performance import READERS, why_no_auc
+from vpack_pipeline.core.evaluation.weights import LABEL_SAMPLED
+from vpack_pipeline.core.windows import WINDOWS
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.stats.codes import Code, Codes, coded
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
+from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.roc import ONE_CLASS
+from vpack_pipeline.stats.roc_curve import POINTWISE, average_precision, partial_auc, roc_band
+
+POINTS: Final = 101
+"""False-positive fractions 0, .01 … 1: fixed, since an empirical curve gives away every case."""
+LEAST_SPECIFICITY: Final = 0.9
+LEAST_SENSITIVITY: Final = 0.8
+_AREAS: Final = ("partial_auc_high_specificity", "partial_auc_high_sensitivity")
+_PRECISION: Final = "average_precision"
+_POINTWISE_ONLY: Final = coded("band_is_pointwise")
+_SELECTED: Final = coded("only_with_reference", "read_may_know_source")
+
+
+def roc(
+    *,
+    reads: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    sampling: Sampling,
+    readers_agreed: bool,
+    published_looks: pl.DataFrame,
+    cut: datetime.date,
+    **analysed: Unpack[Analysed],
+) -> pl.DataFrame:
+    """Give the curve by intention to diagnose, areas of its parts, locked points and readers.
+
+    ``stratum_kind`` says what a row is of. ``false_positive_fraction``: a point of the curve, the
+    fraction its stratum. ``all``: partial areas and average precision. ``operating_point``: a
+    locked threshold. Unaided readers, under the model id ``unaided_readers``, stand beside the
+    model on the same cases alone: those that an independent source labelled, since readers cannot
+    be held against labels that they made. ``readers``: all of them together, ``reader``: each
+    alone, where they agreed; ``operating_point_where_read``: the model on the cases that they read.
+
+    Parameters
+    ----------
+    reads : cohort/reads
+    """
+    figures = WindowedFigures("evaluation/roc", evaluation, cut, published_looks)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
+    table = _Table(figures, index_test, evaluation)
+    for finding, model_id, window in cells(findings, index_test):
+        mature = analysis.cases(finding, model_id, window)
+        decided = mature.take(mature.is_decided)
+        keys = {"finding": finding, "model_id": model_id, "window": window}
+        table.give_curve(keys, decided)
+        table.give_areas(keys, decided, sampling)
+        table.give_points(keys, decided, "operating_point")
+    labels = analysed["reference_standard"]
+    primary = index_test.primary.id
+    for rated in findings:
+        settled = labels.filter(_is_settled(rated.name)).select("case_id")
+        unaided = unaided_reads(reads, rated).join(settled, on="case_id", how="semi")
+        for window in WINDOWS:
+            mature = analysis.cases(rated.name, primary, window)
+            decided = mature.take(mature.is_decided)
+            is_settled = decided.case_id.is_in(settled["case_id"].to_list()).to_numpy()
+            keys = {"finding": rated.name, "window": window}
+            found = _Beside(decided.take(is_settled), unaided, readers_agreed)
+            table.give_readers({**keys, "model_id": READERS}, found)
+            table.give_points(
+                {**keys, "model_id": primary}, found.read, "operating_point_where_read", found.why
+            )
+    return figures.frame()
+
+
+def fraction_name(place: int) -> str:
+    """Name a point of the grid, so that names stand in the order of their fractions.
+
+    >>> fraction_name(0), fraction_name(5), fraction_name(100)
+    ('0.00', '0.05', '1.00')
+    """
+    return f"{place / (POINTS - 1):.2f}"
+
+
+def unaided_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
+    """Give one read a reader and case that neither the index test nor a peer can have swayed.
+
+    Comparators' reads, and independent ones for the reference that were made without sight of
+    peers; of these the determinate ones of a diagnostic image.
+
+    Returns
+    -------
+    ``case_id``, ``reader_id``, ``is_flagged``, in this order
+    """
+    is_blind = (pl.col("role") == "independent") & (pl.col("saw_peers") == pl.lit(value=False))
+    is_used = (pl.col("purpose") == "comparator") | is_blind
+    used = classified(reads, [finding]).filter(
+        is_used
+        & ~pl.col("saw_index_test").fill_null(value=False)
+        & pl.col("class").is_in([READ_POSITIVE, READ_NEGATIVE])
+    )
+    return (
+        first_of_reader(used)
+        .unique(["case_id", "reader_id"], keep="first", maintain_order=True)
+        .select("case_id", "reader_id", (pl.col("class") == READ_POSITIVE).alias("is_flagged"))
+        .sort("case_id", "reader_id")
+    )
+
+
+def _is_settled(finding: str) -> pl.Expr:
+    """Mark labels of a finding that no reader gave."""
+    return (pl.col("finding") == finding) & (pl.col("source") != "panel")
+
+
+class _Beside:
+    """Cases that an independent source labelled, with the unaided reads of them.
+
+    ``why`` says why there is nothing to compare; None where there is.
+    """
+
+    def __init__(self, settled: CaseSet, unaided: pl.DataFrame, agreed: bool) -> None:
+        labels = pl.DataFrame(
+            {
+                "case_id": settled.case_id,
+                "is_positive": settled.is_positive,
+                "patient": settled.patient,
+            }
+        )
+        self.reads = unaided.join(labels, on="case_id", maintain_order="left")
+        self.read = settled.take(settled.case_id.is_in(self.reads["case_id"].to_list()).to_numpy())
+        self.readers = self.reads["reader_id"].unique().sort().to_list()
+        self.agreed = agreed
+        self.why: Code | None = None
+        if settled.n == 0:
+            self.why = Code("no_case_of_independent_source")
+        elif not self.readers:
+            self.why = Code("no_unaided_read")
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    figures: WindowedFigures
+    index_test: IndexTest
+    evaluation: Evaluation
+
+    @property
+    def level(self) -> float:
+        return self.evaluation.interval.level
+
+    def give_curve(self, keys: Mapping[str, str], decided: CaseSet) -> None:
+        positive, n = decided.is_positive, int(decided.is_positive.sum())
+        reason = why_no_auc(decided, self.index_test)
+        grid = np.arange(POINTS) / (POINTS - 1)
+        band = None
+        if reason is None:
+            score = intention_to_diagnose_score(decided, self.index_test)
+            band = roc_band(score, positive, decided.patient, grid, self.level)
+        for k in range(POINTS):
+            stratum = {"stratum_kind": "false_positive_fraction", "stratum": fraction_name(k)}
+            place = self.figures.at(**keys, **stratum)
+            if band is None:
+                place.refuse("sensitivity", reason or ONE_CLASS, n=n)
+                continue
+            value, lower, upper = (float(part[k]) for part in band)
+            flagged = round(value * n)
+            found = Estimate(value, lower, upper, n, flagged, POINTWISE, notes=_POINTWISE_ONLY)
+            place.give("sensitivity", found)
+
+    def give_areas(self, keys: Mapping[str, str], decided: CaseSet, sampling: Sampling) -> None:
+        place = self.figures.at(**keys, stratum_kind="all", stratum="all")
+        positive, patient = decided.is_positive, decided.patient
+        n, events = decided.n, int(positive.sum())
+        reason = why_no_auc(decided, self.index_test)
+        if reason is not None:
+            for metric in (*_AREAS, *map(_standardised, _AREAS), _PRECISION):
+                place.refuse(metric, reason, n=n, events=events)
+            return
+        score = intention_to_diagnose_score(decided, self.index_test)
+        most = 1 - LEAST_SPECIFICITY
+        parts = (
+            partial_auc(score, positive, patient, most, self.level),
+            # The same curve seen from its other corner: false negatives up to 1 - sensitivity.
+            partial_auc(-score, ~positive, patient, 1 - LEAST_SENSITIVITY, self.level),
+        )
+        for metric, part in zip(_AREAS, parts, strict=True):
+            place.give(metric, part.area, n=n, events=events)
+            place.give(_standardised(metric), part.standardised, n=n, events=events)
+        if sampling.strata:
+            place.refuse(_PRECISION, "not_computed_weighted", n=n, events=events)
+            return
+        notes = coded(LABEL_SAMPLED if "label" in sampling.depends_on else None)
+        precision = average_precision(score, positive, patient, self.level)
+        place.give(_PRECISION, precision, notes=notes)
+
+    def give_points(
+        self,
+        keys: Mapping[str, str],
+        decided: CaseSet,
+        stratum_kind: str,
+        reason: Code | None = None,
+    ) -> None:
+        own = (keys["finding"], keys["model_id"])
+        for point in self.evaluation.operating_points:
+            if (point.finding, point.model) != own:
+                continue
+            place = self.figures.at(**keys, stratum_kind=stratum_kind, stratum=point.name)
+            flagged = called(decided, point, self.index_test).is_flagged
+            why = reason or (None if decided.is_usable.any() else NO_INFERENCE)
+            note = _SELECTED if stratum_kind == "operating_point_where_read" else ()
+            self._give_call(place, flagged, decided.is_positive, decided.patient, why, note)
+
+    def give_readers(self, keys: Mapping[str, str], found: _Beside) -> None:
+        together = self.figures.at(**keys, stratum_kind="readers", stratum="all")
+        is_one = len(found.readers) == 1 and not found.agreed
+        self._give_reads(together, found.reads, found.why or (NOT_AGREED if is_one else None))
+        for reader in found.readers if found.agreed else ():
+            place = self.figures.at(**keys, stratum_kind="reader", stratum=reader)
+            self._give_reads(place, found.reads.filter(pl.col("reader_id") == reader), None)
+
+    def _give_reads(self, place: Place, reads: pl.DataFrame, why: Code | None) -> None:
+        flagged, positive, patient = (
+            reads[name].to_numpy() for name in ("is_flagged", "is_positive", "patient")
+        )
+        self._give_call(place, flagged, positive, patient, why, _SELECTED)
+
+    def _give_call(
+        self,
+        place: Place,
+        flagged: BoolArray,
+        positive: BoolArray,
+        patient: IntArray,
+        why: Code | None,
+        notes: Codes,
+    ) -> None:
+        for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
+            if why is not None:
+                # One reader's count of reads would say who it is.
+                place.refuse(metric, why, n=None if why == NOT_AGREED else int(among.sum()))
+                continue
+            right = np.asarray(flagged == positive)[among]
+            found = clustered_proportion(right, patient[among], self.level)
+            place.give(metric, found, notes=notes if found.reason is None else ())
+
+
+def _standardised(metric: str) -> str:
+    return f"{metric}_standardised"

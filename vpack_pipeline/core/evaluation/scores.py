@@ -1,0 +1,117 @@
+"""How scores are distributed: the share of each label in each fixed part of the output's scale.
+
+What does not belong here: what follows from a threshold (``thresholds``), how often an inference
+fails and why (``failures``).
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Final, Unpack
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.calls import oriented
+from vpack_pipeline.core.evaluation.analysis import (
+    INDETERMINATE,
+    NEGATIVE,
+    POSITIVE,
+    UNLABELLED,
+    Analysed,
+    AnalysisSet,
+    CaseSet,
+    cells,
+)
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.patient_counts import PatientCounts, share_by_patient
+from vpack_pipeline.core.evaluation.score_grid import ScoreBins, score_bins
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
+from vpack_pipeline.stats.codes import Code
+from vpack_pipeline.stats.estimate import BoolArray
+
+_SHARES: Final = {
+    "share_of_positives": POSITIVE,
+    "share_of_negatives": NEGATIVE,
+    "share_of_indeterminate": INDETERMINATE,
+    "share_of_unlabelled": UNLABELLED,
+}
+_NO_SCORE: Final = Code("binary_without_score")
+
+
+def scores(
+    *,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    published_looks: pl.DataFrame,
+    cut: datetime.date,
+    **analysed: Unpack[Analysed],
+) -> pl.DataFrame:
+    """Give for each label the share of its mature cases in each bin of the output's scale.
+
+    ``stratum_kind`` is ``score`` with the place of a bin, from 1 (``score_from`` and ``score_to``
+    say which scores); ``beyond_range`` with ``below`` or ``above``, for outputs that the protocol
+    does not allow; or ``no_score``, for cases without a usable inference. The shares of a label add
+    up to 1. Scores are as the output has them, whichever way suspicion rises.
+    """
+    figures = WindowedFigures("evaluation/scores", evaluation, cut, published_looks)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
+    level = evaluation.interval.level
+    bins = score_bins(index_test.output)
+    is_binary = index_test.output.kind == "binary"
+    for finding, model_id, window in cells(findings, index_test):
+        mature = analysis.cases(finding, model_id, window)
+        parts = _Parts(mature, level, _NO_SCORE if is_binary else None)
+        keys = {"finding": finding, "model_id": model_id, "window": window}
+        places = _places(mature, bins, index_test)
+        for place, name in enumerate(bins.names):
+            at = figures.at(**keys, stratum_kind="score", stratum=name)
+            parts.give_range(at, bins, place)
+            parts.give(at, places == place)
+        for name, place in (("below", -1), ("above", len(bins.names))):
+            at = figures.at(**keys, stratum_kind="beyond_range", stratum=name)
+            parts.give(at, mature.is_usable & (places == place))
+        without = figures.at(**keys, stratum_kind="no_score", stratum="no_score")
+        parts.give(without, ~mature.is_usable)
+    return figures.frame()
+
+
+def _places(mature: CaseSet, bins: ScoreBins, index_test: IndexTest) -> np.ndarray:
+    """The bin of each case; that of no bin where there is no usable score."""
+    score = oriented(mature.score, index_test)
+    found = bins.places(np.where(mature.is_usable, score, bins.lower[0]))
+    return np.where(mature.is_usable, found, _NOWHERE)
+
+
+_NOWHERE: Final = -2
+
+
+class _Parts:
+    """The cases of a window by label, with the patients of each label."""
+
+    def __init__(self, mature: CaseSet, level: float, reason: Code | None) -> None:
+        self._level, self._reason = level, reason
+        self._of_label = {
+            metric: np.asarray(mature.label == label) for metric, label in _SHARES.items()
+        }
+        self._patients = {
+            metric: PatientCounts(mature.patient[is_of]) for metric, is_of in self._of_label.items()
+        }
+        self._sizes = {
+            metric: patients.of(np.ones(int(self._of_label[metric].sum()), dtype=np.bool_))
+            for metric, patients in self._patients.items()
+        }
+
+    def give_range(self, place: Place, bins: ScoreBins, index: int) -> None:
+        for metric, ends in (("score_from", bins.lower), ("score_to", bins.upper)):
+            place.give(metric, float(ends[index]), method="output_range")
+
+    def give(self, place: Place, within: BoolArray) -> None:
+        for metric, is_of in self._of_label.items():
+            sizes = self._sizes[metric]
+            if self._reason is not None:
+                place.refuse(metric, self._reason, n=int(sizes.sum()))
+                continue
+            successes = self._patients[metric].of(within[is_of])
+            place.give(metric, share_by_patient(successes, sizes, self._level))
