@@ -23,6 +23,7 @@ MINE = {
     "integrity",
     "label_sensitivity",
     "operating_points",
+    "paired",
     "performance",
     "subgroups",
     "time_split",

@@ -19,6 +19,7 @@ from vpack_pipeline.stats.proportions.intervals import (
     wilson,
     wilson_bounds,
 )
+from vpack_pipeline.stats.proportions.paired import paired_proportions, tango_bounds
 
 __all__ = [
     "clopper_pearson",
@@ -29,8 +30,10 @@ __all__ = [
     "farrington_manning",
     "mcnemar",
     "newcombe_difference",
+    "paired_proportions",
     "predictive_values",
     "sample_size_proportion",
+    "tango_bounds",
     "wilson",
     "wilson_bounds",
 ]
