@@ -18,6 +18,7 @@ MINE = {
     "calibration",
     "comparison",
     "endpoints",
+    "errors",
     "exclusion_audit",
     "failures",
     "integrity",
