@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit, ndtr
+from scipy.special import logit, ndtr
 
 from vpack_pipeline.stats.arguments import clusters, labels, number, numbers, whole
 from vpack_pipeline.stats.codes import Code, coded
@@ -24,6 +24,7 @@ from vpack_pipeline.stats.estimate import (
     symmetric,
     undefined,
 )
+from vpack_pipeline.stats.logistic import fit_logistic, is_separated
 from vpack_pipeline.stats.proportions import wilson_bounds
 from vpack_pipeline.stats.resampling import patient_codes
 
@@ -193,11 +194,6 @@ def _refusal(y: FloatArray, codes: npt.NDArray[np.intp] | None) -> Code | None:
     return ONE_PATIENT if codes is not None and codes.max() == 0 else None
 
 
-def _separated(x: FloatArray, y: FloatArray) -> bool:
-    cases, controls = x[y == 1], x[y == 0]
-    return bool(cases.min() >= controls.max() or cases.max() <= controls.min())
-
-
 def _joint_fit(
     x: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
 ) -> tuple[Estimate, Estimate]:
@@ -205,7 +201,7 @@ def _joint_fit(
     reason = _refusal(y, codes)
     if reason is None and np.ptp(x) < 1e-9:
         reason = ONE_VALUE
-    if reason is None and _separated(x, y):
+    if reason is None and is_separated(x, y == 1):
         reason = SEPARATED
     if reason is not None:
         nothing = undefined(reason, method=method, n=n, events=events)
@@ -214,7 +210,7 @@ def _joint_fit(
     centre, spread = x.mean(), x.std()
     design = np.column_stack([np.ones(n), (x - centre) / spread])
     back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
-    beta, covariance = _newton(design, y, np.zeros(n), codes)
+    beta, covariance = fit_logistic(design, y, np.zeros(n), codes)
     beta, covariance = back @ beta, back @ covariance @ back.T
     intercept, slope = (
         symmetric(
@@ -237,54 +233,14 @@ def _offset_fit(
     reason = _refusal(y, codes)
     if reason is not None:
         return undefined(reason, method=method, n=n, events=events)
-    beta, covariance = _newton(np.ones((n, 1)), y, x, codes)
+    beta, covariance = fit_logistic(np.ones((n, 1)), y, x, codes)
     se = _root(covariance[0, 0])
     return symmetric(float(beta[0]), se, n=n, events=events, method=method, level=level)
-
-
-def _newton(
-    design: FloatArray, y: FloatArray, offset: FloatArray, codes: npt.NDArray[np.intp] | None
-) -> tuple[FloatArray, FloatArray]:
-    """Maximum likelihood by Newton's method with Armijo's step halving, and the covariance."""
-    beta: FloatArray = np.zeros(design.shape[1])
-    for _ in range(200):
-        eta = design @ beta + offset
-        gradient = design.T @ (y - expit(eta))
-        step = np.linalg.solve(_information(design, eta), gradient)
-        gain, now = float(gradient @ step), _log_likelihood(eta, y)
-        scale = 1.0
-        # Extreme log odds have next to no information, and a full step would leave the plane.
-        while (
-            _log_likelihood(design @ (beta + scale * step) + offset, y)
-            < now + 1e-4 * scale * gain - 1e-9
-        ):
-            scale /= 2
-        beta = beta + scale * step
-        if np.abs(scale * step).max() < 1e-10 * (1 + np.abs(beta).max()):
-            break
-    eta = design @ beta + offset
-    bread: FloatArray = np.asarray(np.linalg.inv(_information(design, eta)), dtype=np.float64)
-    if codes is None:
-        return beta, bread
-    scores = np.zeros((int(codes.max()) + 1, design.shape[1]))
-    np.add.at(scores, codes, design * (y - expit(eta))[:, None])
-    factor = len(scores) / (len(scores) - 1)
-    return beta, factor * bread @ (scores.T @ scores) @ bread
-
-
-def _information(design: FloatArray, eta: FloatArray) -> FloatArray:
-    # expit(-eta) is not 1 - expit(eta): it does not round to 0.
-    information: FloatArray = (design.T * (expit(eta) * expit(-eta))) @ design
-    return information
 
 
 def _root(variance: float) -> float:
     # Scores that cancel within each patient leave a sandwich of ±1e-20.
     return math.sqrt(variance) if variance > 1e-18 else 0.0
-
-
-def _log_likelihood(eta: FloatArray, y: FloatArray) -> float:
-    return float(y @ eta - np.logaddexp(0, eta).sum())
 
 
 def _brier(

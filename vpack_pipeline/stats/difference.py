@@ -88,8 +88,7 @@ def difference(first: Side, second: Side) -> Estimate:
     >>> found.value, round(found.lower, 3), round(found.upper, 3)
     (0.0, -0.708, 0.088)
     """
-    for name, side in (("first", first), ("second", second)):
-        _check_side(name, side)
+    check_sides(first, second)
     one, two = first.estimate, second.estimate
     n, events = one.n + two.n, (one.events or 0) + (two.events or 0)
     method = coded(MOVER, one.method, two.method)
@@ -129,6 +128,18 @@ def correlations(sides: Sequence[Side]) -> FloatArray:
     made = np.clip(products / np.outer(spread, spread), -1.0, 1.0)
     np.fill_diagonal(made, 1.0)
     return np.asarray(made, dtype=np.float64)
+
+
+def check_sides(first: Side, second: Side) -> None:
+    """Refuse a side whose numbers are none, or that lacks the patient of a case.
+
+    Raises
+    ------
+    ValueError
+        A number is not finite, or a patient's code is missing.
+    """
+    for name, side in (("first", first), ("second", second)):
+        _check_side(name, side)
 
 
 def _check_side(name: str, side: Side) -> None:

@@ -393,6 +393,9 @@ class World:
     def _reads(self) -> pl.DataFrame:
         return reads()
 
+    def _printed_words(self) -> pl.DataFrame:
+        return printed_words({})
+
     def _readers(self) -> pl.DataFrame:
         return readers()
 
@@ -448,6 +451,16 @@ def reads(*rows: Mapping[str, Any]) -> pl.DataFrame:
             "in_force": pl.Boolean,
         },
     )
+
+
+def printed_words(words: Mapping[str, Mapping[str, str]]) -> pl.DataFrame:
+    """Words of headers: field → text → the word that is printed."""
+    rows = [
+        {"kind": "image", "field": field, "word": word, "printed_word": printed}
+        for field, of_field in words.items()
+        for word, printed in of_field.items()
+    ]
+    return _frame(rows, dict.fromkeys(("kind", "field", "word", "printed_word"), pl.String))
 
 
 def readers(*rows: Mapping[str, Any]) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from vpack_pipeline.stats.proportions.intervals import (
     wilson,
     wilson_bounds,
 )
+from vpack_pipeline.stats.proportions.paired import paired_proportions, tango_bounds
 
 __all__ = [
     "clopper_pearson",
@@ -30,9 +31,11 @@ __all__ = [
     "farrington_manning",
     "mcnemar",
     "newcombe_difference",
+    "paired_proportions",
     "predictive_values",
     "proportion_by_patient",
     "sample_size_proportion",
+    "tango_bounds",
     "wilson",
     "wilson_bounds",
 ]

@@ -1,0 +1,125 @@
+"""The variables by which cases are parted, with the levels that are printed of each.
+
+Variables of the protocol have its levels; those of people are described in printed ones
+(``core.levels``). What else an image's header says of the acquisition has the words that it was
+given (``core.printed_words``). What does not belong here: any figure of a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from vpack_pipeline.contracts import header_fields
+from vpack_pipeline.core.levels import Description
+from vpack_pipeline.core.printed_words import words_of_cases
+from vpack_pipeline.core.variables import MISSING, bin_labels, binned, value_of
+from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
+from vpack_pipeline.stats.codes import Code
+
+PACKAGE_DATA = ("contracts",)
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """A variable by whose levels cases are parted.
+
+    Attributes
+    ----------
+    levels : every level that has a row, in the order of print
+    level_of : ``case_id`` and ``level``, one row per case of the case view
+    described : how it is described; None where it is technical and has the words of headers
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    level_of: pl.DataFrame
+    described: Description | None = None
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it describes people."""
+        return self.described is not None and self.described.levels.is_personal
+
+    def too_small(self, case_ids: Iterable[str]) -> Code | None:
+        """Say that a set cannot be described by it; None where it can."""
+        return None if self.described is None else self.described.too_small(case_ids)
+
+    def reason(self, level: str, n_cases: int) -> Code | None:
+        """Say why a level has no results of its own; None where it has."""
+        return None if self.described is None else self.described.levels.reason(level, n_cases)
+
+
+def planned(
+    cases: pl.DataFrame,
+    evaluation: Evaluation,
+    representativeness: Representativeness,
+    covariates: Sequence[Covariate],
+    known: dict[str, Description],
+) -> list[Parting]:
+    """Give the variables of planned subgroups, then others of the profile that say how images
+    were acquired.
+
+    Parameters
+    ----------
+    cases : the case view
+    known : of :func:`describe`
+    """
+    named = {v.name: v for v in representativeness.variables}
+    subgroups = [named[name] for name in evaluation.subgroups.variables]
+    fields = {f.name for f in header_fields.load() if f.acquisition}
+    covered = {v.name for v in subgroups} | {c.name for c in covariates}
+    others = [v for v in named.values() if v.name in fields and v.name not in covered]
+    return [_of_protocol(cases, v, covariates, known) for v in (*subgroups, *others)]
+
+
+def _of_protocol(
+    cases: pl.DataFrame,
+    variable: Variable,
+    covariates: Sequence[Covariate],
+    known: dict[str, Description],
+) -> Parting:
+    level_of = cases.select("case_id", binned(cases, variable, covariates).alias("level"))
+    return Parting(variable.name, tuple(bin_labels(variable)), level_of, known[variable.name])
+
+
+def acquired(
+    cases: pl.DataFrame,
+    words: pl.DataFrame,
+    included: pl.DataFrame,
+    representativeness: Representativeness,
+    covariates: Sequence[Covariate],
+    disclosure: Disclosure,
+) -> list[Parting]:
+    """Give what headers say in words of the acquisition and the profile does not name.
+
+    Parameters
+    ----------
+    cases : the case view
+    words : cohort/printed_words
+    included : eligibility/included; levels are those that an included case has
+    """
+    printed = words_of_cases(words, representativeness, covariates, disclosure)
+    named = {v.name for v in representativeness.variables} | {c.name for c in covariates}
+    found = []
+    for field in header_fields.load():
+        if not field.acquisition or field.name in named or field.name not in printed:
+            continue
+        if field.name not in cases.columns:
+            continue
+        value = value_of(cases, field.name, covariates)
+        shown = value.replace_strict(printed[field.name], default=None, return_dtype=pl.String)
+        level_of = cases.select("case_id", shown.fill_null(MISSING).alias("level"))
+        seen = level_of.join(included.select("case_id"), on="case_id", how="semi")["level"]
+        levels = sorted(set(seen.to_list()) - {MISSING}, key=_in_order)
+        if levels:
+            found.append(Parting(field.name, (*levels, MISSING), level_of))
+    return found
+
+
+def _in_order(word: str) -> tuple[str, int]:
+    """Put *unlisted 10* after *unlisted 9*."""
+    stem, _, number = word.rpartition(" ")
+    return (stem, int(number)) if number.isdecimal() else (word, 0)

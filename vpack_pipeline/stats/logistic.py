@@ -1,0 +1,103 @@
+"""Logistic regression by maximum likelihood, with errors by patient.
+
+What does not belong here: what is regressed on what (``calibration``, ``trend``), penalties.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from vpack_pipeline.stats.arguments import labelled_scores, numbers, positions
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray
+
+
+def fit_logistic(
+    design: FloatArray,
+    outcome: FloatArray,
+    offset: FloatArray,
+    codes: npt.NDArray[np.intp] | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """Fit by Newton's method with Armijo's step halving; give coefficients and their covariance.
+
+    Parameters
+    ----------
+    design : (n, k), with a column of ones where there is an intercept
+    outcome : (n,) 0 or 1
+    offset : (n,) what is added to the log odds with a coefficient of 1
+    codes : (n,) patient of each case, 0 to P-1, P of two or more; gives the sandwich (Liang & Zeger
+        1986, with P/(P-1)) in place of the model's covariance
+
+    Returns
+    -------
+    (k,) and (k, k). Where the classes are separated the maximum is infinite, and what is returned
+    is where the method stopped: ask :func:`is_separated` before
+
+    Raises
+    ------
+    LinAlgError
+        The columns depend on one another, or separation left no information.
+    """
+    x, added, y = numbers("design", design), numbers("offset", offset), numbers("outcome", outcome)
+    if x.ndim != 2 or not x.shape[0] == y.size == added.size:
+        raise ValueError("design, outcome and offset: one of each is needed for each case")
+    if not ((y == 0) | (y == 1)).all():
+        raise ValueError("outcome: every one is 0 or 1")
+    who = None if codes is None else positions("codes", codes)
+    if who is not None and who.shape != y.shape:
+        raise ValueError("codes: one patient code is needed for each case")
+    return _newton(x, y, added, who)
+
+
+def is_separated(score: FloatArray, positive: BoolArray) -> bool:
+    """Say whether one score parts the classes, but for ties at one value.
+
+    Parameters
+    ----------
+    score, positive : (n,); both classes must be present
+    """
+    x, y = labelled_scores(score, positive)
+    if y.all() or not y.any():
+        raise ValueError("positive: both classes must be present")
+    cases, controls = x[y], x[~y]
+    return bool(cases.min() >= controls.max() or cases.max() <= controls.min())
+
+
+def _newton(
+    design: FloatArray, y: FloatArray, offset: FloatArray, codes: npt.NDArray[np.intp] | None
+) -> tuple[FloatArray, FloatArray]:
+    beta: FloatArray = np.zeros(design.shape[1])
+    for _ in range(200):
+        eta = design @ beta + offset
+        gradient = design.T @ (y - expit(eta))
+        step = np.linalg.solve(_information(design, eta), gradient)
+        gain, now = float(gradient @ step), _log_likelihood(eta, y)
+        scale = 1.0
+        # Extreme log odds have next to no information, and a full step would leave the plane.
+        while (
+            _log_likelihood(design @ (beta + scale * step) + offset, y)
+            < now + 1e-4 * scale * gain - 1e-9
+        ):
+            scale /= 2
+        beta = beta + scale * step
+        if np.abs(scale * step).max() < 1e-10 * (1 + np.abs(beta).max()):
+            break
+    eta = design @ beta + offset
+    bread: FloatArray = np.asarray(np.linalg.inv(_information(design, eta)), dtype=np.float64)
+    if codes is None:
+        return beta, bread
+    scores = np.zeros((int(codes.max()) + 1, design.shape[1]))
+    np.add.at(scores, codes, design * (y - expit(eta))[:, None])
+    factor = len(scores) / (len(scores) - 1)
+    return beta, factor * bread @ (scores.T @ scores) @ bread
+
+
+def _information(design: FloatArray, eta: FloatArray) -> FloatArray:
+    # expit(-eta) is not 1 - expit(eta): it does not round to 0.
+    information: FloatArray = (design.T * (expit(eta) * expit(-eta))) @ design
+    return information
+
+
+def _log_likelihood(eta: FloatArray, y: FloatArray) -> float:
+    return float(y @ eta - np.logaddexp(0, eta).sum())
