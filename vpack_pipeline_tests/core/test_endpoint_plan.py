@@ -116,9 +116,7 @@ def test_several_looks_need_the_planned_information():
     assert "claim_1.information_max_retrospective" in problem
 
 
-@pytest.mark.parametrize(
-    "stated", [(0.5, 0.4), (0.5, 0.5), (0.5, 0.9), (1.0, None)], ids=str
-)
+@pytest.mark.parametrize("stated", [(0.5, 0.4), (0.5, 0.5), (0.5, 0.9), (1.0, None)], ids=str)
 def test_the_information_of_looks_rises_to_all_of_it(stated):
     looks = [{"cut": cut, "information": t} for cut, t in zip((FIRST, SECOND), stated, strict=True)]
     (problem,) = told({"information_max": {"positives": 120}}, looks=looks)
