@@ -413,7 +413,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/endpoints", "one_headline"): [{}, {"look": "y"}],
     ("evaluation/endpoints", "headline_has_verdict"): [{"verdict": None}],
     ("evaluation/endpoints", "verdict_fits_bounds"): [{"verdict": "met", "lower": 0.4}],
-    ("evaluation/endpoints", "alpha_of_what_was_judged"): [{"alpha": None}],
+    ("evaluation/endpoints", "alpha_of_what_was_judged"): [{"alpha": 0.5}],
     ("evaluation/endpoints", "not_taken_shows_nothing"): [{"verdict": "not_taken"}],
     ("evaluation/overall_verdict", "verdict_of_all_known"): [{"verdict": "inconclusive"}],
     ("evaluation/overall_verdict", "met_is_all_met"): [{"verdict": "met"}],

@@ -15,7 +15,11 @@ import numpy as np
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.comparison import Pair
-from vpack_pipeline.core.evaluation.information import combined, patients_in_classes
+from vpack_pipeline.core.evaluation.information import (
+    combined,
+    depends_on_prevalence,
+    patients_in_classes,
+)
 from vpack_pipeline.core.evaluation.missing_labels import (
     on_bounds,
     why_not_alone_at,
@@ -147,7 +151,7 @@ class EndpointFigure:
     def _proportion(self, table: Crossed, level: float) -> Estimate:
         among, right = share(table, self.endpoint.metric)
         patient = table.cases.patient[among]
-        if self.endpoint.metric not in ("ppv", "npv"):
+        if not depends_on_prevalence(self.endpoint.metric):
             return clustered_proportion(right[among], patient, level)
         weight = self.among.weights.of(table.cases)
         if weight is None:
@@ -161,7 +165,7 @@ class EndpointFigure:
         )
         if self.point is None:
             return pair.auc(level).difference
-        if metric in ("ppv", "npv") and self.among.weights.is_weighted:
+        if depends_on_prevalence(metric) and self.among.weights.is_weighted:
             return undefined("weighted_difference_not_computed", method=(), n=0)
         return pair.share(metric, self.point, level).difference
 
@@ -177,7 +181,7 @@ class EndpointFigure:
         goal = goal_of(self.endpoint)
         if self.point is None:
             return 0.0 if goal <= HIGHEST_GOAL_OF_AREA else 1.0
-        if self.endpoint.metric in ("ppv", "npv") and self.among.weights.is_weighted:
+        if depends_on_prevalence(self.endpoint.metric) and self.among.weights.is_weighted:
             return 1.0
         mature = self.mature(self.endpoint.window)
         analyses = (ITD,) if self._why_not_alone(self.endpoint.window) is None else (ITD, BEST)
