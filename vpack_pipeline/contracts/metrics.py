@@ -148,6 +148,21 @@ def family(name: str) -> Metric:
 
 
 @functools.cache
+def condition_of(name: str) -> Condition:
+    """Say what a figure is conditional on.
+
+    Raises
+    ------
+    ContractError
+        No figure of that name says so.
+    """
+    for metric in load():
+        if name in metric.names and metric.conditional_on is not None:
+            return metric.conditional_on
+    raise ContractError(f"{name} does not say what it is conditional on; declare it in {FILE}")
+
+
+@functools.cache
 def _by_name(asset: str) -> Mapping[str, Metric]:
     return {name: m for m in of(asset) for name in m.names}
 

@@ -30,8 +30,6 @@ from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline.stats.resampling import patient_codes
 from vpack_pipeline.stats.roc import ONE_CLASS, ONE_PATIENT_IN_CLASS
 
-Clusters = npt.NDArray[np.generic]
-
 OF_TWO_STRATA: Final = coded("ratio_of_two_strata")
 OF_SUMS: Final = coded("ratio_of_weighted_sums")
 WEIGHTED_AREA: Final = coded("weighted_area", "pseudo_case_in_each_class")
@@ -49,7 +47,7 @@ def weighted_proportion(
     success: BoolArray,
     among: BoolArray,
     weight: FloatArray,
-    cluster: Clusters,
+    cluster: npt.NDArray[np.generic],
     level: float = 0.95,
     *,
     may_succeed: BoolArray | None = None,
@@ -128,7 +126,7 @@ class _Sample(NamedTuple):
             method = OF_SUMS
         succeeded, failed = parts
         value = succeeded.total / (succeeded.total + failed.total)
-        lower, upper = proportion_limits(succeeded, failed)
+        lower, upper = _proportion_limits(succeeded, failed)
         n, events = int((self.success | self.failure).sum()), int(self.success.sum())
         # Rounding must not carry a limit across the value.
         return Estimate(value, min(lower, value), max(upper, value), n, events, method)
@@ -152,7 +150,8 @@ class _Sample(NamedTuple):
         sizes = np.bincount(codes).astype(np.float64)
         unseen = float(sizes @ sizes / sizes.sum())
         own, _ = patient_codes(self.patient[outcome])
-        return gamma_limits(np.bincount(own, weights=self.weight[outcome]), unseen, level)
+        totals = np.bincount(own, weights=self.weight[outcome]).astype(np.float64)
+        return gamma_limits(totals, unseen, level)
 
 
 def gamma_limits(weights: FloatArray, unseen: float, level: float = 0.95) -> Part:
@@ -193,27 +192,17 @@ def _gamma_limit(
     return unit * variance / total * float(inverse(total**2 / variance, tail))
 
 
-def proportion_limits(succeeded: Part, failed: Part) -> tuple[float, float]:
-    """Limits of S/(S + F), which is 1/(1 + R), from those of the ratio R = F/S (MOVER-R).
-
-    Donner & Zou 2012, for totals that are at least 0 and independent.
-
-    Parameters
-    ----------
-    succeeded, failed : S and F with their limits, not both 0
-    """
-    for name, part in (("succeeded", succeeded), ("failed", failed)):
-        total, lower, upper = amounts(name, part)
-        if not lower <= total <= upper:
-            raise ValueError(f"{name}: the total lies between its limits")
-    if succeeded.total + failed.total == 0:
-        raise ValueError("succeeded and failed: one of them is above 0")
+def _proportion_limits(succeeded: Part, failed: Part) -> tuple[float, float]:
+    """Limits of S/(S + F), which is 1/(1 + R), from those of the ratio R = F/S."""
     ratio = _least_ratio(succeeded, failed)
     return ratio / (1 + ratio), 1 / (1 + _least_ratio(failed, succeeded))
 
 
 def _least_ratio(above: Part, below: Part) -> float:
-    """Lower limit of a ratio of totals; the upper limit is 1 over that of the inverse."""
+    """Lower limit of a ratio of independent totals (MOVER-R, Donner & Zou 2012).
+
+    Written so that nothing cancels; the upper limit is 1 over that of the inverse ratio.
+    """
     x, y = above.total, below.total
     reached = above.lower * (2 * x - above.lower)
     if reached == 0:
@@ -226,14 +215,16 @@ def weighted_proportion_side(
     success: BoolArray,
     among: BoolArray,
     weight: FloatArray,
-    cluster: Clusters,
+    cluster: npt.NDArray[np.generic],
     level: float = 0.95,
     *,
     may_succeed: BoolArray | None = None,
     heaviest: float = 0.0,
 ) -> Side:
     """One side of a difference of proportions; see :func:`weighted_proportion`."""
-    estimate = weighted_proportion(success, among, weight, cluster, level, may_succeed=may_succeed)
+    estimate = weighted_proportion(
+        success, among, weight, cluster, level, may_succeed=may_succeed, heaviest=heaviest
+    )
     counted = labels("among", among)
     outcome, w = labels("success", success)[counted], amounts("weight", weight)[counted]
     patient = clusters("cluster", cluster)[counted]
@@ -246,7 +237,7 @@ def weighted_auc(
     score: FloatArray,
     positive: BoolArray,
     weight: FloatArray,
-    cluster: Clusters,
+    cluster: npt.NDArray[np.generic],
     level: float = 0.95,
 ) -> Estimate:
     """Area under the ROC curve of weighted cases: Σ wᵢwⱼψ / (W₁W₀) over pairs of the two classes.
@@ -275,7 +266,7 @@ def weighted_auc_side(
     score: FloatArray,
     positive: BoolArray,
     weight: FloatArray,
-    cluster: Clusters,
+    cluster: npt.NDArray[np.generic],
     level: float = 0.95,
 ) -> Side:
     """One side of a difference of areas; see :func:`weighted_auc`."""
@@ -315,11 +306,12 @@ def _placed(others: FloatArray, w: FloatArray, at: FloatArray) -> FloatArray:
     mass = np.concatenate([[0.0], np.cumsum(w[order])])
     below = mass[np.searchsorted(ordered, at, side="left")]
     not_above = mass[np.searchsorted(ordered, at, side="right")]
-    return (below + not_above) / (2 * mass[-1])
+    share: FloatArray = (below + not_above) / (2 * mass[-1])
+    return share
 
 
 def _with_pseudo_cases(
-    score: FloatArray, positive: BoolArray, w: FloatArray, patient: Clusters
+    score: FloatArray, positive: BoolArray, w: FloatArray, patient: npt.NDArray[np.generic]
 ) -> tuple[float, float]:
     """The area with one more case in each class, and its standard error."""
     heaviest = float(w.max())

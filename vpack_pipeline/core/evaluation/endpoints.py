@@ -27,13 +27,16 @@ from vpack_pipeline.core.evaluation.missing_labels import (
     why_not_alone_at,
     without_interval,
 )
-from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate
-from vpack_pipeline.core.evaluation.performance import itd_auc
-from vpack_pipeline.core.evaluation.weights import (
-    NO_FRACTION,
-    SamplingWeights,
-    weighted_proportion,
+from vpack_pipeline.core.evaluation.operating_points import (
+    ITD,
+    Crossed,
+    share,
+    share_side,
+    tabulate,
+    weigh,
 )
+from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
+from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
@@ -47,7 +50,6 @@ from vpack_pipeline.protocol import (
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate, undefined
-from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.sequential import power_noninferiority
 
 NO_LOOK: Final = "none"
@@ -100,7 +102,7 @@ def endpoints(
         analysis,
         index_test,
         evaluation,
-        SamplingWeights(cases, sampling),
+        SampledCases(cases, sampling),
         adjudication,
         cut,
         note,
@@ -156,7 +158,7 @@ class _Judge:
     analysis: AnalysisSet
     index_test: IndexTest
     evaluation: Evaluation
-    weights: SamplingWeights
+    sampled: SampledCases
     adjudication: Adjudication
     cut: datetime.date
     note: Code | None
@@ -215,7 +217,9 @@ class _Judge:
         mature = self.analysis.cases(endpoint.finding, self.model_id(endpoint), window)
         why = self._why_not_alone(endpoint, window)
         if point is None:
-            found = itd_auc(mature.take(mature.is_decided), self.index_test, level)
+            decided = mature.take(mature.is_decided)
+            weighing = weigh_area(self.sampled, endpoint.finding, decided)
+            found = itd_area(decided, self.index_test, level, weighing).estimate
             return found if why is None else without_interval(found, why)
         if not mature.is_usable.any():
             return undefined(NO_INFERENCE, method=(), n=mature.n)
@@ -236,23 +240,16 @@ class _Judge:
         return why_not_alone_at(mature, point, self.index_test, self.adjudication)
 
     def _proportion(self, endpoint: Endpoint, table: Crossed, level: float) -> Estimate:
-        among, right = share(table, endpoint.metric)
-        patient = table.cases.patient[among]
-        if endpoint.metric not in ("ppv", "npv"):
-            return clustered_proportion(right[among], patient, level)
-        weight = self.weights.of(table.cases)
-        if weight is None:
-            return undefined(NO_FRACTION, method=(), n=table.cases.n)
-        return weighted_proportion(right[among], weight[among], patient, level)
+        weighing = weigh(table, endpoint.metric, self.sampled, endpoint.finding)
+        return share_side(table, endpoint.metric, weighing, level).estimate
 
     def _difference(
         self, endpoint: Endpoint, point: OperatingPoint | None, level: float
     ) -> Estimate:
-        pair = Pair(self.analysis, endpoint.finding, self.model_id(endpoint), self.index_test)
+        model_id = self.model_id(endpoint)
+        pair = Pair(self.analysis, endpoint.finding, model_id, self.index_test, self.sampled)
         if point is None:
             return pair.auc(level).difference
-        if endpoint.metric in ("ppv", "npv") and self.weights.is_weighted:
-            return undefined("weighted_difference_not_computed", method=(), n=0)
         return pair.share(endpoint.metric, point, level).difference
 
     def point(self, endpoint: Endpoint) -> OperatingPoint | None:
@@ -346,7 +343,13 @@ def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
         figures.refuse("planned_power", "power_of_proportions_only", **keys)
         return
     mature = judge.analysis.cases(endpoint.finding, point.model, RETROSPECTIVE)
-    among, right = share(tabulate(mature, point, judge.index_test, ITD), endpoint.metric)
+    table = tabulate(mature, point, judge.index_test, ITD)
+    weighing = weigh(table, endpoint.metric, judge.sampled, endpoint.finding)
+    reason = weighing.why_not(under_weights=False)
+    if reason is not None:
+        figures.refuse("planned_power", reason, **keys)
+        return
+    among, right = share(table, endpoint.metric)
     n, events = int(among.sum()), int(right[among].sum())
     if events in (0, n) or not endpoint.margin:
         figures.refuse("planned_power", "no_power_at_edge", n=n, events=events, **keys)
