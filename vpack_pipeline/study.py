@@ -119,6 +119,7 @@ def problems(protocol: Protocol, site: Site) -> list[Problem]:
         *_point_problems(protocol),
         *_endpoint_problems(protocol),
         *_plan_problems(protocol),
+        *_sampling_problems(protocol),
         *_variable_problems(protocol),
         *_monitor_problems(protocol),
         *_maturity_problems(protocol),
@@ -219,6 +220,45 @@ def _plan_problems(protocol: Protocol) -> Iterable[Problem]:
     from vpack_pipeline.core.evaluation.endpoint_plan import check_endpoints
 
     return check_endpoints(protocol)
+
+
+def _sampling_problems(protocol: Protocol) -> Iterable[Problem]:
+    """Find ways of drawing cases from which what is claimed cannot be estimated."""
+    sampling = protocol.sampling
+    where = f"{protocol.reference} sampling"
+    fractions = {s.name: s.fraction for s in sampling.strata}
+    unknown = [name for name, fraction in fractions.items() if fraction is None]
+    if fractions and not any(fraction != 0 for fraction in fractions.values()):
+        what = "every fraction is 0, so that no case was drawn"
+        yield Problem(f"{where}.strata", what, "state the share of each stratum that was taken")
+    if unknown and len(unknown) < len(fractions):
+        what = f"no fraction of {_list(unknown)}, and others have one"
+        remedy = "state the share of each stratum that was taken, or leave all of them out"
+        yield Problem(f"{where}.strata", what, remedy)
+    findings = {f.name for f in protocol.findings}
+    by_own = sorted({"label", "score"} & set(sampling.depends_on))
+    if sampling.finding is not None and sampling.finding not in findings:
+        what = f"no {sampling.finding!r}"
+        yield Problem(f"{where}.finding", what, _nearest(sampling.finding, findings))
+    if sampling.finding is None and by_own and len(findings) > 1:
+        what = f"cases were drawn by {_list(by_own)}, and it is not said of which finding"
+        yield Problem(f"{where}.finding", what, f"name one of {_list(findings)}")
+    yield from _unestimable(protocol)
+
+
+def _unestimable(protocol: Protocol) -> Iterable[Problem]:
+    """Find endpoints that a sample without fractions cannot estimate."""
+    from vpack_pipeline.contracts.metrics import condition_of
+    from vpack_pipeline.core.evaluation.sampling import standing
+
+    for e in protocol.evaluation.endpoints:
+        if standing(protocol.sampling, condition_of(e.metric), e.finding) == "refused":
+            yield Problem(
+                f"{protocol.reference} endpoints {e.id}.metric",
+                f"cases were drawn by {_list(protocol.sampling.depends_on)} and no fractions are"
+                f" stated: {e.metric} cannot be estimated",
+                "state sampling.strata with the share of each that was taken",
+            )
 
 
 def _monitor_problems(protocol: Protocol) -> Iterable[Problem]:

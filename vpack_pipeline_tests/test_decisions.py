@@ -104,15 +104,15 @@ INTERVALS = {
 
 @pytest.mark.parametrize("of", INTERVALS)
 def test_the_interval_of_a_figure_is_made_in_one_place(of: str) -> None:
-    """In ``stats``: clustered_proportion, auc_by_inversion and Area.estimate, difference."""
+    """In ``stats``: clustered_proportion, auc_by_inversion and Area.estimate, difference; of cases
+    that carry weights weighted_proportion and weighted_auc."""
     using = {
         name
         for name, nodes in modules("core")
         for node in nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in INTERVALS[of]
     }
-    # A weighted share has an interval of its own.
-    assert using == ({"core/evaluation/weights.py"} if of == "share" else set())
+    assert using == set()
 
 
 def test_nothing_asks_for_a_monitor_by_its_name() -> None:

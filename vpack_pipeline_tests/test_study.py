@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,72 @@ def test_a_label_is_waited_for_until_a_negative_follow_up_counts(tmp_path: Path,
     data["evaluation"]["maturity"]["follow_up"] = 1
     data["adjudication"]["reference_sources"] = []
     assert study.load(project(tmp_path / "none", data), "harbour")
+
+
+FLAGGED = {"name": "flagged", "fraction": 1.0}
+CLEARED = {"name": "cleared", "fraction": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "what"),
+    [
+        (
+            {"strata": [{"name": "flagged", "fraction": 0.0}, {"name": "cleared", "fraction": 0}]},
+            "sampling.strata: every fraction is 0, so that no case was drawn — state the share",
+        ),
+        (
+            {"strata": [FLAGGED, {"name": "cleared"}], "depends_on": ["score"]},
+            "sampling.strata: no fraction of cleared, and others have one — state the share",
+        ),
+        (
+            {"strata": [FLAGGED, {"name": "cleared"}], "depends_on": ["score"]},
+            "endpoints sensitivity.metric: cases were drawn by score and no fractions are stated:"
+            " sensitivity cannot be estimated — state sampling.strata with the share",
+        ),
+        ({"depends_on": ["score"]}, "cases were drawn by score and no fractions are stated"),
+        ({"depends_on": ["label", "score"]}, "cases were drawn by label, score and no fractions"),
+        ({"depends_on": ["covariates"]}, "cases were drawn by covariates and no fractions"),
+        ({"depends_on": ["label"], "finding": "findin"}, "finding: no 'findin' — did you mean"),
+    ],
+)
+def test_a_draw_that_cannot_estimate_what_is_claimed_is_refused(
+    tmp_path: Path, sampling: dict[str, Any], what: str
+) -> None:
+    data = changed(sampling={"method": "random", **sampling})
+    found = told(project(tmp_path, data))
+    assert any(what in f for f in found), found
+
+
+@pytest.mark.parametrize(
+    ("fraction", "what"), [(-0.1, "greater than or equal to 0"), (1.5, "less than or equal to 1")]
+)
+def test_a_fraction_that_is_no_share_is_refused_with_its_place(
+    tmp_path: Path, fraction: float, what: str
+) -> None:
+    strata = [{"name": "cleared", "fraction": fraction}]
+    found = told(project(tmp_path, changed(sampling={"method": "random", "strata": strata})))
+    assert any(what in f and "sampling.strata.0.fraction" in f for f in found), found
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"depends_on": ["label"]},
+        {"depends_on": ["score"], "strata": [FLAGGED, CLEARED]},
+        {"depends_on": ["score"], "strata": [FLAGGED, {"name": "cleared", "fraction": 0.0}]},
+        {"depends_on": ["label", "score"], "strata": [FLAGGED, CLEARED]},
+    ],
+)
+def test_a_draw_that_can_is_accepted(tmp_path: Path, sampling: dict[str, Any]) -> None:
+    study.load(project(tmp_path, changed(sampling={"method": "random", **sampling})), "harbour")
+
+
+def test_of_several_findings_the_one_that_was_drawn_by_is_named(tmp_path: Path) -> None:
+    data = changed(sampling={"method": "random", "depends_on": ["label"]})
+    data["findings"] = [*data["findings"], {**deepcopy(data["findings"][0]), "name": "other"}]
+    found = told(project(tmp_path, data))
+    what = "sampling.finding: cases were drawn by label, and it is not said of which finding"
+    assert any(f"{what} — name one of finding, other" in f for f in found), found
 
 
 def another_point() -> Any:

@@ -20,6 +20,7 @@ from vpack_pipeline.strict_yaml import validate
 
 FILE: Final = "contracts/metrics.yaml"
 Kind = Literal["count", "share", "coefficient", "difference", "score"]
+Condition = Literal["label", "score", "nothing"]
 RANGES: Final[Mapping[Kind, tuple[float | None, float | None]]] = {
     "count": (0.0, None),
     "share": (0.0, 1.0),
@@ -41,6 +42,11 @@ class Metric(Document):
     titles: dict[str, Text] = {}
     """Its name in print in one table, where it means less there."""
     kind: Kind
+    conditional_on: Condition | None = None
+    """What a figure of the evaluation, or of agreement, is given of: cases of one label, cases of
+    one score or call, or all cases. So it says which ways of drawing cases leave it as it is
+    (``core.evaluation.sampling``). A count is of the cases that are there, and draws on nothing.
+    """
     unit: Text | None = None
     """Of a score or a count of something else than cases."""
     range: tuple[float | None, float | None] | None = None
@@ -139,6 +145,21 @@ def of(asset: str) -> tuple[Metric, ...]:
 def family(name: str) -> Metric:
     """Find a family by its name with the parameter in braces, as ``path_{method}``."""
     return next(m for m in load() if m.name == name)
+
+
+@functools.cache
+def condition_of(name: str) -> Condition:
+    """Say what a figure is conditional on.
+
+    Raises
+    ------
+    ContractError
+        No figure of that name says so.
+    """
+    for metric in load():
+        if name in metric.names and metric.conditional_on is not None:
+            return metric.conditional_on
+    raise ContractError(f"{name} does not say what it is conditional on; declare it in {FILE}")
 
 
 @functools.cache

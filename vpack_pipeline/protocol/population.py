@@ -60,7 +60,8 @@ class Stratum(Document):
     """A sampling stratum and the share of it that was taken."""
 
     name: Text
-    fraction: Annotated[float, Field(gt=0.0, le=1.0)]
+    fraction: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    """None: not known. 0: none was taken, so that no figure speaks for the stratum."""
 
 
 class Sampling(Document):
@@ -70,7 +71,14 @@ class Sampling(Document):
     strata: tuple[Stratum, ...] = ()
     """Empty: everything was taken."""
     depends_on: tuple[Literal["label", "score", "covariates"], ...] = ()
+    finding: Name | None = None
+    """Whose label or score the draw depended on; where the study has one finding, it is that."""
     note: Text | None = None
+
+    @model_validator(mode="after")
+    def _each_stratum_once(self) -> Self:
+        refuse_repeated([stratum.name for stratum in self.strata])
+        return self
 
 
 class Variable(Document):

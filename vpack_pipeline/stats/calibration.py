@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logit, ndtr
 
-from vpack_pipeline.stats.arguments import clusters, labels, number, numbers, whole
+from vpack_pipeline.stats.arguments import amounts, clusters, labels, number, numbers, whole
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -33,6 +33,9 @@ ONE_CLASS = Code("one_class")
 ONE_VALUE = Code("one_probability")
 ONE_PATIENT = Code("one_patient")
 SEPARATED = Code("classes_separated")
+NOT_UNDER_WEIGHTS = HypothesisTest(
+    None, None, coded("spiegelhalter"), reason=Code("not_computed_weighted")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def calibration(
     positive: BoolArray,
     cluster: npt.NDArray[np.generic] | None = None,
     level: float = 0.95,
+    weights: FloatArray | None = None,
 ) -> Calibration:
     """Calibration slope, intercepts, Brier score and Spiegelhalter's test.
 
@@ -97,6 +101,9 @@ def calibration(
     cluster : (n,) patient of each case; gives standard errors by patient (sandwich, Liang & Zeger
         1986, with P/(P-1)) in place of the model's. Spiegelhalter's test takes cases as independent
         either way.
+    weights : (n,) > 0, of a sample in which cases were not drawn alike: inverse sampling fractions.
+        The likelihood is weighted, and with a cluster the sandwich holds (Binder 1983);
+        Spiegelhalter's test is not weighted, and undefined
 
     Returns
     -------
@@ -105,20 +112,23 @@ def calibration(
     """
     p, outcome = _checked(prob, positive)
     y = outcome.astype(np.float64)
-    n, events = y.size, int(outcome.sum())
+    n = y.size
+    w = np.ones(n) if weights is None else amounts("weights", weights)
+    if w.shape != y.shape or (w == 0).any():
+        raise ValueError("weights: one weight above 0 is needed for each case")
     clipped = np.clip(p, EPSILON, 1 - EPSILON)
     log_odds = np.asarray(logit(clipped), dtype=np.float64)
     codes = None if cluster is None else patient_codes(clusters("cluster", cluster, n))[0]
-    slope, intercept = _joint_fit(log_odds, y, codes, level)
-    citl = _offset_fit(log_odds, y, codes, level)
-    expected = float(p.sum())
+    slope, intercept = _joint_fit(log_odds, y, codes, level, w)
+    citl = _offset_fit(log_odds, y, codes, level, w)
+    expected = float((w * p).sum())
     return Calibration(
         slope=slope,
         intercept=intercept,
         citl=citl,
-        brier=_brier(p, y, codes, level),
-        observed_expected=events / expected if expected > 0 else None,
-        spiegelhalter=_spiegelhalter(p, y),
+        brier=_brier(p, y, codes, level, w),
+        observed_expected=float((w * y).sum()) / expected if expected > 0 else None,
+        spiegelhalter=_spiegelhalter(p, y) if weights is None else NOT_UNDER_WEIGHTS,
         n_clipped=int(n - ((p >= EPSILON) & (p <= 1 - EPSILON)).sum()),
     )
 
@@ -195,7 +205,11 @@ def _refusal(y: FloatArray, codes: npt.NDArray[np.intp] | None) -> Code | None:
 
 
 def _joint_fit(
-    x: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
+    x: FloatArray,
+    y: FloatArray,
+    codes: npt.NDArray[np.intp] | None,
+    level: float,
+    w: FloatArray,
 ) -> tuple[Estimate, Estimate]:
     method, n, events = "logistic_recalibration", y.size, int(y.sum())
     reason = _refusal(y, codes)
@@ -210,7 +224,7 @@ def _joint_fit(
     centre, spread = x.mean(), x.std()
     design = np.column_stack([np.ones(n), (x - centre) / spread])
     back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
-    beta, covariance = fit_logistic(design, y, np.zeros(n), codes)
+    beta, covariance = fit_logistic(design, y, np.zeros(n), codes, w)
     beta, covariance = back @ beta, back @ covariance @ back.T
     intercept, slope = (
         symmetric(
@@ -227,13 +241,17 @@ def _joint_fit(
 
 
 def _offset_fit(
-    x: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
+    x: FloatArray,
+    y: FloatArray,
+    codes: npt.NDArray[np.intp] | None,
+    level: float,
+    w: FloatArray,
 ) -> Estimate:
     method, n, events = "logistic_intercept", y.size, int(y.sum())
     reason = _refusal(y, codes)
     if reason is not None:
         return undefined(reason, method=method, n=n, events=events)
-    beta, covariance = fit_logistic(np.ones((n, 1)), y, x, codes)
+    beta, covariance = fit_logistic(np.ones((n, 1)), y, x, codes, w)
     se = _root(covariance[0, 0])
     return symmetric(float(beta[0]), se, n=n, events=events, method=method, level=level)
 
@@ -244,17 +262,24 @@ def _root(variance: float) -> float:
 
 
 def _brier(
-    p: FloatArray, y: FloatArray, codes: npt.NDArray[np.intp] | None, level: float
+    p: FloatArray,
+    y: FloatArray,
+    codes: npt.NDArray[np.intp] | None,
+    level: float,
+    w: FloatArray,
 ) -> Estimate:
     """Brier (1950), with a normal interval over cases, or patients (ratio estimator)."""
     method, n, events = "brier", y.size, int(y.sum())
     error = (p - y) ** 2
-    value = float(error.mean())
-    deviations = error - value if codes is None else np.bincount(codes, weights=error - value)
+    whole = float(w.sum())
+    value = float((w * error).sum()) / whole
+    deviations = w * (error - value)
+    if codes is not None:
+        deviations = np.bincount(codes, weights=deviations).astype(np.float64)
     m = deviations.size
     if m < 2:
         return undefined("one_case_or_patient", method=method, n=n, events=events, value=value)
-    se = math.sqrt(m / (m - 1) * float(deviations @ deviations)) / n
+    se = math.sqrt(m / (m - 1) * float(deviations @ deviations)) / whole
     return symmetric(value, se, n=n, events=events, method=method, level=level, bounds=(0.0, 1.0))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from vpack_pipeline.stats.arguments import labelled_scores, numbers, positions
+from vpack_pipeline.stats.arguments import amounts, labelled_scores, numbers, positions
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 
 
@@ -18,6 +18,7 @@ def fit_logistic(
     outcome: FloatArray,
     offset: FloatArray,
     codes: npt.NDArray[np.intp] | None = None,
+    weights: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Fit by Newton's method with Armijo's step halving; give coefficients and their covariance.
 
@@ -28,6 +29,8 @@ def fit_logistic(
     offset : (n,) what is added to the log odds with a coefficient of 1
     codes : (n,) patient of each case, 0 to P-1, P of two or more; gives the sandwich (Liang & Zeger
         1986, with P/(P-1)) in place of the model's covariance
+    weights : (n,) > 0, such as inverse sampling fractions: the likelihood is weighted, and with
+        codes the sandwich holds (Binder 1983)
 
     Returns
     -------
@@ -47,7 +50,10 @@ def fit_logistic(
     who = None if codes is None else positions("codes", codes)
     if who is not None and who.shape != y.shape:
         raise ValueError("codes: one patient code is needed for each case")
-    return _newton(x, y, added, who)
+    w = np.ones(y.size) if weights is None else amounts("weights", weights)
+    if w.shape != y.shape or (w == 0).any():
+        raise ValueError("weights: one weight above 0 is needed for each case")
+    return _newton(x, y, added, who, w)
 
 
 def is_separated(score: FloatArray, positive: BoolArray) -> bool:
@@ -65,18 +71,22 @@ def is_separated(score: FloatArray, positive: BoolArray) -> bool:
 
 
 def _newton(
-    design: FloatArray, y: FloatArray, offset: FloatArray, codes: npt.NDArray[np.intp] | None
+    design: FloatArray,
+    y: FloatArray,
+    offset: FloatArray,
+    codes: npt.NDArray[np.intp] | None,
+    w: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     beta: FloatArray = np.zeros(design.shape[1])
     for _ in range(200):
         eta = design @ beta + offset
-        gradient = design.T @ (y - expit(eta))
-        step = np.linalg.solve(_information(design, eta), gradient)
-        gain, now = float(gradient @ step), _log_likelihood(eta, y)
+        gradient = design.T @ (w * (y - expit(eta)))
+        step = np.linalg.solve(_information(design, eta, w), gradient)
+        gain, now = float(gradient @ step), _log_likelihood(eta, y, w)
         scale = 1.0
         # Extreme log odds have next to no information, and a full step would leave the plane.
         while (
-            _log_likelihood(design @ (beta + scale * step) + offset, y)
+            _log_likelihood(design @ (beta + scale * step) + offset, y, w)
             < now + 1e-4 * scale * gain - 1e-9
         ):
             scale /= 2
@@ -84,20 +94,20 @@ def _newton(
         if np.abs(scale * step).max() < 1e-10 * (1 + np.abs(beta).max()):
             break
     eta = design @ beta + offset
-    bread: FloatArray = np.asarray(np.linalg.inv(_information(design, eta)), dtype=np.float64)
+    bread: FloatArray = np.asarray(np.linalg.inv(_information(design, eta, w)), dtype=np.float64)
     if codes is None:
         return beta, bread
     scores = np.zeros((int(codes.max()) + 1, design.shape[1]))
-    np.add.at(scores, codes, design * (y - expit(eta))[:, None])
+    np.add.at(scores, codes, design * (w * (y - expit(eta)))[:, None])
     factor = len(scores) / (len(scores) - 1)
     return beta, factor * bread @ (scores.T @ scores) @ bread
 
 
-def _information(design: FloatArray, eta: FloatArray) -> FloatArray:
+def _information(design: FloatArray, eta: FloatArray, w: FloatArray) -> FloatArray:
     # expit(-eta) is not 1 - expit(eta): it does not round to 0.
-    information: FloatArray = (design.T * (expit(eta) * expit(-eta))) @ design
+    information: FloatArray = (design.T * (w * expit(eta) * expit(-eta))) @ design
     return information
 
 
-def _log_likelihood(eta: FloatArray, y: FloatArray) -> float:
-    return float(y @ eta - np.logaddexp(0, eta).sum())
+def _log_likelihood(eta: FloatArray, y: FloatArray, w: FloatArray) -> float:
+    return float((w * y) @ eta - (w * np.logaddexp(0, eta)).sum())

@@ -263,6 +263,9 @@ class World:
             },
         )
 
+    def _case_view(self) -> pl.DataFrame:
+        return self._cases()
+
     def _levels(self) -> pl.DataFrame:
         made = levels(
             cases=self._cases(),

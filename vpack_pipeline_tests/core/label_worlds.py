@@ -14,9 +14,9 @@ from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.evaluation.time_split import time_split
-from vpack_pipeline.protocol import Adjudication, Evaluation, IndexTest
+from vpack_pipeline.protocol import Adjudication, Evaluation, IndexTest, Sampling
 from vpack_pipeline_tests.core import adjudication_cases as made
-from vpack_pipeline_tests.core.evaluation_world import published_looks
+from vpack_pipeline_tests.core.evaluation_world import SAMPLING, published_looks
 from vpack_pipeline_tests.core.test_adjudication_attribution import INDEX_TEST, POINT
 
 CUT = datetime.date(2026, 7, 20)
@@ -43,6 +43,7 @@ class Site:
     index_test: IndexTest = ONE_MODEL
     cut: datetime.date = CUT
     readers_agreed: bool = True
+    sampling: Sampling = SAMPLING
 
     def run(self, function: Any) -> pl.DataFrame:
         included = made.included_of(self.cases)
@@ -53,12 +54,14 @@ class Site:
         arguments: dict[str, Any] = {
             **shared,
             "reference_standard": labels,
-            "cases": self.cases,
+            "cases": self.cases.with_columns(stratum=pl.lit("all")),
             "reads": self.reads,
             "reference": self.reference,
             "included": included,
             "index_test": self.index_test,
             "evaluation": self.evaluation,
+            "sampling": self.sampling,
+            "case_view": self.cases.with_columns(stratum=pl.lit("all")),
             "readers_agreed": self.readers_agreed,
             "published_looks": published_looks(),
             "cut": self.cut,

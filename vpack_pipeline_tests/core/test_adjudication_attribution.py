@@ -23,7 +23,7 @@ from vpack_pipeline.core.evaluation.error_attribution import (
     error_attribution,
 )
 from vpack_pipeline.core.evaluation.time_split import time_split
-from vpack_pipeline.protocol import Disclosure, Evaluation, IndexTest
+from vpack_pipeline.protocol import Disclosure, Evaluation, IndexTest, Sampling
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.evaluation_world import published_looks
 
@@ -125,6 +125,8 @@ def attributed(
         schema_overrides={"call": pl.Boolean},
     )
     figures = error_attribution(
+        cases=cases.with_columns(stratum=pl.lit("all")),
+        sampling=Sampling(method="consecutive"),
         time_split=time_split(
             cases=cases,
             reference_standard=labels,

@@ -27,7 +27,6 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
-from vpack_pipeline.core.evaluation.weights import weighted_proportion
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import Output, Sampling, Stratum
 from vpack_pipeline.stats.proportions import clopper_pearson, clustered_proportion, wilson_bounds
@@ -457,62 +456,13 @@ def test_predictive_values_are_weighted_by_inverse_sampling_fraction():
     assert row["reason"] == "no_sampling_fraction"
 
 
-def test_sampling_by_label_without_fractions_is_a_caution_on_predictive_values():
-    drawn = Sampling(method="convenience", depends_on=("label",))
-    frame = World(CROSSED, sampling=drawn).run("operating_points")
-    assert figure(frame, "ppv", **ITD)["notes"] == "label_sampled"
-    assert figure(frame, "sensitivity", **ITD)["notes"] is None
-
-
-def test_equal_weights_give_the_unweighted_interval():
-    success = np.array([True, False, True, True, False])
-    patient = np.array([0, 0, 1, 2, 3])
-    assert weighted_proportion(success, np.full(5, 3.0), patient, 0.95) == clustered_proportion(
-        success, patient
-    )
-
-
-def test_weighted_proportion_by_hand():
-    success = np.array([True, False, True, False])
-    weight = np.array([3.0, 1.0, 1.0, 1.0])
-    found = weighted_proportion(success, weight, np.arange(4), 0.95)
-    # Residuals w(y - 2/3): 1, -2/3, 1/3, -2/3; variance 4/3 * 2 / 36, above the bound by Kish.
-    variance = 4 / 3 * (1 + 4 / 9 + 1 / 9 + 4 / 9) / 36
-    effective = min((2 / 9) / variance, 36 / 12)
-    assert found.value == pytest.approx(2 / 3)
-    assert (found.lower, found.upper) == pytest.approx(wilson_bounds(2 / 3, effective))
-
-
-def test_weighted_proportion_at_its_ends_and_of_one_patient():
-    weight = np.array([3.0, 1.0])
-    exact = clopper_pearson(1, 1)
-    found = weighted_proportion(np.array([True, True]), weight, np.arange(2), 0.95)
-    assert (found.value, found.lower) == (1.0, exact.lower)
-    none = weighted_proportion(np.array([False, False]), weight, np.arange(2), 0.95)
-    assert (none.value, none.upper) == (0.0, clopper_pearson(0, 1).upper)
-    one = weighted_proportion(np.array([True, False]), weight, np.zeros(2), 0.95)
-    assert (one.value, one.lower) == (0.75, None)
-    nobody = weighted_proportion(np.array([True]), np.array([0.0]), np.zeros(1), 0.95)
-    assert nobody.value is None
-
-
-def test_weighted_proportion_without_residual_variance_takes_kishs_size():
-    # Each patient's weighted rate equals the whole: the ratio estimator's variance is 0.
-    success = np.array([True, False, True, False])
-    weight = np.array([1.0, 1.0, 2.0, 2.0])
-    found = weighted_proportion(success, weight, np.array([0, 0, 1, 1]), 0.95)
-    assert (found.lower, found.upper) == pytest.approx(wilson_bounds(0.5, 36 / 10))
-
-
 def test_coverage_holds_where_patients_repeat():
     rng = np.random.default_rng(3)
     covered, trials = 0, 300
     for _ in range(trials):
         rate = rng.beta(0.9 * 1.5, 0.1 * 1.5, size=60)
         scores = np.where(rng.random((60, 4)) < rate[:, None], 0.9, 0.1)
-        table = weighted_proportion(
-            (scores > 0.5).ravel(), np.ones(240), np.repeat(np.arange(60), 4), 0.95
-        )
+        table = clustered_proportion((scores > 0.5).ravel(), np.repeat(np.arange(60), 4), 0.95)
         covered += table.lower <= 0.9 <= table.upper
     assert covered / trials > 0.9
 

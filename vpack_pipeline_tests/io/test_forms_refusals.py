@@ -20,6 +20,7 @@ from vpack_pipeline.io.cohort.inputs import accounted
 from vpack_pipeline.io.cohort.inputs.alone import rows_alone
 from vpack_pipeline.io.edge import Loaded
 from vpack_pipeline.io.forms import REASONS, read_form
+from vpack_pipeline.protocol import Sampling, Stratum
 from vpack_pipeline.site import IdentifierForm, InputKind
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
@@ -303,6 +304,29 @@ def test_covariates_are_typed_json_with_sorted_keys(tmp_path: Path) -> None:
         (4, "bmi", "BAD_NUMBER"),
         (5, "stratum", "UNKNOWN_CODE"),
     ]
+
+
+def test_of_cases_drawn_by_score_each_has_a_stratum_that_was_drawn_from(tmp_path: Path) -> None:
+    fractions = {"flagged": 1.0, "cleared": 0.02, "unread": 0.0}
+    drawn = Sampling(
+        method="random",
+        strata=tuple(Stratum(name=name, fraction=f) for name, f in fractions.items()),
+        depends_on=("score",),
+    )
+    bench = Bench(tmp_path, protocol=protocol(sampling=drawn))
+    text = "case_id,patient_id,index_date,stratum\nC1,P1,2025-12-01,flagged\n"
+    text += "C2,P2,2025-12-01,\nC3,P2,2025-12-01,ward\nC4,P2,2025-12-01,unread\n"
+    text += "C5,P2,2025-12-01,all\n"
+    bench.deliver_all(cases_csv=text, reads_csv=None, predictions_csv=None)
+    tables = bench.tables()
+    assert tables["cases"]["stratum"].to_list() == ["flagged"]
+    assert tables.refused("cases") == [
+        (2, "stratum", "MISSING_VALUE"),
+        (3, "stratum", "UNKNOWN_CODE"),
+        (4, "stratum", "UNKNOWN_CODE"),
+        (5, "stratum", "UNKNOWN_CODE"),
+    ]
+    hold_what_is_said_before_to_the_build(bench, "cases", tables)
 
 
 def test_merged_patients_are_one_and_tangles_are_refused(tmp_path: Path) -> None:

@@ -193,6 +193,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("a", "Moments"): _number(Moments(3.0, 1.0, 20.0)),
     ("b", "Moments"): _number(Moments(2.0, 1.5, 30.0)),
     ("alpha", "float"): _share(0.05),
+    ("among", "BoolArray"): replace(label, sample=PROB > 0.1),
     ("areas", "Sequence[Area]"): _among(one_area),
     ("arl", "float"): _number(500.0, -1),
     ("b", "int"): _count(3),
@@ -238,6 +239,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
         [np.arange(4), np.arange(3, 9)], *NAN, -1, N, 0.5
     ),
     ("h", "float"): _number(4.0, -1),
+    ("heaviest", "float"): _number(3.0, -1),
     ("half_width", "float"): _number(0.05, -1, 0),
     ("information_fraction", "float"): _share(0.5),
     ("information_fractions", "Sequence[float]"): _share((0.5, 1.0)),
@@ -248,6 +250,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("k2", "float"): _count(9.0),
     ("left_out", "FloatArray"): values_or_nan,
     ("level", "float"): _share(0.95),
+    ("may_succeed", "BoolArray | None"): replace(label, sample=PROB > 0.5),
     ("margin", "float"): _number(0.1, -1),
     ("margins", "Sequence[npt.NDArray[np.integer]]"): _code(
         [np.tile([0, 1], 6), np.tile([0, 1, 1], 4)], -1, 2
@@ -349,6 +352,8 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("value", "float"): _number(0.4),
     ("value", "float | None"): _number(0.4),
     ("values", "FloatArray"): values_or_nan,
+    ("unseen", "float"): _number(2.0, -1, 0),
+    ("weight", "FloatArray"): Argument(PROB, (*_count(PROB).changes, _one_more)),
     ("weight_matrix", "npt.NDArray[Any]"): _number(np.tile([1, 2, 0], (2, 4)).astype(np.int16), -1),
     ("weights", "FloatArray"): _count(np.array([1.0, 2.0, 0.0])),
     ("weights", "FloatArray | None"): Argument(PROB, (*_count(PROB).changes, _one_more)),
@@ -387,6 +392,8 @@ OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
     ("wilson", "k"): _count(12.0),
     ("wilson", "n"): _count(40.0),
     ("wilson_bounds", "n"): positive_size,
+    ("gamma_limits", "weights"): _holding(PROB, *NAN, *INFINITE, -1, 0),
+    ("calibration", "weights"): _holding(PROB, *NAN, *INFINITE, -1, 0, also=(_one_more,)),
     ("guessed", "statistic"): Argument("percent_agreement"),
 }
 """The same, where a name means something else in one function."""

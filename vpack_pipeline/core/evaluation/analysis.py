@@ -81,6 +81,18 @@ class CaseSet:
             self.is_usable[mask],
         )
 
+    def with_others(self, others: CaseSet) -> CaseSet:
+        """Give these cases, then others of the same analysis set."""
+        return CaseSet(
+            pl.concat([self.case_id, others.case_id]),
+            np.concatenate([self.patient, others.patient]),
+            np.concatenate([self.label, others.label]),
+            pl.concat([self.status, others.status]),
+            np.concatenate([self.score, others.score]),
+            np.concatenate([self.call, others.call]),
+            np.concatenate([self.is_usable, others.is_usable]),
+        )
+
     def joined(self, frame: pl.DataFrame, column: str) -> pl.Series:
         """Look up a column of a frame keyed by ``case_id``, in the order of the cases."""
         cases = pl.DataFrame({"case_id": self.case_id})

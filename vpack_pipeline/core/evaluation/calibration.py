@@ -6,18 +6,20 @@ What does not belong here: recalibrating a model; a pack reports and does not re
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells, generator
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats import calibration as statistics
-from vpack_pipeline.stats.codes import Code, code
-from vpack_pipeline.stats.estimate import FloatArray
-from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
+from vpack_pipeline.stats.estimate import Estimate, FloatArray
 
 N_BINS: Final = 10
 NULL_REPLICATES: Final = 200
@@ -40,9 +42,11 @@ _BIN_METRICS: Final = ("mean_probability", "observed_rate")
 
 def calibration(
     *,
+    cases: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -52,25 +56,32 @@ def calibration(
     ``intercept`` is that of the joint fit, ``citl`` (calibration in the large) has the slope fixed
     at 1. The expected calibration error is above 0 under perfect calibration: its 95th percentile
     then stands beside it. ``stratum`` is ``all`` or one of ten bins of equal width of the
-    probability. A failed inference has no probability, so only completed ones are counted.
+    probability. A failed inference has no probability, so only completed ones are counted. Where
+    cases were not drawn alike, figures are weighted or refused as ``sampling`` says.
+
+    Parameters
+    ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures("evaluation/calibration", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    sampled = SampledCases(cases, sampling)
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         used = mature.take(mature.is_decided & mature.is_usable)
         prob, reason = _probability(used, index_test)
         keys = {"finding": finding, "model_id": model_id, "window": window}
         whole = figures.at(**keys, stratum_kind="all", stratum="all")
+        weighed = _Weighed.of(used, prob, sampled, finding, evaluation.interval.level)
         if reason is not None:
             for metric in _METRICS:
                 whole.refuse(metric, reason, n=used.n)
         else:
             rng = generator(evaluation.seed, "calibration", finding, model_id, window)
-            _give_whole(whole, used, prob, rng, evaluation)
+            weighed.give_whole(whole, rng, min(evaluation.replicates, NULL_REPLICATES))
         for index in range(N_BINS):
             place = figures.at(**keys, stratum_kind="probability", stratum=_bin_name(index))
-            _give_bin(place, used, prob, index, reason, evaluation.interval.level)
+            weighed.give_bin(place, index, reason)
     return figures.frame()
 
 
@@ -88,73 +99,122 @@ def _probability(used: CaseSet, index_test: IndexTest) -> tuple[FloatArray, Code
     return prob, None
 
 
-def _give_whole(
-    place: Place,
-    used: CaseSet,
-    prob: FloatArray,
-    rng: np.random.Generator,
-    evaluation: Evaluation,
-) -> None:
-    positive, n, events = used.is_positive, used.n, int(used.is_positive.sum())
-    found = statistics.calibration(prob, positive, used.patient, evaluation.interval.level)
-    for metric in ("slope", "intercept", "citl", "brier"):
-        place.give(metric, getattr(found, metric))
-    place.give(
-        "observed_expected",
-        found.observed_expected,
-        n=n,
-        events=events,
-        method="positives_over_probabilities",
-        reason="probabilities_zero",
-    )
-    test = found.spiegelhalter
-    for metric, value in (("spiegelhalter_z", test.statistic), ("spiegelhalter_p", test.p)):
-        place.give(metric, value, n=n, events=events, method=test.method, reason=test.reason)
-    place.count("n_clipped", found.n_clipped, n)
-    error = statistics.reliability_bins(prob, positive, N_BINS).expected_error()
-    place.give(
-        "expected_calibration_error",
-        error,
-        n=n,
-        events=events,
-        method="ten_bins_of_equal_mass",
-    )
-    replicates = min(evaluation.replicates, NULL_REPLICATES)
-    place.give(
-        "expected_calibration_error_null95",
-        statistics.calibration_null(prob, replicates, rng, N_BINS),
-        n=n,
-        events=events,
-        method=code("null_percentile", draws=replicates),
-    )
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """Decided cases with their probabilities, and how they count.
+
+    ``by_score`` is of figures that are conditional on the score, ``of_all`` of the others.
+    """
+
+    used: CaseSet
+    prob: FloatArray
+    by_score: Weighing
+    of_all: Weighing
+    level: float
+
+    @classmethod
+    def of(
+        cls, used: CaseSet, prob: FloatArray, sampled: SampledCases, finding: str, level: float
+    ) -> _Weighed:
+        everyone = np.ones(used.n, dtype=np.bool_)
+        return cls(
+            used,
+            prob,
+            sampled.weigh(condition_of("slope"), finding, used),
+            sampled.weigh(condition_of("citl"), finding, used, groups=(everyone,)),
+            level,
+        )
+
+    def give_whole(self, place: Place, rng: np.random.Generator, replicates: int) -> None:
+        """Give the figures of all cases."""
+        n, positive = self.used.n, self.used.is_positive
+        is_same = self.by_score.weight is None and self.of_all.weight is None
+        by_score = self._calibration(self.by_score)
+        of_all = by_score if is_same else self._calibration(self.of_all)
+        place.count("n_clipped", by_score.n_clipped, n)
+        for metric in ("slope", "intercept"):
+            self._give(place, metric, getattr(by_score, metric), self.by_score)
+        for metric in ("citl", "brier"):
+            self._give(place, metric, getattr(of_all, metric), self.of_all)
+        self._give(
+            place,
+            "observed_expected",
+            of_all.observed_expected,
+            self.of_all,
+            method=coded("positives_over_probabilities"),
+            reason="probabilities_zero",
+        )
+        test = by_score.spiegelhalter
+        for metric, value in (("spiegelhalter_z", test.statistic), ("spiegelhalter_p", test.p)):
+            self._give(
+                place,
+                metric,
+                value,
+                self.by_score,
+                under_weights=False,
+                method=test.method,
+                reason=test.reason,
+            )
+        error = statistics.reliability_bins(self.prob, positive, N_BINS).expected_error()
+        null = statistics.calibration_null(self.prob, replicates, rng, N_BINS)
+        percentile = code("null_percentile", draws=replicates)
+        for metric, value, method in (
+            ("expected_calibration_error", error, coded("ten_bins_of_equal_mass")),
+            ("expected_calibration_error_null95", null, coded(percentile)),
+        ):
+            self._give(place, metric, value, self.of_all, under_weights=False, method=method)
+
+    def _calibration(self, weighing: Weighing) -> statistics.Calibration:
+        used = self.used
+        weight = weighing.weight
+        return statistics.calibration(
+            self.prob, used.is_positive, used.patient, self.level, weights=weight
+        )
+
+    def _give(
+        self,
+        place: Place,
+        metric: str,
+        value: Estimate | float | None,
+        weighing: Weighing,
+        *,
+        under_weights: bool = True,
+        method: Codes = (),
+        reason: Coded | None = None,
+    ) -> None:
+        n, events = self.used.n, int(self.used.is_positive.sum())
+        why_not = weighing.why_not(under_weights=under_weights)
+        if why_not is not None:
+            place.refuse(metric, why_not, n=n, events=events)
+            return
+        own = value.method if isinstance(value, Estimate) else method
+        how = coded(own, weighing.method())
+        notes = weighing.notes
+        place.give(metric, value, n=n, events=events, method=how, reason=reason, notes=notes)
+
+    def give_bin(self, place: Place, index: int, reason: Code | None) -> None:
+        """Give the mean probability and the observed rate of one bin, or why there is neither."""
+        if reason is None:
+            reason = self.by_score.why_not(under_weights=True)
+        if reason is not None:
+            for metric in _BIN_METRICS:
+                place.refuse(metric, reason, n=0)
+            return
+        used, prob, weighing = self.used, self.prob, self.by_score
+        within = np.minimum((prob * N_BINS).astype(np.int64), N_BINS - 1) == index
+        observed = weighing.share(used.is_positive, within, used.patient, self.level).estimate
+        place.give("observed_rate", observed)
+        weight = None if weighing.weight is None else weighing.weight[within]
+        place.give(
+            "mean_probability",
+            float(np.average(prob[within], weights=weight)) if within.any() else None,
+            n=observed.n,
+            events=observed.events,
+            method=coded("mean", weighing.method(within)),
+            reason=observed.reason,
+            notes=observed.notes,
+        )
 
 
 def _bin_name(index: int) -> str:
     return f"{index / N_BINS:.1f}–{(index + 1) / N_BINS:.1f}"
-
-
-def _give_bin(
-    place: Place,
-    used: CaseSet,
-    prob: FloatArray,
-    index: int,
-    reason: Code | None,
-    level: float,
-) -> None:
-    if reason is not None:
-        for metric in _BIN_METRICS:
-            place.refuse(metric, reason, n=0)
-        return
-    within = np.minimum((prob * N_BINS).astype(np.int64), N_BINS - 1) == index
-    observed = clustered_proportion(used.is_positive[within], used.patient[within], level)
-    place.give("observed_rate", observed)
-    mean = float(prob[within].mean()) if within.any() else None
-    place.give(
-        "mean_probability",
-        mean,
-        n=observed.n,
-        events=observed.events,
-        method="mean",
-        reason=observed.reason,
-        notes=observed.notes,
-    )

@@ -17,21 +17,21 @@ from vpack_pipeline.core.evaluation.analysis import (
     Analysed,
     AnalysisSet,
     CaseSet,
-    intention_to_diagnose_score,
 )
 from vpack_pipeline.core.evaluation.looks import DIFFERENCE, Place, WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
-from vpack_pipeline.core.evaluation.performance import itd_auc, why_no_auc
-from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
-from vpack_pipeline.stats.codes import code, coded
-from vpack_pipeline.stats.difference import (
-    Side,
-    auc_side,
-    difference,
-    proportion_side,
-    without_figure,
+from vpack_pipeline.core.evaluation.operating_points import (
+    ITD,
+    share,
+    share_side,
+    tabulate,
+    weigh,
 )
+from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
+from vpack_pipeline.core.evaluation.sampling import SampledCases
+from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.stats.codes import code, coded
+from vpack_pipeline.stats.difference import Side, difference, without_figure
 from vpack_pipeline.stats.estimate import Estimate, undefined
 
 NO_POINT: Final = "none"
@@ -41,9 +41,11 @@ _SHARES: Final = ("sensitivity", "specificity")
 
 def comparison(
     *,
+    cases: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -53,13 +55,18 @@ def comparison(
     A patient may have cases in both windows: the interval of the difference takes account of how
     far the two figures rest on the same patients. Beside the difference (``auc_difference``) stand
     the figures that it is made of (``auc_retrospective``, ``auc_prospective``), by intention to
-    diagnose.
+    diagnose. Where cases were not drawn alike, both are weighted or refused as ``sampling`` says.
+
+    Parameters
+    ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures("evaluation/comparison", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    sampled = SampledCases(cases, sampling)
     for finding in findings:
         for model in index_test.models:
-            pair = Pair(analysis, finding.name, model.id, index_test)
+            pair = Pair(analysis, finding.name, model.id, index_test, sampled)
             keys = {"finding": finding.name, "model_id": model.id, "window": DIFFERENCE}
             is_withheld = figures.hides(DIFFERENCE)
             place = figures.at(**keys, operating_point=NO_POINT)
@@ -93,9 +100,16 @@ class Pair:
     """One finding and model in both windows."""
 
     def __init__(
-        self, analysis: AnalysisSet, finding: str, model_id: str, index_test: IndexTest
+        self,
+        analysis: AnalysisSet,
+        finding: str,
+        model_id: str,
+        index_test: IndexTest,
+        sampled: SampledCases,
     ) -> None:
+        self._finding = finding
         self._index_test = index_test
+        self._sampled = sampled
         self._mature = [analysis.cases(finding, model_id, window) for window in WINDOWS]
 
     def auc(self, level: float) -> Compared:
@@ -107,19 +121,16 @@ class Pair:
         return _compare([self._share_side(c, metric, point, level) for c in self._mature])
 
     def _auc_side(self, decided: CaseSet, level: float) -> Side:
-        if why_no_auc(decided, self._index_test) is not None:
-            return without_figure(itd_auc(decided, self._index_test, level))
-        score = intention_to_diagnose_score(decided, self._index_test)
-        return auc_side(score, decided.is_positive, decided.patient, level)
+        weighing = weigh_area(self._sampled, self._finding, decided)
+        return itd_area(decided, self._index_test, level, weighing)
 
     def _share_side(self, cases: CaseSet, metric: str, point: OperatingPoint, level: float) -> Side:
-        among, right = share(tabulate(cases, point, self._index_test, ITD), metric)
-        side = proportion_side(right[among], cases.patient[among], level)
-        if cases.is_usable.any():
-            return side
-        return without_figure(
-            undefined(NO_INFERENCE, method=side.estimate.method, n=side.estimate.n)
-        )
+        table = tabulate(cases, point, self._index_test, ITD)
+        if not cases.is_usable.any():
+            n = int(share(table, metric)[0].sum())
+            return without_figure(undefined(NO_INFERENCE, method=(), n=n))
+        weighing = weigh(table, metric, self._sampled, self._finding)
+        return share_side(table, metric, weighing, level)
 
 
 def _compare(sides: list[Side]) -> Compared:

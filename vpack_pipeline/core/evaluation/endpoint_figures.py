@@ -17,7 +17,6 @@ from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet, C
 from vpack_pipeline.core.evaluation.comparison import Pair
 from vpack_pipeline.core.evaluation.information import (
     combined,
-    depends_on_prevalence,
     patients_in_classes,
 )
 from vpack_pipeline.core.evaluation.missing_labels import (
@@ -25,20 +24,24 @@ from vpack_pipeline.core.evaluation.missing_labels import (
     why_not_alone_at,
     without_interval,
 )
-from vpack_pipeline.core.evaluation.operating_points import BEST, ITD, Crossed, share, tabulate
-from vpack_pipeline.core.evaluation.performance import itd_auc
-from vpack_pipeline.core.evaluation.verdicts import Judged
-from vpack_pipeline.core.evaluation.weights import (
-    NO_FRACTION,
-    SamplingWeights,
-    weighted_proportion,
+from vpack_pipeline.core.evaluation.operating_points import (
+    BEST,
+    ITD,
+    Crossed,
+    share,
+    share_side,
+    tabulate,
+    weigh,
 )
+from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
+from vpack_pipeline.core.evaluation.verdicts import Judged
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Endpoint, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.goals import chance_of_so_few
-from vpack_pipeline.stats.proportions import clustered_proportion, effective_size
+from vpack_pipeline.stats.proportions import effective_size
 
 HIGHEST_GOAL_OF_AREA: Final = 0.95
 """Simulated areas of this or less, of 10 patients or more in each class, lie above their upper
@@ -58,7 +61,7 @@ class EndpointFigures:
     analysis: AnalysisSet
     index_test: IndexTest
     evaluation: Evaluation
-    weights: SamplingWeights
+    sampled: SampledCases
     adjudication: Adjudication
 
     def of(self, endpoint: Endpoint) -> EndpointFigure:
@@ -128,7 +131,8 @@ class EndpointFigure:
             return found if why is None else without_interval(found, why)
         mature, index_test = self.mature(self.endpoint.window), self.among.index_test
         if self.point is None:
-            found = itd_auc(mature.take(mature.is_decided), index_test, level)
+            decided = mature.take(mature.is_decided)
+            found = itd_area(decided, index_test, level, self._weigh_area(decided)).estimate
             return found if why is None else without_interval(found, why)
         if not mature.is_usable.any():
             return undefined(NO_INFERENCE, method=(), n=mature.n)
@@ -149,43 +153,41 @@ class EndpointFigure:
         )
 
     def _proportion(self, table: Crossed, level: float) -> Estimate:
-        among, right = share(table, self.endpoint.metric)
-        patient = table.cases.patient[among]
-        if not depends_on_prevalence(self.endpoint.metric):
-            return clustered_proportion(right[among], patient, level)
-        weight = self.among.weights.of(table.cases)
-        if weight is None:
-            return undefined(NO_FRACTION, method=(), n=table.cases.n)
-        return weighted_proportion(right[among], weight[among], patient, level)
+        return share_side(table, self.endpoint.metric, self._weigh(table), level).estimate
+
+    def _weigh(self, table: Crossed) -> Weighing:
+        return weigh(table, self.endpoint.metric, self.among.sampled, self.endpoint.finding)
+
+    def _weigh_area(self, decided: CaseSet) -> Weighing:
+        return weigh_area(self.among.sampled, self.endpoint.finding, decided)
 
     def _difference(self, level: float) -> Estimate:
-        metric = self.endpoint.metric
+        among = self.among
         pair = Pair(
-            self.among.analysis, self.endpoint.finding, self.model_id, self.among.index_test
+            among.analysis, self.endpoint.finding, self.model_id, among.index_test, among.sampled
         )
         if self.point is None:
             return pair.auc(level).difference
-        if depends_on_prevalence(metric) and self.among.weights.is_weighted:
-            return undefined("weighted_difference_not_computed", method=(), n=0)
-        return pair.share(metric, self.point, level).difference
+        return pair.share(self.endpoint.metric, self.point, level).difference
 
     @cached_property
     def _wrongly_denied(self) -> float:
         """Chance of so low a figure at a truth that is the goal; see :class:`Judged`.
 
-        Of differences, simulated intervals say that it is small enough. Of a share the highest one
-        counts that missing labels allow.
+        Of differences, simulated intervals say that it is small enough; under sampling weights it
+        is not known. Of a share the highest one counts that missing labels allow.
         """
         if self.endpoint.comparison == "non_inferiority":
             return 0.0
         goal = goal_of(self.endpoint)
-        if self.point is None:
-            return 0.0 if goal <= HIGHEST_GOAL_OF_AREA else 1.0
-        if depends_on_prevalence(self.endpoint.metric) and self.among.weights.is_weighted:
-            return 1.0
         mature = self.mature(self.endpoint.window)
+        if self.point is None:
+            is_weighted = self._weigh_area(mature.take(mature.is_decided)).weight is not None
+            return 0.0 if goal <= HIGHEST_GOAL_OF_AREA and not is_weighted else 1.0
         analyses = (ITD,) if self._why_not_alone(self.endpoint.window) is None else (ITD, BEST)
         tables = [tabulate(mature, self.point, self.among.index_test, a) for a in analyses]
+        if any(self._weigh(table).weight is not None for table in tables):
+            return 1.0
         return max(self._chance_of_so_few(table, goal) for table in tables)
 
     def _chance_of_so_few(self, table: Crossed, goal: float) -> float:
@@ -210,6 +212,13 @@ class EndpointFigure:
             "window": endpoint.window,
             "operating_point": None if self.point is None else self.point.name,
         }
+
+    def why_no_rate(self, window: str) -> Code | None:
+        """Say why the cases of a window have no such share, by the way in which they were drawn."""
+        if self.point is None:
+            return None
+        table = tabulate(self.mature(window), self.point, self.among.index_test, ITD)
+        return self._weigh(table).why_not(under_weights=False)
 
     def rate(self, window: str) -> tuple[int, int]:
         """Count the cases that a share is of in a window, and those that are right."""

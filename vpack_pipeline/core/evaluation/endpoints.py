@@ -28,6 +28,7 @@ from vpack_pipeline.core.evaluation.looks import (
     void_endpoints,
     withheld_reason,
 )
+from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.evaluation.verdicts import (
     JUDGED,
     MET,
@@ -38,7 +39,6 @@ from vpack_pipeline.core.evaluation.verdicts import (
     WITHHELD,
     verdict_of,
 )
-from vpack_pipeline.core.evaluation.weights import SamplingWeights
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.windows import RETROSPECTIVE
 from vpack_pipeline.protocol import (
@@ -99,8 +99,8 @@ def endpoints(
     class as the retrospective one.
     """
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    weights = SamplingWeights(cases, sampling)
-    figures_of = EndpointFigures(analysis, index_test, evaluation, weights, adjudication)
+    sampled = SampledCases(cases, sampling)
+    figures_of = EndpointFigures(analysis, index_test, evaluation, sampled, adjudication)
     past = published_looks.with_columns(pl.col("look").cast(pl.String)).sort("look").to_dicts()
     judge = _Judge(
         evaluation,
@@ -331,6 +331,10 @@ def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
     keys |= {"verdict": None, "is_headline": False}
     if figure.point is None:
         figures.refuse("planned_power", "power_of_proportions_only", **keys)
+        return
+    reason = figure.why_no_rate(RETROSPECTIVE)
+    if reason is not None:
+        figures.refuse("planned_power", reason, **keys)
         return
     n, events = figure.rate(RETROSPECTIVE)
     if events in (0, n) or not endpoint.margin:

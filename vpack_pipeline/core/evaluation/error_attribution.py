@@ -28,8 +28,9 @@ from vpack_pipeline.core.evaluation.analysis import (
     cells,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.sampling import SampledCases, UnweightedFigures
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels, Tallies, doubt
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -64,11 +65,13 @@ METRICS: Final = ("disagreement", "false_positives", "false_negatives", "share_o
 
 def error_attribution(
     *,
+    cases: pl.DataFrame,
     reads: pl.DataFrame,
     included: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -82,6 +85,7 @@ def error_attribution(
     Parameters
     ----------
     analysed : what the analysis set is made of
+    cases : the case view; ``stratum`` is the sampling stratum
     reads : cohort/reads; says whether readers saw what their peers had said
     included : eligibility/included
 
@@ -93,7 +97,8 @@ def error_attribution(
     split panels and fewer than three reads, a lower bound. At each error correlation stand
     ``share_wrong_labels`` (state ``unanimous``) and ``share_not_separable`` with these labels
     added (:func:`unanimous_doubt.doubt`): the result is the range from the lower bound over the
-    correlations. The prospective window is withheld before the first look.
+    correlations. What the way in which cases were drawn does not let stand is refused
+    (``sampling``). The prospective window is withheld before the first look.
     """
     figures = WindowedFigures(
         "evaluation/error_attribution",
@@ -102,6 +107,7 @@ def error_attribution(
         published_looks,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    sampled = SampledCases(cases, sampling)
     known = included_reads(reads, included, findings)
     basis = {f.name: read_basis(known, f.name) for f in findings}
     panels = {name: Panels.of(b, name, analysis, evaluation) for name, b in basis.items()}
@@ -119,13 +125,14 @@ def error_attribution(
             code("at_point", point=point.name),
             evaluation.interval.level,
         )
+        unweighted = UnweightedFigures(figures, sampled, finding, mature)
         _give(
-            figures,
+            unweighted,
             place,
             sorted_cases,
             coded("at_least_if_unanimous_right", basis[finding].caution),
         )
-        _give_doubt(figures, place, sorted_cases, panels[finding])
+        _give_doubt(unweighted, place, sorted_cases, panels[finding])
     return figures.frame()
 
 
@@ -154,7 +161,9 @@ def _refuse(figures: WindowedFigures, place: dict[str, str]) -> None:
     _refuse_doubt(figures, place, NO_POINT)
 
 
-def _refuse_doubt(figures: WindowedFigures, place: dict[str, str], why: Code) -> None:
+def _refuse_doubt(
+    figures: WindowedFigures | UnweightedFigures, place: dict[str, str], why: Code
+) -> None:
     for assumed in CORRELATED:
         in_panels = figures.at(**place, panel_state=UNANIMOUS, **assumed)
         in_panels.refuse("share_wrong_labels", why)
@@ -188,7 +197,7 @@ class _Sorted:
         return np.asarray(np.isin(self.state, NOT_SEPARABLE))
 
 
-def _give(figures: WindowedFigures, place: dict[str, str], of: _Sorted, notes: Codes) -> None:
+def _give(figures: UnweightedFigures, place: dict[str, str], of: _Sorted, notes: Codes) -> None:
     cases, counted, is_wrong = of.verdicts.cases, of.counted, of.is_wrong
     for name in (ALL, *STATES):
         at = figures.at(**place, panel_state=name, **NONE)
@@ -208,7 +217,7 @@ def _give(figures: WindowedFigures, place: dict[str, str], of: _Sorted, notes: C
 
 
 def _give_doubt(
-    figures: WindowedFigures, place: dict[str, str], of: _Sorted, panels: Panels
+    figures: UnweightedFigures, place: dict[str, str], of: _Sorted, panels: Panels
 ) -> None:
     """Add what the labels of unanimous panels leave open at each correlation."""
     if panels.refusal is not None:

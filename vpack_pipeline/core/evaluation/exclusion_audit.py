@@ -14,10 +14,10 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NEGATIVE,
-    NO_AUC,
     NO_INFERENCE,
     NO_POINT,
     POSITIVE,
@@ -31,7 +31,9 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.performance import why_no_auc
 from vpack_pipeline.core.evaluation.rule_groups import RuleGroups
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
@@ -44,6 +46,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     OperatingPoint,
     Representativeness,
+    Sampling,
 )
 from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Code
@@ -55,6 +58,7 @@ ALL_RULES: Final = "all rules"
 """Stands where a rule's id does, for the cases of every rule at once; no id holds a space."""
 CLASSES: Final = {"sensitivity": POSITIVE, "specificity": NEGATIVE}
 VARIANTS: Final = ("observed", "worst_case", "best_case")
+_AUC_RANGE: Final = ("auc_worst_case", "auc_best_case")
 NO_GOAL: Final = Code("no_goal_stated")
 _OPEN: Final = frozenset({"n_removed", "n_removed_only"})
 _LOST: Final = ("n_positives_lost", "n_negatives_lost", "n_undecided", "n_without_score")
@@ -79,6 +83,7 @@ def exclusion_audit(
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     disclosure: Disclosure,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -94,11 +99,13 @@ def exclusion_audit(
     those are.
 
     A rule that reads a personal column describes the people whom it removed. Where they are too
-    few, they are counted, as the participant flow counts them, and have no results.
+    few, they are counted, as the participant flow counts them, and have no results. Where cases
+    were not drawn alike, figures with the rule's cases are refused as ``sampling`` says, or, where
+    they would be weighted, as not computed.
 
     Parameters
     ----------
-    cases : the case view
+    cases : the case view; ``stratum`` is the sampling stratum
     included : eligibility/included
     excluded : eligibility/excluded; ``first_rule`` and ``all_rules``
     levels : representativeness/levels
@@ -116,6 +123,7 @@ def exclusion_audit(
     )
     groups = RuleGroups.of(eligibility, covariates, disclosure, known)
     model_id = index_test.primary.id
+    sampled = SampledCases(cases, sampling)
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
         for window in WINDOWS:
@@ -124,7 +132,9 @@ def exclusion_audit(
             out = _Removed(analysis.cases(*at, is_included=False), excluded)
             everyone = _Removed(analysis.cases(*at, is_included=False, is_mature=None), excluded)
             goals = _goals(evaluation, finding.name, window, point)
-            audit = _Audit(base, index_test, point, goals, evaluation.interval.level)
+            audit = _Audit(
+                base, index_test, point, goals, evaluation.interval.level, sampled, finding.name
+            )
             n = base.n + out.cases.n
             for rule in (*(rule.id for rule in eligibility.rules), ALL_RULES):
                 back = out.by_it_alone(rule)
@@ -198,6 +208,8 @@ class _Audit:
     point: OperatingPoint | None
     goals: Mapping[str, _Goal]
     level: float
+    sampled: SampledCases
+    finding: str
 
     def give(self, place: Place, back: CaseSet, reason: Code | None) -> None:
         self._give_score(place, "included", self.base)
@@ -218,9 +230,28 @@ class _Audit:
                 continue
             sides = self._sides(back, self.point, code)
             for variant, (right, patient) in sides.items():
+                weighing = self._weigh(f"{metric}_{variant}", back)
+                why_not = weighing.why_not(under_weights=False)
+                if why_not is not None:
+                    place.refuse(f"{metric}_{variant}", why_not, n=right.size)
+                    continue
                 estimate = clustered_proportion(right, patient, self.level)
-                place.give(f"{metric}_{variant}", estimate)
+                place.give(f"{metric}_{variant}", weighing.said_of(estimate))
             self._give_tipping_point(place, back, metric, code)
+
+    def _weigh(self, metric: str, back: CaseSet) -> Weighing:
+        """Say how cases count with the rule's back in, by the way in which they were drawn."""
+        if self.sampled.are_all_alike:
+            return Weighing(None)
+        cases = self.base.with_others(back)
+        is_observed = metric.endswith("_observed")
+        return self.sampled.weigh(
+            condition_of("auc_observed" if cases.is_decided.all() else metric),
+            self.finding,
+            cases,
+            cases.is_decided if is_observed else None,
+            (cases.is_positive, np.asarray(cases.label == NEGATIVE)),
+        )
 
     def _refuse(self, place: Place, reason: Code) -> None:
         """Give no figure with the rule's cases; that a goal is lacking needs none."""
@@ -231,14 +262,16 @@ class _Audit:
             place.refuse(f"tipping_point_{metric}", reason if has_goal else NO_GOAL)
 
     def _give_score(self, place: Place, name: str, cases: CaseSet) -> None:
-        scored = cases.score[cases.is_usable & np.isfinite(cases.score)]
-        place.give(
-            f"mean_score_{name}",
-            float(scored.mean()) if scored.size else None,
-            n=int(scored.size),
-            method="mean_suspicion",
-            reason="no_score",
-        )
+        scored = cases.is_usable & np.isfinite(cases.score)
+        metric, n = f"mean_score_{name}", int(scored.sum())
+        weighing = self.sampled.weigh(condition_of(metric), self.finding, cases, scored, (scored,))
+        why_not = weighing.why_not(under_weights=False)
+        if why_not is not None:
+            place.refuse(metric, why_not, n=n)
+            return
+        value = float(cases.score[scored].mean()) if n else None
+        how = {"method": "mean_suspicion", "reason": "no_score", "notes": weighing.notes}
+        place.give(metric, value, n=n, **how)
 
     def _sides(
         self, back: CaseSet, point: OperatingPoint, code: int
@@ -271,12 +304,15 @@ class _Audit:
         }
 
     def _give_auc(self, place: Place, back: CaseSet) -> None:
-        metrics = [f"auc_{variant}" for variant in VARIANTS]
         n = self.base.n + back.n
-        if self.index_test.output.kind == "binary" or not self.base.is_usable.any():
-            reason = NO_AUC if self.index_test.output.kind == "binary" else NO_INFERENCE
-            for metric in metrics:
+        without = why_no_auc(self.base, self.index_test)
+        weighed = {f"auc_{variant}": self._weigh(f"auc_{variant}", back) for variant in VARIANTS}
+        for metric, weighing in weighed.items():
+            reason = without or weighing.why_not(under_weights=False)
+            if reason is not None:
                 place.refuse(metric, reason, n=n)
+                weighed = {m: w for m, w in weighed.items() if m != metric}
+        if not weighed:
             return
         decided = self.base.is_decided
         base = self.base.take(decided)
@@ -287,14 +323,18 @@ class _Audit:
         known = np.concatenate([base_score[decided], seen.score])
         positive = np.concatenate([base.is_positive, seen.is_positive])
         patient = np.concatenate([base.patient, seen.patient])
-        place.give("auc_observed", auc_by_inversion(score, positive, patient, self.level))
+        if "auc_observed" in weighed:
+            observed = auc_by_inversion(score, positive, patient, self.level)
+            place.give("auc_observed", weighed["auc_observed"].said_of(observed))
         still_open = _Open(
             base_score[~decided & ~is_wrong],
             int(is_wrong.sum()),
             score_ends(self.base, self.index_test),
         )
         found = _auc_range(known, positive, back, still_open)
-        for metric, value in zip(metrics[1:], found, strict=True):
+        for metric, value in zip(_AUC_RANGE, found, strict=True):
+            if metric not in weighed:
+                continue
             place.give(
                 metric,
                 value,
@@ -302,6 +342,7 @@ class _Audit:
                 events=back.n - seen.n + int((~decided).sum()),
                 method="all_labels_and_scores_tried",
                 reason=ONE_CLASS,
+                notes=weighed[metric].notes,
             )
 
     def _give_tipping_point(self, place: Place, back: CaseSet, metric: str, code: int) -> None:
@@ -311,6 +352,10 @@ class _Audit:
         asked = self.goals.get(metric)
         if asked is None or self.point is None:
             place.refuse(name, NO_GOAL, n=m)
+            return
+        why_not = self._weigh(name, back).why_not(under_weights=False)
+        if why_not is not None:
+            place.refuse(name, why_not, n=m)
             return
         in_base = self.base.label == code
         base_right = _right(self.base, self.point, self.index_test, code)[in_base]

@@ -6,12 +6,16 @@ What does not belong here: how a missing answer counts (``analysis``).
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 from typing import Final, Unpack
 
+import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned
 from vpack_pipeline.protocol import (
@@ -21,9 +25,9 @@ from vpack_pipeline.protocol import (
     Finding,
     IndexTest,
     Representativeness,
+    Sampling,
 )
 from vpack_pipeline.stats.codes import Code
-from vpack_pipeline.stats.proportions import clustered_proportion
 
 STATUSES: Final = ("ok", "failed", "refused", "not_sent", "missing")
 _OPEN: Final = frozenset({"n_cases", "failure_share", *(f"n_{status}" for status in STATUSES)})
@@ -40,6 +44,7 @@ def failures(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
+    sampling: Sampling,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
@@ -49,10 +54,12 @@ def failures(
     profile, ``stratum`` its bin; one that is printed as part of another
     (``representativeness/levels``) has no figures. A missing value of what describes people is a
     count without results: its one row is ``n_cases``. ``failure_share`` is the share of cases
-    without a usable inference.
+    without a usable inference; where cases were not drawn alike, it is weighted or refused as
+    ``sampling`` says.
 
     Parameters
     ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     levels : representativeness/levels
     included : eligibility/included
     """
@@ -66,11 +73,12 @@ def failures(
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
-    level = evaluation.interval.level
+    sampled = SampledCases(cases, sampling)
     for finding, model_id, window in cells(findings, index_test):
+        counted = _Counted(sampled, finding, evaluation.interval.level)
         everyone = analysis.cases(finding, model_id, window, is_mature=None)
         keys = {"finding": finding, "model_id": model_id, "window": window}
-        _give(figures.at(**keys, stratum_kind="all", stratum="all"), everyone, level, None)
+        counted.give(figures.at(**keys, stratum_kind="all", stratum="all"), everyone, None)
         for variable in variables:
             level_of = everyone.joined(level_of_case[variable.name], "level")
             described = known[variable.name]
@@ -81,7 +89,7 @@ def failures(
                 if label == MISSING and described.levels.is_personal:
                     _give_count(place, stratum, too_small)
                     continue
-                _give(place, stratum, level, too_small or described.levels.reason(label, stratum.n))
+                counted.give(place, stratum, too_small or described.levels.reason(label, stratum.n))
     return figures.frame()
 
 
@@ -92,12 +100,25 @@ def _give_count(place: Place, stratum: CaseSet, reason: Code | None) -> None:
         place.refuse("n_cases", reason)
 
 
-def _give(place: Place, stratum: CaseSet, level: float, reason: Code | None) -> None:
-    _give_count(place, stratum, reason)
-    if reason is not None:
-        for metric in (*(f"n_{status}" for status in STATUSES), "failure_share"):
-            place.refuse(metric, reason)
-        return
-    for status in STATUSES:
-        place.count(f"n_{status}", int((stratum.status == status).sum()), stratum.n)
-    place.give("failure_share", clustered_proportion(~stratum.is_usable, stratum.patient, level))
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Counts the statuses of the cases of one finding."""
+
+    sampled: SampledCases
+    finding: str
+    level: float
+
+    def give(self, place: Place, stratum: CaseSet, reason: Code | None) -> None:
+        _give_count(place, stratum, reason)
+        if reason is not None:
+            for metric in (*(f"n_{status}" for status in STATUSES), "failure_share"):
+                place.refuse(metric, reason)
+            return
+        for status in STATUSES:
+            place.count(f"n_{status}", int((stratum.status == status).sum()), stratum.n)
+        everyone = np.ones(stratum.n, dtype=np.bool_)
+        weighing = self.sampled.weigh(
+            condition_of("failure_share"), self.finding, stratum, groups=(everyone,)
+        )
+        found = weighing.share(~stratum.is_usable, everyone, stratum.patient, self.level)
+        place.give("failure_share", found.estimate)

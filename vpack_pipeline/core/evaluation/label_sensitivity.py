@@ -60,13 +60,20 @@ from vpack_pipeline.core.evaluation.corrected import (
     verified_by_patient,
 )
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
-from vpack_pipeline.core.evaluation.performance import itd_auc
+from vpack_pipeline.core.evaluation.operating_points import ITD, share_side, tabulate, weigh
+from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
+from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
-from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, OperatingPoint
+from vpack_pipeline.protocol import (
+    Adjudication,
+    Evaluation,
+    Finding,
+    IndexTest,
+    OperatingPoint,
+    Sampling,
+)
 from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
-from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.resampling import percentile_interval
 
 ALL: Final = ("all", "all")
@@ -87,6 +94,7 @@ _CODES: Final = {NEGATIVE: 0, POSITIVE: 1, "indeterminate": 2}
 
 def label_sensitivity(
     *,
+    case_view: pl.DataFrame,
     cases: pl.DataFrame,
     reads: pl.DataFrame,
     reference: pl.DataFrame,
@@ -95,6 +103,7 @@ def label_sensitivity(
     index_test: IndexTest,
     adjudication: Adjudication,
     evaluation: Evaluation,
+    sampling: Sampling,
     readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -107,6 +116,7 @@ def label_sensitivity(
     Parameters
     ----------
     analysed : what the analysis set is made of
+    case_view : eligibility/cases; ``stratum`` is the sampling stratum
     cases, reads, reference : tables of section cohort
     included : eligibility/included
     readers_agreed : whether each reader may stand alone
@@ -125,10 +135,13 @@ def label_sensitivity(
     from independent sources or from the reads (:mod:`corrected`), at each error correlation.
     ``n`` and ``events`` are those of the headline, but where undecided cases are flipped: each
     figure stands beside the same cases, whatever labels they would have had.
-    What takes readers one by one is refused where reads followed sight of peers.
+    What takes readers one by one is refused where reads followed sight of peers. Where cases were
+    not drawn alike, ``as_labelled`` is weighted or refused as ``sampling`` says; under other labels
+    nothing is weighted, and what would be is refused.
     """
     figures = WindowedFigures("evaluation/label_sensitivity", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    sampled = SampledCases(case_view, sampling)
     known = included_reads(reads, included, findings)
     made = {
         finding.name: _Labels.of(
@@ -153,9 +166,13 @@ def label_sensitivity(
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         point = primary_point(evaluation, finding, model_id)
-        under = _Under(mature, point, index_test, evaluation.interval.level)
+        under = _Under(mature, point, index_test, evaluation.interval.level, sampled, finding)
         at = {"finding": finding, "model_id": model_id, "window": window}
-        place = _Writer(figures, at, under.estimates(mature))
+        everyone = np.ones(mature.n, dtype=np.bool_)
+        # Cases were drawn by the labels in force, if by any: other labels are conditional on none.
+        of_others = sampled.weigh("nothing", finding, mature, groups=(everyone,))
+        why_not = of_others.why_not(under_weights=False)
+        place = _Writer(figures, at, under.estimates(mature), why_not)
         _give(place, under, made[finding])
     return figures.frame()
 
@@ -230,6 +247,8 @@ class _Under:
     point: OperatingPoint | None
     index_test: IndexTest
     level: float
+    sampled: SampledCases
+    finding: str
 
     def relabelled(self, labels: pl.DataFrame) -> CaseSet:
         """Put other labels in place of those in force; a case without one is undecided."""
@@ -245,9 +264,11 @@ class _Under:
         elif self.point is not None:
             table = tabulate(cases, self.point, self.index_test, ITD)
             for metric in METRICS[:2]:
-                among, right = share(table, metric)
-                found[metric] = clustered_proportion(right[among], cases.patient[among], self.level)
-        found["auc"] = itd_auc(cases.take(cases.is_decided), self.index_test, self.level)
+                weighing = weigh(table, metric, self.sampled, self.finding)
+                found[metric] = share_side(table, metric, weighing, self.level).estimate
+        decided = cases.take(cases.is_decided)
+        weighing = weigh_area(self.sampled, self.finding, decided)
+        found["auc"] = itd_area(decided, self.index_test, self.level, weighing).estimate
         return found
 
     def missing(self, metric: str) -> Code:
@@ -264,6 +285,8 @@ class _Writer:
     figures: WindowedFigures
     place: dict[str, str]
     headline: dict[str, Estimate]
+    why_not: Code | None
+    """Why there is no figure under other labels, for the way in which cases were drawn."""
 
     def give(
         self,
@@ -280,6 +303,8 @@ class _Writer:
         where = self.figures.at(**self.place, variation=variation, level_kind=kind, level=name)
         counted = estimate if has_own_counts else self.headline[metric.removesuffix("_corrected")]
         n, events = counted.n, counted.events
+        if self.why_not is not None and variation != AS_LABELLED:
+            estimate = undefined(self.why_not, method=(), n=0)
         beside = () if estimate.value is None else notes
         where.give(metric, replace(estimate, n=n, events=events), notes=beside)
 

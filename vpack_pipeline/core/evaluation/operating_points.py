@@ -6,12 +6,13 @@ What does not belong here: ranking over all thresholds (``performance``).
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.evaluation.analysis import (
     INDETERMINATE,
     NEGATIVE,
@@ -25,16 +26,11 @@ from vpack_pipeline.core.evaluation.analysis import (
     called,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.weights import (
-    NO_FRACTION,
-    SamplingWeights,
-    per_thousand,
-    weighted_proportion,
-)
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
-from vpack_pipeline.stats.estimate import BoolArray
-from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.difference import Side
+from vpack_pipeline.stats.estimate import BoolArray, Estimate
 
 ITD: Final = "intention_to_diagnose"
 COMPLETED: Final = "completed_only"
@@ -42,8 +38,9 @@ WORST: Final = "worst_case"
 BEST: Final = "best_case"
 ANALYSES: Final = (ITD, COMPLETED, WORST, BEST)
 
-_PLAIN: Final = ("sensitivity", "specificity")
-_BY_PREVALENCE: Final = (
+SHARES: Final = (
+    "sensitivity",
+    "specificity",
     "ppv",
     "npv",
     "flagged_per_1000",
@@ -67,8 +64,8 @@ def operating_points(
 
     Four analyses: ``intention_to_diagnose`` is primary and counts failed inferences as the protocol
     says; ``completed_only`` leaves them out; ``worst_case`` and ``best_case`` are those of the
-    first with every indeterminate or missing label set against, or for, the model. Where sampling
-    fractions are stated, predictive values and figures per 1,000 are weighted by their inverse.
+    first with every indeterminate or missing label set against, or for, the model. Where cases were
+    not drawn alike, figures are weighted or refused as ``sampling`` says.
 
     Parameters
     ----------
@@ -81,7 +78,7 @@ def operating_points(
         published_looks,
     )
     analysis_set = AnalysisSet(index_test=index_test, **analysed)
-    weights = SamplingWeights(cases, sampling)
+    sampled = SampledCases(cases, sampling)
     for point in evaluation.operating_points:
         for window in WINDOWS:
             mature = analysis_set.cases(point.finding, point.model, window)
@@ -94,7 +91,7 @@ def operating_points(
                     analysis=analysis,
                 )
                 table = tabulate(mature, point, index_test, analysis)
-                _give(place, table, weights, evaluation.interval.level)
+                _give(place, table, sampled, point.finding, evaluation.interval.level)
     return figures.frame()
 
 
@@ -118,9 +115,14 @@ class Crossed:
     has_3x2: bool
 
     @property
+    def counted(self) -> BoolArray:
+        """Cases of the 2×2 table."""
+        return self.positive | self.negative
+
+    @property
     def n(self) -> int:
         """Cases of the 2×2 table."""
-        return int((self.positive | self.negative).sum())
+        return int(self.counted.sum())
 
 
 def tabulate(
@@ -155,40 +157,71 @@ def _classes(made: Called, analysis: str) -> tuple[BoolArray, BoolArray]:
     return positive, negative
 
 
-def _give(place: Place, table: Crossed, weights: SamplingWeights, level: float) -> None:
+def _give(place: Place, table: Crossed, sampled: SampledCases, finding: str, level: float) -> None:
     _give_counts(place, table)
-    if not table.cases.is_usable.any():
-        for metric in (*_PLAIN, *_BY_PREVALENCE):
+    for metric in SHARES:
+        if not table.cases.is_usable.any():
             place.refuse(metric, NO_INFERENCE, n=table.cases.n)
-        return
-    for metric in _PLAIN:
-        among, right = share(table, metric)
-        place.give(metric, clustered_proportion(right[among], table.cases.patient[among], level))
-    weight = weights.of(table.cases)
-    for metric in _BY_PREVALENCE:
-        if weight is None:
-            place.refuse(metric, NO_FRACTION, n=table.cases.n)
             continue
-        among, right = share(table, metric)
-        estimate = weighted_proportion(
-            right[among], weight[among], table.cases.patient[among], level
-        )
-        notes = () if estimate.reason else weights.notes()
-        place.give(metric, per_thousand(estimate) if "_per_" in metric else estimate, notes=notes)
+        estimate = share_side(table, metric, weigh(table, metric, sampled, finding), level).estimate
+        place.give(metric, per_thousand(estimate) if "_per_" in metric else estimate)
+
+
+def per_thousand(estimate: Estimate) -> Estimate:
+    """Turn a share into a number per 1,000 examinations."""
+    value, lower, upper = (
+        None if v is None else 1000 * v for v in (estimate.value, estimate.lower, estimate.upper)
+    )
+    return replace(estimate, value=value, lower=lower, upper=upper)
+
+
+def weigh(table: Crossed, metric: str, sampled: SampledCases, finding: str) -> Weighing:
+    """Say how the cases of a table count in a proportion, by the way in which they were drawn."""
+    # Labels that are set for the sake of a bound are none that cases can have been drawn by.
+    has_set_labels = not table.has_3x2 and bool((table.counted & ~table.cases.is_decided).any())
+    condition = condition_of(metric)
+    if has_set_labels and condition == "label":
+        condition = "nothing"
+    groups = (share(table, metric)[0],)
+    return sampled.weigh(condition, finding, table.cases, _drawn(table, metric), groups)
+
+
+def share_side(table: Crossed, metric: str, weighing: Weighing, level: float) -> Side:
+    """Give a proportion of a table, as one side of a difference.
+
+    Parameters
+    ----------
+    weighing : of :func:`weigh`, or weights towards another population
+    """
+    among, right = share(table, metric)
+    sides = {
+        "sensitivity": table.is_flagged,
+        "specificity": ~table.is_flagged,
+        "ppv": table.positive,
+        "npv": table.negative,
+    }
+    return weighing.share(right, among, table.cases.patient, level, sides.get(metric))
+
+
+def _drawn(table: Crossed, metric: str) -> BoolArray:
+    """Cases that could have entered a proportion: those with a label, if it needs one."""
+    return share(table, metric)[0] if metric == "flagged_per_1000" else table.counted
 
 
 def share(table: Crossed, metric: str) -> tuple[BoolArray, BoolArray]:
     """Give the denominator and the numerator of a proportion, as masks of the table's cases."""
+    if metric == "sensitivity":
+        return table.positive, table.hit
+    if metric == "specificity":
+        return table.negative, table.cleared
+    if metric == "flagged_per_1000":
+        return np.ones(table.cases.n, dtype=np.bool_), table.is_flagged
     missed, false_alarm = table.positive & ~table.hit, table.negative & ~table.cleared
-    counted = table.positive | table.negative
     masks = {
-        "sensitivity": (table.positive, table.hit),
-        "specificity": (table.negative, table.cleared),
         "ppv": (table.hit | false_alarm, table.hit),
         "npv": (table.cleared | missed, table.cleared),
-        "flagged_per_1000": (np.ones(table.cases.n, dtype=np.bool_), table.is_flagged),
-        "missed_per_1000": (counted, missed),
-        "false_alarms_per_1000": (counted, false_alarm),
+        "missed_per_1000": (table.counted, missed),
+        "false_alarms_per_1000": (table.counted, false_alarm),
     }
     return masks[metric]
 

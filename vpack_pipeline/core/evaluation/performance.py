@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final, Unpack
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
 from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
@@ -35,12 +37,13 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
-from vpack_pipeline.stats.auc_interval import SCORE, auc_by_inversion
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.stats.auc_interval import SCORE
 from vpack_pipeline.stats.codes import Code
-from vpack_pipeline.stats.estimate import Estimate, undefined
-from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.stats.difference import Side, without_figure
+from vpack_pipeline.stats.estimate import undefined
 from vpack_pipeline.stats.roc import ONE_CLASS
 
 READERS: Final = "unaided_readers"
@@ -57,10 +60,12 @@ _LABELS: Final = {
 
 def performance(
     *,
+    cases: pl.DataFrame,
     reads: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -75,7 +80,12 @@ def performance(
     Unaided readers stand under the model id ``unaided_readers``: their comparator reads pooled,
     with patients as clusters, which says nothing of other readers; and where ``readers_agreed``
     and there are several, each reader's, under the stratum of their pseudonym. One reader alone is
-    not given unless they agreed.
+    not given unless they agreed. Where cases were not drawn alike, figures are weighted or refused
+    as ``sampling`` says.
+
+    Parameters
+    ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures(
         "evaluation/performance",
@@ -85,24 +95,36 @@ def performance(
         open_metrics=_OPEN,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    sampled = SampledCases(cases, sampling)
     for finding, model_id, window in cells(findings, index_test):
         place = figures.at(finding=finding, model_id=model_id, window=window, stratum="all")
         mature = analysis.cases(finding, model_id, window)
         n_immature = analysis.cases(finding, model_id, window, is_mature=False).n
         _give_counts(place, mature, n_immature)
-        _give_ranking(place, mature, index_test, evaluation.interval.level)
+        ranking = _Ranking(sampled, finding, index_test, evaluation.interval.level)
+        ranking.give(place, mature)
     for finding_rated in findings:
         for model in index_test.models:
             _give_outside(figures, analysis, finding_rated.name, model.id)
         for window in WINDOWS:
-            cases = analysis.cases(finding_rated.name, index_test.primary.id, window)
+            mature = analysis.cases(finding_rated.name, index_test.primary.id, window)
+            decided = mature.take(mature.is_decided)
+            weighed = {
+                metric: sampled.weigh(
+                    condition_of(metric), finding_rated.name, decided, groups=(among,)
+                )
+                for metric, among in (
+                    ("sensitivity", decided.is_positive),
+                    ("specificity", ~decided.is_positive),
+                )
+            }
             used = comparator_reads(reads, finding_rated)
-            level = evaluation.interval.level
-            for reader, own in _by_reader(used, cases, may_be_one=readers_agreed):
+            for reader, own in _by_reader(used, mature, may_be_one=readers_agreed):
                 place = figures.at(
                     finding=finding_rated.name, model_id=READERS, window=window, stratum=reader
                 )
-                _give_readers(place, cases, own, level, may_be_one=readers_agreed)
+                rated = _Rated(decided, own, evaluation.interval.level)
+                rated.give(place, weighed, may_be_one=readers_agreed)
     return figures.frame()
 
 
@@ -143,24 +165,47 @@ def _give_outside(
     place.count("n_patients", outside.n_patients, outside.n)
 
 
-def _give_ranking(place: Place, mature: CaseSet, index_test: IndexTest, level: float) -> None:
-    decided = mature.take(mature.is_decided)
-    prevalence = clustered_proportion(decided.is_positive, decided.patient, level)
-    place.give("prevalence", prevalence)
-    place.give("auc", itd_auc(decided, index_test, level))
-    completed = decided.take(decided.is_usable)
-    place.give("auc_completed_only", itd_auc(completed, index_test, level))
-    _give_bounds(place, mature, index_test)
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Gives what needs no threshold of the mature cases of one finding, model and window."""
+
+    sampled: SampledCases
+    finding: str
+    index_test: IndexTest
+    level: float
+
+    def give(self, place: Place, mature: CaseSet) -> None:
+        decided = mature.take(mature.is_decided)
+        everyone = np.ones(decided.n, dtype=np.bool_)
+        weighing = self.sampled.weigh(
+            condition_of("prevalence"), self.finding, decided, groups=(everyone,)
+        )
+        prevalence = weighing.share(decided.is_positive, everyone, decided.patient, self.level)
+        place.give("prevalence", prevalence.estimate)
+        completed = decided.take(decided.is_usable)
+        for metric, ranked in (("auc", decided), ("auc_completed_only", completed)):
+            weighing = weigh_area(self.sampled, self.finding, ranked)
+            place.give(metric, itd_area(ranked, self.index_test, self.level, weighing).estimate)
+        of_range = condition_of("auc" if mature.is_decided.all() else "auc_worst_case")
+        groups = (mature.is_positive, mature.is_decided & ~mature.is_positive)
+        weighing = self.sampled.weigh(of_range, self.finding, mature, groups=groups)
+        _give_bounds(place, mature, self.index_test, weighing)
 
 
-def itd_auc(decided: CaseSet, index_test: IndexTest, level: float) -> Estimate:
-    """AUC of decided cases by intention to diagnose, with an interval by patient."""
+def weigh_area(sampled: SampledCases, finding: str, decided: CaseSet) -> Weighing:
+    """Say how cases count in an area, by the way in which they were drawn."""
+    groups = (decided.is_positive, ~decided.is_positive)
+    return sampled.weigh(condition_of("auc"), finding, decided, groups=groups)
+
+
+def itd_area(decided: CaseSet, index_test: IndexTest, level: float, weighing: Weighing) -> Side:
+    """AUC of decided cases by intention to diagnose, as one side of a difference."""
     reason = why_no_auc(decided, index_test)
     if reason is not None:
         events = int(decided.is_positive.sum())
-        return undefined(reason, method=SCORE, n=decided.n, events=events)
+        return without_figure(undefined(reason, method=SCORE, n=decided.n, events=events))
     score = intention_to_diagnose_score(decided, index_test)
-    return auc_by_inversion(score, decided.is_positive, decided.patient, level)
+    return weighing.area(score, decided.is_positive, decided.patient, level)
 
 
 def why_no_auc(decided: CaseSet, index_test: IndexTest) -> Code | None:
@@ -170,11 +215,11 @@ def why_no_auc(decided: CaseSet, index_test: IndexTest) -> Code | None:
     return None if decided.is_usable.any() else NO_INFERENCE
 
 
-def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
+def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest, weighing: Weighing) -> None:
     n, n_undecided = mature.n, int((~mature.is_decided).sum())
     names = ("auc_worst_case", "auc_best_case")
-    if index_test.output.kind == "binary" or not mature.is_usable.any():
-        reason = NO_AUC if index_test.output.kind == "binary" else NO_INFERENCE
+    reason = why_no_auc(mature, index_test) or weighing.why_not(under_weights=False)
+    if reason is not None:
         for metric in names:
             place.refuse(metric, reason, n=n, events=n_undecided)
         return
@@ -197,35 +242,45 @@ def _give_bounds(place: Place, mature: CaseSet, index_test: IndexTest) -> None:
             events=n_undecided,
             method="all_labels_tried",
             reason=ONE_CLASS,
+            notes=weighing.notes,
         )
 
 
-def _give_readers(
-    place: Place, cases: CaseSet, used: pl.DataFrame, level: float, *, may_be_one: bool
-) -> None:
-    decided = cases.take(cases.is_decided)
-    labels = pl.DataFrame(
-        {
-            "case_id": decided.case_id,
-            "is_positive": decided.is_positive,
-            "patient": decided.patient,
-        }
-    )
-    n_reads = used.height
-    rated = used.join(labels, on="case_id").sort("case_id", "reader_id")
-    place.count("n_reads", n_reads, n_reads)
-    called = (rated["class"] == READ_POSITIVE).to_numpy()
-    positive, patient = rated["is_positive"].to_numpy(), rated["patient"].to_numpy()
-    for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
-        if not n_reads:
-            place.refuse(metric, "no_comparator_reads", n=0)
-            continue
-        if not may_be_one and rated["reader_id"].n_unique() == 1:
-            place.refuse(metric, NOT_AGREED)
-            continue
-        right = np.asarray(called == positive)[among]
-        estimate = clustered_proportion(right, patient[among], level)
-        place.give(metric, estimate, notes=THESE_READERS)
+@dataclass(frozen=True, slots=True)
+class _Rated:
+    """Comparator reads of mature cases, and the labels of those that are decided."""
+
+    decided: CaseSet
+    reads: pl.DataFrame
+    level: float
+
+    def give(self, place: Place, weighed: dict[str, Weighing], *, may_be_one: bool) -> None:
+        """Give the readers' sensitivity and specificity, their reads pooled."""
+        n_reads = self.reads.height
+        labels = pl.DataFrame(
+            {
+                "case_id": self.decided.case_id,
+                "is_positive": self.decided.is_positive,
+                "case": np.arange(self.decided.n),
+            }
+        )
+        rated = self.reads.join(labels, on="case_id").sort("case_id", "reader_id")
+        place.count("n_reads", n_reads, n_reads)
+        called = (rated["class"] == READ_POSITIVE).to_numpy()
+        positive, case = rated["is_positive"].to_numpy(), rated["case"].to_numpy()
+        for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
+            if not n_reads:
+                place.refuse(metric, "no_comparator_reads", n=0)
+                continue
+            if not may_be_one and rated["reader_id"].n_unique() == 1:
+                place.refuse(metric, NOT_AGREED)
+                continue
+            of_cases = weighed[metric]
+            weight = None if of_cases.weight is None else of_cases.weight[case]
+            weighing = replace(of_cases, weight=weight)
+            right = np.asarray(called == positive)
+            found = weighing.share(right, among, self.decided.patient[case], self.level)
+            place.give(metric, found.estimate, notes=THESE_READERS)
 
 
 def comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Unpack
 
 import numpy as np
@@ -23,8 +24,15 @@ from vpack_pipeline.core.evaluation.analysis import (
     intention_to_diagnose_score,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
-from vpack_pipeline.core.evaluation.performance import itd_auc, why_no_auc
+from vpack_pipeline.core.evaluation.operating_points import (
+    ITD,
+    share,
+    share_side,
+    tabulate,
+    weigh,
+)
+from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area, why_no_auc
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.levels import (
     MOSTLY_POSITIVE,
     NO_RESULTS_OF_MISSING,
@@ -41,11 +49,12 @@ from vpack_pipeline.protocol import (
     IndexTest,
     OperatingPoint,
     Representativeness,
+    Sampling,
     Variable,
 )
 from vpack_pipeline.stats.auc_interval import Area, area
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.difference import Side, auc_side, proportion_side, without_figure
+from vpack_pipeline.stats.difference import Side, auc_side, proportion_side
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
 from vpack_pipeline.stats.heterogeneity import areas_differ, proportions_differ
 from vpack_pipeline.stats.multiplicity import Heterogeneity, p_adjust
@@ -66,6 +75,7 @@ def subgroups(
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     disclosure: Disclosure,
+    sampling: Sampling,
     levels: pl.DataFrame,
     included: pl.DataFrame,
     published_looks: pl.DataFrame,
@@ -79,7 +89,8 @@ def subgroups(
     The intervals of a metric hold together over the strata of all variables (max-T). Per variable
     (stratum ``*``) Cochran's Q asks whether the strata that have figures differ by more than
     chance; its p is adjusted by Holm over the variables. A patient may have cases in several
-    strata; Q takes them as independent.
+    strata; Q takes them as independent. Where cases were not drawn alike, figures are weighted or
+    refused as ``sampling`` says; Q is not computed under weights.
 
     A level that is printed as part of another (``representativeness/levels``) keeps its row and has
     no figures; nor has a missing value of a variable that describes people, nor a group of people
@@ -87,7 +98,8 @@ def subgroups(
 
     Parameters
     ----------
-    cases : the case view, with the header fields and covariates that variables name
+    cases : the case view, with the header fields and covariates that variables name; its
+        ``stratum`` is the sampling stratum
     levels : representativeness/levels
     included : eligibility/included
     """
@@ -109,12 +121,13 @@ def subgroups(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
     model_id = index_test.primary.id
+    sampled = SampledCases(cases, sampling)
     for finding in findings:
         for window in WINDOWS:
             mature = analysis.cases(finding.name, model_id, window)
             everyone = analysis.cases(finding.name, model_id, window, is_mature=None)
             point = primary_point(evaluation, finding.name, model_id)
-            group = _Group(index_test, evaluation, point)
+            group = _Group(index_test, evaluation, point, sampled, finding.name)
             keys = {"finding": finding.name, "model_id": model_id, "window": window}
             found: dict[str, list[_Stratum]] = {}
             shared: dict[str, bool] = {}
@@ -149,6 +162,8 @@ class _Group:
     index_test: IndexTest
     evaluation: Evaluation
     point: OperatingPoint | None
+    sampled: SampledCases
+    finding: str
 
     def measure(
         self, place: Place, stratum: CaseSet, reason: Code | None, is_personal: bool
@@ -184,17 +199,26 @@ class _Group:
             if self.point is None:
                 place.refuse(metric, NO_POINT, n=stratum.n)
                 continue
-            among, right = share(tabulate(stratum, self.point, self.index_test, ITD), metric)
-            made[metric] = _Share(right[among], stratum.patient[among])
+            table = tabulate(stratum, self.point, self.index_test, ITD)
+            weighing = weigh(table, metric, self.sampled, self.finding)
+            among, right = share(table, metric)
+            why_not = weighing.why_not(under_weights=False)
+            if why_not is None:
+                made[metric] = _Share(right[among], stratum.patient[among], weighing)
+            else:
+                drawn = partial(share_side, table, metric, weighing)
+                made[metric] = _Drawn(drawn, int(among.sum()), why_not)
         return made
 
-    def _ranked(self, decided: CaseSet) -> _Ranked:
-        level = self.evaluation.interval.level
-        if why_no_auc(decided, self.index_test) is not None:
-            return _Ranked(itd_auc(decided, self.index_test, level), without_figure)
+    def _ranked(self, decided: CaseSet) -> _Figure:
+        weighing = weigh_area(self.sampled, self.finding, decided)
+        why_not = weighing.why_not(under_weights=False)
+        if why_not is not None or why_no_auc(decided, self.index_test) is not None:
+            drawn = partial(itd_area, decided, self.index_test, weighing=weighing)
+            return _Drawn(drawn, decided.n, why_not)
         score = intention_to_diagnose_score(decided, self.index_test)
         ranked = score, decided.is_positive, decided.patient
-        return _Ranked(area(*ranked), lambda _: auc_side(*ranked, level))
+        return _Ranked(area(*ranked), partial(auc_side, *ranked), weighing)
 
     def _insufficient(self, n_positive: int, n_negative: int) -> Code | None:
         rule = self.evaluation.subgroups
@@ -214,13 +238,18 @@ def _refuse(place: Place, metrics: Iterable[str], reason: Code) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """A proportion in one stratum, of cases that are right or wrong."""
+    """A proportion in one stratum, of cases that are right or wrong and count alike."""
 
     right: BoolArray
     patient: IntArray
+    weighing: Weighing
+
+    @property
+    def n(self) -> int:
+        return self.right.size
 
     def estimate(self, level: float) -> Estimate:
-        return clustered_proportion(self.right, self.patient, level)
+        return self.weighing.said_of(clustered_proportion(self.right, self.patient, level))
 
     def side(self, level: float) -> Side:
         return proportion_side(self.right, self.patient, level)
@@ -228,19 +257,40 @@ class _Share:
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """An area under the ROC curve in one stratum, or why there is none."""
+    """An area under the ROC curve in one stratum, of cases that count alike."""
 
     area: Area | Estimate
-    made_side: Callable[[Estimate], Side]
+    made_side: Callable[[float], Side]
+    weighing: Weighing
+
+    @property
+    def n(self) -> int:
+        return self.area.n
 
     def estimate(self, level: float) -> Estimate:
-        return self.area if isinstance(self.area, Estimate) else self.area.estimate(level)
+        found = self.area
+        return self.weighing.said_of(
+            found if isinstance(found, Estimate) else found.estimate(level)
+        )
 
     def side(self, level: float) -> Side:
-        return self.made_side(self.estimate(level))
+        return self.made_side(level)
 
 
-_Figure = _Share | _Ranked
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A figure in one stratum of cases that count unlike, or why there is none."""
+
+    side: Callable[[float], Side]
+    n: int
+    why_not: Code | None
+    """Why strata cannot be held against one another, if it is for the way cases were drawn."""
+
+    def estimate(self, level: float) -> Estimate:
+        return self.side(level).estimate
+
+
+_Figure = _Share | _Ranked | _Drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +346,7 @@ def _give_heterogeneity(
                 ),
             }
             notes = SHARED if shared[variable.name] and test.reason is None else None
-            n = sum(_n(s.figures[metric]) for s in found[variable.name] if metric in s.figures)
+            n = sum(s.figures[metric].n for s in found[variable.name] if metric in s.figures)
             for name, (value, method) in rows.items():
                 place.give(name, value, n=n, method=method, reason=test.reason, notes=notes)
 
@@ -309,6 +359,9 @@ def _share_patients(cases: CaseSet, level_of: pl.Series) -> bool:
 
 def _heterogeneity(figures: list[_Figure]) -> Heterogeneity:
     """Hold the strata of a variable against one another; those without an interval are left out."""
+    refusals = [f.why_not for f in figures if isinstance(f, _Drawn) and f.why_not is not None]
+    if refusals:
+        return Heterogeneity(len(figures), reason=refusals[0])
     areas = [f.area for f in figures if isinstance(f, _Ranked) and isinstance(f.area, Area)]
     shares = [f for f in figures if isinstance(f, _Share) and f.right.size]
     if not shares:
@@ -317,10 +370,6 @@ def _heterogeneity(figures: list[_Figure]) -> Heterogeneity:
         np.array([f.right.mean() for f in shares]),
         np.array([effective_size(f.right, f.patient) for f in shares]),
     )
-
-
-def _n(figure: _Figure) -> int:
-    return figure.right.size if isinstance(figure, _Share) else figure.area.n
 
 
 def _holm(p: dict[str, float | None]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Unpack
 
 import numpy as np
@@ -24,17 +24,17 @@ from vpack_pipeline.core.evaluation.analysis import (
     AnalysisSet,
     CaseSet,
     cells,
-    generator,
     intention_to_diagnose_score,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
-from vpack_pipeline.core.evaluation.weights import (
-    NO_FRACTION,
-    SamplingWeights,
+from vpack_pipeline.core.evaluation.operating_points import (
+    ITD,
+    SHARES,
     per_thousand,
-    weighted_proportion,
+    share,
+    tabulate,
 )
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.figures import UNDEFINED
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, Description, describe
 from vpack_pipeline.core.target import margin, read_target
@@ -54,8 +54,7 @@ from vpack_pipeline.protocol import (
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
-from vpack_pipeline.stats.resampling import cluster_weights, percentile_interval
-from vpack_pipeline.stats.roc import auc, auc_replicates
+from vpack_pipeline.stats.weighted import WEIGHTED_AREA, weighted_auc, weighted_proportion
 
 NO_TARGET: Final = Code("no_target")
 NO_CASES: Final = Code("no_mature_case")
@@ -67,15 +66,6 @@ _ZERO: Final = (
     "n_weight_zero",
     "share_weight_zero_missing_value",
     "share_weight_zero_not_in_target",
-)
-_AT_POINT: Final = (
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "flagged_per_1000",
-    "missed_per_1000",
-    "false_alarms_per_1000",
 )
 
 
@@ -119,18 +109,17 @@ def transport(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
     target = _Target.read(population, cases, representativeness, covariates, known)
-    sampled = SamplingWeights(cases, sampling)
+    sampled = SampledCases(cases, sampling)
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         keys = {"finding": finding, "model_id": model_id, "window": window}
         if target.reason == NOT_JOINT:
             figures.at(**keys, operating_point=NO_POINT).refuse("target_cells", NOT_JOINT)
             continue
-        weighting = target.weigh(mature, sampled)
+        weighting = target.weigh(mature, sampled.weigh("nothing", finding, mature))
         place = figures.at(**keys, operating_point=NO_POINT)
         _give_support(place, weighting, mature)
-        rng = generator(evaluation.seed, "transport", finding, model_id, window)
-        _give_auc(place, weighting, mature, index_test, evaluation, rng)
+        place.give("auc", _auc(weighting, mature, index_test, evaluation))
         for point in evaluation.operating_points:
             if (point.finding, point.model) == (finding, model_id):
                 place = figures.at(**keys, operating_point=point.name)
@@ -210,15 +199,16 @@ class _Target:
             ),
         )
 
-    def weigh(self, mature: CaseSet, sampled: SamplingWeights) -> _Weighting:
+    def weigh(self, mature: CaseSet, drawn: Weighing) -> _Weighting:
         """Weigh cases by target share over share here, times the inverse sampling fraction."""
         if self.reason is not None:
             return _Weighting(None, self.reason)
         if self.share.is_empty():
             return _Weighting(None, NO_TARGET)
-        sampling_weight = sampled.of(mature)
-        if sampling_weight is None:
-            return _Weighting(None, NO_FRACTION)
+        why_not = drawn.why_not(under_weights=True)
+        if why_not is not None:
+            return _Weighting(None, why_not)
+        sampling_weight = np.ones(mature.n) if drawn.weight is None else drawn.weight
         frame = pl.DataFrame(
             {
                 "cell": mature.joined(self.cell_of, "cell"),
@@ -297,25 +287,13 @@ def _give_support(place: Place, weighting: _Weighting, mature: CaseSet) -> None:
         place.give(metric, events / mature.n, n=mature.n, events=events, method="share")
 
 
-def _give_auc(
-    place: Place,
-    weighting: _Weighting,
-    mature: CaseSet,
-    index_test: IndexTest,
-    evaluation: Evaluation,
-    rng: np.random.Generator,
-) -> None:
-    place.give("auc", _auc(weighting, mature, index_test, evaluation, rng))
-
-
 def _auc(
     weighting: _Weighting,
     mature: CaseSet,
     index_test: IndexTest,
     evaluation: Evaluation,
-    rng: np.random.Generator,
 ) -> Estimate:
-    method = coded("weighted", "percentile_bootstrap_by_patient", "weights_held_fixed")
+    method = coded(WEIGHTED_AREA, "weights_held_fixed")
     among = mature.is_decided & weighting.is_weighed(mature.n)
     decided = mature.take(among)
     positive, n, events = decided.is_positive, decided.n, int(decided.is_positive.sum())
@@ -326,16 +304,13 @@ def _auc(
         reason = NO_INFERENCE
     if reason is not None or weighting.weight is None:
         return undefined(reason or UNDEFINED, method=method, n=n, events=events)
-    weight = weighting.weight[among]
-    score = intention_to_diagnose_score(decided, index_test)
-    value = auc(score, positive, weight)
-    if value is None:
+    if events in (0, n):
         return undefined("one_class_weighted", method=method, n=n, events=events)
-    drawn = cluster_weights(decided.patient, evaluation.replicates, rng)
-    replicates = [auc_replicates(score, positive, draw * weight) for draw in drawn]
-    interval = percentile_interval(np.concatenate(replicates), evaluation.interval.level)
-    bounds = (interval.lower, interval.upper)
-    return Estimate(value, *bounds, n, events, method, notes=weighting.notes)
+    score = intention_to_diagnose_score(decided, index_test)
+    weight, level = weighting.weight[among], evaluation.interval.level
+    found = weighted_auc(score, positive, weight, decided.patient, level)
+    notes = coded(found.notes, weighting.notes)
+    return replace(found, method=method, notes=notes)
 
 
 def _give_point(
@@ -350,17 +325,15 @@ def _give_point(
     if reason is None and not mature.is_usable.any():
         reason = NO_INFERENCE
     table = tabulate(mature, point, index_test, ITD)
-    for metric in _AT_POINT:
+    for metric in SHARES:
         among, right = share(table, metric)
         if reason is not None or weighting.weight is None:
             n = int((among & weighting.is_weighed(mature.n)).sum())
             place.refuse(metric, reason or UNDEFINED, n=n)
             continue
         estimate = weighted_proportion(
-            right[among],
-            weighting.weight[among],
-            mature.patient[among],
-            evaluation.interval.level,
+            right, among, weighting.weight, mature.patient, evaluation.interval.level
         )
         found = per_thousand(estimate) if "_per_" in metric else estimate
-        place.give(metric, found, notes=weighting.notes)
+        method = coded(found.method, "weighted")
+        place.give(metric, found, method=method, notes=weighting.notes)

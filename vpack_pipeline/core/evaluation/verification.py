@@ -22,8 +22,9 @@ from vpack_pipeline.core.evaluation.partial_verification import (
     give_difference,
     give_whole,
 )
+from vpack_pipeline.core.evaluation.sampling import SampledCases, UnweightedFigures
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest
+from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 
@@ -36,10 +37,12 @@ _OPEN: Final = frozenset({"eligible"})
 
 def verification(
     *,
+    cases: pl.DataFrame,
     reference: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     adjudication: Adjudication,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -53,10 +56,12 @@ def verification(
     one of these; ``labelled`` when its positive or negative label is of that source. The shares
     are of eligible cases. Under the call ``all`` stand the performance among cases that each
     source labelled, the difference of the shares verified, and of ``any`` source what partial
-    labelling does to the figures (:mod:`partial_verification`).
+    labelling does to the figures (:mod:`partial_verification`). What the way in which cases were
+    drawn does not let stand is refused (``sampling``).
 
     Parameters
     ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     reference : cohort/reference; rows in force count
     """
     figures = WindowedFigures(
@@ -69,15 +74,19 @@ def verification(
     analysis = AnalysisSet(index_test=index_test, **analysed)
     model_id = index_test.primary.id
     level = evaluation.interval.level
+    sampled = SampledCases(cases, sampling)
     for finding in findings:
         come = evidence(finding.name, analysed["reference_standard"], reference, adjudication)
         for window in WINDOWS:
             mature = analysis.cases(finding.name, model_id, window)
             calls = primary_calls(mature, finding.name, index_test, evaluation)
+            unweighted = UnweightedFigures(
+                figures, sampled, finding.name, mature, np.asarray(calls == "positive")
+            )
             for call in CALLS:
                 among = mature.take(calls == call)
                 for source in (*adjudication.reference_sources, PANEL, ANY):
-                    place = figures.at(
+                    place = unweighted.at(
                         finding=finding.name,
                         model_id=model_id,
                         window=window,
@@ -100,10 +109,10 @@ def verification(
             )
             at = {"finding": finding.name, "model_id": model_id, "window": window, "call": ALL}
             for source in (*adjudication.reference_sources, PANEL, ANY):
-                place = figures.at(**at, source=source)
+                place = unweighted.at(**at, source=source)
                 give_by_source(place, sought, _mask(mature, come, f"labelled_{source}"))
                 give_difference(place, sought, _mask(mature, come, f"verified_{source}"))
-            give_whole(figures.at(**at, source=ANY), sought)
+            give_whole(unweighted.at(**at, source=ANY), sought)
     return figures.frame()
 
 

@@ -70,13 +70,18 @@ def _finding(protocol: Protocol) -> Field:
 
 def _cases(protocol: Protocol) -> tuple[Field, ...]:
     types: dict[str, FieldType] = {"string": "text", "int": "int", "float": "float", "bool": "bool"}
-    strata = tuple(s.name for s in protocol.sampling.strata)
+    # Where cases were drawn unlike, one without a stratum has no sampling fraction; nor has one of
+    # a stratum from which none was drawn.
+    drawn = tuple(s.name for s in protocol.sampling.strata if s.fraction != 0)
+    is_needed = bool(drawn and protocol.sampling.depends_on)
     return (
         replace(_key("case_id", "case"), also_study=True),
         _key("patient_id", "patient", issuer="issuer"),
         Field("issuer"),
         Field("index_date", "date", needed=True, filled=True, is_event=True),
-        Field("stratum", default="all", choices=(*strata, "all") if strata else ()),
+        Field("stratum", needed=True, filled=True, choices=drawn)
+        if is_needed
+        else Field("stratum", default="all", choices=(*drawn, "all") if drawn else ()),
         Field("study", "study"),
         *(Field(c.name, types[c.type]) for c in protocol.covariates),
     )

@@ -1,0 +1,292 @@
+"""Which figures a way of drawing cases leaves as they are, which it weights, which it forbids.
+
+One function decides for every table (:func:`standing`), and :class:`SampledCases` carries it out:
+
+====================  ================================  ======================================
+the draw depends on   stands as it is                   is weighted by 1 / sampling fraction,
+                                                        and refused without fractions
+====================  ================================  ======================================
+nothing               everything                        –
+the label             what is conditional on the label  everything else
+the score             what is conditional on the score  everything else
+covariates            everything within one stratum     totals over strata
+several of these      –                                 everything
+====================  ================================  ======================================
+
+A metric's declaration says what it is conditional on (``contracts/metrics.yaml``): sensitivity,
+specificity and AUC on the label, predictive values and calibration by score on the score,
+prevalence and shares of all cases on nothing. What does not belong here: intervals under weights
+(``stats.weighted``), weights towards another population (``transport``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.contracts.metrics import Condition, condition_of
+from vpack_pipeline.core.evaluation.analysis import CaseSet
+from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.protocol import Sampling
+from vpack_pipeline.stats.codes import Code, Codes, code, coded
+from vpack_pipeline.stats.difference import Side, auc_side, proportion_side, without_figure
+from vpack_pipeline.stats.distances import kish_ess
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
+from vpack_pipeline.stats.weighted import weighted_auc_side, weighted_proportion_side
+
+Standing = Literal["stands", "weighted", "refused"]
+
+NO_FRACTION: Final = Code("no_sampling_fraction")
+NOT_WEIGHTED: Final = Code("not_computed_weighted")
+LACKS_STRATUM: Final = Code("sampled_stratum_without_case")
+UNSEEN: Final = Code("sampled_strata_unseen")
+_BY: Final = ("label", "score", "covariates")
+
+
+def standing(sampling: Sampling, condition: Condition, finding: str) -> Standing:
+    """Say whether a figure may be given as it is, must be weighted, or cannot be given.
+
+    Parameters
+    ----------
+    condition : what the figure is conditional on
+    finding : whose figure it is; a draw by the label or score of another finding is to this one a
+        draw by a covariate
+    """
+    by = selection(sampling)
+    is_own = sampling.finding in (None, finding)
+    if not by or (by == {condition} and is_own):
+        return "stands"
+    is_known = bool(sampling.strata) and all(s.fraction is not None for s in sampling.strata)
+    return "weighted" if is_known else "refused"
+
+
+def selection(sampling: Sampling) -> frozenset[str]:
+    """Name what the draw depended on; strata of unlike fractions are a covariate at the least."""
+    unlike = len({s.fraction for s in sampling.strata}) > 1
+    return frozenset(sampling.depends_on or (("covariates",) if unlike else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How the cases of one figure count.
+
+    ``weight`` is None where all count alike, or where ``reason`` says why there is no figure.
+    A weight of 0 leaves a case out. ``heaviest`` is the largest weight that a case could have, seen
+    or not; ``lacks_stratum``: of a sampled stratum there is no case. ``notes`` say for whom the
+    figure speaks.
+    """
+
+    weight: FloatArray | None
+    reason: Code | None = None
+    notes: Codes = ()
+    heaviest: float = 0.0
+    lacks_stratum: bool = False
+
+    def share(
+        self,
+        success: BoolArray,
+        among: BoolArray,
+        patient: IntArray,
+        level: float,
+        may_succeed: BoolArray | None = None,
+    ) -> Side:
+        """Give a proportion; arguments as of ``stats.weighted.weighted_proportion``."""
+        if self.reason is not None:
+            return _refused(self.reason, int(among.sum()))
+        if self.weight is None:
+            return self._said(proportion_side(success[among], patient[among], level))
+        made = weighted_proportion_side(
+            success,
+            among,
+            self.weight,
+            patient,
+            level,
+            may_succeed=may_succeed,
+            heaviest=self.heaviest,
+        )
+        return self._said(made, among)
+
+    def area(self, score: FloatArray, positive: BoolArray, patient: IntArray, level: float) -> Side:
+        """Give an area under the ROC curve; under weights, of cases of every sampled stratum."""
+        reason = self.why_not(under_weights=True)
+        if reason is not None:
+            return _refused(reason, score.size)
+        if self.weight is None:
+            return self._said(auc_side(score, positive, patient, level))
+        return self._said(weighted_auc_side(score, positive, self.weight, patient, level))
+
+    def why_not(self, *, under_weights: bool) -> Code | None:
+        """Say why there is no figure, of one that may, or may not, be computed under weights."""
+        if self.weight is None:
+            return self.reason
+        if not under_weights:
+            return NOT_WEIGHTED
+        return LACKS_STRATUM if self.lacks_stratum else None
+
+    def method(self, among: BoolArray | None = None) -> Codes:
+        """Say that cases are weighted, and how many of equal weight would weigh as much."""
+        if self.weight is None:
+            return ()
+        size = kish_ess(self.weight if among is None else self.weight[among])
+        return coded(code("weighted_for_sampling", size=round(size, 1)))
+
+    def said_of(self, estimate: Estimate, among: BoolArray | None = None) -> Estimate:
+        """Say beside a figure how its cases were weighted, and for whom it speaks."""
+        if estimate.value is None:
+            return estimate
+        method = coded(estimate.method, self.method(among))
+        return replace(estimate, method=method, notes=coded(estimate.notes, self.notes))
+
+    def _said(self, side: Side, among: BoolArray | None = None) -> Side:
+        return side._replace(estimate=self.said_of(side.estimate, among))
+
+
+def _refused(reason: Code, n: int) -> Side:
+    return without_figure(undefined(reason, method=(), n=n))
+
+
+class SampledCases:
+    """The sampling stratum of each case, and what the design makes of figures.
+
+    Parameters
+    ----------
+    cases : the case view; ``case_id`` and ``stratum``
+    """
+
+    def __init__(self, cases: pl.DataFrame, sampling: Sampling) -> None:
+        self._sampling = sampling
+        self._by = selection(sampling)
+        inverse = {s.name: 1 / s.fraction for s in sampling.strata if s.fraction}
+        self._heaviest = max(inverse.values(), default=1.0)
+        weight = cases["stratum"].replace_strict(inverse, default=None, return_dtype=pl.Float64)
+        self._frame = cases.select("case_id", "stratum").with_columns(weight.alias("weight"))
+        never = tuple(s.name for s in sampling.strata if s.fraction == 0)
+        self._notes = coded(code("strata_not_sampled", strata=never) if never else None)
+
+    @property
+    def are_all_alike(self) -> bool:
+        """Whether no draw is declared that could tell cases apart."""
+        return not self._by and not self._sampling.strata
+
+    def weigh(
+        self,
+        condition: Condition,
+        finding: str,
+        cases: CaseSet,
+        drawn: BoolArray | None = None,
+        groups: Sequence[BoolArray] = (),
+    ) -> Weighing:
+        """Say how the cases of a figure count.
+
+        Parameters
+        ----------
+        condition : what the figure is conditional on (``contracts.metrics.condition_of``)
+        drawn : which of the cases could have entered the figure, as labelled ones for a
+            sensitivity; the others have a weight of 0. All, where not given
+        groups : masks of cases that the figure takes as drawn alike, as the positives of a
+            sensitivity; where their fractions are stated and differ, it is weighted after all
+        """
+        if self.are_all_alike:
+            return Weighing(None)
+        among = np.ones(cases.n, dtype=np.bool_) if drawn is None else drawn
+        strata = cases.joined(self._frame, "stratum").filter(pl.Series(among)).unique()
+        is_one = self._by == {"covariates"} and strata.len() == 1
+        if is_one and strata[0] in {s.name for s in self._sampling.strata if s.fraction != 0}:
+            return Weighing(None, None, coded(self._notes, "within_stratum"))
+        found = standing(self._sampling, condition, finding)
+        if found == "refused":
+            by = tuple(name for name in _BY if name in self._by)
+            return Weighing(None, code("drawn_without_fractions", by=by))
+        weight = self._weight(cases, among)
+        if found == "stands" and self._stands(weight, among, groups):
+            return Weighing(None, None, self._notes)
+        if weight is None:
+            return Weighing(None, NO_FRACTION)
+        # Of a stratum that was taken whole, no case means that none occurred.
+        drawn_from = [s.name for s in self._sampling.strata if s.fraction and s.fraction < 1]
+        lacks_stratum = not set(drawn_from) <= set(strata)
+        notes = coded(self._notes, UNSEEN if lacks_stratum else None)
+        return Weighing(weight, None, notes, self._heaviest, lacks_stratum)
+
+    def _weight(self, cases: CaseSet, drawn: BoolArray) -> FloatArray | None:
+        """Inverse sampling fractions; None where a case that was drawn has none that is stated."""
+        found = cases.joined(self._frame, "weight")
+        if (found.is_null().to_numpy() & drawn).any():
+            return None
+        return np.where(drawn, found.fill_null(0.0).to_numpy(), 0.0)
+
+    def _stands(
+        self, weight: FloatArray | None, drawn: BoolArray, groups: Sequence[BoolArray]
+    ) -> bool:
+        """Whether what is stated of fractions bears out that a figure stands as it is."""
+        if weight is None:
+            # Fractions that are all alike do not matter, but a case without one was not drawn so.
+            return bool(self._by)
+        return all(np.unique(weight[group & drawn]).size < 2 for group in groups)
+
+
+class UnweightedFigures:
+    """Writes figures of one finding and window that are not computed under sampling weights.
+
+    What the draw lets stand is written as it is given; anything else is refused, but for counts,
+    which are of the cases that are there.
+
+    Parameters
+    ----------
+    cases : those that the figures are of
+    flagged : what a figure that is conditional on the score takes as drawn alike: the cases of
+        one call; without it, no such figure is looked into
+    """
+
+    def __init__(
+        self,
+        figures: WindowedFigures,
+        sampled: SampledCases,
+        finding: str,
+        cases: CaseSet,
+        flagged: BoolArray | None = None,
+    ) -> None:
+        self._figures = figures
+        everyone = np.ones(cases.n, dtype=np.bool_)
+        groups: dict[Condition, tuple[BoolArray, ...]] = {
+            "label": (cases.is_positive, cases.is_decided & ~cases.is_positive),
+            "score": () if flagged is None else (flagged, ~flagged),
+            "nothing": (everyone,),
+        }
+        self.weighed = {
+            condition: sampled.weigh(condition, finding, cases, groups=masks)
+            for condition, masks in groups.items()
+        }
+
+    def at(self, **keys: str) -> Place:
+        """Give a writer for one cell of the table."""
+        return _UnweightedPlace(self._figures, keys, self.weighed)
+
+
+class _UnweightedPlace(Place):
+    def __init__(
+        self,
+        figures: WindowedFigures,
+        keys: Mapping[str, str],
+        weighed: Mapping[Condition, Weighing],
+    ) -> None:
+        super().__init__(figures, keys)
+        self._weighed = weighed
+
+    def give(self, metric: str, value: Estimate | float | None, **rest: Any) -> None:
+        """Add a figure, or refuse it for the way in which cases were drawn."""
+        weighing = self._weighed[condition_of(metric)]
+        why_not = weighing.why_not(under_weights=False)
+        if why_not is not None:
+            self.refuse(metric, why_not)
+            return
+        notes = coded(rest.pop("notes", ()), weighing.notes)
+        super().give(metric, value, notes=notes, **rest)
+
+    def count(self, metric: str, events: int, n: int) -> None:
+        """Add a count of ``events`` among ``n``: of the cases that are there."""
+        super().give(metric, events, n=n, events=events, method="count")
