@@ -29,7 +29,6 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.performance import READERS, why_no_auc
-from vpack_pipeline.core.evaluation.weights import LABEL_SAMPLED
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.codes import Code, Codes, coded
@@ -213,12 +212,10 @@ class _Table:
         for metric, part in zip(_AREAS, parts, strict=True):
             place.give(metric, part.area, n=n, events=events)
             place.give(_standardised(metric), part.standardised, n=n, events=events)
-        if sampling.strata:
+        if sampling.strata or sampling.depends_on:
             place.refuse(_PRECISION, "not_computed_weighted", n=n, events=events)
             return
-        notes = coded(LABEL_SAMPLED if "label" in sampling.depends_on else None)
-        precision = average_precision(score, positive, patient, self.level)
-        place.give(_PRECISION, precision, notes=notes)
+        place.give(_PRECISION, average_precision(score, positive, patient, self.level))
 
     def give_points(
         self,
