@@ -211,10 +211,8 @@ class EndpointFigure:
             "operating_point": None if self.point is None else self.point.name,
         }
 
-    def rate(self, window: str) -> tuple[int, int]:
+    def rate(self, window: str, point: OperatingPoint) -> tuple[int, int]:
         """Count the cases that a share is of in a window, and those that are right."""
-        if self.point is None:
-            return 0, 0
-        table = tabulate(self.mature(window), self.point, self.among.index_test, ITD)
+        table = tabulate(self.mature(window), point, self.among.index_test, ITD)
         among, right = share(table, self.endpoint.metric)
         return int(among.sum()), int(right[among].sum())
