@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks import interval_designs
+from benchmarks import endpoint_designs, interval_designs
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, rates_with_replicates
 from vpack_pipeline.core.adjudication.panel_error import Votes, panel_error, positive_reads
 from vpack_pipeline.stats.agreement import (
@@ -330,6 +330,25 @@ def heterogeneity() -> Iterator[Figure]:
     yield Figure(f"Q of like strata: highest P(p < .05), {len(found)} designs", max(found), 0, most)
 
 
+def endpoint_rules() -> Iterator[Figure]:
+    """Three claims under each rule, with one to three looks: how often a study claims too much."""
+    runs = 5 * RUNS
+    for rule, looks in endpoint_designs.ALL:
+        found = [
+            endpoint_designs.error(family, runs, 2013)
+            for family in endpoint_designs.families(rule, looks)
+        ]
+        most = endpoint_designs.ALPHA
+        label = f"{rule}, {looks} looks: highest family-wise error"
+        yield Figure(label, max(found), 0.0, most + _two_errors(most, runs))
+        shares = [
+            endpoint_designs.error(family, RUNS, 2013, of_shares=True)
+            for family in endpoint_designs.families(rule, looks)
+        ]
+        most = NOMINAL_LOWER + _two_errors(NOMINAL_LOWER, RUNS)
+        yield Figure("  of shares of 240 patients", max(shares), 0.0, most)
+
+
 def _judged(
     name: str, designs: Iterable[interval_designs.Design], most: float, runs: int
 ) -> Iterator[Figure]:
@@ -365,6 +384,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "interval_proportion": interval_proportion,
     "interval_difference": interval_difference,
     "heterogeneity": heterogeneity,
+    "endpoint_rules": endpoint_rules,
     "interval_area": interval_area,
 }
 

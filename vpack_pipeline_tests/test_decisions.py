@@ -115,6 +115,25 @@ def test_the_interval_of_a_figure_is_made_in_one_place(of: str) -> None:
     assert using == set()
 
 
+DECIDING = {
+    "claims_at_look": "core/evaluation/endpoints.py",
+    "verdict_of": "core/evaluation/endpoints.py",
+    "verdict_of_all": "core/evaluation/overall_verdict.py",
+}
+"""What decides about endpoints → the one module that asks it."""
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_a_verdict_is_decided_in_one_place(name: str) -> None:
+    asking = {
+        module
+        for module, nodes in modules("core")
+        for node in nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
+    }
+    assert asking == {DECIDING[name]}
+
+
 def test_nothing_asks_for_a_monitor_by_its_name() -> None:
     # A distance of the same name is another registry's; so is a layer called rate or volume.
     own = set(MONITORS) - set(DISTANCES)

@@ -24,6 +24,8 @@ LEAST_SHARE: Final = 0.3
 """A look at less of the planned information than this is not taken, unless it is the last."""
 LEAST_NEW: Final = 0.05
 """Nor is one that brings less of it than this since the look before."""
+_ROUNDING: Final = 1e-12
+"""Shares are ratios: one that is as large as it must be may miss that by this much."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(400)
 _LOWEST: Final = -8.0
 """Below this a normal statistic has a probability of 1e-15."""
@@ -75,9 +77,8 @@ def share_of_information(
     numbers("taken", taken, 0.0, 1.0)
     before = max(taken, default=0.0)
     share = 1.0 if is_last else min(observed / maximum, 1.0)
-    if before >= 1.0 or (not is_last and (share < LEAST_SHARE or share - before < LEAST_NEW)):
-        return None
-    return share
+    is_early = max(LEAST_SHARE, before + LEAST_NEW if before else 0.0) - share > _ROUNDING
+    return None if before >= 1.0 or (is_early and not is_last) else share
 
 
 def look_levels(

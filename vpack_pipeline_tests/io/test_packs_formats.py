@@ -85,6 +85,15 @@ def test_the_look_of_a_pack_of_any_format_is_quoted(number, tmp_path):
     assert auc["estimate"] == float(said["auc_after_lock"]["estimate"])
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_what_a_look_spent_is_read_where_its_protocol_states_it_two_sided(number, tmp_path):
+    pack = unpacked(number, tmp_path)
+    assert b"alpha: 0.05" in (pack / "data/protocol.yaml").read_bytes()
+    looks = packs.published_looks(tmp_path, SITE, protocol_of(pack), doubts=lambda _: [])
+    assert set(looks["alpha"]) == {0.025}
+    assert looks["information_share"].null_count() == looks.height
+
+
 @pytest.mark.parametrize("number", FORMATS)
 def test_a_pack_of_any_format_loses_its_look_where_its_verdict_rests_on_another_value(
     number, tmp_path

@@ -34,6 +34,9 @@ def old(tmp_path: Path) -> Path:
     with tarfile.open(STORED) as archive:
         archive.extractall(tmp_path, filter="data")
     bench.edit(tmp_path / f"data/sites/{SITE}/site.yaml", _accept_less_of_the_reference)
+    with pytest.raises(SystemExit) as left:
+        main(["--root", str(tmp_path), "upgrade", SITE, "--write"])
+    assert left.value.code == 0
     return tmp_path
 
 

@@ -140,6 +140,7 @@ def test_impossible_spending_is_refused(alpha, t):
         (29, [], False, None),
         (30, [], False, 0.3),
         (34, [0.3], False, None),
+        (35, [0.3], False, 0.35),
         (36, [0.3], False, 0.36),
         (120, [], False, 1.0),
         (97, [0.96], False, None),

@@ -213,17 +213,13 @@ class EndpointFigure:
             "operating_point": None if self.point is None else self.point.name,
         }
 
-    def why_no_rate(self, window: str) -> Code | None:
+    def why_no_rate(self, window: str, point: OperatingPoint) -> Code | None:
         """Say why the cases of a window have no such share, by the way in which they were drawn."""
-        if self.point is None:
-            return None
-        table = tabulate(self.mature(window), self.point, self.among.index_test, ITD)
+        table = tabulate(self.mature(window), point, self.among.index_test, ITD)
         return self._weigh(table).why_not(under_weights=False)
 
-    def rate(self, window: str) -> tuple[int, int]:
+    def rate(self, window: str, point: OperatingPoint) -> tuple[int, int]:
         """Count the cases that a share is of in a window, and those that are right."""
-        if self.point is None:
-            return 0, 0
-        table = tabulate(self.mature(window), self.point, self.among.index_test, ITD)
+        table = tabulate(self.mature(window), point, self.among.index_test, ITD)
         among, right = share(table, self.endpoint.metric)
         return int(among.sum()), int(right[among].sum())

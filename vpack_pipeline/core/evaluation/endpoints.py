@@ -332,11 +332,11 @@ def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
     if figure.point is None:
         figures.refuse("planned_power", "power_of_proportions_only", **keys)
         return
-    reason = figure.why_no_rate(RETROSPECTIVE)
+    reason = figure.why_no_rate(RETROSPECTIVE, figure.point)
     if reason is not None:
         figures.refuse("planned_power", reason, **keys)
         return
-    n, events = figure.rate(RETROSPECTIVE)
+    n, events = figure.rate(RETROSPECTIVE, figure.point)
     if events in (0, n) or not endpoint.margin:
         figures.refuse("planned_power", "no_power_at_edge", n=n, events=events, **keys)
         return
