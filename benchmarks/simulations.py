@@ -33,6 +33,7 @@ from vpack_pipeline.stats.agreement import (
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
 from vpack_pipeline.stats.latent_class import dawid_skene_intervals
+from vpack_pipeline.stats.quantiles import quantile_by_patient
 from vpack_pipeline.stats.resampling import FEW_UNDEFINED, percentile_interval
 from vpack_pipeline.stats.verification_bias import VerifiedCounts, begg_greenes
 
@@ -138,6 +139,22 @@ def agreement() -> Iterator[Figure]:
         yield Figure(f"{kind} of agreement: highest P(lower > truth)", rate, 0.0, most)
 
 
+def quantiles() -> Iterator[Figure]:
+    """Median and 90th percentile of lognormal times, half their variance shared by a patient."""
+    for patients, each in ((40, 1), (80, 1), (80, 4), (200, 4)):
+        for share, normal in ((0.5, 0.0), (0.9, 1.2815515655446004)):
+            held = []
+            for seed in range(RUNS):
+                rng = np.random.default_rng([1899, seed])
+                patient = np.repeat(np.arange(patients), each)
+                shared = np.repeat(rng.standard_normal(patients), each)
+                own = rng.standard_normal(patient.size)
+                made = quantile_by_patient(np.exp((shared + own) / 2**0.5), patient, share)
+                held.append(_holds((made.lower, made.upper), math.exp(normal)))
+            label = f"coverage of the quantile {share:g}, {patients} patients, {each} cases each"
+            yield Figure(label, float(np.mean(held)), 0.92, 1.0)
+
+
 class _Rates(NamedTuple):
     held: float
     """Of the intervals that are given."""
@@ -150,9 +167,8 @@ def _agreement_rates(design: Panels, *, is_free: bool = False) -> dict[str, _Rat
     ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
     pair = design.prevalence * np.outer(ill, ill) + (1 - design.prevalence) * np.outer(well, well)
     negative, positive = np.diag(pair) / pair.sum(axis=0)
-    truths = dict(
-        zip(AGREEING, (kappa, ac1, kappa, np.trace(pair), positive, negative), strict=True)
-    )
+    values = (kappa, ac1, kappa, np.trace(pair), positive, negative)
+    truths = dict(zip(AGREEING, values, strict=True))
     seen: dict[str, list[tuple[bool, bool, bool]]] = {name: [] for name in truths}
     patients = np.repeat(np.arange(design.cases // design.cases_each), design.cases_each)
     for seed in range(RUNS):
@@ -381,6 +397,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "fitted_readers": fitted_readers,
     "dawid_skene": dawid_skene,
     "agreement": agreement,
+    "quantiles": quantiles,
     "interval_proportion": interval_proportion,
     "interval_difference": interval_difference,
     "heterogeneity": heterogeneity,

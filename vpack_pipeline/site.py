@@ -29,6 +29,7 @@ InputKind = Literal[
     "predictions",
     "development",
     "operations",
+    "error_review",
     "population",
     "patient_map",
 ]

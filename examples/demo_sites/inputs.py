@@ -19,6 +19,7 @@ from examples.demo_sites.broken_rows import BROKEN, Delivered
 from examples.demo_sites.forms import Line, Row, Table, write_delivery
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.world import Exam, World, generator
+from vpack_pipeline.core.error_causes import CAUSES
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.protocol import Protocol, Variable
 from vpack_pipeline.site import Site
@@ -44,7 +45,10 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         *("received_at", "produced_at"),
     ),
     "development": ("patient_id",),
-    "operations": ("study", "turnaround_s", "failure", "override"),
+    "operations": ("study", "turnaround_s", "failure", "override", "opened_at"),
+    "error_review": (
+        *("case_id", "cause", "reviewer_role", "blinded", "label_upheld", "reviewed_at"),
+    ),
     "patient_map": ("patient_id", "same_as"),
 }
 """Input → our columns, in the order of the site's file."""
@@ -68,11 +72,13 @@ def write(world: World, site: Site, protocol: Protocol, folder: Path) -> None:
     rng = generator(plan, "inputs")
     reads = reading.reads(world)
     labels = reading.outside_labels(world)
+    predictions = scoring.predictions(world)
     rows = {
         "reads": [Timed(r.read_at.date(), _read_row(r)) for r in reads],
         "reference": [Timed(f.established_at.date(), _label_row(f)) for f in labels],
-        "predictions": [_prediction_row(p) for p in scoring.predictions(world)],
+        "predictions": [_prediction_row(p) for p in predictions],
         "operations": _operations(world, rng),
+        "error_review": _error_reviews(world, protocol, predictions),
     }
     always = {
         "readers": [_reader_row(r) for r in plan.readers],
@@ -217,17 +223,50 @@ def _prediction_row(made: scoring.Prediction) -> Timed:
 
 
 def _operations(world: World, rng: np.random.Generator) -> list[Timed]:
-    """Turnaround of seven exams in ten."""
+    """Turnaround and first opening of seven exams in ten; nobody waits for a silent index test."""
     found: list[Timed] = []
+    opening = generator(world.plan, "opened")
     for exam in world.exams:
+        waited = min(float(opening.lognormal(7.5, 1.0)), 86_400.0)
+        is_opened = opening.random() < 0.985
         if rng.random() < 0.7:
             row = {
                 "study": exam.accession,
                 "turnaround_s": round(float(rng.lognormal(8.2, 0.8)), 1),
                 "failure": bool(rng.random() < 0.01),
                 "override": bool(rng.random() < 0.04),
+                "opened_at": exam.taken_at + timedelta(seconds=waited) if is_opened else None,
             }
             found.append(Timed(exam.index_date, row))
+    return found
+
+
+def _error_reviews(
+    world: World, protocol: Protocol, predictions: Sequence[scoring.Prediction]
+) -> list[Timed]:
+    """A review of six in ten errors of the primary model, and of a few right answers."""
+    rng = generator(world.plan, "error review")
+    model = next(iter(world.plan.model))
+    (point,) = (p for p in protocol.evaluation.operating_points if p.primary and p.model == model)
+    found: list[Timed] = []
+    for made in predictions:
+        if made.model != model or made.score is None:
+            continue
+        is_error = made.exam.is_positive != (made.score >= point.threshold)
+        seen, cause, role, yes, doubt = rng.random(5).tolist()
+        if seen >= (0.6 if is_error else 0.005):
+            continue
+        causes = CAUSES[:4] if made.exam.is_positive else CAUSES[3:7]
+        when = made.exam.taken_at + timedelta(days=45)
+        row = {
+            "case_id": made.exam.case_id,
+            "cause": causes[int(cause * len(causes))],
+            "reviewer_role": "radiologist" if role < 0.8 else "reference_reader",
+            "blinded": yes < 0.5,
+            "label_upheld": None if doubt < 0.05 else doubt < 0.9,
+            "reviewed_at": when,
+        }
+        found.append(Timed(when.date(), row))
     return found
 
 

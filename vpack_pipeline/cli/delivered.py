@@ -42,7 +42,7 @@ from vpack_pipeline.site import InputForm, InputKind
 from vpack_pipeline.study import Study
 
 _ALWAYS: Final[tuple[InputKind, ...]] = ("readers", "reads", "predictions")
-_OF_CASES: Final[tuple[InputKind, ...]] = ("case_studies", "reads", "reference", "predictions")
+_SAID_OF_CASES: Final[tuple[InputKind, ...]] = ("reads", "reference", "predictions", "error_review")
 _OF_STUDIES: Final[tuple[InputKind, ...]] = ("cases", "case_studies", "operations")
 
 
@@ -213,7 +213,7 @@ def _hints(
     if "cases" not in loaded.site.inputs:
         cases = set(headers["default_case_id"].drop_nulls())
     readers = {pseudonyms.reader(v) for v in _cells(forms, "readers", "reader_id")}
-    for kind in _OF_CASES:
+    for kind in ("case_studies", *_SAID_OF_CASES):
         _hint(found, forms, kind, "case_id", cases, pseudonyms.case)
     _hint(found, forms, "reads", "reader_id", readers, pseudonyms.reader)
     if headers.is_empty():

@@ -235,7 +235,8 @@ def _metrics() -> str:
 
 def _metric(metric: Metric) -> tuple[str, ...]:
     lowest, highest = ("" if limit is None else f"{limit:g}" for limit in metric.limits)
-    reach = f"{lowest} to {highest}".strip() if lowest and highest else f"from {lowest}"
+    reach = f"{lowest} to {highest}" if lowest and highest else f"from {lowest}"
+    reach = reach if lowest else f"up to {highest}"
     kind = f"{metric.kind}, {metric.unit}" if metric.unit else metric.kind
     told = metric.meaning
     if metric.values:

@@ -143,6 +143,11 @@ CALLS: Final[Mapping[str, str]] = {
     "negative": "not flagged",
     "none": "no answer",
 }
+ERROR_KINDS: Final[Mapping[str, str]] = {
+    "miss": "misses",
+    "false_alarm": "false alarms",
+    "no_error": "reviewed, and no error here",
+}
 STATES: Final[Mapping[str, str]] = {
     "all": "all",
     "independent_reference": "independent source",

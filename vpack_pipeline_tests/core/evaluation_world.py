@@ -70,6 +70,9 @@ class Case:
     produced_at: datetime.datetime | None = None
     received_at: datetime.datetime | None = None
     established_at: datetime.datetime | None = None
+    opened_at: datetime.datetime | None = None
+    is_watched: bool = False
+    """A row of operations was delivered of its study."""
     in_development: bool = False
     second_score: float | None = None
 
@@ -389,9 +392,27 @@ class World:
 
     def _case_studies(self) -> pl.DataFrame:
         return self._rows(
-            lambda c, _, x: (c, f"s{c}", True),
-            {"case_id": pl.String, "study_id": pl.String, "in_force": pl.Boolean},
+            lambda c, _, x: (c, f"s{c}", "index", True),
+            {
+                "case_id": pl.String,
+                "study_id": pl.String,
+                "role": pl.String,
+                "in_force": pl.Boolean,
+            },
         )
+
+    def _operations(self) -> pl.DataFrame:
+        return self._rows(
+            lambda c, _, x: (f"s{c}", x.opened_at, True) if x.is_watched else None,
+            {
+                "study_id": pl.String,
+                "opened_at": pl.Datetime("us", "UTC"),
+                "in_force": pl.Boolean,
+            },
+        )
+
+    def _reviews(self) -> pl.DataFrame:
+        return reviews()
 
     def _reads(self) -> pl.DataFrame:
         return reads()
@@ -464,6 +485,25 @@ def printed_words(words: Mapping[str, Mapping[str, str]]) -> pl.DataFrame:
         for word, printed in of_field.items()
     ]
     return _frame(rows, dict.fromkeys(("kind", "field", "word", "printed_word"), pl.String))
+
+
+def reviews(*rows: Mapping[str, Any]) -> pl.DataFrame:
+    default = {
+        "finding": "nodule",
+        "cause": "subtle",
+        "reviewer_role": "radiologist",
+        "in_force": True,
+    }
+    schema = {
+        "case_id": pl.String,
+        "finding": pl.String,
+        "cause": pl.String,
+        "reviewer_role": pl.String,
+        "blinded": pl.Boolean,
+        "label_upheld": pl.Boolean,
+        "in_force": pl.Boolean,
+    }
+    return _frame([{**default, **row} for row in rows], schema)
 
 
 def readers(*rows: Mapping[str, Any]) -> pl.DataFrame:

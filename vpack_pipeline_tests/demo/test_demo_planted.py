@@ -17,7 +17,7 @@ from vpack_pipeline_tests.acceptance.site_bench import Built, Packed
 LOADERS = (
     *("deliveries", "patient_map", "files", "outcomes", "instances", "series", "studies", "cases"),
     *("case_studies", "readers", "reads", "reference", "predictions", "development"),
-    *("operations", "population"),
+    *("operations", "error_review", "population"),
 )
 
 

@@ -218,6 +218,23 @@ SOUND: dict[str, Rows] = {
     ],
     "evaluation/operating_points": counted(tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(4, 10)),
     "evaluation/overall_verdict": [{"verdict": "not_shown", **counted(n_endpoints_met=(1, 2))[0]}],
+    "evaluation/timeliness": [
+        *(
+            {"metric": "n_cases", "estimate": float(n), "events": n, "call_kind": call}
+            for call, n in (("all", 10), ("positive", 3), ("negative", 6), ("none", 1))
+        ),
+        {"metric": "received_to_produced_median", "call_kind": "all", "estimate": 5.0},
+        {"metric": "received_to_produced_p90", "call_kind": "all", "estimate": 9.0},
+    ],
+    "evaluation/error_review": [
+        {"metric": metric, "error_kind": "miss", "estimate": value, "events": 4}
+        for metric, value in (
+            ("n_reviewed", 4.0),
+            ("cause_subtle", 1.0),
+            ("reviewer_radiologist", 1.0),
+        )
+    ],
+    "cohort/error_review": [{"cause": "subtle", "reviewer_role": "radiologist"}],
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
     "evaluation/roc": CURVE,
     "evaluation/scores": PARTS,
@@ -438,6 +455,22 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/operating_points", "cells_sum"): counted(
         tp=(4, 10), fp=(1, 10), fn=(1, 10), tn=(3, 10)
     ),
+    ("evaluation/timeliness", "call_known"): [{"metric": "n_cases", "call_kind": "perhaps"}],
+    ("evaluation/timeliness", "calls_sum"): [
+        {"metric": "n_cases", "call_kind": "all", "events": 4},
+        {"metric": "n_cases", "call_kind": "none", "events": 5},
+    ],
+    ("evaluation/timeliness", "quantiles_in_order"): [
+        {"metric": "received_to_opened_median", "call_kind": "all", "estimate": 9.0},
+        {"metric": "received_to_opened_p90", "call_kind": "all", "estimate": 5.0},
+    ],
+    ("evaluation/error_review", "kind_known"): [{"metric": "n_errors", "error_kind": "odd"}],
+    ("evaluation/error_review", "causes_sum"): [
+        {"metric": "n_reviewed", "error_kind": "miss", "events": 4},
+        {"metric": "cause_subtle", "error_kind": "miss", "events": 3},
+        {"metric": "reviewer_radiologist", "error_kind": "miss", "events": 4},
+    ],
+    ("cohort/error_review", "cause_known"): [{"cause": "another"}],
     ("evaluation/performance", "classes_sum"): counted(
         n_cases=(10, 10), n_positive=(3, 10), n_negative=(6, 10)
     ),

@@ -51,6 +51,7 @@ ORDER = (
     "predictions",
     "development",
     "operations",
+    "error_review",
     "population",
 )
 

@@ -18,6 +18,7 @@ HEADERS = {
     "reference": "case_id,finding,source,label\nC1,nodule,pathology,positive\n",
     "development": "patient_id\nP1\nP7\n",
     "operations": "study,turnaround_s\nA1,30\n",
+    "error_review": "case_id,finding,cause,reviewer_role\nC1,nodule,subtle,radiologist\n",
     "population": "sex,age_years,n\nF,<40,10\n",
     "patient_map": "patient_id,same_as\nP8,P9\n",
 }
@@ -86,6 +87,8 @@ def put(**values: object) -> Change:
         ("case_studies", put(role="other"), "role_known"),
         ("development", put(patient_id=None), "names_something"),
         ("operations", put(turnaround_s=-1.0), "turnaround_not_negative"),
+        ("error_review", put(cause="another"), "cause_known"),
+        ("error_review", put(reviewer_role="another"), "role_known"),
         ("population", put(n=-1), "n_not_negative"),
         ("patient_map", put(patient_id="x", same_as="x"), "no_chain"),
         ("deliveries", put(mode="other"), "mode_known"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from time import process_time
 
@@ -536,3 +536,53 @@ def test_accepted_and_quarantined_are_delivered(
         assert (
             loaded.table.filter(pl.col("in_force") != pl.col("superseded_by").is_null()).height == 0
         )
+
+
+def test_a_review_of_errors_names_a_case_and_a_cause_of_the_list(tmp_path: Path) -> None:
+    text = (
+        "case_id,finding,cause,reviewer_role,blinded,label_upheld,reviewed_at\n"
+        "C1,nodule,subtle,radiologist,true,,2026-01-02T10:00:00Z\n"
+        "C2,nodule,subtile,radiologist,true,true,\n"
+        "C2,nodule,subtle,,true,true,\n"
+        "C9,nodule,subtle,radiologist,true,true,\n"
+        "C2,mass,subtle,radiologist,true,true,\n"
+        "C2,effusion,device,vendor,,,2026-03-02T10:00:00Z\n"
+        "C2,effusion,device,vendor,false,false,2026-01-03T10:00:00Z\n"
+    )
+    form = {"file": "error_review.csv", "accept_at_least": 0.0}
+    tables = run(tmp_path, {"error_review": form}, error_review_csv=text)
+    made = tables["error_review"].select("line", "finding", "cause", "label_upheld", "in_force")
+    assert made.rows() == [
+        (1, "nodule", "subtle", None, True),
+        (7, "effusion", "device", False, True),
+    ]
+    assert tables.refused("error_review") == [
+        (2, "cause", "UNKNOWN_CODE"),
+        (3, "reviewer_role", "MISSING_VALUE"),
+        (4, "case_id", "UNKNOWN_CASE"),
+        (5, "finding", "UNKNOWN_FINDING"),
+        (6, "reviewed_at", "EVENT_AFTER_DELIVERY"),
+    ]
+
+
+def test_of_two_reviews_of_a_case_the_later_one_counts(tmp_path: Path) -> None:
+    head = "case_id,finding,cause,reviewer_role,reviewed_at\n"
+    rows = (
+        "C1,nodule,subtle,radiologist,2026-01-02T10:00:00Z\n",
+        "C1,nodule,device,vendor,2026-01-03T10:00:00Z\n",
+    )
+    form = {"file": "error_review.csv"}
+    tables = run(tmp_path, {"error_review": form}, error_review_csv=head + "".join(rows))
+    in_force = tables["error_review"].filter("in_force")
+    assert in_force["cause"].to_list() == ["device"]
+    assert tables["error_review"].height == 2
+
+
+def test_when_a_study_was_opened_is_read_as_a_time_that_the_delivery_can_know(
+    tmp_path: Path,
+) -> None:
+    text = "study,opened_at\nA1,2026-01-02T10:00:00Z\nA2,2026-03-02T10:00:00Z\n"
+    form = {"file": "operations.csv", "accept_at_least": 0.0}
+    tables = run(tmp_path, {"operations": form}, operations_csv=text)
+    assert tables["operations"]["opened_at"].to_list() == [datetime(2026, 1, 2, 10, tzinfo=UTC)]
+    assert tables.refused("operations") == [(2, "opened_at", "EVENT_AFTER_DELIVERY")]

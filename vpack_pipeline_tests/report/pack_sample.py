@@ -17,6 +17,7 @@ import polars as pl
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench
 from vpack_pipeline.assets.by_function import function_of
+from vpack_pipeline.core.error_causes import CAUSES, REVIEWERS
 from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.site import Site
@@ -239,6 +240,8 @@ def _upstream(
             "cohort/predictions",
             [_keep(p, ("case_id", "finding", "model_id", "attempt", "status", "score", "received_at", "produced_at")) for p in predictions],
         ),
+        "cohort/operations": typed("cohort/operations", [_operation(c, i) for i, c in enumerate(cases)]),
+        "cohort/error_review": typed("cohort/error_review", [_review(c, i) for i, c in enumerate(cases[::3])]),
         "cohort/development": typed("cohort/development", [{"patient_id": cases[0]["patient_id"]}]),
         "cohort/population": typed("cohort/population", population),
     }  # fmt: skip
@@ -251,6 +254,17 @@ def _words(readers: list[dict], cases: list[dict]) -> list[dict]:
         ("image", name, c[name]) for c in cases for name in ("modality", "manufacturer", "model")
     }
     return [{"kind": k, "field": f, "word": w, "printed_word": w} for k, f, w in sorted(found)]
+
+
+def _operation(case: dict, i: int) -> dict:
+    opened = None if i % 20 == 0 else _at(case["index_date"]) + dt.timedelta(minutes=5 + i % 90)
+    return {"study_id": case["study_id"], "turnaround_s": 60.0, "opened_at": opened}
+
+
+def _review(case: dict, i: int) -> dict:
+    said = {"cause": CAUSES[i % len(CAUSES)], "reviewer_role": REVIEWERS[i % len(REVIEWERS)]}
+    told = {"blinded": i % 2 == 0, "label_upheld": i % 9 > 0}
+    return {"case_id": case["case_id"], "finding": FINDING} | said | told
 
 
 def _keep(row: dict, names) -> dict:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
+from vpack_pipeline.core.error_causes import CAUSES, REVIEWERS
 from vpack_pipeline.core.variables import MISSING, bin_labels
 from vpack_pipeline.protocol import Protocol, Variable
 from vpack_pipeline.site import InputKind
@@ -174,8 +175,21 @@ def _operations(_protocol: Protocol) -> tuple[Field, ...]:
     return (
         _study(),
         Field("turnaround_s", "float", minimum=0),
+        Field("opened_at", "timestamp", is_event=True),
         Field("failure", "bool"),
         Field("override", "bool"),
+    )
+
+
+def _error_review(protocol: Protocol) -> tuple[Field, ...]:
+    return (
+        _key("case_id", "case"),
+        _finding(protocol),
+        _choice("cause", CAUSES),
+        _choice("reviewer_role", REVIEWERS),
+        Field("blinded", "bool"),
+        Field("label_upheld", "bool"),
+        Field("reviewed_at", "timestamp", is_event=True),
     )
 
 
@@ -218,6 +232,7 @@ FIELDS: Final[Mapping[InputKind, Callable[[Protocol], tuple[Field, ...]]]] = {
     "predictions": _predictions,
     "development": _development,
     "operations": _operations,
+    "error_review": _error_review,
     "population": _population,
     "patient_map": _patient_map,
 }

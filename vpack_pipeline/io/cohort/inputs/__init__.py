@@ -10,6 +10,7 @@ from vpack_pipeline.io.cohort.inputs.cases import case_studies, cases, patient_m
 from vpack_pipeline.io.cohort.inputs.delivered import deliveries, quarantine
 from vpack_pipeline.io.cohort.inputs.facts import (
     development,
+    error_review,
     operations,
     population,
     predictions,
@@ -26,6 +27,7 @@ __all__ = [
     "clean_kept",
     "deliveries",
     "development",
+    "error_review",
     "operations",
     "patient_map",
     "population",

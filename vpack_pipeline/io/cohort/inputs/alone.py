@@ -31,9 +31,14 @@ _KEYS: Final[Mapping[InputKind, tuple[str, ...]]] = {
     "predictions": ("case_id", "finding", "model_id", "attempt"),
     "development": ("patient_id", _STUDY),
     "operations": (_STUDY,),
+    "error_review": ("case_id", "finding"),
     "patient_map": ("patient_id",),
 }
-_REVISIONS: Final[Mapping[InputKind, str]] = {"reads": "read_at", "reference": "established_at"}
+_REVISIONS: Final[Mapping[InputKind, str]] = {
+    "reads": "read_at",
+    "reference": "established_at",
+    "error_review": "reviewed_at",
+}
 
 
 @dataclass(frozen=True, slots=True)

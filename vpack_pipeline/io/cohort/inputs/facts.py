@@ -87,6 +87,12 @@ def operations(*, edge: Edge, deliveries: pl.DataFrame, studies: pl.LazyFrame) -
     return finish("operations", refuse_unmatched(rows), deliveries, ["study_id"])
 
 
+def error_review(*, edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame) -> Loaded:
+    """Read what a review of the index test's errors said."""
+    rows = _refuse_unknown_cases(read_rows("error_review", edge, deliveries), edge, cases)
+    return finish("error_review", rows, deliveries, ["case_id", "finding"], "reviewed_at")
+
+
 def population(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
     """Read the target population: counts per cell of the representativeness variables."""
     rows = read_rows("population", edge, deliveries)
