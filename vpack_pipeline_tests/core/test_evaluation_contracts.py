@@ -29,6 +29,7 @@ MINE = {
     "subgroups",
     "time_split",
     "transport",
+    "trend",
     "verification",
 }
 RICH = [
