@@ -16,6 +16,7 @@ from vpack_pipeline.gate.suite import plan
 
 MINE = {
     "calibration",
+    "change",
     "comparison",
     "endpoints",
     "errors",

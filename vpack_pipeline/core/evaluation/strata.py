@@ -111,6 +111,25 @@ def _of_protocol(
     return Parting(variable.name, tuple(bin_labels(variable)), level_of, known[variable.name])
 
 
+def described_together(known: dict[str, Description]) -> list[Parting]:
+    """Give the variables that the protocol describes together, with the cells that are printed.
+
+    Parameters
+    ----------
+    known : of :func:`describe`
+    """
+    return [
+        Parting(
+            name,
+            tuple(one.levels.labels),
+            one.cases.select("case_id", pl.col("printed").alias("level")),
+            one,
+        )
+        for name, one in known.items()
+        if one.levels.singly
+    ]
+
+
 def acquired(
     cases: pl.DataFrame,
     words: pl.DataFrame,
