@@ -125,7 +125,7 @@ class HeaderField(Document):
     personal: bool
     acquisition: bool = False
     """It says with what or how an image was made."""
-    device: Literal["hardware", "software"] | None = None
+    device: Literal["machine", "program"] | None = None
     """It names what made the image, or what ran on it: a change of it is an event."""
     also_of: tuple[Entity, ...] = ()
     elements: Annotated[

@@ -187,7 +187,8 @@ def _replicates(
     share = number / number.sum()
     for start in range(0, replicates, _CHUNK):
         size = min(_CHUNK, replicates - start)
-        yield rng.multinomial(n_patients + len(pseudo), share, size=size) @ rows
+        drawn = rng.multinomial(n_patients + len(pseudo), share, size=size)
+        yield drawn.astype(np.float64) @ rows
 
 
 def _patterns(

@@ -80,7 +80,7 @@ def change(
     ``stratum_kind`` names the cells: the printed levels of a planned variable, of those that the
     protocol describes together, or of what made the image. In each row set the parts add up to the
     whole change. A device that no included case of the retrospective window has is new, by any
-    header field that names hardware; its cases are a part of their own.
+    header field that names a machine; its cases are a part of their own.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def change(
     plan = planned(cases, evaluation, representativeness, covariates, known)
     headers = acquired(cases, printed_words, included, representativeness, covariates, disclosure)
     devices = [p for p in headers if p.device is not None]
-    hardware = [p for p in (*plan, *headers) if p.device == "hardware"]
+    machines = [p for p in (*plan, *headers) if p.device == "machine"]
     model_id = index_test.primary.id
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
@@ -111,7 +111,7 @@ def change(
         tables = []
         if point is not None and lacking is None and not figures.hides(DIFFERENCE):
             tables = [tabulate(side, point, index_test, ITD) for side in sides]
-        new = _is_new(everyone[0], sides[1], hardware)
+        new = _is_new(everyone[0], sides[1], machines)
         for parting in (*plan, *described_together(known), *devices):
             place = figures.at(
                 finding=finding.name,
@@ -139,10 +139,10 @@ def _undescribed(parting: Parting, everyone: Sequence[CaseSet]) -> Code | None:
     return None
 
 
-def _is_new(before: CaseSet, after: CaseSet, hardware: Sequence[Parting]) -> BoolArray:
+def _is_new(before: CaseSet, after: CaseSet, machines: Sequence[Parting]) -> BoolArray:
     """Mark the later cases whose device no earlier case has, by any field that names it."""
     is_new = np.zeros(after.n, dtype=np.bool_)
-    for parting in hardware:
+    for parting in machines:
         known = {*before.joined(parting.level_of, "level").to_list(), MISSING}
         level = after.joined(parting.level_of, "level")
         is_new |= (~level.is_in(list(known))).to_numpy()
