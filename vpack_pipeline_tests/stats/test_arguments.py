@@ -227,6 +227,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("fn", "int"): _count(5),
     ("fp", "int"): _count(9),
     ("fpr_grid", "FloatArray"): _share(np.array([0.0, 0.1, 1.0])),
+    ("grid", "FloatArray"): _share(np.array([0.2, 0.5])),
     ("group", "IntArray"): _code(np.repeat(np.arange(3), 4), -1),
     ("groups", "Sequence[npt.NDArray[np.integer]]"): _holding(
         [np.arange(4), np.arange(3, 9)], *NAN, -1, N, 0.5

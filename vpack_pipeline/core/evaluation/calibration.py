@@ -15,8 +15,9 @@ from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseS
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats import calibration as statistics
-from vpack_pipeline.stats.codes import Code, code
-from vpack_pipeline.stats.estimate import FloatArray
+from vpack_pipeline.stats import calibration_curve as curves
+from vpack_pipeline.stats.codes import Code, code, coded
+from vpack_pipeline.stats.estimate import Estimate, FloatArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 
 N_BINS: Final = 10
@@ -34,7 +35,19 @@ _METRICS: Final = (
     "n_clipped",
     "expected_calibration_error",
     "expected_calibration_error_null95",
+    "ici",
+    "e50",
+    "e90",
+    "emax",
+    "ici_null95",
+    "brier_miscalibration",
+    "brier_discrimination",
+    "brier_uncertainty",
 )
+GRID: Final = np.arange(51) / 50
+"""Probabilities at which the smooth curve is given: a fixed grid tells of no single case."""
+CURVE_METRIC: Final = "smoothed_rate"
+CURVE_METHOD: Final = coded("restricted_cubic_spline", "sandwich_by_patient", "pointwise_band")
 _BIN_METRICS: Final = ("mean_probability", "observed_rate")
 
 
@@ -51,8 +64,9 @@ def calibration(
 
     ``intercept`` is that of the joint fit, ``citl`` (calibration in the large) has the slope fixed
     at 1. The expected calibration error is above 0 under perfect calibration: its 95th percentile
-    then stands beside it. ``stratum`` is ``all`` or one of ten bins of equal width of the
-    probability. A failed inference has no probability, so only completed ones are counted.
+    then stands beside it; so too for the distance of the loess curve (``ici``). ``stratum`` is
+    ``all``, one of ten bins of equal width of the probability, or a probability at which the smooth
+    curve is given. A failed inference has no probability, so only completed ones are counted.
     """
     figures = WindowedFigures("evaluation/calibration", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
@@ -68,6 +82,9 @@ def calibration(
         else:
             rng = generator(evaluation.seed, "calibration", finding, model_id, window)
             _give_whole(whole, used, prob, rng, evaluation)
+            _give_curve_distance(whole, used, prob, rng, evaluation)
+            _give_brier_parts(whole, used, prob)
+        _give_curve(figures, keys, used, prob, reason, evaluation.interval.level)
         for index in range(N_BINS):
             place = figures.at(**keys, stratum_kind="probability", stratum=_bin_name(index))
             _give_bin(place, used, prob, index, reason, evaluation.interval.level)
@@ -127,6 +144,67 @@ def _give_whole(
         events=events,
         method=code("null_percentile", draws=replicates),
     )
+
+
+def _give_curve_distance(
+    place: Place,
+    used: CaseSet,
+    prob: FloatArray,
+    rng: np.random.Generator,
+    evaluation: Evaluation,
+) -> None:
+    counts = {"n": used.n, "events": int(used.is_positive.sum())}
+    found = curves.curve_distance(prob, used.is_positive)
+    values = {} if found is None else found._asdict()
+    for metric in ("ici", "e50", "e90", "emax"):
+        value = values.get(metric)
+        place.give(metric, value, **counts, method="loess_curve", reason=curves.FEW_PLACES)
+    replicates = min(evaluation.replicates, NULL_REPLICATES)
+    place.give(
+        "ici_null95",
+        curves.ici_null(prob, replicates, rng),
+        **counts,
+        method=coded("loess_curve", code("null_percentile", draws=replicates)),
+        reason=curves.FEW_PLACES,
+    )
+
+
+def _give_brier_parts(place: Place, used: CaseSet, prob: FloatArray) -> None:
+    found = curves.brier_parts(prob, used.is_positive)
+    for name, value in found._asdict().items():
+        place.give(
+            f"brier_{name}",
+            value,
+            n=used.n,
+            events=int(used.is_positive.sum()),
+            method="isotonic_decomposition",
+        )
+
+
+def _give_curve(
+    figures: WindowedFigures,
+    keys: dict[str, str],
+    used: CaseSet,
+    prob: FloatArray,
+    reason: Code | None,
+    level: float,
+) -> None:
+    """Give the smooth curve on the grid, from the 5th to the 95th percentile of probabilities."""
+    found: curves.SmoothCurve | Code | None = reason
+    if reason is None:
+        found = curves.smooth_curve(prob, used.is_positive, used.patient, GRID, level)
+    for i, at in enumerate(GRID):
+        place = figures.at(**keys, stratum_kind="curve", stratum=f"{at:.2f}")
+        if not isinstance(found, curves.SmoothCurve):
+            place.refuse(CURVE_METRIC, found or curves.FEW_PLACES, n=used.n)
+            continue
+        rate, lower, upper = (float(values[i]) for values in found)
+        if np.isnan(rate):
+            place.refuse(CURVE_METRIC, "outside_percentiles", n=used.n)
+            continue
+        events = int(used.is_positive.sum())
+        made = Estimate(rate, lower, upper, used.n, events, CURVE_METHOD)
+        place.give(CURVE_METRIC, made)
 
 
 def _bin_name(index: int) -> str:
