@@ -182,7 +182,7 @@ def test_the_digest_is_of_what_decides_a_header_row() -> None:
     plain = with_fields(field()).digest
     assert plain != made
     words = {"description": "E.", "misleads": "F.", "personal": "true", "unit": "mm"}
-    words |= {"acquisition": "true"}
+    words |= {"acquisition": "true", "device": "machine"}
     assert with_fields(field(**words, also_of="[series]")).digest == plain
     changes = ({"kind": "text"}, {"above": "0"}, {"tracked": "true"}, {"name": "b"})
     assert all(with_fields(field(**change)).digest != plain for change in changes)

@@ -125,6 +125,8 @@ class HeaderField(Document):
     personal: bool
     acquisition: bool = False
     """It says with what or how an image was made."""
+    device: Literal["machine", "program"] | None = None
+    """It names what made the image, or what ran on it: a change of it is an event."""
     also_of: tuple[Entity, ...] = ()
     elements: Annotated[
         tuple[Annotated[Element, BeforeValidator(_named)], ...], Field(min_length=1)
@@ -207,7 +209,7 @@ class _File(Document):
     @property
     def digest(self) -> str:
         """sha256 of what decides a header row: no words, no units, not what else carries it."""
-        spared = {"description", "misleads", "personal", "acquisition", "unit", "also_of"}
+        spared = {"description", "misleads", "personal", "acquisition", "device", "unit", "also_of"}
         parts = (*self.beside, *self.header_fields)
         return digest_of([part.model_dump(mode="json", exclude=spared) for part in parts])
 

@@ -80,7 +80,7 @@ class ReliabilityBins:
         Naeini, Cooper & Hauskrecht 2015. Biased upwards: above 0 for a perfectly calibrated model.
         Print ``calibration_null`` beside it. nan never occurs: there is at least one bin.
         """
-        return float(self.n @ np.abs(self.observed - self.mean_prob) / self.n.sum())
+        return _expected_error(self.n, self.observed, self.mean_prob)
 
 
 def calibration(
@@ -149,19 +149,11 @@ def reliability_bins(
         together, so that the order of rows decides nothing) or 'width' (equal parts of [0, 1])
     """
     p, outcome = _checked(prob, positive)
-    whole("n_bins", n_bins)
-    if by == "width":
-        codes = np.searchsorted(np.arange(1, n_bins) / n_bins, p, side="left")
-    elif by == "mass":
-        order = np.sort(p)
-        codes = np.searchsorted(order, p, side="left") * n_bins // p.size
-    else:
-        raise ValueError("bins are by 'mass' or by 'width'")
-    used, codes = np.unique(codes, return_inverse=True)
+    codes = _bins(p, n_bins, by)
     n = np.bincount(codes).astype(np.int64)
     events = np.bincount(codes, weights=outcome).astype(np.int64)
     mean = np.bincount(codes, weights=p) / n
-    lower, upper = np.full(used.size, np.inf), np.full(used.size, -np.inf)
+    lower, upper = np.full(n.size, np.inf), np.full(n.size, -np.inf)
     np.minimum.at(lower, codes, p)
     np.maximum.at(upper, codes, p)
     bounds = np.array([wilson_bounds(k / m, m, level) for k, m in zip(events, n, strict=True)])
@@ -184,11 +176,31 @@ def calibration_null(
     p, _ = _checked(prob, np.zeros(np.shape(prob), dtype=np.bool_))
     whole("replicates", replicates)
     number("quantile", quantile, 0.0, 1.0)
-    errors = [
-        reliability_bins(p, rng.random(p.size) < p, n_bins).expected_error()
-        for _ in range(replicates)
-    ]
+    codes = _bins(p, n_bins, "mass")
+    n = np.bincount(codes).astype(np.int64)
+    mean = np.bincount(codes, weights=p) / n
+    errors = np.empty(replicates)
+    for b in range(replicates):
+        events = np.bincount(codes[rng.random(p.size) < p], minlength=n.size)
+        errors[b] = _expected_error(n, events / n, mean)
     return float(np.quantile(errors, quantile))
+
+
+def _bins(p: FloatArray, n_bins: int, by: str) -> npt.NDArray[np.intp]:
+    """Give the bin of each case, from 0, without the empty ones."""
+    whole("n_bins", n_bins)
+    if by == "width":
+        codes = np.searchsorted(np.arange(1, n_bins) / n_bins, p, side="left")
+    elif by == "mass":
+        order = np.sort(p)
+        codes = np.searchsorted(order, p, side="left") * n_bins // p.size
+    else:
+        raise ValueError("bins are by 'mass' or by 'width'")
+    return np.unique(codes, return_inverse=True)[1].reshape(-1)
+
+
+def _expected_error(n: IntArray, observed: FloatArray, mean: FloatArray) -> float:
+    return float(n @ np.abs(observed - mean) / n.sum())
 
 
 def _checked(prob: FloatArray, positive: BoolArray) -> tuple[FloatArray, BoolArray]:

@@ -120,17 +120,17 @@ def odds_ratio_per_quarter(
     normal_quantile(level)
     data = _Data(y, when, codes, parts)
     used = data.without_certain_levels() if n else data
-    size = {"n": int(used.success.size), "events": int(used.success.sum())}
+    size, events = int(used.success.size), int(used.success.sum())
     reason = data.refusal or used.refusal
     fitted = None if reason is not None else _slope(used)
     if fitted is None:
-        return undefined(reason or SEPARATED, method=METHOD, **size), None
+        return undefined(reason or SEPARATED, method=METHOD, n=size, events=events), None
     slope, se = fitted
     at = MONTHS_A_QUARTER
     reach = at * normal_quantile(level) * se
     bounds = (math.exp(at * slope - reach), math.exp(at * slope + reach))
     p = math.erfc(abs(slope / se) / math.sqrt(2))
-    return Estimate(math.exp(at * slope), *bounds, **size, method=METHOD), p
+    return Estimate(math.exp(at * slope), *bounds, size, events, METHOD), p
 
 
 def _slope(data: _Data) -> tuple[float, float] | None:

@@ -16,6 +16,7 @@ from vpack_pipeline.gate.suite import plan
 
 MINE = {
     "calibration",
+    "change",
     "comparison",
     "endpoints",
     "errors",
@@ -32,6 +33,7 @@ MINE = {
     "subgroups",
     "time_split",
     "transport",
+    "trend",
     "verification",
 }
 RICH = [

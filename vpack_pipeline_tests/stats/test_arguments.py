@@ -202,6 +202,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("c", "int"): _count(5),
     ("categories", "Sequence[float]"): _number((0.0, 1.0)),
     ("categories", "tuple[float, ...]"): _number((0.0, 1.0)),
+    ("cell", "npt.NDArray[np.integer]"): _code(np.tile([0, 1, 2], 4), -1, 0.5),
     ("chunk", "int"): _whole(4),
     ("cluster", "npt.NDArray[np.generic]"): _code(PATIENTS, None),
     ("cluster", "npt.NDArray[np.generic] | None"): _code(PATIENTS, None),
@@ -234,6 +235,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("goal", "float"): _share(0.8),
     # Its fields are spoilt one by one in test_jackknife.
     ("found", "Jackknife"): Argument(Jackknife(np.array([0.1, 0.3]), 2, 9.0, is_share=False)),
+    ("grid", "FloatArray"): _share(np.array([0.2, 0.5])),
     ("group", "IntArray"): _code(np.repeat(np.arange(3), 4), -1),
     ("groups", "Sequence[npt.NDArray[np.integer]]"): _holding(
         [np.arange(4), np.arange(3, 9)], *NAN, -1, N, 0.5
@@ -244,6 +246,8 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("information_fraction", "float"): _share(0.5),
     ("information_fractions", "Sequence[float]"): _share((0.5, 1.0)),
     ("information", "Sequence[float] | None"): _number((50.0, 100.0), -1, 0),
+    ("is_after", "BoolArray"): replace(label, sample=np.arange(N) >= N // 2),
+    ("is_new", "BoolArray"): replace(label, sample=np.arange(N) == N - 1),
     ("k", "float"): _number(0.5),
     ("k", "int"): _count(12),
     ("k1", "float"): _count(12.0),

@@ -18,6 +18,7 @@ from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats import calibration as statistics
+from vpack_pipeline.stats import calibration_curve as curves
 from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, FloatArray
 
@@ -36,7 +37,19 @@ _METRICS: Final = (
     "n_clipped",
     "expected_calibration_error",
     "expected_calibration_error_null95",
+    "ici",
+    "e50",
+    "e90",
+    "emax",
+    "ici_null95",
+    "brier_miscalibration",
+    "brier_discrimination",
+    "brier_uncertainty",
 )
+GRID: Final = np.arange(51) / 50
+"""Probabilities at which the smooth curve is given: a fixed grid tells of no single case."""
+CURVE_METRIC: Final = "smoothed_rate"
+CURVE_METHOD: Final = coded("restricted_cubic_spline", "sandwich_by_patient", "pointwise_band")
 _BIN_METRICS: Final = ("mean_probability", "observed_rate")
 
 
@@ -55,8 +68,9 @@ def calibration(
 
     ``intercept`` is that of the joint fit, ``citl`` (calibration in the large) has the slope fixed
     at 1. The expected calibration error is above 0 under perfect calibration: its 95th percentile
-    then stands beside it. ``stratum`` is ``all`` or one of ten bins of equal width of the
-    probability. A failed inference has no probability, so only completed ones are counted. Where
+    then stands beside it; so too for the distance of the loess curve (``ici``). ``stratum`` is
+    ``all``, one of ten bins of equal width of the probability, or a probability at which the smooth
+    curve is given. A failed inference has no probability, so only completed ones are counted. Where
     cases were not drawn alike, figures are weighted or refused as ``sampling`` says.
 
     Parameters
@@ -78,7 +92,11 @@ def calibration(
                 whole.refuse(metric, reason, n=used.n)
         else:
             rng = generator(evaluation.seed, "calibration", finding, model_id, window)
-            weighed.give_whole(whole, rng, min(evaluation.replicates, NULL_REPLICATES))
+            replicates = min(evaluation.replicates, NULL_REPLICATES)
+            weighed.give_whole(whole, rng, replicates)
+            weighed.give_curve_distance(whole, rng, replicates)
+            weighed.give_brier_parts(whole)
+        weighed.give_curve(figures, keys, reason)
         for index in range(N_BINS):
             place = figures.at(**keys, stratum_kind="probability", stratum=_bin_name(index))
             weighed.give_bin(place, index, reason)
@@ -163,6 +181,56 @@ class _Weighed:
             ("expected_calibration_error_null95", null, coded(percentile)),
         ):
             self._give(place, metric, value, self.of_all, under_weights=False, method=method)
+
+    def give_curve_distance(self, place: Place, rng: np.random.Generator, replicates: int) -> None:
+        """Give how far the loess curve lies from the diagonal, and how far it would by chance."""
+        found = curves.curve_distance(self.prob, self.used.is_positive)
+        values = {} if found is None else found._asdict()
+        null = curves.ici_null(self.prob, replicates, rng)
+        percentile = coded("loess_curve", code("null_percentile", draws=replicates))
+        for metric, value, method in (
+            *((m, values.get(m), coded("loess_curve")) for m in ("ici", "e50", "e90", "emax")),
+            ("ici_null95", null, percentile),
+        ):
+            self._give(
+                place,
+                metric,
+                value,
+                self.by_score,
+                under_weights=False,
+                method=method,
+                reason=curves.FEW_PLACES,
+            )
+
+    def give_brier_parts(self, place: Place) -> None:
+        """Give what the Brier score is made of."""
+        found = curves.brier_parts(self.prob, self.used.is_positive)
+        method = coded("isotonic_decomposition")
+        for name, value in found._asdict().items():
+            self._give(
+                place, f"brier_{name}", value, self.of_all, under_weights=False, method=method
+            )
+
+    def give_curve(
+        self, figures: WindowedFigures, keys: dict[str, str], reason: Code | None
+    ) -> None:
+        """Give the smooth curve on the grid, from the 5th to the 95th percentile."""
+        used, why_not = self.used, self.by_score.why_not(under_weights=False)
+        found: curves.SmoothCurve | Code | None = reason or why_not
+        if found is None:
+            found = curves.smooth_curve(self.prob, used.is_positive, used.patient, GRID, self.level)
+        for i, at in enumerate(GRID):
+            place = figures.at(**keys, stratum_kind="curve", stratum=f"{at:.2f}")
+            if not isinstance(found, curves.SmoothCurve):
+                place.refuse(CURVE_METRIC, found or curves.FEW_PLACES, n=used.n)
+                continue
+            rate, lower, upper = (float(values[i]) for values in found)
+            if np.isnan(rate):
+                place.refuse(CURVE_METRIC, "outside_percentiles", n=used.n)
+                continue
+            events = int(used.is_positive.sum())
+            made = Estimate(rate, lower, upper, used.n, events, CURVE_METHOD)
+            place.give(CURVE_METRIC, made, notes=self.by_score.notes)
 
     def _calibration(self, weighing: Weighing) -> statistics.Calibration:
         used = self.used

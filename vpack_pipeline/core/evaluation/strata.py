@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from vpack_pipeline.contracts import header_fields
+from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.core.levels import Description
 from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned, value_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
 from vpack_pipeline.stats.codes import Code
+from vpack_pipeline.stats.estimate import IntArray
 
 PACKAGE_DATA = ("contracts",)
 
@@ -39,6 +41,13 @@ class Parting:
     described: Description | None = None
 
     @property
+    def device(self) -> str | None:
+        """Of a header field that names what made the image, or ran on it: which of the two."""
+        if self.is_personal:
+            return None
+        return next((f.device for f in header_fields.load() if f.name == self.name), None)
+
+    @property
     def is_personal(self) -> bool:
         """Whether it describes people."""
         return self.described is not None and self.described.levels.is_personal
@@ -50,6 +59,23 @@ class Parting:
     def reason(self, level: str, n_cases: int) -> Code | None:
         """Say why a level has no results of its own; None where it has."""
         return None if self.described is None else self.described.levels.reason(level, n_cases)
+
+    @property
+    def shown_of(self) -> pl.DataFrame:
+        """Give ``case_id`` and, as ``level``, the printed level that each case's level is part of.
+
+        Of a technical variable every level is printed as it is.
+        """
+        if self.described is None or not self.is_personal:
+            return self.level_of
+        return self.described.cases.select("case_id", pl.col("printed").alias("level"))
+
+
+def codes_of(cases: CaseSet, parting: Parting) -> IntArray:
+    """Give each case the code of its printed level, from 0 in the order of their names."""
+    level = cases.joined(parting.shown_of, "level")
+    codes: IntArray = level.rank("dense").cast(pl.Int64).to_numpy() - 1
+    return codes
 
 
 def planned(
@@ -83,6 +109,25 @@ def _of_protocol(
 ) -> Parting:
     level_of = cases.select("case_id", binned(cases, variable, covariates).alias("level"))
     return Parting(variable.name, tuple(bin_labels(variable)), level_of, known[variable.name])
+
+
+def described_together(known: dict[str, Description]) -> list[Parting]:
+    """Give the variables that the protocol describes together, with the cells that are printed.
+
+    Parameters
+    ----------
+    known : of :func:`describe`
+    """
+    return [
+        Parting(
+            name,
+            tuple(one.levels.labels),
+            one.cases.select("case_id", pl.col("printed").alias("level")),
+            one,
+        )
+        for name, one in known.items()
+        if one.levels.singly
+    ]
 
 
 def acquired(

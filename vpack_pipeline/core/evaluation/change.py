@@ -1,0 +1,189 @@
+"""What the primary model's change after the lock is made of: other cases, or other results.
+
+What does not belong here: the change itself with its interval (``comparison``), its course
+(``trend``).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Final, Unpack
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.analysis import (
+    NO_INFERENCE,
+    NO_POINT,
+    Analysed,
+    AnalysisSet,
+    CaseSet,
+    generator,
+)
+from vpack_pipeline.core.evaluation.looks import DIFFERENCE, Place, WindowedFigures
+from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate
+from vpack_pipeline.core.evaluation.strata import (
+    Parting,
+    acquired,
+    described_together,
+    planned,
+)
+from vpack_pipeline.core.levels import ONE_LEVEL, describe
+from vpack_pipeline.core.variables import MISSING
+from vpack_pipeline.core.windows import WINDOWS
+from vpack_pipeline.protocol import (
+    Covariate,
+    Disclosure,
+    Evaluation,
+    Finding,
+    IndexTest,
+    Representativeness,
+)
+from vpack_pipeline.stats.codes import Code
+from vpack_pipeline.stats.estimate import BoolArray, IntArray
+from vpack_pipeline.stats.mix_change import change_by_cells
+
+_SHARES: Final = ("sensitivity", "specificity")
+_PARTS: Final = {
+    "total": "change_",
+    "mix": "change_mix_",
+    "like": "change_like_",
+    "new_cells": "change_new_cells_",
+    "lost_cells": "change_lost_cells_",
+    "new_device": "change_new_device_",
+    "mix_reversed": "change_mix_reversed_",
+    "like_reversed": "change_like_reversed_",
+}
+"""Part of :class:`Change` → what its metric begins with."""
+
+
+def change(
+    *,
+    cases: pl.DataFrame,
+    printed_words: pl.DataFrame,
+    findings: tuple[Finding, ...],
+    index_test: IndexTest,
+    evaluation: Evaluation,
+    representativeness: Representativeness,
+    covariates: tuple[Covariate, ...],
+    disclosure: Disclosure,
+    levels: pl.DataFrame,
+    included: pl.DataFrame,
+    published_looks: pl.DataFrame,
+    cut: datetime.date,
+    **analysed: Unpack[Analysed],
+) -> pl.DataFrame:
+    """Part the change of sensitivity and specificity into mix, like cases and what is new or lost.
+
+    ``stratum_kind`` names the cells: the printed levels of a planned variable, of those that the
+    protocol describes together, or of what made the image. In each row set the parts add up to the
+    whole change. A device that no included case of the retrospective window has is new, by any
+    header field that names a machine; its cases are a part of their own.
+
+    Parameters
+    ----------
+    cases : the case view
+    printed_words : cohort/printed_words
+    levels : representativeness/levels
+    included : eligibility/included
+    """
+    figures = WindowedFigures("evaluation/change", evaluation, cut, published_looks)
+    analysis = AnalysisSet(index_test=index_test, **analysed)
+    known = describe(
+        levels, cases, included, representativeness, covariates, evaluation, disclosure
+    )
+    plan = planned(cases, evaluation, representativeness, covariates, known)
+    headers = acquired(cases, printed_words, included, representativeness, covariates, disclosure)
+    devices = [p for p in headers if p.device is not None]
+    machines = [p for p in (*plan, *headers) if p.device == "machine"]
+    model_id = index_test.primary.id
+    for finding in findings:
+        point = primary_point(evaluation, finding.name, model_id)
+        sides = [analysis.cases(finding.name, model_id, window) for window in WINDOWS]
+        everyone = [
+            analysis.cases(finding.name, model_id, window, is_mature=None) for window in WINDOWS
+        ]
+        lacking = NO_POINT if point is None else None
+        if not all(side.is_usable.any() for side in sides):
+            lacking = NO_INFERENCE
+        tables = []
+        if point is not None and lacking is None and not figures.hides(DIFFERENCE):
+            tables = [tabulate(side, point, index_test, ITD) for side in sides]
+        new = _is_new(everyone[0], sides[1], machines)
+        for parting in (*plan, *described_together(known), *devices):
+            place = figures.at(
+                finding=finding.name,
+                model_id=model_id,
+                window=DIFFERENCE,
+                stratum_kind=parting.name,
+            )
+            reason = lacking or _undescribed(parting, everyone)
+            if reason is not None or not tables:
+                _refuse(place, reason or NO_POINT)
+                continue
+            rng = generator(evaluation.seed, "change", finding.name, parting.name)
+            _give(place, tables, parting, new, evaluation, rng)
+    return figures.frame()
+
+
+def _undescribed(parting: Parting, everyone: Sequence[CaseSet]) -> Code | None:
+    """Say why the cells of a variable may not be compared between windows."""
+    if parting.described is not None and parting.is_personal and parting.described.levels.is_one:
+        return ONE_LEVEL
+    for side in everyone:
+        reason = parting.too_small(side.case_id)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _is_new(before: CaseSet, after: CaseSet, machines: Sequence[Parting]) -> BoolArray:
+    """Mark the later cases whose device no earlier case has, by any field that names it."""
+    is_new = np.zeros(after.n, dtype=np.bool_)
+    for parting in machines:
+        known = {*before.joined(parting.level_of, "level").to_list(), MISSING}
+        level = after.joined(parting.level_of, "level")
+        is_new |= (~level.is_in(list(known))).to_numpy()
+    return is_new
+
+
+def _refuse(place: Place, reason: Code) -> None:
+    for stem in _PARTS.values():
+        for metric in _SHARES:
+            place.refuse(f"{stem}{metric}", reason)
+
+
+def _give(
+    place: Place,
+    tables: Sequence[Crossed],
+    parting: Parting,
+    new: BoolArray,
+    evaluation: Evaluation,
+    rng: np.random.Generator,
+) -> None:
+    cell = _cells([table.cases for table in tables], parting)
+    is_new = [np.zeros(tables[0].cases.n, dtype=np.bool_), new]
+    for metric in _SHARES:
+        masks = [share(table, metric) for table in tables]
+        used = [among for among, _ in masks]
+        found = change_by_cells(
+            np.concatenate([right[among] for among, right in masks]),
+            np.repeat([False, True], [int(among.sum()) for among in used]),
+            np.concatenate([c[among] for c, among in zip(cell, used, strict=True)]),
+            np.concatenate([c[among] for c, among in zip(is_new, used, strict=True)]),
+            np.concatenate([t.cases.patient[among] for t, among in zip(tables, used, strict=True)]),
+            evaluation.replicates,
+            rng,
+            evaluation.interval.level,
+        )
+        for part, stem in _PARTS.items():
+            place.give(f"{stem}{metric}", found._asdict()[part])
+
+
+def _cells(sides: Sequence[CaseSet], parting: Parting) -> list[IntArray]:
+    """Give the code of each case's printed level, the same on both sides."""
+    levels = [side.joined(parting.shown_of, "level") for side in sides]
+    joined = pl.concat(levels).rank("dense").cast(pl.Int64).to_numpy() - 1
+    return [joined[: sides[0].n], joined[sides[0].n :]]
