@@ -27,6 +27,7 @@ MINE = {
     "roc",
     "scores",
     "subgroups",
+    "thresholds",
     "time_split",
     "transport",
     "verification",
@@ -138,6 +139,14 @@ DAMAGE = {
         .alias("events"),
     ),
     "bins_adjoin": ("scores", (-pl.col("estimate")).alias("estimate")),
+    "thresholds_rise": ("thresholds", (-pl.col("estimate")).alias("estimate")),
+    "one_costs_the_other": (
+        "thresholds",
+        pl.when(pl.col("metric").is_in(["sensitivity", "specificity"]))
+        .then(pl.col("stratum").cast(pl.Float64) / 200)
+        .otherwise("estimate")
+        .alias("estimate"),
+    ),
     "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
     "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),
     "verdict_known": ("endpoints", pl.lit("fine").alias("verdict")),

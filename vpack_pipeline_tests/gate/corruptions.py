@@ -140,6 +140,18 @@ PARTS: Rows = [
     for part, k in ((("score", "01"), 3), (("score", "02"), 6), (("no_score",), 1))
 ] + [score_from(name) for name in ("01", "02")]
 
+
+def swept(*thresholds: tuple[float, float, float]) -> Rows:
+    """Rows of a sweep: each threshold with its sensitivity and specificity."""
+    nothing = dict.fromkeys(("lower", "upper", "n", "events"))
+    metrics = ("threshold", "sensitivity", "specificity")
+    return [
+        {**of("threshold", f"{place:03d}"), "metric": metric, "estimate": value, **nothing}
+        for place, values in enumerate(thresholds, start=1)
+        for metric, value in zip(metrics, values, strict=True)
+    ]
+
+
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
     "cohort/outcomes": [
@@ -220,6 +232,7 @@ SOUND: dict[str, Rows] = {
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
     "evaluation/roc": CURVE,
     "evaluation/scores": PARTS,
+    "evaluation/thresholds": swept((0.1, 0.9, 0.4), (0.2, 0.7, 0.8)),
     "drift/baseline": [{"share": 1.0}],
     "drift/status": [{"signal": "quiet"}],
     "pack/claim": [{"item": item} for item in range(1, 45)],
@@ -443,6 +456,8 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/scores", "bins_adjoin"): [
         {**score_from(name), "estimate": 0.3} for name in ("01", "02")
     ],
+    ("evaluation/thresholds", "thresholds_rise"): swept((0.2, 0.9, 0.4), (0.1, 0.7, 0.8)),
+    ("evaluation/thresholds", "one_costs_the_other"): swept((0.1, 0.9, 0.4), (0.2, 0.7, 0.3)),
     ("evaluation/time_split", "matures_later"): [{"index_date": LATER, "mature_on": FIRST_DAY}],
     ("evaluation/time_split", "included_whole"): [
         {"is_included": True},
