@@ -28,6 +28,7 @@ from vpack_pipeline.stats.distances import Moments
 from vpack_pipeline.stats.estimate import undefined
 from vpack_pipeline.stats.label_error import Replicates
 from vpack_pipeline.stats.latent_class import dawid_skene
+from vpack_pipeline.stats.net_benefit import Flagged
 from vpack_pipeline.stats.proportions import PatientSums, design_effect, effective_size
 from vpack_pipeline.stats.resampling import patient_weights
 from vpack_pipeline.stats.roc import auc_replicates, placements
@@ -219,7 +220,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("events", "int | None"): _whole(3),
     ("first", "FloatArray"): rates_or_nan,
     ("first", "Side"): side_with_limits,
-    ("flagged", "BoolArray"): label,
+    ("flagged", "Flagged"): _count(Flagged(*(np.arange(4.0) + k for k in (1, 1, 2, 3)))),
     ("floor", "float"): _number(1e-4, -1, 0),
     ("fn", "int"): _count(5),
     ("fp", "int"): _count(9),
