@@ -22,6 +22,7 @@ from vpack_pipeline.protocol.claims import (
     Look,
     OperatingPoint,
     ReferenceSource,
+    StatedPrevalence,
     Subgroups,
 )
 from vpack_pipeline.protocol.monitoring import (
@@ -80,6 +81,7 @@ __all__ = [
     "Representativeness",
     "Rule",
     "Sampling",
+    "StatedPrevalence",
     "Stratum",
     "Subgroups",
     "Variable",

@@ -19,6 +19,7 @@ from vpack_pipeline.document import (
     Text,
     Window,
     Zoned,
+    refuse_repeated,
 )
 
 ReferenceSource = Literal["pathology", "follow_up", "registry"]
@@ -126,6 +127,15 @@ class Look(Document):
     """Share of the two-sided alpha spent here."""
 
 
+class StatedPrevalence(Document):
+    """How frequent a finding is where the index test is to be used, and who says so."""
+
+    finding: Name
+    prevalence: Annotated[float, Field(gt=0.0, lt=1.0)]
+    source: Text
+    """A registry, a publication, the site's own counts: nobody's guess."""
+
+
 class Subgroups(Document):
     """Strata of a subgroup analysis."""
 
@@ -156,6 +166,8 @@ class Evaluation(Document):
     interval: Interval = Interval()
     replicates: Annotated[int, Field(ge=200, le=20_000)] = 2000
     seed: Annotated[int, Field(ge=0)]
+    stated_prevalence: tuple[StatedPrevalence, ...] = ()
+    """Of a finding, one for which predictive values and net benefit are given beside the set's."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -169,4 +181,5 @@ class Evaluation(Document):
         names = [p.name for p in self.operating_points]
         if len(set(names)) != len(names):
             raise ValueError("operating point names repeat")
+        refuse_repeated([stated.finding for stated in self.stated_prevalence])
         return self

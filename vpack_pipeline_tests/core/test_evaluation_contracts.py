@@ -24,6 +24,7 @@ MINE = {
     "label_sensitivity",
     "operating_points",
     "performance",
+    "predictive_values",
     "roc",
     "scores",
     "subgroups",
@@ -146,6 +147,11 @@ DAMAGE = {
         .then(pl.col("stratum").cast(pl.Float64) / 200)
         .otherwise("estimate")
         .alias("estimate"),
+    ),
+    "values_follow_prevalence": ("predictive_values", (1 - pl.col("estimate")).alias("estimate")),
+    "has_prevalence": (
+        "predictive_values",
+        pl.when(pl.col("metric") != "prevalence").then("estimate").alias("estimate"),
     ),
     "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
     "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),

@@ -152,6 +152,16 @@ def swept(*thresholds: tuple[float, float, float]) -> Rows:
     ]
 
 
+def at(prevalence: str, ppv: float, npv: float) -> Rows:
+    """Rows of predictive values at a prevalence."""
+    values = {"prevalence": float(prevalence), "ppv": ppv, "npv": npv}
+    bare = {"lower": None, "upper": None}
+    return [
+        {**of("prevalence", prevalence), "metric": metric, "estimate": value, **bare}
+        for metric, value in values.items()
+    ]
+
+
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
     "cohort/outcomes": [
@@ -233,6 +243,7 @@ SOUND: dict[str, Rows] = {
     "evaluation/roc": CURVE,
     "evaluation/scores": PARTS,
     "evaluation/thresholds": swept((0.1, 0.9, 0.4), (0.2, 0.7, 0.8)),
+    "evaluation/predictive_values": [*at("0.100", 0.3, 0.9), *at("0.200", 0.5, 0.8)],
     "drift/baseline": [{"share": 1.0}],
     "drift/status": [{"signal": "quiet"}],
     "pack/claim": [{"item": item} for item in range(1, 45)],
@@ -449,6 +460,11 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/performance", "classes_sum"): counted(
         n_cases=(10, 10), n_positive=(3, 10), n_negative=(6, 10)
     ),
+    ("evaluation/predictive_values", "values_follow_prevalence"): [
+        *at("0.100", 0.3, 0.9),
+        *at("0.200", 0.2, 0.8),
+    ],
+    ("evaluation/predictive_values", "has_prevalence"): at("0.100", 0.3, 0.9)[1:],
     ("evaluation/roc", "curve_whole"): CURVE[1:],
     ("evaluation/roc", "curve_never_falls"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.1}],
     ("evaluation/roc", "curve_ends_at_one"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.9}],

@@ -106,8 +106,8 @@ def _evaluation(
 ) -> dict[str, Any]:
     evaluation = protocol.evaluation
     elsewhere = {"endpoints", "looks", "maturity", "operating_points"}
-    # No figure that a verdict is given of is resampled.
-    unread = {"interval", "replicates", "seed", "subgroups"}
+    # No figure that a verdict is given of is resampled, or moved to another prevalence.
+    unread = {"interval", "replicates", "seed", "stated_prevalence", "subgroups"}
     return _values(evaluation, *elsewhere, *unread) | {
         "cluster": evaluation.interval.cluster,
         "endpoint": _values(
