@@ -162,6 +162,10 @@ def _finding_problems(protocol: Protocol) -> Iterable[Problem]:
         asked += [(f"endpoints {e.id}.finding", e.finding, findings)]
         asked += [(f"endpoints {e.id}.operating_point", e.operating_point, points)]
     asked += [
+        (f"stated_prevalence {stated.finding}.finding", stated.finding, findings)
+        for stated in protocol.evaluation.stated_prevalence
+    ]
+    asked += [
         (f"drift.monitors {m.name}.finding", m.finding, findings) for m in protocol.drift.monitors
     ]
     return [

@@ -60,6 +60,11 @@ def test_the_starter_documents_load_together(tmp_path: Path) -> None:
         ("evaluation__operating_points__0__threshold", -0.1, "-0.1 lies outside"),
         ("evaluation__endpoints__0__goal", 1.0, "1 is no goal for sensitivity"),
         ("evaluation__endpoints__0__information_max", {"positives": 16}, "no sample could meet"),
+        (
+            "evaluation__stated_prevalence",
+            [{"finding": "findin", "prevalence": 0.1, "source": "A registry."}],
+            "stated_prevalence findin.finding: no 'findin' — did you mean 'finding'?",
+        ),
         ("drift__window_days", 7, "7 days are finer than disclosure.date_granularity, a month"),
         ("drift__cadence_days", 27, "drift.cadence_days: 27 days are finer"),
         ("disclosure__date_granularity", "year", "use 364 or more, or a finer granularity"),

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint
-from vpack_pipeline.stats.estimate import FloatArray
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 
 
 def oriented(score: FloatArray, index_test: IndexTest) -> FloatArray:
@@ -61,5 +61,16 @@ def calls_at(
     """
     if point is None or index_test.output.kind == "binary":
         return own_call
-    reached = score >= oriented(np.asarray(point.threshold), index_test)
+    reached = reaches(point.threshold, score, index_test)
     return np.where(np.isnan(score), np.nan, reached.astype(np.float64))
+
+
+def reaches(threshold: float, score: FloatArray, index_test: IndexTest) -> BoolArray:
+    """Whether each score lies at a threshold or beyond it; never where there is no score.
+
+    Parameters
+    ----------
+    threshold : as the output has it
+    score : turned by :func:`oriented`; nan where there is none
+    """
+    return np.asarray(score >= oriented(np.asarray(threshold), index_test))

@@ -23,6 +23,7 @@ from vpack_pipeline.protocol.claims import (
     Look,
     OperatingPoint,
     ReferenceSource,
+    StatedPrevalence,
     Subgroups,
 )
 from vpack_pipeline.protocol.monitoring import (
@@ -85,6 +86,7 @@ __all__ = [
     "Representativeness",
     "Rule",
     "Sampling",
+    "StatedPrevalence",
     "Stratum",
     "Subgroups",
     "Variable",

@@ -19,6 +19,7 @@ from vpack_pipeline.document import (
     Text,
     Window,
     Zoned,
+    refuse_repeated,
 )
 
 ReferenceSource = Literal["pathology", "follow_up", "registry"]
@@ -149,6 +150,15 @@ class Look(Document):
     follows from what is observed. The last look is taken as 1."""
 
 
+class StatedPrevalence(Document):
+    """How frequent a finding is where the index test is to be used, and who says so."""
+
+    finding: Name
+    prevalence: Annotated[float, Field(gt=0.0, lt=1.0)]
+    source: Text
+    """A registry, a publication, the site's own counts: nobody's guess."""
+
+
 class Subgroups(Document):
     """Strata of a subgroup analysis."""
 
@@ -190,6 +200,8 @@ class Evaluation(Document):
     interval: Interval = Interval()
     replicates: Annotated[int, Field(ge=200, le=20_000)] = 2000
     seed: Annotated[int, Field(ge=0)]
+    stated_prevalence: tuple[StatedPrevalence, ...] = ()
+    """Of a finding, one for which predictive values and net benefit are given beside the set's."""
 
     @property
     def primary_endpoints(self) -> tuple[Endpoint, ...]:
@@ -206,4 +218,5 @@ class Evaluation(Document):
         names = [p.name for p in self.operating_points]
         if len(set(names)) != len(names):
             raise ValueError("operating point names repeat")
+        refuse_repeated([stated.finding for stated in self.stated_prevalence])
         return self

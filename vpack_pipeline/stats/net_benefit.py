@@ -6,15 +6,11 @@ What does not belong here: which threshold is right, and whether a score is a pr
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from vpack_pipeline.stats.arguments import clusters, labels, number
+from vpack_pipeline.stats.arguments import amounts, number
 from vpack_pipeline.stats.codes import coded
 from vpack_pipeline.stats.estimate import (
-    BoolArray,
     Estimate,
     FloatArray,
     normal_quantile,
@@ -22,31 +18,33 @@ from vpack_pipeline.stats.estimate import (
     undefined,
 )
 from vpack_pipeline.stats.proportions.intervals import NO_CASES
-from vpack_pipeline.stats.resampling import patient_codes
 from vpack_pipeline.stats.roc import ONE_CLASS
 
 METHOD: Final = coded("net_benefit")
 
 
+class Flagged(NamedTuple):
+    """Of each patient the flagged positives (hits) and negatives (alarms), among how many cases."""
+
+    hits: FloatArray
+    alarms: FloatArray
+    positives: FloatArray
+    negatives: FloatArray
+
+
 def net_benefit(
-    flagged: BoolArray,
-    positive: BoolArray,
-    cluster: npt.NDArray[np.generic],
-    threshold: float,
-    prevalence: float | None = None,
-    level: float = 0.95,
+    flagged: Flagged, threshold: float, prevalence: float | None = None, level: float = 0.95
 ) -> Estimate:
     """Net benefit of the flagged cases at a threshold probability (Vickers & Elkin 2006).
 
     The share of hits less the share of false alarms times t/(1 − t). Its variance is that of a
     ratio over patients (Cochran 1977, section 3.12). At a stated prevalence π it is
-    π·sensitivity − (1 − π)·(1 − specificity)·t/(1 − t), π taken as known, with the influence of
-    each case by patient (Pfeiffer & Gail 2020).
+    π·sensitivity − (1 − π)·(1 − specificity)·t/(1 − t), π taken as known, with what each patient
+    adds to its deviation (Pfeiffer & Gail 2020).
 
     Parameters
     ----------
-    flagged, positive : (n,)
-    cluster : (n,) patient of each case
+    flagged : (P,) counts of each patient; every patient has a case
     threshold : t, in [0, 1)
     prevalence : in [0, 1]; where not given, the share of positives among the cases
 
@@ -55,44 +53,48 @@ def net_benefit(
     n and events count cases, and the flagged among them. No value without a case, nor at a stated
     prevalence without both classes; no interval, with a note, of a single patient.
 
-    >>> flagged, positive = np.arange(10) < 4, np.arange(10) < 3
-    >>> round(net_benefit(flagged, positive, np.arange(10), 0.2).value, 4)
-    0.275
+    >>> import numpy as np
+    >>> one, none = np.ones(3), np.zeros(3)
+    >>> round(net_benefit(Flagged(one, none, one, 2 * one), 0.2).value, 4)
+    0.3333
     """
-    call, outcome = labels("flagged", flagged), labels("positive", positive)
-    if call.shape != outcome.shape:
-        raise ValueError("flagged and positive: one label is needed for each case")
-    codes, n_patients = patient_codes(clusters("cluster", cluster, call.size))
+    hits, alarms, positives, negatives = _checked(flagged)
     t = number("threshold", threshold, 0.0, 1.0)
     if t == 1:
         raise ValueError("threshold is below 1")
     normal_quantile(level)
-    n, events = int(call.size), int(call.sum())
+    cases = positives + negatives
+    n, events = int(cases.sum()), int((hits + alarms).sum())
     if n == 0:
         return undefined(NO_CASES, method=METHOD, n=0, events=0)
     odds = t / (1 - t)
     if prevalence is None:
-        gain = np.where(outcome, 1.0, -odds) * call
-        value, influence = float(gain.mean()), (gain - gain.mean()) / n
+        gain = hits - odds * alarms
+        value = float(gain.sum()) / n
+        added = (gain - value * cases) / n
     else:
         pi = number("prevalence", prevalence, 0.0, 1.0)
-        if outcome.all() or not outcome.any():
+        sizes = positives.sum(), negatives.sum()
+        if min(sizes) == 0:
             return undefined(ONE_CLASS, method=METHOD, n=n, events=events)
-        value, influence = _at_prevalence(call, outcome, pi, (1 - pi) * odds)
+        rates = hits.sum() / sizes[0], alarms.sum() / sizes[1]
+        per_hit, per_alarm = pi, (1 - pi) * odds
+        value = float(per_hit * rates[0] - per_alarm * rates[1])
+        added = per_hit * (hits - rates[0] * positives) / sizes[0]
+        added -= per_alarm * (alarms - rates[1] * negatives) / sizes[1]
+    n_patients = cases.size
     if n_patients < 2:
         return undefined("one_patient", method=METHOD, n=n, events=events, value=value)
-    added = np.bincount(codes, weights=influence)
     se = math.sqrt(n_patients / (n_patients - 1) * float(added @ added))
     return symmetric(value, se, n=n, events=events, method=METHOD, level=level)
 
 
-def _at_prevalence(
-    call: BoolArray, outcome: BoolArray, per_hit: float, per_alarm: float
-) -> tuple[float, FloatArray]:
-    hits, alarms = call[outcome].mean(), call[~outcome].mean()
-    influence = np.where(
-        outcome,
-        per_hit * (call - hits) / outcome.sum(),
-        per_alarm * (alarms - call) / (~outcome).sum(),
-    )
-    return float(per_hit * hits - per_alarm * alarms), np.asarray(influence)
+def _checked(flagged: Flagged) -> Flagged:
+    found = Flagged(*(amounts("flagged", part) for part in flagged))
+    if len({part.shape for part in found}) > 1:
+        raise ValueError("flagged: one count is needed for each patient")
+    if (found.hits > found.positives).any() or (found.alarms > found.negatives).any():
+        raise ValueError("flagged: each patient has at most as many as cases")
+    if (found.positives + found.negatives < 1).any():
+        raise ValueError("flagged: each patient has one case or more")
+    return found

@@ -22,7 +22,7 @@ from vpack_pipeline.stats.estimate import (
     normal_quantile,
     undefined,
 )
-from vpack_pipeline.stats.proportions import design_effect, proportion_by_patient
+from vpack_pipeline.stats.proportions import flagged_among_all, proportion_of_sums
 from vpack_pipeline.stats.resampling import patient_codes
 from vpack_pipeline.stats.roc import ONE_CLASS
 
@@ -64,7 +64,7 @@ def roc_band(
     ----------
     score, positive : (n,)
     cluster : (n,) patient of each case
-    fpr_grid : (g,) values in [0, 1]
+    fpr_grid : (g,) values in [0, 1], rising
 
     Returns
     -------
@@ -72,22 +72,27 @@ def roc_band(
     """
     score, positive = labelled_scores(score, positive)
     grid = numbers("fpr_grid", fpr_grid, 0.0, 1.0)
+    if (np.diff(grid) < 0).any():
+        raise ValueError("fpr_grid: values rise")
     codes, _ = patient_codes(clusters("cluster", cluster, score.size))
     z = normal_quantile(level)
     if positive.all() or not positive.any():
         return None
     curve = _Curve.of(score, positive)
     cuts = curve.cuts(grid)
-    negatives = _Patients.of(score[~positive], codes[~positive])
-    positives = _Patients.of(score[positive], codes[positive])
-    size = np.array([negatives.effective_size(cut) for cut in cuts])
-    limits = [positives.share_above(cut, level) for cut in cuts]
+    # Cuts fall along the grid: at the first, fewest lie above.
+    at = [
+        flagged_among_all(np.searchsorted(cuts[::-1], score[side]), codes[side], grid.size)[::-1]
+        for side in (~positive, positive)
+    ]
+    size = np.array([sums.units / sums.design_effect() for sums in at[0]])
+    limits = [proportion_of_sums(sums, level) for sums in at[1]]
     value = curve.above(cuts)
     reach = z * np.sqrt(grid * (1 - grid) / size)
     left = np.where((grid > 0) & (grid >= reach), curve.at(np.clip(grid - reach, 0, 1)), 0.0)
     right = curve.at(np.clip(grid + reach, 0, 1))
-    below = np.hypot(value - left, value - np.array([low for low, _ in limits]))
-    above = np.hypot(right - value, np.array([high for _, high in limits]) - value)
+    below = np.hypot(value - left, value - _known([found.lower for found in limits]))
+    above = np.hypot(right - value, _known([found.upper for found in limits]) - value)
     lower = np.where(grid == 0, 0.0, np.clip(value - below, 0.0, 1.0))
     lower = np.where(grid == 1, 1.0, lower)
     return CurveBand(value, lower, np.clip(value + above, 0.0, 1.0))
@@ -215,34 +220,9 @@ class _Curve(NamedTuple):
         return self.above(self.cuts(grid))
 
 
-class _Patients(NamedTuple):
-    """Scores of one class, the patient of each, and how many cases each patient gives."""
-
-    score: FloatArray
-    codes: npt.NDArray[np.intp]
-    sizes: FloatArray
-
-    @classmethod
-    def of(cls, score: FloatArray, codes: npt.NDArray[np.intp]) -> _Patients:
-        own, _ = patient_codes(codes)
-        return cls(score, own, np.bincount(own).astype(np.float64))
-
-    def counts_above(self, cut: float) -> FloatArray:
-        """How many cases of each patient lie above a score."""
-        above = self.codes[self.score > cut]
-        return np.bincount(above, minlength=self.sizes.size).astype(np.float64)
-
-    def share_above(self, cut: float, level: float) -> tuple[float, float]:
-        found = proportion_by_patient(self.counts_above(cut), self.sizes, level)
-        assert found.lower is not None
-        assert found.upper is not None
-        return found.lower, found.upper
-
-    def effective_size(self, cut: float) -> float:
-        n = float(self.sizes.sum())
-        if n == self.sizes.size:
-            return n
-        return n / design_effect(self.counts_above(cut), self.sizes)
+def _known(limits: list[float | None]) -> FloatArray:
+    """Limits of shares of at least one case, which are all there."""
+    return np.array(limits, dtype=np.float64)
 
 
 def _area_up_to(score: FloatArray, positive: BoolArray, end: float) -> float:

@@ -28,9 +28,11 @@ MINE = {
     "overall_verdict",
     "paired",
     "performance",
+    "predictive_values",
     "roc",
     "scores",
     "subgroups",
+    "thresholds",
     "time_split",
     "transport",
     "trend",
@@ -143,6 +145,19 @@ DAMAGE = {
         .alias("events"),
     ),
     "bins_adjoin": ("scores", (-pl.col("estimate")).alias("estimate")),
+    "thresholds_rise": ("thresholds", (-pl.col("estimate")).alias("estimate")),
+    "one_costs_the_other": (
+        "thresholds",
+        pl.when(pl.col("metric").is_in(["sensitivity", "specificity"]))
+        .then(pl.col("stratum").cast(pl.Float64) / 200)
+        .otherwise("estimate")
+        .alias("estimate"),
+    ),
+    "values_follow_prevalence": ("predictive_values", (1 - pl.col("estimate")).alias("estimate")),
+    "has_prevalence": (
+        "predictive_values",
+        pl.when(pl.col("metric") != "prevalence").then("estimate").alias("estimate"),
+    ),
     "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
     "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),
     "verdict_known": ("endpoints", pl.lit("fine").alias("verdict")),

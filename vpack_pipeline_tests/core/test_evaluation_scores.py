@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from evaluation_world import AFTER, BEFORE, INDEX_TEST, LOOK, Case, World, figure, value
 
-from vpack_pipeline.core.evaluation.score_grid import score_bins, thresholds
+from vpack_pipeline.core.evaluation.score_grid import score_bins, threshold_grid
 from vpack_pipeline.protocol import Output
 from vpack_pipeline.stats.proportions import clustered_proportion
 
@@ -100,7 +100,7 @@ def test_steps_of_an_ordinal_output_are_bins_of_their_own():
 )
 def test_places_follow_from_the_protocol_and_are_named_in_their_order(output, n_bins, n_thresholds):
     made = Output(**output)
-    names, tried = score_bins(made).names, thresholds(made)
+    names, tried = score_bins(made).names, threshold_grid(made)
     assert (len(names), len(tried)) == (n_bins, n_thresholds)
     assert sorted(names) == list(names)
     assert sorted(tried) == list(tried)

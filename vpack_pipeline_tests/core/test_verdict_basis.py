@@ -190,6 +190,7 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("evaluation.interval.cluster", ALL),
     ("evaluation.replicates", frozenset()),
     ("evaluation.seed", frozenset()),
+    ("evaluation.stated_prevalence", frozenset()),
 )
 # Names that something else refers to, and flags of which exactly one is set: tested by themselves.
 BY_THEMSELVES = (

@@ -140,6 +140,28 @@ PARTS: Rows = [
     for part, k in ((("score", "01"), 3), (("score", "02"), 6), (("no_score",), 1))
 ] + [score_from(name) for name in ("01", "02")]
 
+
+def swept(*thresholds: tuple[float, float, float]) -> Rows:
+    """Rows of a sweep: each threshold with its sensitivity and specificity."""
+    nothing = dict.fromkeys(("lower", "upper", "n", "events"))
+    metrics = ("threshold", "sensitivity", "specificity")
+    return [
+        {**of("threshold", f"{place:03d}"), "metric": metric, "estimate": value, **nothing}
+        for place, values in enumerate(thresholds, start=1)
+        for metric, value in zip(metrics, values, strict=True)
+    ]
+
+
+def at(prevalence: str, ppv: float, npv: float) -> Rows:
+    """Rows of predictive values at a prevalence."""
+    values = {"prevalence": float(prevalence), "ppv": ppv, "npv": npv}
+    bare = {"lower": None, "upper": None}
+    return [
+        {**of("prevalence", prevalence), "metric": metric, "estimate": value, **bare}
+        for metric, value in values.items()
+    ]
+
+
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
     "cohort/outcomes": [
@@ -238,6 +260,8 @@ SOUND: dict[str, Rows] = {
     "evaluation/performance": counted(n_cases=(10, 10), n_positive=(3, 10), n_negative=(7, 10)),
     "evaluation/roc": CURVE,
     "evaluation/scores": PARTS,
+    "evaluation/thresholds": swept((0.1, 0.9, 0.4), (0.2, 0.7, 0.8)),
+    "evaluation/predictive_values": [*at("0.100", 0.3, 0.9), *at("0.200", 0.5, 0.8)],
     "drift/baseline": [{"share": 1.0}],
     "drift/status": [{"signal": "quiet"}],
     "pack/claim": [{"item": item} for item in range(1, 45)],
@@ -474,6 +498,11 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/performance", "classes_sum"): counted(
         n_cases=(10, 10), n_positive=(3, 10), n_negative=(6, 10)
     ),
+    ("evaluation/predictive_values", "values_follow_prevalence"): [
+        *at("0.100", 0.3, 0.9),
+        *at("0.200", 0.2, 0.8),
+    ],
+    ("evaluation/predictive_values", "has_prevalence"): at("0.100", 0.3, 0.9)[1:],
     ("evaluation/roc", "curve_whole"): CURVE[1:],
     ("evaluation/roc", "curve_never_falls"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.1}],
     ("evaluation/roc", "curve_ends_at_one"): [*CURVE[:-1], {**CURVE[-1], "estimate": 0.9}],
@@ -481,6 +510,8 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("evaluation/scores", "bins_adjoin"): [
         {**score_from(name), "estimate": 0.3} for name in ("01", "02")
     ],
+    ("evaluation/thresholds", "thresholds_rise"): swept((0.2, 0.9, 0.4), (0.1, 0.7, 0.8)),
+    ("evaluation/thresholds", "one_costs_the_other"): swept((0.1, 0.9, 0.4), (0.2, 0.7, 0.3)),
     ("evaluation/time_split", "matures_later"): [{"index_date": LATER, "mature_on": FIRST_DAY}],
     ("evaluation/time_split", "included_whole"): [
         {"is_included": True},

@@ -28,7 +28,8 @@ from vpack_pipeline.stats.distances import Moments
 from vpack_pipeline.stats.estimate import undefined
 from vpack_pipeline.stats.label_error import Replicates
 from vpack_pipeline.stats.latent_class import dawid_skene
-from vpack_pipeline.stats.proportions import design_effect, effective_size
+from vpack_pipeline.stats.net_benefit import Flagged
+from vpack_pipeline.stats.proportions import PatientSums, design_effect, effective_size
 from vpack_pipeline.stats.resampling import patient_weights
 from vpack_pipeline.stats.roc import auc_replicates, placements
 from vpack_pipeline.stats.verification_bias import VerifiedCounts
@@ -228,6 +229,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("first", "Side"): side_with_limits,
     ("flagged", "BoolArray"): label,
     ("first", "BoolArray"): label,
+    ("flagged", "Flagged"): _count(Flagged(*(np.arange(4.0) + k for k in (1, 1, 2, 3)))),
     ("floor", "float"): _number(1e-4, -1, 0),
     ("fn", "int"): _count(5),
     ("fp", "int"): _count(9),
@@ -294,6 +296,8 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("p", "FloatArray"): _share(PROB),
     ("p", "float"): _share(0.3),
     ("placed", "tuple[FloatArray, FloatArray]"): _share(placements(PROB, POSITIVE)),
+    ("place", "npt.NDArray[np.integer]"): _holding(np.tile(np.arange(4), 3), *NAN, -1, 5),
+    ("n_places", "int"): _whole(4),
     ("positive", "BoolArray"): label,
     ("positive_a", "BoolArray"): label,
     ("positive_b", "BoolArray"): label,
@@ -342,6 +346,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("successes", "FloatArray"): Argument(
         np.array([3.0, 0.0]), (*_count(np.array([3.0, 0.0])).changes, _with(4.5), _one_more)
     ),
+    ("sums", "PatientSums"): _number(PatientSums(6.0, 12.0, 5.0, 9.0, 10.0, 24.0), -1),
     ("targets", "Sequence[FloatArray]"): _holding(
         [np.array([6.0, 6.0]), np.array([4.0, 8.0])],
         *(*NAN, *INFINITE, -1),
@@ -393,6 +398,7 @@ OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
     ("proportions_differ", "values"): Argument(RATES, (*_share(RATES).changes, _one_more)),
     ("clopper_pearson", "n"): _count(40),
     ("tango_bounds", "n"): positive_size,
+    ("right_among_flagged", "success"): label,
     ("wilson", "k"): _count(12.0),
     ("wilson", "n"): _count(40.0),
     ("wilson_bounds", "n"): positive_size,

@@ -5,9 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vpack_pipeline.stats.net_benefit import net_benefit
+from vpack_pipeline.stats.net_benefit import Flagged, net_benefit
 
 Z = 1.959963984540054
+
+
+def counted(flagged, positive, cluster):
+    """Counts of each patient, one after another."""
+    patients = np.unique(cluster)
+
+    def of(mask):
+        return np.array([float(mask[cluster == p].sum()) for p in patients])
+
+    return Flagged(of(flagged & positive), of(flagged & ~positive), of(positive), of(~positive))
+
+
+def of_cases(flagged, positive, cluster, *rest):
+    return net_benefit(counted(flagged, positive, cluster), *rest)
 
 
 def test_net_benefit_equals_that_of_dcurves(gold):
@@ -17,7 +31,7 @@ def test_net_benefit_equals_that_of_dcurves(gold):
     everyone = np.ones(prob.size, bool)
     for row in case["expected"]["nb"]:
         for name, flagged in (("model", prob >= row["t"]), ("all", everyone), ("none", ~everyone)):
-            found = net_benefit(flagged, positive, patients, row["t"])
+            found = of_cases(flagged, positive, patients, row["t"])
             assert found.value == pytest.approx(row[name], abs=case["tolerance"])
 
 
@@ -39,7 +53,7 @@ def cases():
 
 def test_the_interval_is_that_of_a_ratio_over_patients(cases):
     flagged, positive, cluster = cases
-    found = net_benefit(flagged, positive, cluster, 0.2)
+    found = of_cases(flagged, positive, cluster, 0.2)
     gain = np.array(
         [(1 if y else -0.25) if f else 0.0 for f, y in zip(flagged, positive, strict=True)]
     )
@@ -51,7 +65,7 @@ def test_the_interval_is_that_of_a_ratio_over_patients(cases):
 
 def test_a_stated_prevalence_takes_the_place_of_the_sets_own(cases):
     flagged, positive, cluster = cases
-    found = net_benefit(flagged, positive, cluster, 0.2, 0.05)
+    found = of_cases(flagged, positive, cluster, 0.2, 0.05)
     hits, alarms = flagged[positive].mean(), flagged[~positive].mean()
     assert found.value == pytest.approx(0.05 * hits - 0.95 * 0.25 * alarms)
     # Cases weighted to the stated prevalence, the weights taken as known: the same influence.
@@ -64,19 +78,24 @@ def test_a_stated_prevalence_takes_the_place_of_the_sets_own(cases):
     n = np.unique(cluster).size
     assert found.upper - found.value == pytest.approx(Z * (n / (n - 1) * total) ** 0.5)
     own = float(positive.mean())
-    assert net_benefit(flagged, positive, cluster, 0.2, own).value == pytest.approx(
-        net_benefit(flagged, positive, cluster, 0.2).value
+    assert of_cases(flagged, positive, cluster, 0.2, own).value == pytest.approx(
+        of_cases(flagged, positive, cluster, 0.2).value
     )
 
 
 def test_what_cannot_be_given_says_why():
-    one, none = np.ones(3, bool), np.zeros(0, bool)
-    patients = np.arange(3)
-    assert net_benefit(none, none, np.zeros(0), 0.2).reason.name == "no_cases"
-    assert net_benefit(one, one, patients, 0.2, 0.1).reason.name == "one_class"
-    alone = net_benefit(one, one, np.zeros(3), 0.2)
+    one, none = np.ones(3), np.zeros(3)
+    empty = np.zeros(0)
+    assert net_benefit(Flagged(empty, empty, empty, empty), 0.2).reason.name == "no_cases"
+    assert net_benefit(Flagged(one, none, one, none), 0.2, 0.1).reason.name == "one_class"
+    alone = net_benefit(Flagged(*(part[:1] for part in (one, none, one, none))), 0.2)
     assert (alone.value, alone.lower, alone.notes[0].name) == (1.0, None, "one_patient")
+    for spoilt, why in (
+        (Flagged(one, none, one[:2], none), "one count is needed for each patient"),
+        (Flagged(2 * one, none, one, none), "at most as many as cases"),
+        (Flagged(none, none, none, none), "each patient has one case or more"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            net_benefit(spoilt, 0.2)
     with pytest.raises(ValueError, match="threshold is below 1"):
-        net_benefit(one, one, patients, 1.0)
-    with pytest.raises(ValueError, match="one label is needed for each case"):
-        net_benefit(one, one[:2], patients, 0.2)
+        net_benefit(Flagged(one, none, one, none), 1.0)

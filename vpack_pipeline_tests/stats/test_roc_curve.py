@@ -66,6 +66,8 @@ def test_the_whole_area_is_the_auc_and_no_class_alone_has_one():
             assert (part.value, part.reason.name) == (None, "one_class")
         assert average_precision(score, label, cluster).reason.name == "one_class"
         assert roc_band(score, label, cluster, GRID) is None
+    with pytest.raises(ValueError, match="fpr_grid: values rise"):
+        roc_band(score, positive, cluster, GRID[::-1])
     with pytest.raises(ValueError, match="most_false_positive is above 0"):
         partial_auc(score, positive, cluster, 0.0)
 

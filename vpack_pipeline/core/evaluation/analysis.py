@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vpack_pipeline.core.calls import calls_at, oriented
+from vpack_pipeline.core.calls import calls_at, oriented, reaches
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code
@@ -196,8 +196,21 @@ class Called:
 def called(cases: CaseSet, point: OperatingPoint | None, index_test: IndexTest) -> Called:
     """Call every case at an operating point; without a point its own call stands for itself."""
     call = calls_at(point, cases.score, cases.call.astype(np.float64), index_test)
-    is_flagged = np.where(cases.is_usable, call == 1, failed_is_flagged(cases, index_test))
-    return Called(cases, is_flagged, is_wrong_anyhow(cases, index_test))
+    return Called(cases, _flagged(cases, call == 1, index_test), is_wrong_anyhow(cases, index_test))
+
+
+def flagged_at(cases: CaseSet, threshold: float, index_test: IndexTest) -> BoolArray:
+    """Flag every case at a threshold that need be no operating point; failures as they count.
+
+    Parameters
+    ----------
+    threshold : as the output has it
+    """
+    return _flagged(cases, reaches(threshold, cases.score, index_test), index_test)
+
+
+def _flagged(cases: CaseSet, call: BoolArray, index_test: IndexTest) -> BoolArray:
+    return np.where(cases.is_usable, call, failed_is_flagged(cases, index_test))
 
 
 def failed_is_flagged(cases: CaseSet, index_test: IndexTest) -> BoolArray:

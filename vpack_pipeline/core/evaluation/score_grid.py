@@ -50,7 +50,7 @@ def score_bins(output: Output) -> ScoreBins:
     return ScoreBins(edges[:-1], edges[1:])
 
 
-def thresholds(output: Output) -> tuple[tuple[str, float], ...]:
+def threshold_grid(output: Output) -> tuple[tuple[str, float], ...]:
     """Name the thresholds to try: whole steps of an ordinal output, else 101 equally far apart."""
     steps = _steps(output, N_THRESHOLDS)
     if steps is None:

@@ -24,11 +24,12 @@ from vpack_pipeline.core.evaluation.analysis import (
     cells,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.patient_counts import PatientCounts, share_by_patient
 from vpack_pipeline.core.evaluation.score_grid import ScoreBins, score_bins
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray
+from vpack_pipeline.stats.proportions import proportion_by_patient
+from vpack_pipeline.stats.resampling import patient_codes
 
 _SHARES: Final = {
     "share_of_positives": POSITIVE,
@@ -88,19 +89,16 @@ _NOWHERE: Final = -2
 
 
 class _Parts:
-    """The cases of a window by label, with the patients of each label."""
+    """The cases of a window by label, the patients of each label recoded once."""
 
     def __init__(self, mature: CaseSet, level: float, reason: Code | None) -> None:
         self._level, self._reason = level, reason
         self._of_label = {
             metric: np.asarray(mature.label == label) for metric, label in _SHARES.items()
         }
-        self._patients = {
-            metric: PatientCounts(mature.patient[is_of]) for metric, is_of in self._of_label.items()
-        }
-        self._sizes = {
-            metric: patients.of(np.ones(int(self._of_label[metric].sum()), dtype=np.bool_))
-            for metric, patients in self._patients.items()
+        self._codes = {
+            metric: patient_codes(mature.patient[is_of])[0]
+            for metric, is_of in self._of_label.items()
         }
 
     def give_range(self, place: Place, bins: ScoreBins, index: int) -> None:
@@ -109,9 +107,10 @@ class _Parts:
 
     def give(self, place: Place, within: BoolArray) -> None:
         for metric, is_of in self._of_label.items():
-            sizes = self._sizes[metric]
+            codes = self._codes[metric]
             if self._reason is not None:
-                place.refuse(metric, self._reason, n=int(sizes.sum()))
+                place.refuse(metric, self._reason, n=codes.size)
                 continue
-            successes = self._patients[metric].of(within[is_of])
-            place.give(metric, share_by_patient(successes, sizes, self._level))
+            sizes = np.bincount(codes).astype(np.float64)
+            successes = np.bincount(codes[within[is_of]], minlength=sizes.size).astype(np.float64)
+            place.give(metric, proportion_by_patient(successes, sizes, self._level))

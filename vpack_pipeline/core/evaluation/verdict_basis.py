@@ -145,8 +145,8 @@ def _evaluation(protocol: Protocol, claim: Endpoint, *, rests_on_plan: bool) -> 
     elsewhere = {"endpoints", "looks", "maturity", "operating_points", "several_endpoints"}
     words = {"id", "title", "estimand", "margin_rationale", "operating_point"}
     planned = {"information_max", "information_max_retrospective"}
-    # No figure that a verdict is given of is resampled.
-    unread = {"interval", "replicates", "seed", "subgroups"}
+    # No figure that a verdict is given of is resampled, or moved to another prevalence.
+    unread = {"interval", "replicates", "seed", "stated_prevalence", "subgroups"}
     return _values(evaluation, *elsewhere, *unread) | {
         "cluster": evaluation.interval.cluster,
         "endpoint": _values(claim, *words, *(set() if rests_on_plan else planned)),

@@ -6,6 +6,7 @@ What does not belong here: comparisons of two proportions, figures of a whole 2�
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from vpack_pipeline.stats.arguments import (
     count,
     labels,
     number,
+    numbers,
     positive_number,
 )
 from vpack_pipeline.stats.codes import Code, coded
@@ -138,14 +140,60 @@ def proportion_by_patient(
     successes, sizes : (P,) as of :func:`design_effect`; whole numbers
     """
     successes, sizes = _checked_patients(successes, sizes)
-    n, events, n_patients = int(sizes.sum()), int(successes.sum()), sizes.size
+    n, events = int(sizes.sum()), int(successes.sum())
+    if events in (0, n):
+        return _at_edge(events, n, sizes.size, level)
+    return _inside(events, n, sizes.size, design_effect(successes, sizes), level)
+
+
+class PatientSums(NamedTuple):
+    """Sums over patients who give m >= 1 units each, of which k are successes."""
+
+    patients: float
+    units: float
+    successes: float
+    squared_successes: float
+    """Σk²."""
+    products: float
+    """Σkm."""
+    squared_units: float
+    """Σm²."""
+
+    def design_effect(self) -> float:
+        """Give that of :func:`design_effect`, but for rounding; of one unit or more."""
+        most = self.squared_units / self.units
+        if self.patients == 1:
+            return most
+        n, n_patients = self.units + 2 * most, self.patients + 2
+        p = (self.successes + most) / n
+        squared = self.squared_successes + most**2
+        residual = squared - 2 * p * (self.products + most**2)
+        residual += p**2 * (self.squared_units + 2 * most**2)
+        variance = n_patients / (n_patients - 1) * residual / n**2
+        return min(max(variance / (p * (1 - p) / n), 1.0), most)
+
+
+def proportion_of_sums(sums: PatientSums, level: float = 0.95) -> Estimate:
+    """Give the same of sums over patients, for who asks for many shares of the same cases."""
+    numbers("sums", sums, 0.0)
+    if sums.successes > sums.units:
+        raise ValueError("sums: there are at most as many successes as units")
+    n, events, n_patients = int(sums.units), int(sums.successes), int(sums.patients)
+    if events in (0, n):
+        return _at_edge(events, n, n_patients, level)
+    return _inside(events, n, n_patients, sums.design_effect(), level)
+
+
+def _at_edge(events: int, n: int, n_patients: int, level: float) -> Estimate:
     if n == 0:
         return undefined(NO_CASES, method=WILSON_CLUSTERED, n=0, events=0)
-    if events in (0, n):
-        exact = clopper_pearson(n_patients if events else 0, n_patients, level)
-        method = coded("clopper_pearson_on_patients")
-        return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
-    bounds = wilson_bounds(events / n, n / design_effect(successes, sizes), level)
+    exact = clopper_pearson(n_patients if events else 0, n_patients, level)
+    method = coded("clopper_pearson_on_patients")
+    return Estimate(exact.value, exact.lower, exact.upper, n, events, method)
+
+
+def _inside(events: int, n: int, n_patients: int, effect: float, level: float) -> Estimate:
+    bounds = wilson_bounds(events / n, n / effect, level)
     method = coded(WILSON_CLUSTERED, None if n_patients == n else PSEUDO_PATIENTS)
     return Estimate(events / n, *bounds, n, events, method)
 
