@@ -342,4 +342,4 @@ def test_the_first_page_says_whom_a_figure_is_of_where_cases_were_not_drawn_alik
     refused = "Not given: cases were drawn by label and no sampling fractions are stated."
     assert f"at the share of positives of the cases that they are of. {refused}" in text
     primary = next(e for e in protocol.evaluation.endpoints if e.rank == "primary")
-    assert f"{primary.title} (primary){stands}" in text
+    assert f"{primary.title} ( primary ) {stands}" in text
