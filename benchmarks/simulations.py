@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks import endpoint_designs, interval_designs
+from benchmarks import endpoint_designs, interval_designs, sampling_designs
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, rates_with_replicates
 from vpack_pipeline.core.adjudication.panel_error import Votes, panel_error, positive_reads
 from vpack_pipeline.stats.agreement import (
@@ -322,11 +322,7 @@ def interval_area() -> Iterator[Figure]:
     }
     for name, designs in groups.items():
         yield from _judged(name, designs(), 0.04, RUNS)
-        normal = [
-            interval_designs.rates(d, RUNS // 10, 2006).lower_above
-            for d in designs(interval_designs.normal_interval)
-        ]
-        yield Figure("  normal interval: highest P(lower > truth)", max(normal), 0.0, 1.0)
+        yield _beside("normal interval", designs(interval_designs.normal_interval))
 
 
 def interval_difference() -> Iterator[Figure]:
@@ -337,6 +333,44 @@ def interval_difference() -> Iterator[Figure]:
     )
     for name, designs, most in groups:
         yield from _judged(name, designs, most, RUNS)
+
+
+def sampled_proportion() -> Iterator[Figure]:
+    """Sensitivity and predictive value of all examinations, from samples drawn by call or label.
+
+    What was printed before, and limits that take the totals of strata as known, on the same designs
+    in fewer runs.
+    """
+    of_two = "sensitivity, all flagged and few cleared"
+    yield from _judged(of_two, sampling_designs.two_phase_shares(), NOMINAL_LOWER, RUNS)
+    before = sampling_designs.two_phase_shares(sampling_designs.on_kish_size)
+    yield _beside("Wilson on Kish's size", before)
+    of_three = "sensitivity, three strata of scores"
+    yield from _judged(of_three, sampling_designs.three_strata_shares(), NOMINAL_LOWER, RUNS)
+    by_label = sampling_designs.enriched_predictive_values()
+    yield from _judged("predictive value, drawn by label", by_label, NOMINAL_LOWER, RUNS)
+    known = sampling_designs.enriched_predictive_values(sampling_designs.ppv_of_known_strata)
+    yield _beside("totals of strata taken as known", known)
+
+
+def sampled_area() -> Iterator[Figure]:
+    """Areas of all examinations; limits on the scale of the area on the same designs."""
+    yield from _judged("weighted AUC", sampling_designs.weighted_areas(), 0.04, RUNS // 2)
+    normal = sampling_designs.weighted_areas(sampling_designs.area_on_the_scale)
+    yield _beside("limits on the scale of the area", normal)
+
+
+def sampled_difference() -> Iterator[Figure]:
+    """Non-inferiority at its margin, and calibrated probabilities, of cases not drawn alike."""
+    designs = sampling_designs.two_phase_differences()
+    yield from _judged("difference of weighted shares", designs, NOMINAL_LOWER, RUNS)
+    slopes = sampling_designs.weighted_calibrations()
+    yield from _judged("slope of weighted calibration", slopes, 1.0, RUNS // 2)
+
+
+def _beside(name: str, designs: Iterable[interval_designs.Design]) -> Figure:
+    found = [interval_designs.rates(d, RUNS // 10, 2006).lower_above for d in designs]
+    return Figure(f"  {name}: highest P(lower > truth)", max(found), 0.0, 1.0)
 
 
 def heterogeneity() -> Iterator[Figure]:
@@ -403,6 +437,9 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "heterogeneity": heterogeneity,
     "endpoint_rules": endpoint_rules,
     "interval_area": interval_area,
+    "sampled_proportion": sampled_proportion,
+    "sampled_difference": sampled_difference,
+    "sampled_area": sampled_area,
 }
 
 

@@ -116,6 +116,12 @@ DRAWN: Final[Mapping[str, str]] = {
     "random": "cases drawn at random from those that came",
     "convenience": "the cases at hand (a convenience sample), which stand for no others",
 }
+POPULATION: Final[Mapping[str, str]] = {
+    "stands": "Within the sample: drawing cases by {by} does not change this.",
+    "weighted": "Of all cases that occurred: weighted for sampling by {by}.",
+    "refused": "Not given: cases were drawn by {by} and no sampling fractions are stated.",
+}
+"""How a figure stands where cases were not drawn alike → whom it is of."""
 FAILED: Final[Mapping[str, str]] = {
     "negative": "counts as not flagged",
     "positive": "counts as flagged",

@@ -58,13 +58,12 @@ def weighted_proportion(
     The limits are those of 1/(1 + R), R = F/S, by the method of variance estimates recovery for a
     ratio (MOVER-R: Donner & Zou 2012) from limits of S and F, taken as independent.
 
-    Where all cases that may succeed have one weight, and all that may fail have another, S and F
-    come from one stratum each: their limits are those of the share of the stratum's cases, by
-    patient (:func:`clustered_proportion`), times the stratum's weight. Otherwise they are the gamma
-    limits of weighted sums of Poisson counts (Fay & Feuer 1997), whose upper limit has one count
-    more, of the largest weight: that of a patient who was not seen. A patient's cases are one
-    count; the one more is of Σk²/Σk cases, k those that a patient gives. Equal weights of all cases
-    give :func:`clustered_proportion`.
+    These are the gamma limits of weighted sums of Poisson counts (Fay & Feuer 1997), whose upper
+    limit has one count more, that of a patient who was not seen. A patient's cases are one count;
+    the one more is of Σk²/Σk cases, k those that a patient gives, of the largest weight. Where all
+    cases that may succeed have one weight, and all that may fail another, S and F come from one
+    stratum each, and the one more has the weight of the stratum. Equal weights of all cases give
+    :func:`clustered_proportion`.
 
     Parameters
     ----------
@@ -115,18 +114,14 @@ class _Sample(NamedTuple):
 
     def estimate(self, may_succeed: BoolArray | None, level: float) -> Estimate:
         """Give the proportion with the limits of its two sums."""
-        if may_succeed is not None and self._has_two_strata(may_succeed):
-            parts = [
-                self._of_stratum(of, side, level)
-                for of, side in ((self.success, may_succeed), (self.failure, ~may_succeed))
-            ]
-            method = OF_TWO_STRATA
-        else:
-            parts = [self._of_sum(of, level) for of in (self.success, self.failure)]
-            method = OF_SUMS
+        has_two = may_succeed is not None and self._has_two_strata(may_succeed)
+        sides = (may_succeed, ~may_succeed) if has_two and may_succeed is not None else ()
+        unseen = [float(self.weight[side][0]) for side in sides] or [1.0, 1.0]
+        method = OF_TWO_STRATA if has_two else OF_SUMS
+        parts = map(self._of_sum, (self.success, self.failure), unseen, (level, level))
         succeeded, failed = parts
         value = succeeded.total / (succeeded.total + failed.total)
-        lower, upper = _proportion_limits(succeeded, failed)
+        lower, upper = proportion_limits(succeeded, failed)
         n, events = int((self.success | self.failure).sum()), int(self.success.sum())
         # Rounding must not carry a limit across the value.
         return Estimate(value, min(lower, value), max(upper, value), n, events, method)
@@ -140,18 +135,12 @@ class _Sample(NamedTuple):
             return False
         return not ((self.success & ~may_succeed).any() or (self.failure & may_succeed).any())
 
-    def _of_stratum(self, outcome: BoolArray, stratum: BoolArray, level: float) -> Part:
-        share = clustered_proportion(outcome[stratum], self.patient[stratum], level)
-        whole = float(self.weight[stratum].sum())
-        return Part(*(whole * (end or 0.0) for end in (share.value, share.lower, share.upper)))
-
-    def _of_sum(self, outcome: BoolArray, level: float) -> Part:
+    def _of_sum(self, outcome: BoolArray, unseen: float, level: float) -> Part:
         codes, _ = patient_codes(self.patient[self.success | self.failure])
         sizes = np.bincount(codes).astype(np.float64)
-        unseen = float(sizes @ sizes / sizes.sum())
         own, _ = patient_codes(self.patient[outcome])
         totals = np.bincount(own, weights=self.weight[outcome]).astype(np.float64)
-        return gamma_limits(totals, unseen, level)
+        return gamma_limits(totals, unseen * float(sizes @ sizes / sizes.sum()), level)
 
 
 def gamma_limits(weights: FloatArray, unseen: float, level: float = 0.95) -> Part:
@@ -192,8 +181,19 @@ def _gamma_limit(
     return unit * variance / total * float(inverse(total**2 / variance, tail))
 
 
-def _proportion_limits(succeeded: Part, failed: Part) -> tuple[float, float]:
-    """Limits of S/(S + F), which is 1/(1 + R), from those of the ratio R = F/S."""
+def proportion_limits(succeeded: Part, failed: Part) -> tuple[float, float]:
+    """Limits of S/(S + F), which is 1/(1 + R), from those of the ratio R = F/S.
+
+    Parameters
+    ----------
+    succeeded, failed : S and F with their limits; not both are 0
+    """
+    for name, part in (("succeeded", succeeded), ("failed", failed)):
+        total, lower, upper = amounts(name, np.array(part))
+        if not lower <= total <= upper or upper == 0:
+            raise ValueError(f"{name}: the total lies between its limits, the upper one above 0")
+    if succeeded.total + failed.total == 0:
+        raise ValueError("succeeded and failed: one of them is above 0")
     ratio = _least_ratio(succeeded, failed)
     return ratio / (1 + ratio), 1 / (1 + _least_ratio(failed, succeeded))
 

@@ -26,6 +26,7 @@ from vpack_pipeline.pack_format.signers import (
     named_signers,
 )
 from vpack_pipeline.pack_format.text import WORDS
+from vpack_pipeline.protocol import Sampling, Stratum
 from vpack_pipeline.report import chapters, palette, wording, words
 from vpack_pipeline.site import NamedSigner
 
@@ -317,3 +318,28 @@ def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
     assert first.count(caution) == 2
     assert re.search(r"\d% to \d+\.\d% " + caution, first)
     assert caution not in words_of(rendered(study))
+
+
+def test_the_first_page_says_whom_a_figure_is_of_where_cases_were_not_drawn_alike(study, page):
+    strata = [
+        Stratum(name="flagged", fraction=1.0),
+        Stratum(name="cleared", fraction=0.02),
+        Stratum(name="portable", fraction=0.0),
+    ]
+    told = "Of all cases that occurred: weighted for sampling by score."
+    not_sampled = "Not of portable: none was sampled."
+    assert told not in words_of(page)
+    drawn = Sampling(method="random", depends_on=("score",), strata=tuple(strata))
+    protocol = study.protocol.model_copy(update={"sampling": drawn})
+    text = words_of(rendered(study, protocol=protocol))
+    assert f"and for, the model. {told} {not_sampled}" in text
+    assert f"at the share of positives of the cases that they are of. {told}" in text
+    by_label = Sampling(method="convenience", depends_on=("label",))
+    protocol = study.protocol.model_copy(update={"sampling": by_label})
+    text = words_of(rendered(study, protocol=protocol))
+    stands = "Within the sample: drawing cases by label does not change this."
+    assert f"and for, the model. {stands}" in text
+    refused = "Not given: cases were drawn by label and no sampling fractions are stated."
+    assert f"at the share of positives of the cases that they are of. {refused}" in text
+    primary = next(e for e in protocol.evaluation.endpoints if e.rank == "primary")
+    assert f"{primary.title} ( primary ) {stands}" in text

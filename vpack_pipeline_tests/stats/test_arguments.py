@@ -33,6 +33,7 @@ from vpack_pipeline.stats.proportions import PatientSums, design_effect, effecti
 from vpack_pipeline.stats.resampling import patient_weights
 from vpack_pipeline.stats.roc import auc_replicates, placements
 from vpack_pipeline.stats.verification_bias import VerifiedCounts
+from vpack_pipeline.stats.weighted import Part
 
 CHECKS: Final = "arguments"
 """The checks themselves."""
@@ -190,6 +191,13 @@ one_area = _record(
     observed=_number(0.002, -1),
 )
 
+total_with_limits = _record(
+    Part(3.0, 1.0, 6.0),
+    total=_number(3.0, -1, 0, 7),
+    lower=_number(1.0, -1, 4),
+    upper=_number(6.0, -1, 2),
+)
+
 ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("a", "Moments"): _number(Moments(3.0, 1.0, 20.0)),
     ("b", "Moments"): _number(Moments(2.0, 1.5, 30.0)),
@@ -231,6 +239,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("first", "BoolArray"): label,
     ("flagged", "Flagged"): _count(Flagged(*(np.arange(4.0) + k for k in (1, 1, 2, 3)))),
     ("floor", "float"): _number(1e-4, -1, 0),
+    ("failed", "Part"): total_with_limits,
     ("fn", "int"): _count(5),
     ("fp", "int"): _count(9),
     ("fpr_grid", "FloatArray"): _share(np.array([0.0, 0.1, 1.0])),
@@ -347,6 +356,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
         np.array([3.0, 0.0]), (*_count(np.array([3.0, 0.0])).changes, _with(4.5), _one_more)
     ),
     ("sums", "PatientSums"): _number(PatientSums(6.0, 12.0, 5.0, 9.0, 10.0, 24.0), -1),
+    ("succeeded", "Part"): total_with_limits,
     ("targets", "Sequence[FloatArray]"): _holding(
         [np.array([6.0, 6.0]), np.array([4.0, 8.0])],
         *(*NAN, *INFINITE, -1),

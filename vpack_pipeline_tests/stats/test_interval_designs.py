@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import interval_designs as designs
+from benchmarks import sampling_designs as sampled
 
 RUNS = 200
 # 200 runs at .04: more than 16 have a probability of one in 200.
@@ -17,6 +18,11 @@ FEW = {
     "area by patient": list(designs.areas_by_patient())[9::60],
     "difference of shares": list(designs.proportion_differences())[1::14],
     "difference of areas": list(designs.area_differences())[1::7],
+    "sensitivity of a two-phase sample": list(sampled.two_phase_shares())[4::24],
+    "sensitivity of three strata": list(sampled.three_strata_shares())[0:16:5],
+    "predictive value, drawn by label": list(sampled.enriched_predictive_values())[3:24:7],
+    "weighted area": list(sampled.weighted_areas())[9:160:50],
+    "difference of weighted shares": list(sampled.two_phase_differences())[:6:2],
 }
 
 
@@ -39,6 +45,27 @@ def test_the_normal_interval_of_an_area_claims_far_more():
     for now, before in small:
         assert designs.rates(now, RUNS, seed=2).lower_above <= MOST
         assert designs.rates(before, RUNS, seed=2).lower_above > 0.15
+
+
+def test_kishs_size_claims_far_more_of_a_thin_sample():
+    pairs = zip(
+        sampled.two_phase_shares(), sampled.two_phase_shares(sampled.on_kish_size), strict=True
+    )
+    of = ("4000, prevalence=0.05", "0.0150 of the cleared")
+    thin = [pair for pair in pairs if all(words in pair[0].name for words in of)]
+    assert len(thin) == 2
+    for now, before in thin:
+        assert designs.rates(now, RUNS, seed=2).lower_above <= MOST
+        assert designs.rates(before, RUNS, seed=2).lower_above > 0.15
+
+
+@pytest.mark.parametrize("sensitivity", [0.8, 0.95])
+def test_a_two_phase_sample_is_of_the_sensitivity_that_it_says(sensitivity):
+    service = sampled.Service.of_sensitivity(40_000, 0.2, sensitivity, 3)
+    drawn = service.draw(np.random.default_rng(4), lambda _, y: np.ones(y.size))
+    assert drawn.flagged[drawn.positive].mean() == pytest.approx(sensitivity, abs=0.02)
+    assert drawn.flagged[~drawn.positive].mean() == pytest.approx(0.1, abs=0.01)
+    assert service.sensitivity == pytest.approx(sensitivity)
 
 
 def test_like_strata_seldom_seem_to_differ():

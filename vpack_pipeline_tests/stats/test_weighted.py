@@ -10,7 +10,9 @@ from sklearn.metrics import roc_auc_score
 from vpack_pipeline.stats.calibration import calibration
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.weighted import (
+    Part,
     gamma_limits,
+    proportion_limits,
     weighted_auc,
     weighted_auc_side,
     weighted_proportion,
@@ -46,10 +48,9 @@ def test_two_strata_give_the_ratio_of_their_shares():
     found = weighted_proportion(flagged, positive, weight, patient, may_succeed=flagged)
     assert found.value == pytest.approx(38 / (38 + 50))
     assert (found.n, found.events) == (39, 38)
-    # Donner and Zou's two formulas for R = F/S, as they are printed.
-    hits, misses = (clustered_proportion(positive[m], patient[m]) for m in (flagged, ~flagged))
-    s, s_low, s_up = (100 * v for v in (hits.value, hits.lower, hits.upper))
-    f, f_low, f_up = (300 * 50 * v for v in (misses.value, misses.lower, misses.upper))
+    # Donner and Zou's two formulas for R = F/S, as they are printed, of either stratum's count.
+    s, s_low, s_up = gamma_limits(np.ones(38), 1.0)
+    f, f_low, f_up = gamma_limits(np.full(1, 50.0), 50.0)
     inner = [
         (f * s) ** 2 - a * b * (2 * f - a) * (2 * s - b) for a, b in ((f_low, s_up), (f_up, s_low))
     ]
@@ -64,8 +65,8 @@ def test_a_miss_that_was_not_drawn_still_weighs():
     flagged, positive, weight = two_phase(misses=0, cleared=300)
     found = weighted_proportion(flagged, positive, weight, np.arange(400), may_succeed=flagged)
     assert (found.value, found.upper) == (1.0, 1.0)
-    # Up to 3.68 of 300 may be missed, and each stands for 50.
-    assert found.lower == pytest.approx(38 / (38 + 50 * 3.68), abs=0.03)
+    # Up to 3.7 of 300 may be missed, and each stands for 50.
+    assert found.lower == pytest.approx(38 / (38 + 50 * -np.log(0.025)), abs=0.03)
     of_positives = clustered_proportion(flagged[positive], np.arange(38))
     assert found.lower < 0.25
     assert of_positives.lower > 0.9
@@ -141,6 +142,19 @@ def test_the_influence_of_a_weighted_side_adds_up_to_nothing():
 
 
 # --- a weighted sum of counts
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "failed", "told"),
+    [
+        ((0, 0, 2), (0, 0, 1), "one of them is above 0"),
+        ((3, 4, 6), (1, 0, 2), "succeeded: the total lies between"),
+        ((3, 1, 6), (3, 1, 2), "failed: the total lies between"),
+    ],
+)
+def test_limits_that_do_not_hold_their_total_are_refused(succeeded, failed, told):
+    with pytest.raises(ValueError, match=told):
+        proportion_limits(Part(*succeeded), Part(*failed))
 
 
 @pytest.mark.parametrize("n", [1, 3, 25])
