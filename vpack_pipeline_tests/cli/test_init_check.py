@@ -146,6 +146,10 @@ def test_check_says_what_the_protocol_holds(ready: Shell) -> None:
     said = ready("check", "harbour").out
     digest = study.load(ready.root, "harbour").protocol.digest
     assert f"protocol starter@0.1, digest {digest[:12]}: 2 rules (1 after partition), " in said
+    assert (
+        "plan: sensitivity (primary): sensitivity above 0.8, prospective; look of 2027-03-01"
+        in said
+    )
     assert "columns that cases may hold beside the usual ones: ward (Ward, string)" in said
 
 

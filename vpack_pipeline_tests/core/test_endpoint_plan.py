@@ -82,10 +82,10 @@ def test_a_goal_that_no_sample_could_meet_is_refused_with_the_fewest_that_could(
 
     (problem,) = problems(fewest - 1)
     assert f"a goal that no sample could meet: of {fewest - 1} patients with positives" in problem
-    assert f"it takes {fewest} patients with positives without a miss" in problem
+    assert f"it takes at least {fewest} patients with positives without a miss" in problem
     assert problems(fewest) == []
     (line,) = [x for x in plan_in_words(planned({"goal": goal}).evaluation) if "claim_0" in x]
-    assert line.endswith(f"it takes {fewest} patients with positives without a miss")
+    assert line.endswith(f"it takes at least {fewest} patients with positives without a miss")
 
 
 def test_so_is_one_of_an_area_at_the_level_that_the_last_look_has_left():
@@ -93,7 +93,7 @@ def test_so_is_one_of_an_area_at_the_level_that_the_last_look_has_left():
     few = area | {"information_max": {"positives": 20, "negatives": 20}}
     (problem,) = told(few)
     assert "of 20 patients with positives and 20 patients with negatives without a miss" in problem
-    assert "it takes 21 patients with positives, and as many with negatives" in problem
+    assert "it takes at least 21 patients with positives, and as many with negatives" in problem
     enough = area | {"information_max": {"positives": 21, "negatives": 21}}
     assert told(enough) == []
     assert len(told(enough, looks=[{"cut": FIRST, "information": 0.9}, {"cut": SECOND}])) == 1
@@ -161,17 +161,17 @@ def test_the_plan_is_said_in_words():
         "2 primary endpoints at one-sided alpha 0.025: by Holm's rule, alpha divided among those"
         " not met yet",
         f"claim_0 (primary): auc above 0.8, prospective; {at};"
-        " it takes 11 patients with positives, and as many with negatives, ranked without an error",
+        " it takes at least 11 patients with positives, and as many with negatives, ranked without an error",
         f"claim_1 (primary): sensitivity above 0.8, prospective; {at};"
-        " it takes 17 patients with positives without a miss",
+        " it takes at least 17 patients with positives without a miss",
         f"claim_2 (secondary): sensitivity falls by less than 0.05 after the lock; {alone};"
-        " it takes 73 patients with positives without a miss, and none missed before the lock",
+        " it takes at least 73 patients with positives without a miss, and none missed before the lock",
     ]
     single = planned({"window": "retrospective"}).evaluation
     assert plan_in_words(single) == [
         "one-sided alpha 0.025 of each endpoint, over all its looks",
         "claim_0 (primary): sensitivity above 0.8, retrospective; at alpha 0.025;"
-        " it takes 17 patients with positives without a miss",
+        " it takes at least 17 patients with positives without a miss",
     ]
 
 

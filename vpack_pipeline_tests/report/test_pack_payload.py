@@ -221,6 +221,9 @@ def test_the_verdict_of_a_look_is_read_from_the_first_pack_published_at_it(tmp_p
         shown.select("endpoint", "verdict").iter_rows()
     )
     assert looks["estimate"].drop_nulls().is_in(shown["estimate"].to_list()).all()
+    spent = ("endpoint", "alpha", "information", "information_share")
+    assert looks.select(spent).rows() == shown.sort("endpoint").select(spent).rows()
+    assert set(looks["alpha"]) == {0.025}
 
 
 def test_before_the_look_there_is_nothing_to_quote(tmp_path, study):

@@ -26,7 +26,7 @@ from vpack_pipeline.pack_format.signers import (
     named_signers,
 )
 from vpack_pipeline.pack_format.text import WORDS
-from vpack_pipeline.protocol import Sampling, Stratum
+from vpack_pipeline.protocol import Amendment, Sampling, Stratum
 from vpack_pipeline.report import chapters, palette, wording, words
 from vpack_pipeline.site import NamedSigner
 
@@ -166,6 +166,24 @@ def test_the_windows_stand_side_by_side_with_interval_and_verdict(page):
         >= 4
     )
     assert re.search("not met|inconclusive|met", table)
+
+
+def test_the_first_page_judges_the_primary_endpoints_together_and_says_the_rule(page, study):
+    (row,) = study.tables["evaluation/overall_verdict"].to_dicts()
+    text = " ".join(re.sub("<[^>]*>", " ", page).split())
+    words = {"met": "met", "not_met": "not met", "not_shown": "not shown"}[row["verdict"]]
+    said = f"Primary endpoints together: {words} ( {row['estimate']:.0f} of 3 met);"
+    assert f"{said} all must be met, each judged at the whole alpha." in text.replace("  ", " ")
+
+
+def test_amendments_are_printed_with_the_history_of_the_protocol(page, study):
+    assert "<dt>Amendments</dt><dd>None is stated.</dd>" in page
+    made = Amendment(
+        date=dt.date(2026, 8, 1), what="Less <b>.", why="Slow.", seen="The first look."
+    )
+    changed = study.protocol.model_copy(update={"amendments": (made,)})
+    text = rendered(study, protocol=changed)
+    assert "<p>2026-08-01: Less &lt;b&gt;. Why: Slow. Seen by then: The first look.</p>" in text
 
 
 def test_every_claim_item_points_to_a_place_in_the_page(parsed, study):

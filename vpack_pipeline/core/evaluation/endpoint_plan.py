@@ -204,7 +204,7 @@ def _fewest(endpoint: Endpoint, evaluation: Evaluation) -> str:
     find = fewest_without_an_error if endpoint.metric == "auc" else fewest_without_a_miss
     fewest = max(find(min(goal, _HIGHEST), level), evaluation.minimum_patients)
     if endpoint.metric == "auc":
-        told = f"it takes {fewest} patients with positives, and as many with negatives"
+        told = f"it takes at least {fewest} patients with positives, and as many with negatives"
         return f"{told}, ranked without an error"
-    told = f"it takes {fewest} {_PATIENTS[CLASSES[endpoint.metric][0]]} without a miss"
+    told = f"it takes at least {fewest} {_PATIENTS[CLASSES[endpoint.metric][0]]} without a miss"
     return f"{told}, and none missed before the lock" if is_difference else told
