@@ -163,6 +163,19 @@ def test_the_first_opening_of_any_index_study_counts_and_no_other_study() -> Non
     assert row["notes"] == "few_cases_for_quantile"
 
 
+def test_an_index_test_that_was_run_after_the_fact_kept_nobody_waiting() -> None:
+    cases = [replace(c, received_at=later(10**6), produced_at=later(10**6 + 5)) for c in many()]
+    frame = World(cases).run("timeliness")
+    for call in ("all", "positive", "negative"):
+        for span in ("produced_to_opened", "received_to_opened"):
+            for name in QUANTILES:
+                row = figure(frame, f"{span}_{name}", call_kind=call)
+                assert (row["status"], row["reason"]) == ("refused", "run_after_opening")
+                assert row["n"] > 0
+        assert figure(frame, "received_to_produced_median", call_kind=call)["estimate"] == 5
+        assert figure(frame, "opened_before_output_share", call_kind=call)["estimate"] == 1
+
+
 def test_no_label_is_read_so_that_nothing_waits_for_a_look() -> None:
     cases = [replace(c, date=AFTER) for c in many()]
     early = World(cases, cut=LOOK - datetime.timedelta(days=30)).run("timeliness")

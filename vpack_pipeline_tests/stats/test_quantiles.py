@@ -74,3 +74,9 @@ def test_intervals_cover_the_quantile_of_clustered_times(share, each):
         held.append(found.lower <= truth <= found.upper)
     # Of 200 at .95 fewer than 179 held has a probability of less than one in 1,000.
     assert sum(held) >= 179
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 1.5])
+def test_a_quantile_lies_between_the_ends(share):
+    with pytest.raises(ValueError, match="share"):
+        quantile_by_patient(np.arange(9.0), np.arange(9), share)

@@ -18,7 +18,7 @@ from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.estimate import BoolArray
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.quantiles import quantile_by_patient
 
@@ -33,6 +33,7 @@ SPANS: Final = {
 QUANTILES: Final = {"median": 0.5, "p90": 0.9}
 NOT_DELIVERED: Final = Code("not_delivered")
 NO_CASE: Final = Code("no_case_of_call")
+RUN_AFTER_OPENING: Final = Code("run_after_opening")
 LEFT_OUT: Final = Code("cases_without_times_left_out")
 _OPEN: Final = frozenset(
     {
@@ -69,7 +70,9 @@ def timeliness(
     figures by finding, model, window, operating point and call. Spans are in seconds, the median
     and 90th percentile of cases that have both times; a case that was never opened has no time
     until then, and stands in ``never_opened_share`` alone. Where no case of the window has both
-    times, or no time of opening was delivered at all, the figure is refused.
+    times, or no time of opening was delivered at all, the figure is refused; and so are spans until
+    the opening where half the cases were opened before the index test received them, since it was
+    run after the fact.
     """
     figures = WindowedFigures("evaluation/timeliness", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(index_test=index_test, **analysed)
@@ -127,17 +130,20 @@ def _give(place: Place, cases: CaseSet, n_all: int, times: pl.DataFrame, level: 
     known = pl.DataFrame({"case_id": cases.case_id, "patient": cases.patient}).join(
         times, on="case_id", how="left", maintain_order="left"
     )
-    for span, (begin, end) in SPANS.items():
-        both = known.drop_nulls([begin, end])
-        seconds = (both[end] - both[begin]).dt.total_microseconds().to_numpy() / 1e6
+    is_late = _is_run_after_opening(known)
+    for span, times_of in SPANS.items():
+        both = known.drop_nulls(times_of)
         for name, share in QUANTILES.items():
             metric = f"{span}_{name}"
             if not both.height:
                 place.refuse(metric, NOT_DELIVERED if cases.n else NO_CASE, n=0)
-                continue
-            estimate = quantile_by_patient(seconds, both["patient"].to_numpy(), share, level)
-            notes = LEFT_OUT if both.height < cases.n else None
-            place.give(metric, estimate, notes=coded(notes))
+            elif is_late and "opened_at" in times_of:
+                place.refuse(metric, RUN_AFTER_OPENING, n=both.height)
+            else:
+                patient = both["patient"].to_numpy()
+                estimate = quantile_by_patient(_seconds(both, *times_of), patient, share, level)
+                notes = LEFT_OUT if both.height < cases.n else None
+                place.give(metric, estimate, notes=coded(notes))
     watched = known.filter(pl.col("is_watched"))
     shares = {
         "never_opened_share": (watched, pl.col("opened_at").is_null()),
@@ -154,3 +160,16 @@ def _give(place: Place, cases: CaseSet, n_all: int, times: pl.DataFrame, level: 
         estimate = clustered_proportion(held, among["patient"].to_numpy(), level)
         notes = LEFT_OUT if among.height < cases.n else None
         place.give(metric, estimate, notes=coded(notes))
+
+
+def _is_run_after_opening(known: pl.DataFrame) -> bool:
+    """Whether half the cases or more had been opened when the index test received them."""
+    both = known.drop_nulls(["received_at", "opened_at"])
+    return bool(both.height) and bool((both["opened_at"] < both["received_at"]).mean() >= 0.5)  # type: ignore[operator]
+
+
+def _seconds(both: pl.DataFrame, begin: str, end: str) -> FloatArray:
+    micro: FloatArray = (
+        (both[end] - both[begin]).dt.total_microseconds().cast(pl.Float64).to_numpy()
+    )
+    return micro / 1e6
