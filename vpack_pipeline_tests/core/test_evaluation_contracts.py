@@ -17,6 +17,7 @@ from vpack_pipeline.gate.suite import plan
 MINE = {
     "calibration",
     "comparison",
+    "decision_curve",
     "endpoints",
     "exclusion_audit",
     "failures",
@@ -153,6 +154,8 @@ DAMAGE = {
         "predictive_values",
         pl.when(pl.col("metric") != "prevalence").then("estimate").alias("estimate"),
     ),
+    "treating_all_loses_value": ("decision_curve", (-pl.col("estimate")).alias("estimate")),
+    "treating_none_is_nothing": ("decision_curve", (pl.col("estimate") + 1).alias("estimate")),
     "statuses_sum": ("failures", (pl.col("estimate") + 1).alias("estimate")),
     "verdict_fits": ("integrity", pl.lit("held").alias("verdict")),
     "verdict_known": ("endpoints", pl.lit("fine").alias("verdict")),
