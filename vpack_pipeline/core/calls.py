@@ -44,6 +44,11 @@ def primary_point(
     return next((p for p in points if p.primary), points[0] if points else None)
 
 
+def own_threshold(point: OperatingPoint) -> float:
+    """The score at which an operating point flags, as the output has it."""
+    return point.threshold
+
+
 def calls_at(
     point: OperatingPoint | None, score: FloatArray, own_call: FloatArray, index_test: IndexTest
 ) -> FloatArray:
@@ -61,7 +66,7 @@ def calls_at(
     """
     if point is None or index_test.output.kind == "binary":
         return own_call
-    reached = reaches(point.threshold, score, index_test)
+    reached = reaches(own_threshold(point), score, index_test)
     return np.where(np.isnan(score), np.nan, reached.astype(np.float64))
 
 

@@ -162,6 +162,16 @@ def at(prevalence: str, ppv: float, npv: float) -> Rows:
     ]
 
 
+def benefit(name: str, of_all: float, none: float = 0.0) -> Rows:
+    """Rows of net benefit at a threshold: of treating all, and of treating none."""
+    values = {"net_benefit_treat_all": of_all, "net_benefit_treat_none": none}
+    bare = {"lower": None, "upper": None}
+    return [
+        {**of("own", name), "metric": metric, "estimate": value, **bare}
+        for metric, value in values.items()
+    ]
+
+
 SOUND: dict[str, Rows] = {
     "cohort/deliveries": [{"mode": "full"}],
     "cohort/outcomes": [
@@ -226,6 +236,7 @@ SOUND: dict[str, Rows] = {
             "n_reads_total": 4,
         }
     ],
+    "evaluation/decision_curve": [*benefit("01", 0.1), *benefit("02", 0.05)],
     "evaluation/endpoints": [{"verdict": "inconclusive", "alpha": 0.025}],
     "evaluation/error_attribution": [
         {**row, "panel_state": state}
@@ -449,6 +460,11 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("adjudication/reference_standard", "source_is_expected"): [
         {"source": "panel", "expected_source": "pathology"}
     ],
+    ("evaluation/decision_curve", "treating_all_loses_value"): [
+        *benefit("01", 0.1),
+        *benefit("02", 0.2),
+    ],
+    ("evaluation/decision_curve", "treating_none_is_nothing"): benefit("01", 0.1, none=0.1),
     ("evaluation/endpoints", "verdict_known"): [{"verdict": "splendid"}],
     ("evaluation/endpoints", "void_shows_nothing"): [{"verdict": "void", "status": "given"}],
     ("evaluation/endpoints", "one_headline"): [{}, {"look": "y"}],

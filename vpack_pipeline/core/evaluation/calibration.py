@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.contracts.metrics import condition_of
+from vpack_pipeline.core.calls import oriented
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells, generator
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
@@ -83,7 +84,7 @@ def calibration(
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         used = mature.take(mature.is_decided & mature.is_usable)
-        prob, reason = _probability(used, index_test)
+        prob, reason = probability(used, index_test)
         keys = {"finding": finding, "model_id": model_id, "window": window}
         whole = figures.at(**keys, stratum_kind="all", stratum="all")
         weighed = _Weighed.of(used, prob, sampled, finding, evaluation.interval.level)
@@ -103,18 +104,31 @@ def calibration(
     return figures.frame()
 
 
-def _probability(used: CaseSet, index_test: IndexTest) -> tuple[FloatArray, Code | None]:
+def probability(used: CaseSet, index_test: IndexTest) -> tuple[FloatArray, Code | None]:
     """The probability of a positive, or why there is none."""
     if index_test.output.kind != "probability":
         return used.score, Code("no_probability")
-    # Where a higher score means negative, scores were turned to rise with suspicion.
-    offset = 0.0 if index_test.output.higher_is == "positive" else 1.0
-    prob = used.score + offset
+    prob = used.score + _turned_by(index_test)
     if used.n == 0:
         return prob, Code("no_probability_with_label")
     if not ((prob >= 0) & (prob <= 1)).all():
         return prob, Code("probability_out_of_range")
     return prob, None
+
+
+def probability_of_output(output: float, index_test: IndexTest) -> float:
+    """The probability of a positive that an output says."""
+    return float(oriented(np.asarray(output), index_test)) + _turned_by(index_test)
+
+
+def output_of_probability(prob: float, index_test: IndexTest) -> float:
+    """The output that says a probability of a positive."""
+    return float(oriented(np.asarray(prob - _turned_by(index_test)), index_test))
+
+
+def _turned_by(index_test: IndexTest) -> float:
+    # Where a higher score means negative, scores were turned to rise with suspicion.
+    return 0.0 if index_test.output.higher_is == "positive" else 1.0
 
 
 @dataclass(frozen=True, slots=True)
