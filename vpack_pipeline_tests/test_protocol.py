@@ -82,6 +82,7 @@ def test_shipped_protocols_are_valid_and_named_as_they_say(path: Path) -> None:
         ),
         ("evaluation.endpoints.0.goal", ..., "an absolute endpoint needs a goal"),
         ("evaluation.endpoints.0.operating_point", ..., "sensitivity needs an operating_point"),
+        ("evaluation.endpoints.0.subgroup", "men", "Extra inputs are not permitted"),
         ("evaluation.maturity", {"hearsay": 3}, "panel"),
         ("evaluation.replicates", 10, "greater than or equal to 200"),
         ("drift.monitors.0.name", "scanner", "monitor names repeat"),
