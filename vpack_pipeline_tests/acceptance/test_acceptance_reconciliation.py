@@ -78,7 +78,7 @@ def test_accepted_and_quarantined_rows_are_those_delivered(site: Built) -> None:
 
 
 def test_no_line_is_both_taken_and_refused(site: Built) -> None:
-    for kind in ("cases", "reads", "reference", "predictions", "operations"):
+    for kind in ("cases", "reads", "reference", "predictions", "operations", "error_review"):
         taken = site.table(f"cohort/{kind}").select("delivery", "line")
         refused = site.quarantine(kind).select("delivery", "line")
         both = pl.concat([taken, refused])
