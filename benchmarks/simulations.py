@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks import endpoint_designs, interval_designs, sampling_designs
+from benchmarks import curve_designs, endpoint_designs, interval_designs, sampling_designs
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, rates_with_replicates
 from vpack_pipeline.core.adjudication.panel_error import Votes, panel_error, positive_reads
 from vpack_pipeline.stats.agreement import (
@@ -399,6 +399,26 @@ def endpoint_rules() -> Iterator[Figure]:
         yield Figure("  of shares of 240 patients", max(shares), 0.0, most)
 
 
+def curve_band() -> Iterator[Figure]:
+    """The band of the ROC curve at its worst point, a bootstrap beside it, and partial areas."""
+    designs = list(curve_designs.curves())
+    runs = RUNS // 4
+    found = [curve_designs.missed(d, runs, 1976) for d in designs]
+    most = NOMINAL_LOWER + _two_errors(NOMINAL_LOWER, runs)
+    label = f"ROC band: highest P(lower > truth), {len(designs)} designs"
+    yield Figure(label, max(low for low, _ in found), 0.0, most)
+    yield Figure("  highest P(upper < truth)", max(high for _, high in found), 0.0, 1.0)
+    few = [d for d in designs if d.per_patient == 1 and d.spread == 1.0]
+    drawn = [curve_designs.missed(d, 100, 1979, curve_designs.of_bootstrap) for d in few]
+    for name, misses in zip(
+        ("lower > truth", "upper < truth"), zip(*drawn, strict=True), strict=True
+    ):
+        yield Figure(f"  percentile bootstrap: highest P({name})", max(misses), 0.0, 1.0)
+    areas = [curve_designs.missed_areas(d, runs, 1989) for d in designs]
+    yield Figure("partial AUC: highest P(lower > truth)", max(a for a, _ in areas), 0.0, most)
+    yield Figure("  highest P(upper < truth)", max(b for _, b in areas), 0.0, 1.0)
+
+
 def _judged(
     name: str, designs: Iterable[interval_designs.Design], most: float, runs: int
 ) -> Iterator[Figure]:
@@ -440,6 +460,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "sampled_proportion": sampled_proportion,
     "sampled_difference": sampled_difference,
     "sampled_area": sampled_area,
+    "curve_band": curve_band,
 }
 
 

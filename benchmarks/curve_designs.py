@@ -1,0 +1,110 @@
+"""Simulated studies of a known ROC curve, on which its band and the areas of its parts are judged.
+
+``benchmarks/simulations.py`` runs every design by night. What does not belong here: targets, and
+designs of the whole area (``interval_designs``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
+from vpack_pipeline.stats.resampling import cluster_weights
+from vpack_pipeline.stats.roc_curve import CurveBand, partial_auc, roc_band
+
+GRID = np.array([0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9])
+Band = Callable[[FloatArray, BoolArray, IntArray, np.random.Generator], CurveBand]
+
+
+class Curve(NamedTuple):
+    """Binormal scores: ``spread`` is the standard deviation of negatives over that of positives."""
+
+    positives: int
+    negatives: int
+    area: float
+    spread: float
+    per_patient: int
+    alike: float
+
+    @property
+    def shift(self) -> float:
+        return float(ndtri(self.area) * np.sqrt(1 + 1 / self.spread**2))
+
+    def truth(self, rates: FloatArray) -> FloatArray:
+        inside = ndtr(self.spread * self.shift + self.spread * ndtri(np.maximum(rates, 1e-300)))
+        return np.where(rates == 0, 0.0, inside)
+
+    def draw(self, rng: np.random.Generator) -> tuple[FloatArray, BoolArray, IntArray]:
+        sides = []
+        for n in (self.positives, self.negatives):
+            own = rng.normal(size=(n // self.per_patient, self.per_patient))
+            shared = rng.normal(size=(len(own), 1))
+            sides.append((np.sqrt(self.alike) * shared + np.sqrt(1 - self.alike) * own).ravel())
+        score = np.concatenate([self.shift + sides[0] / self.spread, sides[1]])
+        positive = np.arange(score.size) < sides[0].size
+        return score, positive, np.arange(score.size) // self.per_patient
+
+
+def curves() -> Iterator[Curve]:
+    """12/12 to 20/480 cases, one or four a patient."""
+    sizes = ((12, 12), (32, 100), (100, 100), (48, 240), (20, 480))
+    for (m, n), area, spread, (per, alike) in product(
+        sizes, (0.7, 0.9, 0.98), (1.0, 0.6), ((1, 0.0), (4, 0.5))
+    ):
+        yield Curve(m, n, area, spread, per, alike)
+
+
+def of_package(
+    score: FloatArray, positive: BoolArray, patient: IntArray, _: np.random.Generator
+) -> CurveBand:
+    """The band that is printed."""
+    band = roc_band(score, positive, patient, GRID)
+    assert band is not None
+    return band
+
+
+def of_bootstrap(
+    score: FloatArray, positive: BoolArray, patient: IntArray, rng: np.random.Generator
+) -> CurveBand:
+    """Percentiles of 200 curves of patients drawn with replacement."""
+    value = of_package(score, positive, patient, rng).value
+    drawn = []
+    for weights in cluster_weights(patient, 200, rng):
+        for row in weights:
+            resampled = np.repeat(np.arange(score.size), row)
+            band = roc_band(score[resampled], positive[resampled], patient[resampled], GRID)
+            if band is not None:
+                drawn.append(band.value)
+    lower, upper = np.quantile(drawn, [0.025, 0.975], axis=0)
+    return CurveBand(value, lower, upper)
+
+
+def missed(curve: Curve, runs: int, seed: int, band: Band = of_package) -> tuple[float, float]:
+    """How often the truth lies below the lower limit, and above the upper, at the worst point."""
+    rng = np.random.default_rng([seed, *map(int, (curve.positives, curve.negatives))])
+    truth, below, above = curve.truth(GRID), np.zeros(GRID.size), np.zeros(GRID.size)
+    for _ in range(runs):
+        found = band(*curve.draw(rng), rng)
+        below += found.lower > truth + 1e-12
+        above += found.upper < truth - 1e-12
+    return float(below.max()) / runs, float(above.max()) / runs
+
+
+def missed_areas(curve: Curve, runs: int, seed: int) -> tuple[float, float]:
+    """The same of the partial area up to a false positive rate of .1."""
+    rng = np.random.default_rng([seed, *map(int, (curve.positives, curve.negatives))])
+    rates = np.linspace(0, 0.1, 20_001)
+    truth = float(np.trapezoid(curve.truth(rates), rates))
+    below = above = 0
+    for _ in range(runs):
+        found = partial_auc(*curve.draw(rng), 0.1).area
+        assert found.lower is not None
+        assert found.upper is not None
+        below += found.lower > truth
+        above += found.upper < truth
+    return below / runs, above / runs
