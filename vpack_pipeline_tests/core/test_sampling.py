@@ -11,7 +11,7 @@ import pytest
 from vpack_pipeline.contracts import codes, metrics
 from vpack_pipeline.core.evaluation.error_attribution import error_attribution
 from vpack_pipeline.core.evaluation.label_sensitivity import label_sensitivity
-from vpack_pipeline.core.evaluation.sampling import standing
+from vpack_pipeline.core.sampling import standing
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Sampling, Stratum
 from vpack_pipeline_tests.core.evaluation_world import (

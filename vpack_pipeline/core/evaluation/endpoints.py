@@ -36,8 +36,8 @@ from vpack_pipeline.core.evaluation.operating_points import (
     weigh,
 )
 from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
-from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Adjudication,
