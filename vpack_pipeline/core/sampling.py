@@ -42,6 +42,7 @@ NO_FRACTION: Final = Code("no_sampling_fraction")
 NOT_WEIGHTED: Final = Code("not_computed_weighted")
 LACKS_STRATUM: Final = Code("sampled_stratum_without_case")
 UNSEEN: Final = Code("sampled_strata_unseen")
+_WEIGHTED: Final = "weighted_for_sampling"
 _BY: Final = ("label", "score", "covariates")
 
 
@@ -130,7 +131,7 @@ class Weighing:
         if self.weight is None:
             return ()
         size = kish_ess(self.weight if among is None else self.weight[among])
-        return coded(code("weighted_for_sampling", size=round(size, 1)))
+        return coded(code(_WEIGHTED, size=round(size, 1)))
 
     def said_of(self, estimate: Estimate, among: BoolArray | None = None) -> Estimate:
         """Say beside a figure how its cases were weighted, and for whom it speaks."""
@@ -141,6 +142,12 @@ class Weighing:
 
     def _said(self, side: Side, among: BoolArray | None = None) -> Side:
         return side._replace(estimate=self.said_of(side.estimate, among))
+
+
+def without_size(side: Side) -> Side:
+    """Leave out Kish's size, of which a difference would have two."""
+    method = tuple(Code("weighted") if c.name == _WEIGHTED else c for c in side.estimate.method)
+    return side._replace(estimate=replace(side.estimate, method=method))
 
 
 def _refused(reason: Code, n: int) -> Side:
