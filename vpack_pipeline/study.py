@@ -253,7 +253,7 @@ def _sampling_problems(protocol: Protocol) -> Iterable[Problem]:
 def _unestimable(protocol: Protocol) -> Iterable[Problem]:
     """Find endpoints that a sample without fractions cannot estimate."""
     from vpack_pipeline.contracts.metrics import condition_of
-    from vpack_pipeline.core.evaluation.sampling import standing
+    from vpack_pipeline.core.sampling import standing
 
     for e in protocol.evaluation.endpoints:
         if standing(protocol.sampling, condition_of(e.metric), e.finding) == "refused":

@@ -20,7 +20,7 @@ from vpack_pipeline.strict_yaml import validate
 
 FILE: Final = "contracts/metrics.yaml"
 Kind = Literal["count", "share", "coefficient", "difference", "score"]
-Condition = Literal["label", "score", "nothing"]
+Condition = Literal["label", "score", "nothing", "sample"]
 RANGES: Final[Mapping[Kind, tuple[float | None, float | None]]] = {
     "count": (0.0, None),
     "share": (0.0, 1.0),
@@ -45,7 +45,8 @@ class Metric(Document):
     conditional_on: Condition | None = None
     """What a figure of the evaluation, or of agreement, is given of: cases of one label, cases of
     one score or call, or all cases. So it says which ways of drawing cases leave it as it is
-    (``core.evaluation.sampling``). A count is of the cases that are there, and draws on nothing.
+    (``core.sampling``). ``sample``: it describes the cases that are there, and estimates
+    nothing beyond them; so does every count, whatever it says.
     """
     unit: Text | None = None
     """Of a score or a count of something else than cases."""

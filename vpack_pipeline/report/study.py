@@ -8,7 +8,7 @@ from typing import Final
 from markupsafe import Markup
 
 from vpack_pipeline.contracts.metrics import condition_of
-from vpack_pipeline.core.evaluation.sampling import selection, standing
+from vpack_pipeline.core.sampling import selection, standing
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Finding, Protocol, Sampling
 from vpack_pipeline.report import figures, words

@@ -3,7 +3,7 @@
 A case of a stratum of which one in 50 was taken stands for 50. What was not seen in such a stratum
 weighs as much: Kish's effective size knows only the weights of the cases that were seen, so that no
 bound here rests on it. What does not belong here: where weights come from
-(``core.evaluation.sampling``), cases of equal weight (``proportions``, ``auc_interval``).
+(``core.sampling``), cases of equal weight (``proportions``, ``auc_interval``).
 """
 
 from __future__ import annotations

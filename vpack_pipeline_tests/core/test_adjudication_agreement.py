@@ -13,7 +13,15 @@ from vpack_pipeline.core.adjudication.ambiguity import KINDS
 from vpack_pipeline.core.adjudication.coefficients import STATISTICS
 from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.core.adjudication.rules import METHODS
-from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Floor
+from vpack_pipeline.protocol import (
+    Adjudication,
+    Disclosure,
+    Evaluation,
+    Finding,
+    Floor,
+    Sampling,
+    Stratum,
+)
 from vpack_pipeline.stats import agreement as coefficients
 from vpack_pipeline_tests.core import adjudication_cases as made
 
@@ -30,6 +38,9 @@ SAID = {
 }
 
 
+CONSECUTIVE = Sampling(method="consecutive")
+
+
 def table(
     reads: list[dict[str, Any]],
     *,
@@ -39,6 +50,7 @@ def table(
     only: set[str] | None = None,
     evaluation: Evaluation = made.EVALUATION,
     readers_agreed: bool = True,
+    sampling: Sampling = CONSECUTIVE,
 ) -> pl.DataFrame:
     protocol = protocol or made.adjudication()
     cases = made.cases_of(patients or sorted({r["case_id"] for r in reads} | {"c0"}))
@@ -54,6 +66,8 @@ def table(
         adjudication=protocol,
     )
     figures = agreement(
+        cases=cases.with_columns(stratum=pl.lit("all")),
+        sampling=sampling,
         reads=frame,
         included=included,
         reference_standard=standard,
@@ -68,6 +82,23 @@ def table(
 
 ALL = ("all", "all")
 PAIR = ("reader_pair", "r-a|r-b")
+
+
+@pytest.mark.parametrize("strata", [(), (Stratum(name="all", fraction=0.5),)])
+def test_of_cases_drawn_by_score_the_reads_are_described_and_no_agreement_is_estimated(strata):
+    reads = [made.read(c, r, "+") for c in ("c1", "c2", "c3") for r in ("r-a", "r-b")]
+    plain = table(reads)
+    protocol = made.adjudication(floor=Floor(statistic="gwet_ac1", value=0.1))
+    drawn = Sampling(method="random", depends_on=("score",), strata=strata)
+    found = table(reads, sampling=drawn, protocol=protocol)
+    if strata:
+        # All were drawn alike after all.
+        assert found.equals(table(reads, protocol=protocol))
+        return
+    for metric in ("percent_agreement", "gwet_ac1", "prespecified_floor"):
+        assert row(found, metric)["reason"] == "drawn_without_fractions"
+    for metric in ("n_reads", "label_positive", "path_majority", "positive_read_share"):
+        assert row(found, metric) == row(plain, metric)
 
 
 def row(figures: pl.DataFrame, metric: str, stratum: tuple[str, str] = ALL) -> dict[str, Any]:

@@ -317,6 +317,8 @@ def gate_tables() -> dict[str, pl.DataFrame]:
         "adjudication/reference_standard": labels,
         "adjudication/agreement": agreement(
             **shared,
+            cases=frames["cases"].with_columns(stratum=pl.lit("all")),
+            sampling=Sampling(method="consecutive"),
             reference_standard=labels,
             adjudication=PROTOCOL,
             disclosure=Disclosure(),

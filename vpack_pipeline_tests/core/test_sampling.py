@@ -11,7 +11,7 @@ import pytest
 from vpack_pipeline.contracts import codes, metrics
 from vpack_pipeline.core.evaluation.error_attribution import error_attribution
 from vpack_pipeline.core.evaluation.label_sensitivity import label_sensitivity
-from vpack_pipeline.core.evaluation.sampling import standing
+from vpack_pipeline.core.sampling import standing
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.protocol import Sampling, Stratum
 from vpack_pipeline_tests.core.evaluation_world import (
@@ -238,6 +238,10 @@ def test_of_a_two_phase_sample_every_figure_is_weighted():
     # Of positives 60 of 154 lie above the 900 negatives that were cleared, and below the others.
     assert value(ranked, "auc") == pytest.approx((94 * 930 + 60 * 900) / (154 * 930))
     assert figure(ranked, "auc_worst_case")["reason"] == "not_computed_weighted"
+    more = world([*two_phase(), *cases_of(9, "positive", 0.9, stratum=FLAGGED)], TWO_PHASE)
+    difference = figure(more.run("comparison"), "sensitivity_difference")
+    assert difference["estimate"] == pytest.approx(94 / 154 - 103 / 163)
+    assert difference["method"] == "mover_by_patient;ratio_of_two_strata;difference;weighted"
     difference = drawn.run("comparison")
     compared = figure(difference, "sensitivity_difference")
     assert compared["estimate"] == 0

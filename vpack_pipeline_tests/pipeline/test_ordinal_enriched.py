@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
-from vpack_pipeline.core.evaluation.sampling import standing
 from vpack_pipeline.contracts.metrics import condition_of
+from vpack_pipeline.core.sampling import standing
 from vpack_pipeline.study import load
 from vpack_pipeline_tests.once import once
 from vpack_pipeline_tests.pipeline import bench

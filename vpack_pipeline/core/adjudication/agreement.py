@@ -6,11 +6,13 @@ coefficient is computed (``stats.agreement``), how a reader did (``reader_perfor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts import metrics
 from vpack_pipeline.core.adjudication.ambiguity import put_kinds
 from vpack_pipeline.core.adjudication.basis import ReadBasis, included_reads, matrix
 from vpack_pipeline.core.adjudication.basis import read_basis as basis_of
@@ -35,9 +37,10 @@ from vpack_pipeline.core.adjudication.floor import put_floor
 from vpack_pipeline.core.adjudication.pairs import put_pairs
 from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.core.figures import Figures
-from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding
+from vpack_pipeline.core.sampling import SampledCases
+from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Sampling
 from vpack_pipeline.stats import agreement as stats
-from vpack_pipeline.stats.codes import Code, Coded, coded
+from vpack_pipeline.stats.codes import Code, Coded, Codes, coded
 from vpack_pipeline.stats.estimate import FloatArray
 
 LEAST_REPEATED: Final = 0.05
@@ -49,12 +52,14 @@ _CUT: Final = {NEGATIVE: 0.0, INDETERMINATE: 1.0, POSITIVE: 2.0}
 
 def agreement(
     *,
+    cases: pl.DataFrame,
     reads: pl.DataFrame,
     included: pl.DataFrame,
     reference_standard: pl.DataFrame,
     findings: tuple[Finding, ...],
     adjudication: Adjudication,
     evaluation: Evaluation,
+    sampling: Sampling,
     disclosure: Disclosure,
     readers_agreed: bool,
 ) -> pl.DataFrame:
@@ -66,8 +71,12 @@ def agreement(
     and negative agreement are of that class against the rest; ``krippendorff_alpha`` is ordinal, on
     the ratings as given, and so are AC2, the interval alpha and the ICC, on their values.
 
+    Agreement depends on whom readers read: where cases were not drawn alike, what estimates it is
+    refused (``evaluation.sampling``), and what describes the reads at hand is given.
+
     Parameters
     ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     reads : cohort/reads
     included : eligibility/included
     reference_standard : one row per case × finding
@@ -84,7 +93,8 @@ def agreement(
     ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the verdict
     in ``notes``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
     """
-    figures = Figures("adjudication/agreement")
+    sampled = SampledCases(cases, sampling)
+    figures = _Figures({f.name: _why_not(sampled, f.name, included) for f in findings})
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
     level = evaluation.interval.level
@@ -109,6 +119,39 @@ def agreement(
         _put_labels(figures, of_finding, finding.name)
         put_kinds(figures, of_finding, finding=finding.name, **ALL.keys)
     return figures.frame()
+
+
+def _why_not(sampled: SampledCases, finding: str, included: pl.DataFrame) -> Code | None:
+    everyone = np.ones(included.height, dtype=np.bool_)
+    weighing = sampled.weigh("nothing", finding, included["case_id"], groups=(everyone,))
+    return weighing.why_not(under_weights=False)
+
+
+class _Figures(Figures):
+    """Figures of agreement; those that estimate it are refused for the way cases were drawn."""
+
+    def __init__(self, why_not: Mapping[str, Code | None]) -> None:
+        super().__init__("adjudication/agreement")
+        self._why_not = why_not
+
+    def _add(
+        self,
+        metric: str,
+        status: str,
+        row: Mapping[str, object],
+        *,
+        reason: Code | None = None,
+        notes: Codes = (),
+        method: Codes = (),
+    ) -> None:
+        declared = metrics.find(self.asset, metric)
+        is_of_sample = declared.kind == "count" or declared.conditional_on == "sample"
+        why_not = self._why_not[str(row["finding"])]
+        if why_not is None or is_of_sample:
+            super()._add(metric, status, row, reason=reason, notes=notes, method=method)
+        else:
+            keys = {name: row.get(name) for name in self.keys}
+            super()._add(metric, "refused", keys, reason=why_not)
 
 
 def _put_positive_share(figures: Figures, panel: Panel, stratum: Stratum) -> None:

@@ -16,7 +16,7 @@ from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.calls import oriented
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells, generator
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats import calibration as statistics
 from vpack_pipeline.stats import calibration_curve as curves
@@ -152,8 +152,8 @@ class _Weighed:
         return cls(
             used,
             prob,
-            sampled.weigh(condition_of("slope"), finding, used),
-            sampled.weigh(condition_of("citl"), finding, used, groups=(everyone,)),
+            sampled.weigh(condition_of("slope"), finding, used.case_id),
+            sampled.weigh(condition_of("citl"), finding, used.case_id, groups=(everyone,)),
             level,
         )
 

@@ -27,7 +27,7 @@ from vpack_pipeline.core.evaluation.operating_points import (
     weigh,
 )
 from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
-from vpack_pipeline.core.evaluation.sampling import SampledCases
+from vpack_pipeline.core.sampling import SampledCases, without_size
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.codes import code, coded
@@ -135,7 +135,7 @@ class Pair:
 
 def _compare(sides: list[Side]) -> Compared:
     before, after = sides
-    found = difference(after, before)
+    found = difference(without_size(after), without_size(before))
     notes = found.notes
     if found.value is None:
         window = RETROSPECTIVE if before.estimate.value is None else PROSPECTIVE

@@ -34,8 +34,8 @@ from vpack_pipeline.core.evaluation.operating_points import (
     weigh,
 )
 from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.evaluation.verdicts import Judged
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Endpoint, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code

@@ -28,7 +28,6 @@ from vpack_pipeline.core.evaluation.looks import (
     void_endpoints,
     withheld_reason,
 )
-from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.evaluation.verdicts import (
     JUDGED,
     MET,
@@ -40,6 +39,7 @@ from vpack_pipeline.core.evaluation.verdicts import (
     verdict_of,
 )
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import RETROSPECTIVE
 from vpack_pipeline.protocol import (
     Adjudication,

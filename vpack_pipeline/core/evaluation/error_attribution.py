@@ -28,8 +28,9 @@ from vpack_pipeline.core.evaluation.analysis import (
     cells,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.sampling import SampledCases, UnweightedFigures
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels, Tallies, doubt
+from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate

@@ -33,8 +33,8 @@ from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.performance import why_no_auc
 from vpack_pipeline.core.evaluation.rule_groups import RuleGroups
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.levels import describe
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -248,7 +248,7 @@ class _Audit:
         return self.sampled.weigh(
             condition_of("auc_observed" if cases.is_decided.all() else metric),
             self.finding,
-            cases,
+            cases.case_id,
             cases.is_decided if is_observed else None,
             (cases.is_positive, np.asarray(cases.label == NEGATIVE)),
         )
@@ -264,7 +264,9 @@ class _Audit:
     def _give_score(self, place: Place, name: str, cases: CaseSet) -> None:
         scored = cases.is_usable & np.isfinite(cases.score)
         metric, n = f"mean_score_{name}", int(scored.sum())
-        weighing = self.sampled.weigh(condition_of(metric), self.finding, cases, scored, (scored,))
+        weighing = self.sampled.weigh(
+            condition_of(metric), self.finding, cases.case_id, scored, (scored,)
+        )
         why_not = weighing.why_not(under_weights=False)
         if why_not is not None:
             place.refuse(metric, why_not, n=n)

@@ -15,8 +15,8 @@ import polars as pl
 from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.levels import describe
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned
 from vpack_pipeline.protocol import (
     Covariate,
@@ -118,7 +118,7 @@ class _Counted:
             place.count(f"n_{status}", int((stratum.status == status).sum()), stratum.n)
         everyone = np.ones(stratum.n, dtype=np.bool_)
         weighing = self.sampled.weigh(
-            condition_of("failure_share"), self.finding, stratum, groups=(everyone,)
+            condition_of("failure_share"), self.finding, stratum.case_id, groups=(everyone,)
         )
         found = weighing.share(~stratum.is_usable, everyone, stratum.patient, self.level)
         place.give("failure_share", found.estimate)

@@ -62,8 +62,8 @@ from vpack_pipeline.core.evaluation.corrected import (
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share_side, tabulate, weigh
 from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
-from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.protocol import (
     Adjudication,
     Evaluation,
@@ -170,7 +170,7 @@ def label_sensitivity(
         at = {"finding": finding, "model_id": model_id, "window": window}
         everyone = np.ones(mature.n, dtype=np.bool_)
         # Cases were drawn by the labels in force, if by any: other labels are conditional on none.
-        of_others = sampled.weigh("nothing", finding, mature, groups=(everyone,))
+        of_others = sampled.weigh("nothing", finding, mature.case_id, groups=(everyone,))
         why_not = of_others.why_not(under_weights=False)
         place = _Writer(figures, at, under.estimates(mature), why_not)
         _give(place, under, made[finding])

@@ -26,7 +26,7 @@ from vpack_pipeline.core.evaluation.analysis import (
     called,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.difference import Side
@@ -183,7 +183,7 @@ def weigh(table: Crossed, metric: str, sampled: SampledCases, finding: str) -> W
     if has_set_labels and condition == "label":
         condition = "nothing"
     groups = (share(table, metric)[0],)
-    return sampled.weigh(condition, finding, table.cases, _drawn(table, metric), groups)
+    return sampled.weigh(condition, finding, table.cases.case_id, _drawn(table, metric), groups)
 
 
 def share_side(table: Crossed, metric: str, weighing: Weighing, level: float) -> Side:

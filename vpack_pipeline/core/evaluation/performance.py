@@ -37,7 +37,7 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.auc_interval import SCORE
@@ -111,7 +111,7 @@ def performance(
             decided = mature.take(mature.is_decided)
             weighed = {
                 metric: sampled.weigh(
-                    condition_of(metric), finding_rated.name, decided, groups=(among,)
+                    condition_of(metric), finding_rated.name, decided.case_id, groups=(among,)
                 )
                 for metric, among in (
                     ("sensitivity", decided.is_positive),
@@ -178,7 +178,7 @@ class _Ranking:
         decided = mature.take(mature.is_decided)
         everyone = np.ones(decided.n, dtype=np.bool_)
         weighing = self.sampled.weigh(
-            condition_of("prevalence"), self.finding, decided, groups=(everyone,)
+            condition_of("prevalence"), self.finding, decided.case_id, groups=(everyone,)
         )
         prevalence = weighing.share(decided.is_positive, everyone, decided.patient, self.level)
         place.give("prevalence", prevalence.estimate)
@@ -188,14 +188,14 @@ class _Ranking:
             place.give(metric, itd_area(ranked, self.index_test, self.level, weighing).estimate)
         of_range = condition_of("auc" if mature.is_decided.all() else "auc_worst_case")
         groups = (mature.is_positive, mature.is_decided & ~mature.is_positive)
-        weighing = self.sampled.weigh(of_range, self.finding, mature, groups=groups)
+        weighing = self.sampled.weigh(of_range, self.finding, mature.case_id, groups=groups)
         _give_bounds(place, mature, self.index_test, weighing)
 
 
 def weigh_area(sampled: SampledCases, finding: str, decided: CaseSet) -> Weighing:
     """Say how cases count in an area, by the way in which they were drawn."""
     groups = (decided.is_positive, ~decided.is_positive)
-    return sampled.weigh(condition_of("auc"), finding, decided, groups=groups)
+    return sampled.weigh(condition_of("auc"), finding, decided.case_id, groups=groups)
 
 
 def itd_area(decided: CaseSet, index_test: IndexTest, level: float, weighing: Weighing) -> Side:

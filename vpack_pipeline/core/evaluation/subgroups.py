@@ -32,13 +32,13 @@ from vpack_pipeline.core.evaluation.operating_points import (
     weigh,
 )
 from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area, why_no_auc
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.levels import (
     MOSTLY_POSITIVE,
     NO_RESULTS_OF_MISSING,
     describe,
     is_mostly,
 )
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.variables import bin_labels, binned
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (

@@ -34,9 +34,9 @@ from vpack_pipeline.core.evaluation.operating_points import (
     share,
     tabulate,
 )
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.figures import UNDEFINED
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, Description, describe
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.target import margin, read_target
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.errors import InputError, Problem
@@ -116,7 +116,7 @@ def transport(
         if target.reason == NOT_JOINT:
             figures.at(**keys, operating_point=NO_POINT).refuse("target_cells", NOT_JOINT)
             continue
-        weighting = target.weigh(mature, sampled.weigh("nothing", finding, mature))
+        weighting = target.weigh(mature, sampled.weigh("nothing", finding, mature.case_id))
         place = figures.at(**keys, operating_point=NO_POINT)
         _give_support(place, weighting, mature)
         place.give("auc", _auc(weighting, mature, index_test, evaluation))

@@ -22,7 +22,8 @@ from vpack_pipeline.core.evaluation.partial_verification import (
     give_difference,
     give_whole,
 )
-from vpack_pipeline.core.evaluation.sampling import SampledCases, UnweightedFigures
+from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.estimate import BoolArray

@@ -21,16 +21,14 @@ prevalence and shares of all cases on nothing. What does not belong here: interv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.contracts.metrics import Condition, condition_of
-from vpack_pipeline.core.evaluation.analysis import CaseSet
-from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.contracts.metrics import Condition
 from vpack_pipeline.protocol import Sampling
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.difference import Side, auc_side, proportion_side, without_figure
@@ -44,6 +42,7 @@ NO_FRACTION: Final = Code("no_sampling_fraction")
 NOT_WEIGHTED: Final = Code("not_computed_weighted")
 LACKS_STRATUM: Final = Code("sampled_stratum_without_case")
 UNSEEN: Final = Code("sampled_strata_unseen")
+_WEIGHTED: Final = "weighted_for_sampling"
 _BY: Final = ("label", "score", "covariates")
 
 
@@ -58,7 +57,7 @@ def standing(sampling: Sampling, condition: Condition, finding: str) -> Standing
     """
     by = selection(sampling)
     is_own = sampling.finding in (None, finding)
-    if not by or (by == {condition} and is_own):
+    if not by or condition == "sample" or (by == {condition} and is_own):
         return "stands"
     is_known = bool(sampling.strata) and all(s.fraction is not None for s in sampling.strata)
     return "weighted" if is_known else "refused"
@@ -132,7 +131,7 @@ class Weighing:
         if self.weight is None:
             return ()
         size = kish_ess(self.weight if among is None else self.weight[among])
-        return coded(code("weighted_for_sampling", size=round(size, 1)))
+        return coded(code(_WEIGHTED, size=round(size, 1)))
 
     def said_of(self, estimate: Estimate, among: BoolArray | None = None) -> Estimate:
         """Say beside a figure how its cases were weighted, and for whom it speaks."""
@@ -143,6 +142,12 @@ class Weighing:
 
     def _said(self, side: Side, among: BoolArray | None = None) -> Side:
         return side._replace(estimate=self.said_of(side.estimate, among))
+
+
+def without_size(side: Side) -> Side:
+    """Leave out Kish's size, of which a difference would have two."""
+    method = tuple(Code("weighted") if c.name == _WEIGHTED else c for c in side.estimate.method)
+    return side._replace(estimate=replace(side.estimate, method=method))
 
 
 def _refused(reason: Code, n: int) -> Side:
@@ -176,7 +181,7 @@ class SampledCases:
         self,
         condition: Condition,
         finding: str,
-        cases: CaseSet,
+        case_id: pl.Series,
         drawn: BoolArray | None = None,
         groups: Sequence[BoolArray] = (),
     ) -> Weighing:
@@ -185,6 +190,7 @@ class SampledCases:
         Parameters
         ----------
         condition : what the figure is conditional on (``contracts.metrics.condition_of``)
+        case_id : of the cases that the figure is of, each once
         drawn : which of the cases could have entered the figure, as labelled ones for a
             sensitivity; the others have a weight of 0. All, where not given
         groups : masks of cases that the figure takes as drawn alike, as the positives of a
@@ -192,8 +198,11 @@ class SampledCases:
         """
         if self.are_all_alike:
             return Weighing(None)
-        among = np.ones(cases.n, dtype=np.bool_) if drawn is None else drawn
-        strata = cases.joined(self._frame, "stratum").filter(pl.Series(among)).unique()
+        found_of = pl.DataFrame({"case_id": case_id}).join(
+            self._frame, on="case_id", how="left", maintain_order="left"
+        )
+        among = np.ones(case_id.len(), dtype=np.bool_) if drawn is None else drawn
+        strata = found_of["stratum"].filter(pl.Series(among)).unique()
         is_one = self._by == {"covariates"} and strata.len() == 1
         if is_one and strata[0] in {s.name for s in self._sampling.strata if s.fraction != 0}:
             return Weighing(None, None, coded(self._notes, "within_stratum"))
@@ -201,23 +210,22 @@ class SampledCases:
         if found == "refused":
             by = tuple(name for name in _BY if name in self._by)
             return Weighing(None, code("drawn_without_fractions", by=by))
-        weight = self._weight(cases, among)
+        weight = _weights(found_of["weight"], among)
         if found == "stands" and self._stands(weight, among, groups):
             return Weighing(None, None, self._notes)
         if weight is None:
             return Weighing(None, NO_FRACTION)
+        return self._weighted(weight, among, strata)
+
+    def _weighted(self, weight: FloatArray, drawn: BoolArray, strata: pl.Series) -> Weighing:
+        """Weigh cases, unless all have one weight and no case of another stratum can be unseen."""
         # Of a stratum that was taken whole, no case means that none occurred.
         drawn_from = [s.name for s in self._sampling.strata if s.fraction and s.fraction < 1]
         lacks_stratum = not set(drawn_from) <= set(strata)
+        if not lacks_stratum and _are_alike(weight[drawn]):
+            return Weighing(None, None, self._notes)
         notes = coded(self._notes, UNSEEN if lacks_stratum else None)
         return Weighing(weight, None, notes, self._heaviest, lacks_stratum)
-
-    def _weight(self, cases: CaseSet, drawn: BoolArray) -> FloatArray | None:
-        """Inverse sampling fractions; None where a case that was drawn has none that is stated."""
-        found = cases.joined(self._frame, "weight")
-        if (found.is_null().to_numpy() & drawn).any():
-            return None
-        return np.where(drawn, found.fill_null(0.0).to_numpy(), 0.0)
 
     def _stands(
         self, weight: FloatArray | None, drawn: BoolArray, groups: Sequence[BoolArray]
@@ -226,67 +234,15 @@ class SampledCases:
         if weight is None:
             # Fractions that are all alike do not matter, but a case without one was not drawn so.
             return bool(self._by)
-        return all(np.unique(weight[group & drawn]).size < 2 for group in groups)
+        return all(_are_alike(weight[group & drawn]) for group in groups)
 
 
-class UnweightedFigures:
-    """Writes figures of one finding and window that are not computed under sampling weights.
-
-    What the draw lets stand is written as it is given; anything else is refused, but for counts,
-    which are of the cases that are there.
-
-    Parameters
-    ----------
-    cases : those that the figures are of
-    flagged : what a figure that is conditional on the score takes as drawn alike: the cases of
-        one call; without it, no such figure is looked into
-    """
-
-    def __init__(
-        self,
-        figures: WindowedFigures,
-        sampled: SampledCases,
-        finding: str,
-        cases: CaseSet,
-        flagged: BoolArray | None = None,
-    ) -> None:
-        self._figures = figures
-        everyone = np.ones(cases.n, dtype=np.bool_)
-        groups: dict[Condition, tuple[BoolArray, ...]] = {
-            "label": (cases.is_positive, cases.is_decided & ~cases.is_positive),
-            "score": () if flagged is None else (flagged, ~flagged),
-            "nothing": (everyone,),
-        }
-        self.weighed = {
-            condition: sampled.weigh(condition, finding, cases, groups=masks)
-            for condition, masks in groups.items()
-        }
-
-    def at(self, **keys: str) -> Place:
-        """Give a writer for one cell of the table."""
-        return _UnweightedPlace(self._figures, keys, self.weighed)
+def _are_alike(weight: FloatArray) -> bool:
+    return np.unique(weight).size < 2
 
 
-class _UnweightedPlace(Place):
-    def __init__(
-        self,
-        figures: WindowedFigures,
-        keys: Mapping[str, str],
-        weighed: Mapping[Condition, Weighing],
-    ) -> None:
-        super().__init__(figures, keys)
-        self._weighed = weighed
-
-    def give(self, metric: str, value: Estimate | float | None, **rest: Any) -> None:
-        """Add a figure, or refuse it for the way in which cases were drawn."""
-        weighing = self._weighed[condition_of(metric)]
-        why_not = weighing.why_not(under_weights=False)
-        if why_not is not None:
-            self.refuse(metric, why_not)
-            return
-        notes = coded(rest.pop("notes", ()), weighing.notes)
-        super().give(metric, value, notes=notes, **rest)
-
-    def count(self, metric: str, events: int, n: int) -> None:
-        """Add a count of ``events`` among ``n``: of the cases that are there."""
-        super().give(metric, events, n=n, events=events, method="count")
+def _weights(found: pl.Series, drawn: BoolArray) -> FloatArray | None:
+    """Inverse sampling fractions; None where a case that was drawn has none that is stated."""
+    if (found.is_null().to_numpy() & drawn).any():
+        return None
+    return np.where(drawn, found.fill_null(0.0).to_numpy(), 0.0)
