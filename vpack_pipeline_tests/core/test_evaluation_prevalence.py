@@ -107,7 +107,7 @@ def test_a_target_and_a_protocol_that_state_no_prevalence_are_refused():
 @pytest.mark.parametrize(
     ("sampling", "prevalence", "reason"),
     [
-        (Sampling(method="random", depends_on=("label",)), None, "prevalence_by_design"),
+        (Sampling(method="random", depends_on=("label",)), None, "drawn_without_fractions"),
         (
             Sampling(method="random", strata=(Stratum(name="ward", fraction=0.5),)),
             None,
@@ -135,6 +135,21 @@ def test_the_own_prevalence_is_that_of_those_from_whom_cases_were_drawn(
     )
     assert row["reason"] == reason
     assert row["estimate"] == (None if prevalence is None else pytest.approx(prevalence))
+
+
+def test_values_stand_where_each_class_was_drawn_alike_and_are_refused_elsewhere():
+    at = {"metric": "ppv", "stratum": "0.100", "window": "retrospective"}
+    plain = World(MIXED).run("predictive_values").filter(**at)
+    for by, strata, why in (
+        (("label",), (), None),
+        (("score",), (), "drawn_without_fractions"),
+        (("score",), (Stratum(name="all", fraction=0.5),), "not_computed_weighted"),
+    ):
+        drawn = Sampling(method="random", depends_on=by, strata=strata)
+        found = World(MIXED, sampling=drawn).run("predictive_values")
+        ppv = found.filter(**at)
+        assert ppv["reason"][0] == why
+        assert why is not None or ppv.equals(plain)
 
 
 @pytest.mark.parametrize(

@@ -150,9 +150,10 @@ def test_tied_scores_and_a_single_positive_have_a_curve():
 def test_average_precision_holds_at_the_prevalence_of_the_set():
     cases = [*cases_of(6, "positive", 0.8), *cases_of(9, "negative", 0.1), Case("negative", 0.9)]
     by_label = Sampling(method="random", depends_on=("label",))
-    noted = figure(World(cases, sampling=by_label).run("roc"), "average_precision", **ALL)
-    assert noted["estimate"] == pytest.approx(6 / 7)
-    assert noted["notes"] == "label_sampled"
+    alike = figure(World(cases).run("roc"), "average_precision", **ALL)
+    assert alike["estimate"] == pytest.approx(6 / 7)
+    unknown = figure(World(cases, sampling=by_label).run("roc"), "average_precision", **ALL)
+    assert (unknown["status"], unknown["reason"]) == ("refused", "drawn_without_fractions")
     strata = (Stratum(name="all", fraction=0.5),)
     weighted = Sampling(method="random", depends_on=("label",), strata=strata)
     refused = figure(World(cases, sampling=weighted).run("roc"), "average_precision", **ALL)

@@ -106,15 +106,18 @@ def test_without_a_score_nothing_is_swept(cases, kind, why):
     assert set(frame.filter(pl.col("metric") != "threshold")["reason"]) == {why}
 
 
-def test_sampling_without_fractions_refuses_what_depends_on_the_prevalence():
-    strata = (Stratum(name="ward", fraction=0.5),)
-    frame = World(made_up(), sampling=Sampling(method="random", strata=strata)).run("thresholds")
+@pytest.mark.parametrize(
+    ("drawn", "why", "refused"),
+    [
+        ({"strata": (Stratum(name="ward", fraction=0.5),)}, "no_sampling_fraction", METRICS),
+        ({"depends_on": ("label",)}, "drawn_without_fractions", ("ppv", "npv")),
+        ({"depends_on": ("score",)}, "drawn_without_fractions", ("sensitivity", "specificity")),
+    ],
+)
+def test_without_fractions_what_the_draw_decides_is_refused(drawn, why, refused):
+    frame = World(made_up(), sampling=Sampling(method="random", **drawn)).run("thresholds")
     at = frame.filter(window="retrospective", stratum="051")
-    refused = set(at.filter(status="refused", reason="no_sampling_fraction")["metric"])
-    assert refused == {"ppv", "npv", "flagged_share"}
-    by_label = Sampling(method="random", depends_on=("label",))
-    noted = World(made_up(), sampling=by_label).run("thresholds")
-    assert figure(noted, "ppv", stratum="051")["notes"] == "label_sampled;thresholds_exploratory"
+    assert set(at.filter(status="refused", reason=why)["metric"]) == {*refused, "flagged_share"}
 
 
 def test_the_prospective_window_waits_for_its_look():

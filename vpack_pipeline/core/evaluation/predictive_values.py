@@ -13,6 +13,7 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
     Analysed,
@@ -26,7 +27,7 @@ from vpack_pipeline.core.evaluation.prevalence import (
     own_prevalence,
     stated_prevalence,
 )
-from vpack_pipeline.core.evaluation.weights import SamplingWeights
+from vpack_pipeline.core.evaluation.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.codes import Code, Codes, coded
@@ -55,7 +56,9 @@ def predictive_values(
     Sensitivity and specificity are those of the window, taken to be the same at any prevalence.
     ``stratum_kind`` is ``prevalence`` on a fixed grid; ``own`` for that of the window's cases,
     ``stated`` for that of the protocol, ``target`` for that of the target population. The figure
-    ``prevalence`` says which it is. The interval takes it as known.
+    ``prevalence`` says which it is. The interval takes it as known. Where cases of a class were not
+    drawn alike, values are refused, since their interval knows no weights; the own prevalence is
+    weighted or refused as ``sampling`` says.
 
     Parameters
     ----------
@@ -63,17 +66,17 @@ def predictive_values(
     """
     figures = WindowedFigures("evaluation/predictive_values", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    weights = SamplingWeights(cases, sampling)
+    sampled = SampledCases(cases, sampling)
     level = evaluation.interval.level
     for point in evaluation.operating_points:
         stated = stated_prevalence(evaluation, point.finding)
         for window in WINDOWS:
             mature = analysis.cases(point.finding, point.model, window)
             decided = mature.take(mature.is_decided)
-            accuracy = _accuracy(decided, point, index_test)
+            accuracy = _accuracy(decided, point, index_test, sampled)
             keys = {"finding": point.finding, "model_id": point.model, "window": window}
             keys |= {"operating_point": point.name}
-            own = own_prevalence(decided, weights, sampling, level)
+            own = own_prevalence(decided, sampled, point.finding, level)
             for prevalence in GRID:
                 stratum = {"stratum_kind": "prevalence", "stratum": f"{prevalence:.3f}"}
                 place = figures.at(**keys, **stratum)
@@ -102,16 +105,24 @@ class _Accuracy:
     positives: float = 0.0
     negatives: float = 0.0
     sizes: Codes = ()
+    notes: Codes = ()
     reason: Code | None = None
 
 
-def _accuracy(decided: CaseSet, point: OperatingPoint, index_test: IndexTest) -> _Accuracy:
+def _accuracy(
+    decided: CaseSet, point: OperatingPoint, index_test: IndexTest, sampled: SampledCases
+) -> _Accuracy:
     n, n_positive = decided.n, int(decided.is_positive.sum())
     if not decided.is_usable.any():
         return _Accuracy(n, n_positive, reason=NO_INFERENCE)
     if n_positive in (0, n):
         return _Accuracy(n, n_positive, reason=ONE_CLASS)
     positive = decided.is_positive
+    condition = condition_of("sensitivity")
+    weighing = sampled.weigh(condition, point.finding, decided, groups=(positive, ~positive))
+    why_not = weighing.why_not(under_weights=False)
+    if why_not is not None:
+        return _Accuracy(n, n_positive, reason=why_not)
     right = np.asarray(called(decided, point, index_test).is_flagged == positive)
     positives, negatives = (
         effective_size(right[side], decided.patient[side]) for side in (positive, ~positive)
@@ -125,6 +136,7 @@ def _accuracy(decided: CaseSet, point: OperatingPoint, index_test: IndexTest) ->
         positives=positives,
         negatives=negatives,
         sizes=coded(PSEUDO_PATIENTS if is_clustered else None),
+        notes=coded(_SAME_SPECTRUM, weighing.notes),
     )
 
 
@@ -147,4 +159,4 @@ def _give(
     )
     for metric, value in zip(("ppv", "npv"), pair, strict=True):
         method = coded(value.method, found.sizes)
-        place.give(metric, value, **counts, method=method, notes=_SAME_SPECTRUM)
+        place.give(metric, value, **counts, method=method, notes=found.notes)

@@ -7,35 +7,28 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.evaluation.analysis import CaseSet
-from vpack_pipeline.core.evaluation.weights import (
-    NO_FRACTION,
-    SamplingWeights,
-    weighted_proportion,
-)
-from vpack_pipeline.protocol import Evaluation, Sampling
+from vpack_pipeline.core.evaluation.sampling import SampledCases
+from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.codes import Code
-from vpack_pipeline.stats.estimate import Estimate, undefined
+from vpack_pipeline.stats.estimate import Estimate
 
 NOT_STATED: Final = Code("no_stated_prevalence")
-_METHOD: Final = "wilson_on_effective_size"
 
 
-def own_prevalence(
-    decided: CaseSet, weights: SamplingWeights, sampling: Sampling, level: float
-) -> Estimate:
+def own_prevalence(decided: CaseSet, sampled: SampledCases, finding: str, level: float) -> Estimate:
     """Give the share of positives among those from whom the cases were drawn, or why there is none.
 
     Where cases were drawn by label, score or a covariate, their own share is what the design made
     of it; stated fractions undo that.
     """
-    n, events = decided.n, int(decided.is_positive.sum())
-    if sampling.depends_on and not sampling.strata:
-        return undefined("prevalence_by_design", method=_METHOD, n=n, events=events)
-    weight = weights.of(decided)
-    if weight is None:
-        return undefined(NO_FRACTION, method=_METHOD, n=n, events=events)
-    return weighted_proportion(decided.is_positive, weight, decided.patient, level)
+    everyone = np.ones(decided.n, dtype=np.bool_)
+    condition = condition_of("prevalence")
+    weighing = sampled.weigh(condition, finding, decided, groups=(everyone,))
+    return weighing.share(decided.is_positive, everyone, decided.patient, level).estimate
 
 
 def stated_prevalence(evaluation: Evaluation, finding: str) -> float | None:

@@ -13,6 +13,7 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.calls import oriented
 from vpack_pipeline.core.evaluation.analysis import (
     NO_AUC,
@@ -24,15 +25,11 @@ from vpack_pipeline.core.evaluation.analysis import (
     flagged_at,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.evaluation.score_grid import threshold_grid
-from vpack_pipeline.core.evaluation.weights import (
-    NO_FRACTION,
-    SamplingWeights,
-    weighted_proportion,
-)
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.estimate import Estimate, FloatArray
+from vpack_pipeline.stats.estimate import BoolArray, Estimate
 from vpack_pipeline.stats.proportions import (
     PatientSums,
     flagged_among_all,
@@ -40,8 +37,7 @@ from vpack_pipeline.stats.proportions import (
     right_among_flagged,
 )
 
-_BY_PREVALENCE: Final = ("ppv", "npv", "flagged_share")
-_METRICS: Final = ("sensitivity", "specificity", *_BY_PREVALENCE)
+_METRICS: Final = ("sensitivity", "specificity", "ppv", "npv", "flagged_share")
 _EXPLORATORY: Final = Code("thresholds_exploratory")
 
 
@@ -61,7 +57,7 @@ def thresholds(
     By intention to diagnose, for every model, on 101 thresholds that lie equally far apart on the
     output's scale (an ordinal output of few whole steps: each of them). ``stratum`` is the place of
     a threshold on the grid, from 1; ``threshold`` says which score it is, as the output has it.
-    Where sampling fractions are stated, predictive values and the flagged share are weighted.
+    Where cases were not drawn alike, figures are weighted or refused as ``sampling`` says.
 
     Parameters
     ----------
@@ -69,11 +65,11 @@ def thresholds(
     """
     figures = WindowedFigures("evaluation/thresholds", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    weights = SamplingWeights(cases, sampling)
+    sampled = SampledCases(cases, sampling)
     grid = threshold_grid(index_test.output)
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
-        sweep = _Sweep(mature, grid, weights, index_test, evaluation.interval.level)
+        sweep = _Sweep(mature, grid, sampled, finding, index_test, evaluation.interval.level)
         keys = {"finding": finding, "model_id": model_id, "window": window}
         for index, (name, threshold) in enumerate(grid):
             place = figures.at(**keys, stratum_kind="threshold", stratum=name)
@@ -89,13 +85,13 @@ class _Sweep:
         self,
         mature: CaseSet,
         grid: Sequence[tuple[str, float]],
-        weights: SamplingWeights,
+        sampled: SampledCases,
+        finding: str,
         index_test: IndexTest,
         level: float,
     ) -> None:
         self._cases, self._level = mature, level
-        self._is_weighted, self._weight = weights.is_weighted, weights.of(mature)
-        self._notes = coded(_EXPLORATORY, weights.notes())
+        self._sampled, self._finding = sampled, finding
         self._reason = None if mature.is_usable.any() else NO_INFERENCE
         if index_test.output.kind == "binary":
             self._reason = NO_AUC
@@ -127,26 +123,37 @@ class _Sweep:
     def give(self, place: Place, index: int) -> None:
         demand = int(self._demand[index])
         for metric in _METRICS:
-            is_by_prevalence = metric in _BY_PREVALENCE
-            notes = self._notes if is_by_prevalence else coded(_EXPLORATORY)
             if self._reason is not None:
                 place.refuse(metric, self._reason, n=self._cases.n)
-            elif is_by_prevalence and self._weight is None:
-                place.refuse(metric, NO_FRACTION, n=self._cases.n)
-            elif is_by_prevalence and self._weight is not None and self._is_weighted:
-                place.give(metric, self._weighted(metric, demand, self._weight), notes=notes)
-            else:
-                found = proportion_of_sums(self._sums[metric][demand], self._level)
-                place.give(metric, found, notes=notes)
+                continue
+            found = self._figure(metric, demand)
+            notes = coded(_EXPLORATORY, found.notes) if found.value is not None else ()
+            place.give(metric, found, notes=notes)
 
-    def _weighted(self, metric: str, demand: int, weight: FloatArray) -> Estimate:
-        """The same of cases that weigh by their inverse sampling fraction."""
-        flagged, decided = self._met > demand, self._cases.is_decided
-        positive = self._cases.is_positive
-        among, right = {
-            "ppv": (flagged & decided, positive),
-            "npv": (~flagged & decided, ~positive),
-            "flagged_share": (np.ones(flagged.size, dtype=np.bool_), flagged),
-        }[metric]
-        patient = self._cases.patient[among]
-        return weighted_proportion(right[among], weight[among], patient, self._level)
+    def _figure(self, metric: str, demand: int) -> Estimate:
+        among, right, may_succeed = self._masks(metric, self._met > demand)
+        weighing = self._weigh(metric, among)
+        if weighing.reason is None and weighing.weight is None:
+            return weighing.said_of(proportion_of_sums(self._sums[metric][demand], self._level))
+        patient = self._cases.patient
+        return weighing.share(right, among, patient, self._level, may_succeed).estimate
+
+    def _weigh(self, metric: str, among: BoolArray) -> Weighing:
+        drawn = among if metric == "flagged_share" else self._cases.is_decided
+        condition = condition_of(metric)
+        return self._sampled.weigh(condition, self._finding, self._cases, drawn, (among,))
+
+    def _masks(
+        self, metric: str, flagged: BoolArray
+    ) -> tuple[BoolArray, BoolArray, BoolArray | None]:
+        """Give who is counted, who of them is right, and who could be; see ``Weighing.share``."""
+        decided, positive = self._cases.is_decided, self._cases.is_positive
+        negative = decided & ~positive
+        masks = {
+            "sensitivity": (positive, flagged, flagged),
+            "specificity": (negative, ~flagged, ~flagged),
+            "ppv": (flagged & decided, positive, positive),
+            "npv": (~flagged & decided, negative, negative),
+            "flagged_share": (np.ones(flagged.size, dtype=np.bool_), flagged, None),
+        }
+        return masks[metric]
