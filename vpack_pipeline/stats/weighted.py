@@ -28,7 +28,7 @@ from vpack_pipeline.stats.estimate import (
 )
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 from vpack_pipeline.stats.resampling import patient_codes
-from vpack_pipeline.stats.roc import ONE_CLASS, ONE_PATIENT_IN_CLASS
+from vpack_pipeline.stats.roc import ONE_CLASS, ONE_PATIENT_IN_CLASS, auc_replicates
 
 OF_TWO_STRATA: Final = coded("ratio_of_two_strata")
 OF_SUMS: Final = coded("ratio_of_weighted_sums")
@@ -91,14 +91,14 @@ def weighted_proportion(
     (most,) = amounts("heaviest", [heaviest])
     if not counted.any() or (np.ptp(w) == 0 and most <= w[0]):
         return clustered_proportion(outcome[counted], patient[counted], level)
+    value = float(w[counted] @ outcome[counted] / w[counted].sum())
     if np.unique(patient[counted]).size == 1:
-        value = float(w[counted] @ outcome[counted] / w[counted].sum())
         n, events = int(counted.sum()), int(outcome[counted].sum())
         return undefined("one_patient", method=OF_SUMS, n=n, events=events, value=value)
     # Only how weights compare matters; the largest is 1, so that squares stay within range.
     most = max(float(w.max()), most)
     sample = _Sample(outcome & counted, ~outcome & counted, w / most, patient)
-    return sample.estimate(None if sides is None else sides[used], level)
+    return sample.estimate(value, None if sides is None else sides[used], level)
 
 
 class _Sample(NamedTuple):
@@ -112,15 +112,14 @@ class _Sample(NamedTuple):
     weight: FloatArray
     patient: npt.NDArray[np.generic]
 
-    def estimate(self, may_succeed: BoolArray | None, level: float) -> Estimate:
-        """Give the proportion with the limits of its two sums."""
+    def estimate(self, value: float, may_succeed: BoolArray | None, level: float) -> Estimate:
+        """Give the proportion with the limits that its two sums give."""
         has_two = may_succeed is not None and self._has_two_strata(may_succeed)
         sides = (may_succeed, ~may_succeed) if has_two and may_succeed is not None else ()
         unseen = [float(self.weight[side][0]) for side in sides] or [1.0, 1.0]
         method = OF_TWO_STRATA if has_two else OF_SUMS
         parts = map(self._of_sum, (self.success, self.failure), unseen, (level, level))
         succeeded, failed = parts
-        value = succeeded.total / (succeeded.total + failed.total)
         lower, upper = proportion_limits(succeeded, failed)
         n, events = int((self.success | self.failure).sum()), int(self.success.sum())
         # Rounding must not carry a limit across the value.
@@ -279,8 +278,10 @@ def weighted_auc_side(
     n, events = score.size, int(positive.sum())
     if events in (0, n):
         return without_figure(undefined(ONE_CLASS, method=WEIGHTED_AREA, n=n, events=events))
-    w = w / w.max()
-    value, influence = _influence(score, positive, w)
+    # Only how weights compare matters; a power of two keeps products in range, and every digit.
+    w = np.ldexp(w, -math.frexp(float(w.max()))[1])
+    value = float(auc_replicates(score, positive, w[None, :])[0])
+    _, influence = _influence(score, positive, w)
     if min(np.unique(patient[side]).size for side in (positive, ~positive)) < 2:
         why = ONE_PATIENT_IN_CLASS
         return without_figure(undefined(why, method=WEIGHTED_AREA, n=n, events=events, value=value))

@@ -231,6 +231,14 @@ def test_a_perfect_area_of_a_thin_sample_is_not_known_well():
     assert found.lower < 0.8
 
 
+def test_only_how_weights_compare_matters_to_an_area():
+    score, positive, weight, patient = ranked()
+    found = weighted_auc(score, positive, weight, patient)
+    for scale in (2.0**-600, 2.0**600):
+        assert weighted_auc(score, positive, scale * weight, patient) == found
+    assert weighted_auc(score, positive, 1e16**positive * weight, patient).value is not None
+
+
 def test_an_area_needs_both_classes_and_two_patients_in_each():
     score, positive, weight, _ = ranked()
     one = weighted_auc(
