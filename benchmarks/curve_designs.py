@@ -17,7 +17,7 @@ from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 from vpack_pipeline.stats.resampling import cluster_weights
 from vpack_pipeline.stats.roc_curve import CurveBand, partial_auc, roc_band
 
-GRID = np.array([0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9])
+GRID = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9])
 Band = Callable[[FloatArray, BoolArray, IntArray, np.random.Generator], CurveBand]
 
 
@@ -36,8 +36,8 @@ class Curve(NamedTuple):
         return float(ndtri(self.area) * np.sqrt(1 + 1 / self.spread**2))
 
     def truth(self, rates: FloatArray) -> FloatArray:
-        inside = ndtr(self.spread * self.shift + self.spread * ndtri(np.maximum(rates, 1e-300)))
-        return np.where(rates == 0, 0.0, inside)
+        # At 0 the inverse is -inf, and so the truth 0.
+        return np.asarray(ndtr(self.spread * (self.shift + ndtri(rates))))
 
     def draw(self, rng: np.random.Generator) -> tuple[FloatArray, BoolArray, IntArray]:
         sides = []

@@ -19,7 +19,7 @@ from vpack_pipeline.assets import bench
 from vpack_pipeline.assets.by_function import function_of
 from vpack_pipeline.core.error_causes import CAUSES, REVIEWERS
 from vpack_pipeline.core.printed_words import ROSTER
-from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.protocol import Protocol, StatedPrevalence
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import read_model
 
@@ -38,7 +38,9 @@ COMPUTED = [
 def documents() -> tuple[Protocol, Site]:
     protocol = read_model(ROOT / "data/protocols/cxr-triage-1.0.yaml", Protocol)
     site = read_model(ROOT / "data/sites/lakeside/site.yaml", Site)
-    evaluation = protocol.evaluation.model_copy(update={"replicates": 200})
+    stated = StatedPrevalence(finding=FINDING, prevalence=0.02, source="A registry of 2024.")
+    changes = {"replicates": 200, "stated_prevalence": (stated,)}
+    evaluation = protocol.evaluation.model_copy(update=changes)
     drift = protocol.drift.model_copy(update={"replicates": 200})
     # Joint levels of the variables that the target below is counted by.
     profile = protocol.representativeness.model_copy(update={"joint": (("sex", "setting"),)})

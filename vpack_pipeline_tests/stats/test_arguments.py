@@ -534,6 +534,8 @@ def test_what_holds_of_one_function_alone():
         placements(PROB, np.ones(N, bool))
     with refuse(match="one unit or more"):
         effective_size(np.zeros(0, bool), np.zeros(0))
+    with refuse(match="one patient or more"):
+        design_effect(np.zeros(0), np.zeros(0))
     with refuse(match="has one unit or more"):
         design_effect(np.array([0.0]), np.array([0.5]))
     with refuse(match="at most as many as units"):
