@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from vpack_pipeline.document import Document, Identifier
+from vpack_pipeline.document import Document, Identifier, refuse_repeated
 from vpack_pipeline.old_names import OldName
 from vpack_pipeline.protocol.claims import (
     Adjudication,
@@ -33,6 +33,7 @@ from vpack_pipeline.protocol.monitoring import (
 )
 from vpack_pipeline.protocol.population import (
     Eligibility,
+    FindingDetail,
     Representativeness,
     Rule,
     Sampling,
@@ -66,6 +67,7 @@ __all__ = [
     "EvidenceKind",
     "FalseAlarms",
     "Finding",
+    "FindingDetail",
     "Floor",
     "FollowUp",
     "IndexTest",
@@ -99,6 +101,8 @@ class Protocol(Document):
     unit_of_analysis: Literal["patient", "study", "breast", "lesion"]
     """What a case is; the patient is the cluster, always."""
     covariates: tuple[Covariate, ...] = ()
+    finding_details: tuple[FindingDetail, ...] = ()
+    """Columns that ``reads`` or ``reference`` deliver beside the ones every site has."""
     eligibility: Eligibility
     sampling: Sampling
     representativeness: Representativeness
@@ -106,6 +110,11 @@ class Protocol(Document):
     evaluation: Evaluation
     drift: Drift
     disclosure: Disclosure = Disclosure()
+
+    @model_validator(mode="after")
+    def _details_once(self) -> Self:
+        refuse_repeated([detail.name for detail in self.finding_details])
+        return self
 
     @property
     def reference(self) -> str:

@@ -23,6 +23,7 @@ from vpack_pipeline.protocol import (
     Endpoint,
     Evaluation,
     Finding,
+    FindingDetail,
     IndexTest,
     IndexTestModel,
     Look,
@@ -195,6 +196,7 @@ class World:
     findings: tuple[Finding, ...] = (FINDING,)
     representativeness: Representativeness = PROFILE
     covariates: tuple[Covariate, ...] = ()
+    finding_details: tuple[FindingDetail, ...] = ()
     disclosure: Disclosure = FIVE
     readers_agreed: bool = True
     are_people: bool = False

@@ -127,6 +127,7 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("version", NONE),
     ("about.*", NONE),
     ("drift.*", NONE),
+    ("finding_details", NONE),
     ("disclosure.*", NONE),
     ("representativeness.*", NONE),
     ("*.title", NONE),
