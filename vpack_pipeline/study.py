@@ -284,6 +284,19 @@ def _variable_problems(protocol: Protocol) -> Iterable[Problem]:
         for v in protocol.representativeness.variables
         if v.name not in known
     ]
+    taken = {
+        source: {c.name for c in contracts.load()[f"cohort/{source}"].columns}
+        for source in ("reads", "reference")
+    }
+    found += [
+        Problem(
+            f"{protocol.reference} finding_details",
+            f"{d.name!r} is a column that {d.source} have already",
+            "choose another name, and map the site's column to it",
+        )
+        for d in protocol.finding_details
+        if d.name in taken[d.source]
+    ]
     profiling = [("evaluation.subgroups.variables", protocol.evaluation.subgroups.variables)]
     profiling += [
         ("representativeness.joint", names) for names in protocol.representativeness.joint

@@ -69,6 +69,19 @@ def test_the_starter_documents_load_together(tmp_path: Path) -> None:
         ("drift__cadence_days", 27, "drift.cadence_days: 27 days are finer"),
         ("disclosure__date_granularity", "year", "use 364 or more, or a finer granularity"),
         ("representativeness__joint", [["age_years", "kvp"]], "joint: 'kvp' is not profiled"),
+        (
+            "finding_details",
+            [
+                {
+                    "name": "rating",
+                    "title": "x",
+                    "source": "reads",
+                    "kind": "categorical",
+                    "levels": ["a"],
+                }
+            ],
+            "'rating' is a column that reads have already",
+        ),
         ("disclosure__technical", ["kvp"], "disclosure.technical: no covariate 'kvp'"),
         ("representativeness__variables__0__name", "age", "neither a column of the case view"),
         ("adjudication__reference_sources", ["pathology"], "'pathology' is missing"),

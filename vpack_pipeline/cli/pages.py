@@ -267,6 +267,9 @@ def _form(kind: InputKind) -> str:
     if kind == "cases":
         told = "A name of `covariates` in the protocol."
         rows.append(("each covariate", "no", "as declared", "", told))
+    if kind in ("reads", "reference"):
+        told = "A name of `finding_details` in the protocol whose source is this input."
+        rows.append(("each detail of the finding", "no", "as declared", "", told))
     if kind == "population":
         told = "A name of `representativeness.variables` in the protocol; empty: missing."
         codes = "its levels, or its bins such as 40–59 (40-59 is read too)"

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from vpack_pipeline.document import Document, Identifier
+from vpack_pipeline.document import Document, Identifier, refuse_repeated
 from vpack_pipeline.old_names import OldName
 from vpack_pipeline.protocol.claims import (
     Adjudication,
@@ -36,6 +36,7 @@ from vpack_pipeline.protocol.monitoring import (
 from vpack_pipeline.protocol.one_sided_alpha import with_one_sided_alpha
 from vpack_pipeline.protocol.population import (
     Eligibility,
+    FindingDetail,
     Representativeness,
     Rule,
     Sampling,
@@ -71,6 +72,7 @@ __all__ = [
     "EvidenceKind",
     "FalseAlarms",
     "Finding",
+    "FindingDetail",
     "Floor",
     "FollowUp",
     "IndexTest",
@@ -114,6 +116,8 @@ class Protocol(Document):
     unit_of_analysis: Literal["patient", "study", "breast", "lesion"]
     """What a case is; the patient is the cluster, always."""
     covariates: tuple[Covariate, ...] = ()
+    finding_details: tuple[FindingDetail, ...] = ()
+    """Columns that ``reads`` or ``reference`` deliver beside the ones every site has."""
     eligibility: Eligibility
     sampling: Sampling
     representativeness: Representativeness
@@ -135,6 +139,11 @@ class Protocol(Document):
                 f"the amendment of {dates[0]} is older than the protocol, fixed {fixed}"
                 " (about.registered_at)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _details_once(self) -> Self:
+        refuse_repeated([detail.name for detail in self.finding_details])
         return self
 
     @property

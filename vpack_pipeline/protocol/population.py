@@ -103,6 +103,16 @@ class Variable(Document):
         return self
 
 
+class FindingDetail(Variable):
+    """What reads or reference labels say of a finding beside it, such as its size or its site.
+
+    Errors are shown by it (``evaluation/errors``); no label rests on it.
+    """
+
+    source: Literal["reads", "reference"]
+    """The input that delivers the column."""
+
+
 class Representativeness(Document):
     """What is profiled, and how distance to the target is measured."""
 

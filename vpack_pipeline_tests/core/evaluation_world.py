@@ -24,6 +24,7 @@ from vpack_pipeline.protocol import (
     Endpoint,
     Evaluation,
     Finding,
+    FindingDetail,
     IndexTest,
     IndexTestModel,
     Look,
@@ -200,6 +201,7 @@ class World:
     findings: tuple[Finding, ...] = (FINDING,)
     representativeness: Representativeness = PROFILE
     covariates: tuple[Covariate, ...] = ()
+    finding_details: tuple[FindingDetail, ...] = ()
     disclosure: Disclosure = FIVE
     amendments: tuple[Amendment, ...] = ()
     readers_agreed: bool = True

@@ -14,10 +14,13 @@ from evaluation_world import (
     cases_of,
     figure,
     printed_words,
+    reads,
+    references,
     value,
 )
+from evaluation_world import at as moment
 
-from vpack_pipeline.protocol import Subgroups
+from vpack_pipeline.protocol import FindingDetail, Subgroups
 from vpack_pipeline.stats.simultaneous import level_of
 from vpack_pipeline_tests.stats import plain_intervals
 
@@ -162,3 +165,92 @@ def test_planted_difference_is_found_among_many_strata():
     frame = headed(World(cases), manufacturer=makers).run("errors")
     detail = json.loads(figure(frame, "miss_p", **at("*", "manufacturer"))["detail"])
     assert detail["errors_more_in.strata"] == ["Cc"]
+
+
+# --- what reads and reference labels tell of the finding
+
+SIZE = FindingDetail(
+    name="size_mm", title="Size", kind="numeric", edges=(6.0, 10.0), source="reads"
+)
+LOBE = FindingDetail(
+    name="lobe", title="Lobe", kind="categorical", levels=("upper", "lower"), source="reads"
+)
+STAGE = FindingDetail(
+    name="stage", title="Stage", kind="categorical", levels=("I", "II"), source="reference"
+)
+
+
+def told(world, inputs):
+    """The world with reads and reference rows of what each case is told to have."""
+    rows = {"reads": [], "reference": []}
+    for (case_id, source), details in inputs.items():
+        purpose = {"purpose": "reference", "reader_id": source}
+        more = purpose if source.startswith("r") and source != "registry" else {"source": source}
+        kind = "reads" if more is purpose else "reference"
+        rows[kind].append(({"case_id": case_id, **more}, json.dumps(details)))
+    frames = {
+        kind: make(*(row for row, _ in rows[kind])).with_columns(
+            pl.Series("details", [text for _, text in rows[kind]], dtype=pl.String)
+        )
+        for kind, make in (("reads", reads), ("reference", references))
+    }
+    return world.but(given=frames)
+
+
+def named(i):
+    return f"c{i:05d}"
+
+
+def test_misses_are_parted_by_the_median_size_of_all_reads():
+    inputs = {}
+    for i, case in enumerate(MIXED[:60]):
+        small = case.score < 0.5
+        for reader, size in (("r1", 3.0), ("r2", 5.0), ("r3", 30.0)):
+            inputs[named(i), reader] = {"size_mm": size if small else size + 6}
+    frame = told(World(MIXED, finding_details=(SIZE,)), inputs).run("errors")
+    small = figure(frame, "miss_rate", **at("<6", "size_mm"))
+    assert (small["estimate"], small["n"]) == (1.0, 19)
+    assert value(frame, "miss_rate", **at("≥10", "size_mm")) == 0.0
+    assert value(frame, "share_of_misses", **at("<6", "size_mm")) == pytest.approx(19 / 21)
+    assert figure(frame, "false_alarm_rate", **at("<6", "size_mm"))["reason"] == "few_negatives"
+
+
+def test_readers_who_tell_different_sites_leave_it_missing():
+    inputs = {}
+    for i in range(60):
+        second = "upper" if i < 20 else "lower"
+        inputs |= {(named(i), "r1"): {"lobe": "upper"}, (named(i), "r2"): {"lobe": second}}
+        if i >= 40:
+            inputs[named(i), "r3"] = {"lobe": "lower"}
+    frame = told(World(MIXED, finding_details=(LOBE,)), inputs).run("errors")
+    counts = {s: figure(frame, "miss_rate", **at(s, "lobe"))["n"] for s in ("upper", "lower")}
+    assert counts == {"upper": 20, "lower": 20}
+    # Twenty on whom they differ, and four positives without a read.
+    assert figure(frame, "miss_rate", **at("missing", "lobe"))["n"] == 24
+
+
+def test_label_tells_of_the_source_that_gave_it_or_else_of_the_latest():
+    cases = [Case(c.label, c.score, sex=c.sex, source="pathology") for c in MIXED[:30]]
+    cases += MIXED[30:]
+    inputs = {}
+    for i in range(60):
+        inputs[named(i), "pathology"] = {"stage": "I"}
+        inputs[named(i), "registry"] = {"stage": "II"}
+    world = told(World(cases, finding_details=(STAGE,)), inputs)
+    later = world.given["reference"].with_columns(
+        pl.when(pl.col("source") == "registry")
+        .then(pl.lit(moment("2025-09-01")))
+        .otherwise(pl.lit(moment("2025-08-01")))
+        .cast(pl.Datetime("us", "UTC"))
+        .alias("established_at")
+    )
+    frame = world.but(given={**world.given, "reference": later}).run("errors")
+    counts = {s: figure(frame, "miss_rate", **at(s, "stage"))["n"] for s in ("I", "II")}
+    assert counts == {"I": 30, "II": 30}
+
+
+def test_detail_that_few_patients_have_is_shown_by_no_level():
+    inputs = {(named(i), "r1"): {"lobe": "upper" if i < 57 else "lower"} for i in range(60)}
+    frame = told(World(MIXED, finding_details=(LOBE,)), inputs).run("errors")
+    for level in ("upper", "lower", "missing"):
+        assert figure(frame, "miss_rate", **at(level, "lobe"))["reason"] == "set_too_small"

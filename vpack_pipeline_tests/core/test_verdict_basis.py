@@ -146,6 +146,7 @@ RESTS_ON: tuple[tuple[str, frozenset[str]], ...] = (
     ("about.*", NONE),
     ("drift.*", NONE),
     ("amendments.*", NONE),
+    ("finding_details", NONE),
     ("disclosure.*", NONE),
     ("representativeness.*", NONE),
     ("*.title", NONE),

@@ -20,7 +20,7 @@ from vpack_pipeline.io.cohort.inputs import accounted
 from vpack_pipeline.io.cohort.inputs.alone import rows_alone
 from vpack_pipeline.io.edge import Loaded
 from vpack_pipeline.io.forms import REASONS, read_form
-from vpack_pipeline.protocol import Sampling, Stratum
+from vpack_pipeline.protocol import FindingDetail, Sampling, Stratum
 from vpack_pipeline.site import IdentifierForm, InputKind
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
@@ -327,6 +327,31 @@ def test_of_cases_drawn_by_score_each_has_a_stratum_that_was_drawn_from(tmp_path
         (5, "stratum", "UNKNOWN_CODE"),
     ]
     hold_what_is_said_before_to_the_build(bench, "cases", tables)
+
+
+SIZE = FindingDetail(name="size_mm", title="Size", kind="numeric", edges=(6.0,), source="reads")
+LOBE = FindingDetail(
+    name="lobe", title="Lobe", kind="categorical", levels=("upper",), source="reference"
+)
+
+
+def test_what_rows_tell_of_a_finding_is_typed_json_and_quarantined_where_it_is_none(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(
+        tmp_path,
+        protocol=protocol(finding_details=(SIZE, LOBE)),
+        inputs={"reference": {"file": "reference.csv"}},
+    )
+    head = "reader_id,case_id,finding,rating,size_mm\n"
+    bench.deliver_all(
+        reads_csv=head + "R1,C1,nodule,4,7.50\nR2,C1,nodule,4,\nR1,C2,nodule,4,large\n",
+        reference_csv="case_id,finding,source,label,lobe\nC1,nodule,pathology,positive,upper\n",
+    )
+    tables = bench.tables()
+    assert tables["reads"]["details"].to_list() == ['{"size_mm":7.5}', '{"size_mm":null}']
+    assert tables.refused("reads") == [(3, "size_mm", "BAD_NUMBER")]
+    assert tables["reference"]["details"].to_list() == ['{"lobe":"upper"}']
 
 
 def test_merged_patients_are_one_and_tangles_are_refused(tmp_path: Path) -> None:

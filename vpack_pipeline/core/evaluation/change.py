@@ -45,6 +45,8 @@ from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
 from vpack_pipeline.stats.mix_change import change_by_cells
 
+MOST_REPLICATES: Final = 500
+"""Enough for a spread that is known to a thirtieth; each costs a draw of every pattern."""
 _SHARES: Final = ("sensitivity", "specificity")
 _PARTS: Final = {
     "total": "change_",
@@ -133,7 +135,7 @@ def _undescribed(parting: Parting, everyone: Sequence[CaseSet]) -> Code | None:
     if parting.described is not None and parting.is_personal and parting.described.levels.is_one:
         return ONE_LEVEL
     for side in everyone:
-        reason = parting.too_small(side.case_id)
+        reason = parting.too_small(side)
         if reason is not None:
             return reason
     return None
@@ -174,7 +176,7 @@ def _give(
             np.concatenate([c[among] for c, among in zip(cell, used, strict=True)]),
             np.concatenate([c[among] for c, among in zip(is_new, used, strict=True)]),
             np.concatenate([t.cases.patient[among] for t, among in zip(tables, used, strict=True)]),
-            evaluation.replicates,
+            min(evaluation.replicates, MOST_REPLICATES),
             rng,
             evaluation.interval.level,
         )

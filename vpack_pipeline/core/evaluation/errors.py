@@ -1,4 +1,4 @@
-"""Where the primary model errs: misses and false alarms by planned variable and acquisition field.
+"""Where the primary model errs: misses and false alarms by variable, acquisition and finding.
 
 What does not belong here: whether a stratum's sensitivity differs by more than chance
 (``subgroups``), and whose fault an error is (``error_attribution``).
@@ -24,6 +24,7 @@ from vpack_pipeline.core.evaluation.analysis import (
     CaseSet,
     generator,
 )
+from vpack_pipeline.core.evaluation.finding_details import by_finding_details
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.strata import Parting, acquired, planned
@@ -34,6 +35,7 @@ from vpack_pipeline.protocol import (
     Disclosure,
     Evaluation,
     Finding,
+    FindingDetail,
     IndexTest,
     Representativeness,
     Subgroups,
@@ -88,7 +90,10 @@ def errors(
     *,
     cases: pl.DataFrame,
     printed_words: pl.DataFrame,
+    reads: pl.DataFrame,
+    reference: pl.DataFrame,
     findings: tuple[Finding, ...],
+    finding_details: tuple[FindingDetail, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
     representativeness: Representativeness,
@@ -112,6 +117,7 @@ def errors(
     ----------
     cases : the case view
     printed_words : cohort/printed_words
+    reads, reference : cohort/reads and cohort/reference, for what they tell of the finding
     levels : representativeness/levels
     included : eligibility/included
     """
@@ -127,13 +133,21 @@ def errors(
     model_id = index_test.primary.id
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
+        told = by_finding_details(
+            finding_details,
+            finding.name,
+            reads,
+            reference,
+            analysed["reference_standard"],
+            disclosure,
+        )
         for window in WINDOWS:
             mature = analysis.cases(finding.name, model_id, window)
             everyone = analysis.cases(finding.name, model_id, window, is_mature=None)
             keys = {"finding": finding.name, "model_id": model_id, "window": window}
             cells = [
                 cell
-                for parting in partings
+                for parting in (*partings, *told)
                 for cell in _cells(figures, keys, parting, mature, everyone)
             ]
             lacking = NO_POINT if point is None else None
@@ -178,7 +192,7 @@ def _cells(
     everyone: CaseSet,
 ) -> list[_Cell]:
     level = mature.joined(parting.level_of, "level")
-    too_small = parting.too_small(everyone.case_id)
+    too_small = parting.too_small(everyone)
     made = []
     for stratum in parting.levels:
         members = (level == stratum).to_numpy()

@@ -7,7 +7,7 @@ given (``core.printed_words``). What does not belong here: any figure of a level
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -18,7 +18,7 @@ from vpack_pipeline.core.levels import Description
 from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned, value_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
-from vpack_pipeline.stats.codes import Code
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import IntArray
 
 PACKAGE_DATA = ("contracts",)
@@ -32,13 +32,16 @@ class Parting:
     ----------
     levels : every level that has a row, in the order of print
     level_of : ``case_id`` and ``level``, one row per case of the case view
-    described : how it is described; None where it is technical and has the words of headers
+    described : how it is described; None where it is technical and has the words of headers, or
+        tells of the finding
+    fewest : of what tells of the finding, patients of any level of a set that is shown by it
     """
 
     name: str
     levels: tuple[str, ...]
     level_of: pl.DataFrame
     described: Description | None = None
+    fewest: int = 0
 
     @property
     def device(self) -> str | None:
@@ -52,9 +55,16 @@ class Parting:
         """Whether it describes people."""
         return self.described is not None and self.described.levels.is_personal
 
-    def too_small(self, case_ids: Iterable[str]) -> Code | None:
+    def too_small(self, everyone: CaseSet) -> Code | None:
         """Say that a set cannot be described by it; None where it can."""
-        return None if self.described is None else self.described.too_small(case_ids)
+        if self.described is not None:
+            return self.described.too_small(everyone.case_id)
+        own = pl.DataFrame(
+            {"level": everyone.joined(self.level_of, "level"), "patient": everyone.patient}
+        )
+        patients = own.filter(pl.col("level") != MISSING).group_by("level").n_unique()["patient"]
+        is_thin = bool((patients < self.fewest).any())
+        return code("set_too_small", fewest=self.fewest) if is_thin else None
 
     def reason(self, level: str, n_cases: int) -> Code | None:
         """Say why a level has no results of its own; None where it has."""

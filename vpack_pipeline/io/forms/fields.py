@@ -109,6 +109,15 @@ def _readers(_protocol: Protocol) -> tuple[Field, ...]:
     )
 
 
+def _details(protocol: Protocol, source: str) -> tuple[Field, ...]:
+    """List what the protocol says that an input tells of a finding."""
+    return tuple(
+        Field(d.name, "float" if d.kind == "numeric" else "text")
+        for d in protocol.finding_details
+        if d.source == source
+    )
+
+
 def _reads(protocol: Protocol) -> tuple[Field, ...]:
     return (
         _key("reader_id", "reader"),
@@ -125,6 +134,7 @@ def _reads(protocol: Protocol) -> tuple[Field, ...]:
         Field("read_at", "timestamp", is_event=True),
         Field("duration_s", "float", minimum=0),
         Field("discussion", "presence"),
+        *_details(protocol, "reads"),
     )
 
 
@@ -137,6 +147,7 @@ def _reference(protocol: Protocol) -> tuple[Field, ...]:
         Field("ascertained_by", "identifier", identifier="reader"),
         Field("knew_index_test", "bool"),
         Field("established_at", "timestamp", is_event=True),
+        *_details(protocol, "reference"),
     )
 
 

@@ -120,7 +120,18 @@ def _own_population(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     return rows.with_columns(_as_json(rows, names).alias("cell"))
 
 
+def _with_details(rows: pl.DataFrame, protocol: Protocol, kind: InputKind) -> pl.DataFrame:
+    """Write what is told of a finding as it is stored."""
+    names = [d.name for d in protocol.finding_details if d.source == kind]
+    return rows.with_columns(_as_json(rows, names).alias("details")).drop(names)
+
+
+def _own_reference(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    return _with_details(rows, protocol, "reference")
+
+
 def _own_reads(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    rows = _with_details(rows, protocol, "reads")
     unrated = pl.col("rating").is_null() & pl.col("is_diagnostic")
     rows = refuse(rows, "MISSING_VALUE", "rating", unrated)
     for finding in protocol.findings:
@@ -165,6 +176,7 @@ def _as_json(rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
 _OWN_RULES: Final[Mapping[InputKind, Callable[[pl.DataFrame, Protocol], pl.DataFrame]]] = {
     "cases": _own_cases,
     "reads": _own_reads,
+    "reference": _own_reference,
     "predictions": _own_predictions,
     "development": _own_development,
     "population": _own_population,
