@@ -221,7 +221,8 @@ def test_a_declared_class_that_was_never_used_is_named_and_left_out_beside(
     # Two values used: their distance is the only one, so that AC2 is AC1.
     assert ac2["estimate"] == pytest.approx(used["estimate"])
     both = table(by_reader(marks), finding=made.PLAIN)
-    assert row(both, "gwet_ac1")["estimate"] == row(both, "gwet_ac1_used")["estimate"]
+    assert row(both, "gwet_ac1_used")["reason"] == "all_categories_used"
+    assert row(both, "gwet_ac2_quadratic_used")["reason"] == "two_categories"
     assert "categories_never_used" not in made.said_of(row(both, "gwet_ac1"))
 
 

@@ -212,8 +212,17 @@ def _statistics(stratum: Stratum) -> tuple[str, ...]:
 
 
 def _complete(panel: Panel, stratum: Stratum, given: Found) -> Found:
-    nothing = undefined("two_categories", method=panel.basis.name, n=0)
-    return {name: given.get(name, nothing) for name in _statistics(stratum)}
+    return {
+        name: given[name] if name in given else _without_figure(panel, name, given)
+        for name in _statistics(stratum)
+    }
+
+
+def _without_figure(panel: Panel, name: str, given: Found) -> Estimate:
+    """Say why a statistic was not asked for: it needs a distance, or a category left unused."""
+    is_same = name.removesuffix("_used") in given
+    reason = "all_categories_used" if is_same else "two_categories"
+    return undefined(reason, method=panel.basis.name, n=0)
 
 
 Views = dict[str, _Ratings]
@@ -233,14 +242,12 @@ def _whole(panel: Panel) -> tuple[Views, dict[str, _Asked]]:
     used = _used(cut, classes)
     views = {
         "cut": _Ratings(cut, classes),
-        "used": _Ratings(cut, used),
         "positive": _Ratings(positive, _BINARY),
         "negative": _Ratings(negative, _BINARY),
         "rated": _Ratings(rated, scale),
     }
     asked = {
         **_on_classes("cut", cut, classes),
-        "gwet_ac1_used": _Asked("used", "gwet_ac1", partial(stats.gwet_ac, cut, used)),
         "positive_agreement": _Asked("positive", "positive_agreement", _side(positive, 0)),
         "negative_agreement": _Asked("negative", "positive_agreement", _side(negative, 0)),
         "krippendorff_alpha": _alpha("rated", rated, scale, "ordinal"),
@@ -251,15 +258,18 @@ def _whole(panel: Panel) -> tuple[Views, dict[str, _Asked]]:
         asked["negative_agreement"],
         estimate=lambda: replace(_side(negative, 0)(), method=coded("negative_agreement")),
     )
+    if used != classes:
+        views["used"] = _Ratings(cut, used)
+        asked["gwet_ac1_used"] = _Asked("used", "gwet_ac1", partial(stats.gwet_ac, cut, used))
     if panel.is_ordered:
-        values = _used(rated, scale)
-        views["values"] = _Ratings(rated, values)
         asked |= {
             "gwet_ac2_quadratic": _ac2("rated", rated, scale),
-            "gwet_ac2_quadratic_used": _ac2("values", rated, values),
             "icc": _Asked("rated", "icc", partial(stats.icc_agreement, rated)),
             "krippendorff_alpha_interval": _alpha("rated", rated, scale, "interval"),
         }
+    if panel.is_ordered and (values := _used(rated, scale)) != scale:
+        views["values"] = _Ratings(rated, values)
+        asked["gwet_ac2_quadratic_used"] = _ac2("values", rated, values)
     return views, asked
 
 

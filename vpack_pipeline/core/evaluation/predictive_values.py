@@ -27,7 +27,7 @@ from vpack_pipeline.core.evaluation.prevalence import (
     own_prevalence,
     stated_prevalence,
 )
-from vpack_pipeline.core.evaluation.sampling import SampledCases
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.codes import Code, Codes, coded

@@ -11,7 +11,7 @@ import numpy as np
 
 from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.evaluation.analysis import CaseSet
-from vpack_pipeline.core.evaluation.sampling import SampledCases
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import Estimate

@@ -25,8 +25,8 @@ from vpack_pipeline.core.evaluation.analysis import (
     flagged_at,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.sampling import SampledCases, Weighing
 from vpack_pipeline.core.evaluation.score_grid import threshold_grid
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
