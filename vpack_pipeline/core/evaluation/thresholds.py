@@ -141,7 +141,7 @@ class _Sweep:
     def _weigh(self, metric: str, among: BoolArray) -> Weighing:
         drawn = among if metric == "flagged_share" else self._cases.is_decided
         condition = condition_of(metric)
-        return self._sampled.weigh(condition, self._finding, self._cases, drawn, (among,))
+        return self._sampled.weigh(condition, self._finding, self._cases.case_id, drawn, (among,))
 
     def _masks(
         self, metric: str, flagged: BoolArray
