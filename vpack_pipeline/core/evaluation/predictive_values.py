@@ -119,7 +119,9 @@ def _accuracy(
         return _Accuracy(n, n_positive, reason=ONE_CLASS)
     positive = decided.is_positive
     condition = condition_of("sensitivity")
-    weighing = sampled.weigh(condition, point.finding, decided, groups=(positive, ~positive))
+    weighing = sampled.weigh(
+        condition, point.finding, decided.case_id, groups=(positive, ~positive)
+    )
     why_not = weighing.why_not(under_weights=False)
     if why_not is not None:
         return _Accuracy(n, n_positive, reason=why_not)

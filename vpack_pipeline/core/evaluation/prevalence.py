@@ -27,7 +27,7 @@ def own_prevalence(decided: CaseSet, sampled: SampledCases, finding: str, level:
     """
     everyone = np.ones(decided.n, dtype=np.bool_)
     condition = condition_of("prevalence")
-    weighing = sampled.weigh(condition, finding, decided, groups=(everyone,))
+    weighing = sampled.weigh(condition, finding, decided.case_id, groups=(everyone,))
     return weighing.share(decided.is_positive, everyone, decided.patient, level).estimate
 
 
