@@ -259,7 +259,9 @@ def _give_shares(
         weighing = weighed[metric].of_reads(other.case)
         everyone = first.cases.patient[other.case]
         for side, is_right in (("primary", right), ("comparator", other.is_right)):
-            made = weighing.share(is_right, among, everyone, level)
+            # Who is called as this class is could be right, were it of the class.
+            may_succeed = np.asarray((is_right == positive) == (metric == "sensitivity"))
+            made = weighing.share(is_right, among, everyone, level, may_succeed)
             place.give(f"{side}_{metric}", made.estimate)
         found = paired_proportions(one, two, who, level)
         n = found.difference.n
