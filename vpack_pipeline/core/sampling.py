@@ -118,6 +118,10 @@ class Weighing:
             return self._said(auc_side(score, positive, patient, level))
         return self._said(weighted_auc_side(score, positive, self.weight, patient, level))
 
+    def of_reads(self, case: IntArray) -> Weighing:
+        """Say how reads count: each as its case does; ``case`` is that of each read."""
+        return self if self.weight is None else replace(self, weight=self.weight[case])
+
     def why_not(self, *, under_weights: bool) -> Code | None:
         """Say why there is no figure, of one that may, or may not, be computed under weights."""
         if self.weight is None:

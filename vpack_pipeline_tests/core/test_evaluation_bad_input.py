@@ -15,7 +15,7 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import metrics
-from vpack_pipeline.protocol import IndexTest, Output
+from vpack_pipeline.protocol import IndexTest, Output, Sampling, Stratum
 from vpack_pipeline_tests.core.evaluation_world import (
     AFTER,
     BEFORE,
@@ -137,6 +137,26 @@ def higher_is_negative() -> World:
     return World(cases, cut=LATER, index_test=with_output(REVERSED))
 
 
+def two_phase_with_a_stratum_never_sampled() -> World:
+    """All flagged cases and a tenth of the cleared; of portables none, and one came all the same.
+
+    Before the lock all are of sampled strata; after it one is not, and has no weight.
+    """
+    strata = {"flagged": 1.0, "cleared": 0.1, "portable": 0.0}
+    sampling = Sampling(
+        method="random",
+        depends_on=("score",),
+        strata=tuple(Stratum(name=name, fraction=share) for name, share in strata.items()),
+    )
+    cases = [
+        Case(c.label, c.score, date=c.date, stratum="flagged" if c.score >= 0.5 else "cleared")
+        for c in both(20, 60)
+        if c.score is not None
+    ]
+    stray = Case("negative", 0.2, date=AFTER, stratum="portable")
+    return World([*cases, stray], cut=LATER, sampling=sampling)
+
+
 def _all(cases: list[Case], **changes: object) -> list[Case]:
     return [Case(**{**_fields(case), **changes}) for case in cases]  # type: ignore[arg-type]
 
@@ -162,6 +182,7 @@ WORLDS: dict[str, Callable[[], World]] = {
         five_steps,
         binary,
         higher_is_negative,
+        two_phase_with_a_stratum_never_sampled,
     )
 }
 
@@ -189,6 +210,13 @@ def test_each_figure_is_sound_or_says_why_there_is_none(world: World, table: str
         assert all((low is None or v >= low) and (high is None or v <= high) for v in values), at
         if row["lower"] is not None and row["upper"] is not None:
             assert row["lower"] <= row["upper"], at
+
+
+def test_a_stratum_of_fraction_0_is_named_and_a_case_of_it_has_no_weight() -> None:
+    frame = two_phase_with_a_stratum_never_sampled().run("performance")
+    before, after = (figure(frame, "auc", window=w) for w in ("retrospective", "prospective"))
+    assert (before["status"], before["notes"]) == ("given", "strata_not_sampled")
+    assert (after["status"], after["reason"]) == ("refused", "no_sampling_fraction")
 
 
 def test_higher_is_negative_gives_what_the_mirrored_score_gives() -> None:

@@ -138,15 +138,19 @@ def test_the_own_prevalence_is_that_of_those_from_whom_cases_were_drawn(
 
 
 def test_values_stand_where_each_class_was_drawn_alike_and_are_refused_elsewhere():
+    drawn_by_call = [
+        Case(c.label, c.score, stratum="flagged" if c.score >= 0.5 else "cleared") for c in MIXED
+    ]
+    known = (Stratum(name="flagged", fraction=1.0), Stratum(name="cleared", fraction=0.5))
     at = {"metric": "ppv", "stratum": "0.100", "window": "retrospective"}
     plain = World(MIXED).run("predictive_values").filter(**at)
     for by, strata, why in (
         (("label",), (), None),
         (("score",), (), "drawn_without_fractions"),
-        (("score",), (Stratum(name="all", fraction=0.5),), "not_computed_weighted"),
+        (("score",), known, "not_computed_weighted"),
     ):
         drawn = Sampling(method="random", depends_on=by, strata=strata)
-        found = World(MIXED, sampling=drawn).run("predictive_values")
+        found = World(drawn_by_call, sampling=drawn).run("predictive_values")
         ppv = found.filter(**at)
         assert ppv["reason"][0] == why
         assert why is not None or ppv.equals(plain)

@@ -154,8 +154,9 @@ def test_average_precision_holds_at_the_prevalence_of_the_set():
     assert alike["estimate"] == pytest.approx(6 / 7)
     unknown = figure(World(cases, sampling=by_label).run("roc"), "average_precision", **ALL)
     assert (unknown["status"], unknown["reason"]) == ("refused", "drawn_without_fractions")
-    strata = (Stratum(name="all", fraction=0.5),)
+    strata = (Stratum(name="all", fraction=0.5), Stratum(name="well", fraction=0.1))
     weighted = Sampling(method="random", depends_on=("label",), strata=strata)
+    cases = [*cases, *cases_of(2, "negative", 0.1, stratum="well")]
     refused = figure(World(cases, sampling=weighted).run("roc"), "average_precision", **ALL)
     assert (refused["status"], refused["reason"]) == ("refused", "not_computed_weighted")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import replace
 
@@ -17,19 +18,25 @@ from vpack_pipeline.protocol import Sampling, Stratum
 from vpack_pipeline_tests.core.evaluation_world import (
     AFTER,
     BEFORE,
+    INDEX_TEST,
+    MODEL,
+    POINT,
     SAMPLING,
+    UTC,
     World,
     cases_of,
     endpoint,
     figure,
     population,
     reads,
+    reviews,
     value,
 )
 from vpack_pipeline_tests.core.label_worlds import simulated
 
 KNOWN = (Stratum(name="flagged", fraction=1.0), Stratum(name="cleared", fraction=0.02))
 EVEN = tuple(Stratum(name=s.name, fraction=0.5) for s in KNOWN)
+SAID = ("estimate", "lower", "upper", "n", "events")
 ESTIMATING = ("evaluation/", "adjudication/agreement")
 
 # draw by → what stands as it is: conditional on the label, on the score, on nothing
@@ -146,6 +153,64 @@ def enriched():
     ]
 
 
+TOLD_TABLES = (
+    "change",
+    "error_review",
+    "errors",
+    "paired",
+    "predictive_values",
+    "roc",
+    "scores",
+    "thresholds",
+    "timeliness",
+    "trend",
+)
+"""Tables that ask for a second model, readers, times or reviews too."""
+RECEIVED = datetime.datetime(2025, 10, 1, tzinfo=UTC)
+SECOND = MODEL.model_copy(update={"id": "m-1", "primary": False})
+TWO_MODELS = INDEX_TEST.model_copy(update={"models": (MODEL, SECOND)})
+OTHER_POINT = POINT.model_copy(update={"name": "other", "model": "m-1", "primary": False})
+
+
+def told(cases, sampling):
+    """The same cases with a second model, two unaided readers, times, and reviewed errors."""
+    minute = datetime.timedelta(minutes=1)
+    cases = [
+        replace(
+            case,
+            second_score=case.score if i % 5 else 1 - case.score,
+            source="pathology",
+            received_at=RECEIVED,
+            produced_at=RECEIVED + (1 + i % 7) * minute,
+            opened_at=RECEIVED + (10 + i % 3) * minute if i % 4 else None,
+            is_watched=True,
+        )
+        for i, case in enumerate(cases)
+    ]
+    made = World(cases, sampling=sampling, index_test=TWO_MODELS)
+    named = made.named()
+    read = [
+        {
+            "case_id": case_id,
+            "reader_id": reader,
+            "purpose": "comparator",
+            "saw_index_test": False,
+            "rating": 2.0 if (case.label == "positive") == bool(i % every) else 0.0,
+            "arm": "standard",
+            "session": 1,
+        }
+        for i, (case_id, _, case) in enumerate(named)
+        for reader, every in (("a", 6), ("b", 4))
+    ]
+    found = [
+        {"case_id": case_id, "blinded": True, "label_upheld": True}
+        for case_id, _, case in named
+        if (case.label == "positive") != (case.score >= POINT.threshold)
+    ]
+    given = {"reads": reads(*read), "reviews": reviews(*found)}
+    return made.but(given=given).evaluated(operating_points=(POINT, OTHER_POINT))
+
+
 WINDOWS = ("retrospective", "prospective")
 CLAIMS = (
     *(endpoint(id=f"sensitivity_{w}", window=w) for w in WINDOWS),
@@ -178,7 +243,22 @@ def estimated(frame, table):
     return rows
 
 
-@pytest.mark.parametrize("table", WORLD_TABLES)
+def condition_here(table, row):
+    """What a figure is conditional on, where its table makes another thing of it."""
+    own = metrics.find(f"evaluation/{table}", row["metric"]).conditional_on
+    # Every case has a label, so that there is none to set for a bound.
+    if row["metric"].endswith(("_worst_case", "_best_case")):
+        return "label"
+    if table == "predictive_values" and row["stratum_kind"] != "own":
+        # Of sensitivity and specificity, at a prevalence that is no figure of these cases.
+        return "sample" if row["metric"] == "prevalence" else "label"
+    if table == "timeliness" and row["call_kind"] in ("positive", "negative"):
+        return "score"
+    # Transport weighs towards another population; the own values need the own prevalence too.
+    return "nothing" if table in ("transport", "predictive_values") else own
+
+
+@pytest.mark.parametrize("table", [*WORLD_TABLES, *TOLD_TABLES])
 @pytest.mark.parametrize(
     ("sampling", "cases", "condition"),
     [(BY_SCORE, two_phase(), "score"), (ENRICHED, enriched(), "label")],
@@ -187,14 +267,12 @@ def estimated(frame, table):
 def test_without_fractions_only_what_is_conditional_on_what_was_drawn_by_is_given(
     table, sampling, cases, condition
 ):
-    plain = world(cases, Sampling(method="consecutive")).run(table)
-    frame = world(cases, sampling).run(table)
+    make = told if table in TOLD_TABLES else world
+    plain = make(cases, Sampling(method="consecutive")).run(table)
+    frame = make(cases, sampling).run(table)
     given = [r["metric"] for r in estimated(plain, table) if r["status"] == "given"]
     for row, before in zip(estimated(frame, table), estimated(plain, table), strict=True):
-        own = metrics.find(f"evaluation/{table}", row["metric"]).conditional_on
-        # Every case has a label, so that there is none to set for a bound.
-        own = "label" if row["metric"].endswith(("_worst_case", "_best_case")) else own
-        if own == condition and table != "transport":
+        if condition_here(table, row) in (condition, "sample"):
             assert row == before
         else:
             assert row["status"] == "refused", row
@@ -203,6 +281,66 @@ def test_without_fractions_only_what_is_conditional_on_what_was_drawn_by_is_give
             if "verdict" in row:
                 assert row["verdict"] in ("refused", None)
     assert given, table
+
+
+@pytest.mark.parametrize("table", TOLD_TABLES)
+@pytest.mark.parametrize(
+    ("sampling", "cases", "condition"),
+    [(TWO_PHASE, two_phase(), "score"), (ENRICHED_KNOWN, enriched(), "label")],
+    ids=["score", "label"],
+)
+def test_with_fractions_what_the_draw_decides_is_weighted_or_not_computed(
+    table, sampling, cases, condition
+):
+    plain = told(cases, Sampling(method="consecutive")).run(table)
+    frame = told(cases, sampling).run(table)
+    decided = 0
+    for row, before in zip(estimated(frame, table), estimated(plain, table), strict=True):
+        if condition_here(table, row) in (condition, "sample") or before["status"] != "given":
+            continue
+        decided += 1
+        if (
+            table == "predictive_values"
+            and row["stratum"] == "own"
+            and row["metric"] != "prevalence"
+        ):
+            # What is computed at a prevalence that is weighted needs no weights of its own.
+            assert condition == "score" or row["estimate"] != before["estimate"]
+            continue
+        is_weighted = "weighted_for_sampling" in (row["method"] or "")
+        assert is_weighted or row["reason"] == "not_computed_weighted", row
+    is_description = table == "error_review"
+    stands_on_labels = ("change", "errors", "paired", "scores")
+    assert (decided > 0) != (is_description or (condition == "label" and table in stands_on_labels))
+
+
+def test_of_a_two_phase_sample_the_newer_tables_weigh_what_the_older_ones_weigh():
+    drawn = told(two_phase(), TWO_PHASE)
+    swept = {"stratum_kind": "threshold", "stratum": "051"}
+    found = [
+        (drawn.run("thresholds"), "sensitivity", {**swept, "model_id": "m-2"}),
+        (drawn.run("roc"), "sensitivity", {"stratum_kind": "operating_point", "model_id": "m-2"}),
+        (drawn.run("paired"), "primary_sensitivity", {"comparator": "m-1"}),
+        (drawn.run("trend"), "sensitivity", {"stratum_kind": "all"}),
+    ]
+    there = figure(
+        world(two_phase(), TWO_PHASE).run("operating_points"),
+        "sensitivity",
+        analysis="intention_to_diagnose",
+    )
+    assert there["estimate"] == pytest.approx(94 / 154)
+    for frame, metric, keys in found:
+        row = figure(frame, metric, window="retrospective", **keys)
+        assert [row[k] for k in SAID] == pytest.approx([there[k] for k in SAID]), metric
+    misses = figure(drawn.run("errors"), "miss_rate", stratum="F")
+    assert misses["estimate"] == pytest.approx(60 / 154)
+    assert misses["lower"] == pytest.approx(1 - there["upper"])
+    assert misses["upper"] == pytest.approx(1 - there["lower"])
+    bins = drawn.run("scores").filter(
+        metric="share_of_positives", window="retrospective", model_id="m-2"
+    )
+    assert bins["estimate"].sum() == pytest.approx(1)
+    assert bins["estimate"].max() == pytest.approx(94 / 154)
 
 
 def test_a_sample_drawn_by_score_does_not_meet_a_goal_that_the_test_misses():

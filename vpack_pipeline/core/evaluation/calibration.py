@@ -210,7 +210,7 @@ class _Weighed:
                 place,
                 metric,
                 value,
-                self.by_score,
+                self.of_all,
                 under_weights=False,
                 method=method,
                 reason=curves.FEW_PLACES,

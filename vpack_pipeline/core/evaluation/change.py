@@ -7,7 +7,7 @@ What does not belong here: the change itself with its interval (``comparison``),
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Unpack
 
 import numpy as np
@@ -23,7 +23,7 @@ from vpack_pipeline.core.evaluation.analysis import (
     generator,
 )
 from vpack_pipeline.core.evaluation.looks import DIFFERENCE, Place, WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate
+from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate, weigh
 from vpack_pipeline.core.evaluation.strata import (
     Parting,
     acquired,
@@ -31,6 +31,7 @@ from vpack_pipeline.core.evaluation.strata import (
     planned,
 )
 from vpack_pipeline.core.levels import ONE_LEVEL, describe
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
@@ -40,8 +41,9 @@ from vpack_pipeline.protocol import (
     Finding,
     IndexTest,
     Representativeness,
+    Sampling,
 )
-from vpack_pipeline.stats.codes import Code
+from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
 from vpack_pipeline.stats.mix_change import change_by_cells
 
@@ -73,6 +75,7 @@ def change(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -82,11 +85,12 @@ def change(
     ``stratum_kind`` names the cells: the printed levels of a planned variable, of those that the
     protocol describes together, or of what made the image. In each row set the parts add up to the
     whole change. A device that no included case of the retrospective window has is new, by any
-    header field that names a machine; its cases are a part of their own.
+    header field that names a machine; its cases are a part of their own. Where cases were not drawn
+    alike, what ``sampling`` does not let stand is refused: nothing is computed under weights.
 
     Parameters
     ----------
-    cases : the case view
+    cases : the case view; ``stratum`` is the sampling stratum
     printed_words : cohort/printed_words
     levels : representativeness/levels
     included : eligibility/included
@@ -101,6 +105,7 @@ def change(
     devices = [p for p in headers if p.device is not None]
     machines = [p for p in (*plan, *headers) if p.device == "machine"]
     model_id = index_test.primary.id
+    sampled = SampledCases(cases, sampling)
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
         sides = [analysis.cases(finding.name, model_id, window) for window in WINDOWS]
@@ -113,6 +118,10 @@ def change(
         tables = []
         if point is not None and lacking is None and not figures.hides(DIFFERENCE):
             tables = [tabulate(side, point, index_test, ITD) for side in sides]
+        weighed = {
+            metric: [weigh(table, metric, sampled, finding.name) for table in tables]
+            for metric in _SHARES
+        }
         new = _is_new(everyone[0], sides[1], machines)
         for parting in (*plan, *described_together(known), *devices):
             place = figures.at(
@@ -126,7 +135,7 @@ def change(
                 _refuse(place, reason or NO_POINT)
                 continue
             rng = generator(evaluation.seed, "change", finding.name, parting.name)
-            _give(place, tables, parting, new, evaluation, rng)
+            _give(place, tables, weighed, parting, new, evaluation, rng)
     return figures.frame()
 
 
@@ -160,6 +169,7 @@ def _refuse(place: Place, reason: Code) -> None:
 def _give(
     place: Place,
     tables: Sequence[Crossed],
+    weighed: Mapping[str, Sequence[Weighing]],
     parting: Parting,
     new: BoolArray,
     evaluation: Evaluation,
@@ -168,6 +178,12 @@ def _give(
     cell = _cells([table.cases for table in tables], parting)
     is_new = [np.zeros(tables[0].cases.n, dtype=np.bool_), new]
     for metric in _SHARES:
+        reasons = [weighing.why_not(under_weights=False) for weighing in weighed[metric]]
+        why_not = next((reason for reason in reasons if reason is not None), None)
+        if why_not is not None:
+            for stem in _PARTS.values():
+                place.refuse(f"{stem}{metric}", why_not)
+            continue
         masks = [share(table, metric) for table in tables]
         used = [among for among, _ in masks]
         found = change_by_cells(
@@ -180,8 +196,10 @@ def _give(
             rng,
             evaluation.interval.level,
         )
+        notes = coded(*(weighing.notes for weighing in weighed[metric]))
         for part, stem in _PARTS.items():
-            place.give(f"{stem}{metric}", found._asdict()[part])
+            made = found._asdict()[part]
+            place.give(f"{stem}{metric}", made, notes=notes if made.value is not None else ())
 
 
 def _cells(sides: Sequence[CaseSet], parting: Parting) -> list[IntArray]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
@@ -29,6 +30,7 @@ from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.strata import Parting, acquired, planned
 from vpack_pipeline.core.levels import MOSTLY_POSITIVE, describe, is_mostly
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -38,12 +40,12 @@ from vpack_pipeline.protocol import (
     FindingDetail,
     IndexTest,
     Representativeness,
+    Sampling,
     Subgroups,
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
-from vpack_pipeline.stats.difference import proportion_side
+from vpack_pipeline.stats.difference import Side, proportion_side
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
-from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.ratio import ratio
 from vpack_pipeline.stats.simultaneous import (
     deviations_from_whole,
@@ -101,6 +103,7 @@ def errors(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -111,11 +114,13 @@ def errors(
     those of all strata (max-T), as does that of its ratio to all other cases of the class. Under
     the stratum ``*`` of a variable stands the smallest p of its strata's deviations from the whole,
     adjusted for the strata of all variables; strata are named there as erring more, or less, only
-    if that p allows it. A stratum has figures as in ``subgroups``.
+    if that p allows it. A stratum has figures as in ``subgroups``. Where cases were not drawn
+    alike, rates are weighted or refused as ``sampling`` says, and nothing else is computed under
+    weights.
 
     Parameters
     ----------
-    cases : the case view
+    cases : the case view; ``stratum`` is the sampling stratum
     printed_words : cohort/printed_words
     reads, reference : cohort/reads and cohort/reference, for what they tell of the finding
     levels : representativeness/levels
@@ -131,6 +136,7 @@ def errors(
         *acquired(cases, printed_words, included, representativeness, covariates, disclosure),
     ]
     model_id = index_test.primary.id
+    sampled = SampledCases(cases, sampling)
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
         told = by_finding_details(
@@ -160,7 +166,9 @@ def errors(
             for error in _ERRORS:
                 among, right = share(table, error.of)
                 rng = generator(evaluation.seed, "errors", error.of, finding.name, window)
-                of_class = _OfClass(among, ~right & among, mature.patient)
+                of_class = _OfClass(
+                    among, ~right & among, table.is_flagged, mature, sampled, finding.name, error.of
+                )
                 _give(cells, error, of_class, evaluation, rng)
     return figures.frame()
 
@@ -177,11 +185,37 @@ class _Cell:
 
 
 class _OfClass(NamedTuple):
-    """Cases of one class, as masks of the mature cases, with their patients."""
+    """Cases of one class, as masks of the mature cases, and how they were drawn."""
 
     among: BoolArray
     wrong: BoolArray
-    patient: IntArray
+    is_flagged: BoolArray
+    cases: CaseSet
+    sampled: SampledCases
+    finding: str
+    of: str
+
+    @property
+    def patient(self) -> IntArray:
+        """The patient of each mature case."""
+        return self.cases.patient
+
+    @property
+    def everywhere(self) -> Weighing:
+        """How cases count in what is of the whole class."""
+        return self.weigh(np.ones(self.cases.n, dtype=np.bool_))
+
+    def weigh(self, members: BoolArray) -> Weighing:
+        """Say how the cases of a stratum count."""
+        drawn = members & self.cases.is_decided
+        condition = condition_of(self.of)
+        return self.sampled.weigh(condition, self.finding, self.cases.case_id, drawn, (self.among,))
+
+    def rate(self, members: BoolArray, level: float) -> Side:
+        """Give how often cases of a stratum are wrong."""
+        may_err = ~self.is_flagged if self.of == "sensitivity" else self.is_flagged
+        inside, weighing = members & self.among, self.weigh(members)
+        return weighing.share(self.wrong, inside, self.patient, level, may_err)
 
 
 def _cells(
@@ -235,12 +269,11 @@ def _give(
     evaluation: Evaluation,
     rng: np.random.Generator,
 ) -> None:
-    among, wrong, patient = of_class
     shown: list[tuple[_Cell, BoolArray]] = []
     for cell in cells:
         if cell.stratum == EVERY:
             continue
-        inside = cell.members & among
+        inside = cell.members & of_class.among
         reason = cell.reason or _few(error, evaluation.subgroups, int(inside.sum()))
         if reason is None:
             shown.append((cell, inside))
@@ -248,25 +281,57 @@ def _give(
         for metric in _names(error, cell):
             cell.place.refuse(metric, reason)
     nominal = evaluation.interval.level
-    sides = [proportion_side(wrong[inside], patient[inside], nominal) for _, inside in shown]
+    known = [cell.members for cell, _ in shown if of_class.weigh(cell.members).reason is None]
+    sides = [of_class.rate(members, nominal) for members in known]
     quantile = simultaneous_quantile(sides, nominal, rng)
     at = nominal if len(sides) < 2 else level_of(quantile)
     said = code("max_t_over_levels", quantile=quantile, levels=len(sides), together=nominal)
     together = coded(said if len(sides) > 1 else None)
+    for cell, _ in shown:
+        rate = of_class.rate(cell.members, at).estimate
+        cell.place.give(error.rate, replace(rate, method=coded(rate.method, together)))
+    why_not = of_class.everywhere.why_not(under_weights=False)
+    if why_not is not None:
+        _refuse_beside(cells, shown, error, why_not)
+        return
     for cell, inside in shown:
-        _give_stratum(cell.place, error, of_class, inside, at, together)
+        _give_beside(cell.place, error, of_class, inside, at, together)
+    _give_variables(cells, shown, error, of_class, 1 - nominal, rng)
+
+
+def _refuse_beside(
+    cells: Sequence[_Cell], shown: Sequence[tuple[_Cell, BoolArray]], error: _Error, why_not: Code
+) -> None:
+    """Refuse what holds strata beside others, where these do not count alike."""
+    for cell, _ in shown:
+        for metric in _names(error, cell)[1:]:
+            cell.place.refuse(metric, why_not)
+    for cell in cells:
+        if cell.stratum == EVERY:
+            cell.place.refuse(error.p, why_not)
+
+
+def _give_variables(
+    cells: Sequence[_Cell],
+    shown: Sequence[tuple[_Cell, BoolArray]],
+    error: _Error,
+    of_class: _OfClass,
+    most: float,
+    rng: np.random.Generator,
+) -> None:
+    among, wrong = of_class.among, of_class.wrong
     order = np.cumsum(among) - 1
     groups: list[npt.NDArray[np.integer]] = [order[inside] for _, inside in shown]
-    z, p = deviations_from_whole(wrong[among], patient[among], groups, rng)
+    z, p = deviations_from_whole(wrong[among], of_class.patient[among], groups, rng)
     n, events = int(among.sum()), int(wrong.sum())
     for cell in cells:
         if cell.stratum == EVERY:
             own = [i for i, (other, _) in enumerate(shown) if other.variable == cell.variable]
             named = {shown[i][0].stratum: (float(z[i]), float(p[i])) for i in own}
-            _give_variable(cell.place, error, named, n, events, len(shown), 1 - nominal)
+            _give_variable(cell.place, error, named, n, events, len(shown), most)
 
 
-def _give_stratum(
+def _give_beside(
     place: Place,
     error: _Error,
     of_class: _OfClass,
@@ -274,12 +339,12 @@ def _give_stratum(
     level: float,
     together: Codes,
 ) -> None:
-    among, wrong, patient = of_class
-    rate = clustered_proportion(wrong[inside], patient[inside], level)
-    place.give(error.rate, replace(rate, method=coded(rate.method, together)))
+    """Hold a stratum, whose cases count as all others do, beside the rest of its class."""
+    among, wrong, patient = of_class.among, of_class.wrong, of_class.patient
+    notes = of_class.everywhere.notes
     rest = among & ~inside
     both = [proportion_side(wrong[mask], patient[mask], level) for mask in (inside, rest)]
-    apart = ratio(*both)
+    apart = of_class.everywhere.said_of(ratio(*both))
     place.give(error.ratio, replace(apart, method=coded(apart.method, together)))
     for metric, part, whole in (
         (error.share_of_errors, wrong & inside, wrong),
@@ -287,7 +352,9 @@ def _give_stratum(
     ):
         n, events = int(whole.sum()), int(part.sum())
         value = events / n if n else None
-        place.give(metric, value, n=n, events=events, method="share", reason="no_cases")
+        place.give(
+            metric, value, n=n, events=events, method="share", reason="no_cases", notes=notes
+        )
 
 
 def _give_variable(

@@ -7,12 +7,13 @@ model before and after the lock (``comparison``).
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, Unpack
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
 from vpack_pipeline.core.adjudication.rules import PANEL
@@ -28,12 +29,13 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.performance import READERS, comparator_reads, why_no_auc
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.difference import auc_side, difference
+from vpack_pipeline.stats.difference import difference
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
-from vpack_pipeline.stats.proportions import clustered_proportion, paired_proportions
+from vpack_pipeline.stats.proportions import paired_proportions
 from vpack_pipeline.stats.roc import obuchowski_paired_test
 
 READERS_MADE_LABELS: Final = Code("readers_made_labels")
@@ -52,10 +54,12 @@ _OF_AUC: Final = ("primary_auc", "comparator_auc", "paired_difference_auc", "pai
 
 def paired(
     *,
+    cases: pl.DataFrame,
     reads: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -67,11 +71,17 @@ def paired(
     its own operating point. Readers are compared on cases whose label an independent source gave,
     a unit being one read: elsewhere readers made the labels, and would be held against themselves.
     ``unaided_readers`` pools the reads of all; single readers have rows of their own where
-    ``readers_agreed``.
+    ``readers_agreed``. Where cases were not drawn alike, the figures of either side are weighted or
+    refused as ``sampling`` says, and their difference is not computed under weights.
+
+    Parameters
+    ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures("evaluation/paired", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
     level = evaluation.interval.level
+    sampled = SampledCases(cases, sampling)
     primary = index_test.primary.id
     for finding in findings:
         name = finding.name
@@ -85,6 +95,7 @@ def paired(
             keys = {"finding": name, "model_id": primary, "window": window}
             mature = analysis.cases(name, primary, window)
             first = _Model(mature.take(mature.is_decided), point, index_test)
+            weighed = _weighed(first.cases, sampled, name)
             for model in index_test.models:
                 if model.primary:
                     continue
@@ -95,9 +106,14 @@ def paired(
                     index_test,
                 )
                 place = figures.at(**keys, comparator=model.id)
-                _give_model(place, first, second, level)
+                _give_model(place, first, second, weighed, level)
             for reader, reason, group in _readers(first, used, is_independent, readers_agreed):
-                _give_reader(figures.at(**keys, comparator=reader), first, reason, group, level)
+                place = figures.at(**keys, comparator=reader)
+                why = reason or first.refusal
+                if why is not None:
+                    _refuse_shares(place, why, group.case.size)
+                else:
+                    _give_shares(place, first, group, weighed, level)
     return figures.frame()
 
 
@@ -129,17 +145,40 @@ class _Reads(NamedTuple):
     is_right: BoolArray
 
 
-def _give_model(place: Place, first: _Model, second: _Model, level: float) -> None:
+_Weighed = Mapping[str, Weighing]
+
+
+def _weighed(decided: CaseSet, sampled: SampledCases, finding: str) -> _Weighed:
+    """Say how cases count in the figures of either side."""
+    positive = decided.is_positive
+    groups = {
+        "sensitivity": (positive,),
+        "specificity": (~positive,),
+        "auc": (positive, ~positive),
+    }
+    return {
+        metric: sampled.weigh(
+            condition_of(f"primary_{metric}"), finding, decided.case_id, groups=masks
+        )
+        for metric, masks in groups.items()
+    }
+
+
+def _give_model(
+    place: Place, first: _Model, second: _Model, weighed: _Weighed, level: float
+) -> None:
     reason = first.refusal or second.refusal
     if reason is not None:
         _refuse_shares(place, reason, first.cases.n)
     else:
         every = np.arange(first.cases.n)
-        _give_shares(place, first, _Reads(every, second.is_right()), level)
-    _give_auc(place, first, second, level)
+        _give_shares(place, first, _Reads(every, second.is_right()), weighed, level)
+    _give_auc(place, first, second, weighed["auc"], level)
 
 
-def _give_auc(place: Place, first: _Model, second: _Model, level: float) -> None:
+def _give_auc(
+    place: Place, first: _Model, second: _Model, weighing: Weighing, level: float
+) -> None:
     one, two = first.cases, second.cases
     reason = why_no_auc(one, first.index_test) or why_no_auc(two, second.index_test)
     if reason is not None:
@@ -148,9 +187,14 @@ def _give_auc(place: Place, first: _Model, second: _Model, level: float) -> None
         return
     scores = [intention_to_diagnose_score(m.cases, m.index_test) for m in (first, second)]
     positive, patient = one.is_positive, one.patient
-    sides = [auc_side(score, positive, patient, level) for score in scores]
+    sides = [weighing.area(score, positive, patient, level) for score in scores]
     place.give("primary_auc", sides[0].estimate)
     place.give("comparator_auc", sides[1].estimate)
+    why_not = weighing.why_not(under_weights=False)
+    if why_not is not None:
+        for metric in ("paired_difference_auc", "paired_p_auc"):
+            place.refuse(metric, why_not)
+        return
     events = int(positive.sum())
     made = difference(*sides)
     place.give(
@@ -162,7 +206,13 @@ def _give_auc(place: Place, first: _Model, second: _Model, level: float) -> None
     )
     test = obuchowski_paired_test(scores[0], scores[1], positive, patient)
     place.give(
-        "paired_p_auc", test.p, n=one.n, events=events, method=test.method, reason=test.reason
+        "paired_p_auc",
+        test.p,
+        n=one.n,
+        events=events,
+        method=test.method,
+        reason=test.reason,
+        notes=weighing.notes if test.p is not None else (),
     )
 
 
@@ -193,34 +243,36 @@ def _reads(frame: pl.DataFrame) -> _Reads:
     return _Reads(frame["case"].to_numpy(), is_right.to_numpy())
 
 
-def _give_reader(
-    place: Place, first: _Model, reason: Code | None, reads: _Reads, level: float
-) -> None:
-    why = reason or first.refusal
-    if why is not None:
-        _refuse_shares(place, why, reads.case.size)
-    else:
-        _give_shares(place, first, reads, level)
-
-
 def _refuse_shares(place: Place, reason: Code, n: int) -> None:
     for metric in _SHARES:
         for part in _OF_SHARE:
             place.refuse(f"{part}{metric}", reason, n=n)
 
 
-def _give_shares(place: Place, first: _Model, other: _Reads, level: float) -> None:
+def _give_shares(
+    place: Place, first: _Model, other: _Reads, weighed: _Weighed, level: float
+) -> None:
     right = first.is_right()[other.case]
     positive, patient = first.cases.is_positive[other.case], first.cases.patient[other.case]
     for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
         one, two, who = right[among], other.is_right[among], patient[among]
-        place.give(f"primary_{metric}", clustered_proportion(one, who, level))
-        place.give(f"comparator_{metric}", clustered_proportion(two, who, level))
+        weighing = weighed[metric].of_reads(other.case)
+        everyone = first.cases.patient[other.case]
+        for side, is_right in (("primary", right), ("comparator", other.is_right)):
+            # Who is called as this class is could be right, were it of the class.
+            may_succeed = np.asarray((is_right == positive) == (metric == "sensitivity"))
+            made = weighing.share(is_right, among, everyone, level, may_succeed)
+            place.give(f"{side}_{metric}", made.estimate)
         found = paired_proportions(one, two, who, level)
-        place.give(f"paired_difference_{metric}", found.difference)
         n = found.difference.n
         place.count(f"only_primary_right_{metric}", found.only_first, n)
         place.count(f"only_comparator_right_{metric}", found.only_second, n)
+        why_not = weighing.why_not(under_weights=False)
+        if why_not is not None:
+            for part in ("paired_difference_", "paired_p_"):
+                place.refuse(f"{part}{metric}", why_not)
+            continue
+        place.give(f"paired_difference_{metric}", weighing.said_of(found.difference))
         test = found.test
         place.give(
             f"paired_p_{metric}",
@@ -229,4 +281,5 @@ def _give_shares(place: Place, first: _Model, other: _Reads, level: float) -> No
             events=found.only_first + found.only_second,
             method=test.method,
             reason=test.reason,
+            notes=weighing.notes if test.p is not None else (),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Unpack
 
 import numpy as np
@@ -275,11 +275,12 @@ class _Rated:
             if not may_be_one and rated["reader_id"].n_unique() == 1:
                 place.refuse(metric, NOT_AGREED)
                 continue
-            of_cases = weighed[metric]
-            weight = None if of_cases.weight is None else of_cases.weight[case]
-            weighing = replace(of_cases, weight=weight)
             right = np.asarray(called == positive)
-            found = weighing.share(right, among, self.decided.patient[case], self.level)
+            found = (
+                weighed[metric]
+                .of_reads(case)
+                .share(right, among, self.decided.patient[case], self.level)
+            )
             place.give(metric, found.estimate, notes=THESE_READERS)
 
 

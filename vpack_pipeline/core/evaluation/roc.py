@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Unpack
+from typing import Final, NamedTuple, Unpack
 
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
 from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
@@ -29,11 +30,12 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.performance import READERS, why_no_auc
+from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
-from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.roc import ONE_CLASS
 from vpack_pipeline.stats.roc_curve import POINTWISE, average_precision, partial_auc, roc_band
 
@@ -49,6 +51,7 @@ _SELECTED: Final = coded("only_with_reference", "read_may_know_source")
 
 def roc(
     *,
+    cases: pl.DataFrame,
     reads: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
@@ -67,20 +70,23 @@ def roc(
     model on the same cases alone: those that an independent source labelled, since readers cannot
     be held against labels that they made. ``readers``: all of them together, ``reader``: each
     alone, where they agreed; ``operating_point_where_read``: the model on the cases that they read.
+    Where cases were not drawn alike, shares at a call are weighted or refused as ``sampling`` says;
+    the curve, its parts and average precision are not computed under weights.
 
     Parameters
     ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     reads : cohort/reads
     """
     figures = WindowedFigures("evaluation/roc", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    table = _Table(figures, index_test, evaluation)
+    table = _Table(figures, index_test, evaluation, SampledCases(cases, sampling))
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         decided = mature.take(mature.is_decided)
         keys = {"finding": finding, "model_id": model_id, "window": window}
         table.give_curve(keys, decided)
-        table.give_areas(keys, decided, sampling)
+        table.give_areas(keys, decided)
         table.give_points(keys, decided, "operating_point")
     labels = analysed["reference_standard"]
     primary = index_test.primary.id
@@ -155,6 +161,8 @@ class _Beside:
         )
         self.reads = unaided.join(labels, on="case_id", maintain_order="left")
         self.read = settled.take(settled.case_id.is_in(self.reads["case_id"].to_list()).to_numpy())
+        places = pl.DataFrame({"case_id": self.read.case_id, "case": np.arange(self.read.n)})
+        self.reads = self.reads.join(places, on="case_id", maintain_order="left")
         self.readers = self.reads["reader_id"].unique().sort().to_list()
         self.agreed = agreed
         self.why: Code | None = None
@@ -164,11 +172,21 @@ class _Beside:
             self.why = Code("no_unaided_read")
 
 
+class _Calls(NamedTuple):
+    """Calls of a model or of readers: one of each for each call, ``case`` its place."""
+
+    is_flagged: BoolArray
+    is_positive: BoolArray
+    patient: IntArray
+    case: IntArray
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     figures: WindowedFigures
     index_test: IndexTest
     evaluation: Evaluation
+    sampled: SampledCases
 
     @property
     def level(self) -> float:
@@ -182,9 +200,10 @@ class _Table:
         if reason is None:
             score = intention_to_diagnose_score(decided, self.index_test)
             band = roc_band(score, positive, decided.patient, grid, self.level)
+        unweighted = self._unweighted(keys, decided)
         for k in range(POINTS):
             stratum = {"stratum_kind": "false_positive_fraction", "stratum": fraction_name(k)}
-            place = self.figures.at(**keys, **stratum)
+            place = unweighted.at(**keys, **stratum)
             if band is None:
                 place.refuse("sensitivity", reason or ONE_CLASS, n=n)
                 continue
@@ -193,8 +212,11 @@ class _Table:
             found = Estimate(value, lower, upper, n, flagged, POINTWISE, notes=_POINTWISE_ONLY)
             place.give("sensitivity", found)
 
-    def give_areas(self, keys: Mapping[str, str], decided: CaseSet, sampling: Sampling) -> None:
-        place = self.figures.at(**keys, stratum_kind="all", stratum="all")
+    def _unweighted(self, keys: Mapping[str, str], decided: CaseSet) -> UnweightedFigures:
+        return UnweightedFigures(self.figures, self.sampled, keys["finding"], decided)
+
+    def give_areas(self, keys: Mapping[str, str], decided: CaseSet) -> None:
+        place = self._unweighted(keys, decided).at(**keys, stratum_kind="all", stratum="all")
         positive, patient = decided.is_positive, decided.patient
         n, events = decided.n, int(positive.sum())
         reason = why_no_auc(decided, self.index_test)
@@ -212,9 +234,6 @@ class _Table:
         for metric, part in zip(_AREAS, parts, strict=True):
             place.give(metric, part.area, n=n, events=events)
             place.give(_standardised(metric), part.standardised, n=n, events=events)
-        if sampling.strata or sampling.depends_on:
-            place.refuse(_PRECISION, "not_computed_weighted", n=n, events=events)
-            return
         place.give(_PRECISION, average_precision(score, positive, patient, self.level))
 
     def give_points(
@@ -232,38 +251,56 @@ class _Table:
             flagged = called(decided, point, self.index_test).is_flagged
             why = reason or (None if decided.is_usable.any() else NO_INFERENCE)
             note = _SELECTED if stratum_kind == "operating_point_where_read" else ()
-            self._give_call(place, flagged, decided.is_positive, decided.patient, why, note)
+            calls = _Calls(flagged, decided.is_positive, decided.patient, np.arange(decided.n))
+            self._give_call(place, calls, self._weighed(keys, decided), why, note)
 
     def give_readers(self, keys: Mapping[str, str], found: _Beside) -> None:
         together = self.figures.at(**keys, stratum_kind="readers", stratum="all")
         is_one = len(found.readers) == 1 and not found.agreed
-        self._give_reads(together, found.reads, found.why or (NOT_AGREED if is_one else None))
+        weighed = self._weighed(keys, found.read)
+        why = found.why or (NOT_AGREED if is_one else None)
+        self._give_reads(together, found.reads, weighed, why)
         for reader in found.readers if found.agreed else ():
             place = self.figures.at(**keys, stratum_kind="reader", stratum=reader)
-            self._give_reads(place, found.reads.filter(pl.col("reader_id") == reader), None)
+            own = found.reads.filter(pl.col("reader_id") == reader)
+            self._give_reads(place, own, weighed, None)
 
-    def _give_reads(self, place: Place, reads: pl.DataFrame, why: Code | None) -> None:
-        flagged, positive, patient = (
-            reads[name].to_numpy() for name in ("is_flagged", "is_positive", "patient")
-        )
-        self._give_call(place, flagged, positive, patient, why, _SELECTED)
+    def _weighed(self, keys: Mapping[str, str], decided: CaseSet) -> dict[str, Weighing]:
+        """Say how cases count in the shares at a call."""
+        finding = keys["finding"]
+        classes = {"sensitivity": decided.is_positive, "specificity": ~decided.is_positive}
+        return {
+            metric: self.sampled.weigh(
+                condition_of(metric), finding, decided.case_id, groups=(among,)
+            )
+            for metric, among in classes.items()
+        }
+
+    def _give_reads(
+        self, place: Place, reads: pl.DataFrame, weighed: Mapping[str, Weighing], why: Code | None
+    ) -> None:
+        columns = ("is_flagged", "is_positive", "patient", "case")
+        calls = _Calls(*(reads[name].to_numpy() for name in columns))
+        self._give_call(place, calls, weighed, why, _SELECTED)
 
     def _give_call(
         self,
         place: Place,
-        flagged: BoolArray,
-        positive: BoolArray,
-        patient: IntArray,
+        calls: _Calls,
+        weighed: Mapping[str, Weighing],
         why: Code | None,
         notes: Codes,
     ) -> None:
-        for metric, among in (("sensitivity", positive), ("specificity", ~positive)):
+        flagged, positive = calls.is_flagged, calls.is_positive
+        sides = (("sensitivity", positive, flagged), ("specificity", ~positive, ~flagged))
+        for metric, among, may_succeed in sides:
             if why is not None:
                 # One reader's count of reads would say who it is.
                 place.refuse(metric, why, n=None if why == NOT_AGREED else int(among.sum()))
                 continue
-            right = np.asarray(flagged == positive)[among]
-            found = clustered_proportion(right, patient[among], self.level)
+            right = np.asarray(flagged == positive)
+            weighing = weighed[metric].of_reads(calls.case)
+            found = weighing.share(right, among, calls.patient, self.level, may_succeed).estimate
             place.give(metric, found, notes=notes if found.reason is None else ())
 
 

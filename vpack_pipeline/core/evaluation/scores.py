@@ -12,6 +12,7 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.calls import oriented
 from vpack_pipeline.core.evaluation.analysis import (
     INDETERMINATE,
@@ -25,7 +26,8 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.score_grid import ScoreBins, score_bins
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
+from vpack_pipeline.core.sampling import SampledCases
+from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import proportion_by_patient
@@ -42,9 +44,11 @@ _NO_SCORE: Final = Code("binary_without_score")
 
 def scores(
     *,
+    cases: pl.DataFrame,
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -54,16 +58,22 @@ def scores(
     ``stratum_kind`` is ``score`` with the place of a bin, from 1 (``score_from`` and ``score_to``
     say which scores); ``beyond_range`` with ``below`` or ``above``, for outputs that the protocol
     does not allow; or ``no_score``, for cases without a usable inference. The shares of a label add
-    up to 1. Scores are as the output has them, whichever way suspicion rises.
+    up to 1. Scores are as the output has them, whichever way suspicion rises. Where cases were not
+    drawn alike, shares are weighted or refused as ``sampling`` says.
+
+    Parameters
+    ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures("evaluation/scores", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
     level = evaluation.interval.level
+    sampled = SampledCases(cases, sampling)
     bins = score_bins(index_test.output)
     is_binary = index_test.output.kind == "binary"
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
-        parts = _Parts(mature, level, _NO_SCORE if is_binary else None)
+        parts = _Parts(mature, sampled, finding, level, _NO_SCORE if is_binary else None)
         keys = {"finding": finding, "model_id": model_id, "window": window}
         places = _places(mature, bins, index_test)
         for place, name in enumerate(bins.names):
@@ -91,8 +101,15 @@ _NOWHERE: Final = -2
 class _Parts:
     """The cases of a window by label, the patients of each label recoded once."""
 
-    def __init__(self, mature: CaseSet, level: float, reason: Code | None) -> None:
-        self._level, self._reason = level, reason
+    def __init__(
+        self,
+        mature: CaseSet,
+        sampled: SampledCases,
+        finding: str,
+        level: float,
+        reason: Code | None,
+    ) -> None:
+        self._patient, self._level, self._reason = mature.patient, level, reason
         self._of_label = {
             metric: np.asarray(mature.label == label) for metric, label in _SHARES.items()
         }
@@ -100,6 +117,15 @@ class _Parts:
             metric: patient_codes(mature.patient[is_of])[0]
             for metric, is_of in self._of_label.items()
         }
+
+        everyone = np.ones(mature.n, dtype=np.bool_)
+        self._weighed = {}
+        for metric, is_of in self._of_label.items():
+            condition = condition_of(metric)
+            drawn = mature.is_decided if condition == "label" else everyone
+            self._weighed[metric] = sampled.weigh(
+                condition, finding, mature.case_id, drawn, (is_of,)
+            )
 
     def give_range(self, place: Place, bins: ScoreBins, index: int) -> None:
         for metric, ends in (("score_from", bins.lower), ("score_to", bins.upper)):
@@ -111,6 +137,12 @@ class _Parts:
             if self._reason is not None:
                 place.refuse(metric, self._reason, n=codes.size)
                 continue
+            weighing = self._weighed[metric]
+            if weighing.weight is not None or weighing.reason is not None:
+                made = weighing.share(within, is_of, self._patient, self._level)
+                place.give(metric, made.estimate)
+                continue
             sizes = np.bincount(codes).astype(np.float64)
             successes = np.bincount(codes[within[is_of]], minlength=sizes.size).astype(np.float64)
-            place.give(metric, proportion_by_patient(successes, sizes, self._level))
+            found = proportion_by_patient(successes, sizes, self._level)
+            place.give(metric, weighing.said_of(found))

@@ -28,7 +28,7 @@ from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.score_grid import threshold_grid
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
-from vpack_pipeline.stats.codes import Code, coded
+from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
 from vpack_pipeline.stats.proportions import (
     PatientSums,
@@ -126,9 +126,7 @@ class _Sweep:
             if self._reason is not None:
                 place.refuse(metric, self._reason, n=self._cases.n)
                 continue
-            found = self._figure(metric, demand)
-            notes = coded(_EXPLORATORY, found.notes) if found.value is not None else ()
-            place.give(metric, found, notes=notes)
+            place.give(metric, self._figure(metric, demand), notes=_EXPLORATORY)
 
     def _figure(self, metric: str, demand: int) -> Estimate:
         among, right, may_succeed = self._masks(metric, self._met > demand)

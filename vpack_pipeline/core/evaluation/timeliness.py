@@ -12,14 +12,15 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import Condition, condition_of
 from vpack_pipeline.core.calls import calls_at
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint
-from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.estimate import BoolArray, FloatArray
-from vpack_pipeline.stats.proportions import clustered_proportion
+from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.stats.codes import Code
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray
 from vpack_pipeline.stats.quantiles import quantile_by_patient
 
 ALL: Final = "all"
@@ -47,10 +48,12 @@ _OPEN: Final = frozenset(
 
 def timeliness(
     *,
+    cases: pl.DataFrame,
     operations: pl.DataFrame,
     case_studies: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
+    sampling: Sampling,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
@@ -62,6 +65,7 @@ def timeliness(
 
     Parameters
     ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     operations : cohort/operations; ``opened_at`` of the studies in force
     case_studies : cohort/case_studies; index studies in force count
 
@@ -72,16 +76,18 @@ def timeliness(
     until then, and stands in ``never_opened_share`` alone. Where no case of the window has both
     times, or no time of opening was delivered at all, the figure is refused; and so are spans until
     the opening where half the cases were opened before the index test received them, since it was
-    run after the fact.
+    run after the fact. Where cases were not drawn alike, shares are weighted or refused as
+    ``sampling`` says, and times are not computed under weights.
     """
     figures = WindowedFigures("evaluation/timeliness", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(index_test=index_test, **analysed)
     opened = _opened(operations, case_studies)
+    sampled = SampledCases(cases, sampling)
     for point in evaluation.operating_points:
         times = _times(analysed["inferences"], point, opened)
         for window in WINDOWS:
-            cases = analysis.cases(point.finding, point.model, window, is_mature=None)
-            of_call = _of_call(cases, point, index_test)
+            everyone = analysis.cases(point.finding, point.model, window, is_mature=None)
+            of_call = _of_call(everyone, point, index_test)
             for call in (ALL, *CALLS):
                 place = figures.at(
                     finding=point.finding,
@@ -90,7 +96,11 @@ def timeliness(
                     operating_point=point.name,
                     call_kind=call,
                 )
-                _give(place, cases.take(of_call[call]), cases.n, times, evaluation.interval.level)
+                own = everyone.take(of_call[call])
+                place.count("n_cases", own.n, everyone.n)
+                timed = _Timed(own, _weigh(sampled, point.finding, call, own), times)
+                timed.give_spans(place, evaluation.interval.level)
+                timed.give_shares(place, evaluation.interval.level)
     return figures.frame()
 
 
@@ -125,41 +135,68 @@ def _of_call(cases: CaseSet, point: OperatingPoint, index_test: IndexTest) -> di
     return dict(zip((ALL, *CALLS), masks, strict=True))
 
 
-def _give(place: Place, cases: CaseSet, n_all: int, times: pl.DataFrame, level: float) -> None:
-    place.count("n_cases", cases.n, n_all)
-    known = pl.DataFrame({"case_id": cases.case_id, "patient": cases.patient}).join(
-        times, on="case_id", how="left", maintain_order="left"
-    )
-    is_late = _is_run_after_opening(known)
-    for span, times_of in SPANS.items():
-        both = known.drop_nulls(times_of)
-        for name, share in QUANTILES.items():
-            metric = f"{span}_{name}"
-            if not both.height:
-                place.refuse(metric, NOT_DELIVERED if cases.n else NO_CASE, n=0)
-            elif is_late and "opened_at" in times_of:
-                place.refuse(metric, RUN_AFTER_OPENING, n=both.height)
-            else:
-                patient = both["patient"].to_numpy()
-                estimate = quantile_by_patient(_seconds(both, *times_of), patient, share, level)
-                notes = LEFT_OUT if both.height < cases.n else None
-                place.give(metric, estimate, notes=coded(notes))
-    watched = known.filter(pl.col("is_watched"))
-    shares = {
-        "never_opened_share": (watched, pl.col("opened_at").is_null()),
-        "opened_before_output_share": (
-            watched.drop_nulls(["opened_at", "produced_at"]),
-            pl.col("opened_at") < pl.col("produced_at"),
-        ),
-    }
-    for metric, (among, is_so) in shares.items():
-        if not among.height:
-            place.refuse(metric, NOT_DELIVERED if cases.n else NO_CASE, n=0, events=0)
-            continue
-        held = among.select(is_so.alias("held"))["held"].to_numpy()
-        estimate = clustered_proportion(held, among["patient"].to_numpy(), level)
-        notes = LEFT_OUT if among.height < cases.n else None
-        place.give(metric, estimate, notes=coded(notes))
+def _weigh(sampled: SampledCases, finding: str, call: str, own: CaseSet) -> Weighing:
+    """Say how the cases of a call count: what is of one call is conditional on the score."""
+    is_of_score = call in ("positive", "negative")
+    condition: Condition = "score" if is_of_score else condition_of("never_opened_share")
+    return sampled.weigh(condition, finding, own.case_id, groups=(np.ones(own.n, dtype=np.bool_),))
+
+
+class _Timed:
+    """Cases of one call with their times, and how they count."""
+
+    def __init__(self, cases: CaseSet, weighing: Weighing, times: pl.DataFrame) -> None:
+        self._n, self._weighing = cases.n, weighing
+        self._known = pl.DataFrame({"case_id": cases.case_id, "patient": cases.patient}).join(
+            times, on="case_id", how="left", maintain_order="left"
+        )
+
+    def give_spans(self, place: Place, level: float) -> None:
+        why_not = self._weighing.why_not(under_weights=False)
+        is_late = _is_run_after_opening(self._known)
+        for span, times_of in SPANS.items():
+            both = self._known.drop_nulls(times_of)
+            for name, share in QUANTILES.items():
+                metric = f"{span}_{name}"
+                if not both.height:
+                    place.refuse(metric, self._why_none, n=0)
+                elif why_not is not None:
+                    place.refuse(metric, why_not)
+                elif is_late and "opened_at" in times_of:
+                    place.refuse(metric, RUN_AFTER_OPENING, n=both.height)
+                else:
+                    seconds, patient = _seconds(both, *times_of), both["patient"].to_numpy()
+                    found = quantile_by_patient(seconds, patient, share, level)
+                    self._give(place, metric, self._weighing.said_of(found))
+
+    def give_shares(self, place: Place, level: float) -> None:
+        watched = pl.col("is_watched").fill_null(value=False)
+        has_both = pl.col("opened_at").is_not_null() & pl.col("produced_at").is_not_null()
+        shares = {
+            "never_opened_share": (watched, pl.col("opened_at").is_null()),
+            "opened_before_output_share": (
+                watched & has_both,
+                pl.col("opened_at") < pl.col("produced_at"),
+            ),
+        }
+        patient = self._known["patient"].to_numpy()
+        for metric, masks in shares.items():
+            among, held = (
+                self._known.select(mask.fill_null(value=False).alias("is_so"))["is_so"].to_numpy()
+                for mask in masks
+            )
+            if not among.any():
+                place.refuse(metric, self._why_none, n=0, events=0)
+                continue
+            found = self._weighing.share(held, among, patient, level)
+            self._give(place, metric, found.estimate)
+
+    @property
+    def _why_none(self) -> Code:
+        return NOT_DELIVERED if self._n else NO_CASE
+
+    def _give(self, place: Place, metric: str, found: Estimate) -> None:
+        place.give(metric, found, notes=LEFT_OUT if found.n < self._n else None)
 
 
 def _is_run_after_opening(known: pl.DataFrame) -> bool:

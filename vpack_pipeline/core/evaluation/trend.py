@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
@@ -24,9 +25,10 @@ from vpack_pipeline.core.evaluation.analysis import (
     CaseSet,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
+from vpack_pipeline.core.evaluation.operating_points import ITD, share, share_side, tabulate, weigh
 from vpack_pipeline.core.evaluation.strata import Parting, acquired, codes_of, planned
 from vpack_pipeline.core.levels import describe
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -36,10 +38,10 @@ from vpack_pipeline.protocol import (
     IndexTest,
     OperatingPoint,
     Representativeness,
+    Sampling,
 )
 from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
-from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.trend import odds_ratio_per_quarter
 
 FEWEST_POSITIVES: Final = 30
@@ -79,6 +81,7 @@ def trend(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
+    sampling: Sampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -91,11 +94,12 @@ def trend(
     right call a quarter later, from the lock on, as it is and adjusted for the planned variables.
     Events are rows too: the cases of a level of a device in the first period in which it is seen
     (``cases_of_new_level``) and in the last, and the cases since the lock in the period that it
-    lies in.
+    lies in. Where cases were not drawn alike, figures are weighted or refused as ``sampling`` says;
+    the odds ratio, the mean score and shares of devices are not computed under weights.
 
     Parameters
     ----------
-    cases : the case view
+    cases : the case view; ``stratum`` is the sampling stratum
     printed_words : cohort/printed_words
     levels : representativeness/levels
     included : eligibility/included
@@ -111,9 +115,11 @@ def trend(
     headers = acquired(cases, printed_words, included, representativeness, covariates, disclosure)
     devices = [p for p in (*plan, *headers) if p.device is not None]
     dates = cases.select("case_id", "index_date")
+    sampled = SampledCases(cases, sampling)
     for finding in findings:
         study = _Study(
             figures,
+            sampled,
             index_test,
             evaluation,
             primary_point(evaluation, finding.name, index_test.primary.id),
@@ -195,6 +201,7 @@ class _Study:
     """One finding of the primary model."""
 
     figures: WindowedFigures
+    sampled: SampledCases
     index_test: IndexTest
     evaluation: Evaluation
     point: OperatingPoint | None
@@ -249,7 +256,7 @@ class _Study:
         place.count("n_patients", cases.n_patients, cases.n)
         place.count("n_positive", int(cases.is_positive.sum()), cases.n)
         place.count("n_negative", int((cases.is_decided & ~cases.is_positive).sum()), cases.n)
-        place.give("failure_share", clustered_proportion(~cases.is_usable, cases.patient, level))
+        self._give_share(place, "failure_share", ~cases.is_usable, cases)
         self._give_calls(place, cases, level)
         self._give_score(place, cases)
 
@@ -263,17 +270,33 @@ class _Study:
             return
         table = tabulate(cases, self.point, self.index_test, ITD)
         for metric in _SHARES:
-            among, right = share(table, metric)
-            place.give(metric, clustered_proportion(right[among], cases.patient[among], level))
-        flagged = clustered_proportion(table.is_flagged, cases.patient, level)
-        place.give("flagged_share", flagged)
+            weighing = weigh(table, metric, self.sampled, self.finding)
+            place.give(metric, share_side(table, metric, weighing, level).estimate)
+        self._give_share(place, "flagged_share", table.is_flagged, cases)
+
+    def _give_share(self, place: Place, metric: str, success: BoolArray, cases: CaseSet) -> None:
+        everyone = np.ones(cases.n, dtype=np.bool_)
+        level = self.evaluation.interval.level
+        found = self._weigh(metric, cases, everyone).share(success, everyone, cases.patient, level)
+        place.give(metric, found.estimate)
+
+    def _weigh(self, metric: str, cases: CaseSet, among: BoolArray) -> Weighing:
+        return self.sampled.weigh(
+            condition_of(metric), self.finding, cases.case_id, among, (among,)
+        )
 
     def _give_score(self, place: Place, cases: CaseSet) -> None:
         used = cases.score[cases.is_usable]
         has_score = self.index_test.output.kind != "binary"
         mean = float(used.mean()) if used.size and has_score else None
         reason = NO_INFERENCE if has_score else Code("no_score")
-        place.give("mean_score", mean, n=int(used.size), method="mean_suspicion", reason=reason)
+        weighing = self._weigh("mean_score", cases, cases.is_usable)
+        why_not = weighing.why_not(under_weights=False)
+        if mean is not None and why_not is not None:
+            place.refuse("mean_score", why_not)
+            return
+        how = {"method": "mean_suspicion", "reason": reason, "notes": weighing.notes}
+        place.give("mean_score", mean, n=int(used.size), **how)
 
     def give_device(self, periods: Sequence[_Period], device: Parting) -> None:
         """Give each level's share of a period's cases, and when it is first and last seen."""
@@ -287,11 +310,20 @@ class _Study:
                     place.refuse("case_share", period.reason)
                     continue
                 n = period.cases.n
-                place.give("case_share", counts[i] / n, n=n, events=counts[i], method="share")
+                self._give_case_share(place, counts[i], period.cases)
                 if seen and i == seen[0] and i > 0:
                     place.count("cases_of_new_level", counts[i], n)
                 if seen and i == seen[-1] and i < len(periods) - 1:
                     place.count("cases_of_last_level", counts[i], n)
+
+    def _give_case_share(self, place: Place, events: int, cases: CaseSet) -> None:
+        weighing = self._weigh("case_share", cases, np.ones(cases.n, dtype=np.bool_))
+        why_not = weighing.why_not(under_weights=False)
+        if why_not is not None:
+            place.refuse("case_share", why_not)
+            return
+        how = {"method": "share", "notes": weighing.notes}
+        place.give("case_share", events / cases.n, n=cases.n, events=events, **how)
 
     def give_lock(self, periods: Sequence[_Period]) -> None:
         """Say in which period the primary model was locked."""
@@ -321,6 +353,12 @@ class _Study:
         for metric in _SHARES:
             among, right = share(table, metric)
             used = among & since
+            weighing = weigh(table, metric, self.sampled, self.finding)
+            why_not = weighing.why_not(under_weights=False)
+            if why_not is not None:
+                for stem in _TESTS:
+                    place.refuse(f"{stem}{metric}", why_not)
+                continue
             for suffix, adjusted in (("", []), ("adjusted_", mix)):
                 ratio, p = odds_ratio_per_quarter(
                     right[used],
@@ -329,7 +367,7 @@ class _Study:
                     [codes[used] for codes in adjusted],
                     self.evaluation.interval.level,
                 )
-                place.give(f"trend_odds_ratio_{suffix}{metric}", ratio)
+                place.give(f"trend_odds_ratio_{suffix}{metric}", weighing.said_of(ratio))
                 place.give(
                     f"trend_p_{suffix}{metric}",
                     p,
@@ -337,4 +375,5 @@ class _Study:
                     events=ratio.events,
                     method=ratio.method,
                     reason=ratio.reason,
+                    notes=weighing.notes if p is not None else (),
                 )
