@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vpack_pipeline.contracts import metrics
+from vpack_pipeline.contracts import codes, metrics
 from vpack_pipeline.io.dicom.outcomes import REASONS, SET_ASIDE_KINDS
 from vpack_pipeline.pack_format.text import WORDS
 
@@ -206,10 +206,8 @@ LEVELS: Final[Mapping[str, str]] = {
 }
 """Kind of a variation's level → its words."""
 RULES: Final = {
-    "all_must_be_met": "all must be met, each judged at the whole alpha.",
-    "fixed_sequence": "judged in a fixed sequence, each once those before it are met.",
-    "holm": "judged by Holm’s rule, which divides alpha among those not met yet.",
-    "single_endpoint": "one at most, judged on its own.",
+    **codes.load()["judged_by"].parameters["rule"].words,
+    "single_endpoint": "one at most, judged on its own",
 }
 """Rule for several primary endpoints → what it means for the reader."""
 

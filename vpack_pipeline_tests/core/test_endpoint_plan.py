@@ -159,7 +159,7 @@ def test_the_plan_is_said_in_words():
     )
     assert plan_in_words(made.evaluation) == [
         "2 primary endpoints at one-sided alpha 0.025: by Holm's rule, alpha divided among those"
-        " not met yet",
+        " not met",
         f"claim_0 (primary): auc above 0.8, prospective; {at};"
         " it takes at least 11 patients with positives, and as many with negatives, ranked without an error",
         f"claim_1 (primary): sensitivity above 0.8, prospective; {at};"

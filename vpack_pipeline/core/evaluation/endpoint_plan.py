@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.evaluation.information import CLASSES, planned_patients
 from vpack_pipeline.core.evaluation.looks import is_judged_at_looks
 from vpack_pipeline.errors import Problem
@@ -20,6 +21,9 @@ from vpack_pipeline.stats.goals import (
     fewest_without_an_error,
 )
 from vpack_pipeline.stats.sequential import look_levels, share_of_information
+from vpack_pipeline.stats.several_endpoints import RULES
+
+PACKAGE_DATA: Final = ("contracts/codes",)
 
 _PATIENTS: Final[Mapping[str, str]] = {
     "positives": "patients with positives",
@@ -29,11 +33,6 @@ _PATIENTS: Final[Mapping[str, str]] = {
 }
 _HIGHEST: Final = 1 - 1e-6
 """Stands for a goal that no bound exceeds, where only words are made of it."""
-_RULES: Final[Mapping[str, str]] = {
-    "all_must_be_met": "all must be met, each at the whole alpha",
-    "fixed_sequence": "in a fixed sequence, each at the whole alpha once those before it are met",
-    "holm": "by Holm's rule, alpha divided among those not met yet",
-}
 
 
 def check_endpoints(protocol: Protocol) -> Iterator[Problem]:
@@ -43,7 +42,7 @@ def check_endpoints(protocol: Protocol) -> Iterator[Problem]:
     if len(evaluation.primary_endpoints) > 1 and evaluation.several_endpoints is None:
         names = ", ".join(e.id for e in evaluation.primary_endpoints)
         what = f"several endpoints are primary ({names}), and no rule judges them together"
-        remedy = f"add several_endpoints: {', '.join(_RULES)}"
+        remedy = f"add several_endpoints: {', '.join(RULES)}"
         yield Problem(f"{where}.several_endpoints", what, remedy)
     yield from _look_problems(evaluation, where)
     for endpoint in evaluation.endpoints:
@@ -154,7 +153,7 @@ def plan_in_words(evaluation: Evaluation) -> list[str]:
     if len(primary) > 1 and rule is not None:
         lines = [
             f"{len(primary)} primary endpoints at one-sided alpha {evaluation.alpha:g}:"
-            f" {_RULES[rule]}"
+            f" {codes.load()['judged_by'].parameters['rule'].words[rule]}"
         ]
     return lines + [_in_words(endpoint, evaluation) for endpoint in evaluation.endpoints]
 
