@@ -77,11 +77,18 @@ def of_bootstrap(
     for weights in cluster_weights(patient, 200, rng):
         for row in weights:
             resampled = np.repeat(np.arange(score.size), row)
-            band = roc_band(score[resampled], positive[resampled], patient[resampled], GRID)
-            if band is not None:
-                drawn.append(band.value)
+            outcome = positive[resampled]
+            if outcome.any() and not outcome.all():
+                drawn.append(_curve(score[resampled], outcome))
     lower, upper = np.quantile(drawn, [0.025, 0.975], axis=0)
     return CurveBand(value, lower, upper)
+
+
+def _curve(score: FloatArray, positive: BoolArray) -> FloatArray:
+    """The curve without its band: the share of positives above as many negatives as may be."""
+    negatives = np.append(np.sort(score[~positive])[::-1], -np.inf)
+    cuts = negatives[np.floor(GRID * (~positive).sum() + 1e-9).astype(np.int64)]
+    return np.asarray((score[positive][:, None] > cuts).mean(axis=0))
 
 
 def missed(curve: Curve, runs: int, seed: int, band: Band = of_package) -> tuple[float, float]:

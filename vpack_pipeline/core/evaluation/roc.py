@@ -96,7 +96,7 @@ def roc(
         for window in WINDOWS:
             mature = analysis.cases(rated.name, primary, window)
             decided = mature.take(mature.is_decided)
-            is_settled = decided.case_id.is_in(settled["case_id"].to_list()).to_numpy()
+            is_settled = _is_among(decided, settled)
             keys = {"finding": rated.name, "window": window}
             found = _Beside(decided.take(is_settled), unaided, readers_agreed)
             table.give_readers({**keys, "model_id": READERS}, found)
@@ -145,6 +145,12 @@ def _is_settled(finding: str) -> pl.Expr:
     return (pl.col("finding") == finding) & (pl.col("source") != "panel")
 
 
+def _is_among(cases: CaseSet, others: pl.DataFrame) -> BoolArray:
+    """Mark the cases that a frame has a row of."""
+    there = others.select("case_id").unique().with_columns(pl.lit(value=True).alias("is_there"))
+    return cases.joined(there, "is_there").fill_null(value=False).to_numpy()
+
+
 class _Beside:
     """Cases that an independent source labelled, with the unaided reads of them.
 
@@ -160,7 +166,7 @@ class _Beside:
             }
         )
         self.reads = unaided.join(labels, on="case_id", maintain_order="left")
-        self.read = settled.take(settled.case_id.is_in(self.reads["case_id"].to_list()).to_numpy())
+        self.read = settled.take(_is_among(settled, self.reads))
         places = pl.DataFrame({"case_id": self.read.case_id, "case": np.arange(self.read.n)})
         self.reads = self.reads.join(places, on="case_id", maintain_order="left")
         self.readers = self.reads["reader_id"].unique().sort().to_list()
