@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Unpack
 
 import numpy as np
@@ -41,8 +42,9 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Representativeness,
 )
-from vpack_pipeline.stats.codes import Code
-from vpack_pipeline.stats.estimate import BoolArray, IntArray
+from vpack_pipeline.stats.codes import Code, coded
+from vpack_pipeline.stats.difference import difference, proportion_side
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
 from vpack_pipeline.stats.mix_change import change_by_cells
 
 MOST_REPLICATES: Final = 500
@@ -180,8 +182,19 @@ def _give(
             rng,
             evaluation.interval.level,
         )
+        whole = _difference(tables, metric, evaluation.interval.level)
         for part, stem in _PARTS.items():
-            place.give(f"{stem}{metric}", found._asdict()[part])
+            place.give(f"{stem}{metric}", whole if part == "total" else found._asdict()[part])
+
+
+def _difference(tables: Sequence[Crossed], metric: str, level: float) -> Estimate:
+    """Give the whole change, with the interval that it has in ``comparison``."""
+    sides = []
+    for table in tables:
+        among, right = share(table, metric)
+        sides.append(proportion_side(right[among], table.cases.patient[among], level))
+    found = difference(sides[1], sides[0])
+    return replace(found, method=coded("difference", found.method))
 
 
 def _cells(sides: Sequence[CaseSet], parting: Parting) -> list[IntArray]:
