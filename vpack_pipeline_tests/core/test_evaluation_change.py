@@ -62,6 +62,14 @@ def test_parts_are_those_worked_by_hand(found):
     assert row["lower"] < row["estimate"] < row["upper"]
 
 
+def test_whole_change_has_the_interval_that_comparison_gives_it(found):
+    for metric in ("sensitivity", "specificity"):
+        whole = figure(found, f"change_{metric}", **SEX)
+        want = figure(World(CASES).run("comparison"), f"{metric}_difference")
+        parts = ("estimate", "lower", "upper", "method", "n", "events")
+        assert [whole[p] for p in parts] == [want[p] for p in parts]
+
+
 def test_cells_that_one_window_alone_has_are_parts_of_their_own(found):
     """No man is negative before: what they add after is the new cells'."""
     assert value(found, "change_new_cells_specificity", **SEX) == pytest.approx(56 / 60 - 0.9)

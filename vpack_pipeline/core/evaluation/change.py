@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Unpack
 
 import numpy as np
@@ -44,7 +45,8 @@ from vpack_pipeline.protocol import (
     Sampling,
 )
 from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.estimate import BoolArray, IntArray
+from vpack_pipeline.stats.difference import difference, proportion_side
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
 from vpack_pipeline.stats.mix_change import change_by_cells
 
 MOST_REPLICATES: Final = 500
@@ -197,9 +199,20 @@ def _give(
             evaluation.interval.level,
         )
         notes = coded(*(weighing.notes for weighing in weighed[metric]))
+        whole = _difference(tables, metric, evaluation.interval.level)
         for part, stem in _PARTS.items():
-            made = found._asdict()[part]
+            made = whole if part == "total" else found._asdict()[part]
             place.give(f"{stem}{metric}", made, notes=notes if made.value is not None else ())
+
+
+def _difference(tables: Sequence[Crossed], metric: str, level: float) -> Estimate:
+    """Give the whole change, with the interval that it has in ``comparison``."""
+    sides = []
+    for table in tables:
+        among, right = share(table, metric)
+        sides.append(proportion_side(right[among], table.cases.patient[among], level))
+    found = difference(sides[1], sides[0])
+    return replace(found, method=coded("difference", found.method))
 
 
 def _cells(sides: Sequence[CaseSet], parting: Parting) -> list[IntArray]:
