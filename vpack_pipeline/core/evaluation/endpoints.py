@@ -30,12 +30,12 @@ from vpack_pipeline.core.evaluation.missing_labels import (
 from vpack_pipeline.core.evaluation.operating_points import (
     ITD,
     Crossed,
+    proportion,
     share,
-    share_side,
     tabulate,
     weigh,
 )
-from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
+from vpack_pipeline.core.evaluation.performance import itd_auc, weigh_area
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
@@ -219,18 +219,18 @@ class _Judge:
         if point is None:
             decided = mature.take(mature.is_decided)
             weighing = weigh_area(self.sampled, endpoint.finding, decided)
-            found = itd_area(decided, self.index_test, level, weighing).estimate
+            found = itd_auc(decided, self.index_test, level, weighing)
             return found if why is None else without_interval(found, why)
         if not mature.is_usable.any():
             return undefined(NO_INFERENCE, method=(), n=mature.n)
 
-        def proportion(table: Crossed) -> Estimate:
+        def measured(table: Crossed) -> Estimate:
             return self._proportion(endpoint, table, level)
 
-        found = proportion(tabulate(mature, point, self.index_test, ITD))
+        found = measured(tabulate(mature, point, self.index_test, ITD))
         if why is None:
             return found
-        return on_bounds(found, mature, point, self.index_test, proportion, why)
+        return on_bounds(found, mature, point, self.index_test, measured, why)
 
     def _why_not_alone(self, endpoint: Endpoint, window: str) -> Code | None:
         model_id = self.model_id(endpoint)
@@ -241,7 +241,7 @@ class _Judge:
 
     def _proportion(self, endpoint: Endpoint, table: Crossed, level: float) -> Estimate:
         weighing = weigh(table, endpoint.metric, self.sampled, endpoint.finding)
-        return share_side(table, endpoint.metric, weighing, level).estimate
+        return proportion(table, endpoint.metric, weighing, level)
 
     def _difference(
         self, endpoint: Endpoint, point: OperatingPoint | None, level: float
