@@ -30,10 +30,12 @@ import polars as pl
 
 from vpack_pipeline.contracts.metrics import Condition
 from vpack_pipeline.protocol import Sampling
+from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.difference import Side, auc_side, proportion_side, without_figure
 from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
+from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.weighted import weighted_auc_side, weighted_proportion_side
 
 Standing = Literal["stands", "weighted", "refused"]
@@ -85,6 +87,27 @@ class Weighing:
     heaviest: float = 0.0
     lacks_stratum: bool = False
 
+    def proportion(
+        self,
+        success: BoolArray,
+        among: BoolArray,
+        patient: IntArray,
+        level: float,
+        may_succeed: BoolArray | None = None,
+    ) -> Estimate:
+        """Give a proportion; arguments as of ``stats.weighted.weighted_proportion``."""
+        if self.weight is None and self.reason is None:
+            return self.said_of(clustered_proportion(success[among], patient[among], level))
+        return self.share(success, among, patient, level, may_succeed).estimate
+
+    def auc(
+        self, score: FloatArray, positive: BoolArray, patient: IntArray, level: float
+    ) -> Estimate:
+        """Give an area under the ROC curve; under weights, of cases of every sampled stratum."""
+        if self.weight is None and self.reason is None:
+            return self.said_of(auc_by_inversion(score, positive, patient, level))
+        return self.area(score, positive, patient, level).estimate
+
     def share(
         self,
         success: BoolArray,
@@ -93,7 +116,7 @@ class Weighing:
         level: float,
         may_succeed: BoolArray | None = None,
     ) -> Side:
-        """Give a proportion; arguments as of ``stats.weighted.weighted_proportion``."""
+        """Give a proportion as one side of a difference."""
         if self.reason is not None:
             return _refused(self.reason, int(among.sum()))
         if self.weight is None:
@@ -110,7 +133,7 @@ class Weighing:
         return self._said(made, among)
 
     def area(self, score: FloatArray, positive: BoolArray, patient: IntArray, level: float) -> Side:
-        """Give an area under the ROC curve; under weights, of cases of every sampled stratum."""
+        """Give an area as one side of a difference."""
         reason = self.why_not(under_weights=True)
         if reason is not None:
             return _refused(reason, score.size)

@@ -284,7 +284,7 @@ class _Weighed:
             return
         used, prob, weighing = self.used, self.prob, self.by_score
         within = np.minimum((prob * N_BINS).astype(np.int64), N_BINS - 1) == index
-        observed = weighing.share(used.is_positive, within, used.patient, self.level).estimate
+        observed = weighing.proportion(used.is_positive, within, used.patient, self.level)
         place.give("observed_rate", observed)
         weight = None if weighing.weight is None else weighing.weight[within]
         place.give(

@@ -28,12 +28,12 @@ from vpack_pipeline.core.evaluation.operating_points import (
     BEST,
     ITD,
     Crossed,
+    proportion,
     share,
-    share_side,
     tabulate,
     weigh,
 )
-from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
+from vpack_pipeline.core.evaluation.performance import itd_auc, weigh_area
 from vpack_pipeline.core.evaluation.verdicts import Judged
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
@@ -132,18 +132,18 @@ class EndpointFigure:
         mature, index_test = self.mature(self.endpoint.window), self.among.index_test
         if self.point is None:
             decided = mature.take(mature.is_decided)
-            found = itd_area(decided, index_test, level, self._weigh_area(decided)).estimate
+            found = itd_auc(decided, index_test, level, self._weigh_area(decided))
             return found if why is None else without_interval(found, why)
         if not mature.is_usable.any():
             return undefined(NO_INFERENCE, method=(), n=mature.n)
 
-        def proportion(table: Crossed) -> Estimate:
+        def measured(table: Crossed) -> Estimate:
             return self._proportion(table, level)
 
-        found = proportion(tabulate(mature, self.point, index_test, ITD))
+        found = measured(tabulate(mature, self.point, index_test, ITD))
         if why is None:
             return found
-        return on_bounds(found, mature, self.point, index_test, proportion, why)
+        return on_bounds(found, mature, self.point, index_test, measured, why)
 
     def _why_not_alone(self, window: str) -> Code | None:
         speaks = primary_point(self.among.evaluation, self.endpoint.finding, self.model_id)
@@ -153,7 +153,7 @@ class EndpointFigure:
         )
 
     def _proportion(self, table: Crossed, level: float) -> Estimate:
-        return share_side(table, self.endpoint.metric, self._weigh(table), level).estimate
+        return proportion(table, self.endpoint.metric, self._weigh(table), level)
 
     def _weigh(self, table: Crossed) -> Weighing:
         return weigh(table, self.endpoint.metric, self.among.sampled, self.endpoint.finding)

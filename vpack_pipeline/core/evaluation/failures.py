@@ -120,5 +120,5 @@ class _Counted:
         weighing = self.sampled.weigh(
             condition_of("failure_share"), self.finding, stratum.case_id, groups=(everyone,)
         )
-        found = weighing.share(~stratum.is_usable, everyone, stratum.patient, self.level)
-        place.give("failure_share", found.estimate)
+        found = weighing.proportion(~stratum.is_usable, everyone, stratum.patient, self.level)
+        place.give("failure_share", found)

@@ -60,8 +60,8 @@ from vpack_pipeline.core.evaluation.corrected import (
     verified_by_patient,
 )
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, share_side, tabulate, weigh
-from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
+from vpack_pipeline.core.evaluation.operating_points import ITD, proportion, tabulate, weigh
+from vpack_pipeline.core.evaluation.performance import itd_auc, weigh_area
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.protocol import (
@@ -265,10 +265,10 @@ class _Under:
             table = tabulate(cases, self.point, self.index_test, ITD)
             for metric in METRICS[:2]:
                 weighing = weigh(table, metric, self.sampled, self.finding)
-                found[metric] = share_side(table, metric, weighing, self.level).estimate
+                found[metric] = proportion(table, metric, weighing, self.level)
         decided = cases.take(cases.is_decided)
         weighing = weigh_area(self.sampled, self.finding, decided)
-        found["auc"] = itd_area(decided, self.index_test, self.level, weighing).estimate
+        found["auc"] = itd_auc(decided, self.index_test, self.level, weighing)
         return found
 
     def missing(self, metric: str) -> Code:

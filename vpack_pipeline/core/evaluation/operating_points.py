@@ -163,7 +163,7 @@ def _give(place: Place, table: Crossed, sampled: SampledCases, finding: str, lev
         if not table.cases.is_usable.any():
             place.refuse(metric, NO_INFERENCE, n=table.cases.n)
             continue
-        estimate = share_side(table, metric, weigh(table, metric, sampled, finding), level).estimate
+        estimate = proportion(table, metric, weigh(table, metric, sampled, finding), level)
         place.give(metric, per_thousand(estimate) if "_per_" in metric else estimate)
 
 
@@ -177,6 +177,8 @@ def per_thousand(estimate: Estimate) -> Estimate:
 
 def weigh(table: Crossed, metric: str, sampled: SampledCases, finding: str) -> Weighing:
     """Say how the cases of a table count in a proportion, by the way in which they were drawn."""
+    if sampled.are_all_alike:
+        return Weighing(None)
     # Labels that are set for the sake of a bound are none that cases can have been drawn by.
     has_set_labels = not table.has_3x2 and bool((table.counted & ~table.cases.is_decided).any())
     condition = condition_of(metric)
@@ -186,21 +188,29 @@ def weigh(table: Crossed, metric: str, sampled: SampledCases, finding: str) -> W
     return sampled.weigh(condition, finding, table.cases.case_id, _drawn(table, metric), groups)
 
 
-def share_side(table: Crossed, metric: str, weighing: Weighing, level: float) -> Side:
-    """Give a proportion of a table, as one side of a difference.
-
-    Parameters
-    ----------
-    weighing : of :func:`weigh`, or weights towards another population
-    """
+def proportion(table: Crossed, metric: str, weighing: Weighing, level: float) -> Estimate:
+    """Give a proportion of a table; ``weighing`` is of :func:`weigh`."""
     among, right = share(table, metric)
+    may_succeed = _may_succeed(table, metric)
+    return weighing.proportion(right, among, table.cases.patient, level, may_succeed)
+
+
+def share_side(table: Crossed, metric: str, weighing: Weighing, level: float) -> Side:
+    """Give the same as one side of a difference."""
+    among, right = share(table, metric)
+    may_succeed = _may_succeed(table, metric)
+    return weighing.share(right, among, table.cases.patient, level, may_succeed)
+
+
+def _may_succeed(table: Crossed, metric: str) -> BoolArray | None:
+    """Cases that would be right if they were among those of a proportion; the others be wrong."""
     sides = {
         "sensitivity": table.is_flagged,
         "specificity": ~table.is_flagged,
         "ppv": table.positive,
         "npv": table.negative,
     }
-    return weighing.share(right, among, table.cases.patient, level, sides.get(metric))
+    return sides.get(metric)
 
 
 def _drawn(table: Crossed, metric: str) -> BoolArray:

@@ -43,7 +43,7 @@ from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
 from vpack_pipeline.stats.auc_interval import SCORE
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.difference import Side, without_figure
-from vpack_pipeline.stats.estimate import undefined
+from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.roc import ONE_CLASS
 
 READERS: Final = "unaided_readers"
@@ -180,12 +180,13 @@ class _Ranking:
         weighing = self.sampled.weigh(
             condition_of("prevalence"), self.finding, decided.case_id, groups=(everyone,)
         )
-        prevalence = weighing.share(decided.is_positive, everyone, decided.patient, self.level)
-        place.give("prevalence", prevalence.estimate)
+        positive = decided.is_positive
+        prevalence = weighing.proportion(positive, everyone, decided.patient, self.level)
+        place.give("prevalence", prevalence)
         completed = decided.take(decided.is_usable)
         for metric, ranked in (("auc", decided), ("auc_completed_only", completed)):
             weighing = weigh_area(self.sampled, self.finding, ranked)
-            place.give(metric, itd_area(ranked, self.index_test, self.level, weighing).estimate)
+            place.give(metric, itd_auc(ranked, self.index_test, self.level, weighing))
         of_range = condition_of("auc" if mature.is_decided.all() else "auc_worst_case")
         groups = (mature.is_positive, mature.is_decided & ~mature.is_positive)
         weighing = self.sampled.weigh(of_range, self.finding, mature.case_id, groups=groups)
@@ -198,8 +199,16 @@ def weigh_area(sampled: SampledCases, finding: str, decided: CaseSet) -> Weighin
     return sampled.weigh(condition_of("auc"), finding, decided.case_id, groups=groups)
 
 
+def itd_auc(decided: CaseSet, index_test: IndexTest, level: float, weighing: Weighing) -> Estimate:
+    """AUC of decided cases by intention to diagnose, with an interval by patient."""
+    if why_no_auc(decided, index_test) is not None:
+        return itd_area(decided, index_test, level, weighing).estimate
+    score = intention_to_diagnose_score(decided, index_test)
+    return weighing.auc(score, decided.is_positive, decided.patient, level)
+
+
 def itd_area(decided: CaseSet, index_test: IndexTest, level: float, weighing: Weighing) -> Side:
-    """AUC of decided cases by intention to diagnose, as one side of a difference."""
+    """Give the same as one side of a difference."""
     reason = why_no_auc(decided, index_test)
     if reason is not None:
         events = int(decided.is_positive.sum())
@@ -276,12 +285,10 @@ class _Rated:
                 place.refuse(metric, NOT_AGREED)
                 continue
             right = np.asarray(called == positive)
-            found = (
-                weighed[metric]
-                .of_reads(case)
-                .share(right, among, self.decided.patient[case], self.level)
-            )
-            place.give(metric, found.estimate, notes=THESE_READERS)
+            patient = self.decided.patient[case]
+            weighing = weighed[metric].of_reads(case)
+            found = weighing.proportion(right, among, patient, self.level)
+            place.give(metric, found, notes=THESE_READERS)
 
 
 def comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
