@@ -66,7 +66,7 @@ def paired(
     Models are compared by intention to diagnose on all mature cases with a decided label, each at
     its own operating point. Readers are compared on cases whose label an independent source gave,
     a unit being one read: elsewhere readers made the labels, and would be held against themselves.
-    ``unaided_readers`` pools the reads of all; single readers have rows of their own where
+    ``unaided_readers`` pools the reads of all; each of several readers has rows of their own where
     ``readers_agreed``.
     """
     figures = WindowedFigures("evaluation/paired", evaluation, cut, published_looks)
@@ -183,7 +183,7 @@ def _readers(
     if known["reader_id"].n_unique() == 1 and not readers_agreed:
         reason = NOT_AGREED
     yield READERS, reason, _reads(known.sort("case", "reader_id"))
-    if readers_agreed and reason is None:
+    if readers_agreed and reason is None and known["reader_id"].n_unique() > 1:
         for (reader,), part in sorted(known.partition_by("reader_id", as_dict=True).items()):
             yield str(reader), None, _reads(part.sort("case"))
 
