@@ -90,7 +90,7 @@ def test_every_figure_makes_its_analysis_set_of_the_same_group_of_inputs() -> No
     }
     of_study = made.pop("core/evaluation/integrity/study.py")
     assert "self.time_split" in of_study
-    assert len(made) == 17
+    assert len(made) == 23
     assert set(made.values()) == {"AnalysisSet(index_test=index_test, **analysed)"}
 
 

@@ -58,7 +58,7 @@ from vpack_pipeline.report.study import (
     population_line,
     reference_line,
 )
-from vpack_pipeline.report.template_text import SYNTAX, Templates
+from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 from vpack_pipeline.site import Site
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -108,23 +108,6 @@ def render(
     return html.encode()
 
 
-class _Compiled(jinja2.BytecodeCache):
-    """Templates compiled once a process: pages differ in what templates are given."""
-
-    def __init__(self) -> None:
-        self._code: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
-        if bucket.key in self._code:
-            bucket.bytecode_from_string(self._code[bucket.key])
-
-    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
-        self._code[bucket.key] = bucket.bytecode_to_string()
-
-
-_COMPILED = _Compiled()
-
-
 def _why(item: Mapping[str, Any]) -> str:
     """Say why an item is not simply met, and what to know beside it."""
     return "; ".join(
@@ -172,7 +155,7 @@ class _Page:
     def _environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(
             loader=Templates(),
-            bytecode_cache=_COMPILED,
+            bytecode_cache=COMPILED,
             undefined=jinja2.StrictUndefined,
             autoescape=True,
             **SYNTAX,

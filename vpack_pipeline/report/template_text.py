@@ -37,6 +37,23 @@ class Templates(jinja2.BaseLoader):
         return without_css_comments(text) if template.endswith(_STYLE) else text, template, None
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates compiled once a process: pages differ in what templates are given."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED: Final = _Compiled()
+
+
 def without_css_comments(text: str) -> str:
     """Take the comments out of a style sheet.
 

@@ -86,7 +86,9 @@ def net_benefit(
     if n_patients < 2:
         return undefined("one_patient", method=METHOD, n=n, events=events, value=value)
     se = math.sqrt(n_patients / (n_patients - 1) * float(added @ added))
-    return symmetric(value, se, n=n, events=events, method=METHOD, level=level)
+    most = 1.0 if prevalence is None else prevalence
+    bounds = (-math.inf, max(most, value))
+    return symmetric(value, se, n=n, events=events, method=METHOD, level=level, bounds=bounds)
 
 
 def _checked(flagged: Flagged) -> Flagged:

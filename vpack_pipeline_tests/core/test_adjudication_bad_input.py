@@ -19,7 +19,7 @@ from vpack_pipeline.core.adjudication.evidence import independent_labels
 from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.adjudication.reader_performance import reader_performance
 from vpack_pipeline.core.adjudication.reference_standard import reference_standard
-from vpack_pipeline.protocol import Disclosure, FollowUp
+from vpack_pipeline.protocol import Disclosure, FollowUp, Sampling
 from vpack_pipeline_tests.core import adjudication_cases as made
 
 FIGURES = {
@@ -46,6 +46,7 @@ def tables(
         "findings": (made.NODULE,),
         "adjudication": made.adjudication(**rules),
         "evaluation": made.EVALUATION,
+        "sampling": Sampling(method="consecutive"),
         "disclosure": Disclosure(smallest_group=5),
     }
     asked = ("cases", "reads", "reference", "findings", "adjudication")

@@ -15,7 +15,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.core.adjudication.agreement import agreement
 from vpack_pipeline.core.adjudication.reference_standard import reference_standard
 from vpack_pipeline.gate import check
-from vpack_pipeline.protocol import Adjudication, Disclosure
+from vpack_pipeline.protocol import Adjudication, Disclosure, Sampling
 from vpack_pipeline_tests.core import adjudication_cases as made
 from vpack_pipeline_tests.core.test_adjudication_rules import PROTOCOLS, SAID, Said, panels
 from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
@@ -145,6 +145,8 @@ def test_a_kappa_below_minus_one_passes(tmp_path: Path) -> None:
     reads = [*made.panel("c00", "+ -"), *(r for i in range(11) for r in made.panel(f"d{i}", "-"))]
     cases = sorted({r["case_id"] for r in reads})
     found = agreement(
+        cases=made.cases_of(cases),
+        sampling=Sampling(method="consecutive"),
         reads=made.reads_of(reads),
         included=made.included_of(made.cases_of(cases)),
         reference_standard=standard(reads),

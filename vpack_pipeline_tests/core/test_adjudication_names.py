@@ -19,7 +19,7 @@ from vpack_pipeline.core.adjudication.agreement import agreement
 from vpack_pipeline.core.adjudication.label_noise import label_noise
 from vpack_pipeline.core.adjudication.reader_performance import reader_performance
 from vpack_pipeline.core.adjudication.reference_standard import reference_standard
-from vpack_pipeline.protocol import Category, Disclosure, Finding
+from vpack_pipeline.protocol import Category, Disclosure, Finding, Sampling
 from vpack_pipeline_tests.core import adjudication_cases as made
 
 TABLES: Final = {
@@ -66,6 +66,7 @@ def figures(
         "findings": (finding,),
         "adjudication": made.adjudication(),
         "evaluation": made.EVALUATION,
+        "sampling": Sampling(method="consecutive"),
         "disclosure": Disclosure(smallest_group=11),
     }
     standard = ("cases", "reads", "reference", "findings", "adjudication")

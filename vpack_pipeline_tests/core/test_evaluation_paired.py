@@ -156,6 +156,7 @@ def test_single_readers_have_no_rows_unless_they_agreed():
     assert set(frame["comparator"]) == {"m-1", "unaided_readers"}
     assert figure(frame, "paired_difference_sensitivity", comparator="unaided_readers")["estimate"]
     one = {"reads": reads(*read_of(cases, "r1", right_but_every_fourth))}
+    assert "r1" not in world(cases, given=one).run("paired")["comparator"]
     alone = world(cases, given=one, readers_agreed=False).run("paired")
     row = figure(alone, "comparator_sensitivity", comparator="unaided_readers")
     assert row["reason"] == "readers_not_agreed"

@@ -29,6 +29,7 @@ from vpack_pipeline.core.evaluation.strata import (
     Parting,
     acquired,
     described_together,
+    levels_of,
     planned,
 )
 from vpack_pipeline.core.levels import ONE_LEVEL, describe
@@ -217,6 +218,6 @@ def _difference(tables: Sequence[Crossed], metric: str, level: float) -> Estimat
 
 def _cells(sides: Sequence[CaseSet], parting: Parting) -> list[IntArray]:
     """Give the code of each case's printed level, the same on both sides."""
-    levels = [side.joined(parting.shown_of, "level") for side in sides]
+    levels = levels_of(sides, parting.shown_of)
     joined = pl.concat(levels).rank("dense").cast(pl.Int64).to_numpy() - 1
     return [joined[: sides[0].n], joined[sides[0].n :]]

@@ -70,7 +70,7 @@ def paired(
     Models are compared by intention to diagnose on all mature cases with a decided label, each at
     its own operating point. Readers are compared on cases whose label an independent source gave,
     a unit being one read: elsewhere readers made the labels, and would be held against themselves.
-    ``unaided_readers`` pools the reads of all; single readers have rows of their own where
+    ``unaided_readers`` pools the reads of all; each of several readers has rows of their own where
     ``readers_agreed``. Where cases were not drawn alike, the figures of either side are weighted or
     refused as ``sampling`` says, and their difference is not computed under weights.
 
@@ -233,7 +233,7 @@ def _readers(
     if known["reader_id"].n_unique() == 1 and not readers_agreed:
         reason = NOT_AGREED
     yield READERS, reason, _reads(known.sort("case", "reader_id"))
-    if readers_agreed and reason is None:
+    if readers_agreed and reason is None and known["reader_id"].n_unique() > 1:
         for (reader,), part in sorted(known.partition_by("reader_id", as_dict=True).items()):
             yield str(reader), None, _reads(part.sort("case"))
 

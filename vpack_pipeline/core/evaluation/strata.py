@@ -88,6 +88,24 @@ def codes_of(cases: CaseSet, parting: Parting) -> IntArray:
     return codes
 
 
+def levels_of(sets: Sequence[CaseSet], frame: pl.DataFrame) -> list[pl.Series]:
+    """Look up the level of the cases of several sets, all at once: a look-up reads the whole frame.
+
+    Parameters
+    ----------
+    frame : ``case_id`` and ``level``
+    """
+    case_id = pl.concat([one.case_id for one in sets])
+    found = pl.DataFrame({"case_id": case_id}).join(
+        frame, on="case_id", how="left", maintain_order="left"
+    )["level"]
+    made, start = [], 0
+    for one in sets:
+        made.append(found.slice(start, one.n))
+        start += one.n
+    return made
+
+
 def planned(
     cases: pl.DataFrame,
     evaluation: Evaluation,

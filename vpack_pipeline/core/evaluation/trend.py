@@ -26,7 +26,7 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.operating_points import ITD, share, share_side, tabulate, weigh
-from vpack_pipeline.core.evaluation.strata import Parting, acquired, codes_of, planned
+from vpack_pipeline.core.evaluation.strata import Parting, acquired, codes_of, levels_of, planned
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
@@ -300,7 +300,7 @@ class _Study:
 
     def give_device(self, periods: Sequence[_Period], device: Parting) -> None:
         """Give each level's share of a period's cases, and when it is first and last seen."""
-        level_of = [p.cases.joined(device.level_of, "level") for p in periods]
+        level_of = levels_of([p.cases for p in periods], device.level_of) if periods else []
         for level in device.levels:
             counts = [int((own == level).sum()) for own in level_of]
             seen = [i for i, count in enumerate(counts) if count]
