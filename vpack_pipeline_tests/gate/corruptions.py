@@ -478,6 +478,54 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {**counted(n_cases=(10, 10))[0], "panel_state": "all"},
         {**counted(n_cases=(9, 9))[0], "panel_state": "split"},
     ],
+    ("evaluation/calibration", "parts_make_up_the_brier_score"): [
+        {"metric": "brier", "estimate": 0.2},
+        {"metric": "brier_miscalibration", "estimate": 0.1},
+        {"metric": "brier_discrimination", "estimate": 0.1},
+        {"metric": "brier_uncertainty", "estimate": 0.25},
+    ],
+    ("evaluation/change", "parts_add_up_to_the_change"): [
+        {"metric": f"change_{part}sensitivity", "estimate": 0.1}
+        for part in (
+            "",
+            "mix_",
+            "like_",
+            "new_cells_",
+            "lost_cells_",
+            "new_device_",
+            "mix_reversed_",
+            "like_reversed_",
+        )
+    ],
+    ("evaluation/errors", "ratio_is_of_the_rest"): [
+        {"metric": "miss_rate", "estimate": 0.5, "n": 10, "events": 5},
+        {"metric": "miss_ratio", "estimate": 3.0, "n": 20, "events": 10},
+    ],
+    ("evaluation/errors", "named_strata_need_their_p"): [{"metric": "miss_p", "notes": None}],
+    ("evaluation/paired", "paired_difference_is_of_both"): [
+        {"metric": "primary_auc", "estimate": 0.9},
+        {"metric": "comparator_auc", "estimate": 0.8},
+        {"metric": "paired_difference_auc", "estimate": 0.2},
+    ],
+    ("evaluation/paired", "discordant_units_make_the_difference"): [
+        {"metric": "only_primary_right_sensitivity", "estimate": 3.0, "n": 10, "events": 3},
+        {"metric": "only_comparator_right_sensitivity", "estimate": 1.0, "n": 10, "events": 1},
+        {"metric": "paired_difference_sensitivity", "estimate": 0.3, "n": 10, "events": 4},
+    ],
+    ("evaluation/trend", "device_shares_make_up_a_period"): [
+        {"metric": "case_share", "stratum": "a", "estimate": 0.5, "n": 10, "events": 5},
+        {"metric": "case_share", "stratum": "b", "estimate": 0.4, "n": 10, "events": 4},
+    ],
+    ("evaluation/trend", "periods_make_up_their_classes"): [
+        {
+            "metric": metric,
+            "stratum_kind": "all",
+            "estimate": estimate,
+            "n": n,
+            "events": 5,
+        }
+        for metric, estimate, n in (("n_positive", 5.0, 10), ("sensitivity", 0.5, 6))
+    ],
     ("evaluation/failures", "statuses_sum"): counted(n_cases=(10, 10), n_ok=(9, 10)),
     ("evaluation/index_test", "only_ok_has_output"): [{"status": "failed"}],
     ("evaluation/index_test", "missing_has_no_attempt"): [{"status": "ok", "n_attempts": 0}],
