@@ -51,12 +51,7 @@ from vpack_pipeline.report.rows import (
     pick,
     why_empty,
 )
-from vpack_pipeline.report.study import (
-    flow_drawing,
-    made_up_readers,
-    population_line,
-    reference_line,
-)
+from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
 from vpack_pipeline.report.template_text import SYNTAX, Templates
 from vpack_pipeline.site import Site
 
@@ -258,10 +253,6 @@ class _Page:
         model = self.protocol.index_test.primary.id
         return primary_point(self.protocol.evaluation, finding.name, model)
 
-    def at_population(self, metric: str, finding: str) -> str:
-        """Say whom a figure is of, where cases were not drawn alike."""
-        return population_line(self.protocol.sampling, metric, finding)
-
     def at_endpoint_title(self, name: str) -> str:
         return next(e.title for e in self.protocol.evaluation.endpoints if e.id == name)
 
@@ -451,6 +442,7 @@ _FUNCTIONS = {
     "notebook": Notes,
     "pairs": pairs,
     "pick": pick,
+    "population": words.population,
     "title": words.title,
     "unit_of": contradictions.unit_of,
     "why_empty": why_empty,
