@@ -52,12 +52,7 @@ from vpack_pipeline.report.rows import (
     why_empty,
     window_columns,
 )
-from vpack_pipeline.report.study import (
-    flow_drawing,
-    made_up_readers,
-    population_line,
-    reference_line,
-)
+from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 from vpack_pipeline.site import Site
 
@@ -241,10 +236,6 @@ class _Page:
     def at_point_of(self, finding: Finding) -> OperatingPoint | None:
         model = self.protocol.index_test.primary.id
         return primary_point(self.protocol.evaluation, finding.name, model)
-
-    def at_population(self, metric: str, finding: str) -> str:
-        """Say whom a figure is of, where cases were not drawn alike."""
-        return population_line(self.protocol.sampling, metric, finding)
 
     def at_endpoint_title(self, name: str) -> str:
         return next(e.title for e in self.protocol.evaluation.endpoints if e.id == name)
@@ -435,6 +426,7 @@ _FUNCTIONS = {
     "notebook": Notes,
     "pairs": pairs,
     "pick": pick,
+    "population": words.population,
     "title": words.title,
     "unit_of": contradictions.unit_of,
     "why_empty": why_empty,

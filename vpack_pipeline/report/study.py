@@ -7,10 +7,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-from vpack_pipeline.contracts.metrics import condition_of
-from vpack_pipeline.core.sampling import selection, standing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Adjudication, Finding, Protocol, Sampling
+from vpack_pipeline.protocol import Adjudication, Finding, Protocol
 from vpack_pipeline.report import figures, words
 from vpack_pipeline.report.book import Book, Cell
 from vpack_pipeline.report.rows import pick
@@ -32,17 +30,6 @@ def reference_line(protocol: Protocol) -> str:
             readers = "the readers"
     line = "; failing that, ".join(told)
     return f"{line[0].upper()}{line[1:]}."
-
-
-def population_line(sampling: Sampling, metric: str, finding: str) -> str:
-    """Say whom a figure is of; nothing where cases were not drawn by anything."""
-    by = sorted(selection(sampling))
-    if not by:
-        return ""
-    found = standing(sampling, condition_of(metric), finding)
-    line = words.POPULATION[found].format(by=words.listed(by))
-    never = [s.name for s in sampling.strata if s.fraction == 0]
-    return f"{line} Not of {words.listed(never)}: none was sampled." if never else line
 
 
 def _readers(rule: Adjudication) -> str:

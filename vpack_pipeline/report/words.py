@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from vpack_pipeline.contracts import codes, metrics
+from vpack_pipeline.core.sampling import selection, standing
 from vpack_pipeline.io.dicom.outcomes import REASONS, SET_ASIDE_KINDS
 from vpack_pipeline.pack_format.text import WORDS
+from vpack_pipeline.protocol import Sampling
 
 METRICS: Final[Mapping[str, str]] = {
     name: metric.title_of(name) for metric in metrics.load() for name in metric.names
@@ -269,6 +271,17 @@ def listed(items: list[str]) -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def population(sampling: Sampling, metric: str, finding: str) -> str:
+    """Say whom a figure is of; nothing where cases were not drawn by anything."""
+    by = sorted(selection(sampling))
+    if not by:
+        return ""
+    found = standing(sampling, metrics.condition_of(metric), finding)
+    line = POPULATION[found].format(by=listed(by))
+    never = [s.name for s in sampling.strata if s.fraction == 0]
+    return f"{line} Not of {listed(never)}: none was sampled." if never else line
 
 
 def chosen_on(names: tuple[str, ...]) -> str:
