@@ -39,6 +39,7 @@ CASES = {
     "case_id": pl.String,
     "patient_id": pl.String,
     "index_date": pl.Date,
+    "stratum": pl.String,
     "in_force": pl.Boolean,
 }
 REFERENCE = {
@@ -146,7 +147,13 @@ def cases_of(patients: Mapping[str, str] | Iterable[str]) -> pl.DataFrame:
     """Cases in force: case → patient, or one patient a case."""
     pairs = patients if isinstance(patients, Mapping) else {c: f"p-{c}" for c in patients}
     rows = [
-        {"case_id": c, "patient_id": p, "index_date": INDEX_DATE, "in_force": True}
+        {
+            "case_id": c,
+            "patient_id": p,
+            "index_date": INDEX_DATE,
+            "stratum": "all",
+            "in_force": True,
+        }
         for c, p in pairs.items()
     ]
     return pl.DataFrame(rows, schema=CASES, orient="row")
