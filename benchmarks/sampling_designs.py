@@ -131,6 +131,16 @@ def two_phase_shares(judge: Judge = _share) -> Iterator[Design]:
             yield _of_share(service, fraction, judge)
 
 
+def small_two_phase_shares() -> Iterator[Design]:
+    """Sensitivity: all flagged and a share of the cleared, of about 10 to 40 positives in all."""
+    sensitivities = (0.8, 0.9, 0.95, 0.98)
+    for n, sensitivity, most, fraction in product(
+        (250, 500, 800), sensitivities, (1, 4), (0.1, 0.3, 0.5, 0.8)
+    ):
+        service = Service.of_sensitivity(n, 0.05, sensitivity, most)
+        yield _of_share(service, fraction, _share)
+
+
 def _of_share(service: Service, fraction: float, judge: Judge) -> Design:
     def draw(rng: np.random.Generator) -> Estimate:
         return judge(service.draw(rng, lambda s, _: np.where(s > _CUT, 1.0, fraction)))

@@ -174,8 +174,9 @@ class EndpointFigure:
     def _wrongly_denied(self) -> float:
         """Chance of so low a figure at a truth that is the goal; see :class:`Judged`.
 
-        Of differences, simulated intervals say that it is small enough; under sampling weights it
-        is not known. Of a share the highest one counts that missing labels allow.
+        Of differences, and of shares under sampling weights, simulated intervals say that it is
+        small enough; of areas under weights it is not known. Of a share the highest one counts that
+        missing labels allow.
         """
         if self.endpoint.comparison == "non_inferiority":
             return 0.0
@@ -186,9 +187,8 @@ class EndpointFigure:
             return 0.0 if goal <= HIGHEST_GOAL_OF_AREA and not is_weighted else 1.0
         analyses = (ITD,) if self._why_not_alone(self.endpoint.window) is None else (ITD, BEST)
         tables = [tabulate(mature, self.point, self.among.index_test, a) for a in analyses]
-        if any(self._weigh(table).weight is not None for table in tables):
-            return 1.0
-        return max(self._chance_of_so_few(table, goal) for table in tables)
+        alike = [table for table in tables if self._weigh(table).weight is None]
+        return max((self._chance_of_so_few(table, goal) for table in alike), default=0.0)
 
     def _chance_of_so_few(self, table: Crossed, goal: float) -> float:
         among, right = share(table, self.endpoint.metric)
