@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -97,6 +98,14 @@ def test_the_locked_threshold_is_in_the_middle_and_exactly_itself(locked, higher
     assert odds[8] / odds[0] == pytest.approx(4)
 
 
+DRAWN = [replace(case, stratum="ab"[i % 2]) for i, case in enumerate(MIXED)]
+TWO_STRATA = Sampling(
+    method="random",
+    depends_on=("score",),
+    strata=(Stratum(name="a", fraction=0.5), Stratum(name="b", fraction=1.0)),
+)
+
+
 def at_end(threshold):
     return (POINT.model_copy(update={"threshold": threshold}),)
 
@@ -108,9 +117,9 @@ def at_end(threshold):
         (World(MIXED).evaluated(operating_points=at_end(1.0)), "threshold_at_end"),
         (World([Case("positive", None, status="failed")]), "no_usable_inference"),
         (World([*MIXED, Case("positive", 1.5)]), "probability_out_of_range"),
-        (World(MIXED, sampling=Sampling(method="random", depends_on=("label",))), "prevalence_by_design"),
+        (World(MIXED, sampling=Sampling(method="random", depends_on=("label",))), "drawn_without_fractions"),
         (
-            World(MIXED, sampling=Sampling(method="random", strata=(Stratum(name="all", fraction=0.5),))),
+World(DRAWN, sampling=TWO_STRATA),
             "not_computed_weighted",
         ),
     ],

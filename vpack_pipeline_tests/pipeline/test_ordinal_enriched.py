@@ -7,6 +7,7 @@ is made and passes its gate, and what the design forbids is not given.
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,14 @@ def make(root: Path) -> None:
 def _protocol(given: dict[str, Any]) -> None:
     given["index_test"]["output"] = {"kind": "ordinal", "minimum": 1.0, "maximum": 5.0}
     (first,) = given["findings"]
-    given["findings"].append({**first, "name": SECOND, "title": "Pleural effusion"})
-    given["sampling"] = ENRICHED
+    second = {**copy.deepcopy(first), "name": SECOND, "title": "Pleural effusion"}
+    given["findings"].append(second)
+    given["sampling"] = copy.deepcopy(ENRICHED)
     evaluation = given["evaluation"]
     (point,) = evaluation["operating_points"]
     point["threshold"] = 3.0
-    second = {**point, "name": "effusion_triage", "finding": SECOND, "title": "Effusion"}
-    evaluation["operating_points"] = [point, second]
+    other = {"name": "effusion_triage", "finding": SECOND, "title": "Effusion"}
+    evaluation["operating_points"] = [point, {**copy.deepcopy(point), **other}]
     evaluation["looks"] = [{"cut": FIRST_LOOK.partition(".")[0]}, {"cut": LAST_LOOK}]
     evaluation["several_endpoints"] = "holm"
     primary = [e for e in evaluation["endpoints"] if e["rank"] == "primary"]
@@ -78,12 +80,12 @@ def _deliveries(folder: Path) -> None:
         for path in sorted(folder.parent.glob("*/befunde.csv")):
             rows = path.read_text(encoding="cp1252").splitlines()[1:]
             ill |= {row.split(";")[0] for row in rows if row.split(";")[2] == "bösartig"}
-        cases = pl.read_csv(folder / "cases.csv", infer_schema=False)
+        cases = _csv(folder / "cases.csv")
         is_ill = pl.col("Case No").is_in(sorted(ill))
         stratum = pl.when(is_ill).then(pl.lit("ill")).otherwise(pl.lit("well"))
         cases.with_columns(stratum.alias("Stratum")).write_csv(folder / "cases.csv")
     if (folder / "reads.csv").is_file():
-        reads = pl.read_csv(folder / "reads.csv", infer_schema=False)
+        reads = _csv(folder / "reads.csv")
         reads.with_columns(pl.col("Nodule or mass").alias("Effusion")).write_csv(
             folder / "reads.csv"
         )
@@ -94,6 +96,11 @@ def _deliveries(folder: Path) -> None:
         step = pl.sum_horizontal((score >= at).cast(pl.Float64) for at in STEPS) + 1
         made = made.with_columns(pl.when(score.is_not_null()).then(step).alias("score"))
         pl.concat([made, made.with_columns(finding=pl.lit(SECOND))]).write_parquet(path)
+
+
+def _csv(path: Path) -> pl.DataFrame:
+    """Read every field as text; the planted rows with too many lose what is too much."""
+    return pl.read_csv(path, infer_schema=False, truncate_ragged_lines=True)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ TABLES = (
     "adjudication/agreement",
     "adjudication/reader_performance",
     "evaluation/label_sensitivity",
+    "evaluation/paired",
     "evaluation/performance",
+    "evaluation/roc",
 )
 
 

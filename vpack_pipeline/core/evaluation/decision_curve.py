@@ -14,6 +14,7 @@ from typing import Final, Unpack
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.contracts.metrics import Condition
 from vpack_pipeline.core.calls import own_threshold
 from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
@@ -29,6 +30,7 @@ from vpack_pipeline.core.evaluation.calibration import (
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.prevalence import NOT_STATED, stated_prevalence
+from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
 from vpack_pipeline.stats.codes import Code
@@ -40,12 +42,11 @@ STEPS: Final = 8
 """Thresholds on either side of the locked one: its odds times 2^(1/4) each, up to four times."""
 _NET: Final = ("net_benefit", "net_benefit_treat_all", "net_benefit_treat_none")
 _AT_END: Final = Code("threshold_at_end")
-_BY_DESIGN: Final = Code("prevalence_by_design")
-_WEIGHTED: Final = Code("not_computed_weighted")
 
 
 def decision_curve(
     *,
+    cases: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
     sampling: Sampling,
@@ -59,23 +60,27 @@ def decision_curve(
     k from -8 to 8. ``stratum`` is the place of a threshold on this grid, from 1, and
     ``threshold_probability`` says which it is. ``stratum_kind`` is ``own``, at the prevalence of
     the window's cases, or ``stated``, at that which the protocol states. Refused where the output
-    is no probability, by the rule of ``calibration``; at the own prevalence where cases were drawn
-    by anything that changes it.
+    is no probability, by the rule of ``calibration``, and where the way in which cases were drawn
+    decides sensitivity and specificity or, at the own prevalence, how many are positive.
+
+    Parameters
+    ----------
+    cases : the case view; ``stratum`` is the sampling stratum
     """
     figures = WindowedFigures("evaluation/decision_curve", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    sampled = SampledCases(cases, sampling)
     for point in evaluation.operating_points:
         stated = stated_prevalence(evaluation, point.finding)
         thresholds = thresholds_near(point, index_test)
         for window in WINDOWS:
             mature = analysis.cases(point.finding, point.model, window)
-            curve = _Curve(mature.take(mature.is_decided), index_test, evaluation.interval.level)
+            decided = mature.take(mature.is_decided)
+            curve = _Curve(decided, index_test, evaluation.interval.level)
             why = curve.reason or (None if thresholds else _AT_END)
-            own = why or _why_not_own(sampling)
-            kinds = (
-                ("own", own, None),
-                ("stated", why or (NOT_STATED if stated is None else None), stated),
-            )
+            own, rates = _why_not(sampled, point.finding, decided)
+            lacking = NOT_STATED if stated is None else rates
+            kinds = (("own", why or own, None), ("stated", why or lacking, stated))
             keys = {"finding": point.finding, "model_id": point.model, "window": window}
             for place in range(2 * STEPS + 1):
                 for kind, reason, prevalence in kinds:
@@ -122,11 +127,21 @@ def thresholds_near(point: OperatingPoint, index_test: IndexTest) -> tuple[Thres
     )
 
 
-def _why_not_own(sampling: Sampling) -> Code | None:
-    """Say why the cases' own share of positives is not that of those they were drawn from."""
-    if sampling.strata:
-        return _WEIGHTED
-    return _BY_DESIGN if sampling.depends_on else None
+def _why_not(
+    sampled: SampledCases, finding: str, decided: CaseSet
+) -> tuple[Code | None, Code | None]:
+    """Say why the draw allows no net benefit, at the own prevalence and at a stated one."""
+    positive = decided.is_positive
+    everyone = (np.ones(decided.n, dtype=np.bool_),)
+    groups: tuple[tuple[Condition, tuple[BoolArray, ...]], ...] = (
+        ("nothing", everyone),
+        ("label", (positive, ~positive)),
+    )
+    own, rates = (
+        sampled.weigh(condition, finding, decided.case_id, groups=masks)
+        for condition, masks in groups
+    )
+    return own.why_not(under_weights=False), rates.why_not(under_weights=False)
 
 
 class _Curve:
