@@ -78,6 +78,7 @@ nightly-ray: $(STAMP)
 # Coverage of intervals and other simulated figures against their targets.
 nightly-simulations: $(STAMP)
 	$(BIN)/python benchmarks/simulations.py
+	$(BIN)/python -m benchmarks.coverage_table
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

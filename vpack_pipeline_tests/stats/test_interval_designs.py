@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks import coverage_table
 from benchmarks import interval_designs as designs
 from benchmarks import sampling_designs as sampled
 
@@ -81,3 +82,26 @@ def test_a_design_has_the_area_that_it_says(kind):
     score, positive, patient = scores.draw(np.random.default_rng(4), 15_000, 15_000)
     assert auc(score, positive) == pytest.approx(scores.truth(), abs=0.01)
     assert np.bincount(patient).max() == 3
+
+
+@pytest.mark.parametrize("patients", coverage_table.PATIENTS[:3])
+def test_a_share_of_patients_with_one_case_each_misses_no_more_than_is_said(patients):
+    """Exactly, and at every truth, not only at those of the printed table."""
+    for truth in np.linspace(0.5, 0.99, 50):
+        found = coverage_table.enumerated(patients, float(truth))
+        assert found.lower_above <= coverage_table.FALSE_MET
+        assert found.without == 0
+
+
+def test_the_printed_table_says_where_an_interval_misses_too_often():
+    (share, area, *_) = coverage_table.PRINTED
+    held = designs.Rates(0.03, 0.03, 0.0, 1.0)
+    for printed, found, is_met in (
+        (share, held, True),
+        (area, held._replace(lower_above=0.039), True),
+        (share, held._replace(lower_above=0.039), False),
+        (share, held._replace(upper_below=0.06), False),
+        (share, held._replace(without=0.5), True),
+    ):
+        assert coverage_table.is_met(printed, 15, found, np.inf) == is_met
+    assert coverage_table.is_met(share, 10, held._replace(upper_below=0.09), np.inf)
