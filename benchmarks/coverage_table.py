@@ -51,7 +51,8 @@ Cases of a patient are alike by .3. Shares of patients with one case each are en
 else was drawn {runs:,} times, so that a rate of .025 is known to about .010. No lower bound may lie
 above the truth in more than .035 of studies (areas .04), give or take two Monte Carlo errors, and
 from 15 patients on .92 of intervals must hold the truth. Discrete results leave no interval at .95
-exactly.
+exactly; between the truths of the table the lower bound of an enumerated share lies above it in up
+to .036 of studies.
 """
 
 

@@ -153,8 +153,6 @@ def _independent(columns: FloatArray) -> FloatArray:
     scale = np.sqrt(np.diag(gram))
     kept: list[int] = []
     for i in range(columns.shape[1]):
-        if scale[i] == 0:
-            continue
         own = 1.0
         if kept:
             among = gram[np.ix_(kept, kept)] / np.outer(scale[kept], scale[kept])

@@ -129,6 +129,10 @@ def test_people_who_cannot_be_described_are_no_cells():
     few = [*one, *cases_of(2, "positive", 0.9, sex="M")]
     row = figure(World(few, are_people=True).run("change"), "change_mix_sensitivity", **SEX)
     assert row["reason"] == "cells_folded_into_one"
+    before = [c for c in CASES if c.date == BEFORE]
+    after = [Case("positive", 0.9, date=AFTER, sex=sex) for sex in "FFM"]
+    frame = World([*before, *after], are_people=True).run("change")
+    assert figure(frame, "change_mix_sensitivity", **SEX)["reason"] == "set_too_small"
 
 
 def test_what_cannot_be_compared_says_why():

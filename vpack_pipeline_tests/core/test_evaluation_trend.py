@@ -19,7 +19,7 @@ from evaluation_world import (
 )
 
 from vpack_pipeline.core.evaluation.trend import merged_months
-from vpack_pipeline.protocol import IndexTestModel, Output
+from vpack_pipeline.protocol import IndexTestModel, Output, Sampling
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.trend import odds_ratio_per_quarter
 
@@ -188,11 +188,26 @@ def test_mix_is_adjusted_for_in_printed_levels():
     assert value(frame, "trend_p_adjusted_sensitivity", **where) == pytest.approx(p)
 
 
+def of_one_model(world):
+    cases = world.argument("cases").with_columns(model=pl.lit("Old"))
+    words = printed_words({"model": {"Old": "Old"}})
+    return world.but(given={"cases": cases, "printed_words": words})
+
+
 def test_few_patients_are_no_period():
-    frame = World(cases_of(3, "positive", 0.9)).run("trend")
+    frame = of_one_model(World(cases_of(3, "positive", 0.9))).run("trend")
+    share = figure(frame, "case_share", **at_period("retrospective", "2025-03", "model", "Old"))
+    assert share["reason"] == "set_too_small"
     row = figure(frame, "n_cases", **at_period("retrospective", "2025-03"))
     assert (row["status"], row["reason"], row["n"]) == ("refused", "set_too_small", None)
     assert frame.filter(metric="cases_since_lock").is_empty()
+
+
+def test_the_share_of_a_device_is_not_that_of_a_sample_drawn_by_score():
+    drawn = Sampling(method="random", depends_on=("score",))
+    frame = of_one_model(World(BY_MONTH, sampling=drawn)).run("trend")
+    shares = frame.filter(metric="case_share")
+    assert set(shares["reason"]) == {"drawn_without_fractions"}
 
 
 def test_before_the_look_no_label_parts_the_months():

@@ -221,7 +221,9 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("correlation", "float"): _number(0.2, -2.0, 2.0),
     ("counts", "FloatArray"): _count(np.array([[30.0, 9, 20, 80, 5, 40], [31, 8, 21, 80, 5, 40]])),
     ("counts", "IntArray"): Argument(
-        np.array([[2, 0], [1, 5]]), (_with(-1),), wholes=(np.array([1, 2]), np.eye(2))
+        np.array([[2, 0], [1, 5]]),
+        (_with(-1),),
+        wholes=(np.array([1, 2]), np.eye(2), np.array([[-1, 0]])),
     ),
     ("counts", "VerifiedCounts"): _count(VerifiedCounts(30, 9, 20, 80, 5, 40)),
     ("counts_a", "FloatArray"): counts,

@@ -221,3 +221,7 @@ def test_why_there_is_no_curve_is_said(change, reason):
     assert found.name == reason
     with pytest.raises(ValueError, match="one case or more is needed"):
         curves.curve_distance(np.zeros(0), np.zeros(0, bool))
+
+
+def test_places_that_are_mostly_one_have_no_curve():
+    assert Loess.at(np.r_[np.full(80, 0.3), np.linspace(0.1, 0.9, 20)]) is None

@@ -25,11 +25,6 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
 """Classes that a metric uses, by the names of ``information_max``."""
 
 
-def depends_on_prevalence(metric: str) -> bool:
-    """Whether a metric is a share of cases of one call, and so of one label in another set."""
-    return CLASSES[metric][0] in ("flagged", "cleared")
-
-
 def patients_in_classes(
     cases: CaseSet, metric: str, point: OperatingPoint | None, index_test: IndexTest
 ) -> tuple[int, ...]:
