@@ -86,11 +86,11 @@ def test_a_design_has_the_area_that_it_says(kind):
 
 @pytest.mark.parametrize("patients", coverage_table.PATIENTS[:3])
 def test_a_share_of_patients_with_one_case_each_misses_no_more_than_is_said(patients):
-    """Exactly: at the truths of the printed table, and hardly more often between them."""
+    """Exactly: at the truths of the printed table, and as much as the page says between them."""
     for truth in coverage_table.TRUTHS:
         assert coverage_table.enumerated(patients, truth).lower_above <= coverage_table.FALSE_MET
-    between = [coverage_table.enumerated(patients, t) for t in np.linspace(0.5, 0.99, 50)]
-    assert max(found.lower_above for found in between) < 0.0365
+    between = [coverage_table.enumerated(patients, t) for t in np.linspace(0.5, 0.99, 197)]
+    assert max(found.lower_above for found in between) < 0.045
     assert all(found.without == 0 for found in between)
 
 
