@@ -182,7 +182,7 @@ def main() -> int:
         missed += wrong
         print(lines[-1], flush=True)
     text = f"{HEAD.format(runs=RUNS)}\n" + "\n".join(lines) + "\n"
-    told = "None is missed." if not missed else f"{missed} cells, in bold, are missed."
+    told = f"Missed, in bold: {missed}." if missed else "None is missed."
     PAGE.write_text(f"{text}\n{told}\n", encoding="utf-8")
     print(told)
     return 1 if missed else 0
