@@ -142,9 +142,9 @@ def quoted_payload(
 
 
 def _has_same_rows(ours: pl.DataFrame, theirs: pl.DataFrame, contract: Contract) -> bool:
-    """Say whether two tables have the rows that the protocol fixes: of figures all of them, of
-    others what they are about, such as variables or monitors."""
-    if contract.shape == FIGURE:
+    """Say whether two tables have the rows that the protocol fixes: of figures all of them, unless
+    they vary; of others what they are about, such as findings, variables or monitors."""
+    if contract.shape == FIGURE and contract.rows_vary is None:
         return ours.select(contract.key).equals(theirs.select(contract.key))
     first = contract.key[0]
     then, now = set(ours[first]), set(theirs[first])

@@ -111,6 +111,8 @@ class Contract(Document):
     grain: Text
     key: Annotated[tuple[Name, ...], Field(min_length=1)]
     may_be_empty: Text | None
+    rows_vary: Text | None = None
+    """Of a table of figures: why its rows are not those of every site under the protocol."""
     export: bool = False
     chapter: Name | None = None
     """The chapter of the report that shows it, where that is not its section's."""

@@ -35,6 +35,8 @@ READ = {LEVELS, PROFILE, MATCH, FLOW, *RESULTS, PLAN, BASELINE, STATUS}
 """Tables that the attacker reads."""
 NO_COUNTS = {
     "cohort/outcomes": "files of images",
+    "evaluation/change": "parts of one figure over all levels of a variable; no level has a row",
+    "evaluation/trend": "of periods of enough patients, and of devices, which describe nobody",
     "drift/limits": "of monitors: what chance alone does, drawn at random from the baseline",
     "evaluation/exclusion_audit": "of rules, by none of their levels; the flow counts the same cases",
 }

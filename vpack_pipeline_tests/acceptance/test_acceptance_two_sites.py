@@ -19,6 +19,7 @@ FIXED_BY_PROTOCOL = [
     for asset, contract in contracts.load().items()
     if contract.export
     and asset.partition("/")[0] in {"adjudication", "evaluation", "drift"}
+    and contract.rows_vary is None
     # One row a reader; bins and windows as the site's own data fall.
     and asset not in {"adjudication/reader_performance", "drift/baseline"}
 ]

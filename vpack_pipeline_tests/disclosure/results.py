@@ -20,7 +20,10 @@ from vpack_pipeline_tests.disclosure.knowledge import PERFORMANCE, WINDOWS, OneV
 
 SUBGROUPS: Final = "evaluation/subgroups"
 FAILURES: Final = "evaluation/failures"
-RESULTS: Final = (PERFORMANCE, SUBGROUPS, FAILURES)
+ERRORS: Final = "evaluation/errors"
+RESULTS: Final = (PERFORMANCE, SUBGROUPS, FAILURES, ERRORS)
+RATES: Final = {"miss_rate": "sensitivity", "false_alarm_rate": "specificity"}
+"""Rate of an error → the share of what is right beside it."""
 ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "n_cases": ("", "mature"),
     "n_immature": ("", "immature"),
@@ -45,13 +48,25 @@ ON_PATIENTS: Final = "clopper_pearson_on_patients"
 def add_results(one: OneVariable) -> None:
     """Add mature cases of a window and what became of them, by level and of all."""
     for asset in RESULTS:
-        for row in one.rows(asset):
+        for row in map(_of_the_right, one.rows(asset)):
             levels = _levels_of(one, row)
             if levels is not None:
                 (_failure if asset == FAILURES else _result)(one, row, levels)
     for row in one.rows(SUBGROUPS):
         if _is_of(one, row) and row["stratum"] == EVERY:
             _compared(one, row)
+
+
+def _of_the_right(row: Row) -> Row:
+    """Read a rate of errors as the share of those who are right."""
+    if row["metric"] not in RATES:
+        return row
+    turned = {
+        new: None if row[old] is None else 1 - row[old]
+        for new, old in (("estimate", "estimate"), ("lower", "upper"), ("upper", "lower"))
+    }
+    events = None if row["events"] is None else row["n"] - row["events"]
+    return {**row, **turned, "metric": RATES[row["metric"]], "events": events}
 
 
 def _is_of(one: OneVariable, row: Row) -> bool:

@@ -72,7 +72,7 @@ def test_each_input_says_whether_enough_of_it_was_accepted(built: Path) -> None:
             checks = {c["id"]: c for c in bench.receipt(built, asset, LOOK)["checks"]}
             found[asset] = checks.get(ACCEPTED)
     inputs = {asset: check for asset, check in found.items() if check is not None}
-    assert len(inputs) == 10
+    assert len(inputs) == 11
     assert {a for a, c in inputs.items() if c["severity"] == "critical"} == DECISIVE
     assert {a for a, c in inputs.items() if c["outcome"] == "fail"} == {
         "cohort/patient_map",
