@@ -24,6 +24,10 @@ ERRORS: Final = "evaluation/errors"
 RESULTS: Final = (PERFORMANCE, SUBGROUPS, FAILURES, ERRORS)
 RATES: Final = {"miss_rate": "sensitivity", "false_alarm_rate": "specificity"}
 """Rate of an error → the share of what is right beside it."""
+REPEATED: Final = frozenset(
+    f"share_of_{what}" for what in ("misses", "positives", "false_alarms", "negatives")
+) | {"miss_ratio", "false_alarm_ratio", "miss_p", "false_alarm_p"}
+"""What is made of the rates of all strata, and counts nobody whom they do not."""
 ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "n_cases": ("", "mature"),
     "n_immature": ("", "immature"),
@@ -48,7 +52,7 @@ ON_PATIENTS: Final = "clopper_pearson_on_patients"
 def add_results(one: OneVariable) -> None:
     """Add mature cases of a window and what became of them, by level and of all."""
     for asset in RESULTS:
-        for row in map(_of_the_right, one.rows(asset)):
+        for row in filter(None, map(_counted, one.rows(asset))):
             levels = _levels_of(one, row)
             if levels is not None:
                 (_failure if asset == FAILURES else _result)(one, row, levels)
@@ -57,8 +61,10 @@ def add_results(one: OneVariable) -> None:
             _compared(one, row)
 
 
-def _of_the_right(row: Row) -> Row:
-    """Read a rate of errors as the share of those who are right."""
+def _counted(row: Row) -> Row | None:
+    """Read a rate of errors as the share of those who are right; None of what repeats it."""
+    if row["metric"] in REPEATED:
+        return None
     if row["metric"] not in RATES:
         return row
     turned = {
