@@ -223,5 +223,13 @@ def test_why_there_is_no_curve_is_said(change, reason):
         curves.curve_distance(np.zeros(0), np.zeros(0, bool))
 
 
-def test_places_that_are_mostly_one_have_no_curve():
-    assert Loess.at(np.r_[np.full(80, 0.3), np.linspace(0.1, 0.9, 20)]) is None
+@pytest.mark.parametrize(
+    "place",
+    [
+        np.r_[np.full(80, 0.3), np.linspace(0.1, 0.9, 20)],
+        # Three quarters lie at a vertex themselves.
+        np.r_[np.linspace(0.19, 0.2, 20), np.full(75, 0.5), np.linspace(0.85, 0.9, 5)],
+    ],
+)
+def test_places_that_are_mostly_one_have_no_curve(place):
+    assert Loess.at(place) is None
