@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from vpack_pipeline.stats.arguments import number, numbers, positive_number
@@ -101,6 +100,8 @@ def look_levels(
     >>> [round(level, 5) for level in look_levels(0.025, [0.5, 1.0])]
     [0.00153, 0.0245]
     """
+    # Not with the module: a check of documents imports it, and seldom solves.
+
     shares = numbers("information fractions", information_fractions, 0.0, 1.0)
     amounts = shares if information is None else numbers("information", information, 0.0)
     if amounts.shape != shares.shape or (amounts <= 0).any():
@@ -114,6 +115,9 @@ def look_levels(
 def _levels(
     alpha: float, shares: tuple[float, ...], information: tuple[float, ...]
 ) -> tuple[float, ...]:
+    # Not with the module: a check of documents imports it, and seldom solves.
+    from scipy.optimize import brentq
+
     spent = obrien_fleming_spend(alpha, shares[0])
     cut = -float(ndtri(spent))
     levels = [spent]

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import chdtrc
 
 from vpack_pipeline.stats.arguments import amount, clusters, labels, positive_number
@@ -151,6 +150,9 @@ def tango_bounds(
         raise ValueError("only_first, only_second and n: no more units differ than there are")
     z = normal_quantile(level)
     value = (b - c) / n
+
+    # Not with the module: a check of documents imports it, and never solves.
+    from scipy.optimize import brentq
 
     def beyond(delta: float, sign: float) -> float:
         # z times the standard error where the difference is delta, less the distance to it.
