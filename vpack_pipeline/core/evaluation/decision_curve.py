@@ -30,6 +30,7 @@ from vpack_pipeline.core.evaluation.calibration import (
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.prevalence import NOT_STATED, stated_prevalence
+from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
@@ -42,6 +43,8 @@ STEPS: Final = 8
 """Thresholds on either side of the locked one: its odds times 2^(1/4) each, up to four times."""
 _NET: Final = ("net_benefit", "net_benefit_treat_all", "net_benefit_treat_none")
 _AT_END: Final = Code("threshold_at_end")
+_CONDITIONS: Final[tuple[Condition, ...]] = ("nothing", "label")
+"""What net benefit is conditional on at the own prevalence, and at a stated one."""
 
 
 def decision_curve(
@@ -78,7 +81,10 @@ def decision_curve(
             decided = mature.take(mature.is_decided)
             curve = _Curve(decided, index_test, evaluation.interval.level)
             why = curve.reason or (None if thresholds else _AT_END)
-            own, rates = _why_not(sampled, point.finding, decided)
+            weighed = UnweightedFigures(figures, sampled, point.finding, decided).weighed
+            own, rates = (
+                weighed[condition].why_not(under_weights=False) for condition in _CONDITIONS
+            )
             lacking = NOT_STATED if stated is None else rates
             kinds = (("own", why or own, None), ("stated", why or lacking, stated))
             keys = {"finding": point.finding, "model_id": point.model, "window": window}
@@ -125,23 +131,6 @@ def thresholds_near(point: OperatingPoint, index_test: IndexTest) -> tuple[Thres
         else Threshold(p, output_of_probability(p, index_test))
         for place, p in enumerate(around)
     )
-
-
-def _why_not(
-    sampled: SampledCases, finding: str, decided: CaseSet
-) -> tuple[Code | None, Code | None]:
-    """Say why the draw allows no net benefit, at the own prevalence and at a stated one."""
-    positive = decided.is_positive
-    everyone = (np.ones(decided.n, dtype=np.bool_),)
-    groups: tuple[tuple[Condition, tuple[BoolArray, ...]], ...] = (
-        ("nothing", everyone),
-        ("label", (positive, ~positive)),
-    )
-    own, rates = (
-        sampled.weigh(condition, finding, decided.case_id, groups=masks)
-        for condition, masks in groups
-    )
-    return own.why_not(under_weights=False), rates.why_not(under_weights=False)
 
 
 class _Curve:
