@@ -168,7 +168,7 @@ def test_readers_who_made_the_labels_are_not_held_against_them():
     row = figure(frame, "paired_difference_sensitivity", comparator="unaided_readers")
     assert row["reason"] == "readers_made_labels"
     none = figure(world(MIXED).run("paired"), "primary_sensitivity", comparator="unaided_readers")
-    assert none["reason"] == "no_comparator_reads"
+    assert none["reason"] == "no_unaided_read"
 
 
 def test_what_a_model_lacks_is_said():

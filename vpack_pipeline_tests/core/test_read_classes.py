@@ -9,7 +9,7 @@ from adjudication_cases import NODULE, cases_of, included_of, read, reads_of
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.coefficients import Panel
 from vpack_pipeline.core.adjudication.evidence import classified
-from vpack_pipeline.core.evaluation.performance import comparator_reads
+from vpack_pipeline.core.evaluation.unaided import comparator_reads
 
 SAID = ("1", "2", "3", "4", "5", "x")
 CLASSES = ("negative", "negative", "indeterminate", "positive", "positive", "non_diagnostic")

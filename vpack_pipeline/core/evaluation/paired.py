@@ -15,7 +15,6 @@ import polars as pl
 
 from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
-from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
 from vpack_pipeline.core.adjudication.rules import PANEL
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
@@ -28,7 +27,8 @@ from vpack_pipeline.core.evaluation.analysis import (
     intention_to_diagnose_score,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.performance import READERS, comparator_reads, why_no_auc
+from vpack_pipeline.core.evaluation.performance import why_no_auc
+from vpack_pipeline.core.evaluation.unaided import READERS, unaided_reads
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint, Sampling
@@ -39,7 +39,7 @@ from vpack_pipeline.stats.proportions import paired_proportions
 from vpack_pipeline.stats.roc import obuchowski_paired_test
 
 READERS_MADE_LABELS: Final = Code("readers_made_labels")
-NO_READS: Final = Code("no_comparator_reads")
+NO_READS: Final = Code("no_unaided_read")
 _SHARES: Final = ("sensitivity", "specificity")
 _OF_SHARE: Final = (
     "primary_",
@@ -85,7 +85,7 @@ def paired(
     primary = index_test.primary.id
     for finding in findings:
         name = finding.name
-        used = comparator_reads(reads, finding)
+        used = unaided_reads(reads, finding)
         labels = analysed["reference_standard"].filter(finding=name)
         is_independent = labels.select(
             "case_id", (pl.col("source") != PANEL).alias("is_independent")
@@ -239,7 +239,7 @@ def _readers(
 
 
 def _reads(frame: pl.DataFrame) -> _Reads:
-    is_right = (frame["class"] == READ_POSITIVE) == frame["is_positive"]
+    is_right = frame["is_flagged"] == frame["is_positive"]
     return _Reads(frame["case"].to_numpy(), is_right.to_numpy())
 
 

@@ -16,9 +16,7 @@ import polars as pl
 
 from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
-from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
 from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
-from vpack_pipeline.core.adjudication.evidence import classified
 from vpack_pipeline.core.adjudication.reader_performance import THESE_READERS
 from vpack_pipeline.core.evaluation.analysis import (
     INDETERMINATE,
@@ -37,6 +35,7 @@ from vpack_pipeline.core.evaluation.analysis import (
 )
 from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
+from vpack_pipeline.core.evaluation.unaided import READERS, comparator_reads
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
@@ -45,9 +44,6 @@ from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.difference import Side, without_figure
 from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.roc import ONE_CLASS
-
-READERS: Final = "unaided_readers"
-"""Stands where a model id does; no model can have it, since ids hold no underscore."""
 
 _OPEN: Final = frozenset({"n_cases", "n_patients", "n_immature", "n_failed", "n_reads"})
 _LABELS: Final = {
@@ -289,16 +285,3 @@ class _Rated:
             weighing = weighed[metric].of_reads(case)
             found = weighing.proportion(right, among, patient, self.level)
             place.give(metric, found, notes=THESE_READERS)
-
-
-def comparator_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
-    """Diagnostic, determinate comparator reads made without sight of the index test."""
-    return (
-        classified(reads, [finding])
-        .filter(
-            (pl.col("purpose") == "comparator")
-            & ~pl.col("saw_index_test").fill_null(value=False)
-            & pl.col("class").is_in([READ_POSITIVE, READ_NEGATIVE])
-        )
-        .select("case_id", "reader_id", "class")
-    )

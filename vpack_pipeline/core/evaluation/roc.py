@@ -16,9 +16,6 @@ import polars as pl
 
 from vpack_pipeline.contracts.metrics import condition_of
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
-from vpack_pipeline.core.adjudication.evidence import NEGATIVE as READ_NEGATIVE
-from vpack_pipeline.core.adjudication.evidence import POSITIVE as READ_POSITIVE
-from vpack_pipeline.core.adjudication.evidence import classified, first_of_reader
 from vpack_pipeline.core.evaluation.analysis import (
     NO_INFERENCE,
     Analysed,
@@ -29,7 +26,8 @@ from vpack_pipeline.core.evaluation.analysis import (
     intention_to_diagnose_score,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.performance import READERS, why_no_auc
+from vpack_pipeline.core.evaluation.performance import why_no_auc
+from vpack_pipeline.core.evaluation.unaided import READERS, unaided_reads
 from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
@@ -113,31 +111,6 @@ def fraction_name(place: int) -> str:
     ('0.00', '0.05', '1.00')
     """
     return f"{place / (POINTS - 1):.2f}"
-
-
-def unaided_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
-    """Give one read a reader and case that neither the index test nor a peer can have swayed.
-
-    Comparators' reads, and independent ones for the reference that were made without sight of
-    peers; of these the determinate ones of a diagnostic image.
-
-    Returns
-    -------
-    ``case_id``, ``reader_id``, ``is_flagged``, in this order
-    """
-    is_blind = (pl.col("role") == "independent") & (pl.col("saw_peers") == pl.lit(value=False))
-    is_used = (pl.col("purpose") == "comparator") | is_blind
-    used = classified(reads, [finding]).filter(
-        is_used
-        & ~pl.col("saw_index_test").fill_null(value=False)
-        & pl.col("class").is_in([READ_POSITIVE, READ_NEGATIVE])
-    )
-    return (
-        first_of_reader(used)
-        .unique(["case_id", "reader_id"], keep="first", maintain_order=True)
-        .select("case_id", "reader_id", (pl.col("class") == READ_POSITIVE).alias("is_flagged"))
-        .sort("case_id", "reader_id")
-    )
 
 
 def _is_settled(finding: str) -> pl.Expr:
