@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from vpack_pipeline.stats.arguments import amount, number, positive_number
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.difference import Side, check_sides, correlations
 from vpack_pipeline.stats.estimate import Estimate
@@ -55,17 +56,28 @@ def ratio(first: Side, second: Side) -> Estimate:
     if min(one.lower, two.lower) < 0:
         raise ValueError("first and second: no figure and no limit is below 0")
     r = float(correlations([first, second])[0, 1])
-    lower = _lower(one.value, one.lower, two.value, two.upper, r)
+    lower = lowest_ratio(one.value, one.lower, two.value, two.upper, r)
     upper = _upper(one.value, one.upper, two.value, two.lower, r)
     notes = coded(notes, NO_UPPER_BOUND if upper is None else None)
     return Estimate(value, min(lower, value), upper, n, events, method, notes=notes)
 
 
-def _lower(x: float, low: float, y: float, up: float, r: float) -> float:
-    if low == 0:
+def lowest_ratio(x: float, low: float, y: float, up: float, r: float = 0.0) -> float:
+    """Lower limit of x/y from the lower limit of x and the upper one of y (MOVER-R).
+
+    Written so that nothing cancels. The upper limit of independent figures is 1 over that of y/x.
+
+    Parameters
+    ----------
+    x, low, y, up : 0 <= low <= x and y <= up, above 0
+    r : correlation of the two
+    """
+    x, low, y = amount("x", x), amount("low", low), amount("y", y)
+    up, r = positive_number("up", up), number("r", r)
+    reached, against = low * (2 * x - low), up * (2 * y - up)
+    if reached == 0:
         return 0.0
     product = x * y - r * (x - low) * (up - y)
-    reached, against = low * (2 * x - low), up * (2 * y - up)
     return reached / (product + math.sqrt(max(product**2 - reached * against, 0.0)))
 
 

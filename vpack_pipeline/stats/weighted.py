@@ -27,6 +27,7 @@ from vpack_pipeline.stats.estimate import (
     undefined,
 )
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
+from vpack_pipeline.stats.ratio import lowest_ratio
 from vpack_pipeline.stats.resampling import patient_codes
 from vpack_pipeline.stats.roc import ONE_CLASS, ONE_PATIENT_IN_CLASS, auc_replicates
 
@@ -193,21 +194,11 @@ def proportion_limits(succeeded: Part, failed: Part) -> tuple[float, float]:
             raise ValueError(f"{name}: the total lies between its limits, the upper one above 0")
     if succeeded.total + failed.total == 0:
         raise ValueError("succeeded and failed: one of them is above 0")
-    ratio = _least_ratio(succeeded, failed)
-    return ratio / (1 + ratio), 1 / (1 + _least_ratio(failed, succeeded))
-
-
-def _least_ratio(above: Part, below: Part) -> float:
-    """Lower limit of a ratio of independent totals (MOVER-R, Donner & Zou 2012).
-
-    Written so that nothing cancels; the upper limit is 1 over that of the inverse ratio.
-    """
-    x, y = above.total, below.total
-    reached = above.lower * (2 * x - above.lower)
-    if reached == 0:
-        return 0.0
-    inner = (x * y) ** 2 - reached * below.upper * (2 * y - below.upper)
-    return reached / (x * y + math.sqrt(max(inner, 0.0)))
+    odds, against = (
+        lowest_ratio(above.total, above.lower, below.total, below.upper)
+        for above, below in ((succeeded, failed), (failed, succeeded))
+    )
+    return odds / (1 + odds), 1 / (1 + against)
 
 
 def weighted_proportion_side(
