@@ -139,28 +139,47 @@ def test_what_was_not_delivered_is_refused_and_not_taken_for_never() -> None:
     assert set(empty["reason"]) == {"no_case_of_call"}
 
 
-def test_the_first_opening_of_any_index_study_counts_and_no_other_study() -> None:
+def opened_by_study(patients: int) -> World:
+    """One case a patient, number i of whose index studies in force is opened first after 70 + i."""
     case = Case(None, 0.9, received_at=START, produced_at=later(10), is_watched=True)
-    studies = pl.DataFrame(
-        {
-            "case_id": ["c00000"] * 4,
-            "study_id": ["a", "b", "prior", "gone"],
-            "role": ["index", "index", "prior", "index"],
-            "in_force": [True, True, True, False],
-        }
-    )
-    opened = pl.DataFrame(
-        {
-            "study_id": ["a", "b", "prior", "gone", "b"],
-            "opened_at": [later(90), later(70), later(20), later(30), later(5)],
-            "in_force": [True, True, True, True, False],
-        }
-    )
-    given = {"case_studies": studies, "operations": opened}
-    found = World([case], given=given).run("timeliness")
+    studies = [
+        {"case_id": f"c{i:05d}", "study_id": f"{name}{i}", "role": role, "in_force": is_in_force}
+        for i in range(patients)
+        for name, role, is_in_force in (
+            ("a", "index", True),
+            ("b", "index", True),
+            ("prior", "prior", True),
+            ("gone", "index", False),
+        )
+    ]
+    opened = [
+        {"study_id": f"{name}{i}", "opened_at": later(seconds + i), "in_force": is_in_force}
+        for i in range(patients)
+        for name, seconds, is_in_force in (
+            ("a", 90, True),
+            ("b", 70, True),
+            ("prior", 20, True),
+            ("gone", 30, True),
+            ("b", 5, False),
+        )
+    ]
+    given = {"case_studies": pl.DataFrame(studies), "operations": pl.DataFrame(opened)}
+    return World([case] * patients, given=given)
+
+
+def test_the_first_opening_of_any_index_study_counts_and_no_other_study() -> None:
+    found = opened_by_study(5).run("timeliness")
     row = figure(found, "received_to_opened_median", call_kind="positive")
-    assert (row["estimate"], row["n"]) == (70, 1)
+    assert (row["estimate"], row["n"]) == (72, 5)
     assert row["notes"] == "few_cases_for_quantile"
+
+
+def test_a_quantile_is_never_the_time_of_one_of_a_few() -> None:
+    found = opened_by_study(4).run("timeliness")
+    for name in QUANTILES:
+        row = figure(found, f"received_to_opened_{name}", call_kind="positive")
+        assert (row["estimate"], row["n"]) == (None, None)
+        assert row["reason"] == "few_patients_for_quantile"
 
 
 def test_an_index_test_that_was_run_after_the_fact_kept_nobody_waiting() -> None:

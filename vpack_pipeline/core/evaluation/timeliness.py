@@ -18,8 +18,8 @@ from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseS
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
-from vpack_pipeline.stats.codes import Code
+from vpack_pipeline.protocol import Disclosure, Evaluation, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray
 from vpack_pipeline.stats.quantiles import quantile_by_patient
 
@@ -54,6 +54,7 @@ def timeliness(
     index_test: IndexTest,
     evaluation: Evaluation,
     sampling: Sampling,
+    disclosure: Disclosure,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
@@ -74,9 +75,10 @@ def timeliness(
     figures by finding, model, window, operating point and call. Spans are in seconds, the median
     and 90th percentile of cases that have both times; a case that was never opened has no time
     until then, and stands in ``never_opened_share`` alone. Where no case of the window has both
-    times, or no time of opening was delivered at all, the figure is refused; and so are spans until
-    the opening where half the cases were opened before the index test received them, since it was
-    run after the fact. Where cases were not drawn alike, shares are weighted or refused as
+    times, or no time of opening was delivered at all, the figure is refused; so is a quantile of
+    fewer patients than the smallest group, since it is the time of one of them; and so are spans
+    until the opening where half the cases were opened before the index test received them, since
+    it was run after the fact. Where cases were not drawn alike, shares are weighted or refused as
     ``sampling`` says, and times are not computed under weights.
     """
     figures = WindowedFigures("evaluation/timeliness", evaluation, cut, open_metrics=_OPEN)
@@ -98,7 +100,8 @@ def timeliness(
                 )
                 own = everyone.take(of_call[call])
                 place.count("n_cases", own.n, everyone.n)
-                timed = _Timed(own, _weigh(sampled, point.finding, call, own), times)
+                weighing = _weigh(sampled, point.finding, call, own)
+                timed = _Timed(own, weighing, times, disclosure.smallest_group)
                 timed.give_spans(place, evaluation.interval.level)
                 timed.give_shares(place, evaluation.interval.level)
     return figures.frame()
@@ -145,8 +148,10 @@ def _weigh(sampled: SampledCases, finding: str, call: str, own: CaseSet) -> Weig
 class _Timed:
     """Cases of one call with their times, and how they count."""
 
-    def __init__(self, cases: CaseSet, weighing: Weighing, times: pl.DataFrame) -> None:
-        self._n, self._weighing = cases.n, weighing
+    def __init__(
+        self, cases: CaseSet, weighing: Weighing, times: pl.DataFrame, smallest: int
+    ) -> None:
+        self._n, self._weighing, self._smallest = cases.n, weighing, smallest
         self._known = pl.DataFrame({"case_id": cases.case_id, "patient": cases.patient}).join(
             times, on="case_id", how="left", maintain_order="left"
         )
@@ -160,6 +165,8 @@ class _Timed:
                 metric = f"{span}_{name}"
                 if not both.height:
                     place.refuse(metric, self._why_none, n=0)
+                elif both["patient"].n_unique() < self._smallest:
+                    place.refuse(metric, code("few_patients_for_quantile", fewest=self._smallest))
                 elif why_not is not None:
                     place.refuse(metric, why_not)
                 elif is_late and "opened_at" in times_of:
