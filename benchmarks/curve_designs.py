@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
-from vpack_pipeline.stats.resampling import cluster_weights
+from vpack_pipeline.stats.resampling import patient_codes, patient_weights
 from vpack_pipeline.stats.roc_curve import CurveBand, partial_auc, roc_band
 
 GRID = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9])
@@ -74,7 +74,9 @@ def of_bootstrap(
     """Percentiles of 200 curves of patients drawn with replacement."""
     value = of_package(score, positive, patient, rng).value
     drawn = []
-    for weights in cluster_weights(patient, 200, rng):
+    codes, n_patients = patient_codes(patient)
+    for of_patients in patient_weights(n_patients, 200, rng):
+        weights = of_patients[:, codes]
         for row in weights:
             resampled = np.repeat(np.arange(score.size), row)
             outcome = positive[resampled]

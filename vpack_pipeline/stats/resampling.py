@@ -187,29 +187,6 @@ def alike(counts: IntArray) -> tuple[IntArray, IntArray]:
     return code, np.bincount(code)
 
 
-def cluster_weights(
-    cluster: npt.NDArray[np.generic],
-    replicates: int,
-    rng: np.random.Generator,
-    *,
-    chunk: int = 64,
-) -> Iterator[WeightArray]:
-    """How often each unit enters each replicate when whole patients are drawn.
-
-    Parameters
-    ----------
-    cluster : (n_units,) patient of each unit
-    replicates : B, over all chunks
-
-    Yields
-    ------
-    (at most chunk, n_units) int16; the units of a patient share one count
-    """
-    codes, n_patients = patient_codes(cluster)
-    for weights in patient_weights(n_patients, replicates, rng, chunk=chunk):
-        yield weights[:, codes]
-
-
 def percentile_interval(
     values: FloatArray, level: float = 0.95, *, most_undefined: float = 0.5
 ) -> PercentileInterval:

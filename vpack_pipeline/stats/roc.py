@@ -298,7 +298,7 @@ def auc_replicates(
     Parameters
     ----------
     score, positive : (n,)
-    weight_matrix : (B, n) counts or weights, such as ``cluster_weights`` yields
+    weight_matrix : (B, n) counts or weights; those of a bootstrap are each patient's, for each case
 
     Returns
     -------

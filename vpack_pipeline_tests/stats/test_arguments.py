@@ -393,7 +393,6 @@ OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
     ("psi_rows", "p"): share_rows,
     ("psi_rows", "q"): share_rows,
     ("null_by_patient_resampling", "reference"): values,
-    ("cluster_weights", "cluster"): _holding(PATIENTS, *NAN, None),
     ("patient_codes", "cluster"): _holding(PATIENTS, *NAN, None),
     ("pair_jackknife", "a"): of_reader,
     ("pair_jackknife", "b"): of_reader,

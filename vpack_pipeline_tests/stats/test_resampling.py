@@ -6,7 +6,6 @@ import pytest
 from vpack_pipeline.stats.resampling import (
     PatientKinds,
     alike,
-    cluster_weights,
     patient_codes,
     patient_weights,
     percentile_interval,
@@ -15,7 +14,9 @@ from vpack_pipeline.stats.resampling import (
 
 def test_units_of_a_patient_share_their_weight_and_replicates_keep_the_number_of_patients():
     cluster = np.array([7, 7, 3, 9, 9, 9])
-    weights = np.concatenate(list(cluster_weights(cluster, 50, np.random.default_rng(1))))
+    codes, n_patients = patient_codes(cluster)
+    drawn = patient_weights(n_patients, 50, np.random.default_rng(1))
+    weights = np.concatenate(list(drawn))[:, codes]
     assert weights.shape == (50, 6)
     assert weights.dtype == np.int16
     assert (weights[:, 0] == weights[:, 1]).all()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vpack_pipeline.stats import roc
 from vpack_pipeline.stats.estimate import NO_WIDTH
-from vpack_pipeline.stats.resampling import cluster_weights, percentile_interval
+from vpack_pipeline.stats.resampling import patient_codes, patient_weights, percentile_interval
 
 Z = 1.959963984540054
 
@@ -181,7 +181,9 @@ def test_replicates_equal_the_definition_under_any_weights_and_ties(rows):
 def test_the_bootstrap_standard_error_agrees_with_obuchowski(gold):
     case = gold("auc_cluster_obuchowski")
     score, positive = labelled(case)
-    weights = cluster_weights(np.array(case["inputs"]["cluster"]), 2000, np.random.default_rng(3))
+    codes, n_patients = patient_codes(np.array(case["inputs"]["cluster"]))
+    drawn = patient_weights(n_patients, 2000, np.random.default_rng(3))
+    weights = (of_patients[:, codes] for of_patients in drawn)
     values = np.concatenate([roc.auc_replicates(score, positive, w) for w in weights])
     # The reference case notes a bootstrap standard error of 0.0277.
     assert values.std() == pytest.approx(0.0277, abs=0.002)
