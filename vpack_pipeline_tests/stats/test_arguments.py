@@ -242,6 +242,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("flagged", "Flagged"): _count(Flagged(*(np.arange(4.0) + k for k in (1, 1, 2, 3)))),
     ("floor", "float"): _number(1e-4, -1, 0),
     ("failed", "Part"): total_with_limits,
+    ("design_effect", "float"): _number(1.2, -1, 0.9),
     ("fn", "int"): _count(5),
     ("fp", "int"): _count(9),
     ("fpr_grid", "FloatArray"): _share(np.array([0.0, 0.1, 1.0])),
@@ -434,6 +435,7 @@ NO_NUMBERS: Final[dict[str, Any]] = {
     "Value": 1,
     "Estimate": undefined("no_cases", method=(), n=0),
     "Sequence[bool]": (False, True),
+    "Sampled": "failures",
     "Callable[[int, float], bool]": lambda i, alpha: i > 0 and alpha > 0,
 }
 """Annotations of arguments that hold no number."""
