@@ -63,7 +63,7 @@ def read(contents: Contents, documents: Documents) -> tuple[dict[str, Table], li
     for asset in documents.exported:
         found += list(_schema_problems(asset, documents))
         try:
-            table, wrong = _read(contents, documents, asset)
+            table, wrong = read_table(contents, documents, asset)
         except VerificationError as error:
             found += error.problems
             continue
@@ -101,7 +101,14 @@ def _is_described_so(said: Mapping[str, Any], column: Mapping[str, Any]) -> bool
     return all(said.get(name) == value for name, value in wanted.items())
 
 
-def _read(contents: Contents, documents: Documents, asset: str) -> tuple[Table, list[Problem]]:
+def read_table(contents: Contents, documents: Documents, asset: str) -> tuple[Table, list[Problem]]:
+    """Read one exported table, and say what is wrong with it.
+
+    Raises
+    ------
+    VerificationError
+        The file is no CSV with the columns of the contract.
+    """
     contract, schema = documents.contracts[asset], documents.schemas[asset]
     columns = contract["columns"]
     name = table_of(asset)

@@ -99,10 +99,11 @@ def verify(path: Path) -> list[Problem]:
     -------
     everything that is wrong; empty means whole, complete and consistent
     """
-    return whole(path) or agreement.find(path.resolve(), _payload(path))
+    return whole(path) or agreement.find(path.resolve(), payload(path))
 
 
-def _payload(path: Path) -> list[str]:
+def payload(path: Path) -> list[str]:
+    """Name the files below ``data/`` of a pack whose manifests hold, by their path from there."""
     listed = bag.parse_manifest((path / bag.MANIFEST).read_bytes())
     return [entry.path.removeprefix(bag.DATA) for entry in listed or ()]
 

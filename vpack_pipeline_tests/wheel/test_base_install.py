@@ -33,6 +33,7 @@ IMPORTED = {"scikit-learn": "sklearn"}
 KEY = "../key"
 FOR_ALL = {
     "verify": ("pack",),
+    "acceptance": ("pack", "--cases-a-week", "100", "--prevalence", "10%"),
     "init": ("port",),
     "upgrade": (SITE,),
     "keygen": ("../another", "--name", "builder@test.example"),

@@ -1,0 +1,78 @@
+"""A whole pack, opened to be read: its protocol and its tables with their types.
+
+What a reviewer's commands that compute something share. What does not belong here: whether a pack
+is whole and agrees with itself (``verification``), which rows matter (the commands).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpack_pipeline.errors import Problem, UsageError, VerificationError
+from vpack_pipeline.pack_format import documents, tables, verification
+from vpack_pipeline.pack_format.agreement import PROTOCOL_SINCE
+from vpack_pipeline.pack_format.contents import Contents
+from vpack_pipeline.pack_format.documents import Documents
+from vpack_pipeline.pack_format.verification import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPack:
+    """A pack that was found whole, whose parts agree."""
+
+    summary: Summary
+    documents: Documents
+    _contents: Contents
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """The protocol that travels, as plain data."""
+        return self.documents.protocol
+
+    @property
+    def synthetic(self) -> Sequence[str]:
+        """What of the pack was made up, as the site says; empty where nothing was."""
+        return self.documents.claim.get("synthetic") or ()
+
+    def rows(self, asset: str) -> tuple[Mapping[str, Any], ...]:
+        """Give the rows of an exported table, in its order.
+
+        Raises
+        ------
+        UsageError
+            The pack has no such table: an earlier version of vpack made it.
+        """
+        if asset not in self.documents.exported:
+            what = f"has no table {asset}, since an earlier version made it"
+            remedy = "ask the site for a pack that this version of vpack has built"
+            raise UsageError(Problem(self.summary.identifier, what, remedy))
+        table, problems = tables.read_table(self._contents, self.documents, asset)
+        if problems:
+            raise VerificationError(problems)
+        return table.rows
+
+
+def open_pack(path: Path) -> OpenedPack:
+    """Open a pack, once everything that ``vpack verify`` asks of it holds.
+
+    Raises
+    ------
+    VerificationError
+        It is not whole, or its parts do not agree.
+    UsageError
+        Its format is older than tables that can be read by themselves.
+    """
+    path = path.resolve()
+    problems = verification.verify(path)
+    if problems:
+        raise VerificationError(problems)
+    summary = verification.summary(path)
+    if summary.format < PROTOCOL_SINCE:
+        what = f"is of format {summary.format}, whose tables are not read by themselves"
+        remedy = "ask the site for a pack that this version of vpack has built"
+        raise UsageError(Problem(summary.identifier, what, remedy))
+    contents = Contents(path, frozenset(verification.payload(path)))
+    return OpenedPack(summary, documents.read(contents), contents)
