@@ -136,6 +136,7 @@ SEVERAL = {
     "model": "a word of many other things",
     "study_date": "the months of large tables and the order of a patient's studies",
     "sex": "a kind of its own, and a column of patients",
+    "evaluation/operating_points": "what an acceptance sheet takes from a pack",
 }
 """Names in more files, and why."""
 
