@@ -6,7 +6,7 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def build(
     return built
 
 
-def needed(assets: tuple[str, ...]) -> set[str]:
+def needed(assets: Iterable[str]) -> set[str]:
     """List tables with everything that they are computed from."""
     known, found, left = benches.dependencies(), set(), list(assets)
     while left:

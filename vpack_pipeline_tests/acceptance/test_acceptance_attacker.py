@@ -24,15 +24,12 @@ from vpack_pipeline.core.pack.group_changes import group_changes
 from vpack_pipeline.core.pack.report import anchor, row_key
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
 from vpack_pipeline_tests.acceptance.site_bench import Built, Packed
-from vpack_pipeline_tests.disclosure.attack import attack, printed_levels
+from vpack_pipeline_tests.disclosure.attack import READ, attack, printed_levels
 from vpack_pipeline_tests.disclosure.floats import BASELINE, PLAN, STATUS
-from vpack_pipeline_tests.disclosure.knowledge import FLOW, LEVELS, MATCH, PROFILE
+from vpack_pipeline_tests.disclosure.knowledge import LEVELS, PROFILE
 from vpack_pipeline_tests.disclosure.pack import PackBytes, Printed, limits_of, numbers_in, says
-from vpack_pipeline_tests.disclosure.results import RESULTS
 from vpack_pipeline_tests.disclosure.two_releases import Handed, attack_two
 
-READ = {LEVELS, PROFILE, MATCH, FLOW, *RESULTS, PLAN, BASELINE, STATUS}
-"""Tables that the attacker reads."""
 NO_COUNTS = {
     "cohort/outcomes": "files of images",
     "evaluation/change": "parts of one figure over all levels of a variable; no level has a row",

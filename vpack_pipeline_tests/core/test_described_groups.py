@@ -22,12 +22,24 @@ from vpack_pipeline_tests.report.pack_sample import sample
 
 CUT = dt.date(2026, 2, 1)
 JOINT = "sex × setting"
+ASKED = frozenset(
+    {
+        "drift/baseline",
+        "drift/plan",
+        "drift/status",
+        "evaluation/failures",
+        "evaluation/subgroups",
+        "representativeness/levels",
+        "representativeness/profile",
+    }
+)
+"""The tables, beside what cases there are, that a test here reads."""
 
 
 @pytest.fixture(scope="module", params=[(220, 3), (1400, 4)], ids=["small", "large"])
 def made(request: pytest.FixtureRequest) -> SimpleNamespace:
     n, seed = request.param
-    return sample(n=n, seed=seed, cut=CUT, until=CUT)
+    return sample(n=n, seed=seed, cut=CUT, until=CUT, wanted=ASKED)
 
 
 @pytest.fixture(scope="module")

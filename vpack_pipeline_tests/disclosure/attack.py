@@ -14,10 +14,20 @@ import polars as pl
 from vpack_pipeline.contracts import fields
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import Protocol
-from vpack_pipeline_tests.disclosure.floats import add_baselines, add_distances, windows_behind
+from vpack_pipeline_tests.disclosure.floats import (
+    BASELINE,
+    PLAN,
+    STATUS,
+    add_baselines,
+    add_distances,
+    windows_behind,
+)
 from vpack_pipeline_tests.disclosure.integers import Name
 from vpack_pipeline_tests.disclosure.knowledge import (
+    FLOW,
     LEVELS,
+    MATCH,
+    PROFILE,
     SETS,
     OneVariable,
     Tables,
@@ -26,6 +36,8 @@ from vpack_pipeline_tests.disclosure.knowledge import (
 from vpack_pipeline_tests.disclosure.results import RESULTS, add_results
 from vpack_pipeline_tests.disclosure.rules import ByRules, add_rules
 
+READ = frozenset({LEVELS, PROFILE, MATCH, FLOW, *RESULTS, PLAN, BASELINE, STATUS})
+"""The tables that are attacked; the others that travel say nothing of a level."""
 BY_RULES = ("cohort", "excluded")
 """Sets that hold whom rules removed."""
 

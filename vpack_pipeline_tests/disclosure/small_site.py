@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vpack_pipeline import contracts
 from vpack_pipeline.protocol import Protocol
+from vpack_pipeline_tests.disclosure.attack import READ
 from vpack_pipeline_tests.disclosure.knowledge import FLOW, LEVELS, PROFILE
 from vpack_pipeline_tests.report.pack_sample import sample
 
@@ -114,13 +114,12 @@ def apart() -> Tables:
 
 
 def exported(seed: int) -> tuple[Tables, Protocol]:
-    """A random small site: 60 to 250 cases, every exported table that says anything of people."""
+    """A random small site: 60 to 250 cases, every table that the attacker reads."""
     n = int(np.random.default_rng(seed).integers(60, 250))
-    made = sample(n=n, seed=seed)
-    return travelling(made.tables), made.protocol
+    made = sample(n=n, seed=seed, wanted=READ)
+    return attacked(made.tables), made.protocol
 
 
-def travelling(pool: Tables) -> Tables:
-    """Keep the tables that travel."""
-    known = contracts.load()
-    return {a: t for a, t in pool.items() if known[a].export}
+def attacked(pool: Tables) -> Tables:
+    """Keep the tables that the attacker reads; that it reads no other is tested."""
+    return {a: t for a, t in pool.items() if a in READ}

@@ -17,7 +17,7 @@ from vpack_pipeline.core.representativeness.levels import Tally
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.stats.proportions import clopper_pearson
 from vpack_pipeline_tests.disclosure import inversion
-from vpack_pipeline_tests.disclosure.attack import Found, attack
+from vpack_pipeline_tests.disclosure.attack import READ, Found, attack
 from vpack_pipeline_tests.disclosure.integers import ContradictionError, Integers
 from vpack_pipeline_tests.disclosure.knowledge import (
     FLOW,
@@ -38,6 +38,7 @@ from vpack_pipeline_tests.disclosure.small_site import (
     profile_row,
     safe,
 )
+from vpack_pipeline_tests.disclosure.two_releases import Handed, attack_two
 from vpack_pipeline_tests.report.pack_sample import documents
 
 
@@ -217,6 +218,30 @@ def test_only_what_is_certain_is_found():
     assert known.certain_range([b, c], 11) == (1, 8)
     assert known.certain_range([b], 11) == (1, 8)
     assert known.certain_range([a], 11) is None
+
+
+class Asked(dict):
+    """Tables that know which of them were asked for."""
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
+        self.names: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
+def test_the_attacker_reads_the_tables_that_random_sites_have_and_no_other():
+    tables, protocol = exported(0)
+    asked = Asked(tables)
+    attack(asked, protocol)
+    attack_two(Handed(asked, protocol), Handed(asked, protocol))
+    assert asked.names == READ == tables.keys()
 
 
 def small_counts(tables: Tables, protocol: Protocol) -> int:

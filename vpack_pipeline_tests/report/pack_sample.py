@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Collection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from vpack_pipeline.core.printed_words import ROSTER
 from vpack_pipeline.protocol import Protocol, StatedPrevalence
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import read_model
+from vpack_pipeline_tests.acceptance.site_bench import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 CUT = dt.date(2026, 7, 20)
@@ -66,15 +68,16 @@ def sample(
     *,
     until: dt.date = dt.date.max,
     protocol: Protocol | None = None,
+    wanted: Collection[str] = COMPUTED,
 ) -> SimpleNamespace:
-    """Make documents and every exported table, with those that they are computed from.
+    """Make documents and the wanted tables, with those that they are computed from.
 
     Of one seed, those until an earlier day are among those until a later one.
     """
     given, site = documents()
     protocol = protocol or given
     pool = _upstream(protocol, np.random.default_rng(seed), n, until)
-    for asset in COMPUTED:
+    for asset in filter(needed(wanted).__contains__, COMPUTED):
         pool[asset] = computed(asset, pool, protocol, site, cut)
     return SimpleNamespace(protocol=protocol, site=site, tables=pool, cut=cut.isoformat())
 
