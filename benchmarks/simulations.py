@@ -12,25 +12,22 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks import curve_designs, endpoint_designs, interval_designs, sampling_designs
+from benchmarks import (
+    agreement_designs,
+    curve_designs,
+    endpoint_designs,
+    interval_designs,
+    sampling_designs,
+)
+from benchmarks.agreement_designs import AGREEING, COEFFICIENTS, PANELS, SMALL, TWO_PHASE, Panels
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, rates_with_replicates
 from vpack_pipeline.core.adjudication.panel_error import Votes, panel_error, positive_reads
-from vpack_pipeline.stats.agreement import (
-    agreement_jackknife,
-    fleiss_kappa,
-    gwet_ac,
-    jackknifed,
-    krippendorff_alpha,
-    percent_agreement,
-    specific_agreement,
-)
-from vpack_pipeline.stats.estimate import Estimate, FloatArray
+from vpack_pipeline.stats.estimate import FloatArray
 from vpack_pipeline.stats.label_error import Replicates, corrected_estimates
 from vpack_pipeline.stats.latent_class import dawid_skene_intervals
 from vpack_pipeline.stats.quantiles import quantile_by_patient
@@ -80,41 +77,6 @@ def dawid_skene() -> Iterator[Figure]:
     yield Figure("  lowest of a reader's rates", float(shares[1:].min()), 0.0, 1.0)
 
 
-class Panels(NamedTuple):
-    """Studies of readers of .85/.97 who are independent given the truth."""
-
-    cases: int
-    readers: int
-    prevalence: float
-    cases_each: int = 1
-    """Of a patient; of half the patients all are alike."""
-
-    def drawn(self, rng: np.random.Generator) -> FloatArray:
-        n, each = self.cases // self.cases_each, self.cases_each
-        together = np.repeat(rng.random(n) < self.prevalence, each)
-        is_alike = np.repeat(rng.random(n) < (each > 1) / 2, each)
-        truth = np.where(is_alike, together, rng.random(self.cases) < self.prevalence)
-        chance = np.where(truth, 0.85, 0.03)[:, None]
-        return (rng.random((self.cases, self.readers)) < chance).astype(np.float64)
-
-    def __str__(self) -> str:
-        each = f", {self.cases_each} a patient" if self.cases_each > 1 else ""
-        return f"{self.cases} cases{each}, {self.readers} readers, prevalence {self.prevalence:g}"
-
-
-SMALL = (Panels(30, 3, 0.1), Panels(60, 3, 0.1))
-PANELS = (
-    *(Panels(cases, 3, 0.1) for cases in (60, 100, 200)),
-    Panels(100, 2, 0.3),
-    Panels(100, 2, 0.05),
-    Panels(60, 3, 0.1, 4),
-    Panels(200, 3, 0.1, 4),
-    Panels(400, 3, 0.05, 4),
-)
-COEFFICIENTS = ("fleiss_kappa", "gwet_ac1", "krippendorff_alpha_nominal")
-AGREEING = (*COEFFICIENTS, "percent_agreement", "positive_agreement", "negative_agreement")
-
-
 def agreement() -> Iterator[Figure]:
     """Jackknife intervals of agreement, 2,000 studies a design.
 
@@ -122,13 +84,13 @@ def agreement() -> Iterator[Figure]:
     are; then as they are printed, of the studies that have an interval.
     """
     for design in SMALL:
-        found = _agreement_rates(design, is_free=True)["fleiss_kappa"]
+        found = agreement_designs.coverage(design, RUNS, 2014, is_free=True)["fleiss_kappa"]
         label = f"kappa, {design}, least numbers not asked"
         low = 0.93 if design.cases >= 60 else 0.0
         yield Figure(f"coverage of {label}", found.held, low, 1.0)
     highest = {"coefficients": 0.0, "shares": 0.0}
     for design in PANELS:
-        rates = _agreement_rates(design)
+        rates = agreement_designs.coverage(design, RUNS, 2014)
         for name in AGREEING:
             yield Figure(f"coverage of {name}, {design}", rates[name].held, 0.92, 1.0)
             kind = "coefficients" if name in COEFFICIENTS else "shares"
@@ -137,6 +99,28 @@ def agreement() -> Iterator[Figure]:
     for kind, rate in highest.items():
         most = NOMINAL_LOWER + _two_errors(NOMINAL_LOWER, RUNS)
         yield Figure(f"{kind} of agreement: highest P(lower > truth)", rate, 0.0, most)
+
+
+def weighted_agreement() -> Iterator[Figure]:
+    """Agreement of all examinations, of those that an index test flagged and a share of the rest.
+
+    Beside each design the same sample as if its cases counted alike, and as many drawn at random.
+    """
+    most = NOMINAL_LOWER + _two_errors(NOMINAL_LOWER, RUNS)
+    for design in TWO_PHASE:
+        rates = agreement_designs.coverage(design, RUNS, 2010)
+        for name in AGREEING:
+            yield Figure(f"coverage of weighted {name}, {design}", rates[name].held, 0.92, 1.0)
+        highest = max(rates[name].lower_above for name in AGREEING)
+        yield Figure("  highest P(lower > truth)", highest, 0.0, most)
+        yield Figure("  P(no interval) of kappa", rates["fleiss_kappa"].without, 0.0, 1.0)
+        at_random = Panels(design.cases, design.readers, design.prevalence, design.cases_each)
+        for label, beside in (
+            ("counted alike", design._replace(weighs=False)),
+            ("drawn at random", at_random),
+        ):
+            held = agreement_designs.coverage(beside, RUNS // 4, 2010)["fleiss_kappa"].held
+            yield Figure(f"  coverage of kappa, {label}", held, 0.0, 1.0)
 
 
 def quantiles() -> Iterator[Figure]:
@@ -153,62 +137,6 @@ def quantiles() -> Iterator[Figure]:
                 held.append(_holds((made.lower, made.upper), math.exp(normal)))
             label = f"coverage of the quantile {share:g}, {patients} patients, {each} cases each"
             yield Figure(label, float(np.mean(held)), 0.92, 1.0)
-
-
-class _Rates(NamedTuple):
-    held: float
-    """Of the intervals that are given."""
-    lower_above: float
-    without: float
-
-
-def _agreement_rates(design: Panels, *, is_free: bool = False) -> dict[str, _Rates]:
-    kappa, ac1 = _two_readers(0.85, 0.97, design.prevalence)
-    ill, well = np.array([0.15, 0.85]), np.array([0.97, 0.03])
-    pair = design.prevalence * np.outer(ill, ill) + (1 - design.prevalence) * np.outer(well, well)
-    negative, positive = np.diag(pair) / pair.sum(axis=0)
-    values = (kappa, ac1, kappa, np.trace(pair), positive, negative)
-    truths = dict(zip(AGREEING, values, strict=True))
-    seen: dict[str, list[tuple[bool, bool, bool]]] = {name: [] for name in truths}
-    patients = np.repeat(np.arange(design.cases // design.cases_each), design.cases_each)
-    for seed in range(RUNS):
-        ratings = design.drawn(np.random.default_rng([2014, seed]))
-        found = agreement_jackknife(ratings, [0, 1], patients, AGREEING)
-        for name, estimate in _points(ratings).items():
-            made = jackknifed(estimate, found[name])
-            if is_free:
-                enough = found[name]._replace(minority=float(design.cases))
-                made = jackknifed(replace(estimate, n=max(estimate.n, 60)), enough)
-            is_given = made.lower is not None
-            is_above = is_given and made.lower > truths[name]
-            seen[name].append((is_given, _holds((made.lower, made.upper), truths[name]), is_above))
-    rates = {}
-    for name, runs in seen.items():
-        given, held, above = np.asarray(runs).sum(axis=0)
-        rates[name] = _Rates(held / max(1, given), above / max(1, given), 1 - given / RUNS)
-    return rates
-
-
-def _points(ratings: FloatArray) -> dict[str, Estimate]:
-    positive, negative = specific_agreement(ratings)
-    values = (
-        fleiss_kappa(ratings, [0, 1]),
-        gwet_ac(ratings, [0, 1]),
-        krippendorff_alpha(ratings, [0, 1]),
-        percent_agreement(ratings, [0, 1]),
-        positive,
-        negative,
-    )
-    return dict(zip(AGREEING, values, strict=True))
-
-
-def _two_readers(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:
-    """Population kappa (Fleiss' and Cohen's: the readers are alike) and AC1."""
-    ill, well = np.array([1 - sensitivity, sensitivity]), np.array([specificity, 1 - specificity])
-    joint = prevalence * np.outer(ill, ill) + (1 - prevalence) * np.outer(well, well)
-    share, observed = joint.sum(axis=0), float(np.trace(joint))
-    by_chance, gwet = float(share @ share), float(2 * share[0] * share[1])
-    return (observed - by_chance) / (1 - by_chance), (observed - gwet) / (1 - gwet)
 
 
 def label_error() -> Iterator[Figure]:
@@ -304,7 +232,7 @@ def fitted_readers() -> Iterator[Figure]:
 
 def two_readers() -> Iterator[Figure]:
     """Two independent readers of .85/.97 at 5% prevalence, in the population."""
-    kappa, ac1 = _two_readers(0.85, 0.97, 0.05)
+    kappa, ac1 = agreement_designs.two_readers(0.85, 0.97, 0.05)
     yield Figure("kappa of two readers at 5% prevalence", kappa, 0.4835, 0.4845)
     yield Figure("AC1 of two readers at 5% prevalence", ac1, 0.9215, 0.9225)
 
@@ -460,6 +388,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "fitted_readers": fitted_readers,
     "dawid_skene": dawid_skene,
     "agreement": agreement,
+    "weighted_agreement": weighted_agreement,
     "quantiles": quantiles,
     "interval_proportion": interval_proportion,
     "interval_difference": interval_difference,

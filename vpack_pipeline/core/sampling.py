@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from vpack_pipeline.contracts.metrics import Condition
@@ -91,7 +92,7 @@ class Weighing:
         self,
         success: BoolArray,
         among: BoolArray,
-        patient: IntArray,
+        patient: npt.NDArray[np.generic],
         level: float,
         may_succeed: BoolArray | None = None,
     ) -> Estimate:
@@ -112,7 +113,7 @@ class Weighing:
         self,
         success: BoolArray,
         among: BoolArray,
-        patient: IntArray,
+        patient: npt.NDArray[np.generic],
         level: float,
         may_succeed: BoolArray | None = None,
     ) -> Side:

@@ -51,6 +51,7 @@ def table(
     evaluation: Evaluation = made.EVALUATION,
     readers_agreed: bool = True,
     sampling: Sampling = CONSECUTIVE,
+    stratum: pl.Expr = pl.lit("all"),  # noqa: B008 - an expression is never changed
 ) -> pl.DataFrame:
     protocol = protocol or made.adjudication()
     cases = made.cases_of(patients or sorted({r["case_id"] for r in reads} | {"c0"}))
@@ -66,7 +67,7 @@ def table(
         adjudication=protocol,
     )
     figures = agreement(
-        cases=cases.with_columns(stratum=pl.lit("all")),
+        cases=cases.with_columns(stratum=stratum),
         sampling=sampling,
         reads=frame,
         included=included,
@@ -118,6 +119,117 @@ TIMES = 10
 def many(**changes: Any) -> list[dict[str, Any]]:
     """The same reads of ten times as many cases; of 80, the last of c6 is not diagnostic."""
     return [r | {"case_id": f"{r['case_id']}-{i}"} for i in range(TIMES) for r in reads(**changes)]
+
+
+TWO_PHASE = Sampling(
+    method="random",
+    depends_on=("score",),
+    strata=(Stratum(name="flagged", fraction=1.0), Stratum(name="cleared", fraction=0.2)),
+)
+OF_TWO_PHASE = (
+    pl.when(pl.col("case_id").str.ends_with("-0") | pl.col("case_id").str.ends_with("-1"))
+    .then(pl.lit("flagged"))
+    .otherwise(pl.lit("cleared"))
+)
+"""The first two of the ten repeats are flagged."""
+
+
+def phases() -> tuple[np.ndarray, np.ndarray]:
+    """The ratings of ``many`` cut at 4, and how many cases each stands for."""
+    marks = {"-": 0.0, "+": 1.0, "x": np.nan}
+    rows = [
+        [marks[m] if m in marks else float(m >= "4") for m in said.split()]
+        for said in SAID.values()
+    ]
+    return np.tile(np.array(rows), (TIMES, 1)), np.repeat([1, 5], [2 * len(SAID), 8 * len(SAID)])
+
+
+def test_a_case_of_which_one_in_five_was_drawn_counts_as_five() -> None:
+    plain = made.NODULE.model_copy(update={"indeterminate": ()})
+    protocol = made.adjudication(floor=Floor(statistic="percent_agreement", value=0.1))
+    # One repeat says otherwise, so that weights matter.
+    drawn = [
+        r | {"rating": 5.0} if r["case_id"] == "c1-0" and r["reader_id"] == "r0" else r
+        for r in many()
+    ]
+    found = table(drawn, finding=plain, protocol=protocol, sampling=TWO_PHASE, stratum=OF_TWO_PHASE)
+    cut, weight = phases()
+    cut[1, 0] = 1.0
+    repeated = np.repeat(cut, weight, axis=0)
+    expected = {
+        "percent_agreement": coefficients.percent_agreement(repeated, [0, 1]),
+        "fleiss_kappa": coefficients.fleiss_kappa(repeated, [0, 1]),
+        "gwet_ac1": coefficients.gwet_ac(repeated, [0, 1]),
+        "positive_agreement": coefficients.specific_agreement(repeated)[0],
+        "negative_agreement": coefficients.specific_agreement(repeated)[1],
+    }
+    for metric, estimate in expected.items():
+        given = row(found, metric)
+        assert given["estimate"] == pytest.approx(estimate.value, abs=1e-12), metric
+        assert given["n"] == 80
+        assert given["lower"] < given["estimate"] < given["upper"]
+        assert "unseen_units_of_largest_weight" in given["method"]
+        assert "weighted_for_sampling" in given["method"]
+    pair = coefficients.cohen_kappa(repeated[:, 0], repeated[:, 1], [0, 1])
+    assert row(found, "cohen_kappa", ("reader_pair", "r0|r1"))["estimate"] == pytest.approx(
+        pair.value, abs=1e-12
+    )
+    alike = np.mean(repeated[:, 0] == repeated[:, 1])
+    given = row(found, "percent_agreement", ("reader_pair", "r0|r1"))
+    assert given["estimate"] == pytest.approx(alike, abs=1e-12)
+    assert "ratio_of_weighted_sums" in given["method"]
+    kappas = [
+        coefficients.cohen_kappa(repeated[:, i], repeated[:, j], [0, 1]).value
+        for i, j in ((0, 1), (0, 2), (1, 2))
+    ]
+    for metric, value in zip(
+        ("pair_kappa_min", "pair_kappa_median", "pair_kappa_max"), sorted(kappas), strict=True
+    ):
+        assert row(found, metric)["estimate"] == pytest.approx(value, abs=1e-12)
+        assert "weighted" in row(found, metric)["method"].split(";")
+    without = row(found, "gwet_ac1", ("without_reader", "r2"))
+    assert without["estimate"] == pytest.approx(
+        coefficients.gwet_ac(repeated[:, :2], [0, 1]).value, abs=1e-12
+    )
+    shares = coefficients.mean_shares(repeated, (0.0, 1.0))
+    by_chance = row(found, "prespecified_floor_by_chance")["estimate"]
+    assert by_chance == pytest.approx(float(shares @ shares), abs=1e-12)
+    assert row(found, "prespecified_floor")["estimate"] == row(found, "percent_agreement")["estimate"]
+
+
+def test_agreement_that_lacks_a_stratum_is_refused() -> None:
+    of_one = many()
+    # Of the cleared no case was read twice; then by a and b alone.
+    singly = [r for r in of_one if r["case_id"][-1] in "01" or r["reader_id"] == "r0"]
+    found = table(singly, sampling=TWO_PHASE, stratum=OF_TWO_PHASE)
+    for metric in ("percent_agreement", "fleiss_kappa", "pair_kappa_min"):
+        assert row(found, metric)["reason"] == "sampled_stratum_without_case", metric
+    assert row(found, "n_reads")["estimate"] == len(singly)
+    by_two = [r for r in of_one if r["case_id"][-1] in "01" or r["reader_id"] != "r2"]
+    found = table(by_two, sampling=TWO_PHASE, stratum=OF_TWO_PHASE)
+    assert row(found, "fleiss_kappa")["estimate"] is not None
+    assert row(found, "cohen_kappa", ("reader_pair", "r0|r1"))["estimate"] is not None
+    for metric in ("cohen_kappa", "cohen_kappa_linear", "percent_agreement"):
+        lacking = row(found, metric, ("reader_pair", "r0|r2"))
+        assert lacking["reason"] == "sampled_stratum_without_case", metric
+    without = row(found, "gwet_ac1", ("without_reader", "r0"))
+    assert without["reason"] == "sampled_stratum_without_case"
+
+
+def test_a_reader_with_themselves_is_weighted_as_the_case_is() -> None:
+    once = [made.read(f"c{i}", "r0", "+" if i % 2 else "-") for i in range(40)]
+    again = [
+        made.read(f"c{i}", "r0", "+" if i in (1, 20) or i % 2 else "-", session=2)
+        for i in range(40)
+    ]
+    fifth = pl.when(pl.col("case_id").str.len_chars() == 2).then(pl.lit("flagged"))
+    stratum = fifth.otherwise(pl.lit("cleared"))
+    found = row(table([*once, *again], sampling=TWO_PHASE, stratum=stratum), "repeat_agreement")
+    # Of c0 to c9 all are alike, of the other thirty, which stand for five each, one is not.
+    assert found["estimate"] == pytest.approx(155 / 160)
+    flagged = [r for r in again if len(r["case_id"]) == 2]
+    few = row(table([*once, *flagged], sampling=TWO_PHASE, stratum=stratum), "repeat_agreement")
+    assert few["reason"] == "sampled_stratum_without_case"
 
 
 def test_coefficients_are_those_of_the_cut_and_of_the_ratings() -> None:

@@ -376,6 +376,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("values", "FloatArray"): values_or_nan,
     ("unseen", "float"): _number(2.0, -1, 0),
     ("weight", "FloatArray"): Argument(PROB, (*_count(PROB).changes, _one_more)),
+    ("weight", "FloatArray | None"): Argument(PROB, (*_count(PROB).changes, _with(0), _one_more)),
     ("weight_matrix", "npt.NDArray[Any]"): _number(np.tile([1, 2, 0], (2, 4)).astype(np.int16), -1),
     ("weights", "FloatArray"): _count(np.array([1.0, 2.0, 0.0])),
     ("weights", "FloatArray | None"): Argument(PROB, (*_count(PROB).changes, _one_more)),

@@ -24,6 +24,7 @@ from vpack_pipeline.core.adjudication.coefficients import (
     coefficients,
     cut_stratum,
     positive_reads,
+    weigh_ratings,
 )
 from vpack_pipeline.core.adjudication.evidence import (
     ADJUDICATING,
@@ -72,7 +73,8 @@ def agreement(
     the ratings as given, and so are AC2, the interval alpha and the ICC, on their values.
 
     Agreement depends on whom readers read: where cases were not drawn alike, what estimates it is
-    refused (``evaluation.sampling``), and what describes the reads at hand is given.
+    weighted by inverse sampling fractions, in observed and chance agreement alike, or refused where
+    these are not stated (``core.sampling``); what describes the reads at hand is given as it is.
 
     Parameters
     ----------
@@ -94,13 +96,14 @@ def agreement(
     in ``notes``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
     """
     sampled = SampledCases(cases, sampling)
-    figures = _Figures({f.name: _why_not(sampled, f.name, included) for f in findings})
+    figures = _Figures()
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")
     level = evaluation.interval.level
     for finding in findings:
         basis = basis_of(known, finding.name)
-        panel = Panel.of(basis, finding, readers_agreed=readers_agreed)
+        panel = Panel.of(basis, finding, readers_agreed=readers_agreed, sampled=sampled)
+        figures.why_not[finding.name] = panel.weighing.reason
         found = coefficients(panel, level)
         for stratum, estimates in found.items():
             for name, estimate in estimates.items():
@@ -113,7 +116,7 @@ def agreement(
             (pl.col("finding") == finding.name) & (pl.col("purpose") == "reference")
         )
         _put_counts(figures, reference, basis, finding.name)
-        _put_repeats(figures, basis, finding.name, level)
+        _put_repeats(figures, basis, finding.name, sampled, level)
         of_finding = standard.filter(pl.col("finding") == finding.name)
         _put_paths(figures, of_finding, finding.name)
         _put_labels(figures, of_finding, finding.name)
@@ -121,18 +124,15 @@ def agreement(
     return figures.frame()
 
 
-def _why_not(sampled: SampledCases, finding: str, included: pl.DataFrame) -> Code | None:
-    everyone = np.ones(included.height, dtype=np.bool_)
-    weighing = sampled.weigh("nothing", finding, included["case_id"], groups=(everyone,))
-    return weighing.why_not(under_weights=False)
-
-
 class _Figures(Figures):
-    """Figures of agreement; those that estimate it are refused for the way cases were drawn."""
+    """Figures of agreement; those that estimate it may be refused for the way cases were drawn.
 
-    def __init__(self, why_not: Mapping[str, Code | None]) -> None:
+    ``why_not`` says by finding why.
+    """
+
+    def __init__(self) -> None:
         super().__init__("adjudication/agreement")
-        self._why_not = why_not
+        self.why_not: dict[str, Code | None] = {}
 
     def _add(
         self,
@@ -146,7 +146,7 @@ class _Figures(Figures):
     ) -> None:
         declared = metrics.find(self.asset, metric)
         is_of_sample = declared.kind == "count" or declared.conditional_on == "sample"
-        why_not = self._why_not[str(row["finding"])]
+        why_not = self.why_not[str(row["finding"])]
         if why_not is None or is_of_sample:
             super()._add(metric, status, row, reason=reason, notes=notes, method=method)
         else:
@@ -203,7 +203,9 @@ def _put_adjudicators(figures: Figures, reads: pl.DataFrame, **keys: Any) -> Non
     figures.give("n_further_readers", len(who - own), method=method, **keys)
 
 
-def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, level: float) -> None:
+def _put_repeats(
+    figures: _Figures, basis: ReadBasis, finding: str, sampled: SampledCases, level: float
+) -> None:
     """A reader's further sessions on the same case and arm: how many, and how alike."""
     keys: dict[str, Any] = {"finding": finding, **ALL.keys}
     unit = ("case_id", "reader_id", "arm")
@@ -224,9 +226,12 @@ def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, level: float)
         return
     code = pl.col("class").replace_strict(_CUT, default=None, return_dtype=pl.Float64)
     again = matrix(basis.reads.join(repeated, on=unit, how="semi"), code, unit)
+    weighing = weigh_ratings(sampled, finding, again.case_id, again.ratings)
+    # Cases that were read again may be weighed where those of two readers may not.
+    figures.why_not[finding] = weighing.reason
     categories = sorted(_CUT.values())
     left_out = stats.agreement_jackknife(
-        again.ratings, categories, again.patient, ("percent_agreement",)
+        again.ratings, categories, again.patient, ("percent_agreement",), weighing.weight
     )["percent_agreement"]
     estimate = by_patient(
         stats.percent_agreement(again.ratings, categories),
@@ -234,7 +239,7 @@ def _put_repeats(figures: Figures, basis: ReadBasis, finding: str, level: float)
         level,
         Code("reader_with_themselves"),
     )
-    figures.give("repeat_agreement", estimate, **keys)
+    figures.give("repeat_agreement", weighing.said_of(estimate), **keys)
 
 
 def _put_paths(figures: Figures, standard: pl.DataFrame, finding: str) -> None:

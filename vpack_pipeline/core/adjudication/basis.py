@@ -99,9 +99,10 @@ def read_basis(reads: pl.DataFrame, finding: str) -> ReadBasis:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Ratings of shape (units, most reads of a unit), nan = none; ``patient`` of each unit."""
+    """Ratings (units, most reads of a unit), nan = none; ``case_id`` and ``patient`` of each."""
 
     ratings: FloatArray
+    case_id: pl.Series
     patient: npt.NDArray[np.str_]
 
 
@@ -122,16 +123,18 @@ def matrix(reads: pl.DataFrame, value: pl.Expr, units: Sequence[str] = ("case_id
         .sort(*UNIT, "reader_id", "arm", "session")
         .select(
             "patient_id",
+            "case_id",
             pl.struct(units).rle_id().cast(pl.Int64).alias("unit"),
             value.alias("value"),
         )
         .with_columns(pl.int_range(pl.len()).over("unit").alias("slot"))
     )
-    patients = kept.unique("unit", keep="first", maintain_order=True)["patient_id"]
+    first = kept.unique("unit", keep="first", maintain_order=True)
     width = int(kept["slot"].max() or 0) + 1 if kept.height else 0  # type: ignore[arg-type]
-    ratings = np.full((len(patients), width), np.nan)
+    ratings = np.full((first.height, width), np.nan)
     ratings[kept["unit"].to_numpy(), kept["slot"].to_numpy()] = kept["value"].cast(pl.Float64)
-    return Matrix(ratings, np.asarray(patients.to_list(), dtype=np.str_))
+    patients = np.asarray(first["patient_id"].to_list(), dtype=np.str_)
+    return Matrix(ratings, first["case_id"], patients)
 
 
 @dataclass(frozen=True, slots=True)

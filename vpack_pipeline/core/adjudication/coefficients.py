@@ -23,10 +23,11 @@ from vpack_pipeline.core.adjudication.evidence import (
     POSITIVE,
     first_of_reader,
 )
+from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.protocol import Finding
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
 from vpack_pipeline.stats.resampling import patient_codes
 
 CUT_STATISTICS: Final = (
@@ -57,6 +58,7 @@ STATISTICS: Final = (
 
 MOST_READERS: Final = 15
 """Readers up to which pairs, and the panel without each, are listed one by one."""
+NOT_WEIGHED: Final = Weighing(None)
 PARTING: Final = 0.2
 """Where kappa lies further than this below AC1, a note says what parts them."""
 
@@ -72,7 +74,8 @@ class Panel:
     """Each reader's first diagnostic read of each case: as rated, and cut to classes.
 
     ``rated`` and ``cut`` (negative 0, indeterminate 1, positive 2) have the shape (cases, readers),
-    nan = none. ``readers_agreed``: whether each reader may stand alone.
+    nan = none. ``readers_agreed``: whether each reader may stand alone. ``weighing`` says how cases
+    count, each as often as its sampling fraction says.
     """
 
     finding: Finding
@@ -80,15 +83,26 @@ class Panel:
     matrix: ReaderMatrix
     cut: FloatArray
     readers_agreed: bool
+    weighing: Weighing = NOT_WEIGHED
 
     @classmethod
-    def of(cls, basis: ReadBasis, finding: Finding, *, readers_agreed: bool) -> Panel:
-        """Lay out the reads of a basis."""
+    def of(
+        cls,
+        basis: ReadBasis,
+        finding: Finding,
+        *,
+        readers_agreed: bool,
+        sampled: SampledCases | None = None,
+    ) -> Panel:
+        """Lay out the reads of a basis; without ``sampled`` all cases count alike."""
         diagnostic = first_of_reader(basis.reads).filter(pl.col("class") != NON_DIAGNOSTIC)
         code = pl.col("class").replace_strict(_CODES, return_dtype=pl.Float64)
         cut = reader_matrix(diagnostic, code).ratings
         rated = reader_matrix(diagnostic, pl.col("rating"))
-        return cls(finding, basis, rated, cut, readers_agreed)
+        weighing = NOT_WEIGHED
+        if sampled is not None:
+            weighing = weigh_ratings(sampled, finding.name, rated.cases, rated.ratings)
+        return cls(finding, basis, rated, cut, readers_agreed, weighing)
 
     @property
     def listed_readers(self) -> tuple[str, ...]:
@@ -170,6 +184,24 @@ class _Asked:
     estimate: Callable[[], Estimate]
 
 
+def weigh_ratings(
+    sampled: SampledCases, finding: str, case_id: pl.Series, ratings: FloatArray
+) -> Weighing:
+    """Say how rated units count in agreement, which needs units of each stratum rated twice.
+
+    Parameters
+    ----------
+    case_id : of each unit
+    ratings : (units, readers), nan = none
+    """
+    is_paired = np.count_nonzero(~np.isnan(ratings), axis=1) >= 2
+    paired = sampled.weigh("nothing", finding, case_id.filter(pl.Series(is_paired)))
+    if (why_not := paired.why_not(under_weights=True)) is not None:
+        return Weighing(None, why_not)
+    everyone = np.ones(len(ratings), dtype=np.bool_)
+    return sampled.weigh("nothing", finding, case_id, groups=(everyone,))
+
+
 def coefficients(panel: Panel, level: float) -> dict[Stratum, Found]:
     """Give every coefficient of the panel, by stratum.
 
@@ -191,11 +223,14 @@ def coefficients(panel: Panel, level: float) -> dict[Stratum, Found]:
                 view.categories,
                 patients,
                 sorted({a.name for a in asked.values() if a.view == name}),
+                panel.weighing.weight,
             )
             for name, view in views.items()
         }
         given = {
-            name: by_patient(a.estimate(), left_out[a.view][a.name], level, panel.basis.name)
+            name: panel.weighing.said_of(
+                by_patient(a.estimate(), left_out[a.view][a.name], level, panel.basis.name)
+            )
             for name, a in asked.items()
         }
         found[stratum] = _with_notes(panel, stratum, _complete(panel, stratum, given))
@@ -336,14 +371,17 @@ def by_patient(
 
 def positive_reads(panel: Panel, stratum: Stratum) -> tuple[int, int]:
     """Count positive and all ratings of the panel, at the stratum's cut."""
+    return int(_is_positive(panel, stratum).sum()), int((~np.isnan(panel.rated)).sum())
+
+
+def _is_positive(panel: Panel, stratum: Stratum) -> BoolArray:
     value = dict(zip(map(cut_stratum, panel.cuts), panel.cuts, strict=True)).get(stratum)
-    cut = panel.cut == _POSITIVE if value is None else panel.cut_at(value) == 1
-    return int(cut.sum()), int((~np.isnan(panel.rated)).sum())
+    return np.asarray(panel.cut == _POSITIVE if value is None else panel.cut_at(value) == 1)
 
 
 def class_shares(panel: Panel) -> dict[str, float]:
     """How often readers said each class of the protocol, of a panel with any rating."""
-    shares = stats.mean_shares(panel.cut, panel.classes)
+    shares = stats.mean_shares(panel.cut, panel.classes, panel.weighing.weight)
     return {_NAMES[c]: float(s) for c, s in zip(panel.classes, shares, strict=True)}
 
 
@@ -386,8 +424,10 @@ def _with_parting(panel: Panel, stratum: Stratum, found: Found) -> Found:
         return found
     if kappa.value is None or ac1.value is None or ac1.value - kappa.value <= PARTING:
         return found
-    positives, reads = positive_reads(panel, stratum)
-    # The share itself is a figure of its own.
+    # The share of these reads is a figure of its own.
+    of_case = _is_positive(panel, stratum).sum(axis=1), (~np.isnan(panel.rated)).sum(axis=1)
+    weight = 1.0 if panel.weighing.weight is None else panel.weighing.weight
+    positives, reads = (float((weight * n).sum()) for n in of_case)
     often = "rare" if 2 * positives < reads else "common"
     notes = coded(kappa.notes, code("kappa_below_ac1", by=PARTING, often=often))
     return found | {"fleiss_kappa": replace(kappa, notes=notes)}

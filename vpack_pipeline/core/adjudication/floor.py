@@ -46,7 +46,7 @@ def put_floor(
     estimate = found[floor.statistic]
     by_chance = _put_by_chance(figures, panel, estimate, floor.statistic, **keys)
     asked = code("floor_asked", statistic=floor.statistic, least=floor.value)
-    notes = coded(_verdict(estimate, floor.value, by_chance))
+    notes = coded(_verdict(estimate, floor.value, by_chance), panel.weighing.notes)
     made = replace(estimate, method=coded(asked, estimate.method), notes=notes)
     figures.give(FLOOR, made, **keys)
 
@@ -69,7 +69,9 @@ def _put_by_chance(
         return None
     # Where it rests on how often readers say positive, that count stands with it.
     events, reads = positive_reads(panel, ALL) if value else (None, None)
-    method = coded(code("readers_who_guess", statistic=statistic), panel.basis.name)
+    guess = code("readers_who_guess", statistic=statistic)
+    is_weighted = value and panel.weighing.weight is not None
+    method = coded(guess, "weighted" if is_weighted else None, panel.basis.name)
     figures.give(BY_CHANCE, value, n=reads, events=events, method=method, **keys)
     return value
 

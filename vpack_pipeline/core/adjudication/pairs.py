@@ -17,10 +17,10 @@ import numpy.typing as npt
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.coefficients import ALL, MOST_READERS, Panel, Stratum
 from vpack_pipeline.core.figures import Figures
+from vpack_pipeline.core.sampling import LACKS_STRATUM, Weighing
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import Estimate, FloatArray
-from vpack_pipeline.stats.proportions.intervals import clustered_proportion
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
 
 RANGE: Final = ("pair_kappa_min", "pair_kappa_median", "pair_kappa_max")
 ALIKE: Final = 0.99
@@ -28,6 +28,7 @@ ALIKE: Final = 0.99
 ALIKE_CASES: Final = 50
 """Cases that both rated, below which sameness says little."""
 NO_READER_PAIR: Final = Code("no_case_of_two_readers")
+LACKED: Final = Weighing(None, LACKS_STRATUM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class _Pair:
     cut: tuple[FloatArray, FloatArray]
     rated: tuple[FloatArray, FloatArray]
     patient: npt.NDArray[np.str_]
+    weighing: Weighing
 
     @property
     def n(self) -> int:
@@ -55,7 +57,7 @@ def put_pairs(figures: Figures, panel: Panel, fewest_cases: int, level: float) -
     finding = panel.finding.name
     readers = len(panel.matrix.readers)
     pairs = list(_pairs(panel))
-    kappas = [stats.cohen_kappa(*pair.cut, panel.classes) for pair in pairs]
+    kappas = [_kappa(pair, pair.cut, panel.classes) for pair in pairs]
     n_pairs = readers * (readers - 1) // 2
     figures.give(
         "n_reader_pairs",
@@ -89,7 +91,31 @@ def _pairs(panel: Panel) -> Iterator[_Pair]:
             (cut[both, i], cut[both, j]),
             (rated[both, i], rated[both, j]),
             panel.matrix.patient[both],
+            _weigh(panel.weighing, both),
         )
+
+
+def _weigh(weighing: Weighing, both: BoolArray) -> Weighing:
+    """Say how the cases that two readers read count; they may lack a stratum that others have."""
+    if weighing.weight is None:
+        return weighing
+    strata = (np.unique(weight).size for weight in (weighing.weight, weighing.weight[both]))
+    return weighing.of_reads(np.flatnonzero(both)) if len({*strata}) == 1 else LACKED
+
+
+def _kappa(
+    pair: _Pair,
+    ratings: tuple[FloatArray, FloatArray],
+    categories: tuple[float, ...],
+    weights: str | None = None,
+) -> Estimate:
+    """Give kappa; of weighted cases, which the jackknife weighs, with its interval."""
+    kappa = stats.cohen_kappa(*ratings, categories, weights)
+    if pair.weighing.reason is not None:
+        return undefined(pair.weighing.reason, method=kappa.method, n=kappa.n)
+    if pair.weighing.weight is None:
+        return kappa
+    return _with_interval(kappa, pair, ratings, categories, weights=weights)
 
 
 def _put_range(
@@ -105,9 +131,13 @@ def _put_range(
         return
     # Readers are no patients: the number of pairs stands in the method.
     of = {"given": len(values), "pairs": len(pairs), "fewest": fewest_cases}
-    method = coded(code("kappa_of_pairs", **of), panel.basis.name)
+    is_weighted = panel.weighing.weight is not None
+    method = coded(
+        code("kappa_of_pairs", **of), "weighted" if is_weighted else None, panel.basis.name
+    )
     for metric, value in zip(RANGE, (min(values), np.median(values), max(values)), strict=True):
-        figures.give(metric, float(value), method=method, notes=panel.basis.caution, **keys)
+        notes = coded(panel.basis.caution, panel.weighing.notes)
+        figures.give(metric, float(value), method=method, notes=notes, **keys)
 
 
 def _put_pair(figures: Figures, panel: Panel, pair: _Pair, kappa: Estimate, level: float) -> None:
@@ -116,13 +146,15 @@ def _put_pair(figures: Figures, panel: Panel, pair: _Pair, kappa: Estimate, leve
     figures.give("n_cases", pair.n, n=pair.n, events=pair.n, method=method, **keys)
     alike = pair.cut[0] == pair.cut[1]
     found = {
-        "percent_agreement": clustered_proportion(alike, pair.patient, level),
+        "percent_agreement": pair.weighing.proportion(
+            alike, np.ones(pair.n, dtype=np.bool_), pair.patient, level
+        ),
         "cohen_kappa": _with_interval(kappa, pair, pair.cut, panel.classes, level),
     }
     if panel.is_ordered:
         found |= {
             f"cohen_kappa_{weights}": _with_interval(
-                stats.cohen_kappa(*pair.rated, panel.scale, weights),
+                _kappa(pair, pair.rated, panel.scale, weights),
                 pair,
                 pair.rated,
                 panel.scale,
@@ -143,11 +175,12 @@ def _with_interval(
     pair: _Pair,
     ratings: tuple[FloatArray, FloatArray],
     categories: tuple[float, ...],
-    level: float,
+    level: float = 0.95,
     weights: str | None = None,
 ) -> Estimate:
-    left_out = stats.pair_jackknife(*ratings, categories, pair.patient, weights)
-    return stats.jackknifed(kappa, left_out, level)
+    weight = pair.weighing.weight
+    left_out = stats.pair_jackknife(*ratings, categories, pair.patient, weights, weight)
+    return pair.weighing.said_of(stats.jackknifed(kappa, left_out, level))
 
 
 def _put_identical(figures: Figures, panel: Panel, pair: _Pair, **keys: Any) -> None:

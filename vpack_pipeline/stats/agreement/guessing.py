@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+
 from vpack_pipeline.stats.agreement.counts import rating_counts
+from vpack_pipeline.stats.agreement.sums import unit_weights
 from vpack_pipeline.stats.arguments import numbers
 from vpack_pipeline.stats.estimate import FloatArray
 
@@ -22,17 +25,23 @@ BEYOND_CHANCE: Final = (
 """Statistics whose zero is just this: both readers answer at random, by the same shares."""
 
 
-def mean_shares(ratings: FloatArray, categories: tuple[float, ...]) -> FloatArray:
+def mean_shares(
+    ratings: FloatArray, categories: tuple[float, ...], weight: FloatArray | None = None
+) -> FloatArray:
     """Share of each category, averaged over the units that are rated (as Gwet's chance agreement).
 
     Parameters
     ----------
     ratings : (units, readers), nan = no rating; one rating at least
+    weight : (units,) above 0, the inverse of each unit's sampling fraction
     """
     counts = rating_counts(ratings, categories)
-    counts = counts[counts.sum(axis=1) > 0]
-    shares: FloatArray = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
-    return shares
+    is_rated = counts.sum(axis=1) > 0
+    shares = counts[is_rated] / counts[is_rated].sum(axis=1, keepdims=True)
+    own = unit_weights(weight, len(counts))
+    if own is None:
+        return np.asarray(shares.mean(axis=0))
+    return np.asarray(own[is_rated] @ shares / own[is_rated].sum())
 
 
 def guessed(statistic: str, shares: Mapping[str, float]) -> float | None:

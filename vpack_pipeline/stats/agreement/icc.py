@@ -27,6 +27,7 @@ FEW_READERS = Code("one_reader")
 FEW_UNITS = Code("one_unit_rated_by_all")
 NO_VARIANCE = Code("ratings_without_variance")
 NO_DEGREES = Code("few_degrees_of_freedom")
+_ROUNDING = 1e-9
 
 
 class MeanSquares(NamedTuple):
@@ -109,10 +110,10 @@ def mean_squares(sums: FloatArray, readers: int) -> MeanSquares:
 
 
 def icc(squares: MeanSquares, units: FloatArray, readers: int) -> FloatArray:
-    """ICC(A,1) of each row; nan with fewer than two units, or without variance."""
+    """ICC(A,1) of each row; nan with no more than one unit, or without variance."""
     k = readers
     spread = squares.units + (k - 1 - k / units) * squares.residual + k * squares.readers / units
-    defined = (units >= 2) & (spread > 0)
+    defined = (units > 1 + _ROUNDING) & (spread > 0)
     values: FloatArray = np.divide(
         squares.units - squares.residual, spread, out=np.full(len(units), np.nan), where=defined
     )

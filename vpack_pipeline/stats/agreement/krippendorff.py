@@ -80,6 +80,7 @@ def alphas(
     coincidences: FloatArray,
     categories: Sequence[float],
     level_of_measurement: str,
+    mean_weight: FloatArray,
 ) -> FloatArray:
     """``alpha`` of B sets of units at once, each with distances of its own.
 
@@ -87,6 +88,8 @@ def alphas(
     ----------
     totals : (B, q) ratings in each category, of units with two or more
     coincidences : (B, q × q) pairs of ratings of a unit, each unit's over its raters less one
+    mean_weight : (B,) Σw² / Σw over ratings, both sums of which may be weighted: a rating is not
+        paired with itself in the expected disagreement
     """
     q = len(categories)
     if level_of_measurement == "ordinal":
@@ -97,7 +100,7 @@ def alphas(
     observed = (coincidences.reshape(-1, q, q) * distance).sum(axis=(1, 2))
     expected = (totals[:, :, None] * distance * totals[:, None, :]).sum(axis=(1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = observed * (totals.sum(axis=1) - 1) / expected
+        ratio = observed * (totals.sum(axis=1) - mean_weight) / expected
     found: FloatArray = np.where(expected > 0, 1 - ratio, np.nan)
     return found
 

@@ -17,6 +17,7 @@ from vpack_pipeline.stats.agreement import icc
 from vpack_pipeline.stats.agreement.coefficients import unit_agreement
 from vpack_pipeline.stats.agreement.counts import agreement_weights, rating_counts
 from vpack_pipeline.stats.agreement.krippendorff import alphas
+from vpack_pipeline.stats.arguments import amounts
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 
 Totals = Mapping[str, FloatArray]
@@ -24,24 +25,35 @@ Totals = Mapping[str, FloatArray]
 
 @dataclass(frozen=True, slots=True)
 class RatedUnits:
-    """Ratings (units, readers), nan = none, with the readers of each unit and category."""
+    """Ratings (units, readers), nan = none, with the readers of each unit and category.
+
+    ``weight`` (units,) says for how many units each stands; None where all stand for as many.
+    """
 
     ratings: FloatArray
     categories: tuple[float, ...]
     counts: FloatArray
+    weight: FloatArray | None = None
 
     @classmethod
-    def of(cls, ratings: FloatArray, categories: Sequence[float]) -> RatedUnits:
+    def of(
+        cls,
+        ratings: FloatArray,
+        categories: Sequence[float],
+        weight: FloatArray | None = None,
+    ) -> RatedUnits:
         """Count ratings.
 
         Raises
         ------
         ValueError
-            A rating is none of the categories, or the categories do not increase.
+            A rating is none of the categories, or the categories do not increase; weights and units
+            differ in number, or a weight is not above 0.
         """
         counts = rating_counts(ratings, categories)
         values = np.asarray(ratings, dtype=np.float64)
-        return cls(values, tuple(float(c) for c in categories), counts)
+        levels = tuple(float(c) for c in categories)
+        return cls(values, levels, counts, unit_weights(weight, len(values)))
 
     @property
     def raters(self) -> FloatArray:
@@ -69,9 +81,21 @@ class Statistic(NamedTuple):
     """A share of pairs, in [0, 1]; else corrected for chance, 1 at most."""
 
 
+def unit_weights(weight: FloatArray | None, n: int) -> FloatArray | None:
+    """Give the weight of each of ``n`` units, above 0, the largest 1; None where all are alike."""
+    if weight is None:
+        return None
+    given = amounts("weight", weight)
+    if given.shape != (n,) or (given == 0).any():
+        raise ValueError("weight: one weight above 0 is needed for each unit")
+    # Only how weights compare matters.
+    return given / given.max() if n and np.ptp(given) > 0 else None
+
+
 def block(name: str, units: RatedUnits) -> FloatArray:
     """What each unit adds to one group of sums: (units, columns)."""
-    return BLOCKS[name](units)
+    made = BLOCKS[name](units)
+    return made if units.weight is None else made * units.weight[:, None]
 
 
 def _shares(units: RatedUnits) -> FloatArray:
@@ -85,6 +109,10 @@ def _coincidences(units: RatedUnits) -> FloatArray:
     pairs[:, np.arange(q), np.arange(q)] -= counts
     others = np.where(units.is_paired, units.raters - 1, 1)
     return np.asarray(pairs.reshape(len(counts), -1) / others[:, None])
+
+
+def _own_weight(units: RatedUnits) -> FloatArray:
+    return np.ones(len(units.counts)) if units.weight is None else units.weight
 
 
 def _icc_sums(units: RatedUnits) -> FloatArray:
@@ -110,8 +138,11 @@ BLOCKS: Final[Mapping[str, Callable[[RatedUnits], FloatArray]]] = {
     "met": lambda units: units.counts * np.maximum(units.raters - 1, 0)[:, None],
     "totals": lambda units: units.counts * units.is_paired[:, None],
     "coincidences": _coincidences,
+    "totals_squared": lambda units: (units.raters * units.is_paired * _own_weight(units))[:, None],
     "icc": _icc_sums,
+    "icc_squared": lambda units: (units.is_complete * _own_weight(units))[:, None],
 }
+"""The two of squares are of squared weights, once :func:`block` has weighted them."""
 
 
 def _percent(totals: Totals, _: RatedUnits) -> FloatArray:
@@ -149,17 +180,31 @@ def _corrected(observed: FloatArray, chance: FloatArray) -> FloatArray:
     return np.where(chance < 1 - 1e-12, (observed - chance) / (1 - chance), np.nan)
 
 
+_OF_ALPHA: Final = ("totals", "coincidences", "totals_squared")
+
+
 def _alpha(measured: str) -> Callable[[Totals, RatedUnits], FloatArray]:
     return lambda totals, units: alphas(
-        totals["totals"], totals["coincidences"], units.categories, measured
+        totals["totals"],
+        totals["coincidences"],
+        units.categories,
+        measured,
+        _mean_weight(totals["totals_squared"], totals["totals"]),
     )
 
 
 def _icc(totals: Totals, units: RatedUnits) -> FloatArray:
-    sums, readers = totals["icc"], units.ratings.shape[1]
+    readers = units.ratings.shape[1]
     if readers < 2:
-        return np.full(len(sums), np.nan)
+        return np.full(len(totals["icc"]), np.nan)
+    # Units count as many as Kish's size: that many of equal weight have mean squares as unbiased.
+    sums = totals["icc"] / _mean_weight(totals["icc_squared"], totals["icc"][:, :1])[:, None]
     return icc.icc(icc.mean_squares(sums, readers), sums[:, 0], readers)
+
+
+def _mean_weight(squared: FloatArray, totals: FloatArray) -> FloatArray:
+    """Σw² / Σw over ratings or units: the weight of one rating where all weigh alike."""
+    return np.asarray(squared[:, 0] / totals.sum(axis=1))
 
 
 STATISTICS: Final[Mapping[str, Statistic]] = {
@@ -174,8 +219,8 @@ STATISTICS: Final[Mapping[str, Statistic]] = {
     "gwet_ac2_quadratic": Statistic(
         ("agreement_quadratic", "paired", "rated", "shares"), _gwet("quadratic")
     ),
-    "krippendorff_alpha_nominal": Statistic(("totals", "coincidences"), _alpha("nominal")),
-    "krippendorff_alpha_ordinal": Statistic(("totals", "coincidences"), _alpha("ordinal")),
-    "krippendorff_alpha_interval": Statistic(("totals", "coincidences"), _alpha("interval")),
-    "icc": Statistic(("icc",), _icc),
+    "krippendorff_alpha_nominal": Statistic(_OF_ALPHA, _alpha("nominal")),
+    "krippendorff_alpha_ordinal": Statistic(_OF_ALPHA, _alpha("ordinal")),
+    "krippendorff_alpha_interval": Statistic(_OF_ALPHA, _alpha("interval")),
+    "icc": Statistic(("icc", "icc_squared"), _icc),
 }
