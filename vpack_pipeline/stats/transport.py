@@ -308,7 +308,6 @@ def range_over_tables(
             b_ub=[0.0],
             A_eq=equal,
             b_eq=[1.0, *[0.0] * (len(equal) - 1)],
-            method="highs",
         )
         if solved.status != 0:
             return None
