@@ -445,7 +445,7 @@ def test_transported_auc_has_an_interval_around_it():
 
 def test_transport_names_a_variable_that_is_not_profiled():
     given = {"population": population({'{"shoe_size": "41"}': 3})}
-    with pytest.raises(InputError, match="population shoe_size: is not profiled"):
+    with pytest.raises(InputError, match="column shoe_size: is not profiled"):
         World(WOMEN_AND_MEN, given=given).run("transport")
 
 

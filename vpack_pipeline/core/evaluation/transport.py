@@ -37,9 +37,8 @@ from vpack_pipeline.core.evaluation.operating_points import (
 from vpack_pipeline.core.figures import UNDEFINED
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, Description, describe
 from vpack_pipeline.core.sampling import SampledCases, Weighing
-from vpack_pipeline.core.target import margin, read_target
+from vpack_pipeline.core.target import Target, read_target
 from vpack_pipeline.core.variables import MISSING, binned
-from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
@@ -49,7 +48,6 @@ from vpack_pipeline.protocol import (
     OperatingPoint,
     Representativeness,
     Sampling,
-    Variable,
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.distances import kish_ess
@@ -57,6 +55,7 @@ from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undef
 from vpack_pipeline.stats.weighted import WEIGHTED_AREA, weighted_auc, weighted_proportion
 
 NO_TARGET: Final = Code("no_target")
+MARGINS_ONLY: Final = Code("no_target_cell_states_all")
 NO_CASES: Final = Code("no_mature_case")
 NO_POINT: Final = "none"
 """Stands where an operating point does, for figures that need none."""
@@ -166,35 +165,26 @@ class _Target:
         covariates: tuple[Covariate, ...],
         known: Mapping[str, Description],
     ) -> _Target:
-        counted = population.filter(pl.col("in_force") & (pl.col("n") > 0))
-        parsed = [json.loads(cell) for cell in counted["cell"]]
-        names = sorted({name for cell in parsed for name in cell})
+        stated = read_target(population, representativeness.variables)
+        if stated.total == 0:
+            return _refused_target(NO_TARGET)
+        names = sorted(stated.names)
         named = {v.name: v for v in representativeness.variables}
-        unknown = [name for name in names if name not in named]
-        if unknown:
-            remedy = f"use {', '.join(sorted(named))}"
-            raise InputError(
-                [Problem(f"population {name}", "is not profiled", remedy) for name in unknown]
-            )
         if any(known[name].levels.is_personal for name in names):
             together = [d for d in known.values() if set(d.levels.names) == set(names)]
             if not together:
                 return _refused_target(NOT_JOINT)
-            return _printed_target(counted, representativeness.variables, together[0])
-        keys = [json.dumps([cell.get(name) for name in names]) for cell in parsed]
-        share_of = (
-            pl.DataFrame({"cell": keys, "n": counted["n"]}, schema_overrides={"cell": pl.String})
-            .group_by("cell")
-            .agg(pl.col("n").sum())
-            .sort("cell")
-        )
-        total = share_of["n"].sum()
+            return _printed_target(stated, together[0])
+        counts = stated.cells(names)
+        if counts is None:
+            return _refused_target(MARGINS_ONLY)
+        rows = sorted((json.dumps(list(cell)), n / stated.total) for cell, n in counts.items())
         columns = [binned(cases, named[name], covariates).to_list() for name in names]
-        rows = zip(*columns, strict=True) if columns else ((),) * cases.height
+        here = zip(*columns, strict=True) if columns else ((),) * cases.height
         return cls(
-            share_of.select("cell", (pl.col("n") / total).alias("target")),
+            _shares(rows),
             pl.DataFrame(
-                {"case_id": cases["case_id"], "cell": [json.dumps(list(row)) for row in rows]},
+                {"case_id": cases["case_id"], "cell": [json.dumps(list(row)) for row in here]},
                 schema_overrides={"cell": pl.String},
             ),
         )
@@ -203,8 +193,6 @@ class _Target:
         """Weigh cases by target share over share here, times the inverse sampling fraction."""
         if self.reason is not None:
             return _Weighting(None, self.reason)
-        if self.share.is_empty():
-            return _Weighting(None, NO_TARGET)
         why_not = drawn.why_not(under_weights=True)
         if why_not is not None:
             return _Weighting(None, why_not)
@@ -239,16 +227,21 @@ class _Target:
         return _Weighting(sampling_weight * target / here, None, *support)
 
 
+def _shares(rows: Sequence[tuple[str, float]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={"cell": pl.String, "target": pl.Float64}, orient="row")
+
+
 def _refused_target(reason: Code) -> _Target:
-    nobody = pl.DataFrame(schema={"cell": pl.String, "target": pl.Float64})
-    return _Target(nobody, pl.DataFrame(schema={"case_id": pl.String, "cell": pl.String}), reason)
+    return _Target(
+        _shares([]), pl.DataFrame(schema={"case_id": pl.String, "cell": pl.String}), reason
+    )
 
 
-def _printed_target(
-    counted: pl.DataFrame, variables: Sequence[Variable], described: Description
-) -> _Target:
+def _printed_target(target: Target, described: Description) -> _Target:
     """Give shares of printed cells, and the printed cell of each case."""
-    persons = margin(read_target(counted, variables), described.levels, variables)
+    persons = target.in_levels(described.levels)
+    if not persons:
+        return _refused_target(MARGINS_ONLY)
     if described.levels.is_one or described.has_few_persons(persons):
         return _refused_target(ONE_LEVEL if described.levels.is_one else described.is_too_small)
     rows = [(json.dumps([label]), n / persons.total()) for label, n in sorted(persons.items())]
@@ -256,8 +249,7 @@ def _printed_target(
         "case_id",
         pl.Series("cell", [json.dumps([label]) for label in described.cases["printed"]]),
     )
-    shares = pl.DataFrame(rows, schema={"cell": pl.String, "target": pl.Float64}, orient="row")
-    return _Target(shares, cells)
+    return _Target(_shares(rows), cells)
 
 
 def _cell_totals(frame: pl.DataFrame) -> tuple[npt.NDArray[np.intp], FloatArray]:
