@@ -205,6 +205,20 @@ def _mean_factors(
     return mean, math.fsum(cell[i] * factors[i] ** 2 for i in of) / total
 
 
+def shares_of(cell: Cell, figure: str) -> tuple[float, float]:
+    """Give a and b of a cell with cases: its shares of successes, and of the denominator.
+
+    >>> shares_of(Cell(0, 9, 1, 30, 0, 0, 0), "sensitivity")
+    (0.225, 0.25)
+    """
+    (known,) = _checked([cell])
+    success, failure = FIGURES[figure]
+    if known.cases == 0:
+        raise ValueError("cell: one case or more is needed")
+    k = math.fsum(known[i] for i in success)
+    return k / known.cases, (k + math.fsum(known[i] for i in failure)) / known.cases
+
+
 def odds_factor(cells: Sequence[Cell], prevalence: float) -> float | None:
     """Find the one factor of all cells' odds of disease that gives the target a prevalence.
 

@@ -223,6 +223,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("categories", "Sequence[float]"): _number((0.0, 1.0)),
     ("categories", "tuple[float, ...]"): _number((0.0, 1.0)),
     ("cell", "npt.NDArray[np.integer]"): _code(np.tile([0, 1, 2], 4), -1, 0.5),
+    ("cell", "Cell"): Argument(one_cell.sample, one_cell.changes, called="cells"),
     ("cells", "Sequence[Cell]"): Argument([one_cell.sample] * 2, one_cell.changes),
     ("cells", "Sequence[JointCell]"): Argument(
         joint_cells, wholes=tuple([bad, *joint_cells[1:]] for bad in one_share)
