@@ -23,6 +23,7 @@ from benchmarks import (
     endpoint_designs,
     interval_designs,
     sampling_designs,
+    transport_designs,
 )
 from benchmarks.agreement_designs import AGREEING, COEFFICIENTS, PANELS, SMALL, TWO_PHASE, Panels
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, rates_with_replicates
@@ -299,6 +300,19 @@ def sampled_difference() -> Iterator[Figure]:
     yield from _judged("slope of weighted calibration", slopes, 1.0, RUNS // 2)
 
 
+def transported() -> Iterator[Figure]:
+    """Figures carried to another mix of six cells; the plain delta method on the same designs."""
+    groups = {
+        "sensitivity in a target": transport_designs.sensitivities(),
+        "sensitivity in a target, prevalence typed": transport_designs.typed_prevalences(),
+        "PPV in a target, prevalence typed": transport_designs.typed_prevalences("ppv"),
+    }
+    for name, designs in groups.items():
+        yield from _judged(name, designs, NOMINAL_LOWER, RUNS)
+    plain = transport_designs.sensitivities(transport_designs.by_delta_method)
+    yield _beside("plain delta method", plain)
+
+
 def _beside(name: str, designs: Iterable[interval_designs.Design]) -> Figure:
     found = [interval_designs.rates(d, RUNS // 10, 2006).lower_above for d in designs]
     return Figure(f"  {name}: highest P(lower > truth)", max(found), 0.0, 1.0)
@@ -399,6 +413,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "sampled_difference": sampled_difference,
     "sampled_area": sampled_area,
     "curve_band": curve_band,
+    "transported": transported,
 }
 
 

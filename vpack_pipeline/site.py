@@ -19,6 +19,7 @@ from pydantic import (
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text, refuse_repeated
 from vpack_pipeline.old_names import OldName
 from vpack_pipeline.pack_format.roles import FINGERPRINT, Role
+from vpack_pipeline.population_to_fill_in import with_population_to_fill_in
 
 InputKind = Literal[
     "cases",
@@ -153,6 +154,19 @@ class IdentifierForm(Document):
     case: Literal["keep", "upper", "lower"] = "keep"
 
 
+class CountedPopulation(Document):
+    """Where the counts of the target population come from: printed beside what rests on them."""
+
+    source: Text
+    """What was counted: a register, an archive, a published table."""
+    date: Text
+    """When it was counted, and which period the counts are of."""
+    definition: Text
+    """Who counts, and what one of them is: such as adults with a frontal radiograph, each once."""
+    counted_by: Text
+    """Who counted: a role, no person's name."""
+
+
 class Companion(Document):
     """A pointer to evidence kept elsewhere, such as a HIPAA/GxP workflow pack."""
 
@@ -189,6 +203,7 @@ class Site(Document):
     """One site in one study: the partition."""
 
     old_names = (OldName(("reader_names_are_pseudonyms",), None),)
+    rewrites = (with_population_to_fill_in,)
 
     site_id: Identifier
     title: Text
@@ -217,6 +232,8 @@ class Site(Document):
     without it readers stand together."""
     pack_mode: PackMode = "group"
     """Who of the machine's accounts may read a pack: its owner, the owner's group, or everyone."""
+    population: CountedPopulation | None = None
+    """Where the counts come from, if ``inputs`` has a population."""
     companions: tuple[Companion, ...] = ()
     contacts: tuple[Contact, ...] = ()
     signers: tuple[NamedSigner, ...] = ()
@@ -240,6 +257,11 @@ class Site(Document):
         files = [form.file for form in self.inputs.values()]
         if len(set(files)) != len(files):
             raise ValueError("two inputs name the same file")
+        if ("population" in self.inputs) != (self.population is not None):
+            raise ValueError(
+                "population (source, date, definition, counted_by) says where the counts of"
+                " inputs.population come from: give both or neither"
+            )
         # A key with two roles would let one person stand for two.
         refuse_repeated([signer.fingerprint for signer in self.signers])
         return self

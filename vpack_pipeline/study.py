@@ -301,6 +301,7 @@ def _variable_problems(protocol: Protocol) -> Iterable[Problem]:
     profiling += [
         ("representativeness.joint", names) for names in protocol.representativeness.joint
     ]
+    profiling.append(("representativeness.transport", protocol.representativeness.transport))
     covariates = {c.name for c in protocol.covariates}
     found += [
         Problem(

@@ -79,6 +79,25 @@ def test_what_cannot_be_a_site_is_refused(path: str, value: Any, what: str) -> N
     assert what in str(caught.value)
 
 
+COUNTED = {"source": "RIS", "date": "2025", "definition": "adults", "counted_by": "data office"}
+
+
+def test_counts_of_a_population_say_where_they_come_from() -> None:
+    given = site(inputs__population={"file": "population.csv"}, population=COUNTED)
+    assert given.population is not None
+    assert given.population.definition == "adults"
+    for alone in ({"inputs__population": {"file": "population.csv"}}, {"population": COUNTED}):
+        with pytest.raises(ValidationError, match="source, date, definition, counted_by"):
+            site(**alone)
+
+
+@pytest.mark.parametrize("field", COUNTED)
+def test_what_is_said_of_a_population_is_whole(field: str) -> None:
+    less = {name: text for name, text in COUNTED.items() if name != field}
+    with pytest.raises(ValidationError, match=rf"population\.{field}"):
+        site(inputs__population={"file": "population.csv"}, population=less)
+
+
 def test_several_may_sign_in_one_role() -> None:
     given = [{"role": "clinician", "fingerprint": FINGERPRINT[:-1] + end} for end in "AEI"]
     assert [s.fingerprint[-1] for s in site(signers=given).signers] == ["A", "E", "I"]

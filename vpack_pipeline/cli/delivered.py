@@ -183,10 +183,14 @@ def _rows(
     last = max(map(moment, cuts), default=None)
     for kind, delivered in forms.items():
         days = [moment(form.where.partition("/")[0]) for form in delivered.forms]
-        files = [
-            rows_alone(kind, form, delivered.written, loaded.protocol, pseudonyms, day)
-            for form, (day, _) in zip(delivered.forms, days, strict=True)
-        ]
+        files = []
+        with found.gathering():
+            files = [
+                rows_alone(kind, form, delivered.written, loaded.protocol, pseudonyms, day)
+                for form, (day, _) in zip(delivered.forms, days, strict=True)
+            ]
+        if len(files) < len(days):
+            continue
         for form, when, faults in zip(delivered.forms, days, still_wrong(files), strict=True):
             for problem in row_problems(form.where, faults):
                 is_known = last is not None and when <= last

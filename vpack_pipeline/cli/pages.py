@@ -271,9 +271,12 @@ def _form(kind: InputKind) -> str:
         told = "A name of `finding_details` in the protocol whose source is this input."
         rows.append(("each detail of the finding", "no", "as declared", "", told))
     if kind == "population":
-        told = "A name of `representativeness.variables` in the protocol; empty: missing."
+        told = (
+            "A name of `representativeness.variables` in the protocol; empty: the row does not"
+            " state it; not known: `missing`."
+        )
         codes = "its levels, or its bins such as 40–59 (40-59 is read too)"
-        rows.insert(0, ("each variable", "column", "text", codes, told))
+        rows.insert(0, ("each variable", "no", "text", codes, told))
     head = ("column", "required", "type", "allowed", "meaning")
     needed = forms.ONE_OF.get(kind, ())
     note = f"\n\nAt least one of {', '.join(f'`{n}`' for n in needed)} is there." if needed else ""

@@ -120,6 +120,9 @@ class Representativeness(Document):
     joint: tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...] = ()
     """Names of variables that are described together, list by list; without it each is alone."""
     distances: Annotated[tuple[Name, ...], Field(min_length=1)] = ("smd", "jensen_shannon")
+    transport: tuple[Name, ...] = ()
+    """Names of variables whose cells figures are carried to a target by; without it the setting and
+    the machine, where they are profiled."""
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -127,4 +130,5 @@ class Representativeness(Document):
         for names in self.joint:
             refuse_repeated(names)
         refuse_repeated([" ".join(sorted(names)) for names in self.joint])
+        refuse_repeated(self.transport)
         return self

@@ -248,6 +248,7 @@ def raking(
     targets: Sequence[FloatArray],
     total: float | None = None,
     *,
+    base: FloatArray | None = None,
     tolerance: float = 1e-10,
     max_iterations: int = 1000,
 ) -> Raking:
@@ -258,11 +259,13 @@ def raking(
     margins : one (n,) array of codes 0 … k−1 a variable
     targets : one (k,) array of shares or counts a variable
     total : sum of the weights; n where not given
+    base : (n,) weights to start from, of which the result keeps the odds ratios; else all alike. A
+        weight of 0 stays so
 
     Returns
     -------
-    Refused where a target category has no case, or where the margins contradict one another. A
-    case in a category of target 0 gets weight 0.
+    Refused where a target category has no case of positive weight, or where the margins contradict
+    one another. A case in a category of target 0 gets weight 0.
     """
     n = len(margins[0])
     size = float(n) if total is None else number("total", total, 0.0)
@@ -275,10 +278,11 @@ def raking(
     number("tolerance", tolerance, 0.0)
     whole("max_iterations", max_iterations)
     wanted = [goal / goal.sum() * size for goal in goals]
+    start = _start(base, n)
     for codes, goal in zip(margins, wanted, strict=True):
-        if (np.bincount(codes, minlength=goal.size)[goal > 0] == 0).any():
+        if (np.bincount(codes, weights=start, minlength=goal.size)[goal > 0] == 0).any():
             return Raking(None, 0, Code("target_without_case"))
-    weights = np.full(n, size / n)
+    weights = start * (size / start.sum())
     for iteration in range(1, max_iterations + 1):
         before = weights
         for codes, goal in zip(margins, wanted, strict=True):
@@ -288,6 +292,13 @@ def raking(
         if np.abs(weights - before).max() <= tolerance * size / n:
             return _settled(weights, margins, wanted, iteration, size)
     return Raking(None, max_iterations, Code("margins_contradict"))
+
+
+def _start(base: FloatArray | None, n: int) -> FloatArray:
+    start = np.ones(n) if base is None else amounts("base", base)
+    if start.shape != (n,):
+        raise ValueError("base: one weight is needed for each case")
+    return start
 
 
 def _settled(

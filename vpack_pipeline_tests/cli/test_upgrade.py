@@ -125,3 +125,28 @@ def test_a_site_that_does_not_exist_is_told_with_the_nearest(root, capsys):
     code, _, err = run(capsys, root, "upgrade", "harbor")
     assert code == 2
     assert "did you mean 'harbour'?" in err
+
+
+def test_a_site_with_a_population_is_given_what_to_say_of_it(root, capsys):
+    text = site_of(root).read_text("utf-8").replace(GONE, "").replace("population: null\n", "")
+    text = text.replace("  # population:\n  #   file:", "  population:\n    file:", 1)
+    site_of(root).write_text(text, encoding="utf-8")
+    code, _, err = run(capsys, root, "check", "harbour")
+    assert (code, "source, date, definition, counted_by" in err) == (2, True)
+    assert run(capsys, root, "upgrade", "harbour", "--write")[0] == 0
+    made = site_of(root).read_text("utf-8")
+    assert made.startswith(text.rstrip())
+    assert made.count("TODO: ") == text.count("TODO: ") + 4
+    counted = read_model(site_of(root), Site).population
+    assert counted is not None
+    assert counted.counted_by == "TODO: who counted (a role)"
+    assert run(capsys, root, "upgrade", "harbour")[1].endswith("nothing to change\n")
+
+
+def test_a_site_in_braces_is_given_nothing(root, capsys):
+    text = "{site_id: harbour, protocol: starter@0.1, inputs: {population: {file: p.csv}}}\n"
+    site_of(root).write_text(text, encoding="utf-8")
+    code, _, err = run(capsys, root, "upgrade", "harbour", "--write")
+    assert code == 2
+    assert "site.yaml:1: 'population' is to be stated — add it by hand" in err
+    assert site_of(root).read_text("utf-8") == text

@@ -180,7 +180,8 @@ def rule(name: str, **changes: Any) -> Rule:
 SAMPLING = Sampling(method="consecutive")
 ELIGIBILITY = Eligibility(rules=(rule("blurred"), rule("bedside")))
 PROFILE = Representativeness(
-    variables=(Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M")),)
+    variables=(Variable(name="sex", title="Sex", kind="categorical", levels=("F", "M")),),
+    transport=("sex",),
 )
 FIVE = Disclosure(smallest_group=5)
 ABOUT = About.model_construct(registered_at=at("2025-06-15"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -11,30 +10,22 @@ from evaluation_world import (
     AFTER,
     EVALUATION,
     INDEX_TEST,
-    PROFILE,
     Case,
     World,
     cases_of,
     endpoint,
     figure,
-    population,
     rule,
     value,
 )
 
-from vpack_pipeline.contracts import codes
-from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import (
     Covariate,
-    Disclosure,
     Eligibility,
     Output,
     Representativeness,
-    Sampling,
-    Stratum,
     Variable,
 )
-from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.proportions import clustered_proportion
 
 BLURRED = ("blurred",)
@@ -311,185 +302,3 @@ def test_audit_without_scores_point_or_roc_curve_is_refused_with_its_reason():
     assert value(called, "sensitivity_observed", rule="blurred") == 1.0
     one_class = World(cases_of(2, "positive", 0.9)).run("exclusion_audit")
     assert figure(one_class, "auc_worst_case", rule="blurred")["reason"] == "one_class"
-
-
-# --- transport
-
-
-WOMEN_AND_MEN = [
-    *cases_of(9, "positive", 0.9, sex="F"),
-    *cases_of(1, "positive", 0.1, sex="F"),
-    *cases_of(30, "negative", 0.1, sex="F"),
-    *cases_of(5, "positive", 0.9, sex="M"),
-    *cases_of(5, "positive", 0.1, sex="M"),
-    *cases_of(10, "negative", 0.9, sex="M"),
-]
-
-
-def target(**counts):
-    named = {"F": '{"sex": "F"}', "M": '{"sex": "M"}', "other": '{"sex": "other"}'}
-    return {"population": population({named[k]: n for k, n in counts.items()})}
-
-
-def test_transport_weighs_by_target_share_over_share_here():
-    frame = World(WOMEN_AND_MEN, given=target(F=1, M=3)).run("transport")
-    # Women weigh (1/4) / (40/60), men (3/4) / (20/60).
-    women, men = 0.25 / (40 / 60), 0.75 / (20 / 60)
-    hits, misses = 9 * women + 5 * men, 1 * women + 5 * men
-    keys = {"operating_point": "locked"}
-    assert value(frame, "sensitivity", **keys) == pytest.approx(hits / (hits + misses))
-    assert value(frame, "specificity", **keys) == pytest.approx(
-        30 * women / (30 * women + 10 * men)
-    )
-    flagged = 1000 * (9 * women + 15 * men) / 60
-    assert value(frame, "flagged_per_1000", **keys) == pytest.approx(flagged)
-    size = kish_ess(np.array([women] * 40 + [men] * 20))
-    assert value(frame, "effective_sample_size", operating_point="none") == pytest.approx(size)
-
-
-def test_transport_to_the_set_itself_changes_nothing():
-    world = World(WOMEN_AND_MEN, given=target(F=40, M=20))
-    moved, plain = world.run("transport"), world.run("operating_points")
-    for metric in ("sensitivity", "specificity", "ppv", "npv", "missed_per_1000"):
-        here = figure(plain, metric, analysis="intention_to_diagnose")
-        there = figure(moved, metric, operating_point="locked")
-        assert there["estimate"] == pytest.approx(here["estimate"])
-        assert there["lower"] == pytest.approx(here["lower"])
-    assert value(moved, "auc", operating_point="none") == pytest.approx(
-        value(world.run("performance"), "auc")
-    )
-
-
-def test_sampling_fractions_are_undone_before_the_shares_are_compared():
-    cases = [
-        *cases_of(10, "positive", 0.9, sex="F", stratum="full"),
-        *cases_of(1, "positive", 0.1, sex="M", stratum="tenth"),
-        *cases_of(5, "negative", 0.1, sex="F", stratum="full"),
-    ]
-    strata = (Stratum(name="full", fraction=1.0), Stratum(name="tenth", fraction=0.1))
-    sampling = Sampling(method="random", strata=strata)
-    # Undone, there are 15 women and 10 men, which is what the target holds.
-    frame = World(cases, sampling=sampling, given=target(F=15, M=10)).run("transport")
-    assert value(frame, "sensitivity", operating_point="locked") == pytest.approx(0.5)
-    unknown = sampling.model_copy(update={"strata": strata[:1]})
-    row = figure(
-        World(cases, sampling=unknown, given=target(F=15, M=10)).run("transport"),
-        "sensitivity",
-        operating_point="locked",
-    )
-    assert row["reason"] == "no_sampling_fraction"
-
-
-def test_transport_is_refused_where_a_cell_of_the_target_holds_no_case():
-    frame = World(WOMEN_AND_MEN, given=target(F=60, M=30, other=10)).run("transport")
-    for point in ("none", "locked"):
-        metric = "auc" if point == "none" else "sensitivity"
-        row = figure(frame, metric, operating_point=point)
-        assert row["status"] == "refused"
-        assert row["reason"] == "cells_without_case"
-        said = codes.sentence(row["reason"], row["detail"])
-        assert said == "1 of 3 cells of the target, 10% of it, hold no case here"
-    assert value(frame, "unsupported_cells", operating_point="none") == 1
-    assert value(frame, "unsupported_share", operating_point="none") == pytest.approx(0.1)
-
-
-def test_transport_without_a_target_or_cases_is_refused():
-    row = figure(World(WOMEN_AND_MEN).run("transport"), "auc", operating_point="none")
-    assert row["reason"] == "no_target"
-    frame = World(WOMEN_AND_MEN, given=target(F=1)).run("transport")
-    row = figure(frame, "auc", operating_point="none", window="prospective")
-    assert row["reason"] == "no_mature_case"
-
-
-def test_cases_outside_the_target_carry_no_weight():
-    frame = World(WOMEN_AND_MEN, given=target(F=1)).run("transport")
-    row = figure(frame, "sensitivity", operating_point="locked")
-    assert (row["estimate"], row["n"]) == (pytest.approx(0.9), 10)
-    only_men = World(cases_of(3, "positive", 0.9, sex="F") + cases_of(3, "negative", 0.1, sex="M"))
-    row = figure(only_men.but(given=target(F=1)).run("transport"), "auc", operating_point="none")
-    assert row["reason"] == "one_class_weighted"
-
-
-def test_cases_of_weight_zero_are_counted_by_why_and_enter_no_n():
-    cases = [*WOMEN_AND_MEN, *cases_of(4, "positive", 0.9, sex=None)]
-    frame = World(cases, given=target(F=1)).run("transport")
-    none = {"operating_point": "none"}
-    row = figure(frame, "n_weight_zero", **none)
-    assert (row["estimate"], row["n"], row["events"]) == (24, 64, 24)
-    for why, events in (("missing_value", 4), ("not_in_target", 20)):
-        row = figure(frame, f"share_weight_zero_{why}", **none)
-        assert (row["estimate"], row["n"], row["events"]) == (events / 64, 64, events)
-    assert figure(frame, "effective_sample_size", **none)["n"] == 40
-    area = figure(frame, "auc", **none)
-    assert (area["n"], area["events"]) == (40, 10)
-    for row in (area, figure(frame, "sensitivity", operating_point="locked")):
-        assert row["notes"] == "cases_left_out"
-    whole = World(WOMEN_AND_MEN, given=target(F=1, M=1)).run("transport")
-    assert value(whole, "n_weight_zero", **none) == 0
-    assert figure(whole, "auc", **none)["notes"] is None
-    refused = World(cases, given=target(other=1)).run("transport")
-    assert figure(refused, "n_weight_zero", **none)["status"] == "refused"
-
-
-def test_transported_auc_has_an_interval_around_it():
-    rng = np.random.default_rng(2)
-    cases = [
-        Case("positive" if y else "negative", float(rng.random() * 0.7 + 0.3 * y), sex=str(s))
-        for y, s in zip(rng.random(300) < 0.4, rng.choice(["F", "M"], 300), strict=True)
-    ]
-    row = figure(
-        World(cases, given=target(F=1, M=4)).run("transport"), "auc", operating_point="none"
-    )
-    assert row["lower"] < row["estimate"] < row["upper"]
-
-
-def test_transport_names_a_variable_that_is_not_profiled():
-    given = {"population": population({'{"shoe_size": "41"}': 3})}
-    with pytest.raises(InputError, match="population shoe_size: is not profiled"):
-        World(WOMEN_AND_MEN, given=given).run("transport")
-
-
-def test_transport_of_people_rests_on_printed_cells():
-    people = World(WOMEN_AND_MEN, are_people=True)
-    plain = World(WOMEN_AND_MEN, given=target(F=10, M=30)).run("transport")
-    assert people.but(given=target(F=10, M=30)).run("transport").equals(plain)
-    few = people.but(given=target(F=10, M=3)).run("transport")
-    for metric in ("auc", "target_cells"):
-        assert figure(few, metric, operating_point="none")["reason"] == "set_too_small"
-
-
-def test_transport_of_people_described_together_asks_that_they_be_declared_joint():
-    site = Variable(name="ward", title="Ward", kind="categorical", levels=("a", "b"))
-    both = Representativeness(variables=(*PROFILE.variables, site))
-    cases = [
-        replace(case, covariates={"ward": "ab"[i % 2]}) for i, case in enumerate(WOMEN_AND_MEN)
-    ]
-    wards = (Covariate(name="ward", title="Ward", type="string"),)
-    cells = {f'{{"sex": "{s}", "ward": "{w}"}}': 20 for s in "FM" for w in "ab"}
-    given = {"population": population(cells)}
-    world = World(cases, representativeness=both, covariates=wards, are_people=True, given=given)
-    refused = world.run("transport")
-    assert refused.select("metric", "operating_point", "status", "reason").unique().rows() == [
-        ("target_cells", "none", "refused", "levels_not_joint")
-    ]
-    joint = both.model_copy(update={"joint": (("sex", "ward"),)})
-    made = world.but(representativeness=joint).run("transport")
-    assert value(made, "target_cells", operating_point="none") == 4
-    assert value(made, "sensitivity") is not None
-    large = world.but(representativeness=joint, disclosure=Disclosure(smallest_group=41))
-    row = figure(large.run("transport"), "auc", operating_point="none")
-    assert row["reason"] == "cells_folded_into_one"
-
-
-def test_transport_of_failed_or_binary_output_is_refused():
-    failed = World(cases_of(2, "positive", None, status="failed"), given=target(F=1)).run(
-        "transport"
-    )
-    for metric, point in (("auc", "none"), ("sensitivity", "locked")):
-        row = figure(failed, metric, operating_point=point)
-        assert row["reason"] == "no_usable_inference"
-    binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
-    world = World([Case("positive", None, call=True)], index_test=binary, given=target(F=1))
-    frame = world.run("transport")
-    assert figure(frame, "auc", operating_point="none")["reason"] == "no_roc_curve"
-    assert value(frame, "sensitivity", operating_point="locked") == 1.0

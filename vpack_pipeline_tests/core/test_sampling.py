@@ -401,7 +401,12 @@ def test_of_a_two_phase_sample_every_figure_is_weighted():
     )
     assert figure(audit, "mean_score_included", rule="blurred")["reason"] == "not_computed_weighted"
     carried = drawn.run("transport")
-    assert value(carried, "sensitivity", operating_point="locked") == pytest.approx(94 / 154)
+    at = {"operating_point": "locked", "speaks_for": "in_target"}
+    row = figure(carried, "sensitivity", **at)
+    assert row["estimate"] == pytest.approx(94 / 154)
+    # An event not seen still weighs, and counts of cells do not tell how much.
+    assert (row["lower"], row["upper"]) == (None, None)
+    assert "no_interval_of_weighted_cells" in row["notes"]
 
 
 def test_a_label_drawn_sample_with_fractions_weights_predictive_values():

@@ -28,7 +28,13 @@ from vpack_pipeline.protocol import (
     Stratum,
     Variable,
 )
-from vpack_pipeline.site import FolderSource, IdentifierForm, InputForm, Site
+from vpack_pipeline.site import (
+    CountedPopulation,
+    FolderSource,
+    IdentifierForm,
+    InputForm,
+    Site,
+)
 
 DAY = "2026-01-05"
 CASES = "case_id,patient_id,index_date\nC1,P1,2025-12-01\nC2,P2,2025-12-02\n"
@@ -94,6 +100,9 @@ def site(inputs: dict[str, Any], drop: tuple[str, ...] = (), **more: Any) -> Sit
         kind: InputForm(file=f"{kind}.csv") for kind in ("cases", "readers", "reads", "predictions")
     }
     forms |= {k: v if isinstance(v, Document) else InputForm(**v) for k, v in inputs.items()}
+    if "population" in forms:
+        counted = dict.fromkeys(CountedPopulation.model_fields, "said")
+        more = {"population": counted, **more}
     return Site(
         site_id="lakeside",
         title="Lakeside",

@@ -13,7 +13,7 @@ from forms_bench import DAY, READERS, READS, Bench, Tables, protocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpack_pipeline.errors import ContractError, DeliveryError
+from vpack_pipeline.errors import ContractError, DeliveryError, InputError
 from vpack_pipeline.gate.causes import POINTING
 from vpack_pipeline.io import cohort
 from vpack_pipeline.io.cohort.inputs import accounted
@@ -419,7 +419,7 @@ def test_operations_are_matched_with_the_archive(tmp_path: Path) -> None:
 
 
 def test_population_cells_are_bins_of_the_profile(tmp_path: Path) -> None:
-    text = "sex,age_years,n\nF,<40,10\nM,40-65,20\nF,40–65,5\n,>=65,7\nX,<40,1\nM,50,1\nM,<40,-1\n"
+    text = "sex,age_years,n\nF,<40,10\nM,40-65,20\nF,40–65,5\nmissing,>=65,7\nX,<40,1\nM,50,1\nM,<40,-1\n"
     tables = run(tmp_path, {"population": {"file": "population.csv"}}, population_csv=text)
     assert tables["population"]["cell"].to_list() == [
         '{"age_years":"<40","sex":"F"}',
@@ -432,6 +432,66 @@ def test_population_cells_are_bins_of_the_profile(tmp_path: Path) -> None:
         (6, "age_years", "UNKNOWN_CODE"),
         (7, "n", "OUT_OF_RANGE"),
     ]
+
+
+POPULATION = {"population": {"file": "population.csv"}}
+
+
+def test_a_population_row_states_the_variables_that_are_filled_in(tmp_path: Path) -> None:
+    text = "sex,age_years,n\nF,,30\nM,,10\n,<40,15\n,40-65,25\nF,<40,15\nF,40-65,15\nM,40-65,10\n,,40\n"
+    stated = run(tmp_path, POPULATION, population_csv=text)["population"]["cell"].to_list()
+    assert stated[:1] + stated[-2:] == ['{"sex":"F"}', '{"age_years":"40–65","sex":"M"}', "{}"]
+    alone = run(tmp_path / "alone", POPULATION, population_csv="sex,n\nF,30\nM,10\n")
+    assert alone["population"]["cell"].to_list() == ['{"sex":"F"}', '{"sex":"M"}']
+
+
+@pytest.mark.parametrize(
+    ("rows", "refused"),
+    [
+        ("F,<40,-3\n", (1, "n", "OUT_OF_RANGE")),
+        ("F,<40,2.5\n", (1, "n", "BAD_NUMBER")),
+        ("F,<40,37%\n", (1, "n", "BAD_NUMBER")),
+        ('F,<40,"2,5"\n', (1, "n", "BAD_NUMBER")),
+        ("F,<40,\n", (1, "n", "MISSING_VALUE")),
+        ("W,<40,3\n", (1, "sex", "UNKNOWN_CODE")),
+        ("F,<50,3\n", (1, "age_years", "UNKNOWN_CODE")),
+    ],
+)
+def test_a_population_row_that_is_no_count_of_a_level_is_refused(
+    tmp_path: Path, rows: str, refused: tuple[int, str, str]
+) -> None:
+    tables = run(tmp_path, POPULATION, population_csv="sex,age_years,n\n" + rows)
+    assert tables.refused("population") == [refused]
+    assert tables["population"].is_empty()
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("F,,30\nM,,10\n,<40,41\n", "rows by age_years add up to 41 persons, rows by sex to 40"),
+        ("F,,30\nM,,10\nF,<40,20\nM,<40,20\n", "rows by sex and rows by age_years × sex"),
+    ],
+)
+def test_margins_that_do_not_agree_stop_a_build_and_are_told_before_one(
+    tmp_path: Path, rows: str, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        run(tmp_path, POPULATION, population_csv="sex,age_years,n\n" + rows)
+    bench = Bench(tmp_path, inputs=POPULATION)
+    written = bench.site.inputs["population"]
+    path = bench.root / "deliveries" / DAY / written.file
+    form = read_form(path, written.file, "population", written, bench.protocol)
+    with pytest.raises(InputError, match=told):
+        rows_alone("population", form, written, bench.protocol, bench.ids, date.fromisoformat(DAY))
+
+
+def test_a_population_as_excel_saves_it_is_read(tmp_path: Path) -> None:
+    text = "\ufeffsex;age_years;n\r\nF;<40;30\r\nM;<40;10\r\n"
+    form = {"population": {"file": "population.csv", "separator": ";", "decimal": ","}}
+    tables = run(tmp_path, form, population_csv=text)
+    assert tables["population"]["n"].to_list() == [30, 10]
+    with pytest.raises(DeliveryError, match=r"population\.csv"):
+        run(tmp_path / "sep", form, population_csv="sep=;\r\n" + text[1:])
 
 
 def test_declared_padding_and_case_make_identifiers_match(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from vpack_pipeline.stats.net_benefit import Flagged
 from vpack_pipeline.stats.proportions import PatientSums, design_effect, effective_size
 from vpack_pipeline.stats.resampling import patient_weights
 from vpack_pipeline.stats.roc import auc_replicates, placements
+from vpack_pipeline.stats.transport import Cell, JointCell
 from vpack_pipeline.stats.verification_bias import VerifiedCounts
 from vpack_pipeline.stats.weighted import Part
 
@@ -198,6 +199,15 @@ total_with_limits = _record(
     upper=_number(6.0, -1, 2),
 )
 
+one_cell = _number(Cell(40.0, 9.0, 1.0, 30.0, 2.0, 1.0, 1.0), -1)
+joint_cells = [JointCell((i, j), 0.09, 0.1, True) for i in (0, 1) for j in (0, 1)]
+one_share = [
+    c._replace(**{k: v})
+    for c in joint_cells[:1]
+    for k in ("success", "denominator")
+    for v in (np.nan, -0.1, 1.1)
+]
+
 ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("a", "Moments"): _number(Moments(3.0, 1.0, 20.0)),
     ("b", "Moments"): _number(Moments(2.0, 1.5, 30.0)),
@@ -206,12 +216,18 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("areas", "Sequence[Area]"): _among(one_area),
     ("arl", "float"): _number(500.0, -1),
     ("b", "int"): _count(3),
+    ("base", "FloatArray | None"): Argument(PROB, (*_count(PROB).changes, _one_more)),
     ("bins", "int"): _whole(4),
     ("bounds", "tuple[float, float]"): Argument((-1.0, 1.0)),
     ("c", "int"): _count(5),
     ("categories", "Sequence[float]"): _number((0.0, 1.0)),
     ("categories", "tuple[float, ...]"): _number((0.0, 1.0)),
     ("cell", "npt.NDArray[np.integer]"): _code(np.tile([0, 1, 2], 4), -1, 0.5),
+    ("cell", "Cell"): Argument(one_cell.sample, one_cell.changes, called="cells"),
+    ("cells", "Sequence[Cell]"): Argument([one_cell.sample] * 2, one_cell.changes),
+    ("cells", "Sequence[JointCell]"): Argument(
+        joint_cells, wholes=tuple([bad, *joint_cells[1:]] for bad in one_share)
+    ),
     ("chunk", "int"): _whole(4),
     ("cluster", "npt.NDArray[np.generic]"): _code(PATIENTS, None),
     ("cluster", "npt.NDArray[np.generic] | None"): _code(PATIENTS, None),
@@ -228,6 +244,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("counts", "VerifiedCounts"): _count(VerifiedCounts(30, 9, 20, 80, 5, 40)),
     ("counts_a", "FloatArray"): counts,
     ("counts_b", "FloatArray"): counts,
+    ("design_effect", "float"): _number(1.5, 0.9),
     ("design", "FloatArray"): _number(np.column_stack([np.ones(N), PROB])),
     ("df", "float | None"): _number(4.0, -1),
     ("dispersion", "float"): _number(1.5, -1),
@@ -273,6 +290,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("margins", "Sequence[npt.NDArray[np.integer]]"): _code(
         [np.tile([0, 1], 6), np.tile([0, 1, 1], 4)], -1, 2
     ),
+    ("margins", "Sequence[Sequence[float]]"): _number(((3.0, 1.0), (2.0, 2.0)), -1),
     ("max_iterations", "int"): _whole(50),
     ("maximum", "float"): positive_size,
     ("minimum", "int"): _whole(3),
@@ -281,6 +299,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("mix", "Sequence[npt.NDArray[np.integer]]"): _code([np.tile([0, 1], 6)], -1, 0.5),
     ("month", "npt.NDArray[np.integer]"): _number(np.arange(N)),
     ("most_undefined", "float"): _share(0.5),
+    ("most_without", "float"): _share(0.1),
     ("n", "int"): _whole(20),
     ("n", "float"): size,
     ("m", "float"): size,
@@ -299,6 +318,7 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("null", "FloatArray"): _holding(
         np.arange(24.0).reshape(N, 2), *INFINITE, also=(lambda leaf: iter([leaf[:, :1]]),)
     ),
+    ("odds", "float"): _number(1.5, -1, 0),
     ("odds", "FloatArray"): _holding(np.linspace(0, 3, N), *NAN, -1, also=(_one_more,)),
     ("other", "FloatArray | None"): of_reader,
     ("only_first", "float"): _count(3.0),
@@ -442,6 +462,7 @@ NO_NUMBERS: Final[dict[str, Any]] = {
 """Annotations of arguments that hold no number."""
 WORDS: Final = {
     "by": "mass",
+    "figure": "sensitivity",
     "level_of_measurement": "nominal",
     "method": "holm",
     "name": "name",

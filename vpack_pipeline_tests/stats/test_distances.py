@@ -188,6 +188,27 @@ def test_raking_equals_the_survey_package(gold):
     assert 60 / ess == pytest.approx(expected["deff"], abs=tolerance)
 
 
+def test_raking_of_cells_from_their_counts_equals_that_of_cases(gold):
+    """The survey package weights cases: their counts by cell as base weights give its sums."""
+    case = gold("raking_survey")
+    i = case["inputs"]
+    cells = sorted(set(zip(i["sex"], i["age"], strict=True)))
+    counts = np.array([list(zip(i["sex"], i["age"], strict=True)).count(c) for c in cells])
+    margins, targets = [], []
+    for variable, name in enumerate(("sex", "age")):
+        names = sorted(i[f"target_{name}"])
+        margins.append(np.array([names.index(cell[variable]) for cell in cells]))
+        targets.append(np.array([i[f"target_{name}"][level] for level in names]))
+    result = dist.raking(margins, targets, i["total"], base=counts.astype(float), tolerance=1e-13)
+    weight_of = zip(zip(i["sex"], i["age"], strict=True), case["expected"]["w"], strict=True)
+    sums = dict.fromkeys(cells, 0.0)
+    for cell, weight in weight_of:
+        sums[cell] += weight
+    np.testing.assert_allclose(result.weights, list(sums.values()), atol=1e-6)
+    empty = dist.raking([np.array([0, 1])], [np.array([0.5, 0.5])], base=np.array([1.0, 0.0]))
+    assert empty.weights is None
+
+
 def test_kish_equals_the_reference(gold):
     case = gold("auc_weighted_aSAH")
     ess = dist.kish_ess(np.array(case["inputs"]["w"]))

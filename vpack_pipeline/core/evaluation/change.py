@@ -126,7 +126,7 @@ def change(
             for metric in _SHARES
         }
         new = _is_new(everyone[0], sides[1], machines)
-        for parting in (*plan, *described_together(known), *devices):
+        for parting in (*plan, *described_together(known, representativeness), *devices):
             place = figures.at(
                 finding=finding.name,
                 model_id=model_id,

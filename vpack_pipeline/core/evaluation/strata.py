@@ -14,7 +14,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.evaluation.analysis import CaseSet
-from vpack_pipeline.core.levels import Description
+from vpack_pipeline.core.levels import TIMES, Description
 from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned, value_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
@@ -139,13 +139,16 @@ def _of_protocol(
     return Parting(variable.name, tuple(bin_labels(variable)), level_of, known[variable.name])
 
 
-def described_together(known: dict[str, Description]) -> list[Parting]:
-    """Give the variables that the protocol describes together, with the cells that are printed.
+def described_together(
+    known: dict[str, Description], representativeness: Representativeness
+) -> list[Parting]:
+    """Give the variables that the protocol declares joint, with the cells that are printed.
 
     Parameters
     ----------
-    known : of :func:`describe`
+    known : of :func:`describe`; of those of transport alone there is none here
     """
+    declared = {TIMES.join(names) for names in representativeness.joint}
     return [
         Parting(
             name,
@@ -154,7 +157,7 @@ def described_together(known: dict[str, Description]) -> list[Parting]:
             one,
         )
         for name, one in known.items()
-        if one.levels.singly
+        if name in declared
     ]
 
 

@@ -21,7 +21,7 @@ from vpack_pipeline.core.drift.people import People
 from vpack_pipeline.core.levels import Description, describe, joined
 from vpack_pipeline.core.representativeness.sets import view_of
 from vpack_pipeline.core.rules_on_people import personal_columns
-from vpack_pipeline.core.target import Cell, read_target
+from vpack_pipeline.core.target import Target, read_target
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.core.windows import (
     WINDOWS,
@@ -134,13 +134,11 @@ def described_people(
     rules = personal_columns(protocol.eligibility, protocol.covariates, protocol.disclosure)
     made = []
     for name, one in personal.items():
-        view = view_of(
-            one, cases, included, excluded, target, protocol.representativeness.variables, rules
-        )
+        view = view_of(one, cases, included, excluded, target, rules)
         found = {s: _ids(frame) for s, frame in view.cases.items() if s not in view.reasons}
         found |= dict(_by_window(one, sets))
         found |= {of: ids for of, ids in sets.monitored.items() if of in watched.get(name, ())}
-        persons = {} if "target" in view.reasons else _persons(one, target, protocol)
+        persons = {} if "target" in view.reasons else _persons(one, target)
         placed = _levels(one, cases, protocol)
         made.append(DescribedVariable(name, _printed(one), placed, _some(found), persons))
     made += _rules(rules, excluded, cases, protocol, cut)
@@ -194,12 +192,10 @@ def _levels(one: Description, cases: pl.DataFrame, protocol: Protocol) -> dict[s
     return {case: joined(cell) for case, cell in named if MISSING not in cell}
 
 
-def _persons(one: Description, target: Mapping[Cell, int], protocol: Protocol) -> dict[str, int]:
-    names = [v.name for v in protocol.representativeness.variables]
-    places = [names.index(name) for name in one.levels.names]
+def _persons(one: Description, target: Target) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    for cell, n in target.items():
-        counts[joined([cell[place] for place in places])] += n
+    for cell, n in (target.cells(one.levels.names) or {}).items():
+        counts[joined(cell)] += n
     del counts[MISSING]
     return dict(counts)
 

@@ -16,6 +16,7 @@ import polars as pl
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.levels import TIMES, core_sets, joined
 from vpack_pipeline.core.personal import is_age, is_personal
+from vpack_pipeline.core.transport_variables import transport_variables
 from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels, binned
 from vpack_pipeline.protocol import (
     Covariate,
@@ -86,9 +87,17 @@ def levels(
         found[variable.name] = {row[2]: row[3] for row in made}
         rows += made
     named = {v.name: v for v in representativeness.variables}
-    for names in representativeness.joint:
+    for names in _together(representativeness):
         rows += decide.joint_rows([named[name] for name in names], found)
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").sort("variable", "level_order")
+
+
+def _together(representativeness: Representativeness) -> list[tuple[str, ...]]:
+    """List the variables that are described together: those declared, and those of transport."""
+    names = transport_variables(representativeness)
+    declared = list(representativeness.joint)
+    is_new = len(names) > 1 and all(set(names) != set(joint) for joint in declared)
+    return [*declared, names] if is_new else declared
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
 from vpack_pipeline.core.representativeness.sets import View, view_of
 from vpack_pipeline.core.rules_on_people import personal_columns
-from vpack_pipeline.core.target import Cell, read_target
+from vpack_pipeline.core.target import Target, read_target
 from vpack_pipeline.core.variables import MISSING, binned, value_of
 from vpack_pipeline.protocol import (
     Covariate,
@@ -120,11 +120,12 @@ def match(
     Raises
     ------
     InputError
-        A population label is none of a numeric variable's bins.
+        A population label is none of a numeric variable's bins, or its counts do not agree.
     """
     figures = Figures("representativeness/match")
     variables = representativeness.variables
     target = read_target(population, variables)
+    has_target = target.total > 0
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
@@ -132,7 +133,7 @@ def match(
     rules = personal_columns(eligibility, covariates, disclosure)
 
     def seen(description: Description) -> View:
-        return view_of(description, cases, included, excluded, target, variables, rules)
+        return view_of(description, cases, included, excluded, target, rules)
 
     for variable in variables:
         view = seen(known[variable.name])
@@ -141,7 +142,7 @@ def match(
             ours, theirs = (_sample(view, one, variable, covariates) for one in ("included", other))
             comparison = Comparison(ours, theirs, evaluation, seed)
             outcomes = _outcomes(comparison, representativeness.distances, name)
-            absent = _absent(other, theirs.n, bool(target))
+            absent = _absent(other, theirs.n, has_target)
             too_small = view.reasons.get("included") or view.reasons.get(other)
             if absent is not None:
                 outcomes = _refused(outcomes, absent, ours.n)
@@ -152,7 +153,7 @@ def match(
     for name, names in joints.items():
         is_all = len(names) == len(variables)
         cells = _printed_cells(seen(known[name]))
-        _put(figures, cells.outcomes(bool(target)), ALL_CELLS if is_all else name, INCLUDED_TARGET)
+        _put(figures, cells.outcomes(has_target), ALL_CELLS if is_all else name, INCLUDED_TARGET)
     if all(len(names) < len(variables) for names in joints.values()):
         is_personal = any(known[v.name].levels.is_personal for v in variables)
         cells = (
@@ -160,7 +161,7 @@ def match(
             if is_personal
             else _plain_cells(cases, included, target, variables, covariates)
         )
-        _put(figures, cells.outcomes(bool(target)), ALL_CELLS, INCLUDED_TARGET)
+        _put(figures, cells.outcomes(has_target), ALL_CELLS, INCLUDED_TARGET)
     return figures.frame()
 
 
@@ -359,7 +360,7 @@ def _printed_cells(view: View) -> _Cells:
 def _plain_cells(
     cases: pl.DataFrame,
     included: pl.DataFrame,
-    target: Mapping[Cell, int],
+    target: Target,
     variables: Sequence[Variable],
     covariates: Sequence[Covariate],
 ) -> _Cells:
@@ -367,7 +368,8 @@ def _plain_cells(
     inside = cases.join(included.select("case_id"), on="case_id", how="semi").sort("case_id")
     labels = [binned(inside, variable, covariates).to_list() for variable in variables]
     found = Counter(zip(*labels, strict=True))
-    stated = {cell: n for cell, n in target.items() if MISSING not in cell}
+    all_stated = target.cells([v.name for v in variables]) or {}
+    stated = {cell: n for cell, n in all_stated.items() if MISSING not in cell}
     ours = {cell: n for cell, n in found.items() if MISSING not in cell}
     return _Cells(ours, stated, inside.height)
 

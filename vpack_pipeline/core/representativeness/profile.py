@@ -72,7 +72,7 @@ def profile(
     Raises
     ------
     InputError
-        A population label is none of a numeric variable's bins.
+        A population label is none of a numeric variable's bins, or its counts do not agree.
     """
     variables = representativeness.variables
     target = read_target(population, variables)
@@ -83,7 +83,7 @@ def profile(
     rows = []
     for variable in variables:
         described = known[variable.name]
-        view = view_of(described, cases, included, excluded, target, variables, rules)
+        view = view_of(described, cases, included, excluded, target, rules)
         counts = {name: view.counts(name) for name in SETS}
         for order, label in enumerate(view.levels.labels, start=1):
             for name in SETS:

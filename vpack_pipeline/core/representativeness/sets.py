@@ -6,7 +6,7 @@ What does not belong here: which sets can be described (``core.levels``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,8 @@ import polars as pl
 
 from vpack_pipeline.core.levels import Description, PrintedLevels
 from vpack_pipeline.core.rules_on_people import removed_by
-from vpack_pipeline.core.target import Cell, margin
+from vpack_pipeline.core.target import Target
 from vpack_pipeline.core.variables import MISSING
-from vpack_pipeline.protocol import Variable
 from vpack_pipeline.stats.codes import Code
 
 SETS: Final = ("cohort", "included", "excluded", "target")
@@ -51,8 +50,7 @@ def view_of(
     cases: pl.DataFrame,
     included: pl.DataFrame,
     excluded: pl.DataFrame,
-    target: Mapping[Cell, int],
-    variables: Sequence[Variable],
+    target: Target,
     rules: Mapping[str, frozenset[str]],
 ) -> View:
     """See every set through a variable, or several.
@@ -66,7 +64,6 @@ def view_of(
     ----------
     cases : the case view
     included, excluded : which of them are in and out, by ``case_id``
-    target : cells of all ``variables``, as ``core.target`` gives them
     rules : the personal columns that each rule reads
     """
     placed = cases.join(description.cases.select("case_id", "printed"), on="case_id")
@@ -88,7 +85,7 @@ def view_of(
             printed.append(chosen[name])
         else:
             reasons[name] = description.is_too_small
-    persons = margin(target, description.levels, variables)
+    persons = target.in_levels(description.levels)
     if description.has_few_persons(persons):
         reasons["target"] = description.is_too_small
     frames = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
 from vpack_pipeline.core.error_causes import CAUSES, REVIEWERS
-from vpack_pipeline.core.variables import MISSING, bin_labels
+from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.protocol import Protocol, Variable
 from vpack_pipeline.site import InputKind
 
@@ -210,7 +210,8 @@ def _cell(variable: Variable) -> Field:
     # A negative edge would make a plain hyphen ambiguous; text levels are never rewritten.
     safe = variable.kind == "numeric" and min(variable.edges) >= 0
     aliases = {a: label for a, label in plain.items() if safe and a != label}
-    return Field(variable.name, needed=True, default=MISSING, choices=labels, aliases=aliases)
+    # A row states a variable or does not: what is not known is a level of its own.
+    return Field(variable.name, choices=labels, aliases=aliases)
 
 
 def _population(protocol: Protocol) -> tuple[Field, ...]:

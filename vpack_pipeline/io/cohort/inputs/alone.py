@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline import contracts
+from vpack_pipeline.core.target import read_target
 from vpack_pipeline.io.cohort.inputs.form_rows import form_rows
 from vpack_pipeline.io.cohort.inputs.loading import refuse_duplicates
 from vpack_pipeline.io.forms import AS_UID, Form
@@ -32,6 +33,7 @@ _KEYS: Final[Mapping[InputKind, tuple[str, ...]]] = {
     "development": ("patient_id", _STUDY),
     "operations": (_STUDY,),
     "error_review": ("case_id", "finding"),
+    "population": ("cell",),
     "patient_map": ("patient_id",),
 }
 _REVISIONS: Final[Mapping[InputKind, str]] = {
@@ -65,15 +67,24 @@ def rows_alone(
     pseudonyms: Pseudonyms,
     delivered_on: date,
 ) -> FileRows:
-    """Read the rows of one file as a build does, and refuse those that no other table can save."""
+    """Read the rows of one file as a build does, and refuse those that no other table can save.
+
+    Raises
+    ------
+    InputError
+        Margins and joint cells of a whole population do not agree.
+    """
     rows = form_rows(kind, form, written, protocol, pseudonyms, delivered_on)
     rows = rows.with_columns(pl.lit("").alias("delivery"))
-    variables = [v.name for v in protocol.representativeness.variables]
-    key = _KEYS[kind] if kind != "population" else tuple(variables)
+    key = _KEYS[kind]
     table = contracts.load()[f"cohort/{kind}"].polars_schema
     named = {*table, *key} - {"delivery", "line"}
     content = [c for c in rows.columns if c in named]
-    return FileRows(refuse_duplicates(rows, content, key, _REVISIONS.get(kind)), key)
+    found = FileRows(refuse_duplicates(rows, content, key, _REVISIONS.get(kind)), key)
+    if kind == "population" and written.mode == "full" and found.faults.is_empty():
+        whole = found.rows.with_columns(pl.lit(True).alias("in_force"))
+        read_target(whole, protocol.representativeness.variables)
+    return found
 
 
 def still_wrong(files: Sequence[FileRows]) -> list[pl.DataFrame]:

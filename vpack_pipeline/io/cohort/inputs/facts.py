@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from vpack_pipeline.core.target import read_target
 from vpack_pipeline.io.cohort.inputs.form_rows import refuse
 from vpack_pipeline.io.cohort.inputs.loading import (
     finish,
@@ -94,9 +95,17 @@ def error_review(*, edge: Edge, deliveries: pl.DataFrame, cases: pl.DataFrame) -
 
 
 def population(*, edge: Edge, deliveries: pl.DataFrame) -> Loaded:
-    """Read the target population: counts per cell of the representativeness variables."""
+    """Read the target population: counts by margin or joint cell of the profile's variables.
+
+    Raises
+    ------
+    InputError
+        Margins and joint cells do not agree.
+    """
     rows = read_rows("population", edge, deliveries)
-    return finish("population", rows, deliveries, ["cell"])
+    loaded = finish("population", rows, deliveries, ["cell"])
+    read_target(loaded.table.lazy().collect(), edge.protocol.representativeness.variables)
+    return loaded
 
 
 def _refuse_unknown_cases(rows: pl.DataFrame, edge: Edge, cases: pl.DataFrame) -> pl.DataFrame:

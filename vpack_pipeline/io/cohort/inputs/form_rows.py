@@ -117,7 +117,8 @@ def _own_cases(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
 
 def _own_population(rows: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     names = sorted(v.name for v in protocol.representativeness.variables)
-    return rows.with_columns(_as_json(rows, names).alias("cell"))
+    # A cell names the variables that it states and no other.
+    return rows.with_columns(_as_json(rows, names, with_nulls=False).alias("cell")).drop(names)
 
 
 def _with_details(rows: pl.DataFrame, protocol: Protocol, kind: InputKind) -> pl.DataFrame:
@@ -157,13 +158,18 @@ def _own_patient_map(rows: pl.DataFrame, _protocol: Protocol) -> pl.DataFrame:
     return refuse(rows, "CYCLE", "same_as", pl.col("patient_id") == pl.col("same_as"))
 
 
-def _as_json(rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+def _as_json(rows: pl.DataFrame, names: Sequence[str], *, with_nulls: bool = True) -> pl.Series:
     """Write some columns of each row as a JSON object with sorted keys."""
     if not names:
         return pl.repeat("{}", rows.height, dtype=pl.String, eager=True)
     unique = rows.select(names).unique()
     texts = [
-        json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        json.dumps(
+            {name: value for name, value in row.items() if with_nulls or value is not None},
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
         for row in unique.iter_rows(named=True)
     ]
     known = unique.with_columns(pl.Series("_json", texts, dtype=pl.String))
