@@ -135,6 +135,7 @@ SEVERAL = {
     "columns": "a word of many other things",
     "model": "a word of many other things",
     "study_date": "the months of large tables and the order of a patient's studies",
+    "modality": "it says which other fields table 1 shows",
     "sex": "a kind of its own, and a column of patients",
     "evaluation/operating_points": "what an acceptance sheet takes from a pack",
 }

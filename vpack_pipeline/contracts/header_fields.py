@@ -19,6 +19,8 @@ from vpack_pipeline.strict_yaml import validate
 
 FILE: Final = "contracts/cohort/header_fields.yaml"
 """It lies among the contracts of its section, and is none."""
+PROFILE: Final = f"{FILE}#profile"
+"""The part of it that says what Table 1 shows."""
 Word = Literal["text", "code", "concept", "view", "flag", "sex"]
 Kind = Word | Literal["number", "count", "integer", "age", "date", "time", "zone", "instant"]
 TYPES: Final[Mapping[Kind, str]] = {
@@ -108,6 +110,19 @@ class Beside(Document):
     description: Text
 
 
+class Profiled(Document):
+    """How a field stands in Table 1."""
+
+    title: Text
+    of: Literal["all"] | tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}\z")], ...] = ()
+    """The modalities whose images it is shown of unasked; of others where a rule or a monitor
+    reads it."""
+    edges: tuple[float, ...] = ()
+    """Of a number: the rising inner edges of its bins."""
+    levels: tuple[Text, ...] = ()
+    """Of what holds no text: its levels; a text has the words in which it is printed."""
+
+
 class HeaderField(Document):
     """One header field: the first element that holds a value fills its column."""
 
@@ -128,6 +143,7 @@ class HeaderField(Document):
     device: Literal["machine", "program"] | None = None
     """It names what made the image, or what ran on it: a change of it is an event."""
     also_of: tuple[Entity, ...] = ()
+    profile: Profiled | None = None
     elements: Annotated[
         tuple[Annotated[Element, BeforeValidator(_named)], ...], Field(min_length=1)
     ]
@@ -169,6 +185,8 @@ class HeaderField(Document):
             raise ValueError(f"{self.name} is an integer: it may have a least value alone")
         if bounds != sorted(set(bounds)) or None not in (self.above, self.least):
             raise ValueError(f"{self.name} has bounds that contradict each other")
+        if self.profile is not None and bool(self.profile.edges) != (TYPES[self.kind] == "float"):
+            raise ValueError(f"{self.name} is profiled: a number, and it alone, has edges")
         if self.kind != "number" and any(e.factor != 1.0 for e in self.elements):
             raise ValueError(f"{self.name} has a factor and is no number")
         return self
@@ -210,6 +228,7 @@ class _File(Document):
     def digest(self) -> str:
         """sha256 of what decides a header row: no words, no units, not what else carries it."""
         spared = {"description", "misleads", "personal", "acquisition", "device", "unit", "also_of"}
+        spared |= {"profile"}
         parts = (*self.beside, *self.header_fields)
         return digest_of([part.model_dump(mode="json", exclude=spared) for part in parts])
 
@@ -248,3 +267,10 @@ def columns() -> Mapping[str, tuple[Column, ...]]:
 def digest() -> str:
     """Digest what decides a header row: no words, no units, not what else carries a column."""
     return _file().digest
+
+
+@functools.cache
+def profile_digest() -> str:
+    """Digest what decides which fields Table 1 shows, and how."""
+    shown = {"name", "kind", "personal", "also_of", "profile"}
+    return digest_of([field.model_dump(mode="json", include=shown) for field in load()])

@@ -118,6 +118,8 @@ def printed_levels(
     found = {}
     for name, part in rows.items():
         names = name.split(TIMES)
+        if not known.keys() >= {*names}:
+            continue  # Table 1 alone shows it.
         singly = tuple(printed[one] for one in names) if len(names) > 1 else ()
         found[name] = PrintedLevels(
             tuple(known[one] for one in names),

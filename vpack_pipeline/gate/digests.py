@@ -148,6 +148,8 @@ def _package_data(path: str) -> str:
     """Digest what a module declares to read: a section's contracts, header fields, codes, words."""
     if path == header_fields.FILE:
         return header_fields.digest()
+    if path == header_fields.PROFILE:
+        return header_fields.profile_digest()
     if path == codes.FOLDER:
         return codes.digest()
     folder, _, section = path.partition("/")

@@ -117,6 +117,11 @@ class Representativeness(Document):
     """What is profiled, and how distance to the target is measured."""
 
     variables: Annotated[tuple[Variable, ...], Field(min_length=1)]
+    also_profiled: tuple[Variable, ...] = ()
+    """What Table 1 shows beside them: other covariates, or default fields in other bins. The target
+    does not state them."""
+    not_profiled: tuple[Name, ...] = ()
+    """What Table 1 shows by default and is left out: age, sex, flags, fields of the acquisition."""
     joint: tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...] = ()
     """Names of variables that are described together, list by list; without it each is alone."""
     distances: Annotated[tuple[Name, ...], Field(min_length=1)] = ("smd", "jensen_shannon")
@@ -126,7 +131,7 @@ class Representativeness(Document):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        refuse_repeated([variable.name for variable in self.variables])
+        refuse_repeated([v.name for v in (*self.variables, *self.also_profiled)])
         for names in self.joint:
             refuse_repeated(names)
         refuse_repeated([" ".join(sorted(names)) for names in self.joint])

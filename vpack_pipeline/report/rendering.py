@@ -277,6 +277,13 @@ class _Page:
         has_target = any(r.key["set"] == "target" and r.says("n_total") != "0" for r in rows)
         return [s for s in words.SETS if s != "target" or has_target]
 
+    def at_profile_variables(self) -> list[tuple[str, str]]:
+        """Variables of Table 1 with their titles: the protocol's in its order, then the others."""
+        rows = self.book.rows("representativeness/profile")
+        found = {r.key["variable"]: r.says("title") for r in rows}
+        declared = [v.name for v in self.protocol.representativeness.variables]
+        return [(name, found[name]) for name in dict.fromkeys([*declared, *found]) if name in found]
+
     def at_profile_bins(self, variable: str) -> list[list[Row]]:
         rows = self.book.rows("representativeness/profile", variable=variable)
         order = self.at_sets()

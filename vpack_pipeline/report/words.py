@@ -132,6 +132,8 @@ FAILED: Final[Mapping[str, str]] = {
 SETS: Final[Mapping[str, str]] = {
     "cohort": "Delivered",
     "included": "Included",
+    "retrospective": "Retrospective",
+    "prospective": "Prospective",
     "excluded": "Excluded",
     "target": "Target population",
 }

@@ -80,7 +80,9 @@ def table(
     return levels(
         cases=cases,
         included=cases if included is None else included,
-        representativeness=Representativeness(variables=variables, joint=joint),
+        representativeness=Representativeness(
+            variables=variables, joint=joint, not_profiled=("age_years",)
+        ),
         covariates=COVARIATES,
         evaluation=EVALUATION,
         disclosure=disclosure,
@@ -273,7 +275,7 @@ def test_a_top_coded_level_says_so_unless_more_was_folded_into_it() -> None:
     made = levels(
         cases=sized,
         included=sized,
-        representativeness=Representativeness(variables=(size,)),
+        representativeness=Representativeness(variables=(size,), not_profiled=("age_years",)),
         covariates=(Covariate(name="size", title="Size", type="float"),),
         evaluation=EVALUATION,
         disclosure=FIVE,

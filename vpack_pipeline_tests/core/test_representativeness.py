@@ -12,22 +12,33 @@ import pytest
 
 from vpack_pipeline import contracts
 from vpack_pipeline.core.representativeness import DISTANCES
+from vpack_pipeline.core.representativeness import profile as profiles
 from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.core.representativeness.match import (
     ALL_CELLS,
     match,
 )
-from vpack_pipeline.core.representativeness.profile import profile
 from vpack_pipeline.errors import InputError
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
+    Drift,
     Eligibility,
     Evaluation,
     Representativeness,
     Rule,
     Variable,
 )
+
+NO_WORDS = pl.DataFrame(schema=dict.fromkeys(("kind", "field", "word", "printed_word"), pl.String))
+
+
+def profile(**given):
+    """The table of sites whose images say no more than the frames of these tests."""
+    return profiles.profile(
+        **given, printed_words=NO_WORDS, drift=Drift.model_construct(monitors=())
+    )
+
 
 AGE = Variable(name="kvp", title="Tube voltage", kind="numeric", edges=(50,))
 SEX = Variable(name="manufacturer", title="Manufacturer", kind="categorical", levels=("F", "M"))
@@ -165,7 +176,7 @@ def test_profile_reads_covariates():
     smoker = Variable(name="smoker", title="Smoker", kind="categorical", levels=("true", "false"))
     given = (Covariate(name="smoker", title="Smoker", type="bool"),)
     found = run_profile(ROWS, variables=(smoker,), covariates=given)
-    assert found.filter(set="cohort")["n"].to_list() == [0, 0, 0, 5]
+    assert found.filter(set="cohort", variable="smoker")["n"].to_list() == [0, 0, 0, 5]
 
 
 def test_a_target_label_that_is_no_bin_is_an_error_without_its_value():
@@ -433,7 +444,7 @@ def test_people_are_counted_in_printed_levels_and_the_target_with_them():
         ("≥60", 8, 0, 30),
         ("missing", 1, 0, 0),
     ]
-    assert profile(**given)["reason"].null_count() == 4 * 4 + 4 * 4
+    assert profile(**given)["reason"].null_count() == 6 * 4 + 6 * 4
 
 
 def said_of(figures, variable=ALL_CELLS, comparison="included_target"):

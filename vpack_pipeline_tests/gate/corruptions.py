@@ -391,6 +391,10 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         {"set": "cohort", "n": 3, "n_total": 3},
         {"set": "included", "n": 4, "n_total": 4},
     ],
+    ("representativeness/profile", "windows_fit"): [
+        {"set": "included", "n": 3, "n_total": 3},
+        {"set": "prospective", "n": 4, "n_total": 4},
+    ],
     ("representativeness/profile", "refused_says_why"): [{"n": None, "reason": None}],
     ("representativeness/profile", "share_fits"): [{"n": 1, "n_total": 2, "share": 0.6}],
     ("adjudication/agreement", "pairs_named_once"): [of("reader_pair", "b|a")],

@@ -19,7 +19,8 @@ import polars as pl
 
 from vpack_pipeline.core.drift.people import People
 from vpack_pipeline.core.levels import Description, describe, joined
-from vpack_pipeline.core.representativeness.sets import view_of
+from vpack_pipeline.core.representativeness.profiled import with_people
+from vpack_pipeline.core.representativeness.sets import by_window, view_of
 from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import Target, read_target
 from vpack_pipeline.core.variables import MISSING, binned
@@ -124,7 +125,8 @@ def described_people(
     baseline : drift/baseline
     status : drift/status
     """
-    study = protocol.representativeness, protocol.covariates, protocol.evaluation
+    profiled = with_people(protocol.representativeness, protocol.covariates, cases.columns)
+    study = profiled, protocol.covariates, protocol.evaluation
     known = describe(levels, cases, included, *study, protocol.disclosure)
     personal = {name: one for name, one in known.items() if one.levels.is_personal}
     inside = cases.filter(pl.col("case_id").is_in(included["case_id"].to_list()))
@@ -132,9 +134,10 @@ def described_people(
     watched = _watched(protocol, People(known), baseline, status)
     target = read_target(population, protocol.representativeness.variables)
     rules = personal_columns(protocol.eligibility, protocol.covariates, protocol.disclosure)
+    windows = by_window(cases, included, protocol.evaluation)
     made = []
     for name, one in personal.items():
-        view = view_of(one, cases, included, excluded, target, rules)
+        view = view_of(one, cases, included, excluded, target, rules, windows)
         found = {s: _ids(frame) for s, frame in view.cases.items() if s not in view.reasons}
         found |= dict(_by_window(one, sets))
         found |= {of: ids for of, ids in sets.monitored.items() if of in watched.get(name, ())}

@@ -16,6 +16,7 @@ import polars as pl
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.levels import TIMES, core_sets, joined
 from vpack_pipeline.core.personal import is_age, is_personal
+from vpack_pipeline.core.representativeness.profiled import with_people
 from vpack_pipeline.core.transport_variables import transport_variables
 from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels, binned
 from vpack_pipeline.protocol import (
@@ -58,7 +59,7 @@ def levels(
     evaluation: Evaluation,
     disclosure: Disclosure,
 ) -> pl.DataFrame:
-    """Decide the printed level of every level of every variable.
+    """Decide the printed level of every level of every variable that may describe people.
 
     A level is small where, in some core set, 1 to ``smallest_group`` - 1 patients stand in it, or
     where nobody does in any. A patient stands in the level of the first case of the set; where
@@ -79,10 +80,11 @@ def levels(
     printed, since one that is not would tell that somebody is in it
     """
     own = cases.join(included.select("case_id"), on="case_id", how="semi")
+    profiled = with_people(representativeness, covariates, cases.columns)
     decide = _Decision(own, covariates, evaluation, disclosure)
     rows: list[Row] = []
     found: dict[str, dict[str, str]] = {}
-    for variable in representativeness.variables:
+    for variable in profiled.variables:
         made = decide.rows_of(variable)
         found[variable.name] = {row[2]: row[3] for row in made}
         rows += made

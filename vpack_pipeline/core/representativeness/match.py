@@ -19,7 +19,7 @@ import polars as pl
 
 from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
-from vpack_pipeline.core.representativeness.sets import View, view_of
+from vpack_pipeline.core.representativeness.sets import View, by_window, view_of
 from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import Target, read_target
 from vpack_pipeline.core.variables import MISSING, binned, value_of
@@ -131,9 +131,10 @@ def match(
     )
 
     rules = personal_columns(eligibility, covariates, disclosure)
+    windows = by_window(cases, included, evaluation)
 
     def seen(description: Description) -> View:
-        return view_of(description, cases, included, excluded, target, rules)
+        return view_of(description, cases, included, excluded, target, rules, windows)
 
     for variable in variables:
         view = seen(known[variable.name])

@@ -16,9 +16,11 @@ from vpack_pipeline.core.levels import Description, PrintedLevels
 from vpack_pipeline.core.rules_on_people import removed_by
 from vpack_pipeline.core.target import Target
 from vpack_pipeline.core.variables import MISSING
+from vpack_pipeline.core.windows import WINDOWS, window_of
+from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.codes import Code
 
-SETS: Final = ("cohort", "included", "excluded", "target")
+SETS: Final = ("cohort", "included", *WINDOWS, "excluded", "target")
 OUTSIDE_LEFT_OUT: Final = Code("cases_outside_windows_left_out")
 
 
@@ -52,6 +54,7 @@ def view_of(
     excluded: pl.DataFrame,
     target: Target,
     rules: Mapping[str, frozenset[str]],
+    windows: Mapping[str, frozenset[str]],
 ) -> View:
     """See every set through a variable, or several.
 
@@ -65,6 +68,7 @@ def view_of(
     cases : the case view
     included, excluded : which of them are in and out, by ``case_id``
     rules : the personal columns that each rule reads
+    windows : the included cases of each window, as :func:`by_window` gives them
     """
     placed = cases.join(description.cases.select("case_id", "printed"), on="case_id")
     whole = frozenset(included["case_id"])
@@ -73,14 +77,15 @@ def view_of(
     chosen = {
         "cohort": frozenset(cases["case_id"]) - left_out,
         "included": shown,
+        **windows,
         "excluded": frozenset(excluded["case_id"]),
     }
     reading = [rule for rule, names in rules.items() if names & set(description.levels.names)]
     without_named = chosen["excluded"] - removed_by(excluded, reading)
     reasons: dict[str, Code] = {}
     printed: list[frozenset[str]] = []
-    for name in ("included", "cohort", "excluded"):
-        is_told = name == "included" or description.is_allowed(without_named)
+    for name in (*WINDOWS, "included", "cohort", "excluded"):
+        is_told = name not in ("cohort", "excluded") or description.is_allowed(without_named)
         if is_told and description.is_allowed(chosen[name], *printed):
             printed.append(chosen[name])
         else:
@@ -95,6 +100,21 @@ def view_of(
     without = ("included", "cohort") if left_out else ()
     cautions = {name: OUTSIDE_LEFT_OUT for name in without if name not in reasons}
     return View(description.levels, frames, persons, reasons, cautions)
+
+
+def by_window(
+    cases: pl.DataFrame, included: pl.DataFrame, evaluation: Evaluation
+) -> dict[str, frozenset[str]]:
+    """Give the included cases of each window.
+
+    Parameters
+    ----------
+    cases : the case view
+    included : which of them are in, by ``case_id``
+    """
+    own = cases.join(included.select("case_id"), on="case_id", how="semi")
+    placed = own.select("case_id", window_of(pl.col("index_date"), evaluation).alias("window"))
+    return {name: frozenset(placed.filter(window=name)["case_id"]) for name in WINDOWS}
 
 
 def _described(description: Description, included: frozenset[str]) -> frozenset[str]:

@@ -18,7 +18,6 @@ from vpack_pipeline.protocol import (
     Eligibility,
     Evaluation,
     IndexTest,
-    Representativeness,
     Sampling,
 )
 
@@ -42,7 +41,6 @@ def claim(
     index_test: IndexTest,
     eligibility: Eligibility,
     sampling: Sampling,
-    representativeness: Representativeness,
     adjudication: Adjudication,
     evaluation: Evaluation,
     readers_agreed: bool,
@@ -64,7 +62,6 @@ def claim(
         index_test=index_test,
         eligibility=eligibility,
         sampling=sampling,
-        representativeness=representativeness,
         adjudication=adjudication,
         evaluation=evaluation,
         readers_agreed=readers_agreed,

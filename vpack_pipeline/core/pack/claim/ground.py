@@ -17,7 +17,6 @@ from vpack_pipeline.protocol import (
     Eligibility,
     Evaluation,
     IndexTest,
-    Representativeness,
     Sampling,
 )
 from vpack_pipeline.stats.codes import Code, Codes, coded
@@ -45,7 +44,6 @@ class Ground:
     index_test: IndexTest
     eligibility: Eligibility
     sampling: Sampling
-    representativeness: Representativeness
     adjudication: Adjudication
     evaluation: Evaluation
     readers_agreed: bool

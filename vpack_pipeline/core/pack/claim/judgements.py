@@ -14,6 +14,7 @@ import polars as pl
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.pack.claim.ground import Ground, Judged, stated
+from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.stats.codes import Code, code, coded
 
 _TECHNIQUES: Final = (
@@ -92,9 +93,11 @@ def missing_data(g: Ground) -> Judged:
 
 
 def acquisition(g: Ground) -> Judged:
-    """How many acquisition fields are profiled."""
+    """How many acquisition fields are profiled, with a value in some included case."""
     known = {field.name for field in header_fields.load() if field.acquisition}
-    named = sorted(known & {v.name for v in g.representativeness.variables})
+    profiled = g.rows("representativeness/profile", set="included")
+    held = profiled.filter(pl.col("bin") != MISSING, pl.col("n") > 0)["variable"]
+    named = sorted(known & {*held})
     if not named:
         return Judged("not_met", Code("no_acquisition_field_profiled"))
     if len(named) < 3:
@@ -214,7 +217,7 @@ def characteristics(g: Ground) -> Judged:
     """Whose characteristics are shown."""
     if g.rows("representativeness/profile", set="target")["n_total"].sum() == 0:
         return Judged("partial", Code("no_target_delivered"))
-    return Judged("partial", Code("windows_not_parted"))
+    return Judged("met")
 
 
 def results(g: Ground) -> Judged:
