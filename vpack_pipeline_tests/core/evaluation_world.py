@@ -294,10 +294,10 @@ class World:
 
     def _excluded(self) -> pl.DataFrame:
         return self._rows(
-            lambda c, _, x: (
-                (c, x.excluded_by[0], "|".join(x.excluded_by)) if x.excluded_by else None
+            lambda c, p, x: (
+                (c, p, x.excluded_by[0], "|".join(x.excluded_by)) if x.excluded_by else None
             ),
-            {"case_id": pl.String, "first_rule": pl.String, "all_rules": pl.String},
+            dict.fromkeys(("case_id", "patient_id", "first_rule", "all_rules"), pl.String),
         )
 
     def _reference_standard(self) -> pl.DataFrame:
