@@ -9,6 +9,7 @@ with described as (
     mode(default_case_id order by default_case_id) as default_case_id,
     mode(device_id order by device_id) as device_id,
     mode(study_date order by study_date) as study_date,
+    mode(study_time_s order by study_time_s) as study_time_s,
     mode(age_years order by age_years) as age_years,
     mode(sex order by sex) as sex,
     mode(modality order by modality) as modality,

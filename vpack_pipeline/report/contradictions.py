@@ -28,7 +28,13 @@ _ANY: Final[Any] = object()
 RESTS_ON: Final[Mapping[str, Mapping[Any, tuple[str, ...]]]] = {
     "about.evidence_kind": {
         "retrospective": ("scored_by_locked_model",),
-        "temporal": ("scored_by_locked_model", "no_development_patient", "disjoint_patients"),
+        "temporal": (
+            "scored_by_locked_model",
+            "no_development_patient",
+            "no_development_study",
+            "no_near_duplicate",
+            "disjoint_patients",
+        ),
         "silent_prospective": (
             *_SCORED_AS_THEY_COME,
             "readers_blind_to_index_test",

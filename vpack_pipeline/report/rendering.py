@@ -44,11 +44,13 @@ from vpack_pipeline.report.rows import (
     Notes,
     but,
     column_values,
+    goals_at_stake,
     heading,
     metrics_of,
     moment,
     pairs,
     pick,
+    removing_rules,
     why_empty,
     window_columns,
 )
@@ -256,10 +258,9 @@ class _Page:
         return titles.get(name, name.capitalize())
 
     def at_ordered_rules(self, rows: Sequence[Row]) -> list[str]:
-        """Rules that removed a case, in the protocol's order, all rules at once last."""
+        """Rules that remove a case, in the protocol's order, all rules at once last."""
         order = {r.id: i for i, r in enumerate(self.protocol.eligibility.rules)}
-        found = [r.key["rule"] for r in pick(rows, metric="n_removed") if r.says("estimate") != "0"]
-        return sorted(found, key=lambda r: order.get(r, len(order)))
+        return sorted(removing_rules(rows), key=lambda r: order.get(r, len(order)))
 
     def at_variable_title(self, name: str) -> str:
         titles = {v.name: v.title for v in self.protocol.representativeness.variables}
@@ -304,12 +305,10 @@ class _Page:
         return max(sized, key=lambda pair: pair[0])[1] if sized else None
 
     def at_idle_rules(self, rows: Sequence[Row]) -> list[str]:
-        """Rules of the audit that removed no mature case."""
-        return [
-            self.at_rule_title(r.key["rule"])
-            for r in pick(rows, metric="n_removed")
-            if r.says("estimate") == "0"
-        ]
+        """Rules of the audit that remove no mature case."""
+        at_work = removing_rules(rows)
+        rules = column_values(rows, "rule")
+        return [self.at_rule_title(rule) for rule in rules if rule not in at_work]
 
     def at_noise_rows(self) -> list[Row]:
         """Disagreements that lie where readers were divided or few, of the primary model."""
@@ -427,6 +426,7 @@ _FUNCTIONS = {
     "but": but,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
     "column_values": column_values,
+    "goals_at_stake": goals_at_stake,
     "has": lambda rows, **where: bool(pick(rows, **where)),
     "metrics_of": metrics_of,
     "moment": moment,

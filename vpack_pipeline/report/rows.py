@@ -95,6 +95,18 @@ def but(rows: Sequence[Row], **where: Any) -> list[Row]:
     return found
 
 
+def removing_rules(rows: Sequence[Row]) -> list[str]:
+    """List the rules of the exclusion audit that remove a case, in any of the three counts."""
+    counts = [r for r in rows if r.key["metric"].startswith("n_removed")]
+    return list(dict.fromkeys(r.key["rule"] for r in counts if r.says("estimate") != "0"))
+
+
+def goals_at_stake(rows: Sequence[Row]) -> list[str]:
+    """List the figures of the exclusion audit for which an endpoint states a goal."""
+    said = {m: pick(rows, metric=f"tipping_point_{m}") for m in ("sensitivity", "specificity")}
+    return [m for m, found in said.items() if not all(r.has_code("no_goal_stated") for r in found)]
+
+
 def why_empty(asset: str) -> str:
     """Say why a table has no row."""
     reason = contracts.load()[asset].may_be_empty

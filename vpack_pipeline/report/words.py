@@ -68,6 +68,9 @@ BREACHES: Final[Mapping[str, str]] = {
     "every_study_has_case": "of the archive that belong to no case",
     "model_locked": "locked after the window opened",
     "no_development_patient": "used to train or tune",
+    "no_development_study": "used to train or tune",
+    "no_near_duplicate": "with the device, second and exposure of a study used to train or tune",
+    "no_tuning_patient": "used to tune",
     "protocol_registered": "fixed after the window opened",
     "readers_blind_to_index_test": "made with sight of the model",
     "readers_blind_to_peers": "made with sight of another",
@@ -80,6 +83,7 @@ BREACHES: Final[Mapping[str, str]] = {
     "scored_by_locked_model": "scored before the lock",
     "thresholds_chosen_elsewhere": "chosen on the cases that judge them, or on data not named",
     "thresholds_fixed": "fixed after the window opened",
+    "training_apart_from_tuning": "used both to train and to tune",
     "verification_alike": "whose labels were not sought alike",
 }
 """Rule of conduct → what is wrong with the units that break it."""

@@ -75,6 +75,8 @@ class Case:
     is_watched: bool = False
     """A row of operations was delivered of its study."""
     in_development: bool = False
+    study_time_s: float | None = None
+    """When its study began; None: at a second of its own."""
     second_score: float | None = None
 
 
@@ -295,10 +297,10 @@ class World:
 
     def _excluded(self) -> pl.DataFrame:
         return self._rows(
-            lambda c, _, x: (
-                (c, x.excluded_by[0], "|".join(x.excluded_by)) if x.excluded_by else None
+            lambda c, p, x: (
+                (c, p, x.excluded_by[0], "|".join(x.excluded_by)) if x.excluded_by else None
             ),
-            {"case_id": pl.String, "first_rule": pl.String, "all_rules": pl.String},
+            dict.fromkeys(("case_id", "patient_id", "first_rule", "all_rules"), pl.String),
         )
 
     def _reference_standard(self) -> pl.DataFrame:
@@ -390,7 +392,16 @@ class World:
 
     def _studies(self) -> pl.DataFrame:
         return self._rows(
-            lambda c, _, x: (f"s{c}", x.date), {"study_id": pl.String, "study_date": pl.Date}
+            lambda c, p, x: (
+                f"s{c}",
+                p,
+                "scanner",
+                x.date,
+                36_000.5 + int(c[1:]) if x.study_time_s is None else x.study_time_s,
+                120.0,
+                2.0,
+            ),
+            STUDY_COLUMNS,
         )
 
     def _case_studies(self) -> pl.DataFrame:
@@ -552,10 +563,27 @@ def predictions(*rows: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def development(*patients: str) -> pl.DataFrame:
-    return _frame(
-        [{"patient_id": patient, "in_force": True} for patient in patients],
-        {"patient_id": pl.String, "in_force": pl.Boolean},
-    )
+    return development_rows(*({"patient_id": patient} for patient in patients))
+
+
+STUDY_COLUMNS = {
+    "study_id": pl.String,
+    "patient_id": pl.String,
+    "device_id": pl.String,
+    "study_date": pl.Date,
+    "study_time_s": pl.Float64,
+    "kvp": pl.Float64,
+    "exposure_mas": pl.Float64,
+}
+
+
+def studies(*rows: Mapping[str, Any]) -> pl.DataFrame:
+    return _frame(rows, STUDY_COLUMNS)
+
+
+def development_rows(*rows: Mapping[str, Any]) -> pl.DataFrame:
+    schema = {**STUDY_COLUMNS, "used_for": pl.String, "in_force": pl.Boolean}
+    return _frame([{"in_force": True, **row} for row in rows], schema)
 
 
 def population(counts: Mapping[str, int]) -> pl.DataFrame:

@@ -51,6 +51,9 @@ def test_only_cases_that_no_other_rule_removes_come_back():
     assert value(frame, "n_removed", rule="blurred") == 8
     assert value(frame, "n_removed_only", rule="blurred") == 7
     assert value(frame, "n_removed", rule="bedside") == 1
+    assert value(frame, "n_removed_marginal", rule="blurred") == 8
+    assert value(frame, "n_removed_marginal", rule="bedside") == 2
+    assert value(frame, "n_removed_marginal", rule="all rules") == 9
     assert value(frame, "n_removed_only", rule="all rules") == 9
     counts = {"n_positives_lost": 3, "n_negatives_lost": 1, "n_undecided": 3, "n_without_score": 2}
     assert {name: value(frame, name, rule="blurred") for name in counts} == counts
@@ -183,6 +186,30 @@ def test_a_tipping_point_of_few_is_no_more_given_than_their_results():
     assert (row["reason"], row["n"]) == ("set_too_small", None)
 
 
+BOTH = ("ward_b", "blurred")
+MARGINAL = "n_removed_marginal"
+
+
+@pytest.mark.parametrize(("n", "reason"), [(0, None), (4, "set_too_small"), (5, None)])
+@pytest.mark.parametrize("both", [BOTH, BOTH[::-1]])
+def test_few_whom_a_rule_on_people_and_another_remove_are_not_counted(both, n, reason):
+    """The marginal count minus the unique one is how many a second rule describes too."""
+    back = [*of_ward(20, "negative", 0.2), *of_ward(n, "negative", 0.2, excluded_by=both)]
+    frame = audit_of_ward(back)
+    for window in ("retrospective", "prospective"):
+        row = figure(frame, MARGINAL, rule="ward_b", window=window)
+        assert row["reason"] == reason
+    if reason is None:
+        assert value(frame, MARGINAL, rule="ward_b") == 20 + n
+    assert value(frame, MARGINAL, rule="blurred") == n, "a technical rule describes nobody"
+
+
+def test_few_outside_the_windows_are_found_by_subtraction_from_the_flow():
+    later = of_ward(2, "negative", 0.2, excluded_by=BOTH, date=date(2020, 1, 1))
+    frame = audit_of_ward([*of_ward(20, "negative", 0.2, excluded_by=BOTH), *later])
+    assert figure(frame, MARGINAL, rule="ward_b")["reason"] == "set_too_small"
+
+
 def test_patients_and_not_cases_are_few():
     frame = audit_of_ward(of_ward(9, "negative", 0.2, patient="one"))
     assert figure(frame, "sensitivity_observed", rule="ward_b")["reason"] == "set_too_small"
@@ -239,7 +266,10 @@ def test_before_the_look_nothing_says_how_few_there_are():
     )
 
 
-def tipping(goal, n_excluded, *, k=90, n=100, label="positive"):
+LOST = {"rule": "blurred", "window": "prospective"}
+
+
+def frame_of_tipping(goal, n_excluded, *, k=90, n=100, label="positive"):
     cases = [
         *cases_of(k, "positive", 0.9, date=AFTER),
         *cases_of(n - k, "positive", 0.1, date=AFTER),
@@ -247,11 +277,12 @@ def tipping(goal, n_excluded, *, k=90, n=100, label="positive"):
         *cases_of(n_excluded, label, 0.9, date=AFTER, excluded_by=BLURRED),
     ]
     world = World(cases).evaluated(endpoints=(endpoint(goal=goal),))
+    return world.run("exclusion_audit")
+
+
+def tipping(goal, n_excluded, **changes):
     return figure(
-        world.run("exclusion_audit"),
-        "tipping_point_sensitivity",
-        rule="blurred",
-        window="prospective",
+        frame_of_tipping(goal, n_excluded, **changes), "tipping_point_sensitivity", **LOST
     )
 
 
@@ -266,6 +297,16 @@ def test_tipping_point_is_the_first_number_of_misses_that_loses_the_goal(label):
     x = int(row["estimate"])
     assert lower(x) <= 0.8 < lower(x - 1)
     assert row["n"] == 20
+    share = figure(frame_of_tipping(0.8, 20, label=label), "tipping_share_sensitivity", **LOST)
+    assert (share["estimate"], share["events"], share["n"]) == (x / 20, x, 20)
+
+
+def test_errors_among_the_included_stand_beside_the_tipping_point():
+    frame = frame_of_tipping(0.8, 20)
+    missed = figure(frame, "missed_share_included", **LOST)
+    assert (missed["estimate"], missed["events"], missed["n"]) == (pytest.approx(0.1), 10, 100)
+    alarms = figure(frame, "false_alarm_share_included", **LOST)
+    assert (alarms["estimate"], alarms["events"], alarms["n"]) == (0.0, 0, 5)
 
 
 def test_tipping_point_says_when_there_is_none():
@@ -290,11 +331,16 @@ def test_planted_exclusion_that_flatters_is_found():
 
 def test_audit_without_scores_point_or_roc_curve_is_refused_with_its_reason():
     nothing = World(cases_of(2, "positive", None, status="failed")).run("exclusion_audit")
-    for metric in ("auc_observed", "sensitivity_observed", "tipping_point_sensitivity"):
+    for metric in (
+        *("auc_observed", "sensitivity_observed", "tipping_point_sensitivity"),
+        "missed_share_included",
+    ):
         assert figure(nothing, metric, rule="blurred")["reason"] == "no_usable_inference"
     assert figure(nothing, "mean_score_included", rule="blurred")["reason"] == "no_score"
     pointless = World(AUDITED).evaluated(operating_points=()).run("exclusion_audit")
     row = figure(pointless, "sensitivity_observed", rule="blurred")
+    assert row["reason"] == "no_operating_point"
+    row = figure(pointless, "missed_share_included", rule="blurred")
     assert row["reason"] == "no_operating_point"
     binary = INDEX_TEST.model_copy(update={"output": Output(kind="binary", minimum=0, maximum=1)})
     called = World([Case("positive", None, call=True)], index_test=binary).run("exclusion_audit")

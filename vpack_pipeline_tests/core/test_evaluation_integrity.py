@@ -17,10 +17,12 @@ from evaluation_world import (
     LOOK,
     MODEL,
     POINT,
+    STUDY_COLUMNS,
     Case,
     World,
     at,
     development,
+    development_rows,
     endpoint,
     figure,
     predictions,
@@ -28,6 +30,7 @@ from evaluation_world import (
     reads,
     references,
     rule,
+    studies,
 )
 
 from vpack_pipeline.contracts import codes
@@ -44,7 +47,18 @@ TIMES = {
 }
 FLAGGED = Case("positive", 0.9, date=AFTER, **TIMES)
 CLEARED = Case("negative", 0.1, date=AFTER, **TIMES)
+DEVELOPED = {
+    "study_id": "elsewhere",
+    "device_id": "scanner",
+    "study_date": AFTER,
+    "study_time_s": 1.0,
+    "kvp": 120.0,
+    "exposure_mas": 2.0,
+    "used_for": "training",
+}
+TUNED = {"patient_id": "other", "used_for": "tuning"}
 GIVEN = {
+    "development": development_rows(DEVELOPED, TUNED),
     "reads": reads(
         {"case_id": "c00000", "saw_index_test": False, "saw_peers": False},
         {"case_id": "c00001", "saw_index_test": False, "saw_peers": False},
@@ -88,6 +102,10 @@ def locked(moment):
     )
 
 
+def listing(*rows):
+    return CLEAN.but(given={**GIVEN, "development": development_rows(*rows)})
+
+
 SECOND = datetime.timedelta(seconds=1)
 FAULTS = {
     "protocol_registered": CLEAN.but(
@@ -122,6 +140,12 @@ FAULTS = {
         }
     ),
     "no_development_patient": CLEAN.but(cases=[replace(FLAGGED, in_development=True), CLEARED]),
+    "no_tuning_patient": listing(DEVELOPED, {"patient_id": "p00000", "used_for": "tuning"}),
+    "training_apart_from_tuning": listing(
+        DEVELOPED, {"study_id": "elsewhere", "used_for": "tuning"}
+    ),
+    "no_development_study": listing({"patient_id": "other", "study_id": "sc00001"}),
+    "no_near_duplicate": listing({**DEVELOPED, "study_time_s": 36_000.9}),
     "disjoint_patients": CLEAN.but(
         cases=[
             replace(FLAGGED, patient="a"),
@@ -132,8 +156,9 @@ FAULTS = {
     "every_study_has_case": CLEAN.but(
         given={
             **GIVEN,
-            "studies": pl.DataFrame(
-                {"study_id": ["sc00000", "lost"], "study_date": [AFTER, AFTER]}
+            "studies": studies(
+                {"study_id": "sc00000", "study_date": AFTER},
+                {"study_id": "lost", "study_date": AFTER},
             ),
         }
     ),
@@ -217,6 +242,68 @@ def test_without_a_list_of_development_patients_disjointness_is_not_assessable()
     row = judged(world, "no_development_patient")
     assert (row["verdict"], row["reason"]) == ("not_assessable", "no_development_list")
     assert row["estimate"] is None
+
+
+NOT_LISTED = {
+    "no_tuning_patient": "use_not_stated",
+    "training_apart_from_tuning": "use_not_stated",
+    "no_development_study": "no_development_studies",
+    "no_near_duplicate": "no_development_headers",
+}
+
+
+@pytest.mark.parametrize("name", NOT_LISTED)
+def test_what_the_list_of_development_data_does_not_say_is_not_assessable(name):
+    row = judged(listing({"patient_id": "other"}), name)
+    assert (row["verdict"], row["reason"]) == ("not_assessable", NOT_LISTED[name])
+
+
+def test_a_study_that_trained_is_of_its_patient_and_both_uses_are_found():
+    world = listing(
+        {"study_id": "sc00000", "used_for": "training"},
+        {"patient_id": "p00000", "used_for": "tuning"},
+    )
+    row = judged(world, "training_apart_from_tuning")
+    assert (row["verdict"], row["n"], row["events"]) == ("broken", 1, 1)
+
+
+PLACED = {**DEVELOPED, "study_time_s": 36_000.0}
+
+
+@pytest.mark.parametrize(
+    ("listed", "verdict"),
+    [
+        (PLACED, "broken"),
+        # Neither states it: nothing tells the two studies apart.
+        ({**PLACED, "kvp": None, "exposure_mas": None}, "broken"),
+        ({**PLACED, "kvp": 90.0}, "held"),
+        ({**PLACED, "exposure_mas": 3.0}, "held"),
+        ({**PLACED, "device_id": "another"}, "held"),
+        ({**PLACED, "study_date": BEFORE}, "held"),
+        # The same study is no near-duplicate of itself: another rule counts it.
+        ({**PLACED, "study_id": "sc00000"}, "held"),
+        ({**PLACED, "in_force": False}, "not_assessable"),
+    ],
+)
+def test_a_near_duplicate_is_of_one_device_second_and_exposure(listed, verdict):
+    assert judged(listing(listed), "no_near_duplicate")["verdict"] == verdict
+
+
+def test_headers_of_the_archive_stand_in_for_those_that_the_list_does_not_state():
+    """One of two studies of a second, by another identifier and patient, trained the model."""
+    same = replace(CLEARED, study_time_s=36_000.0)
+    trained = replace(same, excluded_by=("blurred",))
+    for listed in ({"study_id": "sc00002"}, {"patient_id": "p00002"}):
+        world = listing(listed).but(cases=[FLAGGED, same, trained])
+        row = judged(world, "no_near_duplicate")
+        assert (row["verdict"], row["n"], row["events"]) == ("broken", 2, 2)
+
+
+def test_a_study_without_a_time_cannot_be_compared():
+    world = listing(PLACED)
+    untimed = world.argument("studies").with_columns(study_time_s=None).cast(STUDY_COLUMNS)
+    row = judged(world.but(given={**world.given, "studies": untimed}), "no_near_duplicate")
+    assert (row["verdict"], row["reason"]) == ("not_assessable", "some_not_checkable")
 
 
 def test_readers_of_whom_nothing_is_said_are_not_assessable():

@@ -55,7 +55,7 @@ TABLES = [
 OPEN = {
     "performance": {"n_cases", "n_patients", "n_immature", "n_failed", "n_reads"},
     "subgroups": {"n_cases", "n_patients"},
-    "exclusion_audit": {"n_removed", "n_removed_only"},
+    "exclusion_audit": {"n_removed", "n_removed_marginal", "n_removed_only"},
     "verification": {"eligible"},
 }
 

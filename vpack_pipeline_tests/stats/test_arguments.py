@@ -244,7 +244,6 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("counts", "VerifiedCounts"): _count(VerifiedCounts(30, 9, 20, 80, 5, 40)),
     ("counts_a", "FloatArray"): counts,
     ("counts_b", "FloatArray"): counts,
-    ("design_effect", "float"): _number(1.5, 0.9),
     ("design", "FloatArray"): _number(np.column_stack([np.ones(N), PROB])),
     ("df", "float | None"): _number(4.0, -1),
     ("dispersion", "float"): _number(1.5, -1),

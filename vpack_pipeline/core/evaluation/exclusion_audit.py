@@ -7,7 +7,7 @@ excluded by which rule (``eligibility``), which rules describe people (``rule_gr
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Unpack
 
@@ -29,18 +29,19 @@ from vpack_pipeline.core.evaluation.analysis import (
     is_wrong_anyhow,
     score_ends,
 )
-from vpack_pipeline.core.evaluation.bounds import auc_bounds, best_with_errors
+from vpack_pipeline.core.evaluation.excluded_cases import ALL_RULES, ExcludedCases
+from vpack_pipeline.core.evaluation.exclusion_auc import OpenCases, auc_range
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.performance import why_no_auc
 from vpack_pipeline.core.evaluation.rule_groups import RuleGroups
+from vpack_pipeline.core.evaluation.tipping_point import Goal, goals_of, tipping_point
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.sampling import SampledCases, Weighing
-from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
     Eligibility,
-    Endpoint,
     Evaluation,
     Finding,
     IndexTest,
@@ -50,17 +51,21 @@ from vpack_pipeline.protocol import (
 )
 from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Code
-from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
+from vpack_pipeline.stats.estimate import BoolArray, IntArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 from vpack_pipeline.stats.roc import ONE_CLASS
 
-ALL_RULES: Final = "all rules"
-"""Stands where a rule's id does, for the cases of every rule at once; no id holds a space."""
 CLASSES: Final = {"sensitivity": POSITIVE, "specificity": NEGATIVE}
 VARIANTS: Final = ("observed", "worst_case", "best_case")
 _AUC_RANGE: Final = ("auc_worst_case", "auc_best_case")
 NO_GOAL: Final = Code("no_goal_stated")
-_OPEN: Final = frozenset({"n_removed", "n_removed_only"})
+_MARGINAL: Final = "n_removed_marginal"
+_OPEN: Final = frozenset({"n_removed", _MARGINAL, "n_removed_only"})
+_ERRORS: Final = {
+    "sensitivity": "missed_share_included",
+    "specificity": "false_alarm_share_included",
+}
+"""What stands beside a tipping point: the share of errors among the included cases of the class."""
 _LOST: Final = ("n_positives_lost", "n_negatives_lost", "n_undecided", "n_without_score")
 _WITH_CASES: Final = (
     *_LOST,
@@ -91,15 +96,20 @@ def exclusion_audit(
     """Give the primary model's figures with each rule's cases back in.
 
     Without a rule only those cases come back that no other rule removes (``n_removed_only``); the
-    row ``all rules`` brings back every one. Only mature cases are counted. ``*_observed`` adds the
-    cases that have both score and label; ``*_worst_case`` and ``*_best_case`` add the others as
-    well, set against and for the model, and so set the included cases without a decided label.
+    row ``all rules`` brings back every one. ``n_removed`` counts rules in their order, and
+    ``n_removed_marginal`` each as if it were the only one. Only mature cases are counted.
+
+    ``*_observed`` adds the cases that have both score and label; ``*_worst_case`` and
+    ``*_best_case`` add the others as well, set against and for the model, and so set the included
+    cases without a decided label.
     ``tipping_point_*`` is the smallest number of added cases that are, or may be, of the class and
     would have to be called wrongly for an endpoint's goal no longer to be cleared; n is how many
-    those are.
+    those are. ``tipping_share_*`` is that share of them, to be held against the share of errors
+    among the included cases (``missed_share_included``, ``false_alarm_share_included``).
 
     A rule that reads a personal column describes the people whom it removed. Where they are too
-    few, they are counted, as the participant flow counts them, and have no results. Where cases
+    few, they are counted, as the participant flow counts them, and have no results; whom another
+    rule removes too is not counted where that would describe few. Where cases
     were not drawn alike, figures with the rule's cases are refused as ``sampling`` says, or, where
     they would be weighted, as not computed.
 
@@ -126,12 +136,19 @@ def exclusion_audit(
     sampled = SampledCases(cases, sampling)
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
+        outs = {
+            window: analysis.cases(finding.name, model_id, window, is_included=False)
+            for window in WINDOWS
+        }
+        uncounted = groups.uncounted(excluded, [out.case_id for out in outs.values()])
         for window in WINDOWS:
             at = (finding.name, model_id, window)
             base = analysis.cases(*at)
-            out = _Removed(analysis.cases(*at, is_included=False), excluded)
-            everyone = _Removed(analysis.cases(*at, is_included=False, is_mature=None), excluded)
-            goals = _goals(evaluation, finding.name, window, point)
+            out = ExcludedCases(outs[window], excluded)
+            everyone = ExcludedCases(
+                analysis.cases(*at, is_included=False, is_mature=None), excluded
+            )
+            goals = goals_of(evaluation, finding.name, window, point)
             audit = _Audit(
                 base, index_test, point, goals, evaluation.interval.level, sampled, finding.name
             )
@@ -141,7 +158,11 @@ def exclusion_audit(
                 place = figures.at(
                     rule=rule, finding=finding.name, model_id=model_id, window=window
                 )
-                place.count("n_removed", out.first(rule), n)
+                place.count("n_removed", out.in_order(rule), n)
+                if rule in uncounted:
+                    place.refuse(_MARGINAL, uncounted[rule])
+                else:
+                    place.count(_MARGINAL, out.whatever_others_do(rule), n)
                 place.count("n_removed_only", back.n, n)
                 # What is withheld until a look does not say how many there are.
                 is_open = not figures.hides(window)
@@ -151,68 +172,21 @@ def exclusion_audit(
 
 
 @dataclass(frozen=True, slots=True)
-class _Removed:
-    """Excluded cases of one finding and window, and which rules removed each."""
-
-    cases: CaseSet
-    excluded: pl.DataFrame
-
-    def first(self, rule: str) -> int:
-        """Count the cases of which a rule is the first that removed them."""
-        if rule == ALL_RULES:
-            return self.cases.n
-        return int((self.cases.joined(self.excluded, "first_rule") == rule).sum())
-
-    def by_it_alone(self, rule: str) -> CaseSet:
-        """Take the cases that no other rule removes."""
-        if rule == ALL_RULES:
-            return self.cases
-        return self.cases.take((self.cases.joined(self.excluded, "all_rules") == rule).to_numpy())
-
-
-@dataclass(frozen=True, slots=True)
-class _Goal:
-    """What an endpoint asks of a proportion."""
-
-    goal: float
-    level: float
-
-
-def _goals(
-    evaluation: Evaluation,
-    finding: str,
-    window: str,
-    point: OperatingPoint | None,
-) -> dict[str, _Goal]:
-    """The goal of each proportion at the primary operating point; a primary endpoint's first.
-
-    After the lock it is held to the interval of a single look that spends all of alpha.
-    """
-
-    def applies(endpoint: Endpoint) -> bool:
-        asked = (endpoint.finding, endpoint.window, endpoint.operating_point)
-        name = None if point is None else point.name
-        return asked == (finding, window, name) and endpoint.goal is not None
-
-    level = 1 - 2 * evaluation.alpha if window == PROSPECTIVE else evaluation.interval.level
-    ordered = sorted(evaluation.endpoints, key=lambda e: e.rank == "primary")
-    return {e.metric: _Goal(e.goal or 0.0, level) for e in ordered if applies(e)}
-
-
-@dataclass(frozen=True, slots=True)
 class _Audit:
     """The included cases of one finding and window, to which a rule's cases are added."""
 
     base: CaseSet
     index_test: IndexTest
     point: OperatingPoint | None
-    goals: Mapping[str, _Goal]
+    goals: Mapping[str, Goal]
     level: float
     sampled: SampledCases
     finding: str
 
     def give(self, place: Place, back: CaseSet, reason: Code | None) -> None:
         self._give_score(place, "included", self.base)
+        for metric, code in CLASSES.items():
+            self._give_errors(place, _ERRORS[metric], code)
         if reason is not None:
             self._refuse(place, reason)
             return
@@ -221,14 +195,14 @@ class _Audit:
             place.count(metric, int(among.sum()), back.n)
         self._give_score(place, "excluded", back)
         self._give_auc(place, back)
+        why_no_call = self._why_no_call()
         for metric, code in CLASSES.items():
-            if self.point is None or not self.base.is_usable.any():
-                reason = NO_POINT if self.point is None else NO_INFERENCE
-                for variant in VARIANTS:
-                    place.refuse(f"{metric}_{variant}", reason, n=self.base.n)
-                place.refuse(f"tipping_point_{metric}", reason, n=self.base.n)
+            if why_no_call is not None:
+                names = (*(f"{metric}_{variant}" for variant in VARIANTS), *_tipping(metric))
+                for name in names:
+                    place.refuse(name, why_no_call, n=self.base.n)
                 continue
-            sides = self._sides(back, self.point, code)
+            sides = self._sides(back, code)
             for variant, (right, patient) in sides.items():
                 weighing = self._weigh(f"{metric}_{variant}", back)
                 why_not = weighing.why_not(under_weights=False)
@@ -259,7 +233,8 @@ class _Audit:
             place.refuse(metric, reason)
         for metric in CLASSES:
             has_goal = metric in self.goals and self.point is not None
-            place.refuse(f"tipping_point_{metric}", reason if has_goal else NO_GOAL)
+            for name in _tipping(metric):
+                place.refuse(name, reason if has_goal else NO_GOAL)
 
     def _give_score(self, place: Place, name: str, cases: CaseSet) -> None:
         scored = cases.is_usable & np.isfinite(cases.score)
@@ -275,18 +250,16 @@ class _Audit:
         how = {"method": "mean_suspicion", "reason": "no_score", "notes": weighing.notes}
         place.give(metric, value, n=n, **how)
 
-    def _sides(
-        self, back: CaseSet, point: OperatingPoint, code: int
-    ) -> dict[str, tuple[BoolArray, IntArray]]:
+    def _sides(self, back: CaseSet, code: int) -> dict[str, tuple[BoolArray, IntArray]]:
         """Right or wrong, and patient, of the cases of a class, with the rule's cases back in."""
-        base_right = _right(self.base, point, self.index_test, code)
+        base_right = self._right(self.base, code)
         in_base, base_open = self.base.label == code, ~self.base.is_decided
         base_parts = {
             "observed": (in_base, base_right),
             "worst_case": (in_base | (base_open & ~base_right), base_right),
             "best_case": (in_base | (base_open & base_right), base_right),
         }
-        right = _right(back, point, self.index_test, code)
+        right = self._right(back, code)
         in_class, usable, open_label = back.label == code, back.is_usable, ~back.is_decided
         against = open_label & ~(usable & right)
         in_favour = open_label & ~(usable & ~right)
@@ -328,12 +301,12 @@ class _Audit:
         if "auc_observed" in weighed:
             observed = auc_by_inversion(score, positive, patient, self.level)
             place.give("auc_observed", weighed["auc_observed"].said_of(observed))
-        still_open = _Open(
+        still_open = OpenCases(
             base_score[~decided & ~is_wrong],
             int(is_wrong.sum()),
             score_ends(self.base, self.index_test),
         )
-        found = _auc_range(known, positive, back, still_open)
+        found = auc_range(known, positive, back, still_open)
         for metric, value in zip(_AUC_RANGE, found, strict=True):
             if metric not in weighed:
                 continue
@@ -347,87 +320,58 @@ class _Audit:
                 notes=weighed[metric].notes,
             )
 
+    def _give_errors(self, place: Place, name: str, code: int) -> None:
+        """Give the share of errors among the included cases of a class."""
+        in_class = self.base.label == code
+        why_not = self._why_no_call()
+        if why_not is not None:
+            place.refuse(name, why_not, n=self.base.n)
+            return
+        weighing = self.sampled.weigh(
+            condition_of(name), self.finding, self.base.case_id, self.base.is_decided, (in_class,)
+        )
+        why_not = weighing.why_not(under_weights=False)
+        if why_not is not None:
+            place.refuse(name, why_not, n=int(in_class.sum()))
+            return
+        wrong = ~self._right(self.base, code)
+        patient = self.base.patient[in_class]
+        estimate = clustered_proportion(wrong[in_class], patient, self.level)
+        place.give(name, weighing.said_of(estimate))
+
+    def _why_no_call(self) -> Code | None:
+        if self.point is None:
+            return NO_POINT
+        return None if self.base.is_usable.any() else NO_INFERENCE
+
+    def _right(self, cases: CaseSet, code: int) -> BoolArray:
+        made = called(cases, self.point, self.index_test)
+        return (made.is_flagged if code == POSITIVE else ~made.is_flagged) & ~made.is_wrong
+
     def _give_tipping_point(self, place: Place, back: CaseSet, metric: str, code: int) -> None:
-        name = f"tipping_point_{metric}"
         among = (back.label == code) | ~back.is_decided
         m = int(among.sum())
+        found = self._tipping_point(back, among, metric, code)
+        for name in _tipping(metric):
+            if not isinstance(found, int):
+                place.refuse(name, found, n=m)
+            elif name.startswith("tipping_share_"):
+                place.give(name, found / m, n=m, events=found, method="goal_against_lower_bound")
+            else:
+                place.give(name, found, n=m, method="goal_against_lower_bound")
+
+    def _tipping_point(self, back: CaseSet, among: BoolArray, metric: str, code: int) -> int | Code:
         asked = self.goals.get(metric)
         if asked is None or self.point is None:
-            place.refuse(name, NO_GOAL, n=m)
-            return
-        why_not = self._weigh(name, back).why_not(under_weights=False)
+            return NO_GOAL
+        why_not = self._weigh(f"tipping_point_{metric}", back).why_not(under_weights=False)
         if why_not is not None:
-            place.refuse(name, why_not, n=m)
-            return
+            return why_not
         in_base = self.base.label == code
-        base_right = _right(self.base, self.point, self.index_test, code)[in_base]
+        right = self._right(self.base, code)[in_base]
         patient = np.concatenate([self.base.patient[in_base], back.patient[among]])
-
-        def clears(n_wrong: int) -> bool:
-            right = np.concatenate([base_right, np.arange(m) >= n_wrong])
-            lower = clustered_proportion(right, patient, asked.level).lower
-            return lower is not None and lower > asked.goal
-
-        if not clears(0):
-            place.refuse(name, "goal_never_cleared", n=m)
-        elif clears(m):
-            place.refuse(name, "goal_always_cleared", n=m)
-        else:
-            found = _first_failure(clears, m)
-            place.give(name, found, n=m, method="goal_against_lower_bound")
+        return tipping_point(right, patient, int(among.sum()), asked)
 
 
-def _right(cases: CaseSet, point: OperatingPoint, index_test: IndexTest, code: int) -> BoolArray:
-    made = called(cases, point, index_test)
-    return (made.is_flagged if code == POSITIVE else ~made.is_flagged) & ~made.is_wrong
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """Included cases without a decided label: their scores, how many are errors whatever it is, and
-    the ends of the scale."""
-
-    score: FloatArray
-    n_errors: int
-    ends: tuple[float, float]
-
-
-def _auc_range(
-    score: FloatArray, positive: BoolArray, back: CaseSet, base: _Open
-) -> tuple[float | None, float | None]:
-    """Worst and best AUC: labelled cases without a score go to the end that hurts, or helps."""
-    unscored = back.take(back.is_decided & ~back.is_usable)
-    unlabelled = np.concatenate([base.score, back.score[~back.is_decided & back.is_usable]])
-    n_free = int((~back.is_decided & ~back.is_usable).sum())
-
-    def with_ends(sign: float) -> tuple[FloatArray, BoolArray]:
-        ends = np.where(unscored.is_positive, sign, -sign) * np.inf
-        labels = np.concatenate([positive, unscored.is_positive])
-        return np.concatenate([score, ends]), labels
-
-    worst = auc_bounds(*with_ends(-1.0), unlabelled, n_free + base.n_errors).worst
-    if base.n_errors == 0:
-        return worst, auc_bounds(*with_ends(1.0), unlabelled, n_free).best
-    # A free case that helps lies at the end that its label asks for: every number is tried.
-    best = []
-    for k in range(n_free + 1):
-        classes = np.arange(n_free) < k
-        scores, labels = with_ends(1.0)
-        made = best_with_errors(
-            np.concatenate([scores, np.where(classes, np.inf, -np.inf)]),
-            np.concatenate([labels, classes]),
-            unlabelled,
-            base.n_errors,
-            base.ends,
-        )
-        best += [] if made is None else [made]
-    return worst, max(best, default=None)
-
-
-def _first_failure(clears: Callable[[int], bool], m: int) -> int:
-    """Find the smallest number of errors that does not clear, between 0 (clears) and m (not)."""
-    low, high = 0, m
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if clears(middle) else (low, middle)
-    return high
+def _tipping(metric: str) -> tuple[str, str]:
+    return f"tipping_point_{metric}", f"tipping_share_{metric}"

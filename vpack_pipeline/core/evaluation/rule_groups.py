@@ -7,11 +7,14 @@ figures with a rule's cases added back (``exclusion_audit``), how a set is descr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import polars as pl
+
 from vpack_pipeline.core.evaluation.analysis import CaseSet
+from vpack_pipeline.core.evaluation.excluded_cases import removes
 from vpack_pipeline.core.levels import MOSTLY_POSITIVE, Description, is_mostly
 from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.protocol import Covariate, Disclosure, Eligibility
@@ -61,3 +64,28 @@ class RuleGroups:
             return code("set_too_small", fewest=self.smallest)
         n_positive, n_decided = int(mature.is_positive.sum()), int(mature.is_decided.sum())
         return MOSTLY_POSITIVE if is_mostly(n_positive, n_decided) else None
+
+    def uncounted(self, excluded: pl.DataFrame, windows: Sequence[pl.Series]) -> dict[str, Code]:
+        """Say of which rules the cases are not counted whatever other rules do.
+
+        That count tells, beside those in order and alone, how many of them another rule removes
+        too: people whom two rules describe. So these are nobody or enough in each window, and in
+        the rest of the cohort, which the participant flow adds.
+
+        Parameters
+        ----------
+        excluded : eligibility/excluded
+        windows : cases of each window that are counted
+        """
+        parts = [excluded.filter(pl.col("case_id").is_in(w.implode())) for w in windows]
+        seen = pl.concat(windows)
+        parts.append(excluded.filter(~pl.col("case_id").is_in(seen.implode())))
+        reason = code("set_too_small", fewest=self.smallest)
+        return {rule: reason for rule in self.columns if any(self._few(rule, p) for p in parts)}
+
+    def _few(self, rule: str, excluded: pl.DataFrame) -> bool:
+        of_rule = excluded.filter(removes(rule, excluded["all_rules"]))
+        later = of_rule.filter(pl.col("first_rule") != rule)
+        shared = of_rule.filter(pl.col("all_rules") != rule)
+        n_patients = [people["patient_id"].n_unique() for people in (later, shared)]
+        return any(0 < n < self.smallest for n in n_patients)

@@ -53,7 +53,9 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
         row["metric"] == "share_not_separable"
         or (row["metric"] == "share_of_disagreements" and row["panel_state"] != "all")
     ),
-    "evaluation/exclusion_audit": lambda row: row["metric"].startswith(SHARES),
+    "evaluation/exclusion_audit": lambda row: row["metric"].startswith(
+        (*SHARES, "tipping_share_", "missed_share_", "false_alarm_share_")
+    ),
     "evaluation/transport": lambda row: row["metric"] == "share_weight_zero_not_in_target",
     "evaluation/verification": lambda row: (
         row["metric"] == "share_verified"

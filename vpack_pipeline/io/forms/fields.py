@@ -179,6 +179,12 @@ def _development(_protocol: Protocol) -> tuple[Field, ...]:
         Field("patient_id", "identifier", identifier="patient", issuer="issuer"),
         Field("issuer"),
         Field("study", "study"),
+        Field("used_for", choices=("training", "tuning")),
+        Field("device_id", "identifier", identifier="device"),
+        Field("study_date", "date"),
+        Field("study_time_s", "float", minimum=0, maximum=86_400),
+        Field("kvp", "float", minimum=0),
+        Field("exposure_mas", "float", minimum=0),
     )
 
 

@@ -1,9 +1,9 @@
 """How the study was run: one rule a row, held, broken or not assessable, with counts.
 
 A broken rule is a result: it is printed and closes no gate. ``prespecification``: what was fixed
-beforehand; ``timing``: the order of events; ``enrolment``: who is in the study; ``labelling``: how
-labels came. What does not belong here: whether the tables are what they say they are (contracts
-and gate).
+beforehand; ``timing``: the order of events; ``leaks``: what development and test share;
+``enrolment``: who is in the study; ``labelling``: how labels came. What does not belong here:
+whether the tables are what they say they are (contracts and gate).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from vpack_pipeline.core.evaluation.integrity.enrolment import (
     disjoint_patients,
     every_case_accounted,
     every_study_has_case,
-    no_development_patient,
 )
 from vpack_pipeline.core.evaluation.integrity.labelling import (
     readers_blind_to_index_test,
@@ -27,6 +26,13 @@ from vpack_pipeline.core.evaluation.integrity.labelling import (
     readers_not_in_development,
     reference_blind_to_index_test,
     verification_alike,
+)
+from vpack_pipeline.core.evaluation.integrity.leaks import (
+    no_development_patient,
+    no_development_study,
+    no_near_duplicate,
+    no_tuning_patient,
+    training_apart_from_tuning,
 )
 from vpack_pipeline.core.evaluation.integrity.prespecification import (
     model_locked,
@@ -200,6 +206,20 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
     "no_development_patient": (
         "No included patient was used to train or tune.",
         no_development_patient,
+    ),
+    "no_tuning_patient": ("No included patient was used to tune.", no_tuning_patient),
+    "training_apart_from_tuning": (
+        "No patient was used both to train and to tune.",
+        training_apart_from_tuning,
+    ),
+    "no_development_study": (
+        "No included study was used to train or tune.",
+        no_development_study,
+    ),
+    "no_near_duplicate": (
+        "No included study has the device, second and exposure of another one used to train or"
+        " tune.",
+        no_near_duplicate,
     ),
     "disjoint_patients": ("No patient has included cases in both windows.", disjoint_patients),
     "consecutive": (

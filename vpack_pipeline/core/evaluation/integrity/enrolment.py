@@ -1,4 +1,4 @@
-"""Rules on who is in the study: nobody from development, nobody twice, nobody left out."""
+"""Rules on who is in the study: nobody twice, nobody left out."""
 
 from __future__ import annotations
 
@@ -15,14 +15,6 @@ from vpack_pipeline.stats.codes import Code, code
 _LEAST_WEEKS: Final = 4
 _LEAST_SURPRISE: Final = 0.01
 """An empty week counts as a gap where chance would leave one in less than 1 of 100 studies."""
-
-
-def no_development_patient(study: Study) -> Outcome:
-    """No included patient was used to train or tune; without a list nobody can tell."""
-    if not study.development["in_force"].any():
-        return Outcome(0, 0, "patients", reason=Code("no_development_list"))
-    patients = study.patients.join(study.included, on="patient_id", how="semi")
-    return judged(patients, pl.col("in_development"), "patients")
 
 
 def disjoint_patients(study: Study) -> Outcome:

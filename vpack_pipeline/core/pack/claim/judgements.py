@@ -24,7 +24,14 @@ _TECHNIQUES: Final = (
     "neural",
     "algorithm",
 )
-_DISJOINT: Final = ("disjoint_patients", "no_development_patient", "readers_not_in_development")
+_DISJOINT: Final = (
+    "disjoint_patients",
+    "no_development_patient",
+    "no_development_study",
+    "no_near_duplicate",
+    "training_apart_from_tuning",
+    "readers_not_in_development",
+)
 """Rules of conduct that say how far the sets are apart."""
 NOT_STATED: Final = Code("not_stated")
 

@@ -30,7 +30,7 @@ _KEYS: Final[Mapping[InputKind, tuple[str, ...]]] = {
     "reads": ("reader_id", "case_id", "finding", "arm", "session"),
     "reference": ("case_id", "finding", "source"),
     "predictions": ("case_id", "finding", "model_id", "attempt"),
-    "development": ("patient_id", _STUDY),
+    "development": ("patient_id", _STUDY, "used_for"),
     "operations": (_STUDY,),
     "error_review": ("case_id", "finding"),
     "population": ("cell",),

@@ -79,7 +79,7 @@ def development(
         pl.col("study_id").is_null() & (pl.col("n_by_accession") > 1),
     )
     rows = rows.with_columns(pl.coalesce("study_id", "study" + AS_UID).alias("study_id"))
-    return finish("development", rows, deliveries, ["patient_id", "study_id"])
+    return finish("development", rows, deliveries, ["patient_id", "study_id", "used_for"])
 
 
 def operations(*, edge: Edge, deliveries: pl.DataFrame, studies: pl.LazyFrame) -> Loaded:
