@@ -6,9 +6,9 @@
 The tables that the last build of lakeside read are copied under other identifiers of patients,
 studies and cases until so many included cases (a hundred thousand) are there. Each table is made in
 a process of its own, which tells its peak memory; reading and copying its inputs is not in its
-seconds, and is in its memory. Beside them stands what scikit-learn takes for the interval of one
-area under the curve, from 1,000 resamples of patients: the ratio to it travels between machines,
-the seconds do not.
+seconds, and is in its memory. As in a build, linear algebra has one thread. Beside them stands what
+scikit-learn takes for the interval of one area under the curve, from 1,000 resamples of patients:
+the ratio to it travels between machines, the seconds do not.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
@@ -80,7 +81,8 @@ def measure(asset: str, cases: int) -> None:
     bench, contract = opened(), contracts.load()[asset]
     arguments = arguments_of(bench, contract, cases)
     at, spent = time.perf_counter(), time.process_time()
-    made = contracts.conform(by_function.function_of(contract)(**arguments), contract)
+    with threadpool_limits(limits=1, user_api="blas"):
+        made = contracts.conform(by_function.function_of(contract)(**arguments), contract)
     seconds, processor = time.perf_counter() - at, time.process_time() - spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(json.dumps([seconds, processor, peak, made.height]))
@@ -97,7 +99,8 @@ def measure_area(cases: int) -> None:
     score = rng.normal(positive * 1.5)
     patient = np.arange(cases) // 2
     at = time.perf_counter()
-    auc_by_inversion(score, positive, patient, 0.95)
+    with threadpool_limits(limits=1, user_api="blas"):
+        auc_by_inversion(score, positive, patient, 0.95)
     ours = time.perf_counter() - at
     starts = np.searchsorted(patient, np.arange(patient[-1] + 2))
     at = time.perf_counter()
