@@ -350,6 +350,16 @@ def curve_band() -> Iterator[Figure]:
     yield Figure("  highest P(upper < truth)", max(b for _, b in areas), 0.0, 1.0)
 
 
+def sampled_curve() -> Iterator[Figure]:
+    """The band of the ROC curve of all examinations, from drawn ones, at its worst point."""
+    runs, designs = RUNS // 8, list(curve_designs.two_phase_curves())
+    found = [curve_designs.missed_weighted(d, runs, 1976) for d in designs]
+    most = NOMINAL_LOWER + _two_errors(NOMINAL_LOWER, runs)
+    label = f"weighted ROC band: highest P(lower > truth), {len(designs)} designs"
+    yield Figure(label, max(low for low, _ in found), 0.0, most)
+    yield Figure("  highest P(upper < truth)", max(high for _, high in found), 0.0, most)
+
+
 def _judged(
     name: str,
     designs: Iterable[interval_designs.Design],
@@ -399,6 +409,7 @@ SIMULATIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "sampled_difference": sampled_difference,
     "sampled_area": sampled_area,
     "curve_band": curve_band,
+    "sampled_curve": sampled_curve,
 }
 
 

@@ -194,7 +194,9 @@ def test_a_case_of_which_one_in_five_was_drawn_counts_as_five() -> None:
     shares = coefficients.mean_shares(repeated, (0.0, 1.0))
     by_chance = row(found, "prespecified_floor_by_chance")["estimate"]
     assert by_chance == pytest.approx(float(shares @ shares), abs=1e-12)
-    assert row(found, "prespecified_floor")["estimate"] == row(found, "percent_agreement")["estimate"]
+    assert (
+        row(found, "prespecified_floor")["estimate"] == row(found, "percent_agreement")["estimate"]
+    )
 
 
 def test_agreement_that_lacks_a_stratum_is_refused() -> None:
