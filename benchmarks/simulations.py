@@ -292,9 +292,15 @@ def sampled_area() -> Iterator[Figure]:
 
 
 def sampled_difference() -> Iterator[Figure]:
-    """Non-inferiority at its margin, and calibrated probabilities, of cases not drawn alike."""
+    """Non-inferiority at its margin, pairs and calibrated probabilities, of cases not drawn alike.
+
+    *Not met* rests on the upper side of a difference.
+    """
     designs = sampling_designs.two_phase_differences()
-    yield from _judged("difference of weighted shares", designs, NOMINAL_LOWER, RUNS)
+    both = (NOMINAL_LOWER, RUNS, NOMINAL_LOWER)
+    yield from _judged("difference of weighted shares", designs, *both)
+    pairs = sampling_designs.two_phase_pairs()
+    yield from _judged("paired difference of weighted shares", pairs, NOMINAL_LOWER, RUNS // 4)
     slopes = sampling_designs.weighted_calibrations()
     yield from _judged("slope of weighted calibration", slopes, 1.0, RUNS // 2)
 
