@@ -57,10 +57,8 @@ def target(**counts):
     return {"population": population({named[k]: n for k, n in counts.items()})}
 
 
-def carried(world, **given):
-    """Run the table of figures on the table of cells that the same cases give."""
-    cells = {"transport_cells": world.run("transport_cells")}
-    return world.but(given={**world.given, **cells, **given}).run("transport")
+def carried(world):
+    return world.run("transport")
 
 
 def by_ward(cases):

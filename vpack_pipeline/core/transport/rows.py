@@ -188,7 +188,7 @@ def target_of(stated: Stated, variables: PrintedVariables, places: Mapping[str, 
                 for at, n in zip(groups, persons, strict=True)
             ]
         )
-    joint = stated.cells(known)
+    joint = stated.cells(known) if stated.total else {}
     if joint is None:
         return Target(levels=made, cells=None)
     cells = []
