@@ -51,7 +51,12 @@ RESTS_ON: Final[Mapping[str, Mapping[Any, tuple[str, ...]]]] = {
     "evaluation.endpoints": {_ANY: ("protocol_registered", "model_locked", "thresholds_fixed")},
     "eligibility.rules": {_ANY: ("rules_before_window", "rules_blind")},
     "sampling.method": {
-        "consecutive": ("consecutive", "every_study_has_case", "every_case_accounted"),
+        "consecutive": (
+            "consecutive",
+            "days_and_hours",
+            "every_study_has_case",
+            "every_case_accounted",
+        ),
         "random": ("every_case_accounted",),
         "convenience": (),
     },
