@@ -1,0 +1,54 @@
+"""The cases of an analysis set by number, so that text is compared once and not at every look-up.
+
+Most tables have a row for every case, in order of their pseudonyms: of these a case's row is its
+number. What does not belong here: which cases count (``analysis``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from vpack_pipeline.stats.estimate import IntArray
+
+ABSENT: Final = -1
+
+
+class CaseIndex:
+    """Cases numbered from 0 in order of their pseudonyms.
+
+    Parameters
+    ----------
+    case_id : their pseudonyms, with or without repeats, in any order
+
+    Attributes
+    ----------
+    case_id : their pseudonyms, each once
+    """
+
+    def __init__(self, case_id: pl.Series) -> None:
+        ordered = case_id.sort()
+        self.case_id = ordered.filter(ordered.ne_missing(ordered.shift()))
+        self._own_rows = np.arange(self.case_id.len())
+
+    def rows_of(self, case_id: pl.Series) -> IntArray:
+        """Say where each case stands among some pseudonyms; ``ABSENT`` where it does not.
+
+        Parameters
+        ----------
+        case_id : each pseudonym once
+        """
+        if case_id.equals(self.case_id):
+            return self._own_rows
+        rows = case_id.alias("case_id").to_frame().with_row_index("row")
+        cases = self.case_id.alias("case_id").to_frame()
+        found = cases.join(rows, on="case_id", how="left", maintain_order="left")["row"]
+        return found.cast(pl.Int64).fill_null(ABSENT).to_numpy()
+
+
+def look_up(values: pl.Series, rows: IntArray) -> pl.Series:
+    """Give the value in each row of a column; null where the row is ``ABSENT``."""
+    at = pl.Series(rows)
+    return values.gather(at.set(at == ABSENT, None) if (rows == ABSENT).any() else at)
