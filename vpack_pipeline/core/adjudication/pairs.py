@@ -12,14 +12,13 @@ from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.coefficients import ALL, MOST_READERS, Panel, Stratum
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import Estimate, FloatArray
+from vpack_pipeline.stats.estimate import Estimate, FloatArray, IntArray
 from vpack_pipeline.stats.proportions.intervals import clustered_proportion
 
 RANGE: Final = ("pair_kappa_min", "pair_kappa_median", "pair_kappa_max")
@@ -37,7 +36,7 @@ class _Pair:
     stratum: Stratum
     cut: tuple[FloatArray, FloatArray]
     rated: tuple[FloatArray, FloatArray]
-    patient: npt.NDArray[np.str_]
+    patient: IntArray
 
     @property
     def n(self) -> int:

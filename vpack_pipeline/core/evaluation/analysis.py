@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypedDict, Unpack
 
 import numpy as np
@@ -32,7 +33,7 @@ NO_AUC: Final = Code("no_roc_curve")
 NO_POINT: Final = Code("no_operating_point")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CaseSet:
     """Cases of one finding and model, as arrays of one length, in order of their pseudonyms.
 
@@ -52,9 +53,9 @@ class CaseSet:
     call: BoolArray
     is_usable: BoolArray
 
-    @property
+    @cached_property
     def case_id(self) -> pl.Series:
-        """Pseudonyms of the cases."""
+        """Pseudonyms of the cases: looked up when asked for, since most figures need none."""
         return self.index.case_id.gather(self.case)
 
     @property
@@ -109,7 +110,7 @@ class CaseSet:
 
     def are_among(self, case_id: pl.Series) -> BoolArray:
         """Mark the cases that some pseudonyms, each given once, name."""
-        return self.index.rows_of(case_id)[self.case] != ABSENT
+        return np.asarray(self.index.rows_of(case_id)[self.case] != ABSENT)
 
     def rows_in(self, case_id: pl.Series) -> BoolArray:
         """Mark which of some pseudonyms, each given once, name cases of the set."""
@@ -149,19 +150,20 @@ class AnalysisSet:
 
     Attributes
     ----------
-    patients : ``patient_id`` and its code ``patient``, 0 to P-1
+    n_patients : P; patients are numbered from 0 in order of their pseudonyms
     """
 
     def __init__(self, *, index_test: IndexTest, **analysed: Unpack[Analysed]) -> None:
         self.index_test = index_test
         split = analysed["time_split"]
         self._index = CaseIndex(split["case_id"])
-        self.patients = (
+        self._patients = (
             split.select("patient_id").unique().sort("patient_id").with_row_index("patient")
         )
+        self.n_patients = self._patients.height
         self._split = split.select(
             "case_id", "finding", "patient_id", "window", "is_mature", "is_included"
-        ).join(self.patients, on="patient_id", how="left", maintain_order="left")
+        ).join(self._patients, on="patient_id", how="left", maintain_order="left")
         self._reference = analysed["reference_standard"].select("case_id", "finding", "label")
         self._inferences = analysed["inferences"].select(
             "case_id", "finding", "model_id", "status", "score", "call"
@@ -183,6 +185,18 @@ class AnalysisSet:
             outputs = self._outputs[finding, model_id] = self._joined(finding, model_id)
         counted = counts_in(window, is_mature=is_mature, is_included=is_included)
         return self._case_set(outputs.filter(counted))
+
+    def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Keep the rows of its cases, in their order, with numbers in place of pseudonyms.
+
+        ``case_id`` and ``patient_id``, if there is one, are those of :class:`CaseSet`: they sort as
+        the pseudonyms do, and are sorted and joined much faster.
+        """
+        found = self._index.numbered(frame)
+        if "patient_id" not in frame.columns:
+            return found
+        found = found.join(self._patients, on="patient_id", how="left", maintain_order="left")
+        return found.with_columns(pl.col("patient").alias("patient_id")).drop("patient")
 
     def _joined(self, finding: str, model_id: str) -> pl.DataFrame:
         """Put side by side what is known of each case that has a window, a label and an output."""

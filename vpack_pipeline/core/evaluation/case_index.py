@@ -29,7 +29,7 @@ class CaseIndex:
     """
 
     def __init__(self, case_id: pl.Series) -> None:
-        ordered = case_id.sort()
+        ordered = case_id if case_id.is_sorted() else case_id.sort()
         self.case_id = ordered.filter(ordered.ne_missing(ordered.shift()))
         self._own_rows = np.arange(self.case_id.len())
 
@@ -38,14 +38,24 @@ class CaseIndex:
 
         Parameters
         ----------
-        case_id : each pseudonym once
+        case_id : each pseudonym once, or each number
         """
+        if case_id.dtype.is_integer():
+            rows = np.full(self.case_id.len(), ABSENT)
+            rows[case_id.to_numpy()] = np.arange(case_id.len())
+            return rows
         if case_id.equals(self.case_id):
             return self._own_rows
-        rows = case_id.alias("case_id").to_frame().with_row_index("row")
+        known = case_id.alias("case_id").to_frame().with_row_index("row")
         cases = self.case_id.alias("case_id").to_frame()
-        found = cases.join(rows, on="case_id", how="left", maintain_order="left")["row"]
+        found = cases.join(known, on="case_id", how="left", maintain_order="left")["row"]
         return found.cast(pl.Int64).fill_null(ABSENT).to_numpy()
+
+    def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Keep the rows of these cases, in their order, with its number as a case's ``case_id``."""
+        numbers = self.case_id.alias("case_id").to_frame().with_row_index("case")
+        found = frame.join(numbers, on="case_id", maintain_order="left")
+        return found.with_columns(pl.col("case").alias("case_id")).drop("case")
 
 
 def look_up(values: pl.Series, rows: IntArray) -> pl.Series:
