@@ -102,13 +102,12 @@ def profile(
     windows = by_window(cases, included, evaluation)
     described = [known[v.name] for v in whole.variables]
     acquired = acquisition_variables(seen, words, whole, eligibility, drift, covariates, disclosure)
+    is_in = cases["case_id"].is_in(included["case_id"].implode()).to_numpy()
     in_order = patients_in_order(cases)
     for variable in acquired:
         plain = PrintedLevels((variable,), {x: x for x in bin_labels(variable)}, is_personal=False)
         described.append(
-            Description.of(
-                plain, seen, included["case_id"], in_order, covariates, evaluation, disclosure
-            )
+            Description.of(plain, seen, is_in, in_order, covariates, evaluation, disclosure)
         )
     rows = []
     for one in described:
