@@ -35,6 +35,7 @@ from vpack_pipeline.core.evaluation.performance import why_no_auc
 from vpack_pipeline.core.evaluation.rule_groups import RuleGroups
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.sampling import SampledCases, Weighing
+from vpack_pipeline.core.variables import with_typed_covariates
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -118,6 +119,7 @@ def exclusion_audit(
         open_metrics=_OPEN,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    cases = with_typed_covariates(cases, covariates)
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
