@@ -15,7 +15,13 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.variables import MISSING, binned, codes_of
+from vpack_pipeline.core.variables import (
+    MISSING,
+    codes_of,
+    label_codes,
+    value_of,
+    with_typed_covariates,
+)
 from vpack_pipeline.core.windows import WINDOWS, window_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
 from vpack_pipeline.stats.codes import Code, code
@@ -74,9 +80,15 @@ class PrintedLevels:
 
     def label(self, cases: pl.DataFrame, covariates: Sequence[Covariate]) -> pl.Series:
         """Give the printed level of each case, in the order of ``cases``."""
-        columns = [binned(cases, v, covariates) for v in self.variables]
-        cell_of, found = codes_of(pl.DataFrame(columns).to_struct())
-        made = [self.of(tuple(cell.values())) for cell in found]
+        cell_of: IntArray = np.zeros(cases.height, dtype=np.int64)
+        cells: list[tuple[str, ...]] = [()]
+        for variable in self.variables:
+            codes, labels = label_codes(value_of(cases, variable.name, covariates), variable)
+            cell_of = cell_of * len(labels) + codes
+            cells = [(*cell, label) for cell in cells for label in labels]
+        # A level that no case has may not be printed at all.
+        has_case = np.bincount(cell_of, minlength=len(cells)) > 0
+        made = [self.of(cell) if seen else "" for cell, seen in zip(cells, has_case, strict=True)]
         return pl.Series("printed", made, dtype=pl.String).gather(cell_of)
 
     def reason(self, level: str, n_cases: int) -> Code | None:
@@ -346,6 +358,7 @@ def describe(
     cases : the case view
     included : which of them are in, by ``case_id``
     """
+    cases = with_typed_covariates(cases, covariates)
     is_in, in_order = rows_of(cases, included["case_id"]), patients_in_order(cases)
     return {
         name: Description.of(one, cases, is_in, in_order, covariates, evaluation, disclosure)

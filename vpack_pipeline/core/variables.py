@@ -16,6 +16,7 @@ import polars as pl
 
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.protocol import Covariate, Variable
+from vpack_pipeline.stats.estimate import IntArray
 
 MISSING: Final = "missing"
 OTHER: Final = "other"
@@ -33,7 +34,8 @@ def value_of(cases: pl.DataFrame, name: str, covariates: Sequence[Covariate]) ->
 
     Parameters
     ----------
-    cases : one row per case, with the JSON column ``covariates`` where ``name`` is a covariate
+    cases : one row per case, with the JSON column ``covariates`` where ``name`` is a covariate, or
+        what :func:`with_typed_covariates` makes of it
     name : a covariate of the protocol or a column of ``cases``
     covariates : the protocol's covariates
 
@@ -55,14 +57,23 @@ def value_of(cases: pl.DataFrame, name: str, covariates: Sequence[Covariate]) ->
     declared = {c.name: c for c in covariates}
     if name in declared:
         kind = _TYPES[declared[name].type]
-        decoded = cases["covariates"].str.json_decode(pl.Struct({name: kind}))
-        return decoded.struct.field(name).alias(name)
+        given = cases["covariates"]
+        read = given if given.dtype == pl.Struct else given.str.json_decode(pl.Struct({name: kind}))
+        return read.struct.field(name).alias(name)
     if name not in cases.columns:
         known = sorted({*cases.columns, *declared} - {"covariates"})
         raise InputError(
             Problem(f"variable {name}", "no such column or covariate", f"use one of {known}")
         )
     return cases[name]
+
+
+def with_typed_covariates(cases: pl.DataFrame, covariates: Sequence[Covariate]) -> pl.DataFrame:
+    """Read the covariates of all cases once, for who asks :func:`value_of` for many of them."""
+    if not covariates or cases["covariates"].dtype == pl.Struct:
+        return cases
+    kinds = pl.Struct({c.name: _TYPES[c.type] for c in covariates})
+    return cases.with_columns(pl.col("covariates").str.json_decode(kinds))
 
 
 def bin_labels(variable: Variable) -> list[str]:
@@ -104,6 +115,12 @@ def binned(cases: pl.DataFrame, variable: Variable, covariates: Sequence[Covaria
 
 def labels_of(values: pl.Series, variable: Variable) -> pl.Series:
     """Label values that were read already; see :func:`binned`."""
+    codes, labels = label_codes(values, variable)
+    return pl.Series(labels, dtype=pl.String).gather(codes)
+
+
+def label_codes(values: pl.Series, variable: Variable) -> tuple[IntArray, list[str]]:
+    """Give the code of each value's label, and the label of each code; two codes may have one."""
     labels = bin_labels(variable)
     if variable.kind == "numeric":
         if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
@@ -117,13 +134,11 @@ def labels_of(values: pl.Series, variable: Variable) -> pl.Series:
         numbers = values.cast(pl.Float64).fill_null(math.nan).to_numpy()
         place = np.searchsorted(variable.edges, numbers, side="right")
         # ``missing`` is the last label.
-        return pl.Series(labels, dtype=pl.String).gather(
-            np.where(np.isnan(numbers), len(labels) - 1, place)
-        )
+        return np.where(np.isnan(numbers), len(labels) - 1, place), labels
     known = set(labels)
     # Each value is written once, however many cases have it.
     codes, found = codes_of(values)
-    return pl.Series([_level(v, known) for v in found], dtype=pl.String).gather(codes)
+    return codes.cast(pl.Int64).to_numpy(), [_level(v, known) for v in found]
 
 
 def codes_of(values: pl.Series) -> tuple[pl.Series, pl.Series]:

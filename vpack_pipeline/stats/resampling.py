@@ -41,7 +41,7 @@ def patient_codes(cluster: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.intp
 
 def _dense_codes(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], int]:
     """Number the distinct values from 0 in their order, and say how many there are."""
-    if values.dtype.kind in "iu" and values.size:
+    if values.dtype.kind in "iu" and np.can_cast(values.dtype, np.int64) and values.size:
         least, most = int(values.min()), int(values.max())
         if least >= 0 and most < _COUNTED * values.size:
             # Few enough to be counted, which takes a tenth of the time of sorting them.
@@ -191,10 +191,11 @@ def alike(counts: IntArray) -> tuple[IntArray, IntArray]:
     """
     given = _whole_rows(counts)
     code = np.zeros(len(given), dtype=np.int64)
-    for column in given.T:
+    for column in np.asfortranarray(given).T:
         # Numbered anew at each column, so that no product overflows.
         value, n_values = _dense_codes(column)
-        code = _dense_codes(code * max(n_values, 1) + value)[0]
+        if n_values > 1:
+            code = _dense_codes(code * n_values + value)[0]
     return code, np.bincount(code)
 
 

@@ -106,7 +106,7 @@ class CaseSet:
 
     def joined(self, frame: pl.DataFrame, column: str) -> pl.Series:
         """Look up a column of a frame keyed by ``case_id``, in the order of the cases."""
-        return look_up(frame[column], self.index.rows_of(frame["case_id"])[self.case])
+        return look_up(frame[column], self.index.rows_in(frame)[self.case])
 
     def are_among(self, case_id: pl.Series) -> BoolArray:
         """Mark the cases that some pseudonyms, each given once, name."""

@@ -14,6 +14,7 @@ import polars as pl
 from vpack_pipeline.stats.estimate import IntArray
 
 ABSENT: Final = -1
+_REMEMBERED: Final = 4
 
 
 class CaseIndex:
@@ -32,6 +33,7 @@ class CaseIndex:
         ordered = case_id if case_id.is_sorted() else case_id.sort()
         self.case_id = ordered.filter(ordered.ne_missing(ordered.shift()))
         self._own_rows = np.arange(self.case_id.len())
+        self._last: list[tuple[pl.DataFrame, IntArray]] = []
 
     def rows_of(self, case_id: pl.Series) -> IntArray:
         """Say where each case stands among some pseudonyms; ``ABSENT`` where it does not.
@@ -50,6 +52,18 @@ class CaseIndex:
         cases = self.case_id.alias("case_id").to_frame()
         found = cases.join(known, on="case_id", how="left", maintain_order="left")["row"]
         return found.cast(pl.Int64).fill_null(ABSENT).to_numpy()
+
+    def rows_in(self, frame: pl.DataFrame) -> IntArray:
+        """Say where each case stands in a frame keyed by ``case_id``, as :meth:`rows_of` does.
+
+        A table looks up one frame again and again: those of the last few are remembered.
+        """
+        for known, rows in self._last:
+            if known is frame:
+                return rows
+        rows = self.rows_of(frame["case_id"])
+        self._last = [(frame, rows), *self._last[: _REMEMBERED - 1]]
+        return rows
 
     def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows of these cases, in their order, with its number as a case's ``case_id``."""

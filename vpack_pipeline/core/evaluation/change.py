@@ -41,7 +41,7 @@ from vpack_pipeline.core.evaluation.strata import (
 )
 from vpack_pipeline.core.levels import ONE_LEVEL, describe
 from vpack_pipeline.core.sampling import SampledCases, Weighing, without_size
-from vpack_pipeline.core.variables import MISSING
+from vpack_pipeline.core.variables import MISSING, with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -108,6 +108,7 @@ def change(
     """
     figures = WindowedFigures("evaluation/change", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    cases = with_typed_covariates(cases, covariates)
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )

@@ -31,6 +31,7 @@ from vpack_pipeline.core.evaluation.operating_points import ITD, share, tabulate
 from vpack_pipeline.core.evaluation.strata import Parting, acquired, planned
 from vpack_pipeline.core.levels import MOSTLY_POSITIVE, describe, is_mostly
 from vpack_pipeline.core.sampling import SampledCases, Weighing
+from vpack_pipeline.core.variables import with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -128,6 +129,7 @@ def errors(
     """
     figures = WindowedFigures("evaluation/errors", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    cases = with_typed_covariates(cases, covariates)
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )

@@ -37,6 +37,7 @@ from vpack_pipeline.core.evaluation.rule_groups import RuleGroups
 from vpack_pipeline.core.evaluation.tipping_point import Goal, goals_of, tipping_point
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.sampling import SampledCases, Weighing
+from vpack_pipeline.core.variables import with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -128,6 +129,7 @@ def exclusion_audit(
         open_metrics=_OPEN,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    cases = with_typed_covariates(cases, covariates)
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )

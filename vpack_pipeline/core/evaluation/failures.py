@@ -17,7 +17,7 @@ from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseS
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.sampling import SampledCases
-from vpack_pipeline.core.variables import MISSING, bin_labels, binned
+from vpack_pipeline.core.variables import MISSING, bin_labels, binned, with_typed_covariates
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
@@ -65,6 +65,7 @@ def failures(
     """
     figures = WindowedFigures("evaluation/failures", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    cases = with_typed_covariates(cases, covariates)
     variables = representativeness.variables
     level_of_case = {
         v.name: cases.select("case_id", binned(cases, v, covariates).alias("level"))

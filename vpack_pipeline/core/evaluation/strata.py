@@ -15,7 +15,7 @@ import polars as pl
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.evaluation.analysis import CaseSet
 from vpack_pipeline.core.evaluation.case_index import look_up
-from vpack_pipeline.core.levels import TIMES, Description
+from vpack_pipeline.core.levels import TIMES, Description, rows_of
 from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned, value_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
@@ -175,6 +175,7 @@ def acquired(
     included : eligibility/included; levels are those that an included case has
     """
     printed = words_of_cases(words, representativeness, covariates, disclosure)
+    is_included = pl.Series(rows_of(cases, included["case_id"]))
     named = {v.name for v in representativeness.variables} | {c.name for c in covariates}
     found = []
     for field in header_fields.load():
@@ -185,7 +186,7 @@ def acquired(
         value = value_of(cases, field.name, covariates)
         shown = value.replace_strict(printed[field.name], default=None, return_dtype=pl.String)
         level_of = cases.select("case_id", shown.fill_null(MISSING).alias("level"))
-        seen = level_of.join(included.select("case_id"), on="case_id", how="semi")["level"]
+        seen = level_of["level"].filter(is_included).unique()
         levels = sorted(set(seen.to_list()) - {MISSING}, key=_in_order)
         if levels:
             found.append(Parting(field.name, (*levels, MISSING), level_of))

@@ -39,7 +39,7 @@ from vpack_pipeline.core.levels import (
     is_mostly,
 )
 from vpack_pipeline.core.sampling import SampledCases, Weighing
-from vpack_pipeline.core.variables import bin_labels, binned
+from vpack_pipeline.core.variables import bin_labels, binned, with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -111,6 +111,7 @@ def subgroups(
         open_metrics=_OPEN,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    cases = with_typed_covariates(cases, covariates)
     named = {v.name: v for v in representativeness.variables}
     variables = [named[name] for name in evaluation.subgroups.variables]
     level_of_case = {

@@ -29,6 +29,7 @@ from vpack_pipeline.core.evaluation.operating_points import ITD, share, share_si
 from vpack_pipeline.core.evaluation.strata import Parting, acquired, codes_of, levels_of, planned
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.sampling import SampledCases, Weighing
+from vpack_pipeline.core.variables import with_typed_covariates
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
     Covariate,
@@ -108,6 +109,7 @@ def trend(
         "evaluation/trend", evaluation, cut, published_looks, open_metrics=_OPEN
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
+    cases = with_typed_covariates(cases, covariates)
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )

@@ -14,6 +14,7 @@ import polars as pl
 from vpack_pipeline.core.adjudication.evidence import (
     NEGATIVE,
     POSITIVE,
+    UNIT,
     classified,
     first_of_reader,
 )
@@ -54,7 +55,7 @@ def unaided_reads(reads: pl.DataFrame, finding: Finding) -> pl.DataFrame:
         & pl.col("class").is_in([POSITIVE, NEGATIVE])
     )
     return (
-        first_of_reader(used)
+        first_of_reader(used.select(*UNIT, "role", "reader_id", "arm", "session", "class"))
         .unique(["case_id", "reader_id"], keep="first", maintain_order=True)
         .select("case_id", "reader_id", (pl.col("class") == POSITIVE).alias("is_flagged"))
         .sort("case_id", "reader_id")
