@@ -42,6 +42,7 @@ COMMANDS: Final[dict[str, str]] = {
     "sign": "vpack_pipeline.cli.sign",
     "release": "vpack_pipeline.cli.release",
     "verify": "vpack_pipeline.cli.verify",
+    "compare": "vpack_pipeline.cli.compare",
     "upgrade": "vpack_pipeline.cli.upgrade",
     "ui": "vpack_pipeline.cli.ui",
 }
@@ -57,6 +58,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "sign": "Sign a pack, or a single file such as a protocol.",
     "release": "Hand a site's newest pack out, held against every earlier release.",
     "verify": "Check a pack offline: integrity, agreement, and who has signed it.",
+    "compare": "Say whether what a pack shows holds in a population of which you have counts.",
     "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }

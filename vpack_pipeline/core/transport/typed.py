@@ -7,7 +7,6 @@ does not belong here: the file that they are typed into (``cli``).
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
