@@ -90,9 +90,9 @@ def compare(
     }
     said = compared.with_sentences(found, read.sentences)
     if html is not None:
-        from vpack_pipeline.cli import compared_page
+        from vpack_pipeline.cli.compared_page import page
 
-        html.write_text(compared_page.page(said), encoding="utf-8")
+        html.write_text(page(said), encoding="utf-8")
     click.echo(json.dumps(said, ensure_ascii=False) if as_json else compared.text(said))
 
 

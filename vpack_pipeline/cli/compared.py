@@ -43,6 +43,10 @@ COLUMNS: Final[Mapping[str, str]] = {
 WINDOWS: Final = {"retrospective": "before the lock", "prospective": "after the lock"}
 
 
+_SAID_BESIDE: Final = frozenset({"same_within_cells", "cases_left_out"})
+"""What the assumption, and the lines on whom the set stands for, say of all figures."""
+
+
 class Window(TypedDict):
     """One window: why there is no answer, or the answer and what would change it."""
 
@@ -88,7 +92,7 @@ def _notes(answer: Answer, sentences: codes.Sentences) -> Iterator[str]:
     for name, figure in answer["figures"][IN_TARGET].items():
         reason = figure["reason"]
         for said in [*figure["notes"], *([] if reason is None else [reason])]:
-            if said["code"] != "same_within_cells":
+            if said["code"] not in _SAID_BESIDE:
                 of.setdefault(_sentence(said, sentences), []).append(TITLES[name])
     for sentence, names in of.items():
         everywhere = len(names) == len(answer["figures"][IN_TARGET])
@@ -160,6 +164,7 @@ def _window(window: Window, answer: Answer) -> Iterator[str]:
     yield from (f"    {line}" for line in support_lines(answer))
     yield "  Figures"
     yield from _table([("", *columns(answer).values()), *figure_rows(answer)])
+    yield from (f"    {line}" for line in beside_lines(answer))
     changes = change_lines(window)
     if changes:
         yield "  What would change the answer"
@@ -194,13 +199,29 @@ def support_lines(answer: Answer) -> list[str]:
             "share_weight_zero_missing_value",
         )
     )
-    lines = []
+    lines: list[str] = []
     if lacking is not None:
         lines.append(f"{percent(lacking)} of your population is in cells without a case here.")
     if outside is not None:
         lines.append(f"{percent(outside)} of the cases here have no place in your population.")
     if missing:
         lines.append(f"{percent(missing)} of the cases here lack a value and are in no cell.")
+    return lines
+
+
+def beside_lines(answer: Answer) -> list[str]:
+    """Say where a figure reads better there than here because cases have no place there."""
+    lines = []
+    for name in ("sensitivity", "specificity"):
+        there, here, outside = (answer["figures"][of][name] for of in (IN_TARGET, HERE, OUTSIDE))
+        values = [figure["estimate"] for figure in (there, here, outside)]
+        known = [v for v in values if v is not None]
+        if len(known) == len(values) and known[0] > known[1] > known[2]:
+            lines.append(
+                f"{TITLES[name]} reads better there ({percent(known[0])}) than here"
+                f" ({percent(known[1])}) also because cases without a place there are left out: of"
+                f" these it is {percent(known[2])}."
+            )
     return lines
 
 
