@@ -14,12 +14,14 @@ from typing import Any
 import click
 
 from vpack_pipeline.cli import compared, counts_file
-from vpack_pipeline.cli.pack_cells import PackCells, Row, read_pack
+from vpack_pipeline.cli.pack_cells import CELLS, PackCells, Row, read_pack
 from vpack_pipeline.core.transport import Question, Target, figures_in_target
 from vpack_pipeline.core.transport.rows import Counted, PrintedVariables
 from vpack_pipeline.core.transport.typed import typed_target
 from vpack_pipeline.core.transport.what_if import what_would_change
 from vpack_pipeline.errors import Problem, UsageError
+from vpack_pipeline.pack_format.contents import refusal
+from vpack_pipeline.pack_format.documents import table_of
 
 
 @click.command()
@@ -178,7 +180,10 @@ def _answered(
     prevalence: float | None,
     point: Mapping[str, Any],
 ) -> compared.Window:
-    counted = Counted.of(rows, variables)
+    try:
+        counted = Counted.of(rows, variables)
+    except KeyError:
+        raise refusal(table_of(CELLS), "lacks a cell, or its design effects") from None
     if counted.refusal is not None:
         reason, detail = counted.refusal["reason"], counted.refusal["detail"]
         return {"why_not": read.sentences(reason, detail), "answer": None, "what_if": None}
