@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vpack_pipeline.core.level_words import MISSING
 from vpack_pipeline.core.target import Target as Stated
 from vpack_pipeline.core.transport.cells import Target
 from vpack_pipeline.core.transport.rows import Places, PrintedVariables, target_of
-from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.errors import InputError, Problem
 
 Bin = tuple[float, float]
