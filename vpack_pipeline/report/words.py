@@ -140,6 +140,7 @@ SETS: Final[Mapping[str, str]] = {
 COMPARISONS: Final[Mapping[str, str]] = {
     "included_target": "Included against target",
     "included_excluded": "Included against excluded",
+    "retrospective_prospective": "Retrospective against prospective",
 }
 SOURCES: Final[Mapping[str, str]] = {
     "pathology": "pathology",
