@@ -130,7 +130,6 @@ FAILED: Final[Mapping[str, str]] = {
     "incorrect": "counts as an error",
 }
 SETS: Final[Mapping[str, str]] = {
-    "cohort": "Delivered",
     "included": "Included",
     "retrospective": "Retrospective",
     "prospective": "Prospective",

@@ -117,6 +117,16 @@ def with_people(
     return representativeness.model_copy(update={"variables": tuple(made.values())})
 
 
+def variable_titles(
+    representativeness: Representativeness, covariates: Iterable[Covariate]
+) -> dict[str, str]:
+    """Give the title of every variable that Table 1 can show."""
+    fields = {f.name: f.profile.title for f in header_fields.load() if f.profile is not None}
+    own = {c.name: c.title for c in covariates}
+    profiled = (*representativeness.also_profiled, *representativeness.variables)
+    return fields | own | {v.name: v.title for v in profiled}
+
+
 def acquisition_variables(
     cases: pl.DataFrame,
     words: Words,
