@@ -35,6 +35,7 @@ LIBRARIES: Final[Mapping[str, str]] = {
     "pydicom": "pydicom",
     "ray": "ray",
     "scipy": "scipy",
+    "sklearn": "scikit-learn",
     "sqlalchemy": "sqlalchemy",
     "sqlglot": "sqlglot",
     "threadpoolctl": "threadpoolctl",

@@ -33,6 +33,7 @@ with described as (
     mode(body_part order by body_part) as body_part,
     mode(view_position order by view_position) as view_position,
     mode(laterality order by laterality) as laterality,
+    mode(detector_type order by detector_type) as detector_type,
     mode(scanning_sequence order by scanning_sequence) as scanning_sequence,
     mode(repetition_time_ms order by repetition_time_ms) as repetition_time_ms,
     mode(echo_time_ms order by echo_time_ms) as echo_time_ms,

@@ -32,6 +32,7 @@ with described as (
     mode(body_part order by body_part) as body_part,
     mode(view_position order by view_position) as view_position,
     mode(laterality order by laterality) as laterality,
+    mode(detector_type order by detector_type) as detector_type,
     case
       when bool_or(lossy_image_compression = 'yes') then 'yes'
       when bool_and(lossy_image_compression = 'no') then 'no'

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
@@ -47,6 +48,7 @@ from vpack_pipeline.report.rows import (
     given_bands,
     goals_at_stake,
     heading,
+    largest_first,
     metrics_of,
     moment,
     pairs,
@@ -264,7 +266,7 @@ class _Page:
         return sorted(removing_rules(rows), key=lambda r: order.get(r, len(order)))
 
     def at_variable_title(self, name: str) -> str:
-        titles = {v.name: v.title for v in self.protocol.representativeness.variables}
+        titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)
         return titles.get(name, "All variables together" if name.startswith("*") else name)
 
     def at_stratum_title(self, variable: str, stratum: str) -> str:
@@ -279,12 +281,17 @@ class _Page:
         has_target = any(r.key["set"] == "target" and r.says("n_total") != "0" for r in rows)
         return [s for s in words.SETS if s != "target" or has_target]
 
-    def at_profile_variables(self) -> list[tuple[str, str]]:
-        """Variables of Table 1 with their titles: the protocol's in its order, then the others."""
+    def at_profile_variables(self) -> list[str]:
+        """Variables of Table 1: the protocol's in its order, then all others."""
+        found = column_values(self.book.rows("representativeness/profile"), "variable")
+        first = [v.name for v in self.protocol.representativeness.variables]
+        return [name for name in dict.fromkeys([*first, *found]) if name in found]
+
+    def at_set_sizes(self) -> list[Row]:
+        """Of each set, a row that counts all of it; some variables leave a few cases out."""
         rows = self.book.rows("representativeness/profile")
-        found = {r.key["variable"]: r.says("title") for r in rows}
-        declared = [v.name for v in self.protocol.representativeness.variables]
-        return [(name, found[name]) for name in dict.fromkeys([*declared, *found]) if name in found]
+        by_set = [[r for r in rows if r.key["set"] == name] for name in self.at_sets()]
+        return [max(found, key=lambda r: r["n_total"].number or 0) for found in by_set if found]
 
     def at_profile_bins(self, variable: str) -> list[list[Row]]:
         rows = self.book.rows("representativeness/profile", variable=variable)
@@ -429,6 +436,7 @@ _FUNCTIONS = {
     "column_values": column_values,
     "given_bands": given_bands,
     "goals_at_stake": goals_at_stake,
+    "largest_first": largest_first,
     "has": lambda rows, **where: bool(pick(rows, **where)),
     "metrics_of": metrics_of,
     "moment": moment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -85,6 +86,11 @@ def pick(rows: Sequence[Row], **where: Any) -> list[Row]:
     for name, value in where.items():
         found = [r for r in found if r.key[name] == value]
     return found
+
+
+def largest_first(rows: Sequence[Row]) -> list[Row]:
+    """Order rows by their figure, the largest first; those without one come last."""
+    return sorted(rows, key=lambda r: -math.inf if (n := r["estimate"].number) is None else n)[::-1]
 
 
 def but(rows: Sequence[Row], **where: Any) -> list[Row]:

@@ -151,7 +151,6 @@ FAILED: Final[Mapping[str, str]] = {
     "incorrect": "counts as an error",
 }
 SETS: Final[Mapping[str, str]] = {
-    "cohort": "Delivered",
     "included": "Included",
     "retrospective": "Retrospective",
     "prospective": "Prospective",
@@ -161,6 +160,7 @@ SETS: Final[Mapping[str, str]] = {
 COMPARISONS: Final[Mapping[str, str]] = {
     "included_target": "Included against target",
     "included_excluded": "Included against excluded",
+    "retrospective_prospective": "Retrospective against prospective",
 }
 SOURCES: Final[Mapping[str, str]] = {
     "pathology": "pathology",

@@ -50,13 +50,14 @@ def view(rows):
     )
 
 
-def table(rows, *, excluded=(), rules=None, monitors=(), covariates=(), cells=(), **about):
+def asked(rows, *, excluded=(), rules=None, monitors=(), covariates=(), **about):
+    """All that a table of Table 1's variables is given, but for the target."""
     cases = view([*rows, *excluded])
     included, out = cases.head(len(rows)), cases.tail(len(excluded))
     shared = {
         "representativeness": Representativeness(**{"variables": (MAKER,), **about}),
         "covariates": covariates,
-        "evaluation": evaluation(),
+        "evaluation": evaluation().model_copy(update={"replicates": 19}),
         "disclosure": Disclosure(smallest_group=5),
     }
     texts = ("manufacturer", "model", "software", "modality", "body_part")
@@ -70,19 +71,22 @@ def table(rows, *, excluded=(), rules=None, monitors=(), covariates=(), cells=()
         for name in texts
         for word in sorted({*cases[name].drop_nulls()})
     ]
-    return profile(
-        cases=cases,
-        included=included,
-        excluded=out.with_columns(pl.lit("r").alias("all_rules")),
-        population=population(cells),
-        levels=levels(cases=cases, included=included, **shared),
-        printed_words=pl.DataFrame(
+    return {
+        "cases": cases,
+        "included": included,
+        "excluded": out.with_columns(pl.lit("r").alias("all_rules")),
+        "levels": levels(cases=cases, included=included, **shared),
+        "printed_words": pl.DataFrame(
             words, schema=dict.fromkeys(("kind", "field", "word", "printed_word"), pl.String)
         ),
-        eligibility=rules or rule("1 = 0"),
-        drift=Drift.model_construct(monitors=tuple(monitors)),
+        "eligibility": rules or rule("1 = 0"),
+        "drift": Drift.model_construct(monitors=tuple(monitors)),
         **shared,
-    )
+    }
+
+
+def table(rows, *, cells=(), **about):
+    return profile(**asked(rows, **about), population=population(cells))
 
 
 def counts(made, variable, of_set):

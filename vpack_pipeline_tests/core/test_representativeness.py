@@ -196,11 +196,13 @@ def test_match_rows_are_fixed_by_the_protocol_whatever_is_delivered():
         "jensen_shannon_null95",
         "kolmogorov_smirnov",
     }
-    per_variable |= {"unsupported_cells", "unsupported_share"}
+    per_variable |= {"unsupported_cells", "unsupported_share", "unmatched_cells", "unmatched_share"}
     assert {k[2] for k in full if k[:2] == ("manufacturer", "included_excluded")} == per_variable
     assert {k[2] for k in full if k[0] == ALL_CELLS} == {
         "unsupported_cells",
         "unsupported_share",
+        "unmatched_cells",
+        "unmatched_share",
         "effective_sample_size",
     }
 
@@ -331,6 +333,20 @@ def test_kolmogorov_smirnov_only_where_both_sets_have_values():
         assert found[*key, "kolmogorov_smirnov"]["reason"] == "single_values_not_read"
     everyone = run_match([(40, "F", True)])
     assert everyone["kvp", "included_excluded", "kolmogorov_smirnov"]["status"] == "refused"
+
+
+def test_unmatched_cells_count_the_included_whom_the_other_set_lacks():
+    rows = [(40, "F", True)] * 3 + [(60, "M", True)] * 2 + [(40, "M", False)]
+    found = run_match(rows, CELLS[:1])
+    cells = found["manufacturer", "included_target", "unmatched_cells"]
+    share = found["manufacturer", "included_target", "unmatched_share"]
+    assert (cells["estimate"], cells["n"], cells["events"]) == (1.0, 5, None)
+    assert (share["estimate"], share["n"], share["events"]) == (0.4, 5, 2)
+    assert found["manufacturer", "included_excluded", "unmatched_share"]["estimate"] == 0.6
+    assert found[ALL_CELLS, "included_target", "unmatched_share"]["events"] == 2
+    nobody = run_match([(None, None, True)], CELLS)
+    reason = nobody["kvp", "included_target", "unmatched_cells"]["reason"]
+    assert reason == "no_included_with_known_value"
 
 
 def test_unsupported_cells_count_the_target_persons_in_them():
@@ -561,5 +577,6 @@ def test_cells_of_people_are_given_only_where_they_are_declared_joint():
     one = figures_of(asked(apart, JOINT_CELLS, (YEARS, GENDER), joint=together))
     assert said_of(one) == {"unsupported_cells": "cells_folded_into_one"}
     none = figures_of(asked(people(INSIDE), (), (YEARS, GENDER), joint=together))
-    cells = ("unsupported_cells", "unsupported_share", "effective_sample_size")
+    support = ("unsupported_cells", "unsupported_share", "unmatched_cells", "unmatched_share")
+    cells = (*support, "effective_sample_size")
     assert said_of(none) == dict.fromkeys(cells, "no_target")

@@ -137,6 +137,7 @@ PLAIN_SPEC: tuple[tuple[dict[str, Any], str, Any], ...] = (
     ({"BreastImplantPresent": "YES"}, "breast_implant_present", "yes"),
     ({"PatientPosition": "HFS"}, "patient_position", "HFS"),
     ({"ScanningSequence": ["GR", "IR"]}, "scanning_sequence", "GR\\IR"),
+    ({"DetectorType": "DIRECT"}, "detector_type", "DIRECT"),
     ({"TransducerType": "LINEAR"}, "transducer_type", "LINEAR"),
     # A code is written in seven bits, in parts of sixteen characters.
     ({"BodyPartExamined": "THORAX^ANNA"}, "body_part", None),

@@ -329,6 +329,8 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("placed", "tuple[FloatArray, FloatArray]"): _share(placements(PROB, POSITIVE)),
     ("place", "npt.NDArray[np.integer]"): _holding(np.tile(np.arange(4), 3), *NAN, -1, 5),
     ("n_places", "int"): _whole(4),
+    ("is_second", "BoolArray"): replace(label, changes=label.changes[:-1]),
+    ("patient", "npt.NDArray[np.generic]"): _code(PATIENTS, None),
     ("positive", "BoolArray"): label,
     ("positive_a", "BoolArray"): label,
     ("positive_b", "BoolArray"): label,
@@ -405,6 +407,11 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
 }
 """What an argument is, by its name and annotation."""
 OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
+    ("cross_fitted_auc", "features"): _number(np.column_stack([PROB, PROB**2])),
+    ("cross_fitted_auc", "fold"): Argument(
+        np.arange(N) % 3, (*_code(np.arange(N) % 3, -1, 0.5).changes,)
+    ),
+    ("folds_by_patient", "n_folds"): _number(2, -1, 1, 2.5),
     ("cohen_kappa", "a"): of_reader,
     ("cohen_kappa", "b"): of_reader,
     ("kolmogorov_smirnov", "a"): values,

@@ -171,7 +171,7 @@ def _outcomes(comparison: Comparison, asked: Sequence[str], name: str) -> Outcom
     for distance in asked:
         outcomes |= DISTANCES[distance](comparison)
     ours, theirs = comparison.included.counts, comparison.other.counts
-    outcomes |= _support(ours, theirs)
+    outcomes |= _support(ours, theirs) | _unmatched(ours, theirs)
     if name == INCLUDED_TARGET:
         outcomes |= _effective_sample_size(ours, theirs)
     return outcomes
@@ -304,6 +304,19 @@ def _support(ours: FloatArray, theirs: FloatArray) -> Outcomes:
     }
 
 
+def _unmatched(ours: FloatArray, theirs: FloatArray) -> Outcomes:
+    """Find cells of the included in which nobody of the other set stands."""
+    bare = (ours > 0) & (theirs == 0)
+    total, without = int(ours.sum()), int(ours[bare].sum())
+    if total == 0:
+        empty = undefined("no_included_with_known_value", method="count", n=0)
+        return {"unmatched_cells": empty, "unmatched_share": empty}
+    return {
+        "unmatched_cells": _plain(float(bare.sum()), total, "count"),
+        "unmatched_share": _plain(without / total, total, "share", without),
+    }
+
+
 def _effective_sample_size(ours: FloatArray, target: FloatArray) -> Outcomes:
     """Kish's effective size of the included, weighted to the target's shares."""
     n = int(ours.sum())
@@ -330,7 +343,8 @@ class _Cells:
         known = sorted({*self.ours, *self.theirs})
         ours = np.array([self.ours.get(cell, 0) for cell in known], dtype=np.float64)
         theirs = np.array([self.theirs.get(cell, 0) for cell in known], dtype=np.float64)
-        outcomes = _support(ours, theirs) | _effective_sample_size(ours, theirs)
+        outcomes = _support(ours, theirs) | _unmatched(ours, theirs)
+        outcomes |= _effective_sample_size(ours, theirs)
         n = int(ours.sum())
         if not has_target:
             return _refused(outcomes, NO_TARGET, n)

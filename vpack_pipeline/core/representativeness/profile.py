@@ -10,23 +10,10 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.core.levels import (
-    Description,
-    PrintedLevels,
-    describe,
-    patients_in_order,
-    rows_of,
-)
-from vpack_pipeline.core.printed_words import words_of_cases
-from vpack_pipeline.core.representativeness.profiled import (
-    acquisition_variables,
-    in_words,
-    with_people,
-)
-from vpack_pipeline.core.representativeness.sets import SETS, by_window, view_of
-from vpack_pipeline.core.rules_on_people import personal_columns
+from vpack_pipeline.core.representativeness.profiled import table_one
+from vpack_pipeline.core.representativeness.sets import SETS
 from vpack_pipeline.core.target import read_target
-from vpack_pipeline.core.variables import MISSING, bin_labels
+from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
@@ -71,8 +58,8 @@ def profile(
 ) -> pl.DataFrame:
     """Count every printed level of every variable in each set.
 
-    The variables are the protocol's, those of :func:`with_people`, and of how images were made
-    those of :func:`acquisition_variables`.
+    The variables are the protocol's, those of ``profiled.with_people``, and of how images were made
+    those of ``profiled.acquisition_variables``.
 
     Parameters
     ----------
@@ -95,25 +82,23 @@ def profile(
         A population label is none of a numeric variable's bins, or its counts do not agree.
     """
     target = read_target(population, representativeness.variables)
-    whole = with_people(representativeness, covariates, cases.columns)
-    known = describe(levels, cases, included, whole, covariates, evaluation, disclosure)
-    words = words_of_cases(printed_words, representativeness, covariates, disclosure)
-    seen = in_words(cases, words, whole.variables)
-    rules = personal_columns(eligibility, covariates, disclosure)
-    windows = by_window(cases, included, evaluation)
-    described = [known[v.name] for v in whole.variables]
-    acquired = acquisition_variables(seen, words, whole, eligibility, drift, covariates, disclosure)
-    is_in = rows_of(cases, included["case_id"])
-    in_order = patients_in_order(cases)
-    for variable in acquired:
-        plain = PrintedLevels((variable,), {x: x for x in bin_labels(variable)}, is_personal=False)
-        described.append(
-            Description.of(plain, seen, is_in, in_order, covariates, evaluation, disclosure)
-        )
+    views = table_one(
+        cases=cases,
+        included=included,
+        excluded=excluded,
+        target=target,
+        levels=levels,
+        printed_words=printed_words,
+        eligibility=eligibility,
+        representativeness=representativeness,
+        covariates=covariates,
+        evaluation=evaluation,
+        disclosure=disclosure,
+        drift=drift,
+    )
     rows = []
-    for one in described:
-        variable = one.levels.variables[0]
-        view = view_of(one, cases, included, excluded, target, rules, windows)
+    for view in views:
+        variable = view.levels.variables[0]
         counts = {name: view.counts(name) for name in SETS}
         for order, label in enumerate(view.levels.labels, start=1):
             for name in SETS:

@@ -16,14 +16,25 @@ import polars as pl
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.contracts.header_fields import HeaderField
 from vpack_pipeline.core.eligibility import meaning
+from vpack_pipeline.core.levels import (
+    Description,
+    PrintedLevels,
+    describe,
+    patients_in_order,
+    rows_of,
+)
 from vpack_pipeline.core.personal import is_personal
-from vpack_pipeline.core.printed_words import Words
-from vpack_pipeline.core.variables import OTHER
+from vpack_pipeline.core.printed_words import Words, words_of_cases
+from vpack_pipeline.core.representativeness.sets import View, by_window, view_of
+from vpack_pipeline.core.rules_on_people import personal_columns
+from vpack_pipeline.core.target import Target
+from vpack_pipeline.core.variables import OTHER, bin_labels
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
     Drift,
     Eligibility,
+    Evaluation,
     Representativeness,
     Variable,
 )
@@ -31,6 +42,49 @@ from vpack_pipeline.protocol import (
 PACKAGE_DATA: Final = ("contracts/cohort/header_fields.yaml#profile",)
 MOST_WORDS: Final = 8
 """Of a text, the words with most cases have a level each; all others are ``other``."""
+
+
+def table_one(
+    *,
+    cases: pl.DataFrame,
+    included: pl.DataFrame,
+    excluded: pl.DataFrame,
+    target: Target,
+    levels: pl.DataFrame,
+    printed_words: pl.DataFrame,
+    eligibility: Eligibility,
+    representativeness: Representativeness,
+    covariates: tuple[Covariate, ...],
+    evaluation: Evaluation,
+    disclosure: Disclosure,
+    drift: Drift,
+) -> Iterator[View]:
+    """See every set through each variable of Table 1.
+
+    Parameters
+    ----------
+    cases : the case view
+    included, excluded : which of them are in and out, by ``case_id``
+    levels : representativeness/levels
+    printed_words : cohort/printed_words
+    """
+    whole = with_people(representativeness, covariates, cases.columns)
+    known = describe(levels, cases, included, whole, covariates, evaluation, disclosure)
+    words = words_of_cases(printed_words, representativeness, covariates, disclosure)
+    seen = in_words(cases, words, whole.variables)
+    described = [known[v.name] for v in whole.variables]
+    is_in, in_order = rows_of(cases, included["case_id"]), patients_in_order(cases)
+    for variable in acquisition_variables(
+        seen, words, whole, eligibility, drift, covariates, disclosure
+    ):
+        plain = PrintedLevels((variable,), {x: x for x in bin_labels(variable)}, is_personal=False)
+        described.append(
+            Description.of(plain, seen, is_in, in_order, covariates, evaluation, disclosure)
+        )
+    rules = personal_columns(eligibility, covariates, disclosure)
+    windows = by_window(cases, included, evaluation)
+    for one in described:
+        yield view_of(one, cases, included, excluded, target, rules, windows)
 
 
 def with_people(
@@ -62,6 +116,16 @@ def with_people(
         if variable.name not in representativeness.not_profiled:
             made.setdefault(variable.name, variable)
     return representativeness.model_copy(update={"variables": tuple(made.values())})
+
+
+def variable_titles(
+    representativeness: Representativeness, covariates: Iterable[Covariate]
+) -> dict[str, str]:
+    """Give the title of every variable that Table 1 can show."""
+    fields = {f.name: f.profile.title for f in header_fields.load() if f.profile is not None}
+    own = {c.name: c.title for c in covariates}
+    profiled = (*representativeness.also_profiled, *representativeness.variables)
+    return fields | own | {v.name: v.title for v in profiled}
 
 
 def acquisition_variables(

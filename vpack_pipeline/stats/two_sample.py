@@ -1,0 +1,118 @@
+"""A classifier two-sample test: how well cases of two sets can be told apart by what they are.
+
+Where nothing tells them apart, the area under the ROC curve of a classifier on cases that it was
+not fitted to is near one half (Lopez-Paz & Oquab 2017); what chance alone reaches is found by
+handing the sets out among patients anew. What does not belong here: which sets and variables.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vpack_pipeline.stats.arguments import clusters, labels, numbers, positions, whole
+from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
+from vpack_pipeline.stats.resampling import patient_codes
+from vpack_pipeline.stats.roc import auc
+
+PENALTY: Final = 1.0
+"""Inverse strength of the squared penalty, on columns of the order of 1 (scikit-learn's ``C``)."""
+_STEPS: Final = 1000
+
+
+def folds_by_patient(
+    patient: npt.NDArray[np.generic],
+    is_second: BoolArray,
+    n_folds: int,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Deal patients into folds, those with a case of the second set evenly.
+
+    Parameters
+    ----------
+    patient : (n,) of each case
+    is_second : (n,) whether a case is of the second set
+    n_folds : >= 2
+
+    Returns
+    -------
+    (n,) the fold of each case, 0 to ``n_folds`` - 1; all cases of a patient are in one
+    """
+    whole("n_folds", n_folds, 2)
+    second = labels("is_second", is_second)
+    code, n_patients = patient_codes(clusters("patient", patient, second.size))
+    has_second = np.zeros(n_patients, dtype=np.int64)
+    np.maximum.at(has_second, code, second)
+    shuffled = rng.permutation(n_patients)
+    dealt = shuffled[np.argsort(has_second[shuffled], kind="stable")]
+    fold_of = np.empty(n_patients, dtype=np.int64)
+    fold_of[dealt] = np.arange(n_patients) % n_folds
+    return np.asarray(fold_of[code])
+
+
+def cross_fitted_auc(features: FloatArray, is_second: BoolArray, fold: IntArray) -> float | None:
+    """Give the area under the ROC curve of a logistic regression on cases it was not fitted to.
+
+    Each fold is scored by a regression with a squared penalty, fitted to the others; cases are
+    compared within folds alone, since scores of two fits are not on one scale.
+
+    Parameters
+    ----------
+    features : (n, p) finite numbers of the order of 1
+    is_second : (n,) whether a case is of the second set
+    fold : (n,) of :func:`folds_by_patient`
+
+    Returns
+    -------
+    the share of pairs of both sets in which the case of the second scores higher, ties as one half;
+    None where no fold has a pair that can be scored
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    x = numbers("features", features)
+    y = labels("is_second", is_second)
+    folds = positions("fold", fold)
+    if x.shape[:1] != y.shape or folds.shape != y.shape or x.ndim != 2:
+        raise ValueError("features, is_second and fold have one row a case")
+    concordant, pairs = 0.0, 0
+    for number in np.unique(folds):
+        here = folds == number
+        n_second = int(y[here].sum())
+        n_pairs = n_second * (int(here.sum()) - n_second)
+        if n_pairs == 0 or y[~here].all() or not y[~here].any():
+            continue
+        # Newton's method gives up where sets are apart altogether.
+        fitted = LogisticRegression(C=PENALTY, max_iter=_STEPS).fit(x[~here], y[~here])
+        area = auc(fitted.decision_function(x[here]), y[here])
+        concordant += n_pairs * (area or 0.0)
+        pairs += n_pairs
+    return concordant / pairs if pairs else None
+
+
+def sets_handed_out_anew(
+    patient: npt.NDArray[np.generic], is_second: BoolArray, rng: np.random.Generator
+) -> BoolArray:
+    """Exchange the sets of patients among those with equally many cases.
+
+    Parameters
+    ----------
+    patient : (n,) of each case
+    is_second : (n,) whether a case is of the second set
+
+    Returns
+    -------
+    (n,) whether a case is of the second set now; a patient has all of another's, in their order
+    """
+    second = labels("is_second", is_second)
+    code, _ = patient_codes(clusters("patient", patient, second.size))
+    order = np.argsort(code, kind="stable")
+    sizes = np.bincount(code)
+    starts = np.cumsum(sizes) - sizes
+    made = second.copy()
+    for size in np.unique(sizes[sizes > 0]):
+        alike = np.flatnonzero(sizes == size)
+        rows = order[starts[alike][:, None] + np.arange(size)]
+        made[rows] = second[rows[rng.permutation(alike.size)]]
+    return made
