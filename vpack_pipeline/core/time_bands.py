@@ -12,6 +12,9 @@ from typing import Final
 
 import polars as pl
 
+from vpack_pipeline.core.windows import WINDOWS, window_of
+from vpack_pipeline.protocol import Evaluation
+
 WEEKDAYS: Final = (
     *("monday", "tuesday", "wednesday", "thursday", "friday"),
     *("saturday", "sunday"),
@@ -56,6 +59,23 @@ def with_bands(studies: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def banded_cases(
+    cases: pl.DataFrame, included: pl.Series, evaluation: Evaluation
+) -> dict[str, pl.DataFrame]:
+    """Give the cases of each window with the bands of their index study, and whether they are in.
+
+    Parameters
+    ----------
+    cases : the case view
+    included : case_id of the included
+    """
+    banded = with_bands(cases).with_columns(
+        pl.col("case_id").is_in(included.implode()).alias("is_in"),
+        window_of(pl.col("index_date"), evaluation).alias("window"),
+    )
+    return {window: banded.filter(pl.col("window") == window) for window in WINDOWS}
+
+
 def described_kinds(cases: pl.DataFrame, smallest: int) -> frozenset[str]:
     """Say by which kinds a window's cases can be described.
 
@@ -63,9 +83,9 @@ def described_kinds(cases: pl.DataFrame, smallest: int) -> frozenset[str]:
 
     Parameters
     ----------
-    cases : ``patient_id``, ``is_included`` and a column for each kind (:func:`with_bands`)
+    cases : of one window (:func:`banded_cases`)
     """
-    sets = (cases, cases.filter("is_included"), cases.filter(~pl.col("is_included")))
+    sets = (cases, cases.filter("is_in"), cases.filter(~pl.col("is_in")))
     return frozenset(
         kind
         for kind in BANDS

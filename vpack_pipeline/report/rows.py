@@ -111,8 +111,12 @@ def given_bands(rows: Sequence[Row]) -> list[str]:
     """List the kinds of bands of time to print: coarser ones where a window lacks the finer."""
     given = {r.key["stratum_kind"] for r in rows if r.is_given}
     lacking = {r.key["stratum_kind"] for r in rows if not r.is_given}
-    kinds = (("weekday", None), ("part_of_week", "weekday"))
-    kinds += (("quarter_of_day", None), ("half_of_day", "quarter_of_day"))
+    kinds: Sequence[tuple[str, str | None]] = (
+        ("weekday", None),
+        ("part_of_week", "weekday"),
+        ("quarter_of_day", None),
+        ("half_of_day", "quarter_of_day"),
+    )
     return [kind for kind, finer in kinds if kind in given and (finer is None or finer in lacking)]
 
 

@@ -12,8 +12,7 @@ import datetime
 import polars as pl
 
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
-from vpack_pipeline.core.time_bands import BANDS, described_kinds, with_bands
-from vpack_pipeline.core.windows import WINDOWS, window_of
+from vpack_pipeline.core.time_bands import BANDS, banded_cases, described_kinds
 from vpack_pipeline.protocol import Disclosure, Evaluation
 from vpack_pipeline.stats.codes import code
 
@@ -42,14 +41,8 @@ def study_times(
     figures = WindowedFigures(
         "evaluation/study_times", evaluation, cut, open_metrics={_CASES, _INCLUDED}
     )
-    is_included = pl.col("case_id").is_in(included["case_id"].implode())
-    banded = with_bands(cases).with_columns(
-        is_included.alias("is_included"),
-        window_of(pl.col("index_date"), evaluation).alias("window"),
-    )
     too_small = code("set_too_small", fewest=disclosure.smallest_group)
-    for window in WINDOWS:
-        everyone = banded.filter(pl.col("window") == window)
+    for window, everyone in banded_cases(cases, included["case_id"], evaluation).items():
         given = described_kinds(everyone, disclosure.smallest_group)
         for kind, bands in BANDS.items():
             known = everyone.drop_nulls(kind)
@@ -57,7 +50,7 @@ def study_times(
                 place = figures.at(window=window, stratum_kind=kind, stratum=band)
                 for metric, among in (
                     (_CASES, known),
-                    (_INCLUDED, known.filter("is_included")),
+                    (_INCLUDED, known.filter("is_in")),
                 ):
                     if kind in given:
                         place.count(metric, among.filter(pl.col(kind) == band).height, among.height)

@@ -42,7 +42,7 @@ from vpack_pipeline.core.evaluation.integrity.prespecification import (
     thresholds_fixed,
 )
 from vpack_pipeline.core.evaluation.integrity.sampling import consecutive, days_and_hours
-from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study
+from vpack_pipeline.core.evaluation.integrity.study import OF_STUDIES, Outcome, Study
 from vpack_pipeline.core.evaluation.integrity.timing import (
     delivered_before_labels,
     received_before_scored,
@@ -84,7 +84,7 @@ def integrity(
     included: pl.DataFrame,
     cases: pl.DataFrame,
     patients: pl.DataFrame,
-    studies: pl.DataFrame,
+    studies: pl.LazyFrame,
     case_studies: pl.DataFrame,
     reads: pl.DataFrame,
     readers: pl.DataFrame,
@@ -109,6 +109,10 @@ def integrity(
     it asks for, is refused as not assessable, and so is one whose only evidence is a constant of
     the site's form (``inputs``); a note says where some units
     lacked the needed time or answer.
+
+    Parameters
+    ----------
+    studies : cohort/studies
     """
     study = Study(
         time_split=time_split,
@@ -117,7 +121,7 @@ def integrity(
         included=included,
         cases=cases,
         patients=patients,
-        studies=studies,
+        studies=studies.lazy().select(OF_STUDIES).sort("study_id").collect(),
         case_studies=case_studies,
         reads=reads,
         readers=readers,

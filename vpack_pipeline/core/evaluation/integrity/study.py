@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -24,6 +25,12 @@ from vpack_pipeline.protocol import (
 )
 from vpack_pipeline.site import InputForm, InputKind
 from vpack_pipeline.stats.codes import Code
+
+OF_STUDIES: Final = (
+    *("study_id", "patient_id", "device_id"),
+    *("study_date", "study_time_s", "kvp", "exposure_mas"),
+)
+"""What rules look at of the archive's studies."""
 
 
 @dataclass(frozen=True, slots=True)
