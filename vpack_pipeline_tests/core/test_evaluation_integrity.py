@@ -293,6 +293,21 @@ def test_a_near_duplicate_is_of_one_device_second_and_exposure(listed, verdict):
     assert judged(listing(listed), "no_near_duplicate")["verdict"] == verdict
 
 
+@pytest.mark.parametrize(
+    ("listed", "notes"),
+    [
+        ([DEVELOPED], None),
+        ([DEVELOPED, {"study_id": "sc00000"}], None),
+        ([DEVELOPED, {"patient_id": "p00000"}], None),
+        ([DEVELOPED, {"study_id": "nowhere"}], "some_not_checkable"),
+        ([DEVELOPED, {"patient_id": "nobody"}], "some_not_checkable"),
+    ],
+)
+def test_a_rule_says_where_the_header_of_some_that_is_listed_is_not_known(listed, notes):
+    row = judged(listing(*listed), "no_near_duplicate")
+    assert (row["verdict"], row["notes"]) == ("held", notes)
+
+
 def test_headers_of_the_archive_stand_in_for_those_that_the_list_does_not_state():
     """One of two studies of a second, by another identifier and patient, trained the model."""
     same = replace(CLEARED, study_time_s=36_000.0)
