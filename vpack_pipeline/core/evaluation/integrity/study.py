@@ -23,7 +23,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
-from vpack_pipeline.site import InputForm, InputKind
+from vpack_pipeline.site import AccessionNumbers, InputForm, InputKind
 from vpack_pipeline.stats.codes import Code
 
 OF_STUDIES: Final = (
@@ -50,6 +50,7 @@ class Study:
     reference: pl.DataFrame
     predictions: pl.DataFrame
     development: pl.DataFrame
+    accession_gaps: pl.DataFrame
     about: About
     index_test: IndexTest
     findings: tuple[Finding, ...]
@@ -58,6 +59,7 @@ class Study:
     adjudication: Adjudication
     evaluation: Evaluation
     inputs: Mapping[InputKind, InputForm]
+    accession_numbers: AccessionNumbers | None
     cut: datetime.date
 
     def is_denied_once(self, kind: InputKind, column: str) -> bool:
