@@ -1,5 +1,6 @@
 """Days of the week and parts of the day in which a study began, as its header says (local time).
 
+A time of midnight to the second stands for none: it is what is written where a time is blanked.
 They describe people, so a kind of them is printed of a set only where each band is of nobody or of
 enough patients. What does not belong here: whether they tell of a selection
 (``evaluation.integrity``), the table that counts them (``evaluation.study_times``).
@@ -29,6 +30,11 @@ BANDS: Final[Mapping[str, tuple[str, ...]]] = {
 _HOUR_S: Final = 3600
 
 
+def known_time() -> pl.Expr:
+    """When a study began, in seconds after midnight; null where the header does not say."""
+    return pl.when(pl.col("study_time_s") > 0).then("study_time_s")
+
+
 def with_bands(studies: pl.DataFrame) -> pl.DataFrame:
     """Add a column for each kind: the band in which a study began, null where it is not known.
 
@@ -45,7 +51,7 @@ def with_bands(studies: pl.DataFrame) -> pl.DataFrame:
     """
     day = pl.col("study_date").dt.weekday()
     # A leap second is of the last hour.
-    hour = (pl.col("study_time_s") // _HOUR_S).clip(0, 23)
+    hour = (known_time() // _HOUR_S).clip(0, 23)
     is_day = (hour >= 6) & (hour < 18)
     place = {
         "weekday": day - 1,

@@ -288,6 +288,8 @@ PLACED = {**DEVELOPED, "study_time_s": 36_000.0}
         # The same study is no near-duplicate of itself: another rule counts it.
         ({**PLACED, "study_id": "sc00000"}, "held"),
         ({**PLACED, "in_force": False}, "not_assessable"),
+        # Midnight is what is written where a time is blanked.
+        ({**PLACED, "study_time_s": 0.0}, "not_assessable"),
     ],
 )
 def test_a_near_duplicate_is_of_one_device_second_and_exposure(listed, verdict):

@@ -14,7 +14,7 @@ import polars as pl
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
 from vpack_pipeline.core.time_bands import BANDS, banded_cases, described_kinds
 from vpack_pipeline.protocol import Disclosure, Evaluation
-from vpack_pipeline.stats.codes import code
+from vpack_pipeline.stats.codes import Code, code
 
 _CASES, _INCLUDED = "n_begun", "n_begun_included"
 
@@ -30,7 +30,7 @@ def study_times(
     """Count the cases of each window by when their index study began.
 
     ``stratum_kind`` is a kind of band, ``stratum`` a band. A kind by which few patients would be
-    described has no figures. Cases without a date or time in their index study are left out of
+    described has no figures, nor has one that no study states. Cases without a date or time in their index study are left out of
     ``n``. No label is read, so nothing is withheld.
 
     Parameters
@@ -46,14 +46,14 @@ def study_times(
         given = described_kinds(everyone, disclosure.smallest_group)
         for kind, bands in BANDS.items():
             known = everyone.drop_nulls(kind)
+            reason = None if kind in given else too_small
+            if known.is_empty():
+                reason = Code("no_study_time")
             for band in bands:
                 place = figures.at(window=window, stratum_kind=kind, stratum=band)
-                for metric, among in (
-                    (_CASES, known),
-                    (_INCLUDED, known.filter("is_in")),
-                ):
-                    if kind in given:
+                for metric, among in ((_CASES, known), (_INCLUDED, known.filter("is_in"))):
+                    if reason is None:
                         place.count(metric, among.filter(pl.col(kind) == band).height, among.height)
                     else:
-                        place.refuse(metric, too_small)
+                        place.refuse(metric, reason)
     return figures.frame()

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
+from vpack_pipeline.core.time_bands import known_time
 from vpack_pipeline.stats.codes import Code
 
 _PLACE: Final = ("device_id", "study_date", "second")
@@ -111,4 +112,4 @@ def _some_listed_are_unknown(study: Study) -> bool:
 
 
 def _placed(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col("study_time_s").floor().alias("second"))
+    return frame.with_columns(known_time().floor().alias("second"))
