@@ -30,8 +30,8 @@ def study_times(
     """Count the cases of each window by when their index study began.
 
     ``stratum_kind`` is a kind of band, ``stratum`` a band. A kind by which few patients would be
-    described has no figures, nor has one that no study states. Cases without a date or time in their index study are left out of
-    ``n``. No label is read, so nothing is withheld.
+    described has no figures, nor has one that no study states. Cases without a date or time in
+    their index study are left out of ``n``. No label is read, so nothing is withheld.
 
     Parameters
     ----------
