@@ -167,6 +167,16 @@ class CountedPopulation(Document):
     """Who counted: a role, no person's name."""
 
 
+class AccessionNumbers(Document):
+    """How the accession numbers of this site's studies follow one another."""
+
+    numbering: Literal["own", "shared", "none"]
+    """``own``: one after another, to studies like those of the archive alone; ``shared``: among
+    studies of other kinds as well; ``none``: in no order."""
+    running_digits: Annotated[int, Field(ge=1, le=18)] | None = None
+    """How many of the last digits run on; those before them, such as a year, begin a new run."""
+
+
 class Companion(Document):
     """A pointer to evidence kept elsewhere, such as a HIPAA/GxP workflow pack."""
 
@@ -221,6 +231,8 @@ class Site(Document):
     """DICOM column (manufacturer, model, view_position …) → value as written → value to use. A
     value that it maps to is printed as it is, any other of the column by a number; a list names
     values that are used as they are written."""
+    accession_numbers: AccessionNumbers | None = None
+    """Whether gaps of accession numbers can tell of studies that were left out."""
     issuer: Text | None = None
     """The issuer of patient IDs in input files and in headers that name none."""
     secret: Text = "data/secrets/{site_id}.key"

@@ -1,5 +1,6 @@
 """Days of the week and parts of the day in which a study began, as its header says (local time).
 
+A time of midnight to the second stands for none: it is what is written where a time is blanked.
 They describe people, so a kind of them is printed of a set only where each band is of nobody or of
 enough patients. What does not belong here: whether they tell of a selection
 (``evaluation.integrity``), the table that counts them (``evaluation.study_times``).
@@ -11,6 +12,9 @@ from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
+
+from vpack_pipeline.core.windows import WINDOWS, window_of
+from vpack_pipeline.protocol import Evaluation
 
 WEEKDAYS: Final = (
     *("monday", "tuesday", "wednesday", "thursday", "friday"),
@@ -24,6 +28,11 @@ BANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Kind → its bands; the second and the fourth are coarser than those before them."""
 _HOUR_S: Final = 3600
+
+
+def known_time() -> pl.Expr:
+    """When a study began, in seconds after midnight; null where the header does not say."""
+    return pl.when(pl.col("study_time_s") > 0).then("study_time_s")
 
 
 def with_bands(studies: pl.DataFrame) -> pl.DataFrame:
@@ -42,7 +51,7 @@ def with_bands(studies: pl.DataFrame) -> pl.DataFrame:
     """
     day = pl.col("study_date").dt.weekday()
     # A leap second is of the last hour.
-    hour = (pl.col("study_time_s") // _HOUR_S).clip(0, 23)
+    hour = (known_time() // _HOUR_S).clip(0, 23)
     is_day = (hour >= 6) & (hour < 18)
     place = {
         "weekday": day - 1,
@@ -56,6 +65,23 @@ def with_bands(studies: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def banded_cases(
+    cases: pl.DataFrame, included: pl.Series, evaluation: Evaluation
+) -> dict[str, pl.DataFrame]:
+    """Give the cases of each window with the bands of their index study, and whether they are in.
+
+    Parameters
+    ----------
+    cases : the case view
+    included : case_id of the included
+    """
+    banded = with_bands(cases).with_columns(
+        pl.col("case_id").is_in(included.implode()).alias("is_in"),
+        window_of(pl.col("index_date"), evaluation).alias("window"),
+    )
+    return {window: banded.filter(pl.col("window") == window) for window in WINDOWS}
+
+
 def described_kinds(cases: pl.DataFrame, smallest: int) -> frozenset[str]:
     """Say by which kinds a window's cases can be described.
 
@@ -63,9 +89,9 @@ def described_kinds(cases: pl.DataFrame, smallest: int) -> frozenset[str]:
 
     Parameters
     ----------
-    cases : ``patient_id``, ``is_included`` and a column for each kind (:func:`with_bands`)
+    cases : of one window (:func:`banded_cases`)
     """
-    sets = (cases, cases.filter("is_included"), cases.filter(~pl.col("is_included")))
+    sets = (cases, cases.filter("is_in"), cases.filter(~pl.col("is_in")))
     return frozenset(
         kind
         for kind in BANDS

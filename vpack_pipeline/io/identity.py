@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ NORMALISATION = "nfkc-trim-2"
 """Version of the normalisation; it stands in receipts."""
 
 MINIMUM_SECRET_BYTES = 32
+_LAST_DIGITS = re.compile(r"[0-9]+\Z")
+_MOST_DIGITS = 18
 
 
 class Pseudonyms:
@@ -102,6 +105,23 @@ class Pseudonyms:
     def accession(self, value: str) -> str:
         """Pseudonym of an AccessionNumber."""
         return self._of("accession", value)
+
+    def running_number(self, value: str) -> tuple[str, int] | None:
+        """Part an accession number: a pseudonym of what precedes its last digits, and these digits
+        shifted by an amount of that series' own; None where it ends in none, or in too many.
+
+        The shift hides the number, not the distance of two: it stays in the scanner's state.
+        """
+        text = self.normalise("accession", value)
+        digits = _LAST_DIGITS.search(text)
+        if digits is None or len(digits[0]) > _MOST_DIGITS:
+            return None
+        series = self._digest("accession series", "", text[: digits.start()])
+        return series, int(digits[0]) + self.accession_shift(series)
+
+    def accession_shift(self, series: str) -> int:
+        """By how much the numbers of a series are shifted."""
+        return int(self._digest("accession shift", "", series)[:15], 16)
 
     def study(self, value: str) -> str:
         """Pseudonym of a StudyInstanceUID."""

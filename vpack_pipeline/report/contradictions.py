@@ -54,6 +54,7 @@ RESTS_ON: Final[Mapping[str, Mapping[Any, tuple[str, ...]]]] = {
         "consecutive": (
             "consecutive",
             "days_and_hours",
+            "no_accession_gap",
             "every_study_has_case",
             "every_case_accounted",
         ),

@@ -107,22 +107,32 @@ def removing_rules(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(r.key["rule"] for r in counts if r.says("estimate") != "0"))
 
 
-def goals_at_stake(rows: Sequence[Row]) -> list[str]:
+def goals_stated(rows: Sequence[Row]) -> list[str]:
     """List the figures of the exclusion audit for which an endpoint states a goal."""
     said = {m: pick(rows, metric=f"tipping_point_{m}") for m in ("sensitivity", "specificity")}
     return [m for m, found in said.items() if not all(r.has_code("no_goal_stated") for r in found)]
+
+
+def goals_at_stake(rows: Sequence[Row]) -> list[str]:
+    """List those of them of which rules say different things, or some how many errors it takes."""
+
+    def differs(name: str) -> bool:
+        said = pick(rows, metric=f"tipping_point_{name}")
+        return any(r.is_given for r in said) or len({r.says("reason") for r in said}) > 1
+
+    return [name for name in goals_stated(rows) if differs(name)]
 
 
 def given_bands(rows: Sequence[Row]) -> list[str]:
     """List the kinds of bands of time to print: coarser ones where a window lacks the finer."""
     given = {r.key["stratum_kind"] for r in rows if r.is_given}
     lacking = {r.key["stratum_kind"] for r in rows if not r.is_given}
-    kinds: list[tuple[str, str | None]] = [
+    kinds: Sequence[tuple[str, str | None]] = (
         ("weekday", None),
         ("part_of_week", "weekday"),
         ("quarter_of_day", None),
         ("half_of_day", "quarter_of_day"),
-    ]
+    )
     return [kind for kind, finer in kinds if kind in given and (finer is None or finer in lacking)]
 
 

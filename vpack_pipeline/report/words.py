@@ -84,6 +84,7 @@ BREACHES: Final[Mapping[str, str]] = {
     "every_case_accounted": "not accounted for",
     "every_study_has_case": "of the archive that belong to no case",
     "model_locked": "locked after the window opened",
+    "no_accession_gap": "before which accession numbers are missing",
     "no_development_patient": "used to train or tune",
     "no_development_study": "used to train or tune",
     "no_near_duplicate": "with the device, second and exposure of a study used to train or tune",

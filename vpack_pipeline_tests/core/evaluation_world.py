@@ -36,7 +36,7 @@ from vpack_pipeline.protocol import (
     Subgroups,
     Variable,
 )
-from vpack_pipeline.site import InputForm
+from vpack_pipeline.site import AccessionNumbers, InputForm
 from vpack_pipeline_tests.arguments import asked_by
 
 UTC = datetime.UTC
@@ -212,6 +212,7 @@ class World:
     """Whether variables describe people; else every level is printed as it is."""
     inputs: Mapping[str, InputForm] = field(default_factory=dict)
     """How the site's exports are written."""
+    accession_numbers: AccessionNumbers | None = None
     given: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Frames that stand in for those made from the cases."""
 
@@ -457,6 +458,9 @@ class World:
     def _development(self) -> pl.DataFrame:
         return self.given.get("development", development("of-training"))
 
+    def _accession_gaps(self) -> pl.DataFrame:
+        return accession_gaps({})
+
     def _population(self) -> pl.DataFrame:
         return population({})
 
@@ -595,6 +599,12 @@ def studies(*rows: Mapping[str, Any]) -> pl.DataFrame:
 def development_rows(*rows: Mapping[str, Any]) -> pl.DataFrame:
     schema = {**STUDY_COLUMNS, "used_for": pl.String, "in_force": pl.Boolean}
     return _frame([{"in_force": True, **row} for row in rows], schema)
+
+
+def accession_gaps(missing: Mapping[str, int | None]) -> pl.DataFrame:
+    """Numbers missing before that of each study."""
+    rows = [{"study_id": study, "n_numbers_missing": n} for study, n in missing.items()]
+    return _frame(rows, {"study_id": pl.String, "n_numbers_missing": pl.Int64})
 
 
 def population(counts: Mapping[str, int]) -> pl.DataFrame:

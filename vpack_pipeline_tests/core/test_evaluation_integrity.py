@@ -20,6 +20,7 @@ from evaluation_world import (
     STUDY_COLUMNS,
     Case,
     World,
+    accession_gaps,
     at,
     development,
     development_rows,
@@ -37,7 +38,7 @@ from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.evaluation.integrity import RULES
 from vpack_pipeline.core.evaluation.integrity.study import judged_by_case
 from vpack_pipeline.protocol import Eligibility, Sampling
-from vpack_pipeline.site import InputForm
+from vpack_pipeline.site import AccessionNumbers, InputForm
 
 START = at("2025-07-01")
 TIMES = {
@@ -181,8 +182,8 @@ FAULTS = {
 }
 
 
-OF_MANY = {"consecutive", "days_and_hours"}
-"""Rules that need more cases than the small study has; their faults are planted below."""
+OF_MANY = {"consecutive", "days_and_hours", "no_accession_gap"}
+"""Rules that need more than the small study has; their faults are planted below."""
 
 
 def said(row, column):
@@ -287,10 +288,27 @@ PLACED = {**DEVELOPED, "study_time_s": 36_000.0}
         # The same study is no near-duplicate of itself: another rule counts it.
         ({**PLACED, "study_id": "sc00000"}, "held"),
         ({**PLACED, "in_force": False}, "not_assessable"),
+        # Midnight is what is written where a time is blanked.
+        ({**PLACED, "study_time_s": 0.0}, "not_assessable"),
     ],
 )
 def test_a_near_duplicate_is_of_one_device_second_and_exposure(listed, verdict):
     assert judged(listing(listed), "no_near_duplicate")["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("listed", "notes"),
+    [
+        ([DEVELOPED], None),
+        ([DEVELOPED, {"study_id": "sc00000"}], None),
+        ([DEVELOPED, {"patient_id": "p00000"}], None),
+        ([DEVELOPED, {"study_id": "nowhere"}], "some_not_checkable"),
+        ([DEVELOPED, {"patient_id": "nobody"}], "some_not_checkable"),
+    ],
+)
+def test_a_rule_says_where_the_header_of_some_that_is_listed_is_not_known(listed, notes):
+    row = judged(listing(*listed), "no_near_duplicate")
+    assert (row["verdict"], row["notes"]) == ("held", notes)
 
 
 def test_headers_of_the_archive_stand_in_for_those_that_the_list_does_not_state():
@@ -510,6 +528,47 @@ def test_without_times_days_alone_are_judged():
     untimed = archive(*((day, None) for day in MONDAY_TO_SUNDAY), copies=40)
     row = judged(of_cases(untimed, ~IS_WEEKEND), "days_and_hours")
     assert (row["estimate"], said(row, "method").rpartition("; ")[2]) == (2.0, "7 checked")
+
+
+OWN = AccessionNumbers(numbering="own")
+
+
+def numbered(*missing, **changes):
+    found = archive((1, 8), copies=len(missing))
+    gaps = accession_gaps(dict(zip(found["study_id"], missing, strict=True)))
+    given = {**GIVEN, "studies": found, "accession_gaps": gaps}
+    return CLEAN.but(given=given, accession_numbers=OWN, **changes)
+
+
+def test_accession_numbers_that_are_missing_are_counted_with_the_largest_gap():
+    row = judged(numbered(None, 0, 3, 0, 17), "no_accession_gap")
+    assert (row["verdict"], row["estimate"], row["n"], row["events"]) == ("broken", 2.0, 4, 2)
+    assert "20 numbers are missing, 17 in the largest gap" in said(row, "notes")
+    row = judged(numbered(None, 0, 0), "no_accession_gap")
+    assert (row["verdict"], row["n"]) == ("held", 2)
+    row = judged(numbered(None), "no_accession_gap")
+    assert (row["verdict"], row["reason"]) == ("not_assessable", "some_not_checkable")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"accession_numbers": None}, "numbering_not_stated"),
+        ({"accession_numbers": AccessionNumbers(numbering="shared")}, "numbering_shared"),
+        ({"accession_numbers": AccessionNumbers(numbering="none")}, "numbering_none"),
+        ({"sampling": Sampling(method="random")}, "sampling_claimed"),
+    ],
+)
+def test_gaps_tell_nothing_where_numbers_are_not_the_sites_own(changes, reason):
+    row = judged(numbered(0, 5).but(**changes), "no_accession_gap")
+    assert (row["verdict"], row["reason"]) == ("not_assessable", reason)
+
+
+def test_a_gap_before_a_study_of_another_window_is_none_of_this_one():
+    world = numbered(0, 5)
+    early = world.given["studies"].with_columns(pl.col("study_date").dt.offset_by("-6mo"))
+    row = judged(world.but(given={**world.given, "studies": early}), "no_accession_gap")
+    assert row["verdict"] == "not_assessable"
 
 
 def test_convenience_sampling_claims_no_days():

@@ -79,7 +79,7 @@ def test_cases_without_a_time_are_not_among_those_counted():
     made = cases.but(given={"cases": frame}).run("study_times")
     assert value(made, "n_begun", stratum_kind="weekday", stratum="sunday") == 5
     row = figure(made, "n_begun", stratum_kind="half_of_day", stratum="06_to_18")
-    assert (row["estimate"], row["n"]) == (0, 0)
+    assert (row["reason"], row["n"]) == ("no_study_time", None)
 
 
 def test_counts_are_open_before_the_look():
@@ -90,7 +90,8 @@ def test_counts_are_open_before_the_look():
 @pytest.mark.parametrize(
     ("hour", "quarter", "half"),
     [
-        (0.0, "00_to_06", "18_to_06"),
+        (0.001, "00_to_06", "18_to_06"),
+        (0.0, None, None),
         (5.999, "00_to_06", "18_to_06"),
         (6.0, "06_to_12", "06_to_18"),
         (17.999, "12_to_18", "06_to_18"),

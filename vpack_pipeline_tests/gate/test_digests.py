@@ -261,7 +261,7 @@ def test_what_is_declared_of_a_header_field_decides_what_headers_are_read_again(
     """Kept header rows carry the digest of the reading that made them."""
     assert answers[1][edit] != answers[1][""]
     # The checklist asks of the same file which fields say how an image was made.
-    reading = {"cohort/files", "cohort/instances", "pack/claim"}
+    reading = {"cohort/accession_gaps", "cohort/files", "cohort/instances", "pack/claim"}
     assert changed(edit, "compute") == reading | telling
     assert changed(edit, "check") == asked
 

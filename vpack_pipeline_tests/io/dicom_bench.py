@@ -23,7 +23,7 @@ from vpack_pipeline.io.dicom.scanner import Scan
 from vpack_pipeline.io.edge import Edge, Loaded, Scanning
 from vpack_pipeline.io.identity import Pseudonyms
 from vpack_pipeline.protocol import Protocol
-from vpack_pipeline.site import FolderSource, IdentifierForm, InputForm, Site
+from vpack_pipeline.site import AccessionNumbers, FolderSource, IdentifierForm, InputForm, Site
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -131,6 +131,7 @@ class Bench:
     sources: tuple[Any, ...] = (FolderSource(path="dicom"),)
     value_maps: dict[str, dict[str, str]] = field(default_factory=dict)
     identifiers: dict[Any, IdentifierForm] = field(default_factory=dict)
+    accession_numbers: AccessionNumbers | None = None
     issuer: str | None = None
     secret: bytes = b"s" * 32
     now: int = (LONG_AGO + 10**6) * 10**9
@@ -156,6 +157,7 @@ class Bench:
             inputs={k: InputForm(file=f"{k}.csv") for k in ("reads", "readers", "predictions")},
             value_maps=self.value_maps,
             identifiers=self.identifiers,
+            accession_numbers=self.accession_numbers,
             issuer=self.issuer,
         )
         protocol = Protocol.model_construct()

@@ -237,6 +237,7 @@ def _upstream(
             "cohort/studies",
             [_keep(c, contracts.load()["cohort/studies"].polars_schema) for c in cases],
         ),
+        "cohort/accession_gaps": typed("cohort/accession_gaps", []),
         "cohort/case_studies": typed(
             "cohort/case_studies",
             [_keep(c, ("case_id", "study_id")) | {"arm": "standard", "role": "index"} for c in cases],

@@ -12,10 +12,9 @@ import datetime
 import polars as pl
 
 from vpack_pipeline.core.evaluation.looks import WindowedFigures
-from vpack_pipeline.core.time_bands import BANDS, described_kinds, with_bands
-from vpack_pipeline.core.windows import WINDOWS, window_of
+from vpack_pipeline.core.time_bands import BANDS, banded_cases, described_kinds
 from vpack_pipeline.protocol import Disclosure, Evaluation
-from vpack_pipeline.stats.codes import code
+from vpack_pipeline.stats.codes import Code, code
 
 _CASES, _INCLUDED = "n_begun", "n_begun_included"
 
@@ -31,8 +30,8 @@ def study_times(
     """Count the cases of each window by when their index study began.
 
     ``stratum_kind`` is a kind of band, ``stratum`` a band. A kind by which few patients would be
-    described has no figures. Cases without a date or time in their index study are left out of
-    ``n``. No label is read, so nothing is withheld.
+    described has no figures, nor has one that no study states. Cases without a date or time in
+    their index study are left out of ``n``. No label is read, so nothing is withheld.
 
     Parameters
     ----------
@@ -42,25 +41,19 @@ def study_times(
     figures = WindowedFigures(
         "evaluation/study_times", evaluation, cut, open_metrics={_CASES, _INCLUDED}
     )
-    is_included = pl.col("case_id").is_in(included["case_id"].implode())
-    banded = with_bands(cases).with_columns(
-        is_included.alias("is_included"),
-        window_of(pl.col("index_date"), evaluation).alias("window"),
-    )
     too_small = code("set_too_small", fewest=disclosure.smallest_group)
-    for window in WINDOWS:
-        everyone = banded.filter(pl.col("window") == window)
+    for window, everyone in banded_cases(cases, included["case_id"], evaluation).items():
         given = described_kinds(everyone, disclosure.smallest_group)
         for kind, bands in BANDS.items():
             known = everyone.drop_nulls(kind)
+            reason = None if kind in given else too_small
+            if known.is_empty():
+                reason = Code("no_study_time")
             for band in bands:
                 place = figures.at(window=window, stratum_kind=kind, stratum=band)
-                for metric, among in (
-                    (_CASES, known),
-                    (_INCLUDED, known.filter("is_included")),
-                ):
-                    if kind in given:
+                for metric, among in ((_CASES, known), (_INCLUDED, known.filter("is_in"))):
+                    if reason is None:
                         place.count(metric, among.filter(pl.col(kind) == band).height, among.height)
                     else:
-                        place.refuse(metric, too_small)
+                        place.refuse(metric, reason)
     return figures.frame()

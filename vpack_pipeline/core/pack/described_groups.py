@@ -23,7 +23,7 @@ from vpack_pipeline.core.representativeness.profiled import with_people
 from vpack_pipeline.core.representativeness.sets import by_window, view_of
 from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import Target, read_target
-from vpack_pipeline.core.time_bands import BANDS, described_kinds, with_bands
+from vpack_pipeline.core.time_bands import BANDS, banded_cases, described_kinds
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.core.windows import (
     WINDOWS,
@@ -146,7 +146,7 @@ def described_people(
         placed = _levels(one, cases, protocol)
         made.append(DescribedVariable(name, _printed(one), placed, _some(found), persons))
     made += _rules(rules, excluded, cases, protocol, cut)
-    made += _times(cases, frozenset(included["case_id"].to_list()), protocol)
+    made += _times(cases, included["case_id"], protocol)
     return DescribedPeople(
         cases.select("case_id", "patient_id", "index_date"),
         tuple(made),
@@ -228,26 +228,22 @@ def _rules(
 
 
 def _times(
-    cases: pl.DataFrame, included: frozenset[str], protocol: Protocol
+    cases: pl.DataFrame, included: pl.Series, protocol: Protocol
 ) -> Iterator[DescribedVariable]:
     """Give the cases of each window by when their studies began, where that is described."""
-    banded = with_bands(cases).with_columns(
-        pl.col("case_id").is_in(list(included)).alias("is_included"),
-        window_of(pl.col("index_date"), protocol.evaluation).alias("window"),
-    )
-    windows = {window: banded.filter(pl.col("window") == window) for window in WINDOWS}
+    windows = banded_cases(cases, included, protocol.evaluation)
     smallest = protocol.disclosure.smallest_group
     given = {window: described_kinds(own, smallest) for window, own in windows.items()}
+    everyone = pl.concat(windows.values())
     for kind, bands in BANDS.items():
-        levels = dict(banded.select("case_id", kind).drop_nulls().iter_rows())
+        levels = dict(everyone.select("case_id", kind).drop_nulls().iter_rows())
         found: dict[str, frozenset[str]] = {}
         for window, own in windows.items():
             if kind in given[window]:
-                ids = _ids(own)
-                found |= {f"{window}, all cases": ids, f"{window}, included": ids & included}
-        yield DescribedVariable(
-            f"time {kind}", {band: band for band in bands}, levels, _some(found)
-        )
+                found[f"{window}, all cases"] = _ids(own)
+                found[f"{window}, included"] = _ids(own.filter("is_in"))
+        printed = {band: band for band in bands}
+        yield DescribedVariable(f"time {kind}", printed, levels, _some(found))
 
 
 def _ids(cases: pl.DataFrame) -> frozenset[str]:

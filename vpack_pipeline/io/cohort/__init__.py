@@ -5,6 +5,7 @@ What does not belong here: any judgement about what was read (``core``).
 
 from __future__ import annotations
 
+from vpack_pipeline.io.cohort.accession_gaps import accession_gaps
 from vpack_pipeline.io.cohort.images import files, instances
 from vpack_pipeline.io.cohort.inputs import (
     case_studies,
@@ -24,6 +25,7 @@ from vpack_pipeline.io.cohort.inputs import (
 from vpack_pipeline.io.cohort.printed_words import printed_words
 
 __all__ = [
+    "accession_gaps",
     "case_studies",
     "cases",
     "deliveries",

@@ -91,18 +91,28 @@ def instances(*, edge: Edge, files: pl.LazyFrame, patient_map: pl.DataFrame) -> 
     """
     maps = edge.site.value_maps
     _check_maps(maps)
-    headers = state.scan_headers(edge.state)
-    parsed = files.filter(pl.col("outcome") == PARSED).select("file_id", _version())
-    _refuse_lost(parsed, headers)
-    # The narrow side is held, the wide one streams; left to itself, polars may hold the wide one.
-    rows = headers.join(parsed, on=state.KEY, how="semi", build_side="force_right")
-    rows = _patients(rows, patient_map.lazy())
+    rows = _patients(parsed_headers(edge, files), patient_map.lazy())
     for column in _MAPPABLE:
         if column in _FREE_TEXT:
             rows = _name_texts(rows, column, maps.get(column, {}), edge.pseudonyms)
         elif maps.get(column):
             rows = _map_values(rows, column, maps[column])
     return rows.select(*_instance_columns())
+
+
+def parsed_headers(edge: Edge, files: pl.LazyFrame) -> pl.LazyFrame:
+    """Give the header rows that the scan left of the parsed files, as the state holds them.
+
+    Raises
+    ------
+    InputError
+        The scanner's state no longer holds the header of a file.
+    """
+    headers = state.scan_headers(edge.state)
+    parsed = files.filter(pl.col("outcome") == PARSED).select("file_id", _version())
+    _refuse_lost(parsed, headers)
+    # The narrow side is held, the wide one streams; left to itself, polars may hold the wide one.
+    return headers.join(parsed, on=state.KEY, how="semi", build_side="force_right")
 
 
 def _refuse_lost(parsed: pl.LazyFrame, headers: pl.LazyFrame) -> None:

@@ -54,6 +54,7 @@ _TOO_LONG: Final = b"\x80"
 
 PLACES: Final = (
     *("instance_id", "series_id", "study_id", "patient_id", "device_id", "accession_id"),
+    *("accession_series", "accession_place"),
     *("default_case_id", "sop_class_uid", "transfer_syntax_uid"),
 )
 """The columns of a header row that come from no field."""
@@ -214,9 +215,13 @@ class HeaderReader:
         if patient is None:
             raise HeaderError("MISSING_UID", None, "PatientID")
         ids = self._pseudonyms
+        running = ids.running_number(accession) if accession else None
+        series, place = running or (None, None)
         return {
             "patient_id": ids.patient(patient, named["IssuerOfPatientID"]),
             "accession_id": ids.accession(accession) if accession else None,
+            "accession_series": series,
+            "accession_place": place,
             "device_id": ids.device(device) if device else None,
         }
 

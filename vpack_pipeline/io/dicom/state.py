@@ -72,6 +72,8 @@ HEADERS: Final[Mapping[str, Any]] = {
     "patient_id": pl.String,
     "device_id": pl.String,
     "accession_id": pl.String,
+    "accession_series": pl.String,
+    "accession_place": pl.Int64,
     "default_case_id": pl.String,
     "sop_class_uid": pl.String,
     "transfer_syntax_uid": pl.String,
@@ -79,7 +81,8 @@ HEADERS: Final[Mapping[str, Any]] = {
 }
 """One row per version of a file. ``engine`` read the header: walker, pydicom or dicomweb, null
 where the file could not be read. ``checked``: what a second reading said: same or differs, null
-where the file was not drawn for one.
+where the file was not drawn for one. ``accession_place`` is a number shifted by a secret amount,
+from which gaps are reckoned (``io.cohort.accession_gaps``): it stands in no table.
 """
 THIN: Final[Mapping[str, Any]] = {
     name: HEADERS[name]

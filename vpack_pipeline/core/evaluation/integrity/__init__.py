@@ -41,8 +41,12 @@ from vpack_pipeline.core.evaluation.integrity.prespecification import (
     thresholds_chosen_elsewhere,
     thresholds_fixed,
 )
-from vpack_pipeline.core.evaluation.integrity.sampling import consecutive, days_and_hours
-from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study
+from vpack_pipeline.core.evaluation.integrity.sampling import (
+    consecutive,
+    days_and_hours,
+    no_accession_gap,
+)
+from vpack_pipeline.core.evaluation.integrity.study import OF_STUDIES, Outcome, Study
 from vpack_pipeline.core.evaluation.integrity.timing import (
     delivered_before_labels,
     received_before_scored,
@@ -59,7 +63,7 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
-from vpack_pipeline.site import InputForm, InputKind
+from vpack_pipeline.site import AccessionNumbers, InputForm, InputKind
 from vpack_pipeline.stats.codes import code, coded
 
 HELD: Final = "held"
@@ -84,13 +88,14 @@ def integrity(
     included: pl.DataFrame,
     cases: pl.DataFrame,
     patients: pl.DataFrame,
-    studies: pl.DataFrame,
+    studies: pl.LazyFrame,
     case_studies: pl.DataFrame,
     reads: pl.DataFrame,
     readers: pl.DataFrame,
     reference: pl.DataFrame,
     predictions: pl.DataFrame,
     development: pl.DataFrame,
+    accession_gaps: pl.DataFrame,
     about: About,
     index_test: IndexTest,
     findings: tuple[Finding, ...],
@@ -99,6 +104,7 @@ def integrity(
     adjudication: Adjudication,
     evaluation: Evaluation,
     inputs: Mapping[InputKind, InputForm],
+    accession_numbers: AccessionNumbers | None,
     cut: datetime.date,
 ) -> pl.DataFrame:
     """Check how the study was run, rule by rule; :data:`RULES` says what each asks.
@@ -109,6 +115,11 @@ def integrity(
     it asks for, is refused as not assessable, and so is one whose only evidence is a constant of
     the site's form (``inputs``); a note says where some units
     lacked the needed time or answer.
+
+    Parameters
+    ----------
+    studies : cohort/studies
+    accession_gaps : cohort/accession_gaps
     """
     study = Study(
         time_split=time_split,
@@ -117,13 +128,14 @@ def integrity(
         included=included,
         cases=cases,
         patients=patients,
-        studies=studies,
+        studies=studies.lazy().select(OF_STUDIES).sort("study_id").collect(),
         case_studies=case_studies,
         reads=reads,
         readers=readers,
         reference=reference,
         predictions=predictions,
         development=development,
+        accession_gaps=accession_gaps,
         about=about,
         index_test=index_test,
         findings=findings,
@@ -132,6 +144,7 @@ def integrity(
         adjudication=adjudication,
         evaluation=evaluation,
         inputs=inputs,
+        accession_numbers=accession_numbers,
         cut=cut,
     )
     figures = Figures("evaluation/integrity")
@@ -233,6 +246,11 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
         "No weekday and no quarter of the day has less than half of the cases that the archive's"
         " studies lead one to expect, where there are enough to tell.",
         days_and_hours,
+    ),
+    "no_accession_gap": (
+        "No accession number is missing before that of a study of the archive in the prospective"
+        " window.",
+        no_accession_gap,
     ),
     "every_study_has_case": (
         "Every study of the archive in the prospective window belongs to a case.",

@@ -6,11 +6,13 @@ says. What does not belong here: who is in the study for any other reason (``enr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
+from vpack_pipeline.core.time_bands import known_time
 from vpack_pipeline.stats.codes import Code
 
 _PLACE: Final = ("device_id", "study_date", "second")
@@ -67,7 +69,8 @@ def no_near_duplicate(study: Study) -> Outcome:
     )
     is_placed = pl.all_horizontal(pl.col(c).is_not_null() for c in _PLACE)
     is_like = pl.col("study_id").is_in(pairs["study_id"].implode())
-    return judged(included, pl.when(is_placed).then(is_like), "studies")
+    found = judged(included, pl.when(is_placed).then(is_like), "studies")
+    return replace(found, has_unknown=found.has_unknown or _some_listed_are_unknown(study))
 
 
 def _listed(study: Study) -> pl.DataFrame:
@@ -98,5 +101,15 @@ def _headers_of_development(study: Study) -> pl.DataFrame:
     return pl.concat([p.select(columns) for p in parts]).drop_nulls(_PLACE)
 
 
+def _some_listed_are_unknown(study: Study) -> bool:
+    """Whether the list names what neither it nor the archive says the header of."""
+    placed = _placed(study.studies).drop_nulls(_PLACE)
+    listed = _placed(_listed(study))
+    is_known = pl.all_horizontal(pl.col(c).is_not_null() for c in _PLACE) | pl.any_horizontal(
+        pl.col(c).is_in(placed[c].implode()) for c in ("study_id", "patient_id")
+    )
+    return not listed.select(is_known.fill_null(value=False).all()).item()
+
+
 def _placed(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col("study_time_s").floor().alias("second"))
+    return frame.with_columns(known_time().floor().alias("second"))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import polars as pl
 
-from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study
+from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study, judged
 from vpack_pipeline.core.time_bands import BANDS, with_bands
 from vpack_pipeline.core.windows import lies_within
 from vpack_pipeline.stats.codes import Code, code
@@ -21,6 +22,11 @@ _LEAST_WEEKS: Final = 4
 _LEAST_SURPRISE: Final = 0.01
 """What is missing counts where chance would leave it out in less than 1 of 100 studies."""
 _KINDS: Final = ("weekday", "quarter_of_day")
+_NUMBERING: Final = {
+    "not_stated": Code("numbering_not_stated"),
+    "shared": Code("numbering_shared"),
+    "none": Code("numbering_none"),
+}
 _N_BANDS: Final = sum(len(BANDS[kind]) for kind in _KINDS)
 
 
@@ -64,6 +70,26 @@ def days_and_hours(study: Study) -> Outcome:
     )
     reason = code("fewer_cases_then", parts=left_out) if left_out else None
     return Outcome(len(told), len(left_out), unit, reason=reason)
+
+
+def no_accession_gap(study: Study) -> Outcome:
+    """No accession number is missing before that of a study of the archive in the prospective
+    window, where the site numbers its own studies one after another."""
+    unit = "studies"
+    said = study.accession_numbers
+    reason = _not_claimed(study)
+    if reason is None and (said is None or said.numbering != "own"):
+        reason = _NUMBERING["not_stated" if said is None else said.numbering]
+    if reason is not None:
+        return Outcome(0, 0, unit, reason=reason)
+    in_window = lies_within(pl.col("study_date"), study.evaluation.prospective)
+    studies = study.studies.filter(in_window)
+    numbered = studies.join(study.accession_gaps, on="study_id", how="left")
+    found = judged(numbered, pl.col("n_numbers_missing") > 0, unit)
+    if found.violations == 0:
+        return found
+    missing = numbered["n_numbers_missing"].drop_nulls().to_list()
+    return replace(found, reason=code("largest_gap", missing=sum(missing), largest=max(missing)))
 
 
 class _Band(NamedTuple):

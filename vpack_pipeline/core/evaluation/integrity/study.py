@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -22,8 +23,14 @@ from vpack_pipeline.protocol import (
     IndexTest,
     Sampling,
 )
-from vpack_pipeline.site import InputForm, InputKind
+from vpack_pipeline.site import AccessionNumbers, InputForm, InputKind
 from vpack_pipeline.stats.codes import Code
+
+OF_STUDIES: Final = (
+    *("study_id", "patient_id", "device_id"),
+    *("study_date", "study_time_s", "kvp", "exposure_mas"),
+)
+"""What rules look at of the archive's studies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class Study:
     reference: pl.DataFrame
     predictions: pl.DataFrame
     development: pl.DataFrame
+    accession_gaps: pl.DataFrame
     about: About
     index_test: IndexTest
     findings: tuple[Finding, ...]
@@ -51,6 +59,7 @@ class Study:
     adjudication: Adjudication
     evaluation: Evaluation
     inputs: Mapping[InputKind, InputForm]
+    accession_numbers: AccessionNumbers | None
     cut: datetime.date
 
     def is_denied_once(self, kind: InputKind, column: str) -> bool:
