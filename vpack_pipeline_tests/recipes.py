@@ -21,6 +21,7 @@ import yaml
 from vpack_pipeline.contracts import fields, header_fields, metrics
 from vpack_pipeline.contracts.header_fields import HeaderField
 from vpack_pipeline.contracts.metrics import Metric
+from vpack_pipeline.core.transport import COUNTS
 from vpack_pipeline.sections import SECTIONS
 from vpack_pipeline.strict_yaml import validate
 
@@ -65,6 +66,10 @@ NOT_ASKED_FOR = {
             *("auc_difference", "specificity_difference"),
             *("ppv", "npv", "ppv_difference", "npv_difference"),
         )
+    },
+    **{
+        ("evaluation/transport_cells", f"weighted_{name}"): "no sampling of the protocol"
+        for name in COUNTS
     },
 }
 """Declared figures that no demonstration holds, and why: a protocol asks for them or does not."""

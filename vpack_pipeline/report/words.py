@@ -162,6 +162,13 @@ ERROR_KINDS: Final[Mapping[str, str]] = {
     "false_alarm": "false alarms",
     "no_error": "reviewed, and no error here",
 }
+SPEAKS_FOR: Final[Mapping[str, str]] = {
+    "in_target": "in the target",
+    "lowest_in_target": "lowest",
+    "highest_in_target": "highest",
+    "here": "here",
+    "outside_target": "cases without a place in the target",
+}
 STATES: Final[Mapping[str, str]] = {
     "all": "all",
     "independent_reference": "independent source",

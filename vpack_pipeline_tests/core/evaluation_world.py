@@ -289,6 +289,9 @@ class World:
             printed_level="level", is_personal=pl.lit(False), reason=pl.lit(None, pl.String)
         )
 
+    def _transport_cells(self) -> pl.DataFrame:
+        return self.run("transport_cells")
+
     def _included(self) -> pl.DataFrame:
         return self._rows(
             lambda c, p, x: None if x.excluded_by else (c, p),

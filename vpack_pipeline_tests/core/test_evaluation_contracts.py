@@ -36,6 +36,7 @@ MINE = {
     "thresholds",
     "time_split",
     "transport",
+    "transport_cells",
     "trend",
     "verification",
 }

@@ -50,12 +50,14 @@ TABLES = [
     "comparison",
     "exclusion_audit",
     "transport",
+    "transport_cells",
     "verification",
 ]
 OPEN = {
     "performance": {"n_cases", "n_patients", "n_immature", "n_failed", "n_reads"},
     "subgroups": {"n_cases", "n_patients"},
     "exclusion_audit": {"n_removed", "n_removed_marginal", "n_removed_only"},
+    "transport_cells": {"n_cases"},
     "verification": {"eligible"},
 }
 

@@ -57,10 +57,8 @@ def target(**counts):
     return {"population": population({named[k]: n for k, n in counts.items()})}
 
 
-def carried(world, **given):
-    """Run the table of figures on the table of cells that the same cases give."""
-    cells = {"transport_cells": world.run("transport_cells")}
-    return world.but(given={**world.given, **cells, **given}).run("transport")
+def carried(world):
+    return world.run("transport")
 
 
 def by_ward(cases):
@@ -83,8 +81,8 @@ def tallied(cases):
             at["n_negative"] += 1
             at["tn"] += not is_flagged
         else:
-            at["undecided"] += 1
-            at["undecided_flagged"] += is_flagged
+            at["undecided_cases"] += 1
+            at["undecided_cases_flagged"] += is_flagged
     return found
 
 
@@ -118,6 +116,7 @@ def test_design_effects_are_those_of_the_shares_by_patient():
     found = value(frame, "design_effect_positives", stratum="*")
     assert found == pytest.approx(expected)
     assert found > 1
+    assert value(frame, "design_effect_negatives", stratum="*") > 1
     assert value(frame, "design_effect_cases", stratum="*") > 1
     assert value(World(WOMEN_AND_MEN).run("transport_cells"), "design_effect_cases") == 1
 
@@ -394,8 +393,8 @@ def test_sampling_fractions_are_undone_before_the_shares_are_compared():
     sampling = Sampling(method="random", strata=strata)
     world = World(cases, sampling=sampling, given=target(F=15, M=11))
     cells = world.run("transport_cells")
-    assert value(cells, "n_cases_weighted", stratum="M") == 11
-    assert value(cells, "n_positive_weighted", stratum="M") == 10
+    assert value(cells, "weighted_n_cases", stratum="M") == 11
+    assert value(cells, "weighted_n_positive", stratum="M") == 10
     # Undone, there are 15 women and 11 men, which is what the target holds.
     frame = carried(world)
     row = figure(frame, "sensitivity", **LOCKED)

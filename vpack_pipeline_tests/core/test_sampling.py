@@ -400,7 +400,7 @@ def test_of_a_two_phase_sample_every_figure_is_weighted():
         figure(audit, "sensitivity_observed", rule="blurred")["reason"] == "not_computed_weighted"
     )
     assert figure(audit, "mean_score_included", rule="blurred")["reason"] == "not_computed_weighted"
-    carried = drawn.run("transport")
+    carried = world([*two_phase(), *two_phase(50, 50, sex="M")], TWO_PHASE).run("transport")
     at = {"operating_point": "locked", "speaks_for": "in_target"}
     row = figure(carried, "sensitivity", **at)
     assert row["estimate"] == pytest.approx(94 / 154)

@@ -185,9 +185,9 @@ def _give_weighted(
         if reason is None:
             n = int(counted["n_cases"].sum())
             total, events = float(weight[mask].sum()), int(mask.sum())
-            place.give(f"{name}{WEIGHTED}", total, n=n, events=events, method="weighted")
+            place.give(f"{WEIGHTED}{name}", total, n=n, events=events, method="weighted")
         else:
-            place.refuse(f"{name}{WEIGHTED}", reason)
+            place.refuse(f"{WEIGHTED}{name}", reason)
 
 
 def _give_design_effect(place: Place, name: str, table: Crossed) -> None:

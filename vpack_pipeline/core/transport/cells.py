@@ -22,8 +22,8 @@ COUNTS: Final = (
     "tp",
     "n_negative",
     "tn",
-    "undecided",
-    "undecided_flagged",
+    "undecided_cases",
+    "undecided_cases_flagged",
 )
 """What is counted in each cell; the first is the sum of positive, negative and undecided."""
 

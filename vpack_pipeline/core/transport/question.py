@@ -14,6 +14,7 @@ from typing import Final, NotRequired, Self, TypedDict
 import numpy as np
 
 from vpack_pipeline.core.transport.cells import (
+    COUNTS,
     Combination,
     CommonCell,
     Counts,
@@ -170,15 +171,8 @@ def counts_of(cell: CommonCell) -> Counts | None:
 
 def counted(persons: float, counts: Counts) -> Cell:
     """Make a cell of the formulas from the counts that travel."""
-    return Cell(
-        persons,
-        counts["tp"],
-        counts["n_positive"] - counts["tp"],
-        counts["tn"],
-        counts["n_negative"] - counts["tn"],
-        counts["undecided_flagged"],
-        counts["undecided"] - counts["undecided_flagged"],
-    )
+    _, positive, tp, negative, tn, undecided, flagged = (counts[name] for name in COUNTS)
+    return Cell(persons, tp, positive - tp, tn, negative - tn, flagged, undecided - flagged)
 
 
 def unsupported(cells: int, of: int, share: float) -> Code:

@@ -19,8 +19,8 @@ from vpack_pipeline.core.variables import MISSING
 Row = Mapping[str, Any]
 EVERY: Final = "*"
 """Stands where a cell does, for all cells together."""
-WEIGHTED: Final = "_weighted"
-"""Ends the name of a count under sampling weights."""
+WEIGHTED: Final = "weighted_"
+"""Begins the name of a count under sampling weights."""
 DESIGN_EFFECT: Final = "design_effect_"
 DESIGN_EFFECTS: Final = ("positives", "negatives", "cases")
 Places = Mapping[str, Sequence[int]]
@@ -125,8 +125,8 @@ class Counted:
         return cls(cells, missing or 0.0, effects, _refusal(of_cell, variables.labels))
 
 
-def _counts(rows: Mapping[str, Row], ending: str) -> dict[str, float] | None:
-    found = {name: _estimate(rows.get(f"{name}{ending}")) for name in COUNTS}
+def _counts(rows: Mapping[str, Row], start: str) -> dict[str, float] | None:
+    found = {name: _estimate(rows.get(f"{start}{name}")) for name in COUNTS}
     known = {name: n for name, n in found.items() if n is not None}
     return known if len(known) == len(COUNTS) else None
 
@@ -137,8 +137,8 @@ def _estimate(row: Row | None) -> float | None:
 
 def _refusal(of_cell: Mapping[str, Mapping[str, Row]], labels: Sequence[str]) -> Row | None:
     """Find why no cell at all has results, or why none can be weighted."""
-    for ending in ("", WEIGHTED):
-        rows = [of_cell[label].get(f"tp{ending}") for label in labels]
+    for start in ("", WEIGHTED):
+        rows = [of_cell[label].get(f"{start}{COUNTS[1]}") for label in labels]
         stated = [row for row in rows if row is not None]
         if stated and all(row["status"] != "given" for row in stated):
             return stated[0]
@@ -188,7 +188,7 @@ def target_of(stated: Stated, variables: PrintedVariables, places: Mapping[str, 
                 for at, n in zip(groups, persons, strict=True)
             ]
         )
-    joint = stated.cells(known)
+    joint = stated.cells(known) if stated.total else {}
     if joint is None:
         return Target(levels=made, cells=None)
     cells = []
