@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, str]] = {
     "release": "vpack_pipeline.cli.release",
     "verify": "vpack_pipeline.cli.verify",
     "acceptance": "vpack_pipeline.cli.acceptance",
+    "compare": "vpack_pipeline.cli.compare",
     "upgrade": "vpack_pipeline.cli.upgrade",
     "ui": "vpack_pipeline.cli.ui",
 }
@@ -59,6 +60,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "release": "Hand a site's newest pack out, held against every earlier release.",
     "verify": "Check a pack offline: integrity, agreement, and who has signed it.",
     "acceptance": "Say how many cases a test of a pack's figures needs at your hospital.",
+    "compare": "Say whether what a pack shows holds in a population of which you have counts.",
     "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }

@@ -15,18 +15,35 @@ from typing import Final, Self
 import numpy as np
 import polars as pl
 
-from vpack_pipeline.core.variables import MISSING, binned, codes_of
+from vpack_pipeline.core.level_words import MISSING, TIMES, joined
+from vpack_pipeline.core.variables import binned, codes_of
 from vpack_pipeline.core.windows import WINDOWS, window_of
 from vpack_pipeline.protocol import Covariate, Disclosure, Evaluation, Representativeness, Variable
 from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
 
+__all__ = [
+    "MOSTLY_POSITIVE",
+    "NOT_JOINT",
+    "NO_RESULTS_OF_MISSING",
+    "ONE_LEVEL",
+    "TIMES",
+    "Description",
+    "PatientsByLevel",
+    "PrintedLevels",
+    "core_sets",
+    "describe",
+    "is_mostly",
+    "joined",
+    "patients_in_order",
+    "printed_levels",
+    "rows_of",
+]
+
 NO_RESULTS_OF_MISSING: Final = Code("missing_has_no_results")
 MOSTLY_POSITIVE: Final = Code("mostly_positive")
 NOT_JOINT: Final = Code("levels_not_joint")
 ONE_LEVEL: Final = Code("cells_folded_into_one")
-TIMES: Final = " × "
-"""Joins the names, and the labels, of variables that are described together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +110,6 @@ class PrintedLevels:
         shown = self.printed[level]
         is_alone = list(self.printed.values()).count(shown) == 1
         return None if is_alone else code("level_folded", level=shown)
-
-
-def joined(cell: Sequence[str]) -> str:
-    """Write the levels of several variables as one; a missing one makes the whole missing."""
-    return MISSING if MISSING in cell else TIMES.join(cell)
 
 
 def printed_levels(

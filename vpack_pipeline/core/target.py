@@ -12,14 +12,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-import polars as pl
-
-from vpack_pipeline.core.levels import TIMES, PrintedLevels
-from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels
+from vpack_pipeline.core.level_words import MISSING, OTHER, TIMES
 from vpack_pipeline.errors import InputError, Problem
-from vpack_pipeline.protocol import Variable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from vpack_pipeline.core.levels import PrintedLevels
+    from vpack_pipeline.protocol import Variable
 
 Cell = tuple[str, ...]
 """A level of each of some variables."""
@@ -182,6 +184,9 @@ def read_target(population: pl.DataFrame, variables: Sequence[Variable]) -> Targ
     InputError
         A label is none of a numeric variable's bins, or margins and joint cells do not agree.
     """
+    # A reviewer's command reads targets without frames.
+    from vpack_pipeline.core.variables import bin_labels
+
     unlisted = {v.name: set(bin_labels(v)) for v in variables if v.kind == "categorical"}
     rows: list[Row] = []
     for row in population.filter("in_force").iter_rows(named=True):

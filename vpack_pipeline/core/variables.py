@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from vpack_pipeline.core.level_words import MISSING, OTHER
 from vpack_pipeline.errors import InputError, Problem
 from vpack_pipeline.protocol import Covariate, Variable
 
-MISSING: Final = "missing"
-OTHER: Final = "other"
+__all__ = ["MISSING", "OTHER", "bin_labels", "binned", "codes_of", "labels_of", "value_of"]
 
 _TYPES: Final[dict[str, type[pl.DataType]]] = {
     "string": pl.String,

@@ -22,6 +22,7 @@ from vpack_pipeline.stats.estimate import Estimate, undefined
 from vpack_pipeline.stats.proportions import wilson_bounds
 
 NOBODY: Final = Code("nobody_in_denominator")
+POOLED: Final = coded("counts_of_cells", "wilson_on_effective_size")
 TRANSPORTED: Final = coded("ratio_over_cells", "wilson_on_effective_size")
 
 
@@ -203,6 +204,27 @@ def _mean_factors(
         return largest, largest**2
     mean = math.fsum(cell[i] * factors[i] for i in of) / total
     return mean, math.fsum(cell[i] * factors[i] ** 2 for i in of) / total
+
+
+def pooled(
+    cells: Sequence[Cell], figure: str, design_effect: float = 1.0, level: float = 0.95
+) -> Estimate:
+    """Give a figure of this set's own cases in some cells; persons do not count.
+
+    Wilson's interval on the cases over the design effect, as the pack's own shares have it.
+
+    >>> round(pooled([Cell(0, 9, 1, 30, 0, 0, 0), Cell(0, 5, 5, 0, 10, 0, 0)], "npv").value, 4)
+    0.8333
+    """
+    known = _checked(cells)
+    effect = number("design_effect", design_effect, 1.0)
+    success, failure = FIGURES[figure]
+    k = math.fsum(cell[i] for cell in known for i in success)
+    m = k + math.fsum(cell[i] for cell in known for i in failure)
+    if m == 0:
+        return undefined(NOBODY, method=POOLED, n=0, events=0)
+    bounds = wilson_bounds(k / m, m / effect, level)
+    return Estimate(k / m, *bounds, round(m), round(k), POOLED)
 
 
 def shares_of(cell: Cell, figure: str) -> tuple[float, float]:

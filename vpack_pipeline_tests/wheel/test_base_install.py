@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 
 from vpack_pipeline import cli
 from vpack_pipeline.pack_format.bag import FORMAT
+from vpack_pipeline_tests.counted_pack import counted_pack
 from vpack_pipeline_tests.wheel import test_wheel
 from vpack_pipeline_tests.wheel.test_wheel import REPOSITORY, Stranger
 
@@ -34,6 +35,7 @@ KEY = "../key"
 FOR_ALL = {
     "verify": ("pack",),
     "acceptance": ("pack", "--cases-a-week", "100", "--prevalence", "10%"),
+    "compare": ("counted", "counts.csv"),
     "init": ("port",),
     "upgrade": (SITE,),
     "keygen": ("../another", "--name", "builder@test.example"),
@@ -72,6 +74,8 @@ def reviewer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
         archive.extractall(folder / "received", filter="data")
     (pack,) = (p for p in folder.glob("received/*/versions/*") if p.is_dir())
     pack.rename(folder / "pack")
+    counted_pack(folder / "counted")
+    (folder / "counts.csv").write_text("setting,n\nward,1\nemergency,3\n", encoding="utf-8")
     made_by = Stranger(environment / "bin", folder)
     made_by.vpack("keygen", KEY, "--name", "builder@test.example")
     shutil.copytree(folder / "pack", folder / "signed")
@@ -132,6 +136,21 @@ def test_a_pack_is_verified_in_less_than_a_second(reviewer: Stranger) -> None:
         seconds.append(time.perf_counter() - start)
         assert said.startswith("whole: riverside/")
     assert min(seconds) < LIMIT_S
+
+
+def test_a_population_is_compared_in_less_than_a_second(reviewer: Stranger) -> None:
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        said = reviewer.vpack("compare", "counted", "counts.csv")
+        seconds.append(time.perf_counter() - start)
+        assert "contains the counts you typed" in said
+    assert min(seconds) < LIMIT_S
+
+
+def test_a_comparison_is_written_as_a_page(reviewer: Stranger) -> None:
+    reviewer.vpack("compare", "counted", "counts.csv", "--html", "page.html")
+    assert "<h1>" in (reviewer.folder / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_signed_pack_is_verified_in_less_than_a_second(reviewer: Stranger) -> None:

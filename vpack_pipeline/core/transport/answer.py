@@ -26,6 +26,7 @@ from vpack_pipeline.stats.transport import (
     Cell,
     JointCell,
     odds_factor,
+    pooled,
     range_over_tables,
     shares_of,
     transported,
@@ -192,8 +193,7 @@ def _figure(
     value = transported(weighted, name, effect, asked.level, odds).value
     if value is None:
         return found
-    method = coded("ratio_over_cells", "weighted")
-    return Estimate(value, None, None, found.n, found.events, method, notes=(NO_INTERVAL_WEIGHTED,))
+    return _without_interval(found, value, Code("ratio_over_cells"))
 
 
 def _outside(asked: Asked, support: Support) -> Figures:
@@ -210,16 +210,22 @@ def _own(
     known = [(plain, weighted) for plain, weighted in cells if plain and plain["n_cases"]]
     if not known:
         return {name: undefined(empty, method=(), n=0) for name in FIGURES}
-    plain = [counted(counts["n_cases"], counts) for counts, _ in known]
-    weighted = None
-    if asked.is_weighted:
-        weighted = [counted(c["n_cases"], c) for c in (w or p for p, w in known)]
+    own = [counted(0.0, plain) for plain, _ in known]
+    drawn = [counted(0.0, weighted or plain) for plain, weighted in known]
     made = {}
     for name in FIGURES:
-        found = _figure(asked, name, plain, weighted)
-        method = tuple(OWN if c.name == "ratio_over_cells" else c for c in found.method)
-        made[name] = replace(found, method=method)
+        effect = asked.design_effects[DESIGN_EFFECT_OF[name]]
+        found = pooled(own, name, effect, asked.level)
+        if asked.is_weighted and found.value is not None:
+            found = _without_interval(found, pooled(drawn, name).value, OWN)
+        made[name] = found
     return made
+
+
+def _without_interval(found: Estimate, value: float | None, method: Code) -> Estimate:
+    """Put a weighted figure in place of one of cases that count alike."""
+    how = coded(method, "weighted")
+    return Estimate(value, None, None, found.n, found.events, how, notes=(NO_INTERVAL_WEIGHTED,))
 
 
 def _range(asked: Asked, inside: Figures, refusal: Code | None) -> dict[str, Figures]:

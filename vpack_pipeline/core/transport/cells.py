@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NotRequired, TypedDict
 
-TIMES: Final = " × "
-"""Joins the levels of a combination in its label."""
+from vpack_pipeline.core.level_words import TIMES
+
 COUNTS: Final = (
     "n_cases",
     "n_positive",

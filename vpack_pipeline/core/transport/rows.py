@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from vpack_pipeline.core.levels import TIMES, joined
+from vpack_pipeline.core.level_words import MISSING, TIMES, joined
 from vpack_pipeline.core.target import Target as Stated
 from vpack_pipeline.core.transport.cells import COUNTS, Group, PrintedCell, Target, TargetCell
-from vpack_pipeline.core.variables import MISSING
 
 Row = Mapping[str, Any]
 EVERY: Final = "*"
