@@ -16,6 +16,11 @@ FILES: Final = (
     "compare",
     "acceptance",
     "text",
+    "what_if",
+    "printed",
+    "counts",
+    "comparison_words",
+    "page",
 )
 
 

@@ -303,31 +303,33 @@ function coded(...codes) {
 }
 
 /** A figure over cells; of weighted ones without an interval, which counts do not hold. */
-function figureOver(asked, name, plain, weighted, odds = 1) {
-  const among = { sensitivity: "positives", specificity: "negatives" }[name] ?? "cases";
-  const effect = asked.design_effects[among];
+function figureOver(asked, name, plain, weighted, odds) {
+  const effect = effectOf(asked, name);
   const found = transported(plain, name, effect, asked.level, odds);
   if (weighted === null) return found;
   const { value } = transported(weighted, name, effect, asked.level, odds);
-  if (value === null) return found;
-  return figure(
-    value, [null, null], found.n, found.events,
-    [code("ratio_over_cells"), code("weighted")], [code("no_interval_of_weighted_cells")],
-  );
+  return value === null ? found : withoutInterval(found, value, "ratio_over_cells");
 }
+
+const effectOf = (asked, name) => (
+  asked.design_effects[{ sensitivity: "positives", specificity: "negatives" }[name] ?? "cases"]
+);
+
+const withoutInterval = (found, value, method) => figure(
+  value, [null, null], found.n, found.events,
+  [code(method), code("weighted")], [code("no_interval_of_weighted_cells")],
+);
 
 /** The figures of cases here in some cells, each counting once. */
 function own(asked, cells, empty) {
   const known = cells.filter(cell => cell.counts !== null && cell.counts.n_cases > 0);
   if (!known.length) return mapped(FIGURES, () => undefinedFigure(empty));
-  const plain = known.map(cell => counted(cell.counts.n_cases, cell.counts));
-  const weighted = asked.isWeighted
-    ? known.map(cell => counted(countsOf(cell).n_cases, countsOf(cell)))
-    : null;
+  const plain = known.map(cell => counted(0, cell.counts));
+  const weighted = known.map(cell => counted(0, countsOf(cell)));
   return mapped(FIGURES, name => {
-    const found = figureOver(asked, name, plain, weighted);
-    const method = found.method.map(c => (c.code === "ratio_over_cells" ? code("counts_of_cells") : c));
-    return { ...found, method };
+    const found = pooled(plain, name, effectOf(asked, name), asked.level);
+    if (!asked.isWeighted || found.value === null) return found;
+    return withoutInterval(found, pooled(weighted, name, 1, asked.level).value, "counts_of_cells");
   });
 }
 

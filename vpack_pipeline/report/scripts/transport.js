@@ -98,6 +98,16 @@ function meanFactors(cell, of, factors) {
   ];
 }
 
+/** A figure of this set's own cases in some cells; persons do not count. */
+function pooled(cells, name, designEffect, level) {
+  const method = [code("counts_of_cells"), code("wilson_on_effective_size")];
+  const [success, failure] = FIGURES[name];
+  const k = summed(cells.flatMap(cell => success.map(i => cell[i])));
+  const m = k + summed(cells.flatMap(cell => failure.map(i => cell[i])));
+  if (m === 0) return undefinedFigure(code("nobody_in_denominator"), method, 0, 0);
+  return figure(k / m, wilsonBounds(k / m, m / designEffect, level), rounded(m), rounded(k), method);
+}
+
 /** Shares of a cell's cases that are successes of a figure, and in its denominator. */
 function sharesOf(cell, name) {
   const [success, failure] = FIGURES[name], k = at(cell, success);
