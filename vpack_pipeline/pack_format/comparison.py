@@ -51,7 +51,11 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         ),
         **dict.fromkeys(("estimate", "lower", "upper"), "float"),
     },
-    PROFILE: {**dict.fromkeys(("variable", "bin", "set"), "string"), "bin_order": "int", "n": "int"},
+    PROFILE: {
+        **dict.fromkeys(("variable", "bin", "set"), "string"),
+        "bin_order": "int",
+        "n": "int",
+    },
 }
 """The tables that the page is made of, with the columns that it reads and their types."""
 GIVEN: Final = (
@@ -120,7 +124,7 @@ def data(
     names = kind.split(" × ") if kind is not None else []
     places = [_place(*of, protocol, tables) for of in _primary(protocol)]
     told = {row[4] for p in places for w in p["windows"].values() for row in w if row[4]}
-    variables = protocol["representativeness"]["variables"]
+    variables = protocol.get("representativeness", {}).get("variables", ())
     return {
         "site": plan["site"],
         "cut": plan["cut"],
@@ -150,7 +154,8 @@ def _primary(
     protocol: Mapping[str, Any],
 ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Give each finding with the primary model's primary operating point, where there is one."""
-    models, points = protocol["index_test"]["models"], protocol["evaluation"]["operating_points"]
+    models = protocol["index_test"]["models"]
+    points = protocol["evaluation"].get("operating_points", ())
     (model,) = (m["id"] for m in models if m.get("primary", len(models) == 1))
     for finding in protocol["findings"]:
         own = [p for p in points if p["model"] == model and p["finding"] == finding["name"]]

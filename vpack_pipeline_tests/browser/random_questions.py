@@ -84,9 +84,7 @@ def _counts(rng: np.random.Generator) -> dict[str, float]:
     if rng.random() < 0.07:
         return dict.fromkeys(COUNTS, 0.0)
     size = int(rng.choice([3, 30, 300]))
-    positive, negative = (
-        int(rng.integers(0, size)) if rng.random() < 0.9 else 0 for _ in range(2)
-    )
+    positive, negative = (int(rng.integers(0, size)) if rng.random() < 0.9 else 0 for _ in range(2))
     undecided = int(rng.integers(0, 3))
     tp, tn, flagged = (int(rng.binomial(n, 0.8)) for n in (positive, negative, undecided))
     numbers = (positive + negative + undecided, positive, tp, negative, tn, undecided, flagged)

@@ -37,7 +37,9 @@ def differences(found: Any, expected: Any, at: str = "") -> list[str]:
     if isinstance(expected, dict):
         if not isinstance(found, dict) or found.keys() != expected.keys():
             return [f"{at}: {found} {expected}"]
-        return [d for key in expected for d in differences(found[key], expected[key], f"{at}.{key}")]
+        return [
+            d for key in expected for d in differences(found[key], expected[key], f"{at}.{key}")
+        ]
     if isinstance(expected, list | tuple):
         if not isinstance(found, list) or len(found) != len(expected):
             return [f"{at}: {found} {expected}"]

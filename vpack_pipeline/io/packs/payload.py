@@ -127,7 +127,7 @@ def pack_payload(
 
 
 def _compared(empty: EmptyPage, files: Mapping[str, bytes]) -> bytes:
-    """Make the page of the comparison from the files of the pack, as whoever holds it against them."""
+    """Make the page of the comparison from files of the pack, as whoever verifies it does."""
     made = compared.data(
         yaml.safe_load(files[documents.PROTOCOL]),
         json.loads(files[documents.CLAIM]),

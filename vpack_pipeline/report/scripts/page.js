@@ -20,7 +20,7 @@ const paragraphs = (lines, attributes) => lines.map(line => element("p", attribu
 const bulleted = lines => element("ul", {}, ...lines.map(line => element("li", {}, line)));
 
 /** A table whose first column names its rows, in a region that scrolls by keyboard. */
-function table(caption, head, rows) {
+function table(caption, label, head, rows) {
   const header = element("tr", {}, ...head.map(text => element("th", { scope: "col" }, text)));
   const body = rows.map(([first, ...others]) => element(
     "tr", {}, element("th", { scope: "row" }, first), ...others.map(text => element("td", {}, text)),
@@ -29,7 +29,7 @@ function table(caption, head, rows) {
     "table", {}, element("caption", {}, caption), element("thead", {}, header),
     element("tbody", {}, ...body),
   );
-  return element("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" }, made);
+  return element("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, made);
 }
 
 /** A share, as 0.03, 3% or 0,03; NaN where it is none. */
@@ -80,9 +80,9 @@ function answerElements({ title, whyNot, answer, whatIf }, codes) {
   const columns = figureColumns(answer).map(of => capitalised(COLUMNS[of]));
   return [
     heading,
-    table(`Figures here and there: ${title}`, ["Figure", ...columns], figureRows(answer)),
+    table("Figures here and there, with their intervals where they have any.", `Figures: ${title}`, ["Figure", ...columns], figureRows(answer)),
     ...paragraphs(besideLines(answer), { class: "contains" }),
-    table(`Whom this set stands for: ${title}`, COLUMN_TITLES, cellRows(answer)),
+    table("Cells that the set and your population have in common.", `Cells: ${title}`, COLUMN_TITLES, cellRows(answer)),
     ...paragraphs(supportLines(answer)),
     ...(changes.length ? [element("h4", {}, "What would change the answer"), bulleted(changes)] : []),
     element("h4", {}, "What cannot be said, and what to know"),
@@ -303,7 +303,7 @@ function startAcceptance(pack) {
     const title = `${place.finding}: ${place.model} at ${place.point}`;
     byId("sheet").replaceChildren(
       ...paragraphs(others),
-      table("What a test of acceptance needs for both figures together.", SHEET_TITLES, sheetRows(sheet, hospital)),
+      table("What a test of acceptance needs for both figures together.", "What a test needs", SHEET_TITLES, sheetRows(sheet, hospital)),
       element("p", { class: "quiet" }, `${title}. Figures of ${pack.site}, data cut ${pack.cut}, ${window} window.`),
       element("h3", {}, "What this rests on"),
       bulleted(sheetAssumptions(sheet, hospital)),
