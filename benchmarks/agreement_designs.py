@@ -111,7 +111,7 @@ class TwoPhase(NamedTuple):
 
 TWO_PHASE = (
     *(TwoPhase(cases, fraction) for cases in (60, 150) for fraction in (0.1, 0.3)),
-    TwoPhase(150, 0.1, cases_each=4),
+    TwoPhase(152, 0.1, cases_each=4),
 )
 
 

@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from benchmarks.sampling_designs import Service
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
 from vpack_pipeline.stats.resampling import patient_codes, patient_weights
 from vpack_pipeline.stats.roc_curve import CurveBand, partial_auc, roc_band
+from vpack_pipeline.stats.weighted_curve import weighted_roc_band
 
 GRID = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9])
 Band = Callable[[FloatArray, BoolArray, IntArray, np.random.Generator], CurveBand]
@@ -117,3 +119,45 @@ def missed_areas(curve: Curve, runs: int, seed: int) -> tuple[float, float]:
         below += found.lower > truth
         above += found.upper < truth
     return below / runs, above / runs
+
+
+class Sampled(NamedTuple):
+    """A service of which all cases above ``above`` are taken and few of the rest."""
+
+    service: Service
+    above: float
+    few: float
+
+
+def two_phase_curves() -> Iterator[Sampled]:
+    """All flagged, or all above a lower score, and 2 to 30% of the rest; 20 to 1,000 positives."""
+    services = (
+        (1000, 0.05, 0.8, 1),
+        (1000, 0.02, 0.9, 1),
+        (4000, 0.05, 0.8, 1),
+        (4000, 0.05, 0.95, 1),
+        (4000, 0.02, 0.9, 4),
+        (20_000, 0.05, 0.9, 1),
+    )
+    for (n, prevalence, sensitivity, most), (above, few) in product(
+        services, ((1.28, 0.05), (0.5, 0.3))
+    ):
+        yield Sampled(Service.of_sensitivity(n, prevalence, sensitivity, most), above, few)
+
+
+def missed_weighted(sampled: Sampled, runs: int, seed: int) -> tuple[float, float]:
+    """How often the truth lies below the weighted band, and above it, at the worst printed point.
+
+    At a false positive rate of 0 no band can miss; at 1 none does.
+    """
+    grid = np.arange(101) / 100
+    service, above, few = sampled
+    truth = ndtr(service.shift + ndtri(grid))
+    rng = np.random.default_rng([seed, *str(sampled).encode()])
+    missed = np.zeros((2, grid.size))
+    for _ in range(runs):
+        d = service.draw(rng, lambda s, _: np.where(s > above, 1.0, few))
+        band = weighted_roc_band(d.score, d.positive, d.weight, d.patient, grid, heaviest=1 / few)
+        if band is not None:
+            missed += band.lower > truth + 1e-12, band.upper < truth - 1e-12
+    return float(missed[0].max()) / runs, float(missed[1].max()) / runs

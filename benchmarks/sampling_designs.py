@@ -27,6 +27,7 @@ from vpack_pipeline.stats.weighted import (
     proportion_limits,
     weighted_auc,
     weighted_auc_side,
+    weighted_paired_difference,
     weighted_proportion,
     weighted_proportion_side,
 )
@@ -242,6 +243,44 @@ def _of_difference(n: int, before: float, after: float, misses: float) -> Design
         return difference(side(rng, after, n), side(rng, before, 0))
 
     return Design(f"{n}, {before} then {after}, {misses} misses", after - before, draw)
+
+
+def two_phase_pairs() -> Iterator[Design]:
+    """Sensitivity of two index tests on the same cases; all that the first flagged were taken."""
+    rates = ((0.9, 0.85), (0.9, 0.9), (0.85, 0.95), (0.97, 0.94))
+    for (n, few), (one, two), alike, most in product(
+        ((1000, 0.1), (4000, 0.02)), rates, (0.7, 0.98), (1, 4)
+    ):
+        yield _of_pair(Service(n, 0.05, 0.0, most), (one, two), alike, few)
+
+
+def _of_pair(service: Service, rates: tuple[float, float], alike: float, few: float) -> Design:
+    def draw(rng: np.random.Generator) -> Estimate:
+        patients = 2 * service.examinations // (1 + service.most)
+        patient = np.repeat(np.arange(patients), rng.integers(1, service.most + 1, patients))
+        positive = rng.random(patient.size) < service.prevalence
+        own = math.sqrt(0.4) * rng.normal(size=patients)[patient]
+        shared = own + math.sqrt(0.6) * rng.normal(size=patient.size)
+        first, second = (
+            math.sqrt(alike) * shared
+            + math.sqrt(1 - alike) * rng.normal(size=patient.size)
+            + (_CUT + float(ndtri(rate))) * positive
+            > _CUT
+            for rate in rates
+        )
+        taken = np.where(first, 1.0, few)
+        kept = rng.random(patient.size) < taken
+        return weighted_paired_difference(
+            first[kept],
+            second[kept],
+            positive[kept],
+            1 / taken[kept],
+            patient[kept],
+            heaviest=1 / few,
+        )
+
+    name = f"{service}, {rates}, alike {alike}, {few} of the cleared"
+    return Design(name, rates[0] - rates[1], draw)
 
 
 def weighted_calibrations() -> Iterator[Design]:

@@ -137,6 +137,9 @@ SEVERAL = {
     "study_date": "the months of large tables and the order of a patient's studies",
     "modality": "it says which other fields table 1 shows",
     "sex": "a kind of its own, and a column of patients",
+    "study_time_s": "the list of development data states it, to find near-duplicates",
+    "kvp": "the list of development data states it, to find near-duplicates",
+    "exposure_mas": "the list of development data states it, to find near-duplicates",
     "evaluation/operating_points": "what an acceptance sheet takes from a pack",
 }
 """Names in more files, and why."""

@@ -37,6 +37,8 @@ from vpack_pipeline.pack_format.quoted import NAME, Quote, quotes_of, written
 
 PRINTED_LEVELS: Final = "representativeness/levels"
 """Where it is decided in which levels people are described."""
+IN_BANDS_OF_TIME: Final = "evaluation/study_times"
+"""Describes people in bands that are no levels of the protocol."""
 _FILES: Final = (
     "tables/{name}.csv",
     "tables/{name}.schema.json",
@@ -46,12 +48,12 @@ _FILES: Final = (
 
 
 def tables_about_people() -> list[str]:
-    """List the tables that travel and describe people: those made with the printed levels."""
+    """List the tables that travel and describe people: in printed levels, or bands of time."""
     known, inputs = contracts.load(), benches.dependencies()
     return [
         asset
         for asset in contracts.exported(known, known)
-        if PRINTED_LEVELS in {asset, *ancestors(asset, inputs)}
+        if {PRINTED_LEVELS, IN_BANDS_OF_TIME} & {asset, *ancestors(asset, inputs)}
     ]
 
 

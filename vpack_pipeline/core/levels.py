@@ -171,7 +171,8 @@ def patients_in_order(cases: pl.DataFrame) -> pl.DataFrame:
     """
     patient = codes_of(cases["patient_id"])[0].alias("patient")
     placed = cases.select("index_date", "case_id", patient).with_row_index("row")
-    in_order = placed.sort("index_date", "case_id")
+    # Cases mostly come in the order of their pseudonyms, which is then not sorted again.
+    in_order = placed.sort("case_id").sort("index_date", maintain_order=True)
     return in_order.select(pl.col("row", "patient").cast(pl.Int64))
 
 
@@ -248,7 +249,7 @@ class Description:
         cls,
         levels: PrintedLevels,
         cases: pl.DataFrame,
-        included: pl.Series,
+        included: BoolArray,
         in_order: pl.DataFrame,
         covariates: Sequence[Covariate],
         evaluation: Evaluation,
@@ -258,25 +259,31 @@ class Description:
 
         Parameters
         ----------
-        included : identifiers of the included cases
+        included : which of them are in
         in_order : what :func:`patients_in_order` gives of ``cases``
         """
         placed = cases.select(
             "case_id", "patient_id", "index_date", levels.label(cases, covariates)
         )
-        own = placed.filter(rows_of(placed, included), pl.col("printed") != MISSING)
         smallest = disclosure.smallest_group
-        sets = core_sets(own, evaluation, smallest) if levels.is_personal else []
-        found = tuple(rows_of(placed, s["case_id"]) for s in sets)
         patients = PatientsByLevel.of(placed["printed"], in_order)
-        return cls(levels, placed, found, smallest, patients)
+        if not levels.is_personal:
+            return cls(levels, placed, (), smallest, patients)
+        rows_of_all = placed.select("patient_id", "index_date").with_row_index("row")
+        own = rows_of_all.filter(included, placed["printed"] != MISSING)
+        found = []
+        for one in core_sets(own, evaluation, smallest):
+            rows = np.zeros(placed.height, dtype=np.bool_)
+            rows[one["row"].to_numpy()] = True
+            found.append(rows)
+        return cls(levels, placed, tuple(found), smallest, patients)
 
     @property
     def core(self) -> frozenset[str]:
         """The cases with a known value from which the levels were decided, all together."""
         return frozenset(self.cases["case_id"].filter(self.sets[-1]) if self.sets else ())
 
-    def is_allowed(self, case_ids: Iterable[str], *others: frozenset[str]) -> bool:
+    def is_allowed(self, case_ids: Iterable[str] | BoolArray, *others: frozenset[str]) -> bool:
         """Say whether a set can be described: each printed level is empty or has enough patients.
 
         The same is asked of what the set lacks of each printed set that holds it, and of what it
@@ -284,6 +291,7 @@ class Description:
 
         Parameters
         ----------
+        case_ids : of the set, or which rows of ``cases`` it has
         others : further sets that are printed; their missing values do not matter
         """
         if not self.levels.is_personal:
@@ -301,7 +309,7 @@ class Description:
         """Say of a set that it cannot be described."""
         return code("set_too_small", fewest=self.smallest)
 
-    def too_small(self, case_ids: Iterable[str]) -> Code | None:
+    def too_small(self, case_ids: Iterable[str] | BoolArray) -> Code | None:
         """Say that a set cannot be described; None where it can."""
         return None if self.is_allowed(case_ids) else self.is_too_small
 
@@ -310,9 +318,10 @@ class Description:
         known = [n for level, n in counts.items() if level != MISSING]
         return self.levels.is_personal and any(0 < n < self.smallest for n in known)
 
-    def _known(self, case_ids: Iterable[str]) -> BoolArray:
+    def _known(self, case_ids: Iterable[str] | BoolArray) -> BoolArray:
         is_known = (self.cases["printed"] != MISSING).to_numpy()
-        return np.asarray(rows_of(self.cases, case_ids) & is_known)
+        rows = case_ids if isinstance(case_ids, np.ndarray) else rows_of(self.cases, case_ids)
+        return np.asarray(rows & is_known)
 
 
 def rows_of(cases: pl.DataFrame, case_ids: Iterable[str]) -> BoolArray:
@@ -349,8 +358,8 @@ def describe(
     cases : the case view
     included : which of them are in, by ``case_id``
     """
-    ids, in_order = included["case_id"], patients_in_order(cases)
+    is_in, in_order = rows_of(cases, included["case_id"]), patients_in_order(cases)
     return {
-        name: Description.of(one, cases, ids, in_order, covariates, evaluation, disclosure)
+        name: Description.of(one, cases, is_in, in_order, covariates, evaluation, disclosure)
         for name, one in printed_levels(levels, representativeness).items()
     }

@@ -37,7 +37,11 @@ from vpack_pipeline.stats.difference import Side, auc_side, proportion_side, wit
 from vpack_pipeline.stats.distances import kish_ess
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
 from vpack_pipeline.stats.proportions import clustered_proportion
-from vpack_pipeline.stats.weighted import weighted_auc_side, weighted_proportion_side
+from vpack_pipeline.stats.weighted import (
+    weighted_auc_side,
+    weighted_paired_difference,
+    weighted_proportion_side,
+)
 
 Standing = Literal["stands", "weighted", "refused"]
 
@@ -141,6 +145,21 @@ class Weighing:
         if self.weight is None:
             return self._said(auc_side(score, positive, patient, level))
         return self._said(weighted_auc_side(score, positive, self.weight, patient, level))
+
+    def paired_difference(
+        self,
+        pair: tuple[BoolArray, BoolArray],
+        among: BoolArray,
+        patient: npt.NDArray[np.generic],
+        level: float,
+    ) -> Estimate:
+        """Give the difference of two proportions of the same weighted units."""
+        if self.weight is None:
+            return undefined(self.reason or NOT_WEIGHTED, method=(), n=int(among.sum()))
+        found = weighted_paired_difference(
+            *pair, among, self.weight, patient, level, heaviest=self.heaviest
+        )
+        return self.said_of(found, among)
 
     def of_reads(self, case: IntArray) -> Weighing:
         """Say how reads count: each as its case does; ``case`` is that of each read."""

@@ -7,7 +7,7 @@ layout (``templates``), words for metrics (``words``).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,6 +64,43 @@ class Cell:
             return float(plain)
         except ValueError:
             return None
+
+
+PRINTED: Final = ("anchor", "text", "codes")
+"""What is printed of a cell: its anchor, its text, its codes as they stand in the table."""
+
+
+class Cells(Mapping[str, Cell]):
+    """The cells of a row by column, each made when it is asked for: a page shows one in twenty."""
+
+    __slots__ = ("_columns", "_made", "_printed")
+
+    def __init__(self, columns: Sequence[str], *printed: Sequence[Any]) -> None:
+        """Take the columns of a row and, of each, its values of :data:`PRINTED`."""
+        self._columns = columns
+        self._printed = printed
+        self._made: dict[str, Cell] = {}
+
+    def __getitem__(self, column: str) -> Cell:
+        if column not in self._made:
+            if column not in self._columns:
+                raise KeyError(column)
+            at = self._columns.index(column)
+            self._made[column] = _cell(*(values[at] for values in self._printed))
+        return self._made[column]
+
+    def __contains__(self, column: object) -> bool:
+        return column in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def _cell(anchor: str, text: str, said: str | None) -> Cell:
+    return Cell(anchor, text, tuple(codes.names(said)))
 
 
 class Row:
@@ -127,24 +164,16 @@ class Book:
     """All printed figures of one pack."""
 
     def __init__(self, report: pl.DataFrame) -> None:
-        found: dict[str, dict[str, dict[str, Cell]]] = {}
-        self._first: dict[str, Cell] = {}
         self.tables_read: set[str] = set()
         """Tables that were asked for since this was last emptied."""
-        first_rows: dict[tuple[str, str], dict[str, Cell]] = {}
-        names = ("anchor", "text", "codes", "asset", "row_key", "column")
-        columns = (report[name].to_list() for name in names)
-        for anchor, written, said, asset, key, column in zip(*columns, strict=True):
-            cell = Cell(anchor, written, tuple(codes.names(said)))
-            if anchor.startswith("first."):
-                self._first[anchor] = cell
-                first_rows.setdefault((asset, key), {})[column] = cell
-            else:
-                found.setdefault(asset, {}).setdefault(key, {})[column] = cell
+        is_first = pl.col("anchor").str.starts_with("first.")
+        first = report.filter(is_first)
+        self._first = {row[0]: _cell(*row) for row in first.select(PRINTED).iter_rows()}
+        self._first_rows = {(row.asset, _key(row.key)): row.cells for row in _rows(first)}
+        found: dict[str, list[Row]] = {}
+        for row in _rows(report.filter(~is_first)):
+            found.setdefault(row.asset, []).append(row)
         self._tables = {asset: _ordered(asset, rows) for asset, rows in found.items()}
-        self._first_rows = {
-            (asset, _key(json.loads(key))): cells for (asset, key), cells in first_rows.items()
-        }
 
     def first(self, name: str) -> Cell:
         """Find a figure of the first page.
@@ -225,10 +254,16 @@ def _key(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True)
 
 
-def _ordered(asset: str, rows: Mapping[str, dict[str, Cell]]) -> list[Row]:
-    made = [Row(asset, json.loads(key), cells) for key, cells in rows.items()]
+def _rows(report: pl.DataFrame) -> Iterator[Row]:
+    """Give the rows of which cells are printed, in their order in the report."""
+    cells = report.group_by("asset", "row_key", maintain_order=True).agg("column", *PRINTED)
+    for asset, key, columns, *printed in cells.iter_rows():
+        yield Row(asset, json.loads(key), Cells(columns, *printed))
+
+
+def _ordered(asset: str, rows: Iterable[Row]) -> list[Row]:
     names = contracts.load()[asset].key
-    return sorted(made, key=lambda r: [r.key[name] for name in names])
+    return sorted(rows, key=lambda r: [r.key[name] for name in names])
 
 
 def _value(row: Row, name: str) -> Any:

@@ -45,11 +45,18 @@ RESTS_ON: Final[Mapping[str, Mapping[Any, tuple[str, ...]]]] = {
     },
     "about.registered_at": {_ANY: ("protocol_registered",)},
     "index_test.models": {_ANY: ("model_locked", "scored_by_locked_model")},
-    "evaluation.operating_points": {_ANY: ("thresholds_fixed", "thresholds_chosen_elsewhere")},
+    "evaluation.operating_points": {
+        _ANY: ("thresholds_fixed", "thresholds_chosen_elsewhere", "no_tuning_patient")
+    },
     "evaluation.endpoints": {_ANY: ("protocol_registered", "model_locked", "thresholds_fixed")},
     "eligibility.rules": {_ANY: ("rules_before_window", "rules_blind")},
     "sampling.method": {
-        "consecutive": ("consecutive", "every_study_has_case", "every_case_accounted"),
+        "consecutive": (
+            "consecutive",
+            "days_and_hours",
+            "every_study_has_case",
+            "every_case_accounted",
+        ),
         "random": ("every_case_accounted",),
         "convenience": (),
     },

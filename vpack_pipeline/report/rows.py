@@ -107,6 +107,19 @@ def goals_at_stake(rows: Sequence[Row]) -> list[str]:
     return [m for m, found in said.items() if not all(r.has_code("no_goal_stated") for r in found)]
 
 
+def given_bands(rows: Sequence[Row]) -> list[str]:
+    """List the kinds of bands of time to print: coarser ones where a window lacks the finer."""
+    given = {r.key["stratum_kind"] for r in rows if r.is_given}
+    lacking = {r.key["stratum_kind"] for r in rows if not r.is_given}
+    kinds: list[tuple[str, str | None]] = [
+        ("weekday", None),
+        ("part_of_week", "weekday"),
+        ("quarter_of_day", None),
+        ("half_of_day", "quarter_of_day"),
+    ]
+    return [kind for kind, finer in kinds if kind in given and (finer is None or finer in lacking)]
+
+
 def why_empty(asset: str) -> str:
     """Say why a table has no row."""
     reason = contracts.load()[asset].may_be_empty

@@ -10,6 +10,7 @@ from typing import Final
 
 from vpack_pipeline.contracts import codes, metrics
 from vpack_pipeline.core.sampling import selection, standing
+from vpack_pipeline.core.time_bands import WEEKDAYS
 from vpack_pipeline.io.dicom.outcomes import REASONS, SET_ASIDE_KINDS
 from vpack_pipeline.pack_format.text import WORDS
 from vpack_pipeline.protocol import Sampling
@@ -60,8 +61,24 @@ EVIDENCE: Final[Mapping[str, str]] = {
     ),
     "comparative": "Comparative, as planned: reading with the model beside reading without it",
 }
+BANDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "weekday": {day: day.capitalize() for day in WEEKDAYS},
+    "part_of_week": {
+        "monday_to_friday": "Monday to Friday",
+        "saturday_and_sunday": "Saturday and Sunday",
+    },
+    "quarter_of_day": {
+        "00_to_06": "0 to 6 h",
+        "06_to_12": "6 to 12 h",
+        "12_to_18": "12 to 18 h",
+        "18_to_24": "18 to 24 h",
+    },
+    "half_of_day": {"06_to_18": "6 to 18 h", "18_to_06": "18 to 6 h"},
+}
+"""Kind of band in which a study began → band → the words for it."""
 BREACHES: Final[Mapping[str, str]] = {
     "consecutive": "without a case",
+    "days_and_hours": "with less than half of the cases to be expected",
     "delivered_before_labels": "with a score delivered after evidence for the label",
     "disjoint_patients": "in both windows",
     "every_case_accounted": "not accounted for",

@@ -145,7 +145,7 @@ def area(
     codes, n_patients = patient_codes(clusters("cluster", cluster, n))
     if events in (0, n):
         return undefined(ONE_CLASS, method=SCORE, n=n, events=events)
-    patients = [int(np.unique(codes[side]).size) for side in (positive, ~positive)]
+    patients = [int(np.count_nonzero(np.bincount(codes[side]))) for side in (positive, ~positive)]
     if min(patients) < 2:
         why = ONE_IN_CLASS if min(events, n - events) == 1 else ONE_PATIENT_IN_CLASS
         return undefined(why, method=SCORE, n=n, events=events, value=auc(score, positive))

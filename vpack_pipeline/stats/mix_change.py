@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vpack_pipeline.stats.arguments import clusters, labels, positions, whole
+from vpack_pipeline.stats.arguments import amounts, clusters, labels, positions, whole
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.estimate import (
     BoolArray,
@@ -28,6 +28,8 @@ from vpack_pipeline.stats.resampling import patient_codes
 NO_LIKE: Final = Code("no_cell_on_both_sides")
 FEW_DEFINED: Final = Code("few_replicates_with_like")
 NOTHING_VARIES: Final = Code("no_case_gives_this_part")
+WEIGHTED: Final = Code("no_interval_of_weighted_part")
+BY_CELL: Final = coded("decomposed_by_cell")
 METHOD: Final = coded("decomposed_by_cell", "bootstrap_spread_with_pseudo_patients")
 _CHUNK: Final = 64
 
@@ -58,6 +60,7 @@ def change_by_cells(
     replicates: int,
     rng: np.random.Generator,
     level: float = 0.95,
+    weight: FloatArray | None = None,
 ) -> Change:
     """Part the change of a proportion from before to after into what it is made of.
 
@@ -73,6 +76,10 @@ def change_by_cells(
     cell : (n,) code of its cell, from 0
     is_new : (n,) cases of a new device, all of them after
     replicates : of a bootstrap by patient
+    weight : (n,) above 0, the inverse of each case's sampling fraction; shares and proportions are
+        of weight then, and no part has an interval: in simulated samples of all flagged cases and a
+        tenth of the others, a miss that was not seen left the mix's interval short of its truth in
+        up to .4 of studies
 
     Returns
     -------
@@ -92,6 +99,9 @@ def change_by_cells(
     cells = positions("cell", cell)
     if any(a.shape != (n,) for a in (after, new, cells)) or (new & ~after).any():
         raise ValueError("success, is_after, cell and is_new: one each; a new device comes after")
+    mass = None if weight is None else amounts("weight", weight)
+    if mass is not None and (mass.shape != (n,) or (mass == 0).any()):
+        raise ValueError("weight: one weight above 0 is needed for each case")
     whole("replicates", replicates)
     z, size, events = normal_quantile(level), n, int(y.sum())
     if after.all() or not after.any():
@@ -101,11 +111,16 @@ def change_by_cells(
     # A column a side, cell (the last is that of new devices) and outcome.
     column = (after * (n_cells + 1) + np.where(new, n_cells, cells)) * 2 + y
     width = 4 * (n_cells + 1)
-    values = _parts(np.bincount(column, minlength=width).astype(np.float64)[None, :])[0]
+    values = _parts(np.bincount(column, mass, width).astype(np.float64)[None, :])[0]
     if np.isnan(values).any():
         nothing = undefined(NO_LIKE, method=METHOD, n=size, events=events)
         total = undefined(NO_LIKE, method=METHOD, n=size, events=events, value=float(values[0]))
         return Change(total, *[nothing] * (len(Change._fields) - 1))
+    if mass is not None:
+        given = [
+            undefined(WEIGHTED, method=BY_CELL, n=n, events=events, value=float(v)) for v in values
+        ]
+        return Change(*given)
     drawn = np.concatenate(
         [
             _parts(counts)

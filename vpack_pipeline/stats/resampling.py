@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ FEW_UNDEFINED: Final = 0.05
 """Share of replicates that may be refused for what they say before an interval is."""
 
 WeightArray = npt.NDArray[np.int16]
+_COUNTED: Final = 8
+"""Codes up to so many times as many as there are values are counted, not sorted."""
 _MOST_DRAWN: Final = np.iinfo(np.int16).max
 
 
@@ -34,8 +36,19 @@ class PercentileInterval(NamedTuple):
 
 def patient_codes(cluster: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.intp], int]:
     """Recode clusters as 0 … P-1 in the order of their codes, and count them."""
-    codes, inverse = np.unique(clusters("cluster", cluster), return_inverse=True)
-    return inverse.reshape(-1), int(codes.size)
+    return _dense_codes(clusters("cluster", cluster))
+
+
+def _dense_codes(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], int]:
+    """Number the distinct values from 0 in their order, and say how many there are."""
+    if values.dtype.kind in "iu" and values.size:
+        least, most = int(values.min()), int(values.max())
+        if least >= 0 and most < _COUNTED * values.size:
+            # Few enough to be counted, which takes a tenth of the time of sorting them.
+            number = np.cumsum(np.bincount(values) > 0) - 1
+            return number[values], int(number[-1]) + 1
+    distinct, code = np.unique(values, return_inverse=True)
+    return code.reshape(-1), int(distinct.size)
 
 
 def patient_weights(
@@ -180,10 +193,8 @@ def alike(counts: IntArray) -> tuple[IntArray, IntArray]:
     code = np.zeros(len(given), dtype=np.int64)
     for column in given.T:
         # Numbered anew at each column, so that no product overflows.
-        value = np.unique(column, return_inverse=True)[1].reshape(-1)
-        code = np.unique(code * (value.max(initial=0) + 1) + value, return_inverse=True)[1].reshape(
-            -1
-        )
+        value, n_values = _dense_codes(column)
+        code = _dense_codes(code * max(n_values, 1) + value)[0]
     return code, np.bincount(code)
 
 

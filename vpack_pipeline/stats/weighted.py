@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.special import expit, gammainccinv, gammaincinv, logit
 
 from vpack_pipeline.stats.arguments import amounts, clusters, labelled_scores, labels
 from vpack_pipeline.stats.codes import coded
-from vpack_pipeline.stats.difference import Side, without_figure
+from vpack_pipeline.stats.difference import Side, difference, without_figure
 from vpack_pipeline.stats.estimate import (
     BoolArray,
     Estimate,
@@ -221,6 +222,44 @@ def weighted_proportion_side(
     if estimate.value is None:
         return without_figure(estimate)
     return Side(estimate, w * (outcome - estimate.value) / w.sum(), patient)
+
+
+def weighted_paired_difference(
+    first: BoolArray,
+    second: BoolArray,
+    among: BoolArray,
+    weight: FloatArray,
+    cluster: npt.NDArray[np.generic],
+    level: float = 0.95,
+    *,
+    heaviest: float = 0.0,
+) -> Estimate:
+    """Difference of two proportions of the same weighted units.
+
+    The weight of units that succeed in the first alone, less that of those that succeed in the
+    second alone, each as :func:`weighted_proportion` of all; limits as of any difference. Where no
+    unit tells the two apart, one that was not seen may, and weigh much: its share has an upper
+    limit, of which the difference of two proportions that move as one would not know.
+
+    Parameters
+    ----------
+    first, second : (n,) success of each unit by either; only those ``among`` are counted
+    among, weight, cluster, heaviest : as of :func:`weighted_proportion`
+
+    Returns
+    -------
+    ``n`` counts units of positive weight, ``events`` those of them on which the two differ
+    """
+    one, two = labels("first", first), labels("second", second)
+    if one.shape != two.shape:
+        raise ValueError("first and second: both are of the same units")
+    alone, other = (
+        weighted_proportion_side(mask, among, weight, cluster, level, heaviest=heaviest)
+        for mask in (one & ~two, two & ~one)
+    )
+    found = difference(alone, other)
+    method = coded("shares_of_discordant_units", found.method)
+    return replace(found, n=alone.estimate.n, method=method)
 
 
 def weighted_auc(

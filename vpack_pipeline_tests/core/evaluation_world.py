@@ -258,6 +258,8 @@ class World:
                 x.stratum,
                 json.dumps(dict(x.covariates), sort_keys=True),
                 x.sex,
+                x.date,
+                self._second(c, x),
                 True,
             ),
             {
@@ -267,9 +269,15 @@ class World:
                 "stratum": pl.String,
                 "covariates": pl.String,
                 "sex": pl.String,
+                "study_date": pl.Date,
+                "study_time_s": pl.Float64,
                 "in_force": pl.Boolean,
             },
         )
+
+    @staticmethod
+    def _second(case_id: str, case: Case) -> float:
+        return 36_000.5 + int(case_id[1:]) if case.study_time_s is None else case.study_time_s
 
     def _case_view(self) -> pl.DataFrame:
         return self._cases()
@@ -400,7 +408,7 @@ class World:
                 p,
                 "scanner",
                 x.date,
-                36_000.5 + int(c[1:]) if x.study_time_s is None else x.study_time_s,
+                self._second(c, x),
                 120.0,
                 2.0,
             ),

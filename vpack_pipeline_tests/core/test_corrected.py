@@ -219,9 +219,11 @@ def test_both_sections_rest_on_one_fit_of_the_readers() -> None:
     # Others with one vote: the most of all, and no panel.
     reads = reads.filter((pl.col("reader_id") == "r0") | (pl.col("case_id") < "c000240"))
     noise = replace(site, reads=reads).run(label_noise)
-    basis = read_basis(included_reads(reads, included, (made.PLAIN,)), "nodule")
-    patients = included.select("patient_id").unique().sort("patient_id").with_row_index("patient")
-    panels = Panels.of(basis, "nodule", SimpleNamespace(patients=patients), EVALUATION)  # type: ignore[arg-type]
+    patient = (included["patient_id"].rank("dense") - 1).alias("patient_id")
+    numbered = included.with_columns(patient)
+    basis = read_basis(included_reads(reads, numbered, (made.PLAIN,)), "nodule")
+    known = SimpleNamespace(n_patients=patient.n_unique())
+    panels = Panels.of(basis, "nodule", known, EVALUATION)  # type: ignore[arg-type]
     for rates, rho in zip(panels.rates, CORRELATED, strict=True):
         at = {"stratum_kind": "error_correlation", "stratum": rho}
         for metric, values in zip(("sensitivity", "specificity"), rates[1:], strict=True):

@@ -73,7 +73,8 @@ def counts(variable: DescribedVariable, of_set: str) -> Counter[str]:
 def test_each_variable_that_describes_people_is_there_and_no_other(made, variables):
     rows = made.tables["representativeness/levels"].filter("is_personal")
     of_rules = {name for name in variables if name.startswith("rule ")}
-    assert set(variables) - of_rules == set(rows["variable"])
+    of_times = {name for name in variables if name.startswith("time ")}
+    assert set(variables) - of_rules - of_times == set(rows["variable"])
     assert JOINT in variables
     assert of_rules == {"rule adult", "rule no_bedside_ward"}
 
@@ -92,6 +93,16 @@ def test_sets_are_those_that_the_profile_counts(made, variables):
             found = counts(one, row["set"])[row["bin"]] if row["set"] in one.sets else 0
             assert found == row["n"], row
     assert n_described > 8
+
+
+def test_bands_of_time_hold_the_cases_that_are_counted_in_them(made, variables):
+    table = made.tables["evaluation/study_times"].filter(status="given")
+    sets = {"n_begun": "all cases", "n_begun_included": "included"}
+    for row in table.iter_rows(named=True):
+        of_set = f"{row['window']}, {sets[row['metric']]}"
+        one = variables[f"time {row['stratum_kind']}"]
+        assert counts(one, of_set)[row["stratum"]] == row["estimate"]
+    assert table.height
 
 
 def test_the_target_is_what_the_profile_counts(made, variables):

@@ -16,7 +16,7 @@ from evaluation_world import (
     value,
 )
 
-from vpack_pipeline.protocol import Representativeness, Variable
+from vpack_pipeline.protocol import Representativeness, Sampling, Stratum, Variable
 
 
 def study(counts):
@@ -83,6 +83,42 @@ def headed(world, maker_of):
     cases = world.argument("cases").with_columns(makers)
     words = printed_words({"manufacturer": {m: m for m in set(makers) if m}})
     return world.but(given={"cases": cases, "printed_words": words})
+
+
+def test_of_cases_drawn_by_call_the_parts_of_weight_add_up():
+    """All flagged positives and one in five of those that were missed."""
+    strata = (Stratum(name="all", fraction=1.0), Stratum(name="cleared", fraction=0.2))
+    sampling = Sampling(method="random", depends_on=("score",), strata=strata)
+
+    def of(date, sex, n_hit, n_missed):
+        return [
+            *cases_of(n_hit, "positive", 0.9, sex=sex, date=date),
+            *cases_of(n_missed, "positive", 0.1, sex=sex, date=date, stratum="cleared"),
+            *cases_of(10, "negative", 0.1, sex=sex, date=date, stratum="cleared"),
+        ]
+
+    cases = [*of(BEFORE, "F", 40, 2), *of(BEFORE, "M", 30, 1)]
+    cases += [*of(AFTER, "F", 20, 2), *of(AFTER, "M", 60, 4)]
+    made = World(cases, sampling=sampling)
+    frame = made.run("change").filter(stratum_kind="sex")
+    part = {
+        row["metric"].removesuffix("_sensitivity"): row
+        for row in frame.rows(named=True)
+        if row["metric"].endswith("_sensitivity")
+    }
+    p0, p1 = {"F": 40 / 50, "M": 30 / 35}, {"F": 20 / 30, "M": 60 / 80}
+    w0, w1 = {"F": 50 / 85, "M": 35 / 85}, {"F": 30 / 110, "M": 80 / 110}
+    mix = sum((w1[s] - w0[s]) * p0[s] for s in "FM")
+    like = sum(w1[s] * (p1[s] - p0[s]) for s in "FM")
+    assert part["change_mix"]["estimate"] == pytest.approx(mix)
+    assert part["change_like"]["estimate"] == pytest.approx(like)
+    assert part["change"]["estimate"] == pytest.approx(mix + like)
+    assert part["change_mix"]["lower"] is None
+    assert part["change_mix"]["notes"] == "no_interval_of_weighted_part"
+    assert "weighted" in part["change_mix"]["method"].split(";")
+    whole = figure(made.run("comparison"), "sensitivity_difference")
+    for name in ("estimate", "lower", "upper"):
+        assert part["change"][name] == whole[name]
 
 
 def test_new_device_is_taken_out_of_every_variables_cells():

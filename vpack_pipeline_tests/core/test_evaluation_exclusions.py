@@ -309,6 +309,20 @@ def test_errors_among_the_included_stand_beside_the_tipping_point():
     assert (alarms["estimate"], alarms["events"], alarms["n"]) == (0.0, 0, 5)
 
 
+def test_false_alarms_lose_a_goal_of_specificity():
+    cases = [
+        *cases_of(90, "negative", 0.1, date=AFTER),
+        *cases_of(10, "negative", 0.9, date=AFTER),
+        *cases_of(20, "negative", 0.1, date=AFTER, excluded_by=BLURRED),
+    ]
+    world = World(cases).evaluated(endpoints=(endpoint(goal=0.8, metric="specificity"),))
+    frame = world.run("exclusion_audit")
+    point = figure(frame, "tipping_point_specificity", **LOST)
+    share = figure(frame, "tipping_share_specificity", **LOST)
+    assert point["estimate"] == tipping(0.8, 20)["estimate"]
+    assert (share["estimate"], share["n"]) == (point["estimate"] / 20, 20)
+
+
 def test_tipping_point_says_when_there_is_none():
     assert tipping(0.95, 5)["reason"] == "goal_never_cleared"
     assert tipping(0.6, 5)["reason"] == "goal_always_cleared"

@@ -92,7 +92,7 @@ def test_every_rule_has_one_row_and_says_what_it_asks():
 
 def test_clean_study_holds_every_rule_that_can_be_checked():
     found = verdicts(CLEAN)
-    assert found.pop("consecutive") == "not_assessable"
+    assert {found.pop(name) for name in OF_MANY} == {"not_assessable"}
     assert set(found.values()) == {"held"}
 
 
@@ -181,12 +181,16 @@ FAULTS = {
 }
 
 
+OF_MANY = {"consecutive", "days_and_hours"}
+"""Rules that need more cases than the small study has; their faults are planted below."""
+
+
 def said(row, column):
     return codes.sentences(row[column], row["detail"])
 
 
 def test_every_rule_has_a_planted_fault():
-    assert set(FAULTS) | {"consecutive"} == set(RULES)
+    assert set(FAULTS) | OF_MANY == set(RULES)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -433,3 +437,82 @@ def test_empty_week_is_a_gap_where_cases_come_often_enough(weeks, a_week, verdic
 def test_sampling_that_claims_no_sequence_is_not_judged_by_one():
     row = judged(CLEAN.but(sampling=Sampling(method="random")), "consecutive")
     assert said(row, "reason") == "the protocol claims random sampling"
+
+
+HOUR = 3600.0
+
+
+def archive(*days_and_hours, copies=10):
+    """Studies of the archive: one a day and hour of September 2025, so many times over."""
+    return studies(
+        *(
+            {
+                "study_id": f"s{day}-{hour}-{i}",
+                "study_date": datetime.date(2025, 9, day),
+                "study_time_s": None if hour is None else hour * HOUR,
+            }
+            for day, hour in days_and_hours
+            for i in range(copies)
+        )
+    )
+
+
+MONDAY_TO_SUNDAY = range(1, 8)
+ALL_WEEK = archive(*((day, hour) for day in MONDAY_TO_SUNDAY for hour in (2, 8, 14, 20)))
+
+
+def of_cases(found, chosen):
+    """The study, in which the chosen studies of an archive belong to a case."""
+    used = found.filter(chosen).select("study_id")
+    links = used.with_columns(case_id=pl.lit("c00000"), role=pl.lit("index"), in_force=True)
+    return CLEAN.but(given={**GIVEN, "studies": found, "case_studies": links})
+
+
+IS_WEEKEND = pl.col("study_date").dt.weekday() > 5
+IS_NIGHT = pl.col("study_time_s") < 6 * HOUR
+IS_FIRST = pl.col("study_id").str.ends_with("-0")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left_out"),
+    [
+        (pl.lit(True), []),
+        (~IS_WEEKEND, ["saturday", "sunday"]),
+        (~IS_NIGHT, ["00_to_06"]),
+        (~IS_WEEKEND | IS_FIRST, ["saturday", "sunday"]),
+        (~IS_WEEKEND & ~IS_NIGHT, ["saturday", "sunday", "00_to_06"]),
+    ],
+)
+def test_days_and_hours_that_the_archive_has_and_the_set_has_not_are_found(chosen, left_out):
+    row = judged(of_cases(ALL_WEEK, chosen), "days_and_hours")
+    assert (row["verdict"], row["estimate"]) == ("broken" if left_out else "held", len(left_out))
+    assert said(row, "method") == "count of days and parts of the day; 11 checked"
+    if left_out:
+        assert json.loads(row["detail"])["fewer_cases_then.parts"] == left_out
+
+
+def test_a_set_that_is_smaller_alike_leaves_out_no_day():
+    is_half = pl.col("study_id").str.contains("[02468]$")
+    assert judged(of_cases(ALL_WEEK, is_half), "days_and_hours")["verdict"] == "held"
+
+
+def test_few_studies_do_not_tell_and_nor_do_those_of_another_window():
+    few = archive((1, 8), (6, 2), copies=2)
+    early = ALL_WEEK.with_columns(pl.col("study_date").dt.offset_by("-6mo"))
+    for found in (few, early):
+        row = judged(of_cases(found, ~IS_WEEKEND), "days_and_hours")
+        assert (row["verdict"], row["reason"]) == ("not_assessable", "few_studies_to_tell")
+    row = judged(of_cases(ALL_WEEK, pl.lit(False)), "days_and_hours")
+    assert row["reason"] == "few_studies_to_tell"
+
+
+def test_without_times_days_alone_are_judged():
+    untimed = archive(*((day, None) for day in MONDAY_TO_SUNDAY), copies=40)
+    row = judged(of_cases(untimed, ~IS_WEEKEND), "days_and_hours")
+    assert (row["estimate"], said(row, "method").rpartition("; ")[2]) == (2.0, "7 checked")
+
+
+def test_convenience_sampling_claims_no_days():
+    world = CLEAN.but(sampling=Sampling(method="convenience"))
+    row = judged(world, "days_and_hours")
+    assert said(row, "reason") == "the protocol claims convenience sampling"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -21,7 +23,7 @@ from evaluation_world import (
 )
 from scipy.stats import binomtest
 
-from vpack_pipeline.protocol import IndexTest, IndexTestModel, Output
+from vpack_pipeline.protocol import IndexTest, IndexTestModel, Output, Sampling, Stratum
 from vpack_pipeline.stats.proportions import clustered_proportion, tango_bounds
 from vpack_pipeline_tests.stats import plain_intervals
 
@@ -72,6 +74,62 @@ def test_models_are_compared_on_the_same_cases():
         assert value(frame, f"paired_p_{metric}", **at_old) == pytest.approx(want)
     assert value(frame, "primary_sensitivity", **at_old) == pytest.approx(27 / 33)
     assert value(frame, "comparator_specificity", **at_old) == pytest.approx(33 / 38)
+
+
+STRATA = (Stratum(name="all", fraction=1.0), Stratum(name="cleared", fraction=0.2))
+TWO_PHASE = Sampling(method="random", depends_on=("score",), strata=STRATA)
+
+
+def drawn(cases):
+    """All that the primary model flagged; the others stand for five each."""
+    return [replace(c, stratum="cleared" if c.score == 0.1 else "all") for c in cases]
+
+
+def test_of_cases_drawn_by_call_each_counts_as_often_as_it_stands_for():
+    frame = world(drawn(MIXED), sampling=TWO_PHASE).run("paired")
+    apart = figure(frame, "paired_difference_sensitivity", comparator="m-1")
+    assert apart["estimate"] == pytest.approx((7 - 5 * 2) / (27 + 5 * 6))
+    assert (apart["n"], apart["events"]) == (33, 9)
+    assert apart["lower"] < apart["estimate"] < apart["upper"]
+    for code in ("shares_of_discordant_units", "weighted_for_sampling"):
+        assert code in apart["method"]
+    assert value(frame, "only_comparator_right_sensitivity", comparator="m-1") == 2
+    specificity = (5 * 5 - 3) / (3 + 5 * 35)
+    assert value(frame, "paired_difference_specificity", comparator="m-1") == pytest.approx(
+        specificity
+    )
+    areas = value(frame, "primary_auc", comparator="m-1") - value(
+        frame, "comparator_auc", comparator="m-1"
+    )
+    assert value(frame, "paired_difference_auc", comparator="m-1") == pytest.approx(areas)
+    for metric in ("paired_p_sensitivity", "paired_p_auc"):
+        assert figure(frame, metric, comparator="m-1")["reason"] == "not_computed_weighted"
+
+
+def test_two_that_never_part_leave_the_doubt_of_one_that_was_not_seen():
+    alike = [
+        c
+        for c in MIXED
+        if c.label in ("positive", "negative") and (c.score > 0.5) == (c.second_score > 0.5)
+    ]
+    apart = figure(
+        world(drawn(alike), sampling=TWO_PHASE).run("paired"),
+        "paired_difference_sensitivity",
+        comparator="m-1",
+    )
+    assert apart["estimate"] == 0
+    # One of five in 20 + 5 * 4 of weight.
+    assert apart["lower"] < -0.1
+    assert apart["upper"] > 0.1
+
+
+def test_without_fractions_a_difference_is_refused():
+    unknown = Sampling(method="random", depends_on=("score",))
+    frame = world(MIXED, sampling=unknown).run("paired")
+    for metric in ("paired_difference_sensitivity", "paired_difference_auc", "paired_p_auc"):
+        assert figure(frame, metric, comparator="m-1")["reason"] == "drawn_without_fractions", (
+            metric
+        )
 
 
 def test_difference_of_areas_is_that_of_straight_loops_over_pairs():

@@ -147,6 +147,33 @@ def test_tied_scores_and_a_single_positive_have_a_curve():
     assert (first["estimate"], first["lower"], first["n"]) == (1.0, 0.0, 1)
 
 
+def test_the_curve_of_cases_drawn_by_call_counts_each_as_often_as_it_stands_for():
+    """All flagged ones and one in five of the cleared, beside the same cases five times."""
+    strata = (Stratum(name="all", fraction=1.0), Stratum(name="cleared", fraction=0.2))
+    sampling = Sampling(method="random", depends_on=("score",), strata=strata)
+    flagged = [*cases_of(9, "positive", 0.9), *cases_of(5, "negative", 0.8)]
+    cleared = [("positive", 0.15), *[("negative", score / 100) for score in range(10, 30)]]
+    drawn = [*flagged, *(Case(label, score, stratum="cleared") for label, score in cleared)]
+    whole = [*flagged, *(Case(label, score) for label, score in cleared for _ in range(5))]
+    found, plain = (
+        world.run("roc").filter(window="retrospective", **CURVE)
+        for world in (World(drawn, sampling=sampling), World(whole))
+    )
+    assert found["estimate"].to_list() == pytest.approx(plain["estimate"].to_list(), abs=1e-12)
+    middle = figure(found, "sensitivity", stratum="0.10", **CURVE)
+    assert (middle["n"], middle["events"]) == (10, 9)
+    assert middle["estimate"] == pytest.approx(9 / 14)
+    beside = figure(plain, "sensitivity", stratum="0.10", **CURVE)
+    assert middle["lower"] < beside["lower"] < middle["estimate"] < beside["upper"]
+    for code in ("weighted_limits_on_both_axes", "weighted_for_sampling"):
+        assert code in middle["method"]
+    assert middle["notes"] == "band_is_pointwise"
+    # Without a case of the cleared, nothing says how many were missed.
+    lacking = World(flagged, sampling=sampling).run("roc")
+    refused = figure(lacking, "sensitivity", stratum="0.10", **CURVE)
+    assert (refused["status"], refused["reason"]) == ("refused", "sampled_stratum_without_case")
+
+
 def test_average_precision_holds_at_the_prevalence_of_the_set():
     cases = [*cases_of(6, "positive", 0.8), *cases_of(9, "negative", 0.1), Case("negative", 0.9)]
     by_label = Sampling(method="random", depends_on=("label",))

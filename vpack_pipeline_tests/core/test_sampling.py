@@ -307,7 +307,7 @@ def test_with_fractions_what_the_draw_decides_is_weighted_or_not_computed(
             # What is computed at a prevalence that is weighted needs no weights of its own.
             assert condition == "score" or row["estimate"] != before["estimate"]
             continue
-        is_weighted = "weighted_for_sampling" in (row["method"] or "")
+        is_weighted = {"weighted", "weighted_for_sampling"} & {*(row["method"] or "").split(";")}
         assert is_weighted or row["reason"] == "not_computed_weighted", row
     is_description = table == "error_review"
     stands_on_labels = ("change", "errors", "paired", "scores")
@@ -354,6 +354,36 @@ def test_a_sample_drawn_by_score_does_not_meet_a_goal_that_the_test_misses():
         assert (
             figure(drawn.run("endpoints"), "sensitivity", look="2026-03-01")["verdict"] == verdict
         )
+
+
+@pytest.mark.parametrize("comparison", ["absolute", "non_inferiority"])
+def test_of_weighted_areas_no_upper_bound_is_known_well_enough_to_say_not_met(comparison):
+    """An area that falls from .99 to .2: of cases that count alike its goal is missed for sure."""
+    asked = (
+        {"goal": 0.9}
+        if comparison == "absolute"
+        else {"rank": "secondary", "margin": 0.05, "margin_rationale": "as agreed", "goal": None}
+    )
+    area = endpoint(id="area", metric="auc", operating_point=None, comparison=comparison, **asked)
+    rows = {}
+    for date, positive, negative in ((BEFORE, 0.9, 0.1), (AFTER, 0.1, 0.9)):
+        score = {"positive": positive, "negative": negative}
+        rows[date] = [
+            case
+            for label in score
+            for stratum in (FLAGGED, CLEARED)
+            for case in (
+                *cases_of(40, label, score[label], stratum=stratum, date=date),
+                *cases_of(2, label, 1 - score[label], stratum=stratum, date=date),
+            )
+        ]
+    cases = [*rows[BEFORE], *rows[AFTER]]
+    alike = Sampling(method="consecutive")
+    for sampling, verdict in ((alike, "not_met"), (TWO_PHASE, "inconclusive")):
+        found = World(cases, sampling=sampling).evaluated(endpoints=(area,)).run("endpoints")
+        assert found.filter(endpoint="area", look="2026-03-01")[
+            "verdict"
+        ].drop_nulls().to_list() == [verdict]
 
 
 def test_of_a_two_phase_sample_every_figure_is_weighted():

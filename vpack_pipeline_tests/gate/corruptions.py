@@ -245,6 +245,7 @@ SOUND: dict[str, Rows] = {
     ],
     "evaluation/failures": counted(n_cases=(10, 10), n_ok=(9, 10), n_failed=(1, 10)),
     "evaluation/integrity": [{"verdict": "held", "estimate": 0.0, "lower": None, "upper": None}],
+    "evaluation/study_times": counted(n_begun=(4, 10), n_begun_included=(3, 8)),
     "evaluation/label_sensitivity": [
         {"variation": "as_labelled", "metric": "auc"},
         {"variation": "resampled_panel", "metric": "auc"},
@@ -531,6 +532,9 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         for metric, estimate, n in (("n_positive", 5.0, 10), ("sensitivity", 0.5, 6))
     ],
     ("evaluation/failures", "statuses_sum"): counted(n_cases=(10, 10), n_ok=(9, 10)),
+    ("evaluation/study_times", "included_are_cases"): counted(
+        n_begun=(3, 10), n_begun_included=(4, 8)
+    ),
     ("evaluation/index_test", "only_ok_has_output"): [{"status": "failed"}],
     ("evaluation/index_test", "missing_has_no_attempt"): [{"status": "ok", "n_attempts": 0}],
     ("evaluation/index_test", "every_model"): [

@@ -233,6 +233,10 @@ def _upstream(
         ),
         "evaluation/index_test": typed("evaluation/index_test", predictions),
         "cohort/cases": typed("cohort/cases", [_keep(c, ("case_id", "patient_id", "index_date", "stratum", "covariates")) for c in cases]),
+        "cohort/studies": typed(
+            "cohort/studies",
+            [_keep(c, contracts.load()["cohort/studies"].polars_schema) for c in cases],
+        ),
         "cohort/case_studies": typed(
             "cohort/case_studies",
             [_keep(c, ("case_id", "study_id")) | {"arm": "standard", "role": "index"} for c in cases],

@@ -12,7 +12,7 @@ from vpack_pipeline.core.evaluation.integrity import RULES
 from vpack_pipeline.report import words
 from vpack_pipeline.report.contradictions import RESTS_ON, declared, rules_of
 
-UNDECLARED = {"readers_not_in_development"}
+UNDECLARED = {"readers_not_in_development", "training_apart_from_tuning"}
 """Rules of conduct on which no declared field rests."""
 SAYS = "The data contradict this:"
 

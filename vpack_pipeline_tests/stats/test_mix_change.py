@@ -142,6 +142,22 @@ def test_no_error_on_either_side_leaves_doubt():
     assert found.total.upper - found.total.lower > 0.2
 
 
+def test_a_case_of_weight_three_is_three_cases_and_no_part_has_an_interval():
+    success, after, cell, new, patient = study(2)
+    weight = np.random.default_rng(5).choice([1, 3], success.size)
+    rng = np.random.default_rng(1)
+    found = change_by_cells(success, after, cell, new, patient, 20, rng, weight=weight)
+    rows = list(zip(success, after, cell, new, strict=True))
+    want = plain_parts([row for row, w in zip(rows, weight, strict=True) for _ in range(w)])
+    for name in Change._fields:
+        made = getattr(found, name)
+        assert made.value == pytest.approx(want[name], abs=1e-12), name
+        assert (made.lower, made.upper, made.n) == (None, None, 200)
+        assert [note.name for note in made.notes] == ["no_interval_of_weighted_part"]
+    with pytest.raises(ValueError, match="weight"):
+        change_by_cells(success, after, cell, new, patient, 20, rng, weight=weight[1:])
+
+
 def test_what_has_no_like_is_refused():
     success, after, cell, new, patient = study(5, 60)
     rng = np.random.default_rng(1)

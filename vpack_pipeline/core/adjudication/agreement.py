@@ -32,7 +32,6 @@ from vpack_pipeline.core.adjudication.evidence import (
     NEGATIVE,
     NON_DIAGNOSTIC,
     POSITIVE,
-    first_of_reader,
 )
 from vpack_pipeline.core.adjudication.floor import put_floor
 from vpack_pipeline.core.adjudication.pairs import put_pairs
@@ -165,7 +164,7 @@ def _put_counts(figures: Figures, reads: pl.DataFrame, basis: ReadBasis, finding
     keys: dict[str, Any] = {"finding": finding, **ALL.keys}
     method = coded("count", basis.name)
     _put_adjudicators(figures, reads, **keys)
-    first = first_of_reader(basis.reads)
+    first = basis.first
     n_cases = first["case_id"].n_unique()
     figures.give("n_reads", first.height, n=n_cases, method=method, **keys)
     # Readers are no patients: their number stands without n.

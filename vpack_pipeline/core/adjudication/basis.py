@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -20,10 +21,11 @@ from vpack_pipeline.core.adjudication.evidence import (
     POSITIVE,
     UNIT,
     classified,
+    first_of_reader,
 )
 from vpack_pipeline.protocol import Finding
 from vpack_pipeline.stats.codes import Code
-from vpack_pipeline.stats.estimate import FloatArray
+from vpack_pipeline.stats.estimate import FloatArray, IntArray
 
 INDEPENDENT: Final = Code("independent_reads")
 AFTER_PEERS: Final = Code("reads_after_sight_of_peers")
@@ -41,7 +43,7 @@ NOT_AGREED: Final = Code("readers_not_agreed")
 """Why no reader stands alone: the site does not state that the readers agreed to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadBasis:
     """Independent reference reads of included cases and one finding, and what they rest on.
 
@@ -51,6 +53,11 @@ class ReadBasis:
 
     reads: pl.DataFrame
     name: Code
+
+    @cached_property
+    def first(self) -> pl.DataFrame:
+        """Each reader's first read of a case, as ``evidence.first_of_reader`` gives it."""
+        return first_of_reader(self.reads)
 
     @property
     def refusal(self) -> Code | None:
@@ -139,14 +146,14 @@ def matrix(reads: pl.DataFrame, value: pl.Expr, units: Sequence[str] = ("case_id
 
 @dataclass(frozen=True, slots=True)
 class ReaderMatrix:
-    """Ratings of shape (cases, readers), nan = none, with the names of both and each patient.
+    """Ratings of shape (cases, readers), nan = none, with the names of both and patients' codes.
 
     Readers stand in the order of their pseudonyms and cases in theirs, whatever the order of rows.
     """
 
     ratings: FloatArray
     cases: pl.Series
-    patient: npt.NDArray[np.str_]
+    patient: IntArray
     readers: tuple[str, ...]
 
 
@@ -169,12 +176,11 @@ def reader_matrix(first: pl.DataFrame, value: pl.Expr) -> ReaderMatrix:
     )
     units = kept.unique("case_id", keep="first", maintain_order=True)
     readers = kept["reader_id"].unique().sort()
-    column = dict(zip(readers, range(len(readers)), strict=True))
+    columns = kept["reader_id"].cast(pl.Enum(readers)).to_physical().to_numpy()
     ratings = np.full((units.height, len(readers)), np.nan)
     rows = kept["case_id"].rle_id().to_numpy()
-    columns = [column[reader] for reader in kept["reader_id"]]
     ratings[rows, columns] = kept["value"].to_numpy()
-    patient = np.asarray(units["patient_id"].to_list(), dtype=np.str_)
+    patient = (units["patient_id"].rank("dense") - 1).cast(pl.Int64).to_numpy()
     return ReaderMatrix(ratings, units["case_id"], patient, tuple(readers))
 
 

@@ -21,7 +21,6 @@ from vpack_pipeline.core.adjudication.evidence import (
     NEGATIVE,
     NON_DIAGNOSTIC,
     POSITIVE,
-    first_of_reader,
 )
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.protocol import Finding
@@ -95,7 +94,7 @@ class Panel:
         sampled: SampledCases | None = None,
     ) -> Panel:
         """Lay out the reads of a basis; without ``sampled`` all cases count alike."""
-        diagnostic = first_of_reader(basis.reads).filter(pl.col("class") != NON_DIAGNOSTIC)
+        diagnostic = basis.first.filter(pl.col("class") != NON_DIAGNOSTIC)
         code = pl.col("class").replace_strict(_CODES, return_dtype=pl.Float64)
         cut = reader_matrix(diagnostic, code).ratings
         rated = reader_matrix(diagnostic, pl.col("rating"))

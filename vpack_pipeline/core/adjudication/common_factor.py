@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from scipy.special import bdtr, expit, logit, ndtr, ndtri
 
-from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
+from vpack_pipeline.core.adjudication.basis import ReadBasis
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
 from vpack_pipeline.core.adjudication.panel_error import SHARES, Votes, chances, given_factor
 from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import FloatArray
@@ -73,12 +74,12 @@ class ReaderRates(NamedTuple):
         return ReaderRates(self.prevalence, *sides)
 
 
-def case_votes(reads: pl.DataFrame) -> pl.DataFrame:
+def case_votes(basis: ReadBasis) -> pl.DataFrame:
     """Count each case's positive and negative reads, one a reader.
 
     Parameters
     ----------
-    reads : of :class:`basis.ReadBasis`, of one finding
+    basis : of one finding
 
     Returns
     -------
@@ -86,8 +87,7 @@ def case_votes(reads: pl.DataFrame) -> pl.DataFrame:
     """
     is_vote = pl.col("class").is_in([POSITIVE, NEGATIVE])
     return (
-        first_of_reader(reads)
-        .filter(is_vote)
+        basis.first.filter(is_vote)
         .group_by("case_id", "patient_id")
         .agg(
             pl.len().cast(pl.Int64).alias("n_votes"),

@@ -23,6 +23,7 @@ ADJUDICATING: Final = ("tiebreak", "consensus")
 """Roles of reads that are to decide a case whose independent reads did not."""
 OWN_TIEBREAK: Final = "own_tiebreak"
 """The role given to a tiebreak read by one of the case's own independent readers."""
+_VOTE: Final = (*UNIT, "reader_id", "role", "class", "rating", "read_at")
 CLASSES: Final = (POSITIVE, NEGATIVE, INDETERMINATE, NON_DIAGNOSTIC)
 
 
@@ -44,38 +45,36 @@ def classified(reads: pl.DataFrame, findings: Sequence[Finding]) -> pl.DataFrame
     the reads in force, with ``class``: positive, negative, indeterminate or non_diagnostic (also
     where no rating was given)
     """
-    cuts = pl.DataFrame(
-        {"finding": [f.name for f in findings], "cut": [f.positive_from for f in findings]},
-        schema={"finding": pl.String, "cut": pl.Float64},
-    )
-    unsure = pl.DataFrame(
-        [(f.name, value, True) for f in findings for value in f.indeterminate],
-        schema={"finding": pl.String, "rating": pl.Float64, "is_unsure": pl.Boolean},
-        orient="row",
-    )
-    return (
-        reads.filter("in_force")
-        .join(cuts, on="finding", maintain_order="left")
-        .join(unsure, on=["finding", "rating"], how="left", maintain_order="left")
-        .with_columns(
-            pl.when(~pl.col("is_diagnostic") | pl.col("rating").is_null())
-            .then(pl.lit(NON_DIAGNOSTIC))
-            .when(pl.col("is_unsure").is_not_null())
-            .then(pl.lit(INDETERMINATE))
-            .when(pl.col("rating") >= pl.col("cut"))
-            .then(pl.lit(POSITIVE))
-            .otherwise(pl.lit(NEGATIVE))
-            .alias("class")
-        )
-        .drop("cut", "is_unsure")
+    rating = pl.col("rating")
+    is_unsure = is_positive = pl.lit(value=False)
+    for finding in findings:
+        is_of = pl.col("finding") == finding.name
+        is_unsure |= is_of & rating.is_in(finding.indeterminate)
+        is_positive |= is_of & (rating >= finding.positive_from)
+    known = pl.col("finding").is_in([f.name for f in findings])
+    return reads.filter(pl.col("in_force") & known).with_columns(
+        pl.when(~pl.col("is_diagnostic") | rating.is_null())
+        .then(pl.lit(NON_DIAGNOSTIC))
+        .when(is_unsure)
+        .then(pl.lit(INDETERMINATE))
+        .when(is_positive)
+        .then(pl.lit(POSITIVE))
+        .otherwise(pl.lit(NEGATIVE))
+        .alias("class")
     )
 
 
 def first_of_reader(reads: pl.DataFrame) -> pl.DataFrame:
     """Keep each reader's first read of a case × finding in a role: arm standard, lowest session."""
-    return reads.sort(
-        *UNIT, "role", "reader_id", pl.col("arm") != "standard", "arm", "session"
-    ).unique([*UNIT, "role", "reader_id"], keep="first", maintain_order=True)
+    of_one = (*UNIT, "role", "reader_id")
+    # Rows are put in order by what decides it, and the others of their columns follow once.
+    ordered = (
+        reads.select(*of_one, "arm", "session")
+        .with_row_index("row")
+        .sort(*of_one, pl.col("arm") != "standard", "arm", "session", maintain_order=True)
+    )
+    is_first = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in of_one)
+    return reads[ordered.filter(is_first | (pl.int_range(pl.len()) == 0))["row"]]
 
 
 def evidence(
@@ -108,7 +107,7 @@ def evidence(
 def votes(reads: pl.DataFrame, findings: Sequence[Finding]) -> pl.DataFrame:
     """Keep the reads that vote: reference reads in force, one a reader and role, with ``class``."""
     voting = classified(reads, findings).filter(pl.col("purpose") == "reference")
-    return _apart(first_of_reader(voting))
+    return _apart(first_of_reader(voting.select(*_VOTE, "arm", "session")).select(_VOTE))
 
 
 def gathered(
@@ -144,11 +143,13 @@ def gathered(
 
 def _apart(voting: pl.DataFrame) -> pl.DataFrame:
     """Set a tiebreak apart whose reader is one of those who differ: it adds no third opinion."""
-    has_own = (pl.col("role") == "independent").any().over([*UNIT, "reader_id"])
-    is_own = (pl.col("role") == "tiebreak") & has_own
-    return voting.with_columns(
-        pl.when(is_own).then(pl.lit(OWN_TIEBREAK)).otherwise("role").alias("role")
-    )
+    by_reader = [*UNIT, "reader_id"]
+    placed = voting.select(*by_reader, "role").with_row_index("row")
+    tiebreaks = placed.filter(pl.col("role") == "tiebreak")
+    independent = placed.filter(pl.col("role") == "independent")
+    both = independent.join(tiebreaks, on=by_reader, how="semi")
+    own = tiebreaks.join(both, on=by_reader, how="semi")["row"]
+    return voting.with_columns(voting["role"].scatter(own, OWN_TIEBREAK))
 
 
 def _counted(voting: pl.DataFrame) -> pl.DataFrame:
@@ -172,7 +173,8 @@ def _counted(voting: pl.DataFrame) -> pl.DataFrame:
         *(pl.col(name).sum() for name in marks),
         *(pl.when(~pl.col(f"{r}_undated").any()).then(pl.col(f"{r}_at").max()) for r in ROLES),
     )
-    ranked = reads.filter(told["independent"]).sort("rating").group_by(UNIT)
+    rated = reads.filter(told["independent"]).select(*UNIT, "class", "rating")
+    ranked = rated.sort("rating").group_by(UNIT)
     middle = ranked.agg(
         kind.get((pl.len() - 1) // 2).alias("median_low"),
         kind.get(pl.len() // 2).alias("median_high"),

@@ -32,7 +32,7 @@ from vpack_pipeline.core.adjudication.common_factor import (
     rates_with_replicates,
     usual_size,
 )
-from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
 from vpack_pipeline.core.adjudication.latent import put_latent
 from vpack_pipeline.core.adjudication.panel_error import PanelError, Votes, panel_error
 from vpack_pipeline.core.adjudication.verified_panel import panel_cases, put_verified
@@ -112,7 +112,7 @@ def label_noise(
         _put_states(figures, of_finding, finding.name)
         basis = read_basis(known, finding.name)
         put_latent(figures, basis, of_finding, finding, evaluation)
-        panels = case_votes(basis.reads)
+        panels = case_votes(basis)
         too_few = None if (panels["n_votes"] >= LEAST_VOTES).any() else TOO_FEW
         refusal = basis.refusal or too_few
         if refusal is not None:
@@ -197,7 +197,7 @@ def _put_start(figures: Figures, panels: _Panels, finding: str) -> None:
 def _put_reference_line(
     figures: Figures, basis: ReadBasis, finding: str, evaluation: Evaluation
 ) -> None:
-    first = against_others(first_of_reader(basis.reads))
+    first = against_others(basis.first)
     votes = first.filter(pl.col("class").is_in([POSITIVE, NEGATIVE]))
     for metric, label in zip(_READERS, (POSITIVE, NEGATIVE), strict=True):
         met = votes.filter((pl.col("others") == label) & (pl.col("n_votes") >= LEAST_VOTES))

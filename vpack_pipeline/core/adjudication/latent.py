@@ -20,7 +20,7 @@ from vpack_pipeline.core.adjudication.basis import (
     reader_matrix,
 )
 from vpack_pipeline.core.adjudication.coefficients import Stratum
-from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, first_of_reader
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
 from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.protocol import Evaluation, Finding
 from vpack_pipeline.stats.codes import Code, code, coded
@@ -50,7 +50,6 @@ METRICS: Final = (
 )
 """What stands in ``STRATUM``."""
 CAUTION: Final = Code("errors_as_independent")
-POSTERIORS: Final = {"case_id": pl.String, "p_positive": pl.Float64}
 
 
 def case_posteriors(basis: ReadBasis) -> pl.DataFrame | Code:
@@ -72,15 +71,14 @@ def case_posteriors(basis: ReadBasis) -> pl.DataFrame | Code:
     model = latent_classes(basis, votes)
     if isinstance(model, Code):
         return model
-    columns = {"case_id": votes.cases, "p_positive": model.posteriors[:, 1]}
-    return pl.DataFrame(columns, schema=POSTERIORS)
+    return pl.DataFrame({"case_id": votes.cases, "p_positive": model.posteriors[:, 1]})
 
 
 def vote_matrix(basis: ReadBasis) -> ReaderMatrix:
     """Lay out the votes: 1 positive, 0 negative; other reads are none."""
     codes = {NEGATIVE: CATEGORIES[0], POSITIVE: CATEGORIES[1]}
     vote = pl.col("class").replace_strict(codes, default=None, return_dtype=pl.Float64)
-    return reader_matrix(first_of_reader(basis.reads), vote)
+    return reader_matrix(basis.first, vote)
 
 
 def refusal(basis: ReadBasis, votes: ReaderMatrix) -> Code | None:

@@ -12,7 +12,6 @@ from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
 from vpack_pipeline.core.adjudication.coefficients import ALL, MOST_READERS, Panel, Stratum
@@ -20,7 +19,7 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.sampling import LACKS_STRATUM, Weighing
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, code, coded
-from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, undefined
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray, undefined
 
 RANGE: Final = ("pair_kappa_min", "pair_kappa_median", "pair_kappa_max")
 ALIKE: Final = 0.99
@@ -38,7 +37,7 @@ class _Pair:
     stratum: Stratum
     cut: tuple[FloatArray, FloatArray]
     rated: tuple[FloatArray, FloatArray]
-    patient: npt.NDArray[np.str_]
+    patient: IntArray
     weighing: Weighing
 
     @property

@@ -99,7 +99,7 @@ def reader_performance(
         first = first_of_reader(
             known.filter(pl.col("finding") == finding.name, pl.col("purpose") == "reference")
         )
-        rows = with_halves(against_others(first_of_reader(basis.reads)))
+        rows = with_halves(against_others(basis.first))
         group = _Group(
             finding.name,
             Flagging(basis.name, basis.refusal, evaluation.interval.level),

@@ -8,6 +8,7 @@ figure (``evaluation/label_sensitivity``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -19,7 +20,7 @@ from vpack_pipeline.protocol import Adjudication, Finding
 SOURCE_RULE: Final = "independent_reference"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relabelling:
     """Included cases of one finding, their evidence, and the rules that make it a label.
 
@@ -56,7 +57,8 @@ class Relabelling:
         cases, reads, reference : tables of section cohort
         """
         ids, of_finding = included.select("case_id"), pl.col("finding") == finding.name
-        ours = cases.join(ids, on="case_id", how="semi")
+        ours = cases.select("case_id", "patient_id", "index_date", "in_force")
+        ours = ours.join(ids, on="case_id", how="semi")
         read = reads.filter(of_finding).join(ids, on="case_id", how="semi")
         sources = reference.filter(of_finding).join(ids, on="case_id", how="semi")
         voting = votes(read, (finding,))
@@ -70,14 +72,18 @@ class Relabelling:
         return sorted(self.voting["reader_id"].unique().to_list())
 
     def without(self, reader: str) -> pl.DataFrame:
-        """Label each case as if a reader had not taken part: ``case_id``, ``label``."""
+        """Label each case as if a reader had not taken part: ``case_id``, ``label``, unsorted."""
         read = self.voting.filter(pl.col("reader_id") == reader)
         affected = self.cases.join(read, on="case_id", how="semi")
         others = self.voting.filter(pl.col("reader_id") != reader)
         others = others.join(affected, on="case_id", how="semi")
         again = gathered(affected, others, self.labels, (self.finding,))
-        same = self.known.join(affected, on="case_id", how="anti")
-        return self._labelled(pl.concat([same, again]).sort("case_id"))
+        same = self._as_known.join(affected, on="case_id", how="anti")
+        return pl.concat([same, self._labelled(again)])
+
+    @cached_property
+    def _as_known(self) -> pl.DataFrame:
+        return self._labelled(self.known)
 
     def by_panel(self) -> pl.DataFrame:
         """Label each case from its reads alone, with ``patient_id`` and ``reference_label``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypedDict, Unpack
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from vpack_pipeline.core.calls import calls_at, oriented, reaches
+from vpack_pipeline.core.evaluation.case_index import ABSENT, CaseIndex, look_up
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code
@@ -31,23 +33,30 @@ NO_AUC: Final = Code("no_roc_curve")
 NO_POINT: Final = Code("no_operating_point")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CaseSet:
     """Cases of one finding and model, as arrays of one length, in order of their pseudonyms.
 
-    ``label`` is POSITIVE, NEGATIVE, INDETERMINATE or UNLABELLED. ``score`` rises with suspicion
-    whatever the output's direction and is NaN where there is none; ``call`` is the output's own
-    call, false where there is none. ``is_usable`` marks completed inferences. ``patient`` codes
-    agree between sets of one :class:`AnalysisSet`.
+    ``case`` numbers them in ``index``, which knows their pseudonyms. ``label`` is POSITIVE,
+    NEGATIVE, INDETERMINATE or UNLABELLED. ``score`` rises with suspicion whatever the output's
+    direction and is NaN where there is none; ``call`` is the output's own call, false where there
+    is none. ``is_usable`` marks completed inferences. ``case`` and ``patient`` codes agree between
+    sets of one :class:`AnalysisSet`.
     """
 
-    case_id: pl.Series
+    index: CaseIndex
+    case: IntArray
     patient: IntArray
     label: npt.NDArray[np.int8]
     status: pl.Series
     score: FloatArray
     call: BoolArray
     is_usable: BoolArray
+
+    @cached_property
+    def case_id(self) -> pl.Series:
+        """Pseudonyms of the cases: looked up when asked for, since most figures need none."""
+        return self.index.case_id.gather(self.case)
 
     @property
     def n(self) -> int:
@@ -57,7 +66,7 @@ class CaseSet:
     @property
     def n_patients(self) -> int:
         """Patients."""
-        return int(np.unique(self.patient).size)
+        return int(np.count_nonzero(np.bincount(self.patient)))
 
     @property
     def is_positive(self) -> BoolArray:
@@ -72,7 +81,8 @@ class CaseSet:
     def take(self, mask: BoolArray) -> CaseSet:
         """Keep the cases of a mask."""
         return CaseSet(
-            self.case_id.filter(pl.Series(mask)),
+            self.index,
+            self.case[mask],
             self.patient[mask],
             self.label[mask],
             self.status.filter(pl.Series(mask)),
@@ -84,7 +94,8 @@ class CaseSet:
     def with_others(self, others: CaseSet) -> CaseSet:
         """Give these cases, then others of the same analysis set."""
         return CaseSet(
-            pl.concat([self.case_id, others.case_id]),
+            self.index,
+            np.concatenate([self.case, others.case]),
             np.concatenate([self.patient, others.patient]),
             np.concatenate([self.label, others.label]),
             pl.concat([self.status, others.status]),
@@ -95,9 +106,18 @@ class CaseSet:
 
     def joined(self, frame: pl.DataFrame, column: str) -> pl.Series:
         """Look up a column of a frame keyed by ``case_id``, in the order of the cases."""
-        cases = pl.DataFrame({"case_id": self.case_id})
-        found = frame.select("case_id", column)
-        return cases.join(found, on="case_id", how="left", maintain_order="left")[column]
+        return look_up(frame[column], self.index.rows_of(frame["case_id"])[self.case])
+
+    def are_among(self, case_id: pl.Series) -> BoolArray:
+        """Mark the cases that some pseudonyms, each given once, name."""
+        return np.asarray(self.index.rows_of(case_id)[self.case] != ABSENT)
+
+    def rows_in(self, case_id: pl.Series) -> BoolArray:
+        """Mark which of some pseudonyms, each given once, name cases of the set."""
+        rows = self.index.rows_of(case_id)[self.case]
+        found = np.zeros(case_id.len(), dtype=np.bool_)
+        found[rows[rows != ABSENT]] = True
+        return found
 
 
 def counts_in(window: str, *, is_mature: bool | None = True, is_included: bool = True) -> pl.Expr:
@@ -130,26 +150,25 @@ class AnalysisSet:
 
     Attributes
     ----------
-    patients : ``patient_id`` and its code ``patient``, 0 to P-1
+    n_patients : P; patients are numbered from 0 in order of their pseudonyms
     """
 
     def __init__(self, *, index_test: IndexTest, **analysed: Unpack[Analysed]) -> None:
         self.index_test = index_test
-        keys = ["case_id", "finding"]
-        kept = (*keys, "patient_id", "window", "is_mature", "is_included")
-        split = analysed["time_split"].select(kept)
-        self.patients = (
+        split = analysed["time_split"]
+        self._index = CaseIndex(split["case_id"])
+        self._patients = (
             split.select("patient_id").unique().sort("patient_id").with_row_index("patient")
         )
-        self._frame = (
-            split.join(analysed["reference_standard"].select(*keys, "label"), on=keys)
-            .join(
-                analysed["inferences"].select(*keys, "model_id", "status", "score", "call"),
-                on=keys,
-            )
-            .join(self.patients, on="patient_id")
-            .sort("finding", "model_id", "case_id")
+        self.n_patients = self._patients.height
+        self._split = split.select(
+            "case_id", "finding", "patient_id", "window", "is_mature", "is_included"
+        ).join(self._patients, on="patient_id", how="left", maintain_order="left")
+        self._reference = analysed["reference_standard"].select("case_id", "finding", "label")
+        self._inferences = analysed["inferences"].select(
+            "case_id", "finding", "model_id", "status", "score", "call"
         )
+        self._outputs: dict[tuple[str, str], pl.DataFrame] = {}
 
     def cases(
         self,
@@ -161,9 +180,42 @@ class AnalysisSet:
         is_included: bool = True,
     ) -> CaseSet:
         """Take the cases of one finding, model and window; ``is_mature`` None takes all."""
-        wanted = (pl.col("finding") == finding) & (pl.col("model_id") == model_id)
-        wanted &= counts_in(window, is_mature=is_mature, is_included=is_included)
-        return self._case_set(self._frame.filter(wanted))
+        outputs = self._outputs.get((finding, model_id))
+        if outputs is None:
+            outputs = self._outputs[finding, model_id] = self._joined(finding, model_id)
+        counted = counts_in(window, is_mature=is_mature, is_included=is_included)
+        return self._case_set(outputs.filter(counted))
+
+    def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Keep the rows of its cases, in their order, with numbers in place of pseudonyms.
+
+        ``case_id`` and ``patient_id``, if there is one, are those of :class:`CaseSet`: they sort as
+        the pseudonyms do, and are sorted and joined much faster.
+        """
+        found = self._index.numbered(frame)
+        if "patient_id" not in frame.columns:
+            return found
+        found = found.join(self._patients, on="patient_id", how="left", maintain_order="left")
+        return found.with_columns(pl.col("patient").alias("patient_id")).drop("patient")
+
+    def _joined(self, finding: str, model_id: str) -> pl.DataFrame:
+        """Put side by side what is known of each case that has a window, a label and an output."""
+        of_finding = pl.col("finding") == finding
+        parts = (
+            self._split.filter(of_finding).drop("finding", "patient_id"),
+            self._reference.filter(of_finding).select("case_id", "label"),
+            self._inferences.filter(of_finding & (pl.col("model_id") == model_id)).select(
+                "case_id", "status", "score", "call"
+            ),
+        )
+        rows = [self._index.rows_of(part["case_id"]) for part in parts]
+        case = np.flatnonzero(np.all([row != ABSENT for row in rows], axis=0))
+        columns = [
+            values.gather(row[case])
+            for part, row in zip(parts, rows, strict=True)
+            for values in part.drop("case_id")
+        ]
+        return pl.DataFrame([pl.Series("case", case), *columns])
 
     def _case_set(self, frame: pl.DataFrame) -> CaseSet:
         is_binary = self.index_test.output.kind == "binary"
@@ -171,7 +223,8 @@ class AnalysisSet:
         score = frame["score"].cast(pl.Float64).fill_null(np.nan).to_numpy()
         label = frame["label"].replace_strict(_CODES, default=UNLABELLED, return_dtype=pl.Int8)
         return CaseSet(
-            case_id=frame["case_id"],
+            index=self._index,
+            case=frame["case"].to_numpy(),
             patient=frame["patient"].cast(pl.Int64).to_numpy(),
             label=label.to_numpy(),
             status=frame["status"],

@@ -24,7 +24,14 @@ from vpack_pipeline.core.evaluation.analysis import (
     generator,
 )
 from vpack_pipeline.core.evaluation.looks import DIFFERENCE, Place, WindowedFigures
-from vpack_pipeline.core.evaluation.operating_points import ITD, Crossed, share, tabulate, weigh
+from vpack_pipeline.core.evaluation.operating_points import (
+    ITD,
+    Crossed,
+    share,
+    share_side,
+    tabulate,
+    weigh,
+)
 from vpack_pipeline.core.evaluation.strata import (
     Parting,
     acquired,
@@ -33,7 +40,7 @@ from vpack_pipeline.core.evaluation.strata import (
     planned,
 )
 from vpack_pipeline.core.levels import ONE_LEVEL, describe
-from vpack_pipeline.core.sampling import SampledCases, Weighing
+from vpack_pipeline.core.sampling import SampledCases, Weighing, without_size
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
@@ -46,8 +53,8 @@ from vpack_pipeline.protocol import (
     Sampling,
 )
 from vpack_pipeline.stats.codes import Code, coded
-from vpack_pipeline.stats.difference import difference, proportion_side
-from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
+from vpack_pipeline.stats.difference import difference
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntArray
 from vpack_pipeline.stats.mix_change import change_by_cells
 
 MOST_REPLICATES: Final = 500
@@ -89,7 +96,8 @@ def change(
     protocol describes together, or of what made the image. In each row set the parts add up to the
     whole change. A device that no included case of the retrospective window has is new, by any
     header field that names a machine; its cases are a part of their own. Where cases were not drawn
-    alike, what ``sampling`` does not let stand is refused: nothing is computed under weights.
+    alike, shares and proportions are of weight, and parts have no interval; or they are refused, as
+    ``sampling`` says.
 
     Parameters
     ----------
@@ -181,7 +189,7 @@ def _give(
     cell = _cells([table.cases for table in tables], parting)
     is_new = [np.zeros(tables[0].cases.n, dtype=np.bool_), new]
     for metric in _SHARES:
-        reasons = [weighing.why_not(under_weights=False) for weighing in weighed[metric]]
+        reasons = [weighing.why_not(under_weights=True) for weighing in weighed[metric]]
         why_not = next((reason for reason in reasons if reason is not None), None)
         if why_not is not None:
             for stem in _PARTS.values():
@@ -198,21 +206,38 @@ def _give(
             min(evaluation.replicates, MOST_REPLICATES),
             rng,
             evaluation.interval.level,
+            _weights(weighed[metric], used),
         )
         notes = coded(*(weighing.notes for weighing in weighed[metric]))
-        whole = _difference(tables, metric, evaluation.interval.level)
+        whole = _difference(tables, metric, weighed[metric], evaluation.interval.level)
+        is_weighted = any(weighing.weight is not None for weighing in weighed[metric])
         for part, stem in _PARTS.items():
             made = whole if part == "total" else found._asdict()[part]
-            place.give(f"{stem}{metric}", made, notes=notes if made.value is not None else ())
+            method = coded(made.method, "weighted" if is_weighted else None)
+            said = notes if made.value is not None else ()
+            place.give(f"{stem}{metric}", made, method=method, notes=said)
 
 
-def _difference(tables: Sequence[Crossed], metric: str, level: float) -> Estimate:
+def _weights(weighed: Sequence[Weighing], used: Sequence[BoolArray]) -> FloatArray | None:
+    """Weights of the cases used; None where all count alike."""
+    if all(weighing.weight is None for weighing in weighed):
+        return None
+    sides = [
+        np.ones(int(among.sum())) if w.weight is None else w.weight[among]
+        for w, among in zip(weighed, used, strict=True)
+    ]
+    return np.concatenate(sides)
+
+
+def _difference(
+    tables: Sequence[Crossed], metric: str, weighed: Sequence[Weighing], level: float
+) -> Estimate:
     """Give the whole change, with the interval that it has in ``comparison``."""
-    sides = []
-    for table in tables:
-        among, right = share(table, metric)
-        sides.append(proportion_side(right[among], table.cases.patient[among], level))
-    found = difference(sides[1], sides[0])
+    before, after = (
+        without_size(share_side(table, metric, weighing, level))
+        for table, weighing in zip(tables, weighed, strict=True)
+    )
+    found = difference(after, before)
     return replace(found, method=coded("difference", found.method))
 
 

@@ -105,7 +105,8 @@ def by_sources(
 
     Parameters
     ----------
-    panel_labels : ``case_id``, ``patient_id``, ``label`` of the panel, ``reference_label``
+    panel_labels : ``case_id``, ``patient_id``, ``label`` of the panel, ``reference_label``; cases
+        and patients as ``analysis`` has numbered them
     """
     if set(adjudication.precedence) <= {"independent_reference"}:
         return _none(NO_PANEL)
@@ -129,12 +130,11 @@ def by_sources(
 
 def verified_by_patient(panel_labels: pl.DataFrame, analysis: AnalysisSet) -> IntArray:
     """Count each patient's cases by the panel's call and the source's label, ``KINDS``: (P, 6)."""
-    known = panel_labels.join(analysis.patients, on="patient_id")
     columns = []
     for label, source in KINDS:
         is_source = pl.col("reference_label").eq_missing(pl.lit(source, pl.String))
-        met = known.filter((pl.col("label") == label) & is_source)["patient"].cast(pl.Int64)
-        columns.append(np.bincount(met.to_numpy(), minlength=analysis.patients.height))
+        met = panel_labels.filter((pl.col("label") == label) & is_source)["patient_id"]
+        columns.append(np.bincount(met.cast(pl.Int64).to_numpy(), minlength=analysis.n_patients))
     return np.column_stack(columns)
 
 

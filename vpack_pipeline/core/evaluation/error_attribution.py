@@ -109,7 +109,7 @@ def error_attribution(
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
     sampled = SampledCases(cases, sampling)
-    known = included_reads(reads, included, findings)
+    known = included_reads(analysis.numbered(reads), analysis.numbered(included), findings)
     basis = {f.name: read_basis(known, f.name) for f in findings}
     panels = {name: Panels.of(b, name, analysis, evaluation) for name, b in basis.items()}
     for finding, model_id, window in cells(findings, index_test):

@@ -82,7 +82,7 @@ def failures(
         for variable in variables:
             level_of = everyone.joined(level_of_case[variable.name], "level")
             described = known[variable.name]
-            too_small = described.too_small(everyone.case_id)
+            too_small = described.too_small(everyone.rows_in(cases["case_id"]))
             for label in bin_labels(variable):
                 place = figures.at(**keys, stratum_kind=variable.name, stratum=label)
                 stratum = everyone.take((level_of == label).to_numpy())

@@ -72,7 +72,7 @@ def paired(
     a unit being one read: elsewhere readers made the labels, and would be held against themselves.
     ``unaided_readers`` pools the reads of all; each of several readers has rows of their own where
     ``readers_agreed``. Where cases were not drawn alike, the figures of either side are weighted or
-    refused as ``sampling`` says, and their difference is not computed under weights.
+    refused as ``sampling`` says, and so is their difference; it has no test under weights.
 
     Parameters
     ----------
@@ -190,11 +190,6 @@ def _give_auc(
     sides = [weighing.area(score, positive, patient, level) for score in scores]
     place.give("primary_auc", sides[0].estimate)
     place.give("comparator_auc", sides[1].estimate)
-    why_not = weighing.why_not(under_weights=False)
-    if why_not is not None:
-        for metric in ("paired_difference_auc", "paired_p_auc"):
-            place.refuse(metric, why_not)
-        return
     events = int(positive.sum())
     made = difference(*sides)
     place.give(
@@ -204,6 +199,10 @@ def _give_auc(
         events=events,
         method=coded("difference", made.method),
     )
+    why_not = weighing.why_not(under_weights=False)
+    if why_not is not None:
+        place.refuse("paired_p_auc", why_not)
+        return
     test = obuchowski_paired_test(scores[0], scores[1], positive, patient)
     place.give(
         "paired_p_auc",
@@ -269,8 +268,10 @@ def _give_shares(
         place.count(f"only_comparator_right_{metric}", found.only_second, n)
         why_not = weighing.why_not(under_weights=False)
         if why_not is not None:
-            for part in ("paired_difference_", "paired_p_"):
-                place.refuse(f"{part}{metric}", why_not)
+            pair = (right, other.is_right)
+            apart = weighing.paired_difference(pair, among, everyone, level)
+            place.give(f"paired_difference_{metric}", apart)
+            place.refuse(f"paired_p_{metric}", why_not)
             continue
         place.give(f"paired_difference_{metric}", weighing.said_of(found.difference))
         test = found.test

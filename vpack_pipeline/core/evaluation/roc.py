@@ -26,7 +26,7 @@ from vpack_pipeline.core.evaluation.analysis import (
     intention_to_diagnose_score,
 )
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
-from vpack_pipeline.core.evaluation.performance import why_no_auc
+from vpack_pipeline.core.evaluation.performance import weigh_area, why_no_auc
 from vpack_pipeline.core.evaluation.unaided import READERS, unaided_reads
 from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
@@ -36,11 +36,13 @@ from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
 from vpack_pipeline.stats.roc import ONE_CLASS
 from vpack_pipeline.stats.roc_curve import POINTWISE, average_precision, partial_auc, roc_band
+from vpack_pipeline.stats.weighted_curve import WEIGHTED_POINTWISE, weighted_roc_band
 
 POINTS: Final = 101
 """False-positive fractions 0, .01 … 1: fixed, since an empirical curve gives away every case."""
 LEAST_SPECIFICITY: Final = 0.9
 LEAST_SENSITIVITY: Final = 0.8
+_GRID: Final = np.arange(POINTS) / (POINTS - 1)
 _AREAS: Final = ("partial_auc_high_specificity", "partial_auc_high_sensitivity")
 _PRECISION: Final = "average_precision"
 _POINTWISE_ONLY: Final = coded("band_is_pointwise")
@@ -68,8 +70,8 @@ def roc(
     model on the same cases alone: those that an independent source labelled, since readers cannot
     be held against labels that they made. ``readers``: all of them together, ``reader``: each
     alone, where they agreed; ``operating_point_where_read``: the model on the cases that they read.
-    Where cases were not drawn alike, shares at a call are weighted or refused as ``sampling`` says;
-    the curve, its parts and average precision are not computed under weights.
+    Where cases were not drawn alike, the curve and shares at a call are weighted or refused as
+    ``sampling`` says; parts of its area and average precision are not computed under weights.
 
     Parameters
     ----------
@@ -172,24 +174,38 @@ class _Table:
         return self.evaluation.interval.level
 
     def give_curve(self, keys: Mapping[str, str], decided: CaseSet) -> None:
-        positive, n = decided.is_positive, int(decided.is_positive.sum())
-        reason = why_no_auc(decided, self.index_test)
-        grid = np.arange(POINTS) / (POINTS - 1)
-        band = None
-        if reason is None:
-            score = intention_to_diagnose_score(decided, self.index_test)
-            band = roc_band(score, positive, decided.patient, grid, self.level)
-        unweighted = self._unweighted(keys, decided)
+        n = int(decided.is_positive.sum())
+        weighing = weigh_area(self.sampled, keys["finding"], decided)
+        reason = why_no_auc(decided, self.index_test) or weighing.why_not(under_weights=True)
+        curve = [] if reason is not None else self._curve(decided, weighing)
         for k in range(POINTS):
             stratum = {"stratum_kind": "false_positive_fraction", "stratum": fraction_name(k)}
-            place = unweighted.at(**keys, **stratum)
-            if band is None:
+            place = self.figures.at(**keys, **stratum)
+            if curve:
+                place.give("sensitivity", weighing.said_of(curve[k]))
+            else:
                 place.refuse("sensitivity", reason or ONE_CLASS, n=n)
-                continue
-            value, lower, upper = (float(part[k]) for part in band)
-            flagged = round(value * n)
-            found = Estimate(value, lower, upper, n, flagged, POINTWISE, notes=_POINTWISE_ONLY)
-            place.give("sensitivity", found)
+
+    def _curve(self, decided: CaseSet, weighing: Weighing) -> list[Estimate]:
+        """Give the points of the curve; none where one class alone is there."""
+        positive, n = decided.is_positive, int(decided.is_positive.sum())
+        score = intention_to_diagnose_score(decided, self.index_test)
+        if weighing.weight is None:
+            band = roc_band(score, positive, decided.patient, _GRID, self.level)
+            parts = () if band is None else (*band, np.rint(band.value * n))
+        else:
+            # Of each stratum there are cases, so that the heaviest weight is among them.
+            parts = (
+                weighted_roc_band(
+                    score, positive, weighing.weight, decided.patient, _GRID, self.level
+                )
+                or ()
+            )
+        method = POINTWISE if weighing.weight is None else WEIGHTED_POINTWISE
+        return [
+            Estimate(float(v), float(low), float(up), n, int(k), method, notes=_POINTWISE_ONLY)
+            for v, low, up, k in zip(*parts, strict=True)
+        ]
 
     def _unweighted(self, keys: Mapping[str, str], decided: CaseSet) -> UnweightedFigures:
         return UnweightedFigures(self.figures, self.sampled, keys["finding"], decided)

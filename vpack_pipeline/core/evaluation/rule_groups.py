@@ -59,7 +59,7 @@ class RuleGroups:
         if names is None or group.n == 0:
             return None
         described = [self.known[name] for name in sorted(names) if name in self.known]
-        is_allowed = all(one.is_allowed(group.case_id) for one in described)
+        is_allowed = all(one.is_allowed(group.rows_in(one.cases["case_id"])) for one in described)
         if group.n_patients < self.smallest or not is_allowed:
             return code("set_too_small", fewest=self.smallest)
         n_positive, n_decided = int(mature.is_positive.sum()), int(mature.is_decided.sum())

@@ -14,6 +14,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.evaluation.analysis import CaseSet
+from vpack_pipeline.core.evaluation.case_index import look_up
 from vpack_pipeline.core.levels import TIMES, Description
 from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned, value_of
@@ -58,7 +59,8 @@ class Parting:
     def too_small(self, everyone: CaseSet) -> Code | None:
         """Say that a set cannot be described by it; None where it can."""
         if self.described is not None:
-            return self.described.too_small(everyone.case_id)
+            rows = everyone.rows_in(self.described.cases["case_id"])
+            return self.described.too_small(rows)
         own = pl.DataFrame(
             {"level": everyone.joined(self.level_of, "level"), "patient": everyone.patient}
         )
@@ -89,21 +91,16 @@ def codes_of(cases: CaseSet, parting: Parting) -> IntArray:
 
 
 def levels_of(sets: Sequence[CaseSet], frame: pl.DataFrame) -> list[pl.Series]:
-    """Look up the level of the cases of several sets, all at once: a look-up reads the whole frame.
+    """Look up the level of the cases of several sets of one analysis set, all at once.
 
     Parameters
     ----------
     frame : ``case_id`` and ``level``
     """
-    case_id = pl.concat([one.case_id for one in sets])
-    found = pl.DataFrame({"case_id": case_id}).join(
-        frame, on="case_id", how="left", maintain_order="left"
-    )["level"]
-    made, start = [], 0
-    for one in sets:
-        made.append(found.slice(start, one.n))
-        start += one.n
-    return made
+    if not sets:
+        return []
+    rows = sets[0].index.rows_of(frame["case_id"])
+    return [look_up(frame["level"], rows[one.case]) for one in sets]
 
 
 def planned(

@@ -134,7 +134,7 @@ def subgroups(
             for variable in variables:
                 level_of = mature.joined(level_of_case[variable.name], "level")
                 described = known[variable.name]
-                too_small = described.too_small(everyone.case_id)
+                too_small = described.too_small(everyone.rows_in(cases["case_id"]))
                 shared[variable.name] = _share_patients(mature, level_of)
                 found[variable.name] = []
                 for level in bin_labels(variable):

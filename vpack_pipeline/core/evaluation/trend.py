@@ -300,7 +300,7 @@ class _Study:
 
     def give_device(self, periods: Sequence[_Period], device: Parting) -> None:
         """Give each level's share of a period's cases, and when it is first and last seen."""
-        level_of = levels_of([p.cases for p in periods], device.level_of) if periods else []
+        level_of = levels_of([p.cases for p in periods], device.level_of)
         for level in device.levels:
             counts = [int((own == level).sum()) for own in level_of]
             seen = [i for i, count in enumerate(counts) if count]

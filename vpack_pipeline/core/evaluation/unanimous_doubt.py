@@ -67,17 +67,18 @@ class Panels:
 
         Parameters
         ----------
+        basis : of reads whose cases and patients ``analysis`` has numbered
         beside : (P, c) further counts of each patient, whose totals every replicate then has
             exactly, however often they are asked for
         """
-        voted = case_votes(basis.reads).join(analysis.patients, on="patient_id")
+        voted = case_votes(basis)
         cells = voted.select("n_votes", "n_positive_votes").unique().sort(pl.all())
         cells = cells.with_row_index("cell")
         voted = voted.join(cells, on=["n_votes", "n_positive_votes"]).sort("case_id")
         votes = Votes(cells["n_votes"].to_numpy(), cells["n_positive_votes"].to_numpy())
         cell = voted.select("case_id", pl.col("cell").cast(pl.Int64))
-        patient = voted["patient"].cast(pl.Int64).to_numpy()
-        counts = counted_by(patient, cell["cell"].to_numpy(), analysis.patients.height, len(cells))
+        patient = voted["patient_id"].cast(pl.Int64).to_numpy()
+        counts = counted_by(patient, cell["cell"].to_numpy(), analysis.n_patients, len(cells))
         further = np.zeros((len(counts), 1), dtype=np.int64) if beside is None else beside
         rng = generator(evaluation.seed, "panels", finding)
         drawn = PatientKinds.drawn(np.column_stack([counts, further]), evaluation.replicates, rng)

@@ -23,6 +23,7 @@ from vpack_pipeline.core.representativeness.profiled import with_people
 from vpack_pipeline.core.representativeness.sets import by_window, view_of
 from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import Target, read_target
+from vpack_pipeline.core.time_bands import BANDS, described_kinds, with_bands
 from vpack_pipeline.core.variables import MISSING, binned
 from vpack_pipeline.core.windows import (
     WINDOWS,
@@ -145,6 +146,7 @@ def described_people(
         placed = _levels(one, cases, protocol)
         made.append(DescribedVariable(name, _printed(one), placed, _some(found), persons))
     made += _rules(rules, excluded, cases, protocol, cut)
+    made += _times(cases, frozenset(included["case_id"].to_list()), protocol)
     return DescribedPeople(
         cases.select("case_id", "patient_id", "index_date"),
         tuple(made),
@@ -223,6 +225,29 @@ def _rules(
         printed = {REMOVED: REMOVED, _OTHERS: _OTHERS}
         levels = dict.fromkeys(own["case_id"].to_list(), REMOVED)
         yield DescribedVariable(f"rule {rule}", printed, levels, _some(found))
+
+
+def _times(
+    cases: pl.DataFrame, included: frozenset[str], protocol: Protocol
+) -> Iterator[DescribedVariable]:
+    """Give the cases of each window by when their studies began, where that is described."""
+    banded = with_bands(cases).with_columns(
+        pl.col("case_id").is_in(list(included)).alias("is_included"),
+        window_of(pl.col("index_date"), protocol.evaluation).alias("window"),
+    )
+    windows = {window: banded.filter(pl.col("window") == window) for window in WINDOWS}
+    smallest = protocol.disclosure.smallest_group
+    given = {window: described_kinds(own, smallest) for window, own in windows.items()}
+    for kind, bands in BANDS.items():
+        levels = dict(banded.select("case_id", kind).drop_nulls().iter_rows())
+        found: dict[str, frozenset[str]] = {}
+        for window, own in windows.items():
+            if kind in given[window]:
+                ids = _ids(own)
+                found |= {f"{window}, all cases": ids, f"{window}, included": ids & included}
+        yield DescribedVariable(
+            f"time {kind}", {band: band for band in bands}, levels, _some(found)
+        )
 
 
 def _ids(cases: pl.DataFrame) -> frozenset[str]:

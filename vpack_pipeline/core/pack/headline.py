@@ -14,6 +14,7 @@ from typing import Any, Final
 from vpack_pipeline.contracts import metrics
 from vpack_pipeline.contracts.shapes import CODES
 from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.unaided import READERS
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.pack_format.figures import (
     COUNT_OF_DIFFERENT,
@@ -25,7 +26,6 @@ from vpack_pipeline.pack_format.figures import (
 )
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 
-READERS: Final = "unaided_readers"
 COUNTS: Final = (
     "n_patients",
     "n_cases",

@@ -15,6 +15,7 @@ from vpack_pipeline.core.levels import (
     PrintedLevels,
     describe,
     patients_in_order,
+    rows_of,
 )
 from vpack_pipeline.core.printed_words import words_of_cases
 from vpack_pipeline.core.representativeness.profiled import (
@@ -102,13 +103,12 @@ def profile(
     windows = by_window(cases, included, evaluation)
     described = [known[v.name] for v in whole.variables]
     acquired = acquisition_variables(seen, words, whole, eligibility, drift, covariates, disclosure)
+    is_in = rows_of(cases, included["case_id"])
     in_order = patients_in_order(cases)
     for variable in acquired:
         plain = PrintedLevels((variable,), {x: x for x in bin_labels(variable)}, is_personal=False)
         described.append(
-            Description.of(
-                plain, seen, included["case_id"], in_order, covariates, evaluation, disclosure
-            )
+            Description.of(plain, seen, is_in, in_order, covariates, evaluation, disclosure)
         )
     rows = []
     for one in described:

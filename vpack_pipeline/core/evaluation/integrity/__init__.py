@@ -2,8 +2,8 @@
 
 A broken rule is a result: it is printed and closes no gate. ``prespecification``: what was fixed
 beforehand; ``timing``: the order of events; ``leaks``: what development and test share;
-``enrolment``: who is in the study; ``labelling``: how labels came. What does not belong here:
-whether the tables are what they say they are (contracts and gate).
+``enrolment``: who is in the study; ``sampling``: how cases were drawn; ``labelling``: how labels
+came. What does not belong here: whether the tables are what they say they are (contracts and gate).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.core.evaluation.integrity.enrolment import (
-    consecutive,
     disjoint_patients,
     every_case_accounted,
     every_study_has_case,
@@ -42,6 +41,7 @@ from vpack_pipeline.core.evaluation.integrity.prespecification import (
     thresholds_chosen_elsewhere,
     thresholds_fixed,
 )
+from vpack_pipeline.core.evaluation.integrity.sampling import consecutive, days_and_hours
 from vpack_pipeline.core.evaluation.integrity.study import Outcome, Study
 from vpack_pipeline.core.evaluation.integrity.timing import (
     delivered_before_labels,
@@ -68,7 +68,10 @@ NOT_ASSESSABLE: Final = "not_assessable"
 WITHHELD: Final = "withheld"
 
 _NOT_PEOPLE: Final = frozenset(
-    {"protocols", "models", "operating_points", "rules", "weeks", "findings_and_sources"}
+    {
+        *("protocols", "models", "operating_points", "rules"),
+        *("weeks", "days_and_parts", "findings_and_sources"),
+    }
 )
 """Units of the protocol or the calendar: their numbers count no patients."""
 
@@ -225,6 +228,11 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
     "consecutive": (
         "No week of the prospective window lacks a case, where cases come often enough to tell.",
         consecutive,
+    ),
+    "days_and_hours": (
+        "No weekday and no quarter of the day has less than half of the cases that the archive's"
+        " studies lead one to expect, where there are enough to tell.",
+        days_and_hours,
     ),
     "every_study_has_case": (
         "Every study of the archive in the prospective window belongs to a case.",
