@@ -369,6 +369,14 @@ def test_margins_are_refused_where_their_tables_lie_on_both_sides_of_a_goal():
     assert figure(carried(below), "sensitivity", **LOCKED)["status"] == "given"
 
 
+def test_margins_of_people_need_enough_persons_in_each_level():
+    few = {"population": population({**MARGINS, '{"sex": "F"}': 57, '{"sex": "M"}': 3})}
+    people = of_margins(are_people=True)
+    assert figure(carried(people), "sensitivity", **LOCKED)["status"] == "given"
+    refused = carried(people.but(given=few))
+    assert figure(refused, "sensitivity", **LOCKED)["reason"] == "set_too_small"
+
+
 def test_margins_of_one_variable_are_its_joint_cells():
     given = {"population": population({'{"sex": "F"}': 10, '{"sex": "M"}': 30})}
     world = of_margins()

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from benchmarks import interval_designs, transport_designs
 from vpack_pipeline.stats.estimate import normal_quantile
+from vpack_pipeline.stats.proportions import wilson_bounds
 from vpack_pipeline.stats.transport import (
     FIGURES,
     Cell,
     JointCell,
     odds_factor,
+    pooled,
     range_over_tables,
+    shares_of,
     transported,
 )
 
@@ -75,6 +78,15 @@ def test_nobody_in_the_denominator_is_no_figure():
     none = transported([Cell(1, 0, 0, 5, 1, 0, 0)], "sensitivity")
     assert (none.value, none.reason.name) == (None, "nobody_in_denominator")
     assert transported([], "ppv").value is None
+    assert pooled([Cell(1, 0, 0, 5, 1, 0, 0)], "sensitivity").value is None
+    with pytest.raises(ValueError, match="one case or more"):
+        shares_of(Cell(1, 0, 0, 0, 0, 0, 0), "ppv")
+
+
+def test_this_sets_own_figures_have_wilsons_interval_on_its_cases():
+    found = pooled(TWO, "sensitivity", 1.5)
+    assert found.value == 14 / 20
+    assert (found.lower, found.upper) == wilson_bounds(14 / 20, 20 / 1.5)
 
 
 @given(cells, st.sampled_from(sorted(FIGURES)), st.floats(0.05, 20))
