@@ -112,6 +112,8 @@ CHOOSING = {
     "vpack_pipeline/core/pack/": "the first page and the checklist choose figures",
     "vpack_pipeline/assets/": "what Dagster shows of a table is chosen",
     "vpack_pipeline/protocol/": "what a protocol may ask for by name",
+    "vpack_pipeline/cli/compared.py": "a comparison chooses what it says",
+    "vpack_pipeline/cli/pack_cells.py": "a comparison reads two tables of a pack",
     "vpack_pipeline/cli/templates/": "the protocol of a new site is an example",
     "vpack_pipeline/pack_format/documents.py": "the plan of monitoring travels as one document too",
     "vpack_pipeline/io/dicom/header.py": "fields are grouped for speed; one in no group is last",

@@ -221,7 +221,7 @@ def payload_of(
     quotes : tables that are those of an earlier release
     in_place : files of a release: its own, and those that it quotes
     """
-    from vpack_pipeline.report import render
+    from vpack_pipeline.report import empty_comparison, render
 
     protocol = bench.study.protocol
     html = render(
@@ -235,6 +235,7 @@ def payload_of(
     )
     return packs.pack_payload(
         html=html,
+        comparison=empty_comparison(),
         report=report,
         protocol=protocol,
         claim=claim,

@@ -42,8 +42,8 @@ COMMANDS: Final[dict[str, str]] = {
     "sign": "vpack_pipeline.cli.sign",
     "release": "vpack_pipeline.cli.release",
     "verify": "vpack_pipeline.cli.verify",
-    "compare": "vpack_pipeline.cli.compare",
     "acceptance": "vpack_pipeline.cli.acceptance",
+    "compare": "vpack_pipeline.cli.compare",
     "upgrade": "vpack_pipeline.cli.upgrade",
     "ui": "vpack_pipeline.cli.ui",
 }
@@ -59,8 +59,8 @@ SUMMARIES: Final[dict[str, str]] = {
     "sign": "Sign a pack, or a single file such as a protocol.",
     "release": "Hand a site's newest pack out, held against every earlier release.",
     "verify": "Check a pack offline: integrity, agreement, and who has signed it.",
-    "compare": "Say whether what a pack shows holds in a population of which you have counts.",
     "acceptance": "Say how many cases a test of a pack's figures needs at your hospital.",
+    "compare": "Say whether what a pack shows holds in a population of which you have counts.",
     "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }

@@ -16,6 +16,7 @@ from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.pack_format import (
     bag,
     codes,
+    comparison,
     crate,
     documents,
     figures,
@@ -35,12 +36,15 @@ TABLES_SINCE: Final = 3
 """The format from which on tables are whole, as their contracts have them."""
 FIGURES_SINCE: Final = 4
 """The format from which on figures travel, and receipts tell the digests of files."""
+COMPARISON_SINCE: Final = 5
+"""The format from which on a page compares a reviewer's counts."""
 _CAME_WITH: Final = {
     codes.NAME: 3,
     signers.SIGNERS: 3,
     figures.NAME: 4,
     documents.CRATE: 4,
     quoted.NAME: 4,
+    comparison.NAME: 5,
 }
 """Files that no pack of an older format has: whoever states one would be asked less."""
 _MOST: Final = 5
@@ -74,6 +78,7 @@ def unheld(pack_format: int) -> str | None:
         PROTOCOL_SINCE: "the protocol's digest in receipts and plan",
         TABLES_SINCE: "whole tables and their codes",
         FIGURES_SINCE: "its figures by cell and the digests of files in receipts",
+        COMPARISON_SINCE: "a page that compares a reviewer's counts",
     }
     found = [what for since, what in missing.items() if pack_format < since]
     return ", ".join(found) or None
@@ -105,6 +110,8 @@ def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Itera
             lambda: statements.of_page(contents, known),
             lambda: crate.held(contents, known),
         ]
+    if pack_format >= COMPARISON_SINCE:
+        checks.append(lambda: comparison.held(contents, known))
     for check in checks:
         yield from _told(check)
 

@@ -25,7 +25,7 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGGED: Final = (INFO, DECLARATION, MANIFEST)
 """The tag files that the tag manifest covers, sorted."""
-FORMAT: Final = 4
+FORMAT: Final = 5
 """The format that is written: the line ``Vpack-Format`` of ``bag-info.txt``.
 
 Every format that was ever written stays readable, and a small pack of each is kept by the tests:
@@ -38,6 +38,7 @@ Every format that was ever written stays readable, and a small pack of each is k
 4. ``figures.csv`` holds every printed figure with its cell, and ``ro-crate-metadata.json``
    describes the files; receipts tell in ``pack_files`` the sha256 of each file of the pack about
    their table; schemas tell the kind of each metric; the report marks what it says of other files
+5. ``compare.html`` holds a reviewer's counts against the pack's cells, in a browser
 """
 LABELS: Final = (
     "Bag-Software-Agent",

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import bag, codes, figures
+from vpack_pipeline.pack_format import bag, codes, comparison, figures
 from vpack_pipeline.pack_format.contents import Contents, problem
 from vpack_pipeline.pack_format.documents import (
     BASELINE,
@@ -51,6 +51,7 @@ _TITLES: Final[Mapping[str, str]] = {
     PLAN: "The executable drift plan",
     BASELINE: "Baselines of the drift plan",
     codes.NAME: "What each code in these tables says",
+    comparison.NAME: "The comparison with a reviewer's own population",
     figures.NAME: "Every printed figure with the cell that it comes from",
     SIGNERS: "Who is to sign this pack",
     RELEASE: "Which tables of this release are those of an earlier one",
@@ -201,6 +202,12 @@ def _sources(
         CLAIM: [PROTOCOL, *tables],
         PLAN: [PROTOCOL, *plan],
         REPORT: [PROTOCOL, figures.NAME, CLAIM],
+        comparison.NAME: [
+            PROTOCOL,
+            CLAIM,
+            *(table_of(asset) for asset in comparison.TABLES if asset in inputs),
+            codes.NAME,
+        ],
     }
 
 

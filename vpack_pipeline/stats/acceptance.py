@@ -95,7 +95,7 @@ def acceptance_size(
     """
     _check(goal, truth, power)
     number("design_effect", design_effect, 1.0)
-    z, beyond = normal_quantile(level), normal_quantile(2 * max(power, 0.5) - 1)
+    z, beyond = normal_quantile(level), normal_quantile(2 * power - 1) if power > 0.5 else 0.0
     spread = z * math.sqrt(goal * (1 - goal)) + beyond * math.sqrt(truth * (1 - truth))
     most = math.ceil(1.5 * (spread / (truth - goal)) ** 2) + 200
     if most > 2 * LARGEST:

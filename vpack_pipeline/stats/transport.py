@@ -68,6 +68,10 @@ FIGURES: Final[Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {
     "false_alarms_per_1000": ((_FP,), (_TP, _FN, _TN)),
 }
 """Figure → which counts of a cell are its successes, and which the rest of its denominator."""
+ON_POSITIVES: Final = frozenset({"sensitivity", "ppv", "npv", "prevalence", "missed_per_1000"})
+"""Figures that few positives leave in doubt."""
+PREDICTIVE: Final = ("ppv", "npv")
+"""Figures that another prevalence changes most."""
 
 
 class _Moments(NamedTuple):

@@ -24,6 +24,7 @@ from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.pack_format.documents import CRATE
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.report import empty_comparison
 
 HTML = b"<!doctype html>"
 SIGNER = Pseudonyms(b"s" * 32, {}, None)
@@ -32,6 +33,7 @@ SIGNER = Pseudonyms(b"s" * 32, {}, None)
 def payload(study, **changed) -> dict[str, bytes]:
     given = {
         "html": HTML,
+        "comparison": empty_comparison(),
         "report": study.report,
         "protocol": study.protocol,
         "claim": study.claim,

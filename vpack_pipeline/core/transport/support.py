@@ -13,12 +13,12 @@ from typing import Final
 from vpack_pipeline.core.transport.question import NO_TARGET, Asked, unsupported
 from vpack_pipeline.stats.codes import Code, Codes, code
 from vpack_pipeline.stats.estimate import Estimate, undefined
+from vpack_pipeline.stats.transport import ON_POSITIVES
 
 MOST_UNSUPPORTED: Final = 0.1
 """Share of the target that may lie in cells without a case here."""
 FEWEST_POSITIVES: Final = 5
 """A cell with fewer is named beside the figures that rest on positives."""
-ON_POSITIVES: Final = frozenset({"sensitivity", "ppv", "npv", "prevalence", "missed_per_1000"})
 SUPPORT: Final = (
     "target_cells",
     "unsupported_cells",

@@ -11,10 +11,9 @@ from typing import Final, TypedDict
 from vpack_pipeline.core.transport.answer import IN_TARGET, Answer, Figure, figures_in_target
 from vpack_pipeline.core.transport.question import Asked, Question, counted, counts_of
 from vpack_pipeline.core.transport.support import FEWEST_POSITIVES
-from vpack_pipeline.stats.transport import pooled
+from vpack_pipeline.stats.transport import PREDICTIVE, pooled
 
 OF_CELLS: Final = ("sensitivity", "specificity")
-OF_PREVALENCE: Final = ("ppv", "npv")
 _TIMES: Final = (0.5, 2.0)
 
 
@@ -55,20 +54,17 @@ def what_would_change(question: Question, answer: Answer) -> WhatIf:
     """
     asked = Asked.of(question)
     inside = [
-        cell
+        (cell.label, counts)
         for cell, of in zip(asked.common, answer["cells"], strict=True)
-        if of["persons"] > 0 and cell.has_results
+        if of["persons"] > 0 and (counts := counts_of(cell)) is not None
     ]
     mixes = {}
     for name in OF_CELLS:
         found = []
-        for cell in inside:
-            counts = counts_of(cell)
-            if counts is None:
-                continue
+        for label, counts in inside:
             figure = pooled([counted(0.0, counts)], name)
             if figure.value is not None and figure.n >= FEWEST_POSITIVES:
-                found.append(OfCell(cell=cell.label, estimate=figure.value, n=figure.n))
+                found.append(OfCell(cell=label, estimate=figure.value, n=figure.n))
         if len(found) > 1:
             found.sort(key=lambda of: of["estimate"])
             mixes[name] = Mixes(lowest=found[0], highest=found[-1])
@@ -83,7 +79,7 @@ def _at(question: Question, prevalence: float | None, is_joint: bool) -> list[At
     for wanted in _within([times * prevalence for times in _TIMES]):
         changed: Question = {**question, "prevalence": wanted}
         figures = figures_in_target(changed)["figures"][IN_TARGET]
-        chosen = {name: figures[name] for name in OF_PREVALENCE}
+        chosen = {name: figures[name] for name in PREDICTIVE}
         made.append(AtPrevalence(prevalence=wanted, figures=chosen))
     return made
 

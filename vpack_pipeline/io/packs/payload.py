@@ -15,10 +15,13 @@ from dataclasses import astuple
 from typing import Any, Final
 
 import polars as pl
+import yaml
 
 from vpack_pipeline.contracts import Contract, codes, exported
 from vpack_pipeline.pack_format import cells, crate, documents, figures
 from vpack_pipeline.pack_format import codes as pack_codes
+from vpack_pipeline.pack_format import comparison as compared
+from vpack_pipeline.pack_format.comparison import EmptyPage
 from vpack_pipeline.pack_format.quoted import Quote
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
@@ -50,6 +53,7 @@ pack of a look has been published, and the same cut built again must give the sa
 def pack_payload(
     *,
     html: bytes,
+    comparison: EmptyPage,
     report: pl.DataFrame,
     protocol: Protocol,
     claim: pl.DataFrame,
@@ -68,6 +72,7 @@ def pack_payload(
     Parameters
     ----------
     html : the rendered report
+    comparison : the page of the comparison, without what this pack puts into it
     report : ``pack/report``, from which it was rendered
     tables : whole tables, by ``section/table``; those that are not exported stay behind
     contracts : those of the tables and of the receipts, by ``section/table``
@@ -101,6 +106,7 @@ def pack_payload(
         asset = str(receipt["asset"])
         files[documents.contract_of(asset)] = _json(contracts[asset].model_dump(mode="json"))
     files |= in_place or {}
+    files[compared.NAME] = _compared(comparison, files)
     if documents.BASELINE_ASSET in shown:
         files[documents.BASELINE] = files[documents.table_of(documents.BASELINE_ASSET)]
     for receipt in receipts:
@@ -118,6 +124,17 @@ def pack_payload(
         terms=protocol.about.availability,
     )
     return files
+
+
+def _compared(empty: EmptyPage, files: Mapping[str, bytes]) -> bytes:
+    """Make the page of the comparison from files of the pack, as whoever verifies it does."""
+    made = compared.data(
+        yaml.safe_load(files[documents.PROTOCOL]),
+        json.loads(files[documents.CLAIM]),
+        json.loads(files[documents.PLAN]),
+        lambda name: files[name].decode(),
+    )
+    return compared.page(empty, made)
 
 
 def _figures(report: pl.DataFrame, html: bytes) -> bytes:

@@ -1,0 +1,283 @@
+"""``compare.html``: the page on which a reviewer holds a pack against counts of their own.
+
+It is a page that is the same in every pack of one vpack, and in it what this pack says of itself:
+cells of its tables, parts of its protocol, sentences of its codes. Both are held against the rest
+of the pack: what it says follows from tables and protocol, byte for byte, and one script may run,
+whose digest the page's own policy tells. What does not belong here: how the page looks and what
+the script computes (``report``).
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any, Final, NamedTuple
+
+from vpack_pipeline.errors import Problem
+from vpack_pipeline.pack_format import cells, codes
+from vpack_pipeline.pack_format.contents import Contents, problem
+from vpack_pipeline.pack_format.documents import Documents, table_of
+
+NAME: Final = "compare.html"
+CELLS: Final = "evaluation/transport_cells"
+LEVELS: Final = "representativeness/levels"
+POINTS: Final = "evaluation/operating_points"
+PROFILE: Final = "representativeness/profile"
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    CELLS: {
+        **dict.fromkeys(
+            ("finding", "model_id", "window", "operating_point", "stratum_kind", "stratum"),
+            "string",
+        ),
+        "metric": "string",
+        "estimate": "float",
+        **dict.fromkeys(("status", "reason", "detail"), "string"),
+    },
+    LEVELS: {
+        "variable": "string",
+        "level_order": "int",
+        "level": "string",
+        "printed_level": "string",
+    },
+    POINTS: {
+        **dict.fromkeys(
+            ("finding", "model_id", "window", "operating_point", "analysis", "metric"), "string"
+        ),
+        **dict.fromkeys(("estimate", "lower", "upper"), "float"),
+    },
+    PROFILE: {
+        **dict.fromkeys(("variable", "bin", "set"), "string"),
+        "bin_order": "int",
+        "n": "int",
+    },
+}
+"""The tables that the page is made of, with the columns that it reads and their types."""
+GIVEN: Final = (
+    "cells_with_few_positives",
+    "cells_without_case",
+    "margins_cross_goal",
+    "no_case_outside_target",
+    "no_interval_of_margins",
+    "no_interval_of_weighted_cells",
+    "no_mature_case",
+    "no_table_with_margins",
+    "no_target",
+    "nobody_in_denominator",
+    "not_computed_weighted",
+    "one_common_cell",
+    "prevalence_needs_joint_counts",
+    "prevalence_out_of_reach",
+    "prevalence_typed",
+)
+"""The reasons and notes that the script may give of itself, beside those of the cells."""
+WINDOWS: Final = ("retrospective", "prospective")
+STATED: Final = ("sensitivity", "specificity")
+"""The figures of a test of acceptance."""
+_ANALYSIS: Final = "intention_to_diagnose"
+_PAGE: Final = re.compile(
+    r'(?P<policy><meta http-equiv="Content-Security-Policy" content="(?P<told>[^"]*)">)'
+    r".*?<title>(?P<title>[^<]*)</title>"
+    r'.*?<body>\n(?P<banner>(?:<div class="banner"[^\n]*\n)?)'
+    r'.*?<script type="application/json" id="pack">(?P<data>[^<]*)</script>\n'
+    r"<script>(?P<script>.*?)</script>",
+    re.DOTALL,
+)
+Row = Mapping[str, Any]
+_UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+
+class EmptyPage(NamedTuple):
+    """The page that is the same in every pack, and its script."""
+
+    html: str
+    """With one mark each for policy, title, banner, data and script, such as ``@@title@@``."""
+    script: str
+
+
+def page(empty: EmptyPage, of_pack: Mapping[str, Any]) -> bytes:
+    """Put what :func:`data` gives, and the script, into the page."""
+    parts = {**_of_pack(of_pack), "policy": _policy(empty.script), "script": empty.script}
+    return re.sub("@@([a-z]+)@@", lambda mark: parts[mark[1]], empty.html).encode()
+
+
+def data(
+    protocol: Mapping[str, Any],
+    claim: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    text: Callable[[str], str],
+) -> dict[str, Any]:
+    """Gather what the script needs: of the primary model's primary operating points.
+
+    Parameters
+    ----------
+    protocol, claim, plan : documents of the pack
+    text : file of the pack → its text
+    """
+    tables = {asset: list(_rows(text(table_of(asset)), TABLES[asset])) for asset in TABLES}
+    kind = next((row["stratum_kind"] for row in tables[CELLS]), None)
+    names = kind.split(" × ") if kind is not None else []
+    places = [_place(*of, protocol, tables) for of in _primary(protocol)]
+    told = {row[4] for p in places for w in p["windows"].values() for row in w if row[4]}
+    variables = protocol.get("representativeness", {}).get("variables", ())
+    return {
+        "site": plan["site"],
+        "cut": plan["cut"],
+        "protocol": plan["protocol"],
+        "synthetic": [part.partition(":")[0] for part in claim.get("synthetic") or ()],
+        "kind": kind,
+        "titles": {v["name"]: v["title"] for v in variables if v["name"] in names},
+        "others": [v["name"] for v in variables if v["name"] not in names],
+        "levels": [
+            list(row.values())
+            for row in tables[LEVELS]
+            if row["variable"] in names or row["variable"] == kind
+        ],
+        "level": protocol["evaluation"].get("interval", {}).get("level", 0.95),
+        "places": places,
+        "target": _target(tables[PROFILE], names),
+        "codes": _sentences(text(codes.NAME), told),
+    }
+
+
+def _rows(text: str, columns: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for row in csv.DictReader(io.StringIO(text, newline="")):
+        yield {c: None if row[c] == "" else cells.read(row[c], kind) for c, kind in columns.items()}
+
+
+def _primary(
+    protocol: Mapping[str, Any],
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Give each finding with the primary model's primary operating point, where there is one."""
+    models = protocol["index_test"]["models"]
+    points = protocol["evaluation"].get("operating_points", ())
+    (model,) = (m["id"] for m in models if m.get("primary", len(models) == 1))
+    for finding in protocol["findings"]:
+        own = [p for p in points if p["model"] == model and p["finding"] == finding["name"]]
+        first = [p for p in own if p.get("primary")] or own
+        if first:
+            yield finding, first[0]
+
+
+def _place(
+    finding: Mapping[str, Any],
+    point: Mapping[str, Any],
+    protocol: Mapping[str, Any],
+    tables: Mapping[str, Sequence[Row]],
+) -> dict[str, Any]:
+    goals: dict[str, float] = {}
+    for endpoint in protocol["evaluation"].get("endpoints", ()):
+        if endpoint.get("operating_point") == point["name"] and endpoint.get("goal") is not None:
+            goals[endpoint["metric"]] = max(endpoint["goal"], goals.get(endpoint["metric"], 0.0))
+    here, stated = (
+        [
+            row
+            for row in tables[asset]
+            if (row["finding"], row["model_id"], row["operating_point"])
+            == (finding["name"], point["model"], point["name"])
+        ]
+        for asset in (CELLS, POINTS)
+    )
+    read = ("stratum", "metric", "status", "estimate", "reason", "detail")
+    return {
+        "finding": finding["title"],
+        "model": point["model"],
+        "point": point["title"],
+        "goals": goals,
+        "windows": {
+            window: [_shortened([row[c] for c in read]) for row in here if row["window"] == window]
+            for window in WINDOWS
+        },
+        "stated": _stated(stated),
+    }
+
+
+def _shortened(row: list[Any]) -> list[Any]:
+    """Leave out how a given count was made."""
+    return row if row[2] != "given" else [*row[:4], None, None]
+
+
+def _stated(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Give the figures of a test of acceptance, of the later window that has both."""
+    found = {(r["window"], r["metric"]): r for r in rows if r["analysis"] == _ANALYSIS}
+    for window in reversed(WINDOWS):
+        both = [found.get((window, metric)) for metric in STATED]
+        known = [row for row in both if row is not None and row["estimate"] is not None]
+        if len(known) == len(STATED):
+            fields = ("metric", "estimate", "lower", "upper")
+            return {"window": window, "figures": [{f: row[f] for f in fields} for row in known]}
+    return None
+
+
+def _target(rows: Sequence[Row], names: Sequence[str]) -> list[list[Any]]:
+    """Give the margins of the population that the site stated; none where one is not printed."""
+    own = [row for row in rows if row["set"] == "target" and row["variable"] in names]
+    if any(row["n"] is None for row in own) or not sum(row["n"] for row in own):
+        return []
+    ordered = sorted(own, key=lambda row: (names.index(row["variable"]), row["bin_order"]))
+    return [[row["variable"], row["bin"], row["n"]] for row in ordered]
+
+
+def _sentences(text: str, told: set[str]) -> dict[str, Any]:
+    found = {}
+    for row in csv.DictReader(io.StringIO(text, newline="")):
+        if row["code"] in told or row["code"] in GIVEN:
+            parameters = {
+                name: {"type": p.type, **({"words": dict(p.words)} if p.words else {})}
+                for name, p in codes.parameters_of(row["parameters"]).items()
+            }
+            found[row["code"]] = [row["sentence"], parameters]
+    return found
+
+
+def _of_pack(of: Mapping[str, Any]) -> dict[str, str]:
+    """Write the parts of the page that depend on the pack."""
+    # No "<" in a block of data: nothing in it can end it.
+    text = json.dumps(of, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    made_up = escape(", ".join(of["synthetic"]))
+    banner = (
+        '<div class="banner" role="note" aria-label="Synthetic data"><strong>Synthetic data:'
+        f"</strong> {made_up}. No figure here is evidence about any product.</div>\n"
+    )
+    title = f"Does it hold here? {of['site']}, data cut {of['cut']}"
+    return {"title": escape(title), "banner": banner if made_up else "", "data": text}
+
+
+def _policy(script: str) -> str:
+    """Allow this one script, the page's own style, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    told = (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
+    )
+    return f'<meta http-equiv="Content-Security-Policy" content="{told}">'
+
+
+def held(contents: Contents, documents: Documents) -> Iterator[Problem]:
+    """Say where the page differs from what the pack's tables and protocol give.
+
+    Raises
+    ------
+    VerificationError
+        It is no text, or a file that it is made of cannot be read.
+    """
+    found = _PAGE.search(contents.text(NAME))
+    scripts = contents.text(NAME).lower().count("<script")
+    if found is None or scripts != 2:
+        yield problem(NAME, "is no page with one block of data and one script")
+        return
+    if found["policy"] != _policy(found["script"]):
+        yield problem(NAME, "has another policy than the one that allows its one script alone")
+    try:
+        known = data(documents.protocol, documents.claim, documents.plan, contents.text)
+    except _UNREADABLE:
+        yield problem(NAME, "cannot be made from this pack's tables and protocol")
+        return
+    for name, text in _of_pack(known).items():
+        if found[name] != text:
+            yield problem(NAME, f"has another {name} than this pack's tables and protocol give")

@@ -1,0 +1,121 @@
+// An answer in words: the twin of cli.compared, sentence for sentence.
+
+const ASSUMPTION = "This assumes that within a cell disease is as frequent, and the index test errs as"
+  + " often, there as here. Your counts can contradict neither.";
+const NO_AREA = "The area under the ROC curve there: it does not follow from counts at a threshold.";
+const TITLES = {
+  sensitivity: "Sensitivity",
+  specificity: "Specificity",
+  ppv: "Positive predictive value",
+  npv: "Negative predictive value",
+  prevalence: "Prevalence",
+  flagged_per_1000: "Flagged per 1,000",
+  missed_per_1000: "Missed per 1,000",
+  false_alarms_per_1000: "False alarms per 1,000",
+};
+const COLUMNS = {
+  here: "this set",
+  in_target: "your population",
+  lowest_in_target: "lowest",
+  highest_in_target: "highest",
+  outside_target: "cases without a place in it",
+};
+const WINDOWS = { retrospective: "before the lock", prospective: "after the lock" };
+const SAID_BESIDE = ["same_within_cells", "cases_left_out"];
+
+/** A figure with its interval; a dash where there is none. */
+function figureText(name, { estimate, lower, upper }) {
+  if (estimate === null) return "–";
+  const write = name.endsWith("_per_1000") ? number : percent;
+  if (lower === null || upper === null) return write(estimate);
+  return `${write(estimate)} (${write(lower)} to ${write(upper)})`;
+}
+
+/** What was compared: `of` is {name, target, variables, notStated, prevalence}. */
+function populationLine({ name, target, variables, notStated, prevalence }) {
+  const persons = summed(target.levels[0].map(group => group.persons));
+  const kind = target.cells === null ? "margins of" : "counts by";
+  let line = `Population: ${name}, ${count(persons)} persons, ${kind} ${variables.join(" and ")}`;
+  if (notStated.length) {
+    line += `; ${notStated.join(", ")} is not stated, so that its levels stand together`;
+  }
+  return prevalence === null ? line : `${line}; prevalence ${percent(prevalence)}, as typed`;
+}
+
+/** A row for each cell with persons or cases. */
+function cellRows(answer) {
+  const total = answer.cells.reduce((sum, cell) => sum + cell.persons, 0);
+  return answer.cells.filter(cell => cell.persons || cell.cases).map(cell => [
+    cell.label,
+    count(cell.persons),
+    total ? percent(cell.persons / total) : "–",
+    cell.cases === null ? "none with results" : count(cell.cases),
+    cell.cases === null ? "" : count(cell.positives),
+  ]);
+}
+
+/** Whom the set stands for, and whom not. */
+function supportLines({ support }) {
+  const [lacking, outside, missing] = ["unsupported_share", "share_weight_zero_not_in_target",
+    "share_weight_zero_missing_value"].map(name => support[name].estimate);
+  const lines = [];
+  if (lacking !== null) {
+    lines.push(`${percent(lacking)} of your population is in cells without a case here.`);
+  }
+  if (outside !== null) {
+    lines.push(`${percent(outside)} of the cases here have no place in your population.`);
+  }
+  if (missing) lines.push(`${percent(missing)} of the cases here lack a value and are in no cell.`);
+  return lines;
+}
+
+/** Where a figure reads better there than here because cases have no place there. */
+function besideLines({ figures }) {
+  return ["sensitivity", "specificity"].flatMap(name => {
+    const [there, here, outside] = ["in_target", "here", "outside_target"]
+      .map(of => figures[of][name].estimate);
+    if ([there, here, outside].includes(null) || !(there > here && here > outside)) return [];
+    return [`${TITLES[name]} reads better there (${percent(there)}) than here (${percent(here)}) also`
+      + " because cases without a place there are left out: of these it is "
+      + `${percent(outside)}.`];
+  });
+}
+
+/** The table of figures: its columns, by whom they speak for. */
+const figureColumns = ({ figures }) => Object.keys(COLUMNS).filter(of => of in figures);
+
+function figureRows(answer) {
+  return Object.entries(TITLES).map(([name, title]) => [
+    title, ...figureColumns(answer).map(of => figureText(name, answer.figures[of][name])),
+  ]);
+}
+
+/** What another mix, or another prevalence, would make of the answer. */
+function changeLines({ mixes, prevalences }) {
+  const lines = Object.entries(mixes).map(([name, mix]) => {
+    const [low, high] = [mix.lowest, mix.highest].map(of => `${percent(of.estimate)} in ${of.cell}`);
+    return `${TITLES[name]} goes from ${low} to ${high}: more of either moves it there.`;
+  });
+  for (const { prevalence, figures } of prevalences) {
+    const told = Object.entries(figures)
+      .map(([name, f]) => `${TITLES[name].toLowerCase()} ${figureText(name, f)}`);
+    lines.push(`At a prevalence of ${percent(prevalence)}: ${told.join(", ")}.`);
+  }
+  return lines;
+}
+
+/** What cannot be said, and what to know beside the figures: each sentence once. */
+function noteLines(answer, codes) {
+  const of = new Map(), figures = Object.entries(answer.figures.in_target);
+  for (const [name, { notes, reason }] of figures) {
+    for (const said of reason === null ? notes : [...notes, reason]) {
+      if (SAID_BESIDE.includes(said.code)) continue;
+      const text = capitalised(sentence(said, codes));
+      of.set(text, [...of.get(text) ?? [], TITLES[name]]);
+    }
+  }
+  const lines = [...of].map(([text, names]) => (
+    names.length === figures.length ? `${text}.` : `${names.join(", ")}: ${text}.`
+  ));
+  return [...lines, NO_AREA];
+}

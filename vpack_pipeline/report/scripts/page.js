@@ -1,0 +1,328 @@
+// The page itself: what is typed goes in, sentences and tables come out, at each change. Everything
+// is put in as text, never as HTML; nothing is kept, nothing is sent.
+
+const MOST_ROWS = 120;
+const MOST_COMBINATIONS = 1000;
+const WHERE = "your counts";
+const COLUMN_TITLES = ["Cell", "Your persons", "Share", "Cases here", "Positives"];
+const SHEET_TITLES = ["Figure", "In the pack", "Goal here", "Assumed here", "Cases needed", "Cases here"];
+
+/** Make an element with attributes and children; a child that is text stays text. */
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+const byId = id => document.getElementById(id);
+const paragraphs = (lines, attributes) => lines.map(line => element("p", attributes, line));
+const bulleted = lines => element("ul", {}, ...lines.map(line => element("li", {}, line)));
+
+/** A table whose first column names its rows, in a region that scrolls by keyboard. */
+function table(caption, label, head, rows) {
+  const header = element("tr", {}, ...head.map(text => element("th", { scope: "col" }, text)));
+  const body = rows.map(([first, ...others]) => element(
+    "tr", {}, element("th", { scope: "row" }, first), ...others.map(text => element("td", {}, text)),
+  ));
+  const made = element(
+    "table", {}, element("caption", {}, caption), element("thead", {}, header),
+    element("tbody", {}, ...body),
+  );
+  return element("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, made);
+}
+
+/** A share, as 0.03, 3% or 0,03; NaN where it is none. */
+function shareOf(text) {
+  const plain = text.trim().replace(",", ".");
+  const found = /^(\d+(?:\.\d*)?|\.\d+)\s*(%?)$/.exec(plain);
+  return found === null ? NaN : Number(found[1]) / (found[2] ? 100 : 1);
+}
+
+/** What the pack says of itself, as questions need it. */
+function readPack(text) {
+  const pack = JSON.parse(text);
+  if (pack.kind === null) return { ...pack, variables: null };
+  const levels = pack.levels.map(([variable, level_order, level, printed_level]) => (
+    { variable, level_order, level, printed_level }
+  ));
+  const variables = printedVariables(levels, pack.kind);
+  const places = pack.places.map(place => ({
+    ...place,
+    windows: mapped(place.windows, (_, rows) => countedCells(
+      rows.map(([stratum, metric, status, estimate, reason, detail]) => (
+        { stratum, metric, status, estimate, reason, detail }
+      )), variables,
+    )),
+  }));
+  return { ...pack, variables, places };
+}
+
+/** Everything that can be said of a target, window by window. */
+function comparedPlaces(pack, target, prevalence) {
+  return pack.places.flatMap(place => Object.entries(place.windows).map(([window, counts]) => {
+    const title = `${place.finding}, ${WINDOWS[window]}: ${place.point}, ${place.model}`;
+    if (counts.refusal !== null) return { title, whyNot: sentence(counts.refusal, pack.codes) };
+    const { goals } = place, { level } = pack;
+    const question = { ...counts, target, level, prevalence, goals };
+    const answer = compare(question);
+    return { title, answer, whatIf: whatWouldChange(question, answer) };
+  }));
+}
+
+/** The elements of one window's answer. */
+function answerElements({ title, whyNot, answer, whatIf }, codes) {
+  const heading = element("h3", {}, title);
+  if (whyNot !== undefined) {
+    return [heading, element("p", {}, `Nothing can be said: ${whyNot}.`)];
+  }
+  const changes = changeLines(whatIf);
+  const columns = figureColumns(answer).map(of => capitalised(COLUMNS[of]));
+  return [
+    heading,
+    table("Figures here and there, with their intervals where they have any.", `Figures: ${title}`, ["Figure", ...columns], figureRows(answer)),
+    ...paragraphs(besideLines(answer), { class: "contains" }),
+    table("Cells that the set and your population have in common.", `Cells: ${title}`, COLUMN_TITLES, cellRows(answer)),
+    ...paragraphs(supportLines(answer)),
+    ...(changes.length ? [element("h4", {}, "What would change the answer"), bulleted(changes)] : []),
+    element("h4", {}, "What cannot be said, and what to know"),
+    bulleted(noteLines(answer, codes)),
+  ];
+}
+
+// --- The reviewer's counts
+
+/** The tables to type into; each input knows the levels of which it counts the persons. */
+function grids(pack, way) {
+  const { names, levels } = pack.variables, titles = names.map(name => pack.titles[name] ?? name);
+  const rowOf = (stated, head) => {
+    const label = Object.entries(stated).map(([name, level]) => (
+      `${titles[names.indexOf(name)]}: ${level}`
+    )).join(", ");
+    const input = element("input", {
+      inputmode: "numeric", autocomplete: "off", "aria-label": `Persons, ${label}`,
+    });
+    input.stated = stated;
+    input.title = label;
+    return element(
+      "tr", {}, ...head.map(text => element("th", { scope: "row" }, text)), element("td", {}, input),
+    );
+  };
+  const gridOf = (caption, head, rows) => element(
+    "table", {}, element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, ...[...head, "Persons"].map(text => (
+      element("th", { scope: "col" }, text)
+    )))),
+    element("tbody", {}, ...rows),
+  );
+  if (way === "margins") {
+    return names.map((name, v) => gridOf(`Persons by ${titles[v].toLowerCase()}`, [titles[v]], levels[v].map(
+      level => rowOf({ [name]: level }, [level]),
+    )));
+  }
+  const cells = products(levels);
+  if (cells.length > MOST_ROWS) {
+    return [element("p", {}, `${count(cells.length)} combinations of levels are too many to type: paste a table.`)];
+  }
+  return [gridOf("Persons by all variables together", titles, cells.map(
+    cell => rowOf(Object.fromEntries(cell.map((level, v) => [names[v], level])), cell),
+  ))];
+}
+
+/** The rows that were typed, with what is wrong with them. */
+function typedRows(inputs) {
+  const problems = [], rows = [];
+  inputs.forEach((input, k) => {
+    const text = input.value.trim(), n = text ? countOf(text) : 0;
+    const isWrong = typeof n === "string";
+    input.setAttribute("aria-invalid", String(isWrong));
+    if (isWrong) problems.push([input.title, n, PERSONS]);
+    else if (text) rows.push({ line: k + 1, levels: input.stated, n });
+  });
+  if (problems.length) throw new Refused(problems);
+  return rows;
+}
+
+/** Fill in the population that the site stated, or else the cases of the pack itself. */
+function fillIn(pack, inputs) {
+  const known = new Map(pack.target.map(([variable, level, n]) => [`${variable} ${level}`, n]));
+  if (known.size) {
+    for (const input of inputs) {
+      const [[name, level]] = Object.entries(input.stated);
+      input.value = known.get(`${name} ${level}`) ?? "";
+    }
+    return;
+  }
+  const windows = pack.places.flatMap(place => Object.values(place.windows));
+  const cells = windows.find(counts => counts.refusal === null)?.cells ?? [];
+  const { names, levels } = pack.variables;
+  const counted = new Map(cells.map(cell => [
+    cell.combinations[0].map((level, v) => levels[v][level]).join(TIMES), cell.counts?.n_cases ?? 0,
+  ]));
+  for (const input of inputs) {
+    input.value = counted.get(names.map(name => input.stated[name]).join(TIMES)) ?? 0;
+  }
+}
+
+function startComparison(pack) {
+  const way = () => document.querySelector("input[name=way]:checked").value;
+  const inputs = () => [...byId("grids").querySelectorAll("input")];
+  const tell = (text, isWrong = false) => {
+    byId("told").textContent = text;
+    byId("told").className = isWrong ? "wrong" : "";
+  };
+  const update = () => {
+    byId("answer").replaceChildren();
+    try {
+      const rows = way() === "pasted" ? pastedRows(pack) : typedRows(inputs());
+      const prevalence = typedPrevalence();
+      if (!rows.some(row => row.n)) {
+        tell(`Type your counts, paste a table, or press “${byId("example").textContent}” to see how it works.`);
+        return;
+      }
+      const { target, notStated } = typedTarget(rows, pack.variables, WHERE);
+      demandFewCombinations(target);
+      const places = comparedPlaces(pack, target, prevalence);
+      const about = { name: WHERE, target, variables: pack.variables.names, notStated, prevalence };
+      byId("answer").replaceChildren(
+        element("h2", {}, "What it would be among them"),
+        element("p", { class: "contains" }, `${populationLine(about)}. This page contains the counts you typed.`),
+        element("p", {}, ASSUMPTION),
+        ...places.flatMap(place => answerElements(place, pack.codes)),
+      );
+      tell(spokenAnswer(places));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      tell(error.message, true);
+    }
+  };
+  const show = () => {
+    byId("grids").replaceChildren(...way() === "pasted" ? [] : grids(pack, way()));
+    byId("paste").hidden = way() !== "pasted";
+    update();
+  };
+  byId("example").textContent = pack.target.length
+    ? "Fill in the population that the site stated" : "Fill in the cases of this pack";
+  byId("example").addEventListener("click", () => {
+    document.querySelector(`input[value=${pack.target.length ? "margins" : "joint"}]`).checked = true;
+    show();
+    fillIn(pack, inputs());
+    update();
+  });
+  byId("clear").addEventListener("click", () => {
+    byId("pasted").value = byId("prevalence").value = "";
+    show();
+  });
+  for (const choice of document.querySelectorAll("input[name=way]")) choice.addEventListener("change", show);
+  for (const id of ["grids", "pasted", "prevalence"]) byId(id).addEventListener("input", update);
+  byId("pasted").placeholder = [
+    [...pack.variables.names, COUNT], ...products(pack.variables.levels).slice(0, 3).map(cell => [...cell, ""]),
+  ].map(cells => cells.join(",")).join("\n");
+  show();
+}
+
+function pastedRows(pack) {
+  const text = byId("pasted").value;
+  return text.trim() ? readCounts(text, pack.variables, pack.others, WHERE) : [];
+}
+
+function typedPrevalence() {
+  const text = byId("prevalence").value.trim();
+  if (!text) return null;
+  const share = shareOf(text), isWrong = !(share > 0 && share < 1);
+  byId("prevalence").setAttribute("aria-invalid", String(isWrong));
+  if (isWrong) {
+    throw new Refused([["prevalence", "is not above 0 and below 1", "write a share such as 0.03, or 3%"]]);
+  }
+  return share;
+}
+
+/** Of margins the lowest and highest figures are sought over every combination of levels. */
+function demandFewCombinations({ levels, cells }) {
+  const combinations = levels.reduce((n, groups) => n * groups.length, 1);
+  if (cells !== null || combinations <= MOST_COMBINATIONS) return;
+  const what = `margins of ${count(combinations)} combinations of levels are too many for this page`;
+  throw new Refused([[WHERE, what, "count all variables together, or use vpack compare"]]);
+}
+
+/** The answer in one sentence a window, for whoever hears the page. */
+function spokenAnswer(places) {
+  return places.filter(place => place.answer).map(({ title, answer }) => {
+    const { sensitivity, specificity } = answer.figures.in_target;
+    const [one, other] = [figureText("sensitivity", sensitivity), figureText("specificity", specificity)];
+    return sensitivity.estimate === null && specificity.estimate === null
+      ? `${title}: no figure can be given.`
+      : `${title}: sensitivity ${one}, specificity ${other}.`;
+  }).join(" ");
+}
+
+// --- How many here?
+
+function startAcceptance(pack) {
+  const places = pack.places.filter(place => place.stated !== null);
+  if (!places.length) {
+    byId("sheet-told").textContent = "This pack gives no sensitivity and specificity at a locked operating point.";
+    return;
+  }
+  places.forEach((place, k) => {
+    const choice = element("input", { type: "radio", name: "finding", value: String(k) });
+    choice.checked = k === 0;
+    byId("findings").append(element("label", {}, choice, place.finding));
+  });
+  byId("findings").hidden = places.length === 1;
+  const update = () => {
+    const place = places[Number(document.querySelector("input[name=finding]:checked").value)];
+    byId("sheet").replaceChildren();
+    byId("sheet-told").className = "";
+    const typed = id => byId(id).value.trim();
+    if (!typed("cases_a_week") || !typed("share")) {
+      byId("sheet-told").textContent = "Type how many cases come in a week, and how many of them have the finding.";
+      return;
+    }
+    const hospital = {
+      cases_a_week: shareOf(typed("cases_a_week")),
+      prevalence: shareOf(typed("share")),
+      weeks: /^\d+$/.test(typed("weeks")) ? Number(typed("weeks")) : NaN,
+      margin: shareOf(typed("margin")),
+      power: shareOf(typed("power")),
+      level: 0.95,
+      design_effect: shareOf(typed("design_effect")),
+    };
+    const truths = Object.fromEntries(
+      ["sensitivity", "specificity"].filter(typed).map(metric => [metric, shareOf(typed(metric))]),
+    );
+    const { figures, window } = place.stated;
+    const sheet = acceptanceSheet(figures, hospital, truths);
+    if (sheet.problem) {
+      byId("sheet-told").className = "wrong";
+      byId("sheet-told").textContent = problemLine(sheet.problem);
+      return;
+    }
+    const [first, ...others] = sheetAnswer(sheet, hospital);
+    byId("sheet-told").textContent = first;
+    const title = `${place.finding}: ${place.model} at ${place.point}`;
+    byId("sheet").replaceChildren(
+      ...paragraphs(others),
+      table("What a test of acceptance needs for both figures together.", "What a test needs", SHEET_TITLES, sheetRows(sheet, hospital)),
+      element("p", { class: "quiet" }, `${title}. Figures of ${pack.site}, data cut ${pack.cut}, ${window} window.`),
+      element("h3", {}, "What this rests on"),
+      bulleted(sheetAssumptions(sheet, hospital)),
+    );
+  };
+  byId("acceptance").addEventListener("input", update);
+  update();
+}
+
+/** Start where there is a page: the functions above can be asked without one. */
+if (document.getElementById("pack") !== null) {
+  const pack = readPack(byId("pack").textContent);
+  byId("subject").textContent = `Validation pack of ${pack.site}, protocol ${pack.protocol}, data cut ${pack.cut}.`;
+  byId("print").addEventListener("click", () => window.print());
+  if (pack.variables === null) {
+    byId("with-cells").hidden = true;
+    byId("without-cells").hidden = false;
+  } else {
+    startComparison(pack);
+  }
+  startAcceptance(pack);
+}
