@@ -38,3 +38,11 @@ def test_a_key_is_written_alike_whatever_the_order_of_its_columns():
 def test_a_key_that_has_no_text_is_refused_without_its_value():
     with pytest.raises(TypeError, match=r"^bytes in a key$"):
         row_key({"a": b"who"})
+
+
+def test_of_figures_in_a_target_the_first_page_says_only_whom_they_leave_out(study):
+    given = report(**arguments(study, "pack/report")).filter(asset="evaluation/transport")
+    first = given.filter(pl.col("anchor").str.starts_with("first."))
+    assert first.height > 0
+    metric = first["row_key"].str.json_path_match("$.metric")
+    assert metric.unique().to_list() == ["share_weight_zero_not_in_target"]
