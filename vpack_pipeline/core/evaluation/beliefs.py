@@ -11,7 +11,8 @@ the readers' errors (``adjudication/common_factor``, ``adjudication/latent``), t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import cached_property
+from typing import Final, Self
 
 import numpy as np
 
@@ -197,7 +198,7 @@ class OtherPanels:
         return {metric: np.concatenate([part[metric] for part in parts]) for metric in METRICS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AlikeCases:
     """Cases that a panel calls with the same chances, and of which the index test says the same.
 
@@ -245,6 +246,12 @@ class AlikeCases:
             None if bins is None else bins[:, row],
         )
 
+    @cached_property
+    def _in_order(self) -> tuple[_BinOrder, ...]:
+        return (
+            () if self.bins is None else tuple(_BinOrder.of(bins, self.bins) for bins in self.bins)
+        )
+
     def drawn(self, panels: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Draw how many of each kind so many panels call positive, and negative: (B, m) each."""
         many = int((self.n > 1).sum())
@@ -272,8 +279,8 @@ class AlikeCases:
                 found["specificity"] = negative @ self.cleared / n_negative
             if self.bins is not None:
                 ill, well = (
-                    _by_bin(counts, bins, int(self.bins.max()) + 1)
-                    for counts, bins in zip((positive, negative), self.bins, strict=True)
+                    in_order.added_up(counts)
+                    for counts, in_order in zip((positive, negative), self._in_order, strict=True)
                 )
                 below = np.cumsum(well, axis=1) - well / 2
                 found["auc"] = (ill * below).sum(axis=1) / (n_positive * n_negative)
@@ -293,10 +300,24 @@ def score_bins(score: FloatArray) -> IntArray:
     return np.searchsorted(edges, score, side="right")
 
 
-def _by_bin(counts: FloatArray, bins: IntArray, n_bins: int) -> FloatArray:
-    """Add up the columns of each bin: (B, m) to (B, bins)."""
-    order = np.argsort(bins, kind="stable")
-    present, starts = np.unique(bins[order], return_index=True)
-    found = np.zeros((len(counts), n_bins))
-    found[:, present] = np.add.reduceat(counts[:, order], starts, axis=1)
-    return found
+@dataclass(frozen=True, slots=True)
+class _BinOrder:
+    """The columns of counts in order of their bins, found once for all draws."""
+
+    order: IntArray
+    present: IntArray
+    starts: IntArray
+    n_bins: int
+
+    @classmethod
+    def of(cls, bins: IntArray, of_both: IntArray) -> Self:
+        """Order the columns of one class; the bins of both classes are as many."""
+        order = np.argsort(bins, kind="stable")
+        present, starts = np.unique(bins[order], return_index=True)
+        return cls(order, present, starts, int(of_both.max()) + 1)
+
+    def added_up(self, counts: FloatArray) -> FloatArray:
+        """Add up the columns of each bin: (B, m) to (B, bins)."""
+        found = np.zeros((len(counts), self.n_bins))
+        found[:, self.present] = np.add.reduceat(counts[:, self.order], self.starts, axis=1)
+        return found
