@@ -20,8 +20,10 @@ from vpack_pipeline_tests.untraced import untraced
 if TYPE_CHECKING:
     from vpack_pipeline_tests.acceptance.site_bench import Packed
 
-# Before numpy is imported: two threads that wait for one another cost more than one that works.
+# Before numpy and polars are imported: two threads that wait for one another cost more than one that
+# works, and frames are small here. That nothing depends on their number has tests of its own.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 # Before anything is imported: what is made by imports stays, and looking for garbage in it takes long.
 gc.set_threshold(50_000, 20, 20)

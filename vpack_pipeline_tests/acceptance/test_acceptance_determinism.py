@@ -21,7 +21,7 @@ HABITS = {
     "LC_ALL": "de_DE.UTF-8",
     "LANG": "tr_TR.UTF-8",
     "PYTHONHASHSEED": "1",
-    "POLARS_MAX_THREADS": "1",
+    "POLARS_MAX_THREADS": "2",
     "OPENBLAS_NUM_THREADS": "2",
 }
 UMASK = 0o077

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 from dataclasses import replace
 
@@ -258,18 +259,30 @@ def condition_here(table, row):
     return "nothing" if table in ("transport", "predictive_values") else own
 
 
+CONSECUTIVE = Sampling(method="consecutive")
+CASES = {"score": two_phase, "label": enriched}
+"""What cases are drawn by → such cases."""
+
+
+@functools.cache
+def drawn(by, sampling, is_told):
+    """The site of some cases, in full where tables ask for more; the tests only read it."""
+    return (told if is_told else world)(CASES[by](), sampling)
+
+
+@functools.cache
+def tabled(table, by, sampling):
+    """A table of such a site, of which several tests ask."""
+    return drawn(by, sampling, table in TOLD_TABLES).run(table)
+
+
 @pytest.mark.parametrize("table", [*WORLD_TABLES, *TOLD_TABLES])
-@pytest.mark.parametrize(
-    ("sampling", "cases", "condition"),
-    [(BY_SCORE, two_phase(), "score"), (ENRICHED, enriched(), "label")],
-    ids=["score", "label"],
-)
+@pytest.mark.parametrize(("condition", "sampling"), [("score", BY_SCORE), ("label", ENRICHED)])
 def test_without_fractions_only_what_is_conditional_on_what_was_drawn_by_is_given(
-    table, sampling, cases, condition
+    table, condition, sampling
 ):
-    make = told if table in TOLD_TABLES else world
-    plain = make(cases, Sampling(method="consecutive")).run(table)
-    frame = make(cases, sampling).run(table)
+    plain = tabled(table, condition, CONSECUTIVE)
+    frame = tabled(table, condition, sampling)
     given = [r["metric"] for r in estimated(plain, table) if r["status"] == "given"]
     for row, before in zip(estimated(frame, table), estimated(plain, table), strict=True):
         if condition_here(table, row) in (condition, "sample"):
@@ -285,15 +298,13 @@ def test_without_fractions_only_what_is_conditional_on_what_was_drawn_by_is_give
 
 @pytest.mark.parametrize("table", TOLD_TABLES)
 @pytest.mark.parametrize(
-    ("sampling", "cases", "condition"),
-    [(TWO_PHASE, two_phase(), "score"), (ENRICHED_KNOWN, enriched(), "label")],
-    ids=["score", "label"],
+    ("condition", "sampling"), [("score", TWO_PHASE), ("label", ENRICHED_KNOWN)]
 )
 def test_with_fractions_what_the_draw_decides_is_weighted_or_not_computed(
-    table, sampling, cases, condition
+    table, condition, sampling
 ):
-    plain = told(cases, Sampling(method="consecutive")).run(table)
-    frame = told(cases, sampling).run(table)
+    plain = tabled(table, condition, CONSECUTIVE)
+    frame = tabled(table, condition, sampling)
     decided = 0
     for row, before in zip(estimated(frame, table), estimated(plain, table), strict=True):
         if condition_here(table, row) in (condition, "sample") or before["status"] != "given":
@@ -315,16 +326,16 @@ def test_with_fractions_what_the_draw_decides_is_weighted_or_not_computed(
 
 
 def test_of_a_two_phase_sample_the_newer_tables_weigh_what_the_older_ones_weigh():
-    drawn = told(two_phase(), TWO_PHASE)
+    weighed = functools.partial(tabled, by="score", sampling=TWO_PHASE)
     swept = {"stratum_kind": "threshold", "stratum": "051"}
     found = [
-        (drawn.run("thresholds"), "sensitivity", {**swept, "model_id": "m-2"}),
-        (drawn.run("roc"), "sensitivity", {"stratum_kind": "operating_point", "model_id": "m-2"}),
-        (drawn.run("paired"), "primary_sensitivity", {"comparator": "m-1"}),
-        (drawn.run("trend"), "sensitivity", {"stratum_kind": "all"}),
+        (weighed("thresholds"), "sensitivity", {**swept, "model_id": "m-2"}),
+        (weighed("roc"), "sensitivity", {"stratum_kind": "operating_point", "model_id": "m-2"}),
+        (weighed("paired"), "primary_sensitivity", {"comparator": "m-1"}),
+        (weighed("trend"), "sensitivity", {"stratum_kind": "all"}),
     ]
     there = figure(
-        world(two_phase(), TWO_PHASE).run("operating_points"),
+        weighed("operating_points"),
         "sensitivity",
         analysis="intention_to_diagnose",
     )
@@ -332,11 +343,11 @@ def test_of_a_two_phase_sample_the_newer_tables_weigh_what_the_older_ones_weigh(
     for frame, metric, keys in found:
         row = figure(frame, metric, window="retrospective", **keys)
         assert [row[k] for k in SAID] == pytest.approx([there[k] for k in SAID]), metric
-    misses = figure(drawn.run("errors"), "miss_rate", stratum="F")
+    misses = figure(weighed("errors"), "miss_rate", stratum="F")
     assert misses["estimate"] == pytest.approx(60 / 154)
     assert misses["lower"] == pytest.approx(1 - there["upper"])
     assert misses["upper"] == pytest.approx(1 - there["lower"])
-    bins = drawn.run("scores").filter(
+    bins = weighed("scores").filter(
         metric="share_of_positives", window="retrospective", model_id="m-2"
     )
     assert bins["estimate"].sum() == pytest.approx(1)
@@ -387,8 +398,8 @@ def test_of_weighted_areas_no_upper_bound_is_known_well_enough_to_say_not_met(co
 
 
 def test_of_a_two_phase_sample_every_figure_is_weighted():
-    drawn = world(two_phase(), TWO_PHASE)
-    frame = drawn.run("operating_points")
+    weighed = functools.partial(tabled, by="score", sampling=TWO_PHASE)
+    frame = weighed("operating_points")
     itd = {"analysis": "intention_to_diagnose"}
     row = figure(frame, "sensitivity", **itd)
     assert row["estimate"] == pytest.approx(94 / 154)
@@ -401,7 +412,7 @@ def test_of_a_two_phase_sample_every_figure_is_weighted():
     assert figure(frame, "ppv", **itd)["estimate"] == 94 / 124
     assert figure(frame, "ppv", **itd)["method"] == "wilson_on_effective_size"
     assert value(frame, "flagged_per_1000", **itd) == pytest.approx(1000 * 124 / 1084)
-    ranked = drawn.run("performance")
+    ranked = weighed("performance")
     assert value(ranked, "prevalence") == pytest.approx(154 / 1084)
     # Of positives 60 of 154 lie above the 900 negatives that were cleared, and below the others.
     assert value(ranked, "auc") == pytest.approx((94 * 930 + 60 * 900) / (154 * 930))
@@ -410,22 +421,22 @@ def test_of_a_two_phase_sample_every_figure_is_weighted():
     difference = figure(more.run("comparison"), "sensitivity_difference")
     assert difference["estimate"] == pytest.approx(94 / 154 - 103 / 163)
     assert difference["method"] == "mover_by_patient;ratio_of_two_strata;difference;weighted"
-    difference = drawn.run("comparison")
+    difference = weighed("comparison")
     compared = figure(difference, "sensitivity_difference")
     assert compared["estimate"] == 0
     assert compared["lower"] < 0 < compared["upper"]
     assert value(difference, "sensitivity_prospective") == pytest.approx(94 / 154)
-    strata = drawn.run("subgroups")
+    strata = weighed("subgroups")
     assert value(strata, "sensitivity", stratum="F") == pytest.approx(94 / 154)
     assert figure(strata, "heterogeneity_q_sensitivity")["reason"] == "not_computed_weighted"
-    share = drawn.run("failures")
+    share = weighed("failures")
     assert value(share, "failure_share", stratum="F") == 0
     assert figure(share, "failure_share", stratum="F")["upper"] > 0.004
-    fit = drawn.run("calibration")
+    fit = weighed("calibration")
     assert figure(fit, "slope")["method"] == "logistic_recalibration"
     assert value(fit, "observed_expected") == pytest.approx(154 / (84.6 + 24 + 12 + 90))
     assert figure(fit, "expected_calibration_error")["reason"] == "not_computed_weighted"
-    audit = drawn.run("exclusion_audit")
+    audit = weighed("exclusion_audit")
     assert (
         figure(audit, "sensitivity_observed", rule="blurred")["reason"] == "not_computed_weighted"
     )

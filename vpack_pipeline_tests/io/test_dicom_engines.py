@@ -94,8 +94,10 @@ def test_ray_gives_the_same_tables_though_a_worker_is_killed(
     assert (tmp_path / "ray" / "dicom" / "killed").exists() == (reader is Deadly)
 
 
-def test_a_worker_has_one_thread() -> None:
-    context = multiprocessing.get_context("forkserver")
+def test_a_worker_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process that would have two, as no fork server is that began with one."""
+    monkeypatch.setenv("POLARS_MAX_THREADS", "2")
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=worker.restrain) as pool:
         assert pool.submit(pl.thread_pool_size).result() == 1
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import bagit
 import pytest
 
-from vpack_pipeline.errors import UsageError, VerificationError
+from vpack_pipeline.errors import Problem, UsageError, VerificationError
 from vpack_pipeline.io import packs
+from vpack_pipeline.io.packs import publication
 
 PAYLOAD = {
     "report.html": b"<!doctype html>",
@@ -49,6 +50,41 @@ def test_a_published_version_is_whole_and_latest_points_to_it(tmp_path):
     assert packs.whole(tmp_path / "site-a" / "latest") == []
     assert latest_of(tmp_path) == f"versions/{made.version}"
     assert made.version.startswith("1.0-2026-01-05-")
+
+
+def of_another_byte(path: Path) -> None:
+    """Alter a file and nothing that can be set of it: its name, size and times stay."""
+    before, data = path.stat(), path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    path.chmod(before.st_mode & 0o7777)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_pack_is_read_again_once_a_file_of_it_was_touched(tmp_path, monkeypatch):
+    asked, real = [], publication.whole
+
+    def whole(pack: Path) -> list[Problem]:
+        asked.append(pack)
+        return real(pack)
+
+    monkeypatch.setattr(publication, "whole", whole)
+    path = publish(tmp_path).path
+
+    def differs() -> bool:
+        return bool(packs.differences(path, "site-a", packs.summary(path).payload_digest))
+
+    assert [differs(), differs()] == [False, False]
+    assert asked == [path]
+    report = path / "data" / "report.html"
+    of_another_byte(report)
+    assert differs()
+    of_another_byte(report)
+    assert not differs()
+    path.chmod(0o755)
+    path.joinpath("more").touch()
+    assert differs()
+    assert len(asked) == 4
 
 
 def test_a_version_is_a_valid_bag_in_the_eyes_of_bagit(tmp_path):

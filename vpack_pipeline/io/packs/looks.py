@@ -7,6 +7,7 @@ past looks are data to back up. What does not belong here: judging (``core.evalu
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 from collections.abc import Callable, Sequence
@@ -126,7 +127,7 @@ def _verdicts(version: Version, look: Look, protocol: Protocol) -> list[dict[str
         "pack_digest": summary(version.path).digest,
     }
     then = _protocol(version)
-    stated = alpha_of_old_look(_content(version, _PROTOCOL), look.cut)
+    stated = _stated_alpha(_content(version, _PROTOCOL), look.cut)
     table = csv.DictReader(io.StringIO(_content(version, _TABLE).decode()))
     said = {r["endpoint"]: r for r in table if r["look"] == pack["look"] and r["verdict"]}
     rows = []
@@ -147,11 +148,16 @@ def _protocol(version: Version) -> Protocol:
     """Read the protocol of a pack as today's model has it."""
     content = _content(version, _PROTOCOL)
     try:
-        return Protocol.of_pack(content, summary(version.path).format)
+        return _read_protocol(content, summary(version.path).format)
     except ValueError:
         what = "its protocol is not one that this version of vpack can read"
         remedy = "build with the version of vpack that made the pack"
         raise VerificationError([Problem(f"{version.name}/{_PROTOCOL}", what, remedy)]) from None
+
+
+# Every table that quotes looks reads the same bytes, and YAML takes long.
+_read_protocol = functools.lru_cache(maxsize=16)(Protocol.of_pack)
+_stated_alpha = functools.lru_cache(maxsize=16)(alpha_of_old_look)
 
 
 def _content(version: Version, name: str) -> bytes:

@@ -8,9 +8,11 @@ whether a pack is whole in itself (``pack_format``), when one may be quoted (``l
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +24,8 @@ from vpack_pipeline.io.warehouse import write_durably
 from vpack_pipeline.pack_format.verification import summary, whole
 
 BACKUP = "restore this version and its record from a backup"
+Stamp = tuple[str, int, int, int, int]
+"""A path, and its inode, mode, size and time of change, which nobody can set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ def record_problems(pack: Path, site_id: str, pseudonyms: Pseudonyms) -> list[Pr
 
 def differences(pack: Path, site_id: str, payload_digest: str) -> list[Problem]:
     """Say why a stored pack is not whole, or not of this payload, site and folder."""
-    broken = whole(pack)
+    broken = _whole(pack, _stamps(pack))
     if broken:
         return [Problem(f"{pack.name}/{p.where}", p.what, BACKUP) for p in broken]
     said = summary(pack)
@@ -127,6 +131,19 @@ def differences(pack: Path, site_id: str, payload_digest: str) -> list[Problem]:
     if said.identifier != f"{site_id}/{pack.name}" or said.cut != cut:
         found.append("names another site, version or cut than its folder")
     return [Problem(pack.name, what, BACKUP) for what in found]
+
+
+@functools.lru_cache(maxsize=64)
+def _whole(pack: Path, _untouched: frozenset[Stamp]) -> tuple[Problem, ...]:
+    """Ask once of each state of a folder: every table that quotes a look asks of its pack."""
+    return tuple(whole(pack))
+
+
+def _stamps(pack: Path) -> frozenset[Stamp]:
+    """Tell what lies in a folder, and when each was last written to, renamed or given a mode."""
+    inside = (os.path.join(at, n) for at, *names in os.walk(pack) for some in names for n in some)
+    found = [(path, os.lstat(path)) for path in (str(pack), *inside)]
+    return frozenset((p, s.st_ino, s.st_mode, s.st_size, s.st_ctime_ns) for p, s in found)
 
 
 def _is_of_its_types(record: Publication) -> bool:
