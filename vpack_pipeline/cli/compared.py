@@ -40,6 +40,14 @@ COLUMNS: Final[Mapping[str, str]] = {
     HIGHEST: "highest",
     OUTSIDE: "cases without a place in it",
 }
+CELL_COLUMNS: Final = (
+    "cell",
+    "your persons",
+    "share there",
+    "cases here",
+    "share here",
+    "positives",
+)
 WINDOWS: Final = {"retrospective": "before the lock", "prospective": "after the lock"}
 
 
@@ -159,8 +167,7 @@ def population_line(found: Comparison) -> str:
 
 def _window(window: Window, answer: Answer) -> Iterator[str]:
     yield "  Whom this set stands for"
-    rows = [("cell", "your persons", "share", "cases here", "positives"), *cell_rows(answer)]
-    yield from _table(rows)
+    yield from _table([CELL_COLUMNS, *cell_rows(answer)])
     yield from (f"    {line}" for line in support_lines(answer))
     yield "  Figures"
     yield from _table([("", *columns(answer).values()), *figure_rows(answer)])
@@ -175,17 +182,24 @@ def _window(window: Window, answer: Answer) -> Iterator[str]:
 
 def cell_rows(answer: Answer) -> list[tuple[str, ...]]:
     """Give a row for each cell with persons or cases."""
-    total = sum(cell["persons"] for cell in answer["cells"])
-    rows: list[tuple[str, ...]] = []
-    for cell in answer["cells"]:
-        if not cell["persons"] and not cell["cases"]:
-            continue
-        known = cell["cases"] is not None
-        share = percent(cell["persons"] / total) if total else "–"
-        cases = count(cell["cases"] or 0) if known else "none with results"
-        positives = count(cell["positives"] or 0) if known else ""
-        rows.append((cell["label"], count(cell["persons"]), share, cases, positives))
-    return rows
+    persons = sum(cell["persons"] for cell in answer["cells"])
+    cases = sum(cell["cases"] or 0 for cell in answer["cells"])
+    return [
+        (
+            cell["label"],
+            count(cell["persons"]),
+            _share(cell["persons"], persons),
+            "none with results" if cell["cases"] is None else count(cell["cases"]),
+            "" if cell["cases"] is None else _share(cell["cases"], cases),
+            "" if cell["positives"] is None else count(cell["positives"]),
+        )
+        for cell in answer["cells"]
+        if cell["persons"] or cell["cases"]
+    ]
+
+
+def _share(part: float, total: float) -> str:
+    return percent(part / total) if total else "–"
 
 
 def support_lines(answer: Answer) -> list[str]:

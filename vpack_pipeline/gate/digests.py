@@ -21,11 +21,13 @@ from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.suite import plan
 from vpack_pipeline.io import models
 from vpack_pipeline.report import template_sources
+from vpack_pipeline.report.scripts import script
 
 BY_FUNCTION: Final = "vpack_pipeline.assets.by_function"
 BY_MODEL: Final = "vpack_pipeline.assets.by_model"
 COMPILER: Final = "vpack_pipeline.core.eligibility:compile_flags"
-PAYLOAD: Final = ("vpack_pipeline.io.packs:pack_payload", "vpack_pipeline.report:render")
+PAGES: Final = ("vpack_pipeline.report:render", "vpack_pipeline.report:empty_comparison")
+PAYLOAD: Final = ("vpack_pipeline.io.packs:pack_payload", *PAGES)
 """What makes the last table beside its own function: the files that it lists."""
 GATE: Final = ("vpack_pipeline.gate.check",)
 INTAKE: Final = ("vpack_pipeline.assets.intake:accepted",)
@@ -137,8 +139,9 @@ def _words() -> str:
             "contracts": {asset: c.digest for asset, c in contracts.load().items()},
             "metrics": [m.model_dump(mode="json") for m in metrics.load()],
             "codes": codes.table(),
-            "code": source_digest.digest_of(["vpack_pipeline.report:render"]),
+            "code": source_digest.digest_of(PAGES),
             "templates": template_sources(),
+            "script": script(),
         }
     )
 

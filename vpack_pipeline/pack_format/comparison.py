@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 from vpack_pipeline.errors import Problem
 from vpack_pipeline.pack_format import cells, codes
 from vpack_pipeline.pack_format.contents import Contents, problem
-from vpack_pipeline.pack_format.documents import Documents, table_of
+from vpack_pipeline.pack_format.documents import CLAIM, PLAN, PROTOCOL, Documents, table_of
 
 NAME: Final = "compare.html"
 CELLS: Final = "evaluation/transport_cells"
@@ -104,6 +104,18 @@ def page(empty: EmptyPage, of_pack: Mapping[str, Any]) -> bytes:
     """Put what :func:`data` gives, and the script, into the page."""
     parts = {**_of_pack(of_pack), "policy": _policy(empty.script), "script": empty.script}
     return re.sub("@@([a-z]+)@@", lambda mark: parts[mark[1]], empty.html).encode()
+
+
+def data_of(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Gather the same from the files of a payload that this process made."""
+    import yaml
+
+    return data(
+        yaml.safe_load(files[PROTOCOL]),
+        json.loads(files[CLAIM]),
+        json.loads(files[PLAN]),
+        lambda name: files[name].decode(),
+    )
 
 
 def data(

@@ -1,8 +1,8 @@
 """Stores a built pack as the small one that stands for its format, once, when a format is new.
 
 ``python -m vpack_pipeline_tests.io.store_pack ROOT`` takes the newest pack of ``riverside`` under a
-root that ``pipeline/bench.py`` makes, built at its look; it publishes the same with a short page
-in the report's place, and writes ``packs/format-<N>.tar.xz``. What is stored is never made anew.
+root that ``pipeline/bench.py`` makes, built at its look; it publishes the same with short pages
+in place of the report and of the comparison, and writes ``packs/format-<N>.tar.xz``. What is stored is never made anew.
 The page holds what a reviewer's machine finds in a report: figures, of which some tables have to
 be enough, and what it says of other files.
 """
@@ -23,7 +23,7 @@ from html import escape
 from pathlib import Path
 
 from vpack_pipeline.io import packs
-from vpack_pipeline.pack_format import cells, figures
+from vpack_pipeline.pack_format import cells, comparison, figures
 from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.pack_format.documents import CLAIM, REPORT
 from vpack_pipeline.pack_format.figures import Figure
@@ -31,6 +31,11 @@ from vpack_pipeline_tests.io.forging import digested_anew
 
 SITE = "riverside"
 TITLE = "<!doctype html><title>A short page in place of the report</title>"
+EMPTY = comparison.EmptyPage(
+    "@@policy@@<title>@@title@@</title><body>\n@@banner@@"
+    '<script type="application/json" id="pack">@@data@@</script>\n<script>@@script@@</script>\n',
+    "/* none */",
+)
 SHOWN = ("evaluation/endpoints", "evaluation/integrity", "drift/plan", "drift/status")
 """Tables whose figures stand in the short page."""
 
@@ -81,6 +86,7 @@ def shortened(payload: Mapping[str, bytes]) -> dict[str, bytes]:
     made = "\n".join([TITLE, *ids, *dict.fromkeys(elements), ""]).encode()
     shown = [astuple(f) for f in figures.printed(made.decode(), kept)]
     short = {**payload, REPORT: made, figures.NAME: cells.to_csv(header, shown)}
+    short[comparison.NAME] = comparison.page(EMPTY, comparison.data_of(payload))
     return short | digested_anew(short)
 
 

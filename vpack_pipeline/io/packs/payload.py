@@ -15,7 +15,6 @@ from dataclasses import astuple
 from typing import Any, Final
 
 import polars as pl
-import yaml
 
 from vpack_pipeline.contracts import Contract, codes, exported
 from vpack_pipeline.pack_format import cells, crate, documents, figures
@@ -106,7 +105,7 @@ def pack_payload(
         asset = str(receipt["asset"])
         files[documents.contract_of(asset)] = _json(contracts[asset].model_dump(mode="json"))
     files |= in_place or {}
-    files[compared.NAME] = _compared(comparison, files)
+    files[compared.NAME] = compared.page(comparison, compared.data_of(files))
     if documents.BASELINE_ASSET in shown:
         files[documents.BASELINE] = files[documents.table_of(documents.BASELINE_ASSET)]
     for receipt in receipts:
@@ -124,17 +123,6 @@ def pack_payload(
         terms=protocol.about.availability,
     )
     return files
-
-
-def _compared(empty: EmptyPage, files: Mapping[str, bytes]) -> bytes:
-    """Make the page of the comparison from files of the pack, as whoever verifies it does."""
-    made = compared.data(
-        yaml.safe_load(files[documents.PROTOCOL]),
-        json.loads(files[documents.CLAIM]),
-        json.loads(files[documents.PLAN]),
-        lambda name: files[name].decode(),
-    )
-    return compared.page(empty, made)
 
 
 def _figures(report: pl.DataFrame, html: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import Final
 
+PACKAGE_DATA: Final = ("report/scripts",)
 FILES: Final = (
     "numbers",
     "programme",
@@ -26,6 +27,6 @@ FILES: Final = (
 
 def script() -> str:
     """Join the files into one strict script."""
-    folder = resources.files(__name__)
+    folder = resources.files(__package__)
     parts = ((folder / f"{name}.js").read_text("utf-8") for name in FILES)
     return '"use strict";\n' + "\n".join(parts)

@@ -20,6 +20,7 @@ const COLUMNS = {
   highest_in_target: "highest",
   outside_target: "cases without a place in it",
 };
+const CELL_COLUMNS = ["cell", "your persons", "share there", "cases here", "share here", "positives"];
 const WINDOWS = { retrospective: "before the lock", prospective: "after the lock" };
 const SAID_BESIDE = ["same_within_cells", "cases_left_out"];
 
@@ -44,12 +45,15 @@ function populationLine({ name, target, variables, notStated, prevalence }) {
 
 /** A row for each cell with persons or cases. */
 function cellRows(answer) {
-  const total = answer.cells.reduce((sum, cell) => sum + cell.persons, 0);
+  const total = of => answer.cells.reduce((sum, cell) => sum + (cell[of] ?? 0), 0);
+  const [persons, cases] = [total("persons"), total("cases")];
+  const share = (part, whole) => (whole ? percent(part / whole) : "–");
   return answer.cells.filter(cell => cell.persons || cell.cases).map(cell => [
     cell.label,
     count(cell.persons),
-    total ? percent(cell.persons / total) : "–",
+    share(cell.persons, persons),
     cell.cases === null ? "none with results" : count(cell.cases),
+    cell.cases === null ? "" : share(cell.cases, cases),
     cell.cases === null ? "" : count(cell.positives),
   ]);
 }

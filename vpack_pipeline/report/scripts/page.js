@@ -4,7 +4,6 @@
 const MOST_ROWS = 120;
 const MOST_COMBINATIONS = 1000;
 const WHERE = "your counts";
-const COLUMN_TITLES = ["Cell", "Your persons", "Share", "Cases here", "Positives"];
 const SHEET_TITLES = ["Figure", "In the pack", "Goal here", "Assumed here", "Cases needed", "Cases here"];
 
 /** Make an element with attributes and children; a child that is text stays text. */
@@ -82,7 +81,7 @@ function answerElements({ title, whyNot, answer, whatIf }, codes) {
     heading,
     table("Figures here and there, with their intervals where they have any.", `Figures: ${title}`, ["Figure", ...columns], figureRows(answer)),
     ...paragraphs(besideLines(answer), { class: "contains" }),
-    table("Cells that the set and your population have in common.", `Cells: ${title}`, COLUMN_TITLES, cellRows(answer)),
+    table("Cells that the set and your population have in common.", `Cells: ${title}`, CELL_COLUMNS.map(capitalised), cellRows(answer)),
     ...paragraphs(supportLines(answer)),
     ...(changes.length ? [element("h4", {}, "What would change the answer"), bulleted(changes)] : []),
     element("h4", {}, "What cannot be said, and what to know"),
