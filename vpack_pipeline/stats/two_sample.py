@@ -20,6 +20,7 @@ from vpack_pipeline.stats.roc import auc
 PENALTY: Final = 1.0
 """Inverse strength of the squared penalty, on columns of the order of 1 (scikit-learn's ``C``)."""
 _STEPS: Final = 1000
+_TOLERANCE: Final = 1e-3
 
 
 def folds_by_patient(
@@ -84,7 +85,9 @@ def cross_fitted_auc(features: FloatArray, is_second: BoolArray, fold: IntArray)
         if n_pairs == 0 or y[~here].all() or not y[~here].any():
             continue
         # Newton's method gives up where sets are apart altogether.
-        fitted = LogisticRegression(C=PENALTY, max_iter=_STEPS).fit(x[~here], y[~here])
+        fitted = LogisticRegression(C=PENALTY, max_iter=_STEPS, tol=_TOLERANCE).fit(
+            x[~here], y[~here]
+        )
         area = auc(fitted.decision_function(x[here]), y[here])
         concordant += n_pairs * (area or 0.0)
         pairs += n_pairs

@@ -45,7 +45,7 @@ COMPARISONS: Final[Mapping[str, tuple[str, str]]] = {
     "included_excluded": ("included", "excluded"),
 }
 N_FOLDS: Final = 5
-MOST_DRAWS: Final = 99
+MOST_DRAWS: Final = 59
 """Draws of the null at most: each fits the classifier anew."""
 MOST_PATIENTS: Final = 2000
 """Of a larger pair of sets so many patients are drawn."""
