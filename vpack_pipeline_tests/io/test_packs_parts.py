@@ -64,7 +64,7 @@ TABLES: dict[str, tuple[dict[str, Change | None], str]] = {
         {f"{ENDPOINTS}.csv": cell(1, "n", "1" * 5000)},
         "line 2: n is not written as a int of a pack",
     ),
-    "nothing": ({f"{ENDPOINTS}.csv": cell(1, "goal", "")}, "line 2: goal is missing"),
+    "nothing": ({f"{ENDPOINTS}.csv": cell(2, "goal", "")}, "line 3: goal is missing"),
     "no such metric": (
         {f"{ENDPOINTS}.csv": cell(1, "metric", "happiness")},
         "line 2: its metric is not one of this table",
