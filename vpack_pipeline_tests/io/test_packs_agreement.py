@@ -86,7 +86,7 @@ ROWS: dict[str, tuple[dict[str, Change | None], dict[str, Any], str]] = {
         "differs from the documents of the pack",
     ),
     "what compare.html holds": (
-        {"compare.html": swapped('"given",', '"given", ')},
+        {"compare.html": swapped('"level":0.95', '"level":0.9')},
         {},
         "data/compare.html: has another data than this pack's tables and protocol give",
     ),
