@@ -44,7 +44,7 @@ MADE = (
     "signature/",
 )
 IN_A_PACK = re.compile(
-    r"data/(report\.html|protocol\.yaml|claim\.json|(codes|figures)\.csv|ro-crate-metadata\.json"
+    r"data/((report|compare)\.html|protocol\.yaml|claim\.json|(codes|figures)\.csv|ro-crate-metadata\.json"
     r"|(release|signers)\.json"
     r"|tables|gates|drift)\b"
 )
@@ -126,7 +126,7 @@ def test_a_recipe_is_short_and_says_which_files_it_touches() -> None:
     recipes = text(CONTRIBUTING).partition("## Recipes\n")[2].partition("\n## ")[0]
     _, *found = re.split(r"\n\n(?=\*\*)", recipes.strip())
     assert [r.partition(".**")[0].lstrip("*") for r in found] == [
-        "A site", "An exported table", "A header field", "An expectation", "A reader rule", "A metric", "A reason or a method", "A monitor", "A distance", "A section",
+        "A site", "An exported table", "A header field", "An expectation", "A reader rule", "A metric", "A reason or a method", "A formula of the comparison page", "A monitor", "A distance", "A section",
     ]  # fmt: skip
     for recipe in found:
         assert len(recipe.splitlines()) < 10, recipe

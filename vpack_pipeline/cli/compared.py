@@ -14,6 +14,7 @@ from vpack_pipeline.core.transport.answer import Figure, Said
 from vpack_pipeline.core.transport.what_if import WhatIf
 from vpack_pipeline.pack_format import codes
 from vpack_pipeline.pack_format.text import count, number, percent
+from vpack_pipeline.stats.transport import FIGURES
 
 CONTAINS: Final = "the counts you typed"
 ASSUMPTION: Final = (
@@ -23,16 +24,15 @@ ASSUMPTION: Final = (
 NO_AREA: Final = (
     "The area under the ROC curve there: it does not follow from counts at a threshold."
 )
-TITLES: Final[Mapping[str, str]] = {
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
+_WRITTEN_OUT: Final = {
     "ppv": "Positive predictive value",
     "npv": "Negative predictive value",
-    "prevalence": "Prevalence",
-    "flagged_per_1000": "Flagged per 1,000",
-    "missed_per_1000": "Missed per 1,000",
-    "false_alarms_per_1000": "False alarms per 1,000",
 }
+TITLES: Final[Mapping[str, str]] = {
+    name: _WRITTEN_OUT.get(name, name.replace("_1000", " 1,000").replace("_", " ").capitalize())
+    for name in FIGURES
+}
+"""The names of figures as words: a reviewer reads no abbreviation here."""
 COLUMNS: Final[Mapping[str, str]] = {
     HERE: "this set",
     IN_TARGET: "your population",

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline.core.target import Target as Stated
@@ -17,6 +17,7 @@ from vpack_pipeline.core.transport.rows import PrintedVariables, target_of
 from vpack_pipeline.core.transport.typed import TypedRow, bin_of, typed_target
 from vpack_pipeline.core.transport.what_if import what_would_change
 from vpack_pipeline.errors import InputError
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 EFFECTS = {"positives": 1.0, "negatives": 1.0, "cases": 1.0}
 
@@ -90,7 +91,7 @@ def test_the_order_of_a_targets_cells_does_not_matter():
 
 
 @given(st.lists(st.integers(0, 40), min_size=4, max_size=4), st.floats(1, 3))
-@settings(max_examples=40, deadline=None)
+@examples_drawn(40)
 def test_any_joint_table_lies_within_the_range_of_its_margins(persons, effect):
     table = np.array(persons, dtype=float).reshape(2, 2)
     levels = [groups(*table.sum(axis=1)), groups(*table.sum(axis=0))]

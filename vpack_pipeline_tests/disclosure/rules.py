@@ -15,6 +15,8 @@ from typing import Final
 import sqlglot
 from sqlglot import exp
 
+from vpack_pipeline.contracts import header_fields
+from vpack_pipeline.core.representativeness.profiled import with_people
 from vpack_pipeline.core.variables import MISSING, OTHER, bin_labels
 from vpack_pipeline.protocol import Rule, Variable
 from vpack_pipeline_tests.disclosure.integers import Name
@@ -301,7 +303,10 @@ def _rule(one: OneVariable, reading: _Reading, row: Mapping[str, int]) -> None:
 
 def _domains(one: OneVariable) -> dict[str, Domain]:
     """Give each level's values, of each variable that is described together."""
-    variables = {v.name: values_of(v) for v in one.protocol.representativeness.variables}
+    protocol = one.protocol
+    every = [field.name for field in header_fields.load()]
+    profiled = with_people(protocol.representativeness, protocol.covariates, every)
+    variables = {v.name: values_of(v) for v in profiled.variables}
     names = one.name.split(TIMES)
     if len(names) == 1:
         return {x: {one.name: [variables[one.name][x]]} for x in one.printed}

@@ -56,7 +56,7 @@ def test_the_sentences_are_made_of_the_printed_totals(page, study):
 def test_every_row_of_the_table_is_printed_once_with_its_meaning(page, study):
     cells = study.report.filter(pl.col("asset") == OUTCOMES, pl.col("column") == "n_files")
     table = markup(page)
-    table = table[table.index("<table>") :]
+    table = table[table.index("<table>") : table.index("</table>")]
     found = re.findall(r'data-anchor="([^"]+)">([^<]*)<', table)
     assert sorted(anchor for anchor, _ in found) == sorted(cells["anchor"])
     texts = dict(cells.select("anchor", "text").iter_rows())

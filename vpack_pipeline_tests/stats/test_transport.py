@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import interval_designs, transport_designs
@@ -22,6 +22,7 @@ from vpack_pipeline.stats.transport import (
     shares_of,
     transported,
 )
+from vpack_pipeline_tests.hypothesis_profiles import examples_drawn
 
 TWO = [Cell(1, 9, 1, 30, 4, 2, 1), Cell(3, 5, 5, 2, 10, 0, 3)]
 counts = st.integers(0, 30).map(float)
@@ -90,7 +91,7 @@ def test_this_sets_own_figures_have_wilsons_interval_on_its_cases():
 
 
 @given(cells, st.sampled_from(sorted(FIGURES)), st.floats(0.05, 20))
-@settings(max_examples=60, deadline=None)
+@examples_drawn(60)
 def test_any_figure_is_a_share_within_its_bounds(drawn, figure, odds):
     found = transported(drawn, figure, odds=odds)
     if found.value is not None:
