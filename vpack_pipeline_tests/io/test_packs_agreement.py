@@ -85,6 +85,46 @@ ROWS: dict[str, tuple[dict[str, Change | None], dict[str, Any], str]] = {
         {},
         "differs from the documents of the pack",
     ),
+    "what compare.html holds": (
+        {"compare.html": swapped('"given",', '"given", ')},
+        {},
+        "data/compare.html: has another data than this pack's tables and protocol give",
+    ),
+    "title of compare.html": (
+        {"compare.html": swapped("<title>Does it hold", "<title>It holds")},
+        {},
+        "data/compare.html: has another title than this pack's tables and protocol give",
+    ),
+    "banner of compare.html": (
+        {"compare.html": swapped("No figure here is evidence about any product.", "")},
+        {},
+        "data/compare.html: has another banner than this pack's tables and protocol give",
+    ),
+    "script of compare.html": (
+        {"compare.html": swapped("/* none */", "/* other */")},
+        {},
+        "data/compare.html: has another policy than the one that allows its one script alone",
+    ),
+    "policy of compare.html": (
+        {"compare.html": swapped("default-src 'none'", "default-src *")},
+        {},
+        "data/compare.html: has another policy than the one that allows its one script alone",
+    ),
+    "another script in compare.html": (
+        {"compare.html": swapped("<body>", "<body><SCRIPT>1</script>")},
+        {},
+        "data/compare.html: is no page with one block of data and one script",
+    ),
+    "no compare.html": (
+        {"compare.html": None},
+        {},
+        "data/compare.html: is required and not listed",
+    ),
+    "protocol of compare.html": (
+        {"protocol.yaml": swapped("operating_points:", "other_points:")},
+        {},
+        "data/compare.html: has another data than this pack's tables and protocol give",
+    ),
     "codes.csv": (
         {"codes.csv": swapped("its own row holds the figure", "another row holds it")},
         {},
