@@ -199,6 +199,7 @@ def test_the_digest_is_of_what_decides_a_header_row() -> None:
         (field(kind="integer", above="0"), "a is an integer: it may have a least value alone"),
         (field(kind="integer", most="9"), "a is an integer: it may have a least value alone"),
         (field(above="1", least="0"), "a has bounds that contradict each other"),
+        (field(profile="{title: A, of: all}"), "a is profiled: a number, and it alone, has edges"),
         (field(above="0", least="1"), "a has bounds that contradict each other"),
         (field(least="2", most="1"), "a has bounds that contradict each other"),
         (
@@ -220,3 +221,25 @@ def test_a_declaration_that_cannot_be_is_refused_with_file_and_field(entry: str,
     with pytest.raises(DocumentError, match=r"contracts/cohort/header_fields\.yaml:\d") as refused:
         with_fields(entry)
     assert told in str(refused.value)
+
+
+def test_what_table_1_shows_of_a_field_has_a_digest_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other bins make Table 1 anew and read no header again; other words neither."""
+
+    def digest_of(**changed: object) -> str:
+        first = next(f for f in fields if f.profile is not None and f.profile.edges)
+        others = [f for f in fields if f is not first]
+        found = (first.model_copy(update=changed), *others)
+        monkeypatch.setattr(header_fields, "load", lambda: found)
+        header_fields.profile_digest.cache_clear()
+        return header_fields.profile_digest()
+
+    fields = header_fields.load()
+    profiled = next(f.profile for f in fields if f.profile is not None and f.profile.edges)
+    other_bins = profiled.model_copy(update={"edges": (*profiled.edges, 1e9)})
+    as_it_is = digest_of()
+    assert digest_of(description="In other words.") == as_it_is
+    assert digest_of(profile=other_bins) != as_it_is
+    header_fields.profile_digest.cache_clear()

@@ -410,9 +410,26 @@ def test_how_many_here_answers_and_says_what_is_wrong(desk: Page) -> None:
     assert "90.0% (80.0% to 95.0%)" not in text
     assert "90.0% (80.0 to 95.0%)" in text
     assert "Figures of harbour, data cut 2026-06-01, retrospective window." in text
+    write(desk, "cases_a_week", "1,200")
+    assert desk.ask(told).startswith("cases a week: is no number that can be read — give a number")
+    assert desk.ask("document.getElementById('cases_a_week').ariaInvalid") == "true"
+    write(desk, "cases_a_week", "1200")
+    write(desk, "weeks", "2.5")
+    assert desk.ask(told).startswith("weeks: is no number that can be read")
+    write(desk, "weeks", "52")
     write(desk, "margin", "95%")
     assert desk.ask(told).startswith("sensitivity: nothing is left of 0.900")
     assert desk.ask("document.getElementById('sheet').textContent") == ""
+
+
+def test_the_page_of_a_built_pack_answers(browser: Page, pack: Path) -> None:
+    browser.open((pack / "compare.html").as_uri())
+    click(browser, "example")
+    assert browser.said == []
+    assert browser.ask(ROWS)
+    write(browser, "cases_a_week", "120")
+    write(browser, "share", "10%")
+    assert browser.ask("document.getElementById('sheet').textContent") != ""
 
 
 def test_a_pack_without_cells_still_sizes_a_test(browser: Page, tmp_path: Path) -> None:

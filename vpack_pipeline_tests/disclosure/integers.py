@@ -67,11 +67,15 @@ class Integers:
         row[places] = 1
         if any(not 0 < round(float(row @ known)) < small for known in self._witnesses()):
             return None
-        most = round(float(row @ self._solve(-row)))
-        if most >= small:
-            return None
-        fewest = round(float(row @ self._solve(row)))
-        return (fewest, most) if fewest > 0 else None
+        # HiGHS' presolve has lost counts that fit: what it finds is held against a plain search.
+        for is_presolved in (True, False):
+            most = round(float(row @ self._solve(-row, is_presolved=is_presolved)))
+            if most >= small:
+                return None
+            fewest = round(float(row @ self._solve(row, is_presolved=is_presolved)))
+            if fewest < 1:
+                return None
+        return fewest, most
 
     def least_of(self, terms: Mapping[Name, int]) -> int:
         """Give the least that Σ coefficient × count can be."""
@@ -95,7 +99,7 @@ class Integers:
             self._solve(everything)
         return self._known
 
-    def _solve(self, cost: np.ndarray) -> np.ndarray:
+    def _solve(self, cost: np.ndarray, *, is_presolved: bool = True) -> np.ndarray:
         n = len(self._place)
         at = [
             (i, p, c) for i, (ps, cs) in enumerate(self._sums) for p, c in zip(ps, cs, strict=True)
@@ -108,7 +112,10 @@ class Integers:
             integrality=np.ones(n),
             bounds=Bounds(0, self.most),
             constraints=LinearConstraint(matrix, low, high),
+            options={"presolve": is_presolved},
         )
+        if found.x is None and is_presolved:
+            return self._solve(cost, is_presolved=False)
         if found.x is None:
             raise ContradictionError(f"no counts fit what is known: {found.message}")
         solution: np.ndarray = np.round(found.x)

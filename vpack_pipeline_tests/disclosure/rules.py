@@ -81,6 +81,8 @@ class Values:
         """Of a yes or no: what it is."""
         if self.is_missing:
             return frozenset({None})
+        if self.listed == {"true", "false"}:
+            return frozenset()  # A yes or no is nothing else.
         return frozenset({self.text == "true"}) if self.text in ("true", "false") else ANY
 
 

@@ -532,6 +532,12 @@ CORRUPT: dict[tuple[str, str], Rows] = {
         for metric, estimate, n in (("n_positive", 5.0, 10), ("sensitivity", 0.5, 6))
     ],
     ("evaluation/failures", "statuses_sum"): counted(n_cases=(10, 10), n_ok=(9, 10)),
+    ("evaluation/transport_cells", "labels_add_up"): counted(
+        n_cases=(10, 10), n_positive=(4, 10), n_negative=(4, 10), undecided_cases=(1, 10)
+    ),
+    ("evaluation/transport_cells", "called_within_their_label"): counted(
+        n_positive=(4, 10), tp=(5, 10)
+    ),
     ("evaluation/study_times", "included_are_cases"): counted(
         n_begun=(3, 10), n_begun_included=(4, 8)
     ),

@@ -66,6 +66,14 @@ def test_power_stays_from_the_size_on_and_not_before() -> None:
     assert any(acceptance_power(0.85, 0.9, n) >= 0.8 for n in range(size - 40, size - 1))
 
 
+@pytest.mark.parametrize("power", [0.5, 0.3])
+def test_a_power_of_one_half_or_less_is_reached_and_stays(power: float) -> None:
+    size = acceptance_size(0.85, 0.9, power)
+    assert size is not None
+    assert acceptance_power(0.85, 0.9, size - 1) < power
+    assert all(acceptance_power(0.85, 0.9, n) >= power for n in range(size, size + 400))
+
+
 def test_patients_with_several_cases_need_more_of_them() -> None:
     assert acceptance_size(0.85, 0.9, design_effect=1.5) == math.ceil(1.5 * 378)
 

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from vpack_pipeline.contracts import header_fields
-from vpack_pipeline.contracts.header_fields import HeaderField
+from vpack_pipeline.contracts.header_fields import HeaderField, Profiled
 from vpack_pipeline.core.eligibility import meaning
 from vpack_pipeline.core.levels import (
     Description,
@@ -102,8 +102,9 @@ def with_people(
     columns : of the case view
     """
     people = [
-        _levelled(field)
+        _levelled(field.name, field.profile)
         for field in header_fields.load()
+        if field.profile is not None
         if field.personal and _is_default(field, ()) and field.name in columns
     ]
     flags = [
@@ -159,7 +160,8 @@ def acquisition_variables(
         if field.name in read or _is_default(field, modalities)
         if field.name in cases.columns and field.name not in apart
         if not is_personal(field.name, covariates, disclosure)
-        for variable in _of_field(field, cases, words)
+        if field.profile is not None
+        for variable in _of_field(field.name, field.profile, cases, words)
     ]
 
 
@@ -168,29 +170,21 @@ def _is_default(field: HeaderField, modalities: Collection[str | None]) -> bool:
     return of == "all" or any(modality in modalities for modality in of)
 
 
-def _of_field(field: HeaderField, cases: pl.DataFrame, words: Words) -> Iterator[Variable]:
-    if field.profile is None:
-        return
-    if field.profile.edges or field.profile.levels:
-        yield _levelled(field)
-    elif field.name in words:
-        counted = Counter(cases[field.name].drop_nulls())
+def _of_field(name: str, shown: Profiled, cases: pl.DataFrame, words: Words) -> Iterator[Variable]:
+    if shown.edges or shown.levels:
+        yield _levelled(name, shown)
+    elif name in words:
+        counted = Counter(cases[name].drop_nulls())
         most = sorted(counted, key=lambda word: (-counted[word], word))[:MOST_WORDS]
         yield Variable(
-            name=field.name,
-            title=field.profile.title,
-            kind="categorical",
-            levels=tuple(most) or (OTHER,),
+            name=name, title=shown.title, kind="categorical", levels=tuple(most) or (OTHER,)
         )
 
 
-def _levelled(field: HeaderField) -> Variable:
+def _levelled(name: str, shown: Profiled) -> Variable:
     """Give a field whose bins or levels its declaration has."""
-    shown = field.profile
-    if shown is None:
-        raise ValueError(f"{field.name} is not profiled")
     return Variable(
-        name=field.name,
+        name=name,
         title=shown.title,
         kind="numeric" if shown.edges else "categorical",
         edges=shown.edges,

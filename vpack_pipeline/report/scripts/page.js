@@ -31,8 +31,9 @@ function table(caption, label, head, rows) {
   return element("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, made);
 }
 
-/** A share, as 0.03, 3% or 0,03; NaN where it is none. */
+/** A number or share, as 0.03, 3% or 0,03; NaN where it is none, or 1,200 might be a thousand. */
 function shareOf(text) {
+  if (/^[1-9]\d{0,2}[.,]\d{3}$/.test(text.trim())) return NaN;
   const plain = text.trim().replace(",", ".");
   const found = /^(\d+(?:\.\d*)?|\.\d+)\s*(%?)$/.exec(plain);
   return found === null ? NaN : Number(found[1]) / (found[2] ? 100 : 1);
@@ -257,6 +258,31 @@ function spokenAnswer(places) {
 
 // --- How many here?
 
+const NUMBERS = {
+  cases_a_week: "give a number above 0, such as 120 or 1200",
+  share: "write 3% as 0.03 or as 3%",
+  margin: "write 5 points as 0.05 or as 5%",
+  weeks: "give 1 to 999 weeks",
+  power: "give a share such as 0.8 or 80%",
+  design_effect: "give 1 where each patient has one case",
+  sensitivity: "give a share such as 0.9 or 90%, or leave it empty",
+  specificity: "give a share such as 0.9 or 90%, or leave it empty",
+};
+
+/** The numbers that were typed, by the name of their field; empty ones are left out. */
+function typedNumbers() {
+  const problems = [], found = {};
+  for (const [id, remedy] of Object.entries(NUMBERS)) {
+    const text = byId(id).value.trim(), n = shareOf(text);
+    const isWrong = text !== "" && (Number.isNaN(n) || (id === "weeks" && !Number.isInteger(n)));
+    byId(id).setAttribute("aria-invalid", String(isWrong));
+    if (isWrong) problems.push([id.replaceAll("_", " "), "is no number that can be read", remedy]);
+    else if (text) found[id] = n;
+  }
+  if (problems.length) throw new Refused(problems);
+  return found;
+}
+
 function startAcceptance(pack) {
   const places = pack.places.filter(place => place.stated !== null);
   if (!places.length) {
@@ -269,47 +295,47 @@ function startAcceptance(pack) {
     byId("findings").append(element("label", {}, choice, place.finding));
   });
   byId("findings").hidden = places.length === 1;
+  const tell = (text, isWrong = false) => {
+    byId("sheet-told").textContent = text;
+    byId("sheet-told").className = isWrong ? "wrong" : "";
+  };
   const update = () => {
     const place = places[Number(document.querySelector("input[name=finding]:checked").value)];
     byId("sheet").replaceChildren();
-    byId("sheet-told").className = "";
-    const typed = id => byId(id).value.trim();
-    if (!typed("cases_a_week") || !typed("share")) {
-      byId("sheet-told").textContent = "Type how many cases come in a week, and how many of them have the finding.";
-      return;
+    try {
+      const { share: prevalence, sensitivity, specificity, ...told } = typedNumbers();
+      if (told.cases_a_week === undefined || prevalence === undefined) {
+        tell("Type how many cases come in a week, and how many of them have the finding.");
+        return;
+      }
+      const hospital = { weeks: 52, margin: 0.05, power: 0.8, level: 0.95, design_effect: 1, ...told, prevalence };
+      const sheet = acceptanceSheet(place.stated.figures, hospital, { sensitivity, specificity });
+      if (sheet.problem) throw new Refused([sheet.problem]);
+      const [first, ...others] = sheetAnswer(sheet, hospital);
+      tell(first);
+      byId("sheet").replaceChildren(...sheetElements(pack, place, sheet, hospital, others));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      tell(error.message, true);
     }
-    const hospital = {
-      cases_a_week: shareOf(typed("cases_a_week")),
-      prevalence: shareOf(typed("share")),
-      weeks: /^\d+$/.test(typed("weeks")) ? Number(typed("weeks")) : NaN,
-      margin: shareOf(typed("margin")),
-      power: shareOf(typed("power")),
-      level: 0.95,
-      design_effect: shareOf(typed("design_effect")),
-    };
-    const truths = Object.fromEntries(
-      ["sensitivity", "specificity"].filter(typed).map(metric => [metric, shareOf(typed(metric))]),
-    );
-    const { figures, window } = place.stated;
-    const sheet = acceptanceSheet(figures, hospital, truths);
-    if (sheet.problem) {
-      byId("sheet-told").className = "wrong";
-      byId("sheet-told").textContent = problemLine(sheet.problem);
-      return;
-    }
-    const [first, ...others] = sheetAnswer(sheet, hospital);
-    byId("sheet-told").textContent = first;
-    const title = `${place.finding}: ${place.model} at ${place.point}`;
-    byId("sheet").replaceChildren(
-      ...paragraphs(others),
-      table("What a test of acceptance needs for both figures together.", "What a test needs", SHEET_TITLES, sheetRows(sheet, hospital)),
-      element("p", { class: "quiet" }, `${title}. Figures of ${pack.site}, data cut ${pack.cut}, ${window} window.`),
-      element("h3", {}, "What this rests on"),
-      bulleted(sheetAssumptions(sheet, hospital)),
-    );
   };
   byId("acceptance").addEventListener("input", update);
   update();
+}
+
+function sheetElements(pack, { finding, model, point, stated }, sheet, hospital, others) {
+  const source = `${finding}: ${model} at ${point}. Figures of ${pack.site}, data cut ${pack.cut}, `
+    + `${stated.window} window.`;
+  return [
+    ...paragraphs(others),
+    table(
+      "What a test of acceptance needs for both figures together.", "What a test needs", SHEET_TITLES,
+      sheetRows(sheet, hospital),
+    ),
+    element("p", { class: "quiet" }, source),
+    element("h3", {}, "What this rests on"),
+    bulleted(sheetAssumptions(sheet, hospital)),
+  ];
 }
 
 /** Start where there is a page: the functions above can be asked without one. */
