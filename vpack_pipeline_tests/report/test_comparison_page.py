@@ -26,7 +26,7 @@ def test_sentences_travel_for_every_code_that_the_script_gives():
     assert given <= codes.load().keys()
     reasons = {name for name in given if codes.load()[name].kind == "reason"}
     assert reasons - SAID_IN_OTHER_WORDS == set(comparison.GIVEN)
-    assert SAID_IN_OTHER_WORDS <= reasons
+    assert reasons >= SAID_IN_OTHER_WORDS
 
 
 def test_sentences_travel_for_every_reason_of_the_cells():
