@@ -13,6 +13,7 @@ import io
 import sqlite3
 import tempfile
 import urllib.parse
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -67,7 +68,11 @@ def views(content: bytes, depth: int = 0) -> Iterator[bytes]:
     if "%" in text:
         yield urllib.parse.unquote(text).encode("utf-8", "surrogatepass")
     if "\\u00" in text:
-        yield text.encode().decode("unicode_escape", errors="ignore").encode("utf-8", "ignore")
+        with warnings.catch_warnings():
+            # A script's own escapes are none of Python's.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            decoded = text.encode().decode("unicode_escape", errors="ignore")
+        yield decoded.encode("utf-8", "ignore")
     if depth < DEEPEST:
         for part in _parts(content):
             yield from views(part, depth + 1)

@@ -33,6 +33,7 @@ from vpack_pipeline_tests.disclosure.two_releases import Handed, attack_two
 NO_COUNTS = {
     "cohort/outcomes": "files of images",
     "evaluation/change": "parts of one figure over all levels of a variable; no level has a row",
+    "representativeness/separation": "areas under a curve by variable; no level has a row",
     "evaluation/trend": "of periods of enough patients, and of devices, which describe nobody",
     "drift/limits": "of monitors: what chance alone does, drawn at random from the baseline",
     "evaluation/exclusion_audit": "of rules, by none of their levels; the flow counts the same cases",

@@ -409,7 +409,7 @@ def test_the_command_names_the_groups_for_which_it_quotes(
     assume()
     code, out, _ = vpack(later, "release", SITE)
     assert code == 0
-    assert "14 tables about people are those of 1.0-2026-04-10.2-" in out
+    assert "17 tables about people are those of 1.0-2026-04-10.2-" in out
     assert "  sex, F (prospective, label due)\n" in out
     told = json.loads(vpack(later, "release", SITE, "--json")[1])
     assert "sex, F (prospective, label due)" in told["changed"]

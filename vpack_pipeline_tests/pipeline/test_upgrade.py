@@ -21,6 +21,7 @@ from vpack_pipeline.assets.standing import standing
 from vpack_pipeline.cli import main
 from vpack_pipeline.io import packs
 from vpack_pipeline.io.project import ProjectFolder
+from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline_tests.io.signing_bench import state_of
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
@@ -63,7 +64,7 @@ def test_the_first_night_after_an_upgrade_keeps_packs_and_looks(
     *kept, new = versions(old)
     assert [v.name for v in kept] == [early.name, look.name]
     assert {v.name: state_of(v.path) for v in kept} == before
-    assert (new.cut, packs.summary(new.path).format) == (NIGHT, 4)
+    assert (new.cut, packs.summary(new.path).format) == (NIGHT, FORMAT)
     # The verdict is that of the pack from before, which is signed for now.
     said = pl.read_csv(new.path / "data/tables/evaluation.endpoints.csv")
     assert set(said["pack_version"].drop_nulls()) == {look.name}
