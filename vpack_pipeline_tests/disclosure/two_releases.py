@@ -75,7 +75,8 @@ def attack_two(earlier: Handed, later: Handed) -> list[Found]:
         pairs = list(_pairs(*ones))
         _link(known, ones, pairs)
         for one, said, when in zip(ones, by_rules, (EARLIER, LATER), strict=True):
-            groups = certainly_small(one, said, smallest)
+            # What was large enough by the earlier protocol has been handed out.
+            groups = certainly_small(one, said, smallest_group(one.protocol))
             found += [replace(f, set=f"{f.set}, {when}") for f in groups]
         found += _gaps(known, ones, by_rules, pairs, smallest)
     return [*found, *_windows(earlier, later, smallest)]
