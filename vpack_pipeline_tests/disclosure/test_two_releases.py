@@ -277,6 +277,7 @@ def test_two_versions_of_a_protocol_give_no_group_away(
 ) -> None:
     """Under a new version nothing may be left to quote; then nothing is released."""
     first, second = site_on(EARLY, 5, 700), Site.on(day, 5, 700, change(protocol))
+    assert attack(second.tables, second.protocol) == []
     if not second.changes(first, may_part=True):
         assert attack_two(first.handed, second.handed) == []
     elif change is larger_groups:

@@ -62,7 +62,8 @@ class Handed:
 
 def attack_two(earlier: Handed, later: Handed) -> list[Found]:
     """Find every group that is certain to be small to whoever holds both packs."""
-    smallest = max(smallest_group(pack.protocol) for pack in (earlier, later))
+    limits = [smallest_group(pack.protocol) for pack in (earlier, later)]
+    handed_out, smallest = min(limits), max(limits)
     levels = [printed_levels(pack.own) for pack in (earlier, later)]
     found: list[Found] = []
     for name in [n for n in levels[1] if n in levels[0]]:
@@ -75,8 +76,8 @@ def attack_two(earlier: Handed, later: Handed) -> list[Found]:
         pairs = list(_pairs(*ones))
         _link(known, ones, pairs)
         for one, said, when in zip(ones, by_rules, (EARLIER, LATER), strict=True):
-            # What was large enough by the earlier protocol has been handed out.
-            groups = certainly_small(one, said, smallest_group(one.protocol))
+            # What was large enough by the one protocol has been handed out, and is known.
+            groups = certainly_small(one, said, handed_out)
             found += [replace(f, set=f"{f.set}, {when}") for f in groups]
         found += _gaps(known, ones, by_rules, pairs, smallest)
     return [*found, *_windows(earlier, later, smallest)]
