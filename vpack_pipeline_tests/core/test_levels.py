@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpack_pipeline import contracts
+from vpack_pipeline.core.evaluation import strata
 from vpack_pipeline.core.levels import (
     NO_RESULTS_OF_MISSING,
     core_sets,
@@ -558,3 +559,8 @@ def test_a_set_that_is_described_has_no_level_of_a_few(cases: list[Case], chosen
         people_of = sorted({(of[c][1], of[c][0]) for c in gap})
         for _, group in itertools.groupby(people_of, key=lambda pair: pair[0]):
             assert len(list(group)) >= 5
+
+
+def test_of_no_set_there_is_no_level() -> None:
+    """As of the periods of a window in which none has enough patients."""
+    assert strata.levels_of([], pl.DataFrame({"case_id": ["a"], "level": ["x"]})) == []
