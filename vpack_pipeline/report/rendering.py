@@ -36,27 +36,19 @@ from vpack_pipeline.report import (
     labels,
     palette,
     reading,
+    rows,
     wording,
     words,
 )
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.quoting import Quoting
 from vpack_pipeline.report.rows import (
-    Notes,
-    but,
     column_values,
-    given_bands,
-    goals_at_stake,
-    goals_stated,
     heading,
-    largest_first,
-    metrics_of,
-    moment,
     pairs,
     pick,
     removing_rules,
     why_empty,
-    window_columns,
 )
 from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
@@ -432,22 +424,10 @@ class _Own(dict[str, str]):
 _FUNCTIONS = {
     **adjudicated.FUNCTIONS,
     **labels.FUNCTIONS,
-    "but": but,
+    **rows.FUNCTIONS,
     "by_column": lambda rows, column: sorted(rows, key=lambda r: r[column].number),
-    "column_values": column_values,
-    "given_bands": given_bands,
-    "goals_at_stake": goals_at_stake,
-    "goals_stated": goals_stated,
-    "largest_first": largest_first,
     "has": lambda rows, **where: bool(pick(rows, **where)),
-    "metrics_of": metrics_of,
-    "moment": moment,
-    "notebook": Notes,
-    "pairs": pairs,
-    "pick": pick,
     "population": words.population,
     "title": words.title,
     "unit_of": contradictions.unit_of,
-    "why_empty": why_empty,
-    "window_columns": window_columns,
 }

@@ -148,3 +148,20 @@ def moment(value: datetime.datetime) -> str:
 
 
 _WINDOW_ORDER = (*WINDOWS, DIFFERENCE, OUTSIDE)
+
+FUNCTIONS: Final = {
+    "but": but,
+    "column_values": column_values,
+    "given_bands": given_bands,
+    "goals_at_stake": goals_at_stake,
+    "goals_stated": goals_stated,
+    "largest_first": largest_first,
+    "metrics_of": metrics_of,
+    "moment": moment,
+    "notebook": Notes,
+    "pairs": pairs,
+    "pick": pick,
+    "why_empty": why_empty,
+    "window_columns": window_columns,
+}
+"""What templates call by these names."""
