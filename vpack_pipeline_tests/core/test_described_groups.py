@@ -28,6 +28,7 @@ ASKED = frozenset(
         "drift/plan",
         "drift/status",
         "evaluation/failures",
+        "evaluation/study_times",
         "evaluation/subgroups",
         "representativeness/levels",
         "representativeness/profile",

@@ -197,7 +197,7 @@ def test_blocks_and_links_lead_somewhere_and_ids_are_unique(parsed):
     assert inside <= set(parsed.ids)
     # Beside the page in its pack, where an acceptance test finds them.
     beside = {link for link in parsed.links if not link.startswith("#")}
-    assert beside == {"gates/", "protocol.yaml", "tables/"}
+    assert beside == {"compare.html", "gates/", "protocol.yaml", "tables/"}
     assert {b.id for b in chapters.blocks()} <= set(parsed.ids)
 
 
