@@ -103,7 +103,9 @@ def test_bands_of_time_hold_the_cases_that_are_counted_in_them(made, variables):
         of_set = f"{row['window']}, {sets[row['metric']]}"
         one = variables[f"time {row['stratum_kind']}"]
         assert counts(one, of_set)[row["stratum"]] == row["estimate"]
-    assert table.height
+    # Bands of a site of some hundred cases are too small to count.
+    is_small = made.tables["eligibility/cases"].height < 500
+    assert bool(table.height) is not is_small
 
 
 def test_the_target_is_what_the_profile_counts(made, variables):
