@@ -47,9 +47,16 @@ PROTOCOL: dict[str, Any] = {
             for name in ("locked", "lower")
         ],
         "endpoints": [
-            {"metric": "sensitivity", "operating_point": "locked", "goal": 0.76},
-            {"metric": "auc", "operating_point": None, "goal": 0.9},
-        ],
+            {
+                "finding": finding,
+                "metric": "sensitivity",
+                "operating_point": "locked",
+                "goal": goal,
+            }
+            # A goal of another finding is none of this one's, though the point has the same name.
+            for finding, goal in (("nodule", 0.76), ("fracture", 0.9))
+        ]
+        + [{"finding": "nodule", "metric": "auc", "operating_point": None, "goal": 0.9}],
         "interval": {"level": 0.95},
     },
 }

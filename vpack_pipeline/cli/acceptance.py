@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from vpack_pipeline.cli import acceptance_words as words
+from vpack_pipeline.cli.share import typed_share
 from vpack_pipeline.cli.verify import refuse_what_cannot_be_read
 from vpack_pipeline.core.acceptance import (
     AcceptanceSheet,
@@ -25,6 +26,7 @@ from vpack_pipeline.core.acceptance import (
 )
 from vpack_pipeline.errors import Problem, UsageError
 from vpack_pipeline.pack_format.opened import OpenedPack, open_pack
+from vpack_pipeline.pack_format.planned import points_of, primary_model
 from vpack_pipeline.pack_format.text import count, percent
 
 ASSET: Final = "evaluation/operating_points"
@@ -36,12 +38,10 @@ WINDOWS: Final = ("prospective", "retrospective")
 
 def share(value: str | float) -> float:
     """Read a share, written as 0.03 or as 3%."""
-    text = str(value).strip()
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no share; write 3% or 0.03") from None
-    return number / 100 if text.endswith("%") else number
+    found = typed_share(str(value))
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no share; write 3% or 0.03")
+    return found
 
 
 @click.command()
@@ -119,21 +119,19 @@ class _Place:
 
 def _places(opened: OpenedPack, finding: str | None, point: str | None) -> Iterator[_Place]:
     protocol = opened.protocol
-    points = protocol["evaluation"]["operating_points"]
-    models = protocol["index_test"]["models"]
-    (model,) = (m["id"] for m in models if m.get("primary", len(models) == 1))
+    model = primary_model(protocol)
     findings = [f for f in protocol["findings"] if finding in (None, f["name"])]
     if not findings:
         known = ", ".join(f["name"] for f in protocol["findings"])
         raise UsageError(Problem("--finding", f"{finding!r} is none of this pack", f"use {known}"))
     for one in findings:
-        own = [p for p in points if p["model"] == model and p["finding"] == one["name"]]
+        own = points_of(protocol, one["name"])
         named = [p for p in own if p["name"] == point]
         if point is not None and not named:
             known = ", ".join(p["name"] for p in own)
             what = f"{point!r} is no operating point of {model} for {one['name']}"
             raise UsageError(Problem("--point", what, f"use {known}"))
-        first = named or [p for p in own if p.get("primary")] or own
+        first = named or own
         if not first:
             what = f"{model} has no operating point for {one['name']}"
             raise UsageError(Problem("--finding", what, "choose another finding"))

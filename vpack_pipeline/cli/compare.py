@@ -15,6 +15,7 @@ import click
 
 from vpack_pipeline.cli import compared, counts_file
 from vpack_pipeline.cli.pack_cells import CELLS, PackCells, Row, read_pack
+from vpack_pipeline.cli.share import typed_share
 from vpack_pipeline.core.transport import Question, Target, figures_in_target
 from vpack_pipeline.core.transport.rows import Counted, PrintedVariables
 from vpack_pipeline.core.transport.typed import typed_target
@@ -22,6 +23,7 @@ from vpack_pipeline.core.transport.what_if import what_would_change
 from vpack_pipeline.errors import Problem, UsageError
 from vpack_pipeline.pack_format.contents import refusal
 from vpack_pipeline.pack_format.documents import table_of
+from vpack_pipeline.pack_format.planned import goals_at, points_of
 
 
 @click.command()
@@ -106,13 +108,8 @@ def _prevalence(text: str) -> float:
     UsageError
         It is no share above 0 and below 1.
     """
-    plain = text.strip().replace(",", ".")
-    is_percentage = plain.endswith("%")
-    try:
-        value = float(plain.removesuffix("%").strip()) / (100 if is_percentage else 1)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
+    value = typed_share(text)
+    if value is None or not 0 < value < 1:
         remedy = "write a share such as 0.03, or 3%"
         raise UsageError(Problem("--prevalence", "is not above 0 and below 1", remedy))
     return value
@@ -131,13 +128,10 @@ def _places(read: PackCells, finding: str | None, everything: bool) -> Iterator[
     if finding is not None and finding not in findings:
         remedy = f"use {', '.join(findings)}"
         raise UsageError(Problem("--finding", "is no finding of the pack", remedy))
-    primary = {m["id"] for m in protocol["index_test"]["models"] if m.get("primary")}
-    points = protocol["evaluation"]["operating_points"]
+    points = protocol["evaluation"].get("operating_points", ())
     for name, title in findings.items():
         own = [p for p in points if p["finding"] == name]
-        leading = [p for p in own if p["model"] in primary]
-        leading = [p for p in leading if p.get("primary")] or leading or own
-        for point in own if everything else leading[:1]:
+        for point in own if everything else (points_of(protocol, name) or own)[:1]:
             if finding in (None, name):
                 yield {"point": point, "finding": name, "finding_title": title}
 
@@ -188,10 +182,6 @@ def _answered(
         reason, detail = counted.refusal["reason"], counted.refusal["detail"]
         return {"why_not": read.sentences(reason, detail), "answer": None, "what_if": None}
     evaluation = read.protocol["evaluation"]
-    goals: dict[str, float] = {}
-    for endpoint in evaluation.get("endpoints", ()):
-        if endpoint.get("operating_point") == point["name"] and endpoint.get("goal") is not None:
-            goals[endpoint["metric"]] = max(endpoint["goal"], goals.get(endpoint["metric"], 0.0))
     question = Question(
         cells=counted.cells,
         missing=counted.missing,
@@ -199,7 +189,7 @@ def _answered(
         target=target,
         level=evaluation.get("interval", {}).get("level", 0.95),
         prevalence=prevalence,
-        goals=goals,
+        goals=goals_at(read.protocol, point),
     )
     answer = figures_in_target(question)
     what_if = what_would_change(question, answer)

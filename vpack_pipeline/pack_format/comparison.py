@@ -23,6 +23,7 @@ from vpack_pipeline.errors import Problem
 from vpack_pipeline.pack_format import cells, codes
 from vpack_pipeline.pack_format.contents import Contents, problem
 from vpack_pipeline.pack_format.documents import CLAIM, PLAN, PROTOCOL, Documents, table_of
+from vpack_pipeline.pack_format.planned import goals_at, points_of
 
 NAME: Final = "compare.html"
 CELLS: Final = "evaluation/transport_cells"
@@ -166,14 +167,9 @@ def _primary(
     protocol: Mapping[str, Any],
 ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Give each finding with the primary model's primary operating point, where there is one."""
-    models = protocol["index_test"]["models"]
-    points = protocol["evaluation"].get("operating_points", ())
-    (model,) = (m["id"] for m in models if m.get("primary", len(models) == 1))
     for finding in protocol["findings"]:
-        own = [p for p in points if p["model"] == model and p["finding"] == finding["name"]]
-        first = [p for p in own if p.get("primary")] or own
-        if first:
-            yield finding, first[0]
+        for point in points_of(protocol, finding["name"])[:1]:
+            yield finding, point
 
 
 def _place(
@@ -182,10 +178,6 @@ def _place(
     protocol: Mapping[str, Any],
     tables: Mapping[str, Sequence[Row]],
 ) -> dict[str, Any]:
-    goals: dict[str, float] = {}
-    for endpoint in protocol["evaluation"].get("endpoints", ()):
-        if endpoint.get("operating_point") == point["name"] and endpoint.get("goal") is not None:
-            goals[endpoint["metric"]] = max(endpoint["goal"], goals.get(endpoint["metric"], 0.0))
     here, stated = (
         [
             row
@@ -200,7 +192,7 @@ def _place(
         "finding": finding["title"],
         "model": point["model"],
         "point": point["title"],
-        "goals": goals,
+        "goals": goals_at(protocol, point),
         "windows": {
             window: [_shortened([row[c] for c in read]) for row in here if row["window"] == window]
             for window in WINDOWS
