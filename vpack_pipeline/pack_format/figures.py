@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vpack_pipeline.pack_format import codes, text
 
@@ -95,9 +95,27 @@ def row_texts(
     return texts
 
 
-def shares(value: float) -> tuple[str, str]:
-    """Write a value as the first page may: as a percentage, or as percentage points."""
-    return text.percent(value), text.points(value)
+class Shares(NamedTuple):
+    """A share, or a difference of shares, as the first page may write it."""
+
+    percent: str
+    points: str
+    bare: str
+    """Without its unit, as a bound beside its estimate."""
+    size: str
+    """Without unit and sign: how far something changed."""
+
+
+def shares(value: float) -> Shares:
+    """Write a share in each way of the first page.
+
+    >>> shares(-0.078)
+    Shares(percent='−7.8%', points='−7.8 points', bare='−7.8', size='7.8')
+    """
+    percent, size = text.percent(value), text.percent(abs(value))
+    return Shares(
+        percent, text.points(value), percent.removesuffix("%"), size.removesuffix("%")
+    )
 
 
 def tally(column: str, rows: Sequence[Mapping[str, Any]]) -> str:

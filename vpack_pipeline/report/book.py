@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.contracts.shapes import CODES
+from vpack_pipeline.core.pack.headline import SIZE
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.pack_format.text import NOTHING, TOO_SMALL
 from vpack_pipeline.report import words
@@ -167,7 +168,11 @@ class Book:
         self.tables_read: set[str] = set()
         """Tables that were asked for since this was last emptied."""
         is_first = pl.col("anchor").str.starts_with("first.")
-        first = report.filter(is_first)
+        is_size = pl.col("anchor").str.starts_with(f"first.{SIZE}")
+        first = report.filter(is_first & ~is_size)
+        self._sizes = {
+            (row.asset, _key(row.key)): row for row in _rows(report.filter(is_first & is_size))
+        }
         self._first = {row[0]: _cell(*row) for row in first.select(PRINTED).iter_rows()}
         self._first_rows = {(row.asset, _key(row.key)): row.cells for row in _rows(first)}
         found: dict[str, list[Row]] = {}
@@ -196,6 +201,19 @@ class Book:
         """The row as the first page writes it: shares in percent."""
         cells = self._first_rows.get((row.asset, _key(row.key)), {})
         return Row(row.asset, row.key, {**row.cells, **cells})
+
+    def size(self, row: Row) -> Row:
+        """How far the figure of a row changed, without unit and sign.
+
+        Raises
+        ------
+        ContractError
+            It is no change that the first page may tell so.
+        """
+        key = row.asset, _key(row.key)
+        if key not in self._sizes:
+            raise ContractError(f"report: no size is printed of a row of {row.asset}")
+        return self._sizes[key]
 
     def rows(self, asset: str, /, **where: Any) -> list[Row]:
         """List a table's rows in the order of its key; ``where`` holds values of key or text.

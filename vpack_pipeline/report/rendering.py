@@ -34,6 +34,7 @@ from vpack_pipeline.report import (
     contradictions,
     figures,
     labels,
+    markup,
     palette,
     reading,
     rows,
@@ -50,6 +51,7 @@ from vpack_pipeline.report.rows import (
     removing_rules,
     why_empty,
 )
+from vpack_pipeline.report.sheet import Subject, sheet
 from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 from vpack_pipeline.site import Site
@@ -140,10 +142,14 @@ class _Page:
                 for q in chapters.QUESTIONS
             },
             first_page=first.first_page,  # type: ignore[attr-defined]
+            sheet=functools.partial(self.quoting.at_place, self._sheet),
             verdict=shared.verdict,
             stated=shared.stated,
             block=functools.partial(self._block, environment),
         )
+
+    def _sheet(self) -> str:
+        return markup.blocks(sheet(Subject(self.book, self.protocol, self.site, self.cut)))
 
     def _environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(

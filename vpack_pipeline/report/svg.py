@@ -5,7 +5,7 @@ What does not belong here: a drawing (``figures``, ``reader_figures``), or any n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from markupsafe import Markup
@@ -86,3 +86,21 @@ def legend(parts: Sequence[str], shades: Sequence[tuple[str, float]]) -> tuple[M
         body += field(x, y, 14, 14, shade) + text(x + 20, y + 12, words)
         x += width
     return body, y + 30
+
+
+Scale = Callable[[float], float]
+"""From a value, or a number of a place, to where it is drawn."""
+
+
+def area(x: float, y: float, width: float, height: float, style: str) -> Markup:
+    """Fill an area without an edge."""
+    return Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="{}"/>').format(
+        x, y, width, height, style
+    )
+
+
+def dot(x: float, y: float, radius: float, style: str) -> Markup:
+    """Draw a dot."""
+    return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{:.1f}" class="dot {}"/>').format(
+        x, y, radius, style
+    )

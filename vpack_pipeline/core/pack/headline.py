@@ -48,7 +48,10 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "evaluation/comparison": lambda row: (
         row["metric"] in {"sensitivity_difference", "specificity_difference"}
     ),
-    "evaluation/endpoints": lambda row: row["is_headline"] and not row["metric"].startswith("auc"),
+    "evaluation/endpoints": lambda row: (
+        row["metric"] == "planned_power"
+        or (row["is_headline"] and not row["metric"].startswith("auc"))
+    ),
     "evaluation/error_attribution": lambda row: (
         row["metric"] == "share_not_separable"
         or (row["metric"] == "share_of_disagreements" and row["panel_state"] != "all")
@@ -56,6 +59,8 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "evaluation/exclusion_audit": lambda row: row["metric"].startswith(
         (*SHARES, "tipping_share_", "missed_share_", "false_alarm_share_")
     ),
+    "evaluation/predictive_values": lambda row: row["stratum_kind"] != "prevalence",
+    "evaluation/subgroups": lambda row: row["metric"] in SHARES,
     "evaluation/transport": lambda row: row["metric"] == "share_weight_zero_not_in_target",
     "evaluation/verification": lambda row: (
         row["metric"] == "share_verified"
@@ -65,6 +70,8 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "representativeness/match": lambda row: row["metric"] == "unsupported_share",
 }
 """Rows of other tables that the first page, or a chapter's first lines, show as percentages."""
+SIZE: Final = "size."
+"""What names of changes begin with that are written without unit and sign: how far, not which way."""
 
 Line = tuple[str, str, str, str, str, str, str | None]
 
@@ -116,6 +123,7 @@ def headline(
                 at |= {"model_id": model, "operating_point": point.name}
                 yield from _at_threshold(printed, name, at)
     yield from _in_percent(printed)
+    yield from _sizes(printed)
     yield from _conduct(printed)
     yield from _drift(printed)
 
@@ -128,6 +136,18 @@ def _in_percent(printed: Mapping[str, Printed]) -> Iterator[Line]:
                 name = f"{asset.replace('/', '.')}.{_digest(table.keys[i])}"
                 columns = [c for c in (*FIGURE, "goal") if c in row]
                 yield from _lines(table, i, name, tuple(columns), is_share=True)
+
+
+def _sizes(printed: Mapping[str, Printed]) -> Iterator[Line]:
+    """How far each share changed after the lock: the words beside it say which way."""
+    asset = "evaluation/comparison"
+    table = printed[asset]
+    for i, row in enumerate(table.values):
+        if IN_PERCENT[asset](row) and row["estimate"] is not None:
+            place = f"first.{SIZE}{asset.replace('/', '.')}.{_digest(table.keys[i])}"
+            for column in ("estimate", "lower", "upper"):
+                written = "" if row[column] is None else shares(row[column]).size
+                yield (f"{place}.{column}", "first", asset, table.keys[i], column, written, None)
 
 
 def _conduct(printed: Mapping[str, Printed]) -> Iterator[Line]:
@@ -210,7 +230,9 @@ def _as_percent(table: Printed, row: int, column: str) -> str:
     values = table.values[row]
     if values[column] is None:
         return table.texts[row][column]
-    percentage, points = shares(values[column])
+    written = shares(values[column])
+    if column in ("lower", "upper"):
+        return written.bare
     is_difference = metrics.find(table.asset, values["metric"]).kind == "difference"
-    has_points = is_difference or values.get("comparison") == "non_inferiority"
-    return points if has_points else percentage
+    is_margin = column == "goal" and values.get("comparison") == "non_inferiority"
+    return written.points if is_difference or is_margin else written.percent

@@ -1,0 +1,4 @@
+"""The pictures of the report, one module each: printed rows in, a drawing out.
+
+What does not belong here: strokes (``svg``), which picture stands where (``sheet``, templates).
+"""

@@ -1,0 +1,140 @@
+"""Blocks laid out as HTML. What does not belong here: what a block says (``view`` and its makers)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup, escape
+
+from vpack_pipeline.pack_format.text import WORDS
+from vpack_pipeline.report.book import Cell
+from vpack_pipeline.report.view import (
+    Answers,
+    Banner,
+    Block,
+    Drawing,
+    Foot,
+    Lead,
+    Link,
+    Masthead,
+    Pictures,
+    Quiet,
+    Strong,
+    Table,
+    Text,
+    Tiles,
+    Verdict,
+)
+
+
+def blocks(made: Iterable[Block]) -> Markup:
+    """Lay out blocks, one below the other."""
+    return Markup("\n").join(block(one) for one in made)
+
+
+def block(made: Block) -> Markup:
+    """Lay out one block."""
+    match made:
+        case Banner(said):
+            return Markup('<p class="warning" role="note">{}</p>').format(text(said))
+        case Masthead():
+            return _masthead(made)
+        case Lead(paragraphs):
+            said = Markup("").join(Markup("<p>{}</p>").format(text(p)) for p in paragraphs)
+            return Markup('<div class="opening">{}</div>').format(said)
+        case Table():
+            return _table(made)
+        case Pictures():
+            return _pictures(made)
+        case Tiles():
+            return _tiles(made)
+        case Answers(answers):
+            lines = Markup("").join(
+                Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(a.term, text(a.text))
+                for a in answers
+            )
+            return Markup('<dl class="facts lines">{}</dl>').format(lines)
+        case Foot(left, right):
+            return Markup('<p class="foot"><span>{}</span> <span>{}</span></p>').format(
+                text(left), text(right)
+            )
+
+
+def text(runs: Text) -> Markup:
+    """Lay out runs of text."""
+    return Markup("").join(_run(run) for run in runs)
+
+
+def _run(run: str | Cell | Strong | Quiet | Link | Verdict) -> Markup:
+    match run:
+        case str():
+            return escape(run)
+        case Cell():
+            return run.__html__()
+        case Strong(inner):
+            return Markup("<strong>{}</strong>").format(text(inner))
+        case Quiet(inner):
+            return Markup('<span class="ci">{}</span>').format(text(inner))
+        case Link(inner, to):
+            return Markup('<a href="{}">{}</a>').format(to, text(inner))
+        case Verdict(value):
+            return Markup('<span class="verdict {}" data-anchor="{}">{}</span>').format(
+                value.text, value.anchor, WORDS.get(value.text, value.text)
+            )
+
+
+def drawing(made: Drawing) -> Markup:
+    """Lay out a drawing, with title and description for a screen reader."""
+    return Markup(
+        '<svg class="drawing" role="img" aria-labelledby="{0}-title {0}-desc" '
+        'viewBox="0 0 {3} {4:.0f}" width="{3}" height="{4:.0f}">'
+        '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>{5}</svg>'
+    ).format(made.name, made.title, made.description, made.width, made.height, made.body)
+
+
+def _masthead(made: Masthead) -> Markup:
+    return Markup(
+        '<div class="masthead"><div><p class="product">{}</p><p class="quiet">{}</p></div>'
+        '<div class="place"><p><strong>{}</strong></p><p class="quiet">{}</p></div></div>'
+    ).format(made.title, made.purpose, text(made.place), text(made.facts))
+
+
+def _table(made: Table) -> Markup:
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(c) for c in made.columns)
+    lines = Markup("\n").join(
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+            text(line.head),
+            Markup("").join(
+                Markup('<td data-column="{}">{}</td>').format(column, text(cell))
+                for column, cell in zip(made.columns[1:], line.cells, strict=True)
+            ),
+        )
+        for line in made.lines
+    )
+    return Markup(
+        '<div class="scroll" role="region" aria-labelledby="{0}-caption" tabindex="0">'
+        '<table class="verdicts"><caption id="{0}-caption">{1}</caption>'
+        "<thead><tr>{2}</tr></thead><tbody>{3}</tbody></table></div>"
+    ).format(made.name, text(made.caption), head, lines)
+
+
+def _pictures(made: Pictures) -> Markup:
+    shown = Markup("").join(
+        Markup('<figure><figcaption>{}</figcaption><div class="fit">{}</div></figure>').format(
+            text(p.heading), drawing(p.drawing)
+        )
+        for p in made.pictures
+    )
+    return Markup('<div class="strip">{}</div><p class="notes">{}</p>').format(
+        shown, text(made.key)
+    )
+
+
+def _tiles(made: Tiles) -> Markup:
+    shown = Markup("").join(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(text(t.words), text(t.figure))
+        for t in made.tiles
+    )
+    return Markup('<p class="notes">{}</p><dl class="tiles">{}</dl>').format(
+        text(made.title), shown
+    )

@@ -1,0 +1,147 @@
+"""Blocks laid out for paper: one PDF (PDF/UA-1), of equal bytes for equal blocks.
+
+The blocks reach ``templates/summary.typ`` as data, so that no text is ever read as code. What does
+not belong here: what a block says (``view`` and its makers), the HTML (``markup``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+import typst
+from markupsafe import Markup
+
+from vpack_pipeline.pack_format.text import WORDS
+from vpack_pipeline.report import palette
+from vpack_pipeline.report.book import Cell
+from vpack_pipeline.report.view import (
+    Answers,
+    Banner,
+    Block,
+    Drawing,
+    Foot,
+    Lead,
+    Link,
+    Masthead,
+    Pictures,
+    Quiet,
+    Strong,
+    Table,
+    Text,
+    Tiles,
+    Verdict,
+    plain,
+)
+
+LAYOUT: Final = "summary.typ"
+FONT: Final = "Noto Sans"
+GOOD: Final = frozenset({"met"})
+BAD: Final = frozenset({"not_met"})
+_STROKES: Final = """
+text { font-family: 'Noto Sans'; font-size: 12px; fill: INK; } .tick { font-size: 10.5px; fill: QUIET; }
+.grid { stroke: RULE; } .bar { stroke-width: 2; } .goal { stroke: BAD; stroke-width: 1.2; stroke-dasharray: 4 3; }
+.lock { stroke: INK; stroke-width: 1.2; } .band { fill: RULE; fill-opacity: .45; }
+.event { fill: OPEN; fill-opacity: .12; }
+.w0 { stroke: ACCENT; fill: ACCENT; } .w1 { stroke: OPEN; fill: OPEN; }
+.open-dot { fill: GROUND; stroke-width: 1.6; }
+"""
+
+
+def typeset(blocks: Sequence[Block], *, title: str, day: str) -> bytes:
+    """Set one page in A4.
+
+    Parameters
+    ----------
+    title : of the document
+    day : the data cut, as the document's date; no clock is read
+
+    Returns
+    -------
+    a PDF that conforms to PDF/UA-1
+    """
+    folder = resources.files(__package__)
+    page = {"title": title, "day": day, "font": FONT, "colours": dict(palette.LIGHT)}
+    data = json.dumps(page | {"blocks": [_block(b) for b in blocks]}, ensure_ascii=False)
+    made: bytes = typst.compile(
+        (folder / "templates" / LAYOUT).read_bytes(),
+        format="pdf",
+        font_paths=[str(folder / "fonts")],
+        ignore_system_fonts=True,
+        pdf_standards=["ua-1"],
+        sys_inputs={"page": data},
+    )
+    return made
+
+
+def _block(block: Block) -> Mapping[str, Any]:
+    match block:
+        case Banner(said):
+            return {"kind": "banner", "text": _runs(said)}
+        case Masthead():
+            return {
+                "kind": "masthead",
+                "title": block.title,
+                "purpose": block.purpose,
+                "place": _runs(block.place),
+                "facts": _runs(block.facts),
+            }
+        case Lead(paragraphs):
+            return {"kind": "lead", "paragraphs": [_runs(p) for p in paragraphs]}
+        case Table():
+            lines = [[_runs(line.head), *(_runs(c) for c in line.cells)] for line in block.lines]
+            caption, columns = _runs(block.caption), list(block.columns)
+            return {"kind": "table", "caption": caption, "columns": columns, "lines": lines}
+        case Pictures():
+            shown = [
+                {
+                    "heading": _runs(p.heading),
+                    "svg": drawing(p.drawing),
+                    "alt": f"{plain(p.heading)}. {p.drawing.description}",
+                }
+                for p in block.pictures
+            ]
+            return {"kind": "pictures", "pictures": shown, "key": _runs(block.key)}
+        case Tiles():
+            tiles = [{"figure": _runs(t.figure), "words": _runs(t.words)} for t in block.tiles]
+            return {"kind": "tiles", "title": _runs(block.title), "tiles": tiles}
+        case Answers(answers):
+            said = [{"term": a.term, "text": _runs(a.text)} for a in answers]
+            return {"kind": "answers", "answers": said}
+        case Foot(left, right):
+            return {"kind": "foot", "left": _runs(left), "right": _runs(right)}
+
+
+def _runs(text: Text) -> list[Any]:
+    return [_run(run) for run in text]
+
+
+def _run(run: str | Cell | Strong | Quiet | Link | Verdict) -> Any:
+    match run:
+        case str():
+            return run
+        case Cell():
+            return run.text
+        case Strong(inner):
+            return {"kind": "strong", "text": _runs(inner)}
+        case Quiet(inner):
+            return {"kind": "quiet", "text": _runs(inner)}
+        case Link(inner, to):
+            place = f"report.html{to}" if to.startswith("#") else to
+            return {"kind": "link", "text": _runs(inner), "to": place}
+        case Verdict(value):
+            tone = "good" if value.text in GOOD else "bad" if value.text in BAD else "open"
+            return {"kind": "verdict", "text": WORDS.get(value.text, value.text), "tone": tone}
+
+
+def drawing(made: Drawing) -> str:
+    """Write a drawing as an SVG that stands alone, in the light colours."""
+    style = _STROKES
+    for name, colour in palette.LIGHT.items():
+        style = style.replace(name.upper(), colour)
+    return Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1:.0f}" width="{0}" '
+        'height="{1:.0f}"><style>{2}</style>{3}</svg>'
+    ).format(made.width, made.height, Markup(style), made.body)
