@@ -19,11 +19,14 @@ from vpack_pipeline.errors import InputError, Problem, UsageError
 from vpack_pipeline.pack_format import cells
 
 COUNT: Final = "n"
+ALSO_COUNT: Final = ("count", "persons")
+"""Other names that the column of counts may have."""
 MOST_BYTES: Final = 5_000_000
 _SEPARATORS: Final = (";", "\t", ",")
 _SPACES: Final = re.compile(r"(?<=\d)[ '\u00a0\u2009\u202f](?=\d{3}\b)")
 # Three decimals could be thousands.
 _WHOLE: Final = re.compile(r"(\d+)(?:[.,]0{1,2})?")
+_STATE_A_LEVEL: Final = "write `missing` where a value is not known, and leave out a row of totals"
 _PERSONS: Final = "give whole numbers of persons, such as 1234"
 
 
@@ -57,7 +60,7 @@ def read_counts(path: Path, variables: PrintedVariables, others: Collection[str]
     where = path.name
     lines = _table(_text(path), where)
     number, header = lines[0]
-    names = [name.strip() for name in header]
+    names = [_column(name, [*variables.names, *others]) for name in header]
     _check_header(names, variables, others, f"{where}, line {number}")
     problems: list[Problem] = []
     rows: dict[tuple[str, ...], TypedRow] = {}
@@ -78,6 +81,9 @@ def read_counts(path: Path, variables: PrintedVariables, others: Collection[str]
         if key in rows:
             what = f"counts the same cell as line {rows[key].line}"
             problems.append(Problem(f"{where}, line {at}", what, "write each cell once"))
+        if not any(key):
+            what = "states no level"
+            problems.append(Problem(f"{where}, line {at}", what, _STATE_A_LEVEL))
         stated = {name: cells.string(level) for name, level in named.items() if level}
         rows[key] = TypedRow(at, {n: v for n, v in stated.items() if n in variables.names}, count)
     if problems:
@@ -120,6 +126,20 @@ def _numbered(lines: Sequence[str], separator: str, first: int) -> Iterator[tupl
     for row in reader:
         if any(cell.strip() for cell in row):
             yield reader.line_num + first - 1, row
+
+
+def _column(typed: str, known: Collection[str]) -> str:
+    """Give the column that a header means, whatever its case, and with spaces for underscores.
+
+    >>> [_column(typed, ["kvp", "age_years"]) for typed in (" kVp", "Age years", "Count", "Sex")]
+    ['kvp', 'age_years', 'n', 'Sex']
+    """
+    name = typed.strip()
+    plain = name.lower().replace(" ", "_")
+    same = [one for one in known if one.lower() == plain]
+    if plain == COUNT or (plain in ALSO_COUNT and not same):
+        return COUNT
+    return name if name in known or len(same) != 1 else same[0]
 
 
 def _check_header(

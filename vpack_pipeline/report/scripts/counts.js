@@ -13,12 +13,14 @@ class Refused extends Error {
 }
 
 const COUNT = "n";
+const ALSO_COUNT = ["count", "persons"];
+const STATE_A_LEVEL = "write `missing` where a value is not known, and leave out a row of totals";
 const PERSONS = "give whole numbers of persons, such as 1234";
 
 /** Read pasted text: rows {line, levels by variable, n}; rows without a count are not filled in. */
 function readCounts(text, variables, others, where) {
   const [[number, header], ...lines] = tableOf(text, where);
-  const names = header.map(name => name.trim());
+  const names = header.map(name => columnOf(name, [...variables.names, ...others]));
   checkHeader(names, variables, others, `${where}, line ${number}`);
   const problems = [], rows = new Map();
   for (const [line, cells] of lines) {
@@ -40,6 +42,9 @@ function readCounts(text, variables, others, where) {
     if (rows.has(key)) {
       const what = `counts the same cell as line ${rows.get(key).line}`;
       problems.push([`${where}, line ${line}`, what, "write each cell once"]);
+    }
+    if (!stated.some(([, level]) => level)) {
+      problems.push([`${where}, line ${line}`, "states no level", STATE_A_LEVEL]);
     }
     const levels = stated.filter(([name, level]) => level && variables.names.includes(name))
       .map(([name, level]) => [name, unquoted(level)]);
@@ -90,6 +95,14 @@ function lineCells(line, separator) {
   }
 }
 
+/** The column that a header means, whatever its case, and with spaces for underscores. */
+function columnOf(typed, known) {
+  const name = typed.trim(), plain = name.toLowerCase().replaceAll(" ", "_");
+  const same = known.filter(one => one.toLowerCase() === plain);
+  if (plain === COUNT || (ALSO_COUNT.includes(plain) && !same.length)) return COUNT;
+  return known.includes(name) || same.length !== 1 ? name : same[0];
+}
+
 function checkHeader(names, variables, others, where) {
   const known = `columns are ${[...variables.names, COUNT].join(", ")}`;
   const problems = [];
@@ -125,10 +138,11 @@ function typedTarget(rows, variables, where) {
     for (const row of [...rows].reverse()) if (name in row.levels) lines.set(row.levels[name], row.line);
     const stated = [...lines.keys()].sort((a, b) => lines.get(a) - lines.get(b));
     const found = stated.map(level => [level, placesOf(level, levels)]);
-    for (const [level, at] of found) {
-      if (at !== null) continue;
+    const unknown = found.filter(([, at]) => at === null).map(([level]) => lines.get(level));
+    if (unknown.length) {
       const what = "is no level of the pack, and no part or sum of its levels";
-      problems.push([`${where}, line ${lines.get(level)}, column ${name}`, what, remedyOf(levels)]);
+      const named = `line${unknown.length > 1 ? "s" : ""} ${unknown.join(", ")}`;
+      problems.push([`${where}, ${named}, column ${name}`, what, remedyOf(levels)]);
     }
     const known = new Map(found.filter(([, at]) => at !== null));
     problems.push(...overlaps(known, lines, `${where}, column ${name}`, levels));
@@ -150,7 +164,9 @@ function placesOf(typed, levels) {
   const { printed, all } = levels;
   if (typed === MISSING) return [];
   if (printed.includes(typed)) return [printed.indexOf(typed)];
-  if (all.has(typed)) return [printed.indexOf(all.get(typed))];
+  if (all.has(typed)) return placesOf(all.get(typed), levels);
+  const same = knownLevels(levels).filter(level => level.toLowerCase() === typed.toLowerCase());
+  if (same.length === 1) return placesOf(same[0], levels);
   if (typed.includes(" or ")) {
     const parts = typed.split(" or ").map(part => placesOf(part.trim(), levels));
     if (parts.some(part => part === null || !part.length)) return null;
@@ -176,9 +192,15 @@ function binOf(label) {
   return bin !== null && bin[0] < bin[1] ? bin : null;
 }
 
-function remedyOf({ printed, all }) {
-  const shown = [...new Set([...all.keys(), ...printed])].join(", ");
-  return `use ${shown}, finer bins of these, or several joined by “or”`;
+/** Every level of the protocol and every printed one, each once. */
+const knownLevels = ({ printed, all }) => [...new Set([...all.keys(), ...printed])];
+
+/** What can be typed. */
+function remedyOf(levels) {
+  const known = knownLevels(levels);
+  const finer = levels.printed.every(binOf) ? ", finer bins of these" : "";
+  const text = `use ${known.join(", ")}${finer}, or several joined by “or”`;
+  return known.includes(OTHER) ? `${text}; any other value is “${OTHER}”` : text;
 }
 
 /** Levels that share some printed ones without being parts of the same. */
