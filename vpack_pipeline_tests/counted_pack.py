@@ -33,6 +33,7 @@ CELLS = {
 }
 """Cell → cases, positives, true positives, negatives, true negatives; the rest is undecided."""
 PROTOCOL: dict[str, Any] = {
+    "unit_of_analysis": "study",
     "findings": [{"name": "nodule", "title": "Nodule"}],
     "index_test": {"models": [{"id": "m-2", "primary": True}]},
     "evaluation": {

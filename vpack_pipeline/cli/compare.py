@@ -81,6 +81,7 @@ def compare(
             "cut": read.summary.cut,
             "digest": read.summary.digest,
         },
+        "unit": read.protocol["unit_of_analysis"],
         "population": {
             "file": population.name,
             "kind": "margins" if target["cells"] is None else "joint",
@@ -162,6 +163,7 @@ def _compared(
         "model": point["model"],
         "operating_point": point["name"],
         "point_title": point["title"],
+        "goals": goals_at(read.protocol, point),
         "windows": windows,
     }
 

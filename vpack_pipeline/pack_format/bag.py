@@ -25,7 +25,7 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGGED: Final = (INFO, DECLARATION, MANIFEST)
 """The tag files that the tag manifest covers, sorted."""
-FORMAT: Final = 5
+FORMAT: Final = 6
 """The format that is written: the line ``Vpack-Format`` of ``bag-info.txt``.
 
 Every format that was ever written stays readable, and a small pack of each is kept by the tests:

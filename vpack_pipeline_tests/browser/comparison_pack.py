@@ -75,6 +75,7 @@ def data(target: Mapping[str, Mapping[str, int | None]] = TARGET, **files: bytes
     text = {table_of(names[name]): content.decode() for name, content in known.items()}
     text["codes.csv"] = to_csv(tuple(table[0]), [tuple(row.values()) for row in table]).decode()
     plan = {"site": "harbour", "cut": "2026-06-01", "protocol": "cxr@1.0"}
+    plan["protocol_digest"] = "0" * 64
     claim = {"synthetic": ["scores: drawn </script> at random"]}
     return comparison.data(PROTOCOL, claim, plan, text.__getitem__)
 

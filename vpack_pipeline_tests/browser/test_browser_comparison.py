@@ -91,6 +91,9 @@ TYPED = (
     "kvp,n\n120,1\n",
     "setting,n\nemergency,0\n",
     "n\n5\n",
+    "Age years,SETTING,Count\n<50,Emergency,5\n≥50,WARD,7\n",
+    "setting,persons\nemergency,5\n,7\n",
+    "setting,n\nED,5\nward,3\nICU,2\n",
     ";;\n",
 )
 """What a reviewer may paste: as spreadsheets write it, in other levels, in margins, and wrongly."""
@@ -153,6 +156,7 @@ def told_by_the_command(text: str, folder: Path) -> dict[str, Any]:
                 "not_stated": lacking,
                 "prevalence": None,
             },
+            "unit": "study",
             "contains": "",
             "places": [
                 {
@@ -161,6 +165,7 @@ def told_by_the_command(text: str, folder: Path) -> dict[str, Any]:
                     "model": "m-2",
                     "operating_point": "locked",
                     "point_title": "Locked",
+                    "goals": {"sensitivity": 0.76},
                     "windows": {"retrospective": window},
                 }
             ],
@@ -171,6 +176,8 @@ def told_by_the_command(text: str, folder: Path) -> dict[str, Any]:
     return {
         "population": compared.population_line(found),
         "title": compared.heading(found["places"][0], "retrospective"),
+        "goals": compared.goal_lines(answer, {"sensitivity": 0.76}),
+        "unit": compared.unit_line("study"),
         "cells": [list(row) for row in compared.cell_rows(answer)],
         "support": compared.support_lines(answer),
         "columns": list(compared.columns(answer).values()),
@@ -186,11 +193,11 @@ TOLD_BY_THE_PAGE = """(text => {
   try {
     const rows = readCounts(text, pack.variables, [], "your counts");
     const { target, notStated } = typedTarget(rows, pack.variables, "your counts");
-    const [{ title, answer, whatIf }] = comparedPlaces(pack, target, null);
+    const [{ title, goals, answer, whatIf }] = comparedPlaces(pack, target, null);
     return {
       population: populationLine({ name: "your counts", target, variables: pack.variables.names,
         notStated, prevalence: null }),
-      title, cells: cellRows(answer), support: supportLines(answer),
+      title, goals: goalLines(answer, goals), unit: unitLine(pack.unit), cells: cellRows(answer), support: supportLines(answer),
       columns: figureColumns(answer).map(of => COLUMNS[of]), figures: figureRows(answer),
       beside: besideLines(answer), changes: changeLines(whatIf),
       notes: noteLines(answer, pack.codes),

@@ -89,7 +89,7 @@ def test_text_says_whom_it_stands_for_figures_changes_and_what_cannot_be_said(ru
         "Whom this set stands for",
         "0.0% of your population is in cells without a case here.",
         "lack a value and are in no cell",
-        "Sensitivity goes from 50.0% in ≥50 × ward to 90.0% in",
+        "Sensitivity goes from 50.0% of 40 in ≥50 × ward to 90.0% of ",
         "At a prevalence of",
         "Your counts can contradict neither.",
         "The area under the ROC curve there",

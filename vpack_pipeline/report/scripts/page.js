@@ -59,19 +59,19 @@ function readPack(text) {
 }
 
 /** Everything that can be said of a target, window by window. */
-function comparedPlaces(pack, target, prevalence) {
-  return pack.places.flatMap(place => Object.entries(place.windows).map(([window, counts]) => {
+function comparedPlaces(pack, target, prevalence, hasEveryPoint = false) {
+  return pack.places.filter(place => place.primary || hasEveryPoint).flatMap(place => Object.entries(place.windows).map(([window, counts]) => {
     const title = `${place.finding}, ${WINDOWS[window]}: ${place.point}, ${place.model}`;
     if (counts.refusal !== null) return { title, whyNot: sentence(counts.refusal, pack.codes) };
     const { goals } = place, { level } = pack;
     const question = { ...counts, target, level, prevalence, goals };
     const answer = compare(question);
-    return { title, answer, whatIf: whatWouldChange(question, answer) };
+    return { title, goals, answer, whatIf: whatWouldChange(question, answer) };
   }));
 }
 
 /** The elements of one window's answer. */
-function answerElements({ title, whyNot, answer, whatIf }, codes) {
+function answerElements({ title, goals, whyNot, answer, whatIf }, codes) {
   const heading = element("h3", {}, title);
   if (whyNot !== undefined) {
     return [heading, element("p", {}, `Nothing can be said: ${whyNot}.`)];
@@ -81,7 +81,7 @@ function answerElements({ title, whyNot, answer, whatIf }, codes) {
   return [
     heading,
     table("Figures here and there, with their intervals where they have any.", `Figures: ${title}`, ["Figure", ...columns], figureRows(answer)),
-    ...paragraphs(besideLines(answer), { class: "contains" }),
+    ...paragraphs([...goalLines(answer, goals), ...besideLines(answer)], { class: "contains" }),
     table("Cells that the set and your population have in common.", `Cells: ${title}`, CELL_COLUMNS.map(capitalised), cellRows(answer)),
     ...paragraphs(supportLines(answer)),
     ...(changes.length ? [element("h4", {}, "What would change the answer"), bulleted(changes)] : []),
@@ -182,15 +182,16 @@ function startComparison(pack) {
       }
       const { target, notStated } = typedTarget(rows, pack.variables, WHERE);
       demandFewCombinations(target);
-      const places = comparedPlaces(pack, target, prevalence);
+      const places = comparedPlaces(pack, target, prevalence, byId("every").checked);
       const about = { name: WHERE, target, variables: pack.variables.names, notStated, prevalence };
       byId("answer").replaceChildren(
         element("h2", {}, "What it would be among them"),
         element("p", { class: "contains" }, `${populationLine(about)}. This page contains the counts you typed.`),
+        element("p", {}, unitLine(pack.unit)),
         element("p", {}, ASSUMPTION),
         ...places.flatMap(place => answerElements(place, pack.codes)),
       );
-      tell(spokenAnswer(places));
+      tell(spokenAnswer(places, pack.codes));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       tell(error.message, true);
@@ -214,7 +215,8 @@ function startComparison(pack) {
     show();
   });
   for (const choice of document.querySelectorAll("input[name=way]")) choice.addEventListener("change", show);
-  for (const id of ["grids", "pasted", "prevalence"]) byId(id).addEventListener("input", update);
+  byId("other-points").hidden = pack.places.every(place => place.primary);
+  for (const id of ["grids", "pasted", "prevalence", "every"]) byId(id).addEventListener("input", update);
   byId("pasted").placeholder = [
     [...pack.variables.names, COUNT], ...products(pack.variables.levels).slice(0, 3).map(cell => [...cell, ""]),
   ].map(cells => cells.join(",")).join("\n");
@@ -246,12 +248,12 @@ function demandFewCombinations({ levels, cells }) {
 }
 
 /** The answer in one sentence a window, for whoever hears the page. */
-function spokenAnswer(places) {
+function spokenAnswer(places, codes) {
   return places.filter(place => place.answer).map(({ title, answer }) => {
     const { sensitivity, specificity } = answer.figures.in_target;
     const [one, other] = [figureText("sensitivity", sensitivity), figureText("specificity", specificity)];
     return sensitivity.estimate === null && specificity.estimate === null
-      ? `${title}: no figure can be given.`
+      ? `${title}: no figure can be given, since ${sentence(sensitivity.reason, codes)}.`
       : `${title}: sensitivity ${one}, specificity ${other}.`;
   }).join(" ");
 }
@@ -292,7 +294,7 @@ function startAcceptance(pack) {
   places.forEach((place, k) => {
     const choice = element("input", { type: "radio", name: "finding", value: String(k) });
     choice.checked = k === 0;
-    byId("findings").append(element("label", {}, choice, place.finding));
+    byId("findings").append(element("label", {}, choice, `${place.finding}: ${place.point}`));
   });
   byId("findings").hidden = places.length === 1;
   const tell = (text, isWrong = false) => {
