@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,6 +77,14 @@ HEADER = (
 )
 
 
+def protocol_file() -> bytes:
+    return yaml.safe_dump(PROTOCOL).encode()
+
+
+def protocol_digest() -> str:
+    return hashlib.sha256(protocol_file()).hexdigest()
+
+
 def levels() -> bytes:
     rows: list[tuple[Any, ...]] = []
     for name, known in VARIABLES.items():
@@ -127,7 +136,7 @@ def counted_pack(folder: Path, **changes: bytes | None) -> Path:
     payload = {
         "tables/evaluation.transport_cells.csv": cells(),
         "tables/representativeness.levels.csv": levels(),
-        "protocol.yaml": yaml.safe_dump(PROTOCOL).encode(),
+        "protocol.yaml": protocol_file(),
         "codes.csv": to_csv(tuple(table[0]), [tuple(row.values()) for row in table]),
     }
     for name, content in changes.items():

@@ -24,14 +24,21 @@ ALSO_COUNT: Final = ("count", "persons")
 MOST_BYTES: Final = 5_000_000
 _SEPARATORS: Final = (";", "\t", ",")
 _SPACES: Final = re.compile(r"(?<=\d)[ '\u00a0\u2009\u202f](?=\d{3}\b)")
+_DIGITS: Final = 12
+# A spreadsheet may put quotation marks around a line, and separators behind it.
+_COMMENT: Final = re.compile(r'"?\s*#')
+_PROTOCOL: Final = re.compile(r'"?\s*#\s*protocol ([0-9a-f]{12})\b')
 # Three decimals could be thousands.
 _WHOLE: Final = re.compile(r"(\d+)(?:[.,]0{1,2})?")
 _STATE_A_LEVEL: Final = "write `missing` where a value is not known, and leave out a row of totals"
 _PERSONS: Final = "give whole numbers of persons, such as 1234"
 
 
-def template(variables: PrintedVariables, *, margins: bool) -> bytes:
-    """Write a file to fill in: every product of printed levels, or each level by itself."""
+def template(variables: PrintedVariables, protocol_digest: str, *, margins: bool) -> bytes:
+    """Write a file to fill in: every product of printed levels, or each level by itself.
+
+    Its first line is a comment with the digest of the protocol whose levels these are.
+    """
     rows: list[list[str]] = []
     if margins:
         for place, levels in enumerate(variables.levels):
@@ -41,16 +48,20 @@ def template(variables: PrintedVariables, *, margins: bool) -> bytes:
                 rows.append(row)
     else:
         rows = [[*levels, ""] for levels in itertools.product(*variables.levels)]
-    return cells.to_csv([*variables.names, COUNT], rows)
+    comment = f"# protocol {protocol_digest[:_DIGITS]}\n".encode()
+    return comment + cells.to_csv([*variables.names, COUNT], rows)
 
 
-def read_counts(path: Path, variables: PrintedVariables, others: Collection[str]) -> list[TypedRow]:
+def read_counts(
+    path: Path, variables: PrintedVariables, others: Collection[str], protocol_digest: str
+) -> list[TypedRow]:
     """Read a file of counts; rows without a count are not filled in.
 
     Parameters
     ----------
     others : further variables of the pack's profile; they may stand in the file, as they do in the
         one that a site delivers, and are added up over
+    protocol_digest : of the pack's protocol; a file that states another one is refused
 
     Raises
     ------
@@ -58,7 +69,7 @@ def read_counts(path: Path, variables: PrintedVariables, others: Collection[str]
         The file cannot be read as such, or a cell of it; every problem of its rows at once.
     """
     where = path.name
-    lines = _table(_text(path), where)
+    lines = _table(_text(path), where, protocol_digest)
     number, header = lines[0]
     names = [_column(name, [*variables.names, *others]) for name in header]
     _check_header(names, variables, others, f"{where}, line {number}")
@@ -105,13 +116,19 @@ def _text(path: Path) -> str:
         raise InputError(Problem(path.name, "is no UTF-8 text", remedy)) from None
 
 
-def _table(text: str, where: str) -> list[tuple[int, list[str]]]:
+def _table(text: str, where: str, protocol_digest: str) -> list[tuple[int, list[str]]]:
     """Part the lines into cells; the separator is what ``sep=`` says, else the header's."""
     lines = text.splitlines()
     first, separator = 1, ""
-    if lines and lines[0].lower().startswith("sep="):
-        separator, first = lines[0][4:5], 2
-        lines = lines[1:]
+    while lines and (_COMMENT.match(lines[0]) or lines[0].lower().startswith("sep=")):
+        stated = _PROTOCOL.match(lines[0])
+        if stated and not protocol_digest.startswith(stated[1]):
+            remedy = "take the levels of this pack: --template writes the file"
+            what = "says that the counts are for the cells of another protocol"
+            raise InputError(Problem(f"{where}, line {first}", what, remedy))
+        if not _COMMENT.match(lines[0]):
+            separator = lines[0][4:5]
+        lines, first = lines[1:], first + 1
     if not separator:
         header = lines[0] if lines else ""
         separator = max(_SEPARATORS, key=header.count)

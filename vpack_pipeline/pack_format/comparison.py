@@ -88,6 +88,8 @@ _PAGE: Final = re.compile(
     r"<script>(?P<script>.*?)</script>",
     re.DOTALL,
 )
+SHIPPED: Final = "85656850f33ae36a28f6d97de8a8c18c70874a212ce761be720405d4925bd7fb"
+"""The digest of layout and script that this vpack puts into its packs; a test holds it."""
 Row = Mapping[str, Any]
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -134,7 +136,9 @@ def data(
     pack_format : of the pack; one of an older format holds less
     """
     has_every_point = pack_format >= EVERY_POINT_SINCE
-    tables = {asset: list(_rows(text(table_of(asset)), TABLES[asset])) for asset in TABLES}
+    tables = {
+        asset: list(cells.read_rows(text(table_of(asset)), TABLES[asset])) for asset in TABLES
+    }
     kind = next((row["stratum_kind"] for row in tables[CELLS]), None)
     names = kind.split(" × ") if kind is not None else []
     places = [
@@ -164,11 +168,6 @@ def data(
         "target": _target(tables[PROFILE], names),
         "codes": _sentences(text(codes.NAME), told),
     }
-
-
-def _rows(text: str, columns: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for row in csv.DictReader(io.StringIO(text, newline="")):
-        yield {c: None if row[c] == "" else cells.read(row[c], kind) for c, kind in columns.items()}
 
 
 def _of_protocol(protocol: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, str]:
@@ -253,6 +252,26 @@ def _policy(script: str) -> str:
         f"script-src 'sha256-{digest}'"
     )
     return f'<meta http-equiv="Content-Security-Policy" content="{told}">'
+
+
+def empty_digest(empty: EmptyPage) -> str:
+    """Give the digest of a page without a pack."""
+    return hashlib.sha256(f"{empty.html}\0{empty.script}".encode()).hexdigest()
+
+
+def is_shipped(text: str) -> bool:
+    """Say whether layout and script of a pack's page are those of this vpack, byte for byte.
+
+    Nothing in a pack says which vpack made it, and another one of the same format may lay the page
+    out otherwise: this tells a reader, and is no fault of the pack.
+    """
+    found = _PAGE.search(text)
+    if found is None:
+        return False
+    empty = text
+    for name in ("script", "data", "banner", "title", "policy"):
+        empty = f"{empty[: found.start(name)]}@@{name}@@{empty[found.end(name) :]}"
+    return empty_digest(EmptyPage(empty, found["script"])) == SHIPPED
 
 
 def held(contents: Contents, documents: Documents, pack_format: int) -> Iterator[Problem]:

@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 
 from vpack_pipeline.cli import compared, counts_file
-from vpack_pipeline.cli.pack_cells import CELLS, LEVELS, read_pack
+from vpack_pipeline.cli.pack_cells import read_pack
 from vpack_pipeline.core.transport import Question, figures_in_target
 from vpack_pipeline.core.transport.rows import Counted, PrintedVariables
 from vpack_pipeline.core.transport.typed import typed_target
 from vpack_pipeline.core.transport.what_if import what_would_change
 from vpack_pipeline.errors import InputError
+from vpack_pipeline.pack_format.comparison import CELLS, LEVELS
 from vpack_pipeline.report.palette import contrast
 from vpack_pipeline.report.scripts import script
 from vpack_pipeline_tests.browser import comparison_pack
 from vpack_pipeline_tests.browser.chromium import ABSENT, Page, program
 from vpack_pipeline_tests.browser.test_browser_report import DESK, PHONE, TEXTS, as_hex
 from vpack_pipeline_tests.counted_pack import SETTING_AGE, counted_pack
+from vpack_pipeline_tests.counted_pack import protocol_digest as counted_pack_digest
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(program() is None, reason=ABSENT)]
 
@@ -92,6 +94,9 @@ TYPED = (
     "setting,n\nemergency,0\n",
     "n\n5\n",
     "Age years,SETTING,Count\n<50,Emergency,5\n≥50,WARD,7\n",
+    f"# protocol {counted_pack_digest()[:12]}\n{JOINT}",
+    f'"# protocol {counted_pack_digest()[:12]}";;\nsep=;\n{JOINT.replace(",", ";")}',
+    f"# what we count\n# protocol 0123456789ab,,\n{JOINT}",
     "setting,persons\nemergency,5\n,7\n",
     "setting,n\nED,5\nward,3\nICU,2\n",
     ";;\n",
@@ -123,7 +128,7 @@ def told_by_the_command(text: str, folder: Path) -> dict[str, Any]:
     file = folder / "your counts"
     file.write_text(text, encoding="utf-8")
     try:
-        rows = counts_file.read_counts(file, variables, set())
+        rows = counts_file.read_counts(file, variables, set(), pack.protocol_digest)
         target, lacking = typed_target(rows, variables, file.name)
     except InputError as error:
         return {"problems": [[p.where, p.what, p.remedy] for p in error.problems]}
@@ -191,7 +196,7 @@ def told_by_the_command(text: str, folder: Path) -> dict[str, Any]:
 TOLD_BY_THE_PAGE = """(text => {
   const pack = readPack(document.getElementById("pack").textContent);
   try {
-    const rows = readCounts(text, pack.variables, [], "your counts");
+    const rows = readCounts(text, pack.variables, [], pack.protocol_digest, "your counts");
     const { target, notStated } = typedTarget(rows, pack.variables, "your counts");
     const [{ title, goals, answer, whatIf }] = comparedPlaces(pack, target, null);
     return {
@@ -217,6 +222,7 @@ def test_what_the_page_says_of_counts_is_what_the_command_says(desk: Page, tmp_p
     # The page has no --template: who is asked to write a file pastes a table.
     for one in expected:
         for problem in one.get("problems", ()):
+            problem[2] = re.sub(r": --template writes the file$", "", problem[2])
             problem[2] = re.sub(r"; --template writes the file$", "", problem[2])
             problem[2] = re.sub(
                 r"^--template writes the file to fill in$",

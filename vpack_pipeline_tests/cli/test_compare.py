@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from vpack_pipeline.cli import cli
 from vpack_pipeline.errors import InputError, VpackError
-from vpack_pipeline_tests.counted_pack import CELLS, cells, counted_pack
+from vpack_pipeline_tests.counted_pack import CELLS, cells, counted_pack, protocol_digest
 
 STORED = Path(__file__).parents[1] / "io" / "packs"
 JOINT = """age_years,setting,n
@@ -119,14 +119,57 @@ def test_the_page_holds_the_same_and_no_script(run, tmp_path):
 
 def test_the_template_has_every_cell_and_is_read_back(run, figures):
     joint = run(None, "--template").splitlines()
+    comment = joint.pop(0)
+    assert comment == f"# protocol {protocol_digest()[:12]}"
     assert joint[0] == "age_years,setting,n"
     assert len(joint) == 1 + 2 * 3
-    filled = "\n".join([joint[0], *(line + "7" for line in joint[1:])])
+    filled = "\n".join([comment, joint[0], *(line + "7" for line in joint[1:])])
     # The third setting holds nobody here: a third of the persons are in cells without a case.
     _, answer = figures(filled)
     assert answer["support"]["unsupported_share"]["estimate"] == pytest.approx(1 / 3)
     margins = run(None, "--template", "--margins").splitlines()
-    assert margins[1:] == ["<50,,", "≥50,,", ",emergency,", ",ward,", ",other,"]
+    assert margins[2:] == ["<50,,", "≥50,,", ",emergency,", ",ward,", ",other,"]
+
+
+def test_counts_for_the_cells_of_another_protocol_are_refused(run, figures):
+    _, plain = figures(JOINT)
+    # As a spreadsheet saves the line: in quotation marks, with empty cells behind it.
+    _, stated = figures(f'"# protocol {protocol_digest()[:12]}",,\n{JOINT}')
+    assert stated == plain
+    said = refusal(run, f"sep=,\n# protocol 0123456789ab,,\n{JOINT}")
+    assert "counts.csv, line 2: says that the counts are for the cells of another protocol" in said
+    assert "--template" in said
+
+
+def test_columns_and_levels_are_read_in_any_case(figures):
+    _, plain = figures(JOINT)
+    _, typed = figures(JOINT.replace("age_years,setting,n", "Age years,SETTING,Count").title())
+    assert typed == plain
+
+
+def test_where_figures_lie_against_the_goals_is_said(run):
+    goal = "The goal for sensitivity is 76.0%: in your population "
+    even = JOINT.replace("<50,emergency,100", "<50,emergency,1000")
+    assert f"{goal}it is neither shown nor ruled out." in run(even)
+    few = JOINT.replace("emergency,100", "emergency,9000")
+    assert f"{goal}the interval lies above it." in run(few)
+    many = JOINT.replace("≥50,ward,100", "≥50,ward,9000")
+    assert f"{goal}the interval lies below it." in run(many)
+    margins = "age_years,setting,n\n<50,,10\n≥50,,990\n,emergency,10\n,ward,990\n"
+    assert f"{goal}every joint table with these margins lies below it; how sure" in run(margins)
+
+
+def test_cells_of_which_a_set_has_too_many_or_too_few_are_named(run):
+    said = run(JOINT.replace("≥50,ward,100", "≥50,ward,700"))
+    assert (
+        "Over-represented here, at least twofold: <50 × emergency (37.7% here, 10.0% there)" in said
+    )
+    assert "Under-represented here, at least twofold: ≥50 × ward (15.1% here, 70.0% there)." in said
+    assert "represented" not in run("age_years,n\n<50,300\n≥50,230\n")
+
+
+def test_what_is_counted_is_said(run):
+    assert "One case of this pack is one study: count cases likewise." in run(JOINT)
 
 
 def test_margins_give_the_nearest_table_and_its_range(figures):
@@ -274,6 +317,9 @@ OTHER_HEADER = "sex,kvp,n\nF,80,5\n"
         ("setting,n\nemergency,3\nemergency or ward,5\n", "overlaps that of another line"),
         ("setting,n\nemergency or theatre,3\n", "line 2, column setting: is no level"),
         ("age_years,n\n60-50,3\n", "line 2, column age_years: is no level"),
+        ("setting,n\nemergency,3\n,5\n", "line 3: states no level"),
+        ("setting,n\ncasualty,3\nward,1\nICU,5\n", "lines 2, 4, column setting: is no level"),
+        ("setting,n\ncasualty,3\n", "any other value is “other”"),
         (b"age_years,n\n\xff\xfa,3\n", "is no UTF-8 text"),
     ],
 )

@@ -18,8 +18,8 @@ const STATE_A_LEVEL = "write `missing` where a value is not known, and leave out
 const PERSONS = "give whole numbers of persons, such as 1234";
 
 /** Read pasted text: rows {line, levels by variable, n}; rows without a count are not filled in. */
-function readCounts(text, variables, others, where) {
-  const [[number, header], ...lines] = tableOf(text, where);
+function readCounts(text, variables, others, protocolDigest, where) {
+  const [[number, header], ...lines] = tableOf(text, protocolDigest, where);
   const names = header.map(name => columnOf(name, [...variables.names, ...others]));
   checkHeader(names, variables, others, `${where}, line ${number}`);
   const problems = [], rows = new Map();
@@ -58,11 +58,17 @@ function readCounts(text, variables, others, where) {
 const unquoted = level => (/^''?[=+\-@\t\r]/.test(level) ? level.slice(1) : level);
 
 /** Part the lines into cells; the separator is what `sep=` says, else the header's. */
-function tableOf(text, where) {
+function tableOf(text, protocolDigest, where) {
   let lines = text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/), first = 1, separator = "";
-  if (lines[0].toLowerCase().startsWith("sep=")) {
-    separator = lines[0].slice(4, 5);
-    [lines, first] = [lines.slice(1), 2];
+  const isComment = line => /^"?\s*#/.test(line);
+  while (lines.length && (isComment(lines[0]) || lines[0].toLowerCase().startsWith("sep="))) {
+    const stated = /^"?\s*#\s*protocol ([0-9a-f]{12})\b/.exec(lines[0]);
+    if (stated && !protocolDigest.startsWith(stated[1])) {
+      const what = "says that the counts are for the cells of another protocol";
+      throw new Refused([[`${where}, line ${first}`, what, "take the levels of this pack"]]);
+    }
+    if (!isComment(lines[0])) separator = lines[0].slice(4, 5);
+    [lines, first] = [lines.slice(1), first + 1];
   }
   if (!separator) {
     const times = of => (lines[0] ?? "").split(of).length;

@@ -225,7 +225,7 @@ function startComparison(pack) {
 
 function pastedRows(pack) {
   const text = byId("pasted").value;
-  return text.trim() ? readCounts(text, pack.variables, pack.others, WHERE) : [];
+  return text.trim() ? readCounts(text, pack.variables, pack.others, pack.protocol_digest, WHERE) : [];
 }
 
 function typedPrevalence() {
