@@ -198,7 +198,9 @@ def test_a_typed_prevalence_moves_predictive_values(figures, run):
     assert ppv[0] < ppv[1] / 3
     assert "odds of disease of all cells" in run(JOINT, "--prevalence", "0,03")
     margins = "age_years,setting,n\n<50,,1\n≥50,,1\n,ward,2\n"
-    assert "with joint counts only" in run(margins, "--prevalence", "0.03")
+    assert "count all variables together, or leave the prevalence out" in run(
+        margins, "--prevalence", "0.03"
+    )
 
 
 def test_levels_finer_than_the_packs_are_added_up(figures):

@@ -143,25 +143,36 @@ function typedRows(inputs) {
   return rows;
 }
 
-/** Fill in the population that the site stated, or else the cases of the pack itself. */
-function fillIn(pack, inputs) {
-  const known = new Map(pack.target.map(([variable, level, n]) => [`${variable} ${level}`, n]));
-  if (known.size) {
-    for (const input of inputs) {
-      const [[name, level]] = Object.entries(input.stated);
-      input.value = known.get(`${name} ${level}`) ?? "";
-    }
-    return;
+/** Whether the example is the population that the site stated: it stated margins. */
+const isStated = (pack, way) => (
+  pack.target.length > 0 && (way === "margins" || pack.variables.names.length === 1)
+);
+
+/** Persons of the example by levels: what the site stated, or else the cases of the pack itself. */
+function exampleRows(pack, way) {
+  const { names, levels } = pack.variables;
+  if (isStated(pack, way)) {
+    return pack.target.filter(([, level, n]) => level !== MISSING || n)
+      .map(([name, level, n]) => [{ [name]: level }, n]);
   }
   const windows = pack.places.flatMap(place => Object.values(place.windows));
   const cells = windows.find(counts => counts.refusal === null)?.cells ?? [];
-  const { names, levels } = pack.variables;
-  const counted = new Map(cells.map(cell => [
-    cell.combinations[0].map((level, v) => levels[v][level]).join(TIMES), cell.counts?.n_cases ?? 0,
-  ]));
-  for (const input of inputs) {
-    input.value = counted.get(names.map(name => input.stated[name]).join(TIMES)) ?? 0;
+  return cells.filter(cell => cell.counts?.n_cases > 0).map(({ combinations: [at], counts }) => [
+    Object.fromEntries(at.map((level, v) => [names[v], levels[v][level]])), counts.n_cases,
+  ]);
+}
+
+/** Fill the example in: into the inputs, or as a table that could be pasted. */
+function fillIn(pack, way, inputs) {
+  const rows = exampleRows(pack, way), { names } = pack.variables;
+  if (way === "pasted") {
+    const lines = rows.map(([cell, n]) => [...names.map(name => cell[name] ?? ""), n]);
+    byId("pasted").value = [[...names, COUNT], ...lines].map(line => line.join("\t")).join("\n");
+    return;
   }
+  const keyOf = cell => JSON.stringify(names.map(name => cell[name]));
+  const known = new Map(rows.map(([cell, n]) => [keyOf(cell), n]));
+  for (const input of inputs) input.value = known.get(keyOf(input.stated)) ?? 0;
 }
 
 function startComparison(pack) {
@@ -200,14 +211,16 @@ function startComparison(pack) {
   const show = () => {
     byId("grids").replaceChildren(...way() === "pasted" ? [] : grids(pack, way()));
     byId("paste").hidden = way() !== "pasted";
+    byId("example").textContent = isStated(pack, way())
+      ? "Fill in the population that the site stated" : "Fill in the cases of this pack";
     update();
   };
-  byId("example").textContent = pack.target.length
-    ? "Fill in the population that the site stated" : "Fill in the cases of this pack";
   byId("example").addEventListener("click", () => {
-    document.querySelector(`input[value=${pack.target.length ? "margins" : "joint"}]`).checked = true;
-    show();
-    fillIn(pack, inputs());
+    if (way() === "margins" && pack.variables.names.length > 1 && !isStated(pack, way())) {
+      document.querySelector("input[value=joint]").checked = true;
+      show();
+    }
+    fillIn(pack, way(), inputs());
     update();
   });
   byId("clear").addEventListener("click", () => {
@@ -215,6 +228,10 @@ function startComparison(pack) {
     show();
   });
   for (const choice of document.querySelectorAll("input[name=way]")) choice.addEventListener("change", show);
+  // Of one variable, its levels are the cells.
+  for (const part of document.querySelectorAll(".of-several")) {
+    part.hidden = pack.variables.names.length === 1;
+  }
   byId("other-points").hidden = pack.places.every(place => place.primary);
   for (const id of ["grids", "pasted", "prevalence", "every"]) byId(id).addEventListener("input", update);
   byId("pasted").placeholder = [
@@ -255,7 +272,7 @@ function spokenAnswer(places, codes) {
     return sensitivity.estimate === null && specificity.estimate === null
       ? `${title}: no figure can be given, since ${sentence(sensitivity.reason, codes)}.`
       : `${title}: sensitivity ${one}, specificity ${other}.`;
-  }).join(" ");
+  }).join("\n");
 }
 
 // --- How many here?
