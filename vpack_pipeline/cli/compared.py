@@ -34,10 +34,10 @@ TITLES: Final[Mapping[str, str]] = {
 }
 """The names of figures as words: a reviewer reads no abbreviation here."""
 COLUMNS: Final[Mapping[str, str]] = {
-    HERE: "this set",
     IN_TARGET: "your population",
     LOWEST: "lowest",
     HIGHEST: "highest",
+    HERE: "this set",
     OUTSIDE: "cases without a place in it",
 }
 CELL_COLUMNS: Final = (
@@ -273,18 +273,20 @@ def goal_lines(answer: Answer, goals: Mapping[str, float]) -> list[str]:
         if not is_joint:
             ends = (answer["figures"][end][name]["estimate"] for end in (LOWEST, HIGHEST))
             low, high = ends
-        subject = "the interval" if is_joint else "every joint table with these margins"
+        subject, beside = "the interval lies", ""
+        if not is_joint:
+            subject = "every joint table with these margins lies"
+            beside = "; sampling error is not counted"
         if low is None or high is None:
             said = "there is no interval to hold against it"
         elif low > goal:
-            said = f"{subject} lies above it"
+            said = f"{subject} above it{beside}"
         elif high < goal:
-            said = f"{subject} lies below it"
+            said = f"{subject} below it{beside}"
         else:
             said = "it is neither shown nor ruled out"
-        beside = "" if is_joint else "; how sure each table is, is not known"
         start = f"The goal for {TITLES[name].lower()} is {percent(goal)}"
-        lines.append(f"{start}: in your population {said}{beside}.")
+        lines.append(f"{start}: in your population {said}.")
     return lines
 
 

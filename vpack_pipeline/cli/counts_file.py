@@ -163,12 +163,14 @@ def _check_header(
     names: Sequence[str], variables: PrintedVariables, others: Collection[str], where: str
 ) -> None:
     known = f"columns are {', '.join([*variables.names, COUNT])}"
+    allowed = {*variables.names, *others, COUNT}
+    if not allowed & set(names):
+        raise InputError(Problem(where, "is no header: it names no column of this pack", known))
     problems = []
     if COUNT not in names:
         problems.append(Problem(where, f"there is no column {COUNT}", known))
     if len(set(names)) < len(names):
         problems.append(Problem(where, "a column stands there twice", known))
-    allowed = {*variables.names, *others, COUNT}
     if any(name not in allowed for name in names):
         place = next(i for i, name in enumerate(names, start=1) if name not in allowed)
         what = f"column {place} is no variable of this pack's protocol"

@@ -66,6 +66,7 @@ TYPED = (
     f'"# protocol {counted_pack_digest()[:12]}";;\nsep=;\n{JOINT.replace(",", ";")}',
     f"# what we count\n# protocol 0123456789ab,,\n{JOINT}",
     "setting,persons\nemergency,5\n,7\n",
+    "ED,5\nward,3\n",
     "setting,n\nED,5\nward,3\nICU,2\n",
     ";;\n",
 )

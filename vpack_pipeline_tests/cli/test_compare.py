@@ -156,7 +156,9 @@ def test_where_figures_lie_against_the_goals_is_said(run):
     many = JOINT.replace("≥50,ward,100", "≥50,ward,9000")
     assert f"{goal}the interval lies below it." in run(many)
     margins = "age_years,setting,n\n<50,,10\n≥50,,990\n,emergency,10\n,ward,990\n"
-    assert f"{goal}every joint table with these margins lies below it; how sure" in run(margins)
+    assert f"{goal}every joint table with these margins lies below it; sampling error" in run(
+        margins
+    )
 
 
 def test_cells_of_which_a_set_has_too_many_or_too_few_are_named(run):
@@ -307,6 +309,7 @@ OTHER_HEADER = "sex,kvp,n\nF,80,5\n"
         (JOINT.replace("<50,e", "<40,e", 1) + "40–60,ward,3\n", "line 6, column age_years: is no"),
         (JOINT.replace("≥50,ward", "≥50,emergency"), "line 5: counts the same cell as line 4"),
         (OTHER_HEADER, "column 1 is no variable of this pack's protocol"),
+        ("emergency,5\nward,3\n", "line 1: is no header: it names no column of this pack"),
         ("n\n5\n", "none of the pack's cells is counted by these"),
         ("age_years,setting\n<50,ward\n", "there is no column n"),
         ("age_years,age_years,n\n<50,<50,3\n", "a column stands there twice"),
@@ -321,7 +324,7 @@ OTHER_HEADER = "sex,kvp,n\nF,80,5\n"
         ("age_years,n\n60-50,3\n", "line 2, column age_years: is no level"),
         ("setting,n\nemergency,3\n,5\n", "line 3: states no level"),
         ("setting,n\ncasualty,3\nward,1\nICU,5\n", "lines 2, 4, column setting: is no level"),
-        ("setting,n\ncasualty,3\n", "any other value is “other”"),
+        ("setting,n\ncasualty,3\n", "“other” is for values that mean none of these"),
         (b"age_years,n\n\xff\xfa,3\n", "is no UTF-8 text"),
     ],
 )

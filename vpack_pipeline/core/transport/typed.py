@@ -134,7 +134,11 @@ class _Levels:
         """What can be typed."""
         finer = ", finer bins of these" if all(map(bin_of, self.printed)) else ""
         text = f"use {', '.join(self._known)}{finer}, or several joined by “or”"
-        return f"{text}; any other value is “{OTHER}”" if OTHER in self._known else text
+        return (
+            f"{text}; “{OTHER}” is for values that mean none of these"
+            if OTHER in self._known
+            else text
+        )
 
 
 def bin_of(label: str) -> Bin | None:

@@ -14,10 +14,10 @@ const TITLES = {
   false_alarms_per_1000: "False alarms per 1,000",
 };
 const COLUMNS = {
-  here: "this set",
   in_target: "your population",
   lowest_in_target: "lowest",
   highest_in_target: "highest",
+  here: "this set",
   outside_target: "cases without a place in it",
 };
 const CELL_COLUMNS = ["cell", "your persons", "share there", "cases here", "share here", "positives"];
@@ -105,12 +105,12 @@ function goalLines({ figures }, goals) {
     if (there === undefined || there.estimate === null) return [];
     const [low, high] = isJoint ? [there.lower, there.upper]
       : [figures.lowest_in_target[name].estimate, figures.highest_in_target[name].estimate];
-    const subject = isJoint ? "the interval" : "every joint table with these margins";
+    const [subject, beside] = isJoint ? ["the interval lies", ""]
+      : ["every joint table with these margins lies", "; sampling error is not counted"];
     const said = low === null || high === null ? "there is no interval to hold against it"
-      : low > goal ? `${subject} lies above it`
-        : high < goal ? `${subject} lies below it` : "it is neither shown nor ruled out";
-    const beside = isJoint ? "" : "; how sure each table is, is not known";
-    return [`The goal for ${TITLES[name].toLowerCase()} is ${percent(goal)}: in your population ${said}${beside}.`];
+      : low > goal ? `${subject} above it${beside}`
+        : high < goal ? `${subject} below it${beside}` : "it is neither shown nor ruled out";
+    return [`The goal for ${TITLES[name].toLowerCase()} is ${percent(goal)}: in your population ${said}.`];
   });
 }
 

@@ -112,9 +112,12 @@ function columnOf(typed, known) {
 function checkHeader(names, variables, others, where) {
   const known = `columns are ${[...variables.names, COUNT].join(", ")}`;
   const problems = [];
+  const allowed = [...variables.names, ...others, COUNT];
+  if (!names.some(name => allowed.includes(name))) {
+    throw new Refused([[where, "is no header: it names no column of this pack", known]]);
+  }
   if (!names.includes(COUNT)) problems.push([where, `there is no column ${COUNT}`, known]);
   if (new Set(names).size < names.length) problems.push([where, "a column stands there twice", known]);
-  const allowed = [...variables.names, ...others, COUNT];
   const unknown = names.findIndex(name => !allowed.includes(name));
   if (unknown >= 0) {
     problems.push([where, `column ${unknown + 1} is no variable of this pack's protocol`, known]);
@@ -206,7 +209,7 @@ function remedyOf(levels) {
   const known = knownLevels(levels);
   const finer = levels.printed.every(binOf) ? ", finer bins of these" : "";
   const text = `use ${known.join(", ")}${finer}, or several joined by “or”`;
-  return known.includes(OTHER) ? `${text}; any other value is “${OTHER}”` : text;
+  return known.includes(OTHER) ? `${text}; “${OTHER}” is for values that mean none of these` : text;
 }
 
 /** Levels that share some printed ones without being parts of the same. */

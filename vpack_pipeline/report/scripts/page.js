@@ -176,6 +176,7 @@ function fillIn(pack, way, inputs) {
 }
 
 function startComparison(pack) {
+  byId("unit").textContent = unitLine(pack.unit);
   const way = () => document.querySelector("input[name=way]:checked").value;
   const inputs = () => [...byId("grids").querySelectorAll("input")];
   const tell = (text, isWrong = false) => {
@@ -198,7 +199,6 @@ function startComparison(pack) {
       byId("answer").replaceChildren(
         element("h2", {}, "What it would be among them"),
         element("p", { class: "contains" }, `${populationLine(about)}. This page contains the counts you typed.`),
-        element("p", {}, unitLine(pack.unit)),
         element("p", {}, ASSUMPTION),
         ...places.flatMap(place => answerElements(place, pack.codes)),
       );
@@ -267,11 +267,14 @@ function demandFewCombinations({ levels, cells }) {
 /** The answer in one sentence a window, for whoever hears the page. */
 function spokenAnswer(places, codes) {
   return places.filter(place => place.answer).map(({ title, answer }) => {
-    const { sensitivity, specificity } = answer.figures.in_target;
-    const [one, other] = [figureText("sensitivity", sensitivity), figureText("specificity", specificity)];
-    return sensitivity.estimate === null && specificity.estimate === null
-      ? `${title}: no figure can be given, since ${sentence(sensitivity.reason, codes)}.`
-      : `${title}: sensitivity ${one}, specificity ${other}.`;
+    const why = ({ reason }) => `no figure, since ${sentence(reason, codes)}`;
+    const told = ["sensitivity", "specificity"].map(name => {
+      const found = answer.figures.in_target[name];
+      return [name, found.estimate === null ? why(found) : figureText(name, found)];
+    });
+    const [[, one], [, other]] = told;
+    const isSame = one === other && answer.figures.in_target.sensitivity.estimate === null;
+    return `${title}: ${isSame ? one : told.map(of => of.join(" ")).join(", ")}.`;
   }).join("\n");
 }
 
