@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ CELLS = {
 }
 """Cell → cases, positives, true positives, negatives, true negatives; the rest is undecided."""
 PROTOCOL: dict[str, Any] = {
+    "unit_of_analysis": "study",
     "findings": [{"name": "nodule", "title": "Nodule"}],
     "index_test": {"models": [{"id": "m-2", "primary": True}]},
     "evaluation": {
@@ -73,6 +75,14 @@ HEADER = (
     "reason",
     "detail",
 )
+
+
+def protocol_file() -> bytes:
+    return yaml.safe_dump(PROTOCOL).encode()
+
+
+def protocol_digest() -> str:
+    return hashlib.sha256(protocol_file()).hexdigest()
 
 
 def levels() -> bytes:
@@ -126,7 +136,7 @@ def counted_pack(folder: Path, **changes: bytes | None) -> Path:
     payload = {
         "tables/evaluation.transport_cells.csv": cells(),
         "tables/representativeness.levels.csv": levels(),
-        "protocol.yaml": yaml.safe_dump(PROTOCOL).encode(),
+        "protocol.yaml": protocol_file(),
         "codes.csv": to_csv(tuple(table[0]), [tuple(row.values()) for row in table]),
     }
     for name, content in changes.items():

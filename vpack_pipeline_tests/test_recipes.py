@@ -113,7 +113,6 @@ CHOOSING = {
     "vpack_pipeline/assets/": "what Dagster shows of a table is chosen",
     "vpack_pipeline/protocol/": "what a protocol may ask for by name",
     "vpack_pipeline/cli/compared.py": "a comparison chooses what it says",
-    "vpack_pipeline/cli/pack_cells.py": "a comparison reads two tables of a pack",
     "vpack_pipeline/cli/templates/": "the protocol of a new site is an example",
     "vpack_pipeline/pack_format/comparison.py": "the page that compares is made of three tables",
     "vpack_pipeline/pack_format/documents.py": "the plan of monitoring travels as one document too",

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -27,13 +27,8 @@ from vpack_pipeline.core.acceptance import (
 from vpack_pipeline.errors import Problem, UsageError
 from vpack_pipeline.pack_format.opened import OpenedPack, open_pack
 from vpack_pipeline.pack_format.planned import points_of, primary_model
+from vpack_pipeline.pack_format.stated import POINTS, WINDOWS, rows_at, stated_figures
 from vpack_pipeline.pack_format.text import count, percent
-
-ASSET: Final = "evaluation/operating_points"
-ANALYSIS: Final = "intention_to_diagnose"
-FIGURES: Final = ("sensitivity", "specificity")
-WINDOWS: Final = ("prospective", "retrospective")
-"""In the order in which figures of one are preferred."""
 
 
 def share(value: str | float) -> float:
@@ -142,31 +137,23 @@ def _stated(
     opened: OpenedPack, place: _Place, window: str | None
 ) -> tuple[words.Subject, tuple[Stated, ...]]:
     """Find the figures of the later window that gives both, or of the one that was asked for."""
-    rows = {
-        (row["window"], row["metric"]): row
-        for row in opened.rows(ASSET)
-        if (row["finding"], row["model_id"], row["operating_point"], row["analysis"])
-        == (place.finding["name"], place.model, place.point["name"], ANALYSIS)
-    }
-    for name in WINDOWS if window is None else (window,):
-        found = [rows.get((name, metric)) for metric in FIGURES]
-        given = [row for row in found if row is not None and row["estimate"] is not None]
-        if len(given) == len(FIGURES):
-            summary = opened.summary
-            subject = words.Subject(
-                summary.identifier,
-                summary.cut,
-                place.finding["title"],
-                place.model,
-                place.point["title"],
-                name,
-                ", ".join(one.partition(":")[0] for one in opened.synthetic),
-            )
-            fields = ("metric", "estimate", "lower", "upper")
-            return subject, tuple(Stated(*(row[f] for f in fields)) for row in given)
-    what = "gives no sensitivity and specificity at this point"
-    where = f"{opened.summary.identifier}{f', {window} window' if window else ''}"
-    raise UsageError(Problem(where, what, "choose another point or window"))
+    rows = rows_at(opened.rows(POINTS), place.finding["name"], place.point)
+    found, summary = stated_figures(rows, window), opened.summary
+    if found is None:
+        what = "gives no sensitivity and specificity at this point"
+        where = f"{summary.identifier}{f', {window} window' if window else ''}"
+        raise UsageError(Problem(where, what, "choose another point or window"))
+    name, figures = found
+    subject = words.Subject(
+        summary.identifier,
+        summary.cut,
+        place.finding["title"],
+        place.model,
+        place.point["title"],
+        name,
+        ", ".join(one.partition(":")[0] for one in opened.synthetic),
+    )
+    return subject, tuple(Stated(**figure) for figure in figures)
 
 
 def _tell(subject: words.Subject, typed: str, sheet: AcceptanceSheet, hospital: Hospital) -> None:

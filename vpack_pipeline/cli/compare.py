@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from vpack_pipeline.cli import compared, counts_file
-from vpack_pipeline.cli.pack_cells import CELLS, PackCells, Row, read_pack
+from vpack_pipeline.cli.pack_cells import PackCells, Row, read_pack
 from vpack_pipeline.cli.share import typed_share
 from vpack_pipeline.core.transport import Question, Target, figures_in_target
 from vpack_pipeline.core.transport.rows import Counted, PrintedVariables
 from vpack_pipeline.core.transport.typed import typed_target
 from vpack_pipeline.core.transport.what_if import what_would_change
 from vpack_pipeline.errors import Problem, UsageError
+from vpack_pipeline.pack_format.comparison import CELLS
 from vpack_pipeline.pack_format.contents import refusal
 from vpack_pipeline.pack_format.documents import table_of
 from vpack_pipeline.pack_format.planned import goals_at, points_of
@@ -65,14 +66,17 @@ def compare(
         )
     variables = PrintedVariables.of(read.levels, read.cells[0]["stratum_kind"])
     if template:
-        click.echo(counts_file.template(variables, margins=margins).decode(), nl=False)
+        click.echo(
+            counts_file.template(variables, read.protocol_digest, margins=margins).decode(),
+            nl=False,
+        )
         return
     if population is None:
         what, remedy = "is missing", "give a CSV file; --template writes the one to fill in"
         raise UsageError(Problem("POPULATION", what, remedy))
     places = list(_places(read, finding, everything))
     others = {row["variable"] for row in read.levels} - {*variables.names}
-    rows = counts_file.read_counts(population, variables, others)
+    rows = counts_file.read_counts(population, variables, others, read.protocol_digest)
     target, not_stated = typed_target(rows, variables, population.name)
     share = None if prevalence is None else _prevalence(prevalence)
     found: compared.Comparison = {
@@ -81,6 +85,7 @@ def compare(
             "cut": read.summary.cut,
             "digest": read.summary.digest,
         },
+        "unit": read.protocol["unit_of_analysis"],
         "population": {
             "file": population.name,
             "kind": "margins" if target["cells"] is None else "joint",
@@ -162,6 +167,7 @@ def _compared(
         "model": point["model"],
         "operating_point": point["name"],
         "point_title": point["title"],
+        "goals": goals_at(read.protocol, point),
         "windows": windows,
     }
 

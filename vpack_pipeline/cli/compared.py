@@ -34,10 +34,10 @@ TITLES: Final[Mapping[str, str]] = {
 }
 """The names of figures as words: a reviewer reads no abbreviation here."""
 COLUMNS: Final[Mapping[str, str]] = {
-    HERE: "this set",
     IN_TARGET: "your population",
     LOWEST: "lowest",
     HIGHEST: "highest",
+    HERE: "this set",
     OUTSIDE: "cases without a place in it",
 }
 CELL_COLUMNS: Final = (
@@ -51,6 +51,9 @@ CELL_COLUMNS: Final = (
 WINDOWS: Final = {"retrospective": "before the lock", "prospective": "after the lock"}
 
 
+TIMES_APART: Final = 2.0
+"""A cell whose share here is that many times the one there, or the other way round, is named."""
+MOST_NAMED: Final = 3
 _SAID_BESIDE: Final = frozenset({"same_within_cells", "cases_left_out"})
 """What the assumption, and the lines on whom the set stands for, say of all figures."""
 
@@ -73,6 +76,7 @@ class Place(TypedDict):
     model: str
     operating_point: str
     point_title: str
+    goals: Mapping[str, float]
     windows: dict[str, Window]
 
 
@@ -80,6 +84,8 @@ class Comparison(TypedDict):
     """What the command prints as JSON."""
 
     pack: dict[str, str]
+    unit: str
+    """What one case of the pack is."""
     population: dict[str, Any]
     contains: str
     places: list[Place]
@@ -133,6 +139,7 @@ def _lines(found: Comparison) -> Iterator[str]:
     yield f"Pack: {found['pack']['identifier']}, data cut {found['pack']['cut']}"
     yield f"Digest: {found['pack']['digest']} (`vpack verify` says whether the pack is whole)"
     yield population_line(found)
+    yield unit_line(found["unit"])
     yield f"What follows contains {found['contains']}."
     for place in found["places"]:
         for name, window in place["windows"].items():
@@ -141,7 +148,7 @@ def _lines(found: Comparison) -> Iterator[str]:
             if window["answer"] is None:
                 yield f"  Nothing can be said: {window['why_not']}."
                 continue
-            yield from _window(window, window["answer"])
+            yield from _window(window, window["answer"], place["goals"])
     yield ""
     yield ASSUMPTION
 
@@ -165,13 +172,23 @@ def population_line(found: Comparison) -> str:
     return line
 
 
-def _window(window: Window, answer: Answer) -> Iterator[str]:
+def unit_line(unit: str) -> str:
+    """Say what is to be counted.
+
+    >>> unit_line("lesion")[:58]
+    'One case of this pack is one lesion: count cases likewise.'
+    """
+    line = f"One case of this pack is one {unit}: count cases likewise."
+    return f"{line} Counts of anything else stand for them only if each has as many in every cell."
+
+
+def _window(window: Window, answer: Answer, goals: Mapping[str, float]) -> Iterator[str]:
     yield "  Whom this set stands for"
     yield from _table([CELL_COLUMNS, *cell_rows(answer)])
     yield from (f"    {line}" for line in support_lines(answer))
     yield "  Figures"
     yield from _table([("", *columns(answer).values()), *figure_rows(answer)])
-    yield from (f"    {line}" for line in beside_lines(answer))
+    yield from (f"    {line}" for line in (*goal_lines(answer, goals), *beside_lines(answer)))
     changes = change_lines(window)
     if changes:
         yield "  What would change the answer"
@@ -220,6 +237,56 @@ def support_lines(answer: Answer) -> list[str]:
         lines.append(f"{percent(outside)} of the cases here have no place in your population.")
     if missing:
         lines.append(f"{percent(missing)} of the cases here lack a value and are in no cell.")
+    return [*lines, *_uneven_lines(answer)]
+
+
+def _uneven_lines(answer: Answer) -> Iterator[str]:
+    """Name the cells whose share differs most between here and there."""
+    persons = sum(cell["persons"] for cell in answer["cells"])
+    cases = sum(cell["cases"] or 0 for cell in answer["cells"])
+    shares = [
+        (cell["label"], (cell["cases"] or 0) / cases, cell["persons"] / persons)
+        for cell in answer["cells"]
+        if cell["cases"] and cell["persons"]
+    ]
+    over = [(here / there, label, here, there) for label, here, there in shares]
+    under = [(there / here, label, here, there) for label, here, there in shares]
+    for side, times in (("Over-represented here", over), ("Under-represented here", under)):
+        apart = [of for of in times if of[0] >= TIMES_APART]
+        if apart:
+            first = sorted(apart, key=lambda of: -of[0])[:MOST_NAMED]
+            named = [f"{label} ({percent(a)} here, {percent(b)} there)" for _, label, a, b in first]
+            more = len(apart) - len(first)
+            rest = f", and {more} more" if more else ""
+            yield f"{side}, at least twofold: {', '.join(named)}{rest}."
+
+
+def goal_lines(answer: Answer, goals: Mapping[str, float]) -> list[str]:
+    """Say where the figures in the target lie against the goals that the protocol states."""
+    is_joint = LOWEST not in answer["figures"]
+    inside = answer["figures"][IN_TARGET]
+    lines = []
+    for name, goal in goals.items():
+        if name not in inside or inside[name]["estimate"] is None:
+            continue
+        low, high = inside[name]["lower"], inside[name]["upper"]
+        if not is_joint:
+            ends = (answer["figures"][end][name]["estimate"] for end in (LOWEST, HIGHEST))
+            low, high = ends
+        subject, beside = "the interval lies", ""
+        if not is_joint:
+            subject = "every joint table with these margins lies"
+            beside = "; sampling error is not counted"
+        if low is None or high is None:
+            said = "there is no interval to hold against it"
+        elif low > goal:
+            said = f"{subject} above it{beside}"
+        elif high < goal:
+            said = f"{subject} below it{beside}"
+        else:
+            said = "it is neither shown nor ruled out"
+        start = f"The goal for {TITLES[name].lower()} is {percent(goal)}"
+        lines.append(f"{start}: in your population {said}.")
     return lines
 
 
@@ -260,7 +327,7 @@ def change_lines(window: Window) -> list[str]:
     lines = []
     for name, mix in what_if["mixes"].items():
         ends = [
-            f"{percent(mix[end]['estimate'])} in {mix[end]['cell']}"
+            f"{percent(mix[end]['estimate'])} of {count(mix[end]['n'])} in {mix[end]['cell']}"
             for end in ("lowest", "highest")
         ]
         lines.append(

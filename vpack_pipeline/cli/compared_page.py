@@ -16,7 +16,7 @@ from vpack_pipeline.cli import compared
 def page(found: compared.Comparison) -> str:
     """Write the page."""
     windows = [
-        (compared.heading(place, name), window)
+        (compared.heading(place, name), window, place["goals"])
         for place in found["places"]
         for name, window in place["windows"].items()
     ]

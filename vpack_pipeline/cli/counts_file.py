@@ -19,16 +19,26 @@ from vpack_pipeline.errors import InputError, Problem, UsageError
 from vpack_pipeline.pack_format import cells
 
 COUNT: Final = "n"
+ALSO_COUNT: Final = ("count", "persons")
+"""Other names that the column of counts may have."""
 MOST_BYTES: Final = 5_000_000
 _SEPARATORS: Final = (";", "\t", ",")
 _SPACES: Final = re.compile(r"(?<=\d)[ '\u00a0\u2009\u202f](?=\d{3}\b)")
+_DIGITS: Final = 12
+# A spreadsheet may put quotation marks around a line, and separators behind it.
+_COMMENT: Final = re.compile(r'"?\s*#')
+_PROTOCOL: Final = re.compile(r'"?\s*#\s*protocol ([0-9a-f]{12})\b')
 # Three decimals could be thousands.
 _WHOLE: Final = re.compile(r"(\d+)(?:[.,]0{1,2})?")
+_STATE_A_LEVEL: Final = "write `missing` where a value is not known, and leave out a row of totals"
 _PERSONS: Final = "give whole numbers of persons, such as 1234"
 
 
-def template(variables: PrintedVariables, *, margins: bool) -> bytes:
-    """Write a file to fill in: every product of printed levels, or each level by itself."""
+def template(variables: PrintedVariables, protocol_digest: str, *, margins: bool) -> bytes:
+    """Write a file to fill in: every product of printed levels, or each level by itself.
+
+    Its first line is a comment with the digest of the protocol whose levels these are.
+    """
     rows: list[list[str]] = []
     if margins:
         for place, levels in enumerate(variables.levels):
@@ -38,16 +48,20 @@ def template(variables: PrintedVariables, *, margins: bool) -> bytes:
                 rows.append(row)
     else:
         rows = [[*levels, ""] for levels in itertools.product(*variables.levels)]
-    return cells.to_csv([*variables.names, COUNT], rows)
+    comment = f"# protocol {protocol_digest[:_DIGITS]}\n".encode()
+    return comment + cells.to_csv([*variables.names, COUNT], rows)
 
 
-def read_counts(path: Path, variables: PrintedVariables, others: Collection[str]) -> list[TypedRow]:
+def read_counts(
+    path: Path, variables: PrintedVariables, others: Collection[str], protocol_digest: str
+) -> list[TypedRow]:
     """Read a file of counts; rows without a count are not filled in.
 
     Parameters
     ----------
     others : further variables of the pack's profile; they may stand in the file, as they do in the
         one that a site delivers, and are added up over
+    protocol_digest : of the pack's protocol; a file that states another one is refused
 
     Raises
     ------
@@ -55,9 +69,9 @@ def read_counts(path: Path, variables: PrintedVariables, others: Collection[str]
         The file cannot be read as such, or a cell of it; every problem of its rows at once.
     """
     where = path.name
-    lines = _table(_text(path), where)
+    lines = _table(_text(path), where, protocol_digest)
     number, header = lines[0]
-    names = [name.strip() for name in header]
+    names = [_column(name, [*variables.names, *others]) for name in header]
     _check_header(names, variables, others, f"{where}, line {number}")
     problems: list[Problem] = []
     rows: dict[tuple[str, ...], TypedRow] = {}
@@ -78,6 +92,9 @@ def read_counts(path: Path, variables: PrintedVariables, others: Collection[str]
         if key in rows:
             what = f"counts the same cell as line {rows[key].line}"
             problems.append(Problem(f"{where}, line {at}", what, "write each cell once"))
+        if not any(key):
+            what = "states no level"
+            problems.append(Problem(f"{where}, line {at}", what, _STATE_A_LEVEL))
         stated = {name: cells.string(level) for name, level in named.items() if level}
         rows[key] = TypedRow(at, {n: v for n, v in stated.items() if n in variables.names}, count)
     if problems:
@@ -99,13 +116,19 @@ def _text(path: Path) -> str:
         raise InputError(Problem(path.name, "is no UTF-8 text", remedy)) from None
 
 
-def _table(text: str, where: str) -> list[tuple[int, list[str]]]:
+def _table(text: str, where: str, protocol_digest: str) -> list[tuple[int, list[str]]]:
     """Part the lines into cells; the separator is what ``sep=`` says, else the header's."""
     lines = text.splitlines()
     first, separator = 1, ""
-    if lines and lines[0].lower().startswith("sep="):
-        separator, first = lines[0][4:5], 2
-        lines = lines[1:]
+    while lines and (_COMMENT.match(lines[0]) or lines[0].lower().startswith("sep=")):
+        stated = _PROTOCOL.match(lines[0])
+        if stated and not protocol_digest.startswith(stated[1]):
+            remedy = "take the levels of this pack: --template writes the file"
+            what = "says that the counts are for the cells of another protocol"
+            raise InputError(Problem(f"{where}, line {first}", what, remedy))
+        if not _COMMENT.match(lines[0]):
+            separator = lines[0][4:5]
+        lines, first = lines[1:], first + 1
     if not separator:
         header = lines[0] if lines else ""
         separator = max(_SEPARATORS, key=header.count)
@@ -122,16 +145,32 @@ def _numbered(lines: Sequence[str], separator: str, first: int) -> Iterator[tupl
             yield reader.line_num + first - 1, row
 
 
+def _column(typed: str, known: Collection[str]) -> str:
+    """Give the column that a header means, whatever its case, and with spaces for underscores.
+
+    >>> [_column(typed, ["kvp", "age_years"]) for typed in (" kVp", "Age years", "Count", "Sex")]
+    ['kvp', 'age_years', 'n', 'Sex']
+    """
+    name = typed.strip()
+    plain = name.lower().replace(" ", "_")
+    same = [one for one in known if one.lower() == plain]
+    if plain == COUNT or (plain in ALSO_COUNT and not same):
+        return COUNT
+    return name if name in known or len(same) != 1 else same[0]
+
+
 def _check_header(
     names: Sequence[str], variables: PrintedVariables, others: Collection[str], where: str
 ) -> None:
     known = f"columns are {', '.join([*variables.names, COUNT])}"
+    allowed = {*variables.names, *others, COUNT}
+    if not allowed & set(names):
+        raise InputError(Problem(where, "is no header: it names no column of this pack", known))
     problems = []
     if COUNT not in names:
         problems.append(Problem(where, f"there is no column {COUNT}", known))
     if len(set(names)) < len(names):
         problems.append(Problem(where, "a column stands there twice", known))
-    allowed = {*variables.names, *others, COUNT}
     if any(name not in allowed for name in names):
         place = next(i for i, name in enumerate(names, start=1) if name not in allowed)
         what = f"column {place} is no variable of this pack's protocol"

@@ -1,14 +1,13 @@
 """The parts of a pack that a comparison needs: its cells, their levels, its protocol.
 
-Only files whose digest is the manifest's are read. What does not belong here: whether the pack is
-whole (``vpack verify``), and any figure.
+Only files whose digest is the manifest's are read, and these alone, so that a pack answers though
+another of its files was lost; ``pack_format.opened`` opens packs that are whole. What does not
+belong here: whether the pack is whole (``vpack verify``), and any figure.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,35 +16,16 @@ from typing import Any, Final
 from vpack_pipeline.cli.verify import refuse_what_cannot_be_read
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
 from vpack_pipeline.pack_format import bag, cells, codes
+from vpack_pipeline.pack_format.comparison import CELLS, LEVELS, TABLES
 from vpack_pipeline.pack_format.contents import ASK, Contents, refusal
-from vpack_pipeline.pack_format.documents import table_of
+from vpack_pipeline.pack_format.documents import PROTOCOL, table_of
 from vpack_pipeline.pack_format.verification import Summary, summary
 
-CELLS: Final = "evaluation/transport_cells"
-LEVELS: Final = "representativeness/levels"
 _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
-    CELLS: {
-        "finding": "string",
-        "model_id": "string",
-        "window": "string",
-        "operating_point": "string",
-        "stratum_kind": "string",
-        "stratum": "string",
-        "metric": "string",
-        "status": "string",
-        "estimate": "float",
-        "reason": "string",
-        "detail": "string",
-    },
-    LEVELS: {
-        "variable": "string",
-        "level_order": "int",
-        "level": "string",
-        "printed_level": "string",
-        "is_personal": "bool",
-    },
+    CELLS: TABLES[CELLS],
+    LEVELS: {**TABLES[LEVELS], "is_personal": "bool"},
 }
-_READ: Final = (table_of(CELLS), table_of(LEVELS), "protocol.yaml", codes.NAME)
+_READ: Final = (table_of(CELLS), table_of(LEVELS), PROTOCOL, codes.NAME)
 Row = dict[str, Any]
 
 
@@ -55,6 +35,7 @@ class PackCells:
 
     summary: Summary
     protocol: Mapping[str, Any]
+    protocol_digest: str
     cells: list[Row]
     levels: list[Row]
     sentences: codes.Sentences
@@ -90,6 +71,7 @@ def read_pack(path: Path) -> PackCells:
     return PackCells(
         about,
         contents.protocol(),
+        digests[PROTOCOL],
         _rows(contents, CELLS),
         _rows(contents, LEVELS),
         contents.sentences,
@@ -98,17 +80,9 @@ def read_pack(path: Path) -> PackCells:
 
 def _rows(contents: Contents, asset: str) -> list[Row]:
     name, columns = table_of(asset), _COLUMNS[asset]
-    reader = csv.DictReader(io.StringIO(contents.text(name), newline=""))
-    if not set(columns) <= set(reader.fieldnames or ()):
-        raise refusal(name, "does not have the columns that it should")
-    rows = []
-    for number, row in enumerate(reader, start=2):
-        try:
-            rows.append({c: _value(row[c], kind) for c, kind in columns.items()})
-        except (TypeError, ValueError):
-            raise refusal(name, f"line {number}: is not written as a pack is") from None
-    return rows
-
-
-def _value(text: str, kind: str) -> Any:
-    return None if text == "" else cells.read(text, kind)
+    try:
+        return list(cells.read_rows(contents.text(name), columns))
+    except KeyError:
+        raise refusal(name, "does not have the columns that it should") from None
+    except (TypeError, ValueError):
+        raise refusal(name, "is not written as a pack is") from None

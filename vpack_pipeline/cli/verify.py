@@ -15,7 +15,14 @@ from typing import Any
 import click
 
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
-from vpack_pipeline.pack_format import agreement, allowed_signers, signatures, ssh_signature
+from vpack_pipeline.pack_format import (
+    agreement,
+    allowed_signers,
+    bag,
+    comparison,
+    signatures,
+    ssh_signature,
+)
 from vpack_pipeline.pack_format.allowed_signers import AllowedSigners
 from vpack_pipeline.pack_format.signatures import Origin, Signed
 from vpack_pipeline.pack_format.verification import (
@@ -25,6 +32,12 @@ from vpack_pipeline.pack_format.verification import (
     summary,
 )
 from vpack_pipeline.pack_format.verification import verify as find_problems
+
+OURS = f"{comparison.NAME}: layout and script are those of this vpack"
+NOT_OURS = (
+    f"{comparison.NAME}: layout or script are not those of this vpack. Another version made the"
+    " page, or somebody changed it: `vpack compare` runs your own copy"
+)
 
 
 @click.command()
@@ -69,6 +82,9 @@ def _tell(pack: Path, origin: Origin, allowed: AllowedSigners | None) -> None:
     found = summary(pack)
     click.echo(f"whole: {found.identifier}, data cut {found.cut}, {found.files} files")
     click.echo(f"digest: {found.digest}")
+    page = pack / bag.DATA / comparison.NAME
+    if page.is_file():
+        click.echo(OURS if comparison.is_shipped(page.read_text("utf-8")) else NOT_OURS)
     unheld = agreement.unheld(found.format)
     if unheld:
         click.echo(f"of format {found.format}, so that it was not held to: {unheld}")

@@ -79,6 +79,7 @@ def unheld(pack_format: int) -> str | None:
         TABLES_SINCE: "whole tables and their codes",
         FIGURES_SINCE: "its figures by cell and the digests of files in receipts",
         COMPARISON_SINCE: "a page that compares a reviewer's counts",
+        comparison.EVERY_POINT_SINCE: "every operating point on that page",
     }
     found = [what for since, what in missing.items() if pack_format < since]
     return ", ".join(found) or None
@@ -111,7 +112,7 @@ def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Itera
             lambda: crate.held(contents, known),
         ]
     if pack_format >= COMPARISON_SINCE:
-        checks.append(lambda: comparison.held(contents, known))
+        checks.append(lambda: comparison.held(contents, known, pack_format))
     for check in checks:
         yield from _told(check)
 

@@ -25,7 +25,7 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGGED: Final = (INFO, DECLARATION, MANIFEST)
 """The tag files that the tag manifest covers, sorted."""
-FORMAT: Final = 5
+FORMAT: Final = 6
 """The format that is written: the line ``Vpack-Format`` of ``bag-info.txt``.
 
 Every format that was ever written stays readable, and a small pack of each is kept by the tests:
@@ -39,6 +39,8 @@ Every format that was ever written stays readable, and a small pack of each is k
    describes the files; receipts tell in ``pack_files`` the sha256 of each file of the pack about
    their table; schemas tell the kind of each metric; the report marks what it says of other files
 5. ``compare.html`` holds a reviewer's counts against the pack's cells, in a browser
+6. that page has every operating point of the primary model, the digest of the protocol, and what a
+   case is
 """
 LABELS: Final = (
     "Bag-Software-Agent",

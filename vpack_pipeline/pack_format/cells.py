@@ -10,7 +10,7 @@ import csv
 import datetime
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -104,3 +104,25 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "timestamp": datetime.datetime.fromisoformat,
 }
 """By the types that columns of contracts have."""
+
+
+def read_rows(text: str, columns: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Read some columns of a table with their types; an empty cell is None.
+
+    Parameters
+    ----------
+    columns : name → type, as :func:`read` knows it
+
+    Raises
+    ------
+    KeyError
+        The table has no such column.
+    TypeError, ValueError
+        A cell is not written as its type is.
+    """
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    for column in columns:
+        if column not in (reader.fieldnames or ()):
+            raise KeyError(column)
+    for row in reader:
+        yield {c: None if row[c] == "" else read(row[c], kind) for c, kind in columns.items()}

@@ -20,15 +20,15 @@ from html import escape
 from typing import Any, Final, NamedTuple
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import cells, codes
+from vpack_pipeline.pack_format import bag, cells, codes
 from vpack_pipeline.pack_format.contents import Contents, problem
 from vpack_pipeline.pack_format.documents import CLAIM, PLAN, PROTOCOL, Documents, table_of
 from vpack_pipeline.pack_format.planned import goals_at, points_of
+from vpack_pipeline.pack_format.stated import POINTS, rows_at, stated_figures
 
 NAME: Final = "compare.html"
 CELLS: Final = "evaluation/transport_cells"
 LEVELS: Final = "representativeness/levels"
-POINTS: Final = "evaluation/operating_points"
 PROFILE: Final = "representativeness/profile"
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     CELLS: {
@@ -78,9 +78,8 @@ GIVEN: Final = (
 )
 """The reasons and notes that the script may give of itself, beside those of the cells."""
 WINDOWS: Final = ("retrospective", "prospective")
-STATED: Final = ("sensitivity", "specificity")
-"""The figures of a test of acceptance."""
-_ANALYSIS: Final = "intention_to_diagnose"
+EVERY_POINT_SINCE: Final = 6
+"""The format from which on the page has every point of the primary model, and what a case is."""
 _PAGE: Final = re.compile(
     r'(?P<policy><meta http-equiv="Content-Security-Policy" content="(?P<told>[^"]*)">)'
     r".*?<title>(?P<title>[^<]*)</title>"
@@ -89,6 +88,8 @@ _PAGE: Final = re.compile(
     r"<script>(?P<script>.*?)</script>",
     re.DOTALL,
 )
+SHIPPED: Final = "d208a5b8b943a9c1906b35cfa401d5089716be0fd6c7859d592518c4233f4bb3"
+"""The digest of layout and script that this vpack puts into its packs; a test holds it."""
 Row = Mapping[str, Any]
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -124,24 +125,35 @@ def data(
     claim: Mapping[str, Any],
     plan: Mapping[str, Any],
     text: Callable[[str], str],
+    pack_format: int = bag.FORMAT,
 ) -> dict[str, Any]:
-    """Gather what the script needs: of the primary model's primary operating points.
+    """Gather what the script needs: of the primary model's operating points, primary ones first.
 
     Parameters
     ----------
     protocol, claim, plan : documents of the pack
     text : file of the pack → its text
+    pack_format : of the pack; one of an older format holds less
     """
-    tables = {asset: list(_rows(text(table_of(asset)), TABLES[asset])) for asset in TABLES}
+    has_every_point = pack_format >= EVERY_POINT_SINCE
+    tables = {
+        asset: list(cells.read_rows(text(table_of(asset)), TABLES[asset])) for asset in TABLES
+    }
     kind = next((row["stratum_kind"] for row in tables[CELLS]), None)
     names = kind.split(" × ") if kind is not None else []
-    places = [_place(*of, protocol, tables) for of in _primary(protocol)]
+    places = [
+        _place(finding, point, protocol, tables)
+        | ({"primary": is_first} if has_every_point else {})
+        for finding, point, is_first in _points(protocol)
+        if is_first or has_every_point
+    ]
     told = {row[4] for p in places for w in p["windows"].values() for row in w if row[4]}
     variables = protocol.get("representativeness", {}).get("variables", ())
     return {
         "site": plan["site"],
         "cut": plan["cut"],
         "protocol": plan["protocol"],
+        **(_of_protocol(protocol, plan) if has_every_point else {}),
         "synthetic": [part.partition(":")[0] for part in claim.get("synthetic") or ()],
         "kind": kind,
         "titles": {v["name"]: v["title"] for v in variables if v["name"] in names},
@@ -158,18 +170,17 @@ def data(
     }
 
 
-def _rows(text: str, columns: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for row in csv.DictReader(io.StringIO(text, newline="")):
-        yield {c: None if row[c] == "" else cells.read(row[c], kind) for c, kind in columns.items()}
+def _of_protocol(protocol: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, str]:
+    return {"protocol_digest": plan["protocol_digest"], "unit": protocol["unit_of_analysis"]}
 
 
-def _primary(
+def _points(
     protocol: Mapping[str, Any],
-) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Give each finding with the primary model's primary operating point, where there is one."""
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], bool]]:
+    """Give each finding with the primary model's points, and whether the point is the first."""
     for finding in protocol["findings"]:
-        for point in points_of(protocol, finding["name"])[:1]:
-            yield finding, point
+        for place, point in enumerate(points_of(protocol, finding["name"])):
+            yield finding, point, place == 0
 
 
 def _place(
@@ -178,15 +189,8 @@ def _place(
     protocol: Mapping[str, Any],
     tables: Mapping[str, Sequence[Row]],
 ) -> dict[str, Any]:
-    here, stated = (
-        [
-            row
-            for row in tables[asset]
-            if (row["finding"], row["model_id"], row["operating_point"])
-            == (finding["name"], point["model"], point["name"])
-        ]
-        for asset in (CELLS, POINTS)
-    )
+    here, points = (rows_at(tables[asset], finding["name"], point) for asset in (CELLS, POINTS))
+    stated = stated_figures(points)
     read = ("stratum", "metric", "status", "estimate", "reason", "detail")
     return {
         "finding": finding["title"],
@@ -197,25 +201,13 @@ def _place(
             window: [_shortened([row[c] for c in read]) for row in here if row["window"] == window]
             for window in WINDOWS
         },
-        "stated": _stated(stated),
+        "stated": None if stated is None else {"window": stated[0], "figures": stated[1]},
     }
 
 
 def _shortened(row: list[Any]) -> list[Any]:
     """Leave out how a given count was made."""
     return row if row[2] != "given" else [*row[:4], None, None]
-
-
-def _stated(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Give the figures of a test of acceptance, of the later window that has both."""
-    found = {(r["window"], r["metric"]): r for r in rows if r["analysis"] == _ANALYSIS}
-    for window in reversed(WINDOWS):
-        both = [found.get((window, metric)) for metric in STATED]
-        known = [row for row in both if row is not None and row["estimate"] is not None]
-        if len(known) == len(STATED):
-            fields = ("metric", "estimate", "lower", "upper")
-            return {"window": window, "figures": [{f: row[f] for f in fields} for row in known]}
-    return None
 
 
 def _target(rows: Sequence[Row], names: Sequence[str]) -> list[list[Any]]:
@@ -262,7 +254,27 @@ def _policy(script: str) -> str:
     return f'<meta http-equiv="Content-Security-Policy" content="{told}">'
 
 
-def held(contents: Contents, documents: Documents) -> Iterator[Problem]:
+def empty_digest(empty: EmptyPage) -> str:
+    """Give the digest of a page without a pack."""
+    return hashlib.sha256(f"{empty.html}\0{empty.script}".encode()).hexdigest()
+
+
+def is_shipped(text: str) -> bool:
+    """Say whether layout and script of a pack's page are those of this vpack, byte for byte.
+
+    Nothing in a pack says which vpack made it, and another one of the same format may lay the page
+    out otherwise: this tells a reader, and is no fault of the pack.
+    """
+    found = _PAGE.search(text)
+    if found is None:
+        return False
+    empty = text
+    for name in ("script", "data", "banner", "title", "policy"):
+        empty = f"{empty[: found.start(name)]}@@{name}@@{empty[found.end(name) :]}"
+    return empty_digest(EmptyPage(empty, found["script"])) == SHIPPED
+
+
+def held(contents: Contents, documents: Documents, pack_format: int) -> Iterator[Problem]:
     """Say where the page differs from what the pack's tables and protocol give.
 
     Raises
@@ -278,7 +290,9 @@ def held(contents: Contents, documents: Documents) -> Iterator[Problem]:
     if found["policy"] != _policy(found["script"]):
         yield problem(NAME, "has another policy than the one that allows its one script alone")
     try:
-        known = data(documents.protocol, documents.claim, documents.plan, contents.text)
+        known = data(
+            documents.protocol, documents.claim, documents.plan, contents.text, pack_format
+        )
     except _UNREADABLE:
         yield problem(NAME, "cannot be made from this pack's tables and protocol")
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.pack_format import comparison
+from vpack_pipeline.pack_format import bag, comparison
 from vpack_pipeline.pack_format.cells import to_csv
 from vpack_pipeline.pack_format.documents import table_of
 from vpack_pipeline.report import empty_comparison
@@ -56,7 +56,11 @@ def profile(target: Mapping[str, Mapping[str, int | None]]) -> bytes:
     return to_csv(tuple(comparison.TABLES[comparison.PROFILE]), rows)
 
 
-def data(target: Mapping[str, Mapping[str, int | None]] = TARGET, **files: bytes) -> dict[str, Any]:
+def data(
+    target: Mapping[str, Mapping[str, int | None]] = TARGET,
+    pack_format: int = bag.FORMAT,
+    **files: bytes,
+) -> dict[str, Any]:
     """Gather what the page holds; ``files`` replace tables."""
     table = codes.table()
     known = {
@@ -75,8 +79,9 @@ def data(target: Mapping[str, Mapping[str, int | None]] = TARGET, **files: bytes
     text = {table_of(names[name]): content.decode() for name, content in known.items()}
     text["codes.csv"] = to_csv(tuple(table[0]), [tuple(row.values()) for row in table]).decode()
     plan = {"site": "harbour", "cut": "2026-06-01", "protocol": "cxr@1.0"}
+    plan["protocol_digest"] = counted_pack.protocol_digest()
     claim = {"synthetic": ["scores: drawn </script> at random"]}
-    return comparison.data(PROTOCOL, claim, plan, text.__getitem__)
+    return comparison.data(PROTOCOL, claim, plan, text.__getitem__, pack_format)
 
 
 def written(folder: Path, of_pack: Mapping[str, Any]) -> Path:

@@ -6,24 +6,15 @@ import itertools
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from vpack_pipeline.cli import compared, counts_file
-from vpack_pipeline.cli.pack_cells import CELLS, LEVELS, read_pack
-from vpack_pipeline.core.transport import Question, figures_in_target
-from vpack_pipeline.core.transport.rows import Counted, PrintedVariables
-from vpack_pipeline.core.transport.typed import typed_target
-from vpack_pipeline.core.transport.what_if import what_would_change
-from vpack_pipeline.errors import InputError
+from vpack_pipeline.pack_format.comparison import CELLS, LEVELS
 from vpack_pipeline.report.palette import contrast
 from vpack_pipeline.report.scripts import script
 from vpack_pipeline_tests.browser import comparison_pack
 from vpack_pipeline_tests.browser.chromium import ABSENT, Page, program
 from vpack_pipeline_tests.browser.test_browser_report import DESK, PHONE, TEXTS, as_hex
-from vpack_pipeline_tests.counted_pack import SETTING_AGE, counted_pack
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(program() is None, reason=ABSENT)]
 
@@ -62,168 +53,7 @@ def paste(page: Page, text: str) -> None:
     write(page, "pasted", text)
 
 
-# --- the same words as the command
-
-
 JOINT = "age_years,setting,n\n<50,emergency,100\n<50,ward,100\n≥50,emergency,100\n≥50,ward,100\n"
-TYPED = (
-    JOINT,
-    "\ufeff" + JOINT.replace(",", ";"),
-    "sep=;\n" + JOINT.replace(",", ";"),
-    JOINT.replace(",", "\t").replace("100", "1 234,00"),
-    JOINT.replace("≥50", '"50–70"'),
-    "age_years,n\n<30,5\n30-50,6\n>=50,9\n",
-    "setting,n\nemergency or ward,5\nother,1\n",
-    "age_years,setting,n\n<50,,60\n≥50,,40\n,emergency,70\n,ward,30\n",
-    "age_years,setting,n\n<50,,60\n≥50,,40\n,emergency,70\n,ward,31\n",
-    JOINT + "<50,,199\n≥50,,200\n",
-    "setting,n\nemergency,9\nother,5\n",
-    "setting,n\nemergency,9\n",
-    "setting,n\nother,5\nmissing,6\n",
-    "setting,n\n\nemergency,\n",
-    "setting,n\nemergency,-1\nward,2.5\nother,12%\n",
-    "setting,n\nemergency,1,2\nward\n",
-    "setting,n\nemergency,1\nemergency,2\n",
-    "age_years,n\n<60,5\n≥60,4\n",
-    "age_years,n\n<50,5\n<50 or ≥50,4\n",
-    "setting,n\ncasualty,5\nhome,5\n",
-    "setting,setting\nemergency,1\n",
-    "kvp,n\n120,1\n",
-    "setting,n\nemergency,0\n",
-    "n\n5\n",
-    ";;\n",
-)
-"""What a reviewer may paste: as spreadsheets write it, in other levels, in margins, and wrongly."""
-
-
-def random_texts(n: int) -> list[str]:
-    """Make up joint counts and margins of printed and finer levels."""
-    rng = np.random.default_rng(5)
-    ages, settings = (("<50", "50–70", "≥70"), ("emergency", "ward", "clinic", "other"))
-    made = []
-    for _ in range(n):
-        numbers = rng.multinomial(int(rng.choice([40, 5000])), rng.dirichlet(np.ones(12)))
-        cells = dict(zip(itertools.product(ages, settings), numbers.tolist(), strict=True))
-        if rng.random() < 0.5:
-            rows = [(*cell, k) for cell, k in cells.items()]
-        else:
-            rows = [(a, "", sum(cells[a, s] for s in settings)) for a in ages]
-            rows += [("", s, sum(cells[a, s] for a in ages)) for s in settings]
-        made.append("age_years,setting,n\n" + "".join(f"{a},{s},{k}\n" for a, s, k in rows))
-    return made
-
-
-def told_by_the_command(text: str, folder: Path) -> dict[str, Any]:
-    """Say what the command says of a file, part by part."""
-    pack = read_pack(folder / "pack")
-    variables = PrintedVariables.of(pack.levels, SETTING_AGE)
-    file = folder / "your counts"
-    file.write_text(text, encoding="utf-8")
-    try:
-        rows = counts_file.read_counts(file, variables, set())
-        target, lacking = typed_target(rows, variables, file.name)
-    except InputError as error:
-        return {"problems": [[p.where, p.what, p.remedy] for p in error.problems]}
-    of = [
-        r for r in pack.cells if r["window"] == "retrospective" and r["operating_point"] == "locked"
-    ]
-    counted = Counted.of(of, variables)
-    question = Question(
-        cells=counted.cells,
-        missing=counted.missing,
-        design_effects=counted.design_effects,
-        target=target,
-        level=0.95,
-        goals={"sensitivity": 0.76},
-    )
-    answer = figures_in_target(question)
-    window: compared.Window = {
-        "why_not": None,
-        "answer": answer,
-        "what_if": what_would_change(question, answer),
-    }
-    found = compared.with_sentences(
-        {
-            "pack": {},
-            "population": {
-                "file": file.name,
-                "kind": "margins" if target["cells"] is None else "joint",
-                "persons": sum(group["persons"] for group in target["levels"][0]),
-                "variables": list(variables.names),
-                "not_stated": lacking,
-                "prevalence": None,
-            },
-            "contains": "",
-            "places": [
-                {
-                    "finding": "nodule",
-                    "finding_title": "Nodule",
-                    "model": "m-2",
-                    "operating_point": "locked",
-                    "point_title": "Locked",
-                    "windows": {"retrospective": window},
-                }
-            ],
-        },
-        pack.sentences,
-    )
-    said = found["places"][0]["windows"]["retrospective"]
-    return {
-        "population": compared.population_line(found),
-        "title": compared.heading(found["places"][0], "retrospective"),
-        "cells": [list(row) for row in compared.cell_rows(answer)],
-        "support": compared.support_lines(answer),
-        "columns": list(compared.columns(answer).values()),
-        "figures": [list(row) for row in compared.figure_rows(answer)],
-        "beside": compared.beside_lines(answer),
-        "changes": compared.change_lines(said),
-        "notes": said["notes"],
-    }
-
-
-TOLD_BY_THE_PAGE = """(text => {
-  const pack = readPack(document.getElementById("pack").textContent);
-  try {
-    const rows = readCounts(text, pack.variables, [], "your counts");
-    const { target, notStated } = typedTarget(rows, pack.variables, "your counts");
-    const [{ title, answer, whatIf }] = comparedPlaces(pack, target, null);
-    return {
-      population: populationLine({ name: "your counts", target, variables: pack.variables.names,
-        notStated, prevalence: null }),
-      title, cells: cellRows(answer), support: supportLines(answer),
-      columns: figureColumns(answer).map(of => COLUMNS[of]), figures: figureRows(answer),
-      beside: besideLines(answer), changes: changeLines(whatIf),
-      notes: noteLines(answer, pack.codes),
-    };
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    return { problems: error.problems };
-  }
-})"""
-
-
-def test_what_the_page_says_of_counts_is_what_the_command_says(desk: Page, tmp_path: Path) -> None:
-    counted_pack(tmp_path / "pack")
-    texts = [*TYPED, *random_texts(40)]
-    expected = [told_by_the_command(text, tmp_path) for text in texts]
-    found = desk.ask(f"{json.dumps(texts)}.map({TOLD_BY_THE_PAGE})")
-    # The page has no --template: who is asked to write a file pastes a table.
-    for one in expected:
-        for problem in one.get("problems", ()):
-            problem[2] = re.sub(r"; --template writes the file$", "", problem[2])
-            problem[2] = re.sub(
-                r"^--template writes the file to fill in$",
-                "paste a table with its header",
-                problem[2],
-            )
-    for text, one, other in zip(texts, found, expected, strict=True):
-        assert one == other, text
-    answered = ["problems" not in one for one in expected]
-    assert answered.count(True) > 45
-    assert answered.count(False) > 10
-    assert any(one.get("beside") for one in expected)
-    assert any(len(one.get("columns", ())) == 5 for one in expected)
-
 
 # --- the page
 
@@ -281,8 +111,33 @@ def test_a_pack_without_a_target_shows_its_own_cases(browser: Page, tmp_path: Pa
     click(browser, "example")
     figures = browser.ask(ROWS)[0]
     assert figures[0][0] == "Sensitivity"
-    here, there = (row.split(" (")[0] for row in figures[0][1:3])
+    there, here = (row.split(" (")[0] for row in figures[0][1:3])
     assert here == there == "70.0%"
+
+
+@pytest.mark.parametrize("way", ["joint", "pasted"])
+def test_the_example_is_filled_in_where_the_reviewer_stands(desk: Page, way: str) -> None:
+    desk.ask(f"document.querySelector('input[value={way}]').click()")
+    assert desk.ask("document.getElementById('example').textContent").endswith("cases of this pack")
+    click(desk, "example")
+    assert desk.ask("document.querySelector('input[name=way]:checked').value") == way
+    there, here = (row.split(" (")[0] for row in desk.ask(ROWS)[0][0][1:3])
+    assert here == there == "70.0%"
+    assert "530 persons, counts by age_years and setting" in desk.ask(ANSWER)
+
+
+def test_the_other_operating_points_are_offered(desk: Page) -> None:
+    click(desk, "example")
+    assert "Nodule, before the lock: Lower, m-2" not in desk.ask(ANSWER)
+    click(desk, "every")
+    assert "Nodule, before the lock: Lower, m-2" in desk.ask(ANSWER)
+    assert desk.ask("document.querySelectorAll('#answer h3').length") == 4
+
+
+def test_where_no_figure_can_be_given_the_reason_is_told_at_once(desk: Page) -> None:
+    paste(desk, "setting,n\nemergency,5\nother,50\n")
+    assert "no figure, since 1 of 2 cells of the target" in desk.ask(TOLD)
+    assert "What would change the answer" not in desk.ask(ANSWER)
 
 
 def test_a_target_that_is_not_printed_whole_is_no_example() -> None:
@@ -295,7 +150,7 @@ def test_a_typed_prevalence_is_taken_with_joint_counts_and_refused_where_it_is_n
 ) -> None:
     paste(desk, JOINT)
     write(desk, "prevalence", "3%")
-    figures = dict(row[:3:2] for row in desk.ask(ROWS)[0])
+    figures = dict(row[:2] for row in desk.ask(ROWS)[0])
     assert figures["Prevalence"].startswith("3.0%")
     assert "prevalence 3.0%, as typed" in desk.ask(ANSWER)
     for wrong in ("0", "1", "-3%", "300%", "three"):

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from vpack_pipeline.cli import cli
 from vpack_pipeline.errors import InputError, VpackError
-from vpack_pipeline_tests.counted_pack import CELLS, cells, counted_pack
+from vpack_pipeline_tests.counted_pack import CELLS, cells, counted_pack, protocol_digest
 
 STORED = Path(__file__).parents[1] / "io" / "packs"
 JOINT = """age_years,setting,n
@@ -89,7 +89,7 @@ def test_text_says_whom_it_stands_for_figures_changes_and_what_cannot_be_said(ru
         "Whom this set stands for",
         "0.0% of your population is in cells without a case here.",
         "lack a value and are in no cell",
-        "Sensitivity goes from 50.0% in ≥50 × ward to 90.0% in",
+        "Sensitivity goes from 50.0% of 40 in ≥50 × ward to 90.0% of ",
         "At a prevalence of",
         "Your counts can contradict neither.",
         "The area under the ROC curve there",
@@ -119,14 +119,59 @@ def test_the_page_holds_the_same_and_no_script(run, tmp_path):
 
 def test_the_template_has_every_cell_and_is_read_back(run, figures):
     joint = run(None, "--template").splitlines()
+    comment = joint.pop(0)
+    assert comment == f"# protocol {protocol_digest()[:12]}"
     assert joint[0] == "age_years,setting,n"
     assert len(joint) == 1 + 2 * 3
-    filled = "\n".join([joint[0], *(line + "7" for line in joint[1:])])
+    filled = "\n".join([comment, joint[0], *(line + "7" for line in joint[1:])])
     # The third setting holds nobody here: a third of the persons are in cells without a case.
     _, answer = figures(filled)
     assert answer["support"]["unsupported_share"]["estimate"] == pytest.approx(1 / 3)
     margins = run(None, "--template", "--margins").splitlines()
-    assert margins[1:] == ["<50,,", "≥50,,", ",emergency,", ",ward,", ",other,"]
+    assert margins[2:] == ["<50,,", "≥50,,", ",emergency,", ",ward,", ",other,"]
+
+
+def test_counts_for_the_cells_of_another_protocol_are_refused(run, figures):
+    _, plain = figures(JOINT)
+    # As a spreadsheet saves the line: in quotation marks, with empty cells behind it.
+    _, stated = figures(f'"# protocol {protocol_digest()[:12]}",,\n{JOINT}')
+    assert stated == plain
+    said = refusal(run, f"sep=,\n# protocol 0123456789ab,,\n{JOINT}")
+    assert "counts.csv, line 2: says that the counts are for the cells of another protocol" in said
+    assert "--template" in said
+
+
+def test_columns_and_levels_are_read_in_any_case(figures):
+    _, plain = figures(JOINT)
+    _, typed = figures(JOINT.replace("age_years,setting,n", "Age years,SETTING,Count").title())
+    assert typed == plain
+
+
+def test_where_figures_lie_against_the_goals_is_said(run):
+    goal = "The goal for sensitivity is 76.0%: in your population "
+    even = JOINT.replace("<50,emergency,100", "<50,emergency,1000")
+    assert f"{goal}it is neither shown nor ruled out." in run(even)
+    few = JOINT.replace("emergency,100", "emergency,9000")
+    assert f"{goal}the interval lies above it." in run(few)
+    many = JOINT.replace("≥50,ward,100", "≥50,ward,9000")
+    assert f"{goal}the interval lies below it." in run(many)
+    margins = "age_years,setting,n\n<50,,10\n≥50,,990\n,emergency,10\n,ward,990\n"
+    assert f"{goal}every joint table with these margins lies below it; sampling error" in run(
+        margins
+    )
+
+
+def test_cells_of_which_a_set_has_too_many_or_too_few_are_named(run):
+    said = run(JOINT.replace("≥50,ward,100", "≥50,ward,700"))
+    assert (
+        "Over-represented here, at least twofold: <50 × emergency (37.7% here, 10.0% there)" in said
+    )
+    assert "Under-represented here, at least twofold: ≥50 × ward (15.1% here, 70.0% there)." in said
+    assert "represented" not in run("age_years,n\n<50,300\n≥50,230\n")
+
+
+def test_what_is_counted_is_said(run):
+    assert "One case of this pack is one study: count cases likewise." in run(JOINT)
 
 
 def test_margins_give_the_nearest_table_and_its_range(figures):
@@ -155,7 +200,9 @@ def test_a_typed_prevalence_moves_predictive_values(figures, run):
     assert ppv[0] < ppv[1] / 3
     assert "odds of disease of all cells" in run(JOINT, "--prevalence", "0,03")
     margins = "age_years,setting,n\n<50,,1\n≥50,,1\n,ward,2\n"
-    assert "with joint counts only" in run(margins, "--prevalence", "0.03")
+    assert "count all variables together, or leave the prevalence out" in run(
+        margins, "--prevalence", "0.03"
+    )
 
 
 def test_levels_finer_than_the_packs_are_added_up(figures):
@@ -262,6 +309,7 @@ OTHER_HEADER = "sex,kvp,n\nF,80,5\n"
         (JOINT.replace("<50,e", "<40,e", 1) + "40–60,ward,3\n", "line 6, column age_years: is no"),
         (JOINT.replace("≥50,ward", "≥50,emergency"), "line 5: counts the same cell as line 4"),
         (OTHER_HEADER, "column 1 is no variable of this pack's protocol"),
+        ("emergency,5\nward,3\n", "line 1: is no header: it names no column of this pack"),
         ("n\n5\n", "none of the pack's cells is counted by these"),
         ("age_years,setting\n<50,ward\n", "there is no column n"),
         ("age_years,age_years,n\n<50,<50,3\n", "a column stands there twice"),
@@ -274,6 +322,9 @@ OTHER_HEADER = "sex,kvp,n\nF,80,5\n"
         ("setting,n\nemergency,3\nemergency or ward,5\n", "overlaps that of another line"),
         ("setting,n\nemergency or theatre,3\n", "line 2, column setting: is no level"),
         ("age_years,n\n60-50,3\n", "line 2, column age_years: is no level"),
+        ("setting,n\nemergency,3\n,5\n", "line 3: states no level"),
+        ("setting,n\ncasualty,3\nward,1\nICU,5\n", "lines 2, 4, column setting: is no level"),
+        ("setting,n\ncasualty,3\n", "“other” is for values that mean none of these"),
         (b"age_years,n\n\xff\xfa,3\n", "is no UTF-8 text"),
     ],
 )

@@ -63,14 +63,46 @@ def test_only_title_banner_and_data_depend_on_the_pack():
 
 
 def test_figures_of_acceptance_are_those_of_the_later_window_that_has_both():
-    (place,) = comparison_pack.data()["places"]
+    place, _ = comparison_pack.data()["places"]
     assert place["stated"]["window"] == "retrospective"
     assert [f["estimate"] for f in place["stated"]["figures"]] == [0.9, 0.85]
     assert place["goals"] == {"sensitivity": 0.76}
 
 
 def test_a_count_that_is_given_does_not_tell_how_it_was_made():
-    (place,) = comparison_pack.data()["places"]
+    place, _ = comparison_pack.data()["places"]
     rows = [row for window in place["windows"].values() for row in window]
     assert {tuple(row[4:]) for row in rows if row[2] == "given"} == {(None, None)}
     assert {row[4] for row in rows if row[2] != "given"} == {"no_look_yet"}
+
+
+def test_the_layout_and_script_that_are_shipped_are_known_by_their_digest():
+    # After a change of the page: write this digest into SHIPPED.
+    assert comparison.empty_digest(empty_comparison()) == comparison.SHIPPED
+
+
+def test_a_page_is_as_shipped_whatever_the_pack_and_no_other_is():
+    made = page()
+    assert comparison.is_shipped(made)
+    assert comparison.is_shipped(page(site="port", synthetic=[]))
+    for old, new in (
+        ("Does it hold here?</h1>", "It holds here!</h1>"),
+        ("const MOST_UNSUPPORTED = 0.1;", "const MOST_UNSUPPORTED = 0.9;"),
+        ("</body>", "<p>Sensitivity 99%</p></body>"),
+    ):
+        assert old in made
+        assert not comparison.is_shipped(made.replace(old, new))
+    assert not comparison.is_shipped("<html></html>")
+
+
+def test_every_point_is_there_and_the_primary_one_first():
+    places = comparison_pack.data()["places"]
+    assert [(p["point"], p["primary"]) for p in places] == [("Locked", True), ("Lower", False)]
+    assert [p["goals"] for p in places] == [{"sensitivity": 0.76}, {}]
+
+
+def test_a_page_of_an_older_format_has_the_primary_point_alone():
+    older = comparison_pack.data(pack_format=5)
+    assert [p["point"] for p in older["places"]] == ["Locked"]
+    assert not {"unit", "protocol_digest"} & older.keys()
+    assert "primary" not in older["places"][0]

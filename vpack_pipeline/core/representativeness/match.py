@@ -19,7 +19,7 @@ import polars as pl
 
 from vpack_pipeline.core.figures import UNDEFINED, Figures
 from vpack_pipeline.core.levels import NOT_JOINT, ONE_LEVEL, TIMES, Description, describe
-from vpack_pipeline.core.representativeness.sets import View, by_window, view_of
+from vpack_pipeline.core.representativeness.sets import NOT_STATED, View, by_window, view_of
 from vpack_pipeline.core.rules_on_people import personal_columns
 from vpack_pipeline.core.target import Target, read_target
 from vpack_pipeline.core.variables import MISSING, binned, value_of
@@ -38,7 +38,6 @@ from vpack_pipeline.stats.estimate import Estimate, FloatArray, undefined
 ALL_CELLS: Final = "*all cells*"
 INCLUDED_TARGET: Final = "included_target"
 NO_TARGET: Final = Code("no_target")
-NOT_STATED: Final = Code("variable_not_in_target")
 UNPLACED: Final = Code("missing_values_left_out")
 _AS_PATIENTS: Final = "patients_as_unit"
 

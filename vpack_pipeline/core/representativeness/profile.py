@@ -11,7 +11,7 @@ import polars as pl
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.representativeness.profiled import table_one
-from vpack_pipeline.core.representativeness.sets import SETS
+from vpack_pipeline.core.representativeness.sets import NOT_STATED, SETS
 from vpack_pipeline.core.target import read_target
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.protocol import (
@@ -100,11 +100,14 @@ def profile(
     for view in views:
         variable = view.levels.variables[0]
         counts = {name: view.counts(name) for name in SETS}
+        is_stated = counts["target"].total() > 0 or not target.total
         for order, label in enumerate(view.levels.labels, start=1):
             for name in SETS:
                 n, total = counts[name][label], counts[name].total()
                 # How many lack the value describes nobody.
                 reason = view.reasons.get(name) if label != MISSING else None
+                if name == "target" and not is_stated:
+                    reason = NOT_STATED
                 said = codes.cells(reason, coded(view.cautions.get(name)))
                 share = n / total if total and reason is None else None
                 shown = n if reason is None else None

@@ -21,6 +21,7 @@ from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline.stats.codes import Code
 
 SETS: Final = ("cohort", "included", *WINDOWS, "excluded", "target")
+NOT_STATED: Final = Code("variable_not_in_target")
 OUTSIDE_LEFT_OUT: Final = Code("cases_outside_windows_left_out")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vpack_pipeline.core.level_words import MISSING
+from vpack_pipeline.core.level_words import MISSING, OTHER
 from vpack_pipeline.core.target import Target as Stated
 from vpack_pipeline.core.transport.cells import Target
 from vpack_pipeline.core.transport.rows import Places, PrintedVariables, target_of
@@ -67,8 +67,9 @@ def typed_target(
         of = _Levels(printed, all_levels)
         found = {level: of.places(level) for level in sorted(stated, key=lambda s: stated[s])}
         known = {level: at for level, at in found.items() if at is not None}
-        for level in found.keys() - known.keys():
-            problems.append(_unknown(f"{where}, line {stated[level]}, column {name}", of))
+        unknown = [stated[level] for level in found if level not in known]
+        if unknown:
+            problems.append(_unknown(f"{where}, {_lines(unknown)}, column {name}", of))
         problems += _overlaps(known, stated, f"{where}, column {name}", of)
         places[name] = known
     if problems:
@@ -101,7 +102,10 @@ class _Levels:
         if typed in self.printed:
             return (self.printed.index(typed),)
         if typed in self.all_levels:
-            return (self.printed.index(self.all_levels[typed]),)
+            return self.places(self.all_levels[typed])
+        same = [level for level in self._known if level.lower() == typed.lower()]
+        if len(same) == 1:
+            return self.places(same[0])
         if _OR in typed:
             parts = [self.places(part.strip()) for part in typed.split(_OR)]
             known = [part for part in parts if part]
@@ -121,10 +125,20 @@ class _Levels:
         return tuple(touched) if is_finer or is_coarser else None
 
     @property
+    def _known(self) -> Iterable[str]:
+        """Every level of the protocol and every printed one, each once."""
+        return dict.fromkeys([*self.all_levels, *self.printed])
+
+    @property
     def remedy(self) -> str:
         """What can be typed."""
-        shown = ", ".join(dict.fromkeys([*self.all_levels, *self.printed]))
-        return f"use {shown}, finer bins of these, or several joined by “or”"
+        finer = ", finer bins of these" if all(map(bin_of, self.printed)) else ""
+        text = f"use {', '.join(self._known)}{finer}, or several joined by “or”"
+        return (
+            f"{text}; “{OTHER}” is for values that mean none of these"
+            if OTHER in self._known
+            else text
+        )
 
 
 def bin_of(label: str) -> Bin | None:
@@ -140,6 +154,15 @@ def bin_of(label: str) -> Bin | None:
             low, high = float(edges.get("low", "-inf")), float(edges.get("high", "inf"))
             return (low, high) if low < high else None
     return None
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    """Name lines of a file.
+
+    >>> _lines([2]), _lines([2, 4, 5])
+    ('line 2', 'lines 2, 4, 5')
+    """
+    return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
 def _unknown(where: str, of: _Levels) -> Problem:

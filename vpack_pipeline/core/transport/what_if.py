@@ -53,6 +53,7 @@ def what_would_change(question: Question, answer: Answer) -> WhatIf:
     no figure in the target.
     """
     asked = Asked.of(question)
+    there = answer["figures"][IN_TARGET]
     inside = [
         (cell.label, counts)
         for cell, of in zip(asked.common, answer["cells"], strict=True)
@@ -60,6 +61,8 @@ def what_would_change(question: Question, answer: Answer) -> WhatIf:
     ]
     mixes = {}
     for name in OF_CELLS:
+        if there[name]["estimate"] is None:
+            continue
         found = []
         for label, counts in inside:
             figure = pooled([counted(0.0, counts)], name)
@@ -68,7 +71,7 @@ def what_would_change(question: Question, answer: Answer) -> WhatIf:
         if len(found) > 1:
             found.sort(key=lambda of: of["estimate"])
             mixes[name] = Mixes(lowest=found[0], highest=found[-1])
-    prevalence = answer["figures"][IN_TARGET]["prevalence"]["estimate"]
+    prevalence = there["prevalence"]["estimate"]
     return WhatIf(mixes=mixes, prevalences=_at(question, prevalence, asked.is_joint))
 
 

@@ -14,14 +14,16 @@ const TITLES = {
   false_alarms_per_1000: "False alarms per 1,000",
 };
 const COLUMNS = {
-  here: "this set",
   in_target: "your population",
   lowest_in_target: "lowest",
   highest_in_target: "highest",
+  here: "this set",
   outside_target: "cases without a place in it",
 };
 const CELL_COLUMNS = ["cell", "your persons", "share there", "cases here", "share here", "positives"];
 const WINDOWS = { retrospective: "before the lock", prospective: "after the lock" };
+const TIMES_APART = 2;
+const MOST_NAMED = 3;
 const SAID_BESIDE = ["same_within_cells", "cases_left_out"];
 
 /** A figure with its interval; a dash where there is none. */
@@ -59,7 +61,8 @@ function cellRows(answer) {
 }
 
 /** Whom the set stands for, and whom not. */
-function supportLines({ support }) {
+function supportLines(answer) {
+  const { support } = answer;
   const [lacking, outside, missing] = ["unsupported_share", "share_weight_zero_not_in_target",
     "share_weight_zero_missing_value"].map(name => support[name].estimate);
   const lines = [];
@@ -70,8 +73,50 @@ function supportLines({ support }) {
     lines.push(`${percent(outside)} of the cases here have no place in your population.`);
   }
   if (missing) lines.push(`${percent(missing)} of the cases here lack a value and are in no cell.`);
-  return lines;
+  return [...lines, ...unevenLines(answer)];
 }
+
+/** The cells whose share differs most between here and there. */
+function unevenLines({ cells }) {
+  const total = of => cells.reduce((sum, cell) => sum + (cell[of] ?? 0), 0);
+  const [persons, cases] = [total("persons"), total("cases")];
+  const shares = cells.filter(cell => cell.cases && cell.persons)
+    .map(cell => ({ label: cell.label, here: cell.cases / cases, there: cell.persons / persons }));
+  const sides = [
+    ["Over-represented here", of => of.here / of.there],
+    ["Under-represented here", of => of.there / of.here],
+  ];
+  return sides.flatMap(([side, times]) => {
+    const apart = shares.filter(of => times(of) >= TIMES_APART).sort((a, b) => times(b) - times(a));
+    if (!apart.length) return [];
+    const named = apart.slice(0, MOST_NAMED).map(({ label, here, there }) => (
+      `${label} (${percent(here)} here, ${percent(there)} there)`
+    ));
+    const more = apart.length - named.length, rest = more ? `, and ${more} more` : "";
+    return [`${side}, at least twofold: ${named.join(", ")}${rest}.`];
+  });
+}
+
+/** Where the figures in the target lie against the goals that the protocol states. */
+function goalLines({ figures }, goals) {
+  const isJoint = !("lowest_in_target" in figures);
+  return Object.entries(goals).flatMap(([name, goal]) => {
+    const there = figures.in_target[name];
+    if (there === undefined || there.estimate === null) return [];
+    const [low, high] = isJoint ? [there.lower, there.upper]
+      : [figures.lowest_in_target[name].estimate, figures.highest_in_target[name].estimate];
+    const [subject, beside] = isJoint ? ["the interval lies", ""]
+      : ["every joint table with these margins lies", "; sampling error is not counted"];
+    const said = low === null || high === null ? "there is no interval to hold against it"
+      : low > goal ? `${subject} above it${beside}`
+        : high < goal ? `${subject} below it${beside}` : "it is neither shown nor ruled out";
+    return [`The goal for ${TITLES[name].toLowerCase()} is ${percent(goal)}: in your population ${said}.`];
+  });
+}
+
+/** What is to be counted. */
+const unitLine = unit => `One case of this pack is one ${unit}: count cases likewise.`
+  + " Counts of anything else stand for them only if each has as many in every cell.";
 
 /** Where a figure reads better there than here because cases have no place there. */
 function besideLines({ figures }) {
@@ -97,7 +142,7 @@ function figureRows(answer) {
 /** What another mix, or another prevalence, would make of the answer. */
 function changeLines({ mixes, prevalences }) {
   const lines = Object.entries(mixes).map(([name, mix]) => {
-    const [low, high] = [mix.lowest, mix.highest].map(of => `${percent(of.estimate)} in ${of.cell}`);
+    const [low, high] = [mix.lowest, mix.highest].map(of => `${percent(of.estimate)} of ${count(of.n)} in ${of.cell}`);
     return `${TITLES[name]} goes from ${low} to ${high}: more of either moves it there.`;
   });
   for (const { prevalence, figures } of prevalences) {

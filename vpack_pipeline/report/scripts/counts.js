@@ -13,12 +13,14 @@ class Refused extends Error {
 }
 
 const COUNT = "n";
+const ALSO_COUNT = ["count", "persons"];
+const STATE_A_LEVEL = "write `missing` where a value is not known, and leave out a row of totals";
 const PERSONS = "give whole numbers of persons, such as 1234";
 
 /** Read pasted text: rows {line, levels by variable, n}; rows without a count are not filled in. */
-function readCounts(text, variables, others, where) {
-  const [[number, header], ...lines] = tableOf(text, where);
-  const names = header.map(name => name.trim());
+function readCounts(text, variables, others, protocolDigest, where) {
+  const [[number, header], ...lines] = tableOf(text, protocolDigest, where);
+  const names = header.map(name => columnOf(name, [...variables.names, ...others]));
   checkHeader(names, variables, others, `${where}, line ${number}`);
   const problems = [], rows = new Map();
   for (const [line, cells] of lines) {
@@ -41,6 +43,9 @@ function readCounts(text, variables, others, where) {
       const what = `counts the same cell as line ${rows.get(key).line}`;
       problems.push([`${where}, line ${line}`, what, "write each cell once"]);
     }
+    if (!stated.some(([, level]) => level)) {
+      problems.push([`${where}, line ${line}`, "states no level", STATE_A_LEVEL]);
+    }
     const levels = stated.filter(([name, level]) => level && variables.names.includes(name))
       .map(([name, level]) => [name, unquoted(level)]);
     rows.set(key, { line, levels: Object.fromEntries(levels), n });
@@ -53,11 +58,17 @@ function readCounts(text, variables, others, where) {
 const unquoted = level => (/^''?[=+\-@\t\r]/.test(level) ? level.slice(1) : level);
 
 /** Part the lines into cells; the separator is what `sep=` says, else the header's. */
-function tableOf(text, where) {
+function tableOf(text, protocolDigest, where) {
   let lines = text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/), first = 1, separator = "";
-  if (lines[0].toLowerCase().startsWith("sep=")) {
-    separator = lines[0].slice(4, 5);
-    [lines, first] = [lines.slice(1), 2];
+  const isComment = line => /^"?\s*#/.test(line);
+  while (lines.length && (isComment(lines[0]) || lines[0].toLowerCase().startsWith("sep="))) {
+    const stated = /^"?\s*#\s*protocol ([0-9a-f]{12})\b/.exec(lines[0]);
+    if (stated && !protocolDigest.startsWith(stated[1])) {
+      const what = "says that the counts are for the cells of another protocol";
+      throw new Refused([[`${where}, line ${first}`, what, "take the levels of this pack"]]);
+    }
+    if (!isComment(lines[0])) separator = lines[0].slice(4, 5);
+    [lines, first] = [lines.slice(1), first + 1];
   }
   if (!separator) {
     const times = of => (lines[0] ?? "").split(of).length;
@@ -90,12 +101,23 @@ function lineCells(line, separator) {
   }
 }
 
+/** The column that a header means, whatever its case, and with spaces for underscores. */
+function columnOf(typed, known) {
+  const name = typed.trim(), plain = name.toLowerCase().replaceAll(" ", "_");
+  const same = known.filter(one => one.toLowerCase() === plain);
+  if (plain === COUNT || (ALSO_COUNT.includes(plain) && !same.length)) return COUNT;
+  return known.includes(name) || same.length !== 1 ? name : same[0];
+}
+
 function checkHeader(names, variables, others, where) {
   const known = `columns are ${[...variables.names, COUNT].join(", ")}`;
   const problems = [];
+  const allowed = [...variables.names, ...others, COUNT];
+  if (!names.some(name => allowed.includes(name))) {
+    throw new Refused([[where, "is no header: it names no column of this pack", known]]);
+  }
   if (!names.includes(COUNT)) problems.push([where, `there is no column ${COUNT}`, known]);
   if (new Set(names).size < names.length) problems.push([where, "a column stands there twice", known]);
-  const allowed = [...variables.names, ...others, COUNT];
   const unknown = names.findIndex(name => !allowed.includes(name));
   if (unknown >= 0) {
     problems.push([where, `column ${unknown + 1} is no variable of this pack's protocol`, known]);
@@ -125,10 +147,11 @@ function typedTarget(rows, variables, where) {
     for (const row of [...rows].reverse()) if (name in row.levels) lines.set(row.levels[name], row.line);
     const stated = [...lines.keys()].sort((a, b) => lines.get(a) - lines.get(b));
     const found = stated.map(level => [level, placesOf(level, levels)]);
-    for (const [level, at] of found) {
-      if (at !== null) continue;
+    const unknown = found.filter(([, at]) => at === null).map(([level]) => lines.get(level));
+    if (unknown.length) {
       const what = "is no level of the pack, and no part or sum of its levels";
-      problems.push([`${where}, line ${lines.get(level)}, column ${name}`, what, remedyOf(levels)]);
+      const named = `line${unknown.length > 1 ? "s" : ""} ${unknown.join(", ")}`;
+      problems.push([`${where}, ${named}, column ${name}`, what, remedyOf(levels)]);
     }
     const known = new Map(found.filter(([, at]) => at !== null));
     problems.push(...overlaps(known, lines, `${where}, column ${name}`, levels));
@@ -150,7 +173,9 @@ function placesOf(typed, levels) {
   const { printed, all } = levels;
   if (typed === MISSING) return [];
   if (printed.includes(typed)) return [printed.indexOf(typed)];
-  if (all.has(typed)) return [printed.indexOf(all.get(typed))];
+  if (all.has(typed)) return placesOf(all.get(typed), levels);
+  const same = knownLevels(levels).filter(level => level.toLowerCase() === typed.toLowerCase());
+  if (same.length === 1) return placesOf(same[0], levels);
   if (typed.includes(" or ")) {
     const parts = typed.split(" or ").map(part => placesOf(part.trim(), levels));
     if (parts.some(part => part === null || !part.length)) return null;
@@ -176,9 +201,15 @@ function binOf(label) {
   return bin !== null && bin[0] < bin[1] ? bin : null;
 }
 
-function remedyOf({ printed, all }) {
-  const shown = [...new Set([...all.keys(), ...printed])].join(", ");
-  return `use ${shown}, finer bins of these, or several joined by “or”`;
+/** Every level of the protocol and every printed one, each once. */
+const knownLevels = ({ printed, all }) => [...new Set([...all.keys(), ...printed])];
+
+/** What can be typed. */
+function remedyOf(levels) {
+  const known = knownLevels(levels);
+  const finer = levels.printed.every(binOf) ? ", finer bins of these" : "";
+  const text = `use ${known.join(", ")}${finer}, or several joined by “or”`;
+  return known.includes(OTHER) ? `${text}; “${OTHER}” is for values that mean none of these` : text;
 }
 
 /** Levels that share some printed ones without being parts of the same. */

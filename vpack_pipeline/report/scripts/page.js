@@ -59,19 +59,19 @@ function readPack(text) {
 }
 
 /** Everything that can be said of a target, window by window. */
-function comparedPlaces(pack, target, prevalence) {
-  return pack.places.flatMap(place => Object.entries(place.windows).map(([window, counts]) => {
+function comparedPlaces(pack, target, prevalence, hasEveryPoint = false) {
+  return pack.places.filter(place => place.primary || hasEveryPoint).flatMap(place => Object.entries(place.windows).map(([window, counts]) => {
     const title = `${place.finding}, ${WINDOWS[window]}: ${place.point}, ${place.model}`;
     if (counts.refusal !== null) return { title, whyNot: sentence(counts.refusal, pack.codes) };
     const { goals } = place, { level } = pack;
     const question = { ...counts, target, level, prevalence, goals };
     const answer = compare(question);
-    return { title, answer, whatIf: whatWouldChange(question, answer) };
+    return { title, goals, answer, whatIf: whatWouldChange(question, answer) };
   }));
 }
 
 /** The elements of one window's answer. */
-function answerElements({ title, whyNot, answer, whatIf }, codes) {
+function answerElements({ title, goals, whyNot, answer, whatIf }, codes) {
   const heading = element("h3", {}, title);
   if (whyNot !== undefined) {
     return [heading, element("p", {}, `Nothing can be said: ${whyNot}.`)];
@@ -81,7 +81,7 @@ function answerElements({ title, whyNot, answer, whatIf }, codes) {
   return [
     heading,
     table("Figures here and there, with their intervals where they have any.", `Figures: ${title}`, ["Figure", ...columns], figureRows(answer)),
-    ...paragraphs(besideLines(answer), { class: "contains" }),
+    ...paragraphs([...goalLines(answer, goals), ...besideLines(answer)], { class: "contains" }),
     table("Cells that the set and your population have in common.", `Cells: ${title}`, CELL_COLUMNS.map(capitalised), cellRows(answer)),
     ...paragraphs(supportLines(answer)),
     ...(changes.length ? [element("h4", {}, "What would change the answer"), bulleted(changes)] : []),
@@ -143,28 +143,40 @@ function typedRows(inputs) {
   return rows;
 }
 
-/** Fill in the population that the site stated, or else the cases of the pack itself. */
-function fillIn(pack, inputs) {
-  const known = new Map(pack.target.map(([variable, level, n]) => [`${variable} ${level}`, n]));
-  if (known.size) {
-    for (const input of inputs) {
-      const [[name, level]] = Object.entries(input.stated);
-      input.value = known.get(`${name} ${level}`) ?? "";
-    }
-    return;
+/** Whether the example is the population that the site stated: it stated margins. */
+const isStated = (pack, way) => (
+  pack.target.length > 0 && (way === "margins" || pack.variables.names.length === 1)
+);
+
+/** Persons of the example by levels: what the site stated, or else the cases of the pack itself. */
+function exampleRows(pack, way) {
+  const { names, levels } = pack.variables;
+  if (isStated(pack, way)) {
+    return pack.target.filter(([, level, n]) => level !== MISSING || n)
+      .map(([name, level, n]) => [{ [name]: level }, n]);
   }
   const windows = pack.places.flatMap(place => Object.values(place.windows));
   const cells = windows.find(counts => counts.refusal === null)?.cells ?? [];
-  const { names, levels } = pack.variables;
-  const counted = new Map(cells.map(cell => [
-    cell.combinations[0].map((level, v) => levels[v][level]).join(TIMES), cell.counts?.n_cases ?? 0,
-  ]));
-  for (const input of inputs) {
-    input.value = counted.get(names.map(name => input.stated[name]).join(TIMES)) ?? 0;
+  return cells.filter(cell => cell.counts?.n_cases > 0).map(({ combinations: [at], counts }) => [
+    Object.fromEntries(at.map((level, v) => [names[v], levels[v][level]])), counts.n_cases,
+  ]);
+}
+
+/** Fill the example in: into the inputs, or as a table that could be pasted. */
+function fillIn(pack, way, inputs) {
+  const rows = exampleRows(pack, way), { names } = pack.variables;
+  if (way === "pasted") {
+    const lines = rows.map(([cell, n]) => [...names.map(name => cell[name] ?? ""), n]);
+    byId("pasted").value = [[...names, COUNT], ...lines].map(line => line.join("\t")).join("\n");
+    return;
   }
+  const keyOf = cell => JSON.stringify(names.map(name => cell[name]));
+  const known = new Map(rows.map(([cell, n]) => [keyOf(cell), n]));
+  for (const input of inputs) input.value = known.get(keyOf(input.stated)) ?? 0;
 }
 
 function startComparison(pack) {
+  byId("unit").textContent = unitLine(pack.unit);
   const way = () => document.querySelector("input[name=way]:checked").value;
   const inputs = () => [...byId("grids").querySelectorAll("input")];
   const tell = (text, isWrong = false) => {
@@ -182,7 +194,7 @@ function startComparison(pack) {
       }
       const { target, notStated } = typedTarget(rows, pack.variables, WHERE);
       demandFewCombinations(target);
-      const places = comparedPlaces(pack, target, prevalence);
+      const places = comparedPlaces(pack, target, prevalence, byId("every").checked);
       const about = { name: WHERE, target, variables: pack.variables.names, notStated, prevalence };
       byId("answer").replaceChildren(
         element("h2", {}, "What it would be among them"),
@@ -190,7 +202,7 @@ function startComparison(pack) {
         element("p", {}, ASSUMPTION),
         ...places.flatMap(place => answerElements(place, pack.codes)),
       );
-      tell(spokenAnswer(places));
+      tell(spokenAnswer(places, pack.codes));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       tell(error.message, true);
@@ -199,14 +211,16 @@ function startComparison(pack) {
   const show = () => {
     byId("grids").replaceChildren(...way() === "pasted" ? [] : grids(pack, way()));
     byId("paste").hidden = way() !== "pasted";
+    byId("example").textContent = isStated(pack, way())
+      ? "Fill in the population that the site stated" : "Fill in the cases of this pack";
     update();
   };
-  byId("example").textContent = pack.target.length
-    ? "Fill in the population that the site stated" : "Fill in the cases of this pack";
   byId("example").addEventListener("click", () => {
-    document.querySelector(`input[value=${pack.target.length ? "margins" : "joint"}]`).checked = true;
-    show();
-    fillIn(pack, inputs());
+    if (way() === "margins" && pack.variables.names.length > 1 && !isStated(pack, way())) {
+      document.querySelector("input[value=joint]").checked = true;
+      show();
+    }
+    fillIn(pack, way(), inputs());
     update();
   });
   byId("clear").addEventListener("click", () => {
@@ -214,7 +228,12 @@ function startComparison(pack) {
     show();
   });
   for (const choice of document.querySelectorAll("input[name=way]")) choice.addEventListener("change", show);
-  for (const id of ["grids", "pasted", "prevalence"]) byId(id).addEventListener("input", update);
+  // Of one variable, its levels are the cells.
+  for (const part of document.querySelectorAll(".of-several")) {
+    part.hidden = pack.variables.names.length === 1;
+  }
+  byId("other-points").hidden = pack.places.every(place => place.primary);
+  for (const id of ["grids", "pasted", "prevalence", "every"]) byId(id).addEventListener("input", update);
   byId("pasted").placeholder = [
     [...pack.variables.names, COUNT], ...products(pack.variables.levels).slice(0, 3).map(cell => [...cell, ""]),
   ].map(cells => cells.join(",")).join("\n");
@@ -223,7 +242,7 @@ function startComparison(pack) {
 
 function pastedRows(pack) {
   const text = byId("pasted").value;
-  return text.trim() ? readCounts(text, pack.variables, pack.others, WHERE) : [];
+  return text.trim() ? readCounts(text, pack.variables, pack.others, pack.protocol_digest, WHERE) : [];
 }
 
 function typedPrevalence() {
@@ -246,14 +265,17 @@ function demandFewCombinations({ levels, cells }) {
 }
 
 /** The answer in one sentence a window, for whoever hears the page. */
-function spokenAnswer(places) {
+function spokenAnswer(places, codes) {
   return places.filter(place => place.answer).map(({ title, answer }) => {
-    const { sensitivity, specificity } = answer.figures.in_target;
-    const [one, other] = [figureText("sensitivity", sensitivity), figureText("specificity", specificity)];
-    return sensitivity.estimate === null && specificity.estimate === null
-      ? `${title}: no figure can be given.`
-      : `${title}: sensitivity ${one}, specificity ${other}.`;
-  }).join(" ");
+    const why = ({ reason }) => `no figure, since ${sentence(reason, codes)}`;
+    const told = ["sensitivity", "specificity"].map(name => {
+      const found = answer.figures.in_target[name];
+      return [name, found.estimate === null ? why(found) : figureText(name, found)];
+    });
+    const [[, one], [, other]] = told;
+    const isSame = one === other && answer.figures.in_target.sensitivity.estimate === null;
+    return `${title}: ${isSame ? one : told.map(of => of.join(" ")).join(", ")}.`;
+  }).join("\n");
 }
 
 // --- How many here?
@@ -292,7 +314,7 @@ function startAcceptance(pack) {
   places.forEach((place, k) => {
     const choice = element("input", { type: "radio", name: "finding", value: String(k) });
     choice.checked = k === 0;
-    byId("findings").append(element("label", {}, choice, place.finding));
+    byId("findings").append(element("label", {}, choice, `${place.finding}: ${place.point}`));
   });
   byId("findings").hidden = places.length === 1;
   const tell = (text, isWrong = false) => {

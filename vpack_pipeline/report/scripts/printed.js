@@ -1,7 +1,7 @@
 // The tables of the pack as questions need them: its variables with their printed levels, and the
 // cells of one window. The twin of core.transport.rows.
 
-const MISSING = "missing";
+const MISSING = "missing", OTHER = "other";
 
 /** The variables of the cells. `rows` are {variable, level_order, level, printed_level}. */
 function printedVariables(rows, kind) {

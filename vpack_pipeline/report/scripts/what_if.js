@@ -6,6 +6,7 @@ function whatWouldChange(question, answer) {
     .filter((cell, k) => answer.cells[k].persons > 0 && cell.counts !== null);
   const mixes = {};
   for (const name of ["sensitivity", "specificity"]) {
+    if (answer.figures.in_target[name].estimate === null) continue;
     const found = inside
       .map(cell => [cell.label, pooled([counted(0, countsOf(cell))], name, 1, 0.95)])
       .filter(([, of]) => of.value !== null && of.n >= FEWEST_POSITIVES)
