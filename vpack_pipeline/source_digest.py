@@ -39,6 +39,7 @@ LIBRARIES: Final[Mapping[str, str]] = {
     "sqlalchemy": "sqlalchemy",
     "sqlglot": "sqlglot",
     "threadpoolctl": "threadpoolctl",
+    "typst": "typst",
     "yaml": "pyyaml",
 }
 """Distribution by the name that is imported, of everything that a digest may depend on."""

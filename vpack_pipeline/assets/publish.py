@@ -222,19 +222,24 @@ def payload_of(
     in_place : files of a release: its own, and those that it quotes
     """
     from vpack_pipeline.report import empty_comparison, render
+    from vpack_pipeline.report.summary import summary
 
     protocol = bench.study.protocol
+    site = bench.study.site
     html = render(
         report=report,
         claim=claim,
         protocol=protocol,
-        site=bench.study.site,
+        site=site,
         receipts=receipts_shown,
         cut=bench.cut,
         quotes=quotes or {},
     )
     return packs.pack_payload(
         html=html,
+        summary=summary(
+            report=report, protocol=protocol, site=site, cut=bench.cut, quotes=quotes or {}
+        ),
         comparison=empty_comparison(),
         report=report,
         protocol=protocol,
@@ -244,8 +249,8 @@ def payload_of(
         receipts=receipts_shown,
         site_id=bench.site_id,
         cut=bench.cut,
-        synthetic=[f"{s.part}: {s.note}" for s in bench.study.site.synthetic],
-        signers=[Signer(s.role, s.fingerprint) for s in bench.study.site.signers],
+        synthetic=[f"{s.part}: {s.note}" for s in site.synthetic],
+        signers=[Signer(s.role, s.fingerprint) for s in site.signers],
         quotes=quotes,
         in_place=in_place,
     )

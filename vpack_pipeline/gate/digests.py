@@ -26,7 +26,11 @@ from vpack_pipeline.report.scripts import script
 BY_FUNCTION: Final = "vpack_pipeline.assets.by_function"
 BY_MODEL: Final = "vpack_pipeline.assets.by_model"
 COMPILER: Final = "vpack_pipeline.core.eligibility:compile_flags"
-PAGES: Final = ("vpack_pipeline.report:render", "vpack_pipeline.report:empty_comparison")
+PAGES: Final = (
+    "vpack_pipeline.report:render",
+    "vpack_pipeline.report:empty_comparison",
+    "vpack_pipeline.report.summary:summary",
+)
 PAYLOAD: Final = ("vpack_pipeline.io.packs:pack_payload", *PAGES)
 """What makes the last table beside its own function: the files that it lists."""
 GATE: Final = ("vpack_pipeline.gate.check",)

@@ -38,6 +38,8 @@ FIGURES_SINCE: Final = 4
 """The format from which on figures travel, and receipts tell the digests of files."""
 COMPARISON_SINCE: Final = 5
 """The format from which on a page compares a reviewer's counts."""
+SUMMARY_SINCE: Final = 6
+"""The format from which on the first page lies beside the report, for paper."""
 _CAME_WITH: Final = {
     codes.NAME: 3,
     signers.SIGNERS: 3,
@@ -45,6 +47,7 @@ _CAME_WITH: Final = {
     documents.CRATE: 4,
     quoted.NAME: 4,
     comparison.NAME: 5,
+    documents.SUMMARY: SUMMARY_SINCE,
 }
 """Files that no pack of an older format has: whoever states one would be asked less."""
 _MOST: Final = 5
@@ -79,7 +82,9 @@ def unheld(pack_format: int) -> str | None:
         TABLES_SINCE: "whole tables and their codes",
         FIGURES_SINCE: "its figures by cell and the digests of files in receipts",
         COMPARISON_SINCE: "a page that compares a reviewer's counts",
-        comparison.EVERY_POINT_SINCE: "every operating point on that page",
+        comparison.EVERY_POINT_SINCE: (
+            "every operating point on that page, and the first page for paper"
+        ),
     }
     found = [what for since, what in missing.items() if pack_format < since]
     return ", ".join(found) or None

@@ -40,7 +40,7 @@ Every format that was ever written stays readable, and a small pack of each is k
    their table; schemas tell the kind of each metric; the report marks what it says of other files
 5. ``compare.html`` holds a reviewer's counts against the pack's cells, in a browser
 6. that page has every operating point of the primary model, the digest of the protocol, and what a
-   case is
+   case is; ``summary.pdf`` is the report's first page, for paper
 """
 LABELS: Final = (
     "Bag-Software-Agent",

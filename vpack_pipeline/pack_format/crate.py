@@ -23,6 +23,7 @@ from vpack_pipeline.pack_format.documents import (
     PLANNED,
     PROTOCOL,
     REPORT,
+    SUMMARY,
     Documents,
     contract_of,
     receipt_of,
@@ -42,10 +43,12 @@ _FORMATS: Final[Mapping[str, str]] = {
     "csv": "text/csv",
     "html": "text/html",
     "json": "application/json",
+    "pdf": "application/pdf",
     "yaml": "application/yaml",
 }
 _TITLES: Final[Mapping[str, str]] = {
     REPORT: "The report",
+    SUMMARY: "The first page of the report, for paper",
     PROTOCOL: "The study as prespecified",
     CLAIM: "The 44 items of the CLAIM checklist with status and evidence",
     PLAN: "The executable drift plan",
@@ -202,6 +205,7 @@ def _sources(
         CLAIM: [PROTOCOL, *tables],
         PLAN: [PROTOCOL, *plan],
         REPORT: [PROTOCOL, figures.NAME, CLAIM],
+        SUMMARY: [PROTOCOL, figures.NAME],
         comparison.NAME: [
             PROTOCOL,
             CLAIM,

@@ -113,9 +113,7 @@ def shares(value: float) -> Shares:
     Shares(percent='−7.8%', points='−7.8 points', bare='−7.8', size='7.8')
     """
     percent, size = text.percent(value), text.percent(abs(value))
-    return Shares(
-        percent, text.points(value), percent.removesuffix("%"), size.removesuffix("%")
-    )
+    return Shares(percent, text.points(value), percent.removesuffix("%"), size.removesuffix("%"))
 
 
 def tally(column: str, rows: Sequence[Mapping[str, Any]]) -> str:

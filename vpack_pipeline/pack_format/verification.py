@@ -26,6 +26,7 @@ REQUIRED: Final = {
     "drift/plan.json": 1,
     "protocol.yaml": 1,
     "report.html": 1,
+    "summary.pdf": 6,
 }
 """Payload files without which a bag is no pack, each with the format from which on it is one."""
 PAGE: Final = f"{bag.DATA}report.html"

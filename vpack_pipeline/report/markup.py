@@ -1,7 +1,9 @@
-"""Blocks laid out as HTML. What does not belong here: what a block says (``view`` and its makers)."""
+"""Blocks laid out as HTML.
 
-from __future__ import annotations
+What does not belong here: what a block says (``view`` and its makers).
+"""
 
+import functools
 from collections.abc import Iterable
 
 from markupsafe import Markup, escape
@@ -32,32 +34,43 @@ def blocks(made: Iterable[Block]) -> Markup:
     return Markup("\n").join(block(one) for one in made)
 
 
+@functools.singledispatch
 def block(made: Block) -> Markup:
-    """Lay out one block."""
-    match made:
-        case Banner(said):
-            return Markup('<p class="warning" role="note">{}</p>').format(text(said))
-        case Masthead():
-            return _masthead(made)
-        case Lead(paragraphs):
-            said = Markup("").join(Markup("<p>{}</p>").format(text(p)) for p in paragraphs)
-            return Markup('<div class="opening">{}</div>').format(said)
-        case Table():
-            return _table(made)
-        case Pictures():
-            return _pictures(made)
-        case Tiles():
-            return _tiles(made)
-        case Answers(answers):
-            lines = Markup("").join(
-                Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(a.term, text(a.text))
-                for a in answers
-            )
-            return Markup('<dl class="facts lines">{}</dl>').format(lines)
-        case Foot(left, right):
-            return Markup('<p class="foot"><span>{}</span> <span>{}</span></p>').format(
-                text(left), text(right)
-            )
+    """Lay out one block.
+
+    Raises
+    ------
+    TypeError
+        It is no block.
+    """
+    raise TypeError(type(made).__name__)
+
+
+@block.register
+def _banner(made: Banner) -> Markup:
+    return Markup('<p class="warning" role="note">{}</p>').format(text(made.text))
+
+
+@block.register
+def _lead(made: Lead) -> Markup:
+    said = Markup("").join(Markup("<p>{}</p>").format(text(p)) for p in made.paragraphs)
+    return Markup('<div class="opening">{}</div>').format(said)
+
+
+@block.register
+def _answers(made: Answers) -> Markup:
+    lines = Markup("").join(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(a.term, text(a.text))
+        for a in made.answers
+    )
+    return Markup('<dl class="facts lines">{}</dl>').format(lines)
+
+
+@block.register
+def _foot(made: Foot) -> Markup:
+    return Markup('<p class="foot"><span>{}</span> <span>{}</span></p>').format(
+        text(made.left), text(made.right)
+    )
 
 
 def text(runs: Text) -> Markup:
@@ -92,6 +105,7 @@ def drawing(made: Drawing) -> Markup:
     ).format(made.name, made.title, made.description, made.width, made.height, made.body)
 
 
+@block.register
 def _masthead(made: Masthead) -> Markup:
     return Markup(
         '<div class="masthead"><div><p class="product">{}</p><p class="quiet">{}</p></div>'
@@ -99,6 +113,7 @@ def _masthead(made: Masthead) -> Markup:
     ).format(made.title, made.purpose, text(made.place), text(made.facts))
 
 
+@block.register
 def _table(made: Table) -> Markup:
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(c) for c in made.columns)
     lines = Markup("\n").join(
@@ -118,6 +133,7 @@ def _table(made: Table) -> Markup:
     ).format(made.name, text(made.caption), head, lines)
 
 
+@block.register
 def _pictures(made: Pictures) -> Markup:
     shown = Markup("").join(
         Markup('<figure><figcaption>{}</figcaption><div class="fit">{}</div></figure>').format(
@@ -130,6 +146,7 @@ def _pictures(made: Pictures) -> Markup:
     )
 
 
+@block.register
 def _tiles(made: Tiles) -> Markup:
     shown = Markup("").join(
         Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(text(t.words), text(t.figure))

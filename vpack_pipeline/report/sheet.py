@@ -263,11 +263,15 @@ def _burden(subject: Subject, finding: Finding) -> Iterator[Tiles]:
             "n_undecided",
         )
     }
+    failed = words.FAILED[subject.protocol.index_test.failed_counts_as]
+    positive = counts["n_positive"]
+    size = filled("patients, {n} cases, {p} positive", n=counts["n_cases"], p=positive)
+    unlabelled = filled("without a label, {n} indeterminate", n=counts["n_indeterminate"])
     tiles = [
-        Tile((counts["n_patients"],), filled("patients, {n} cases, {p} positive", n=counts["n_cases"], p=counts["n_positive"])),
-        Tile((counts["n_failed"],), ("without an answer, which ", words.FAILED[subject.protocol.index_test.failed_counts_as])),
-        Tile((counts["n_undecided"],), filled("without a label, {n} indeterminate", n=counts["n_indeterminate"])),
-    ]  # fmt: skip
+        Tile((counts["n_patients"],), size),
+        Tile((counts["n_failed"],), ("without an answer, which ", failed)),
+        Tile((counts["n_undecided"],), unlabelled),
+    ]
     if point is not None:
         at = f"{name}.{PROSPECTIVE}."
         flagged, missed, false = (

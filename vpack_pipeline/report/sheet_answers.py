@@ -165,7 +165,7 @@ def _readers(book: Book, protocol: Protocol) -> Text:
             made.append(
                 (
                     named,
-                    "on cases with an independent reference, readers without the model had sensitivity ",
+                    "on cases with an independent reference, unaided readers had sensitivity ",
                     book.first(f"{at}sensitivity.estimate"),
                     " and specificity ",
                     book.first(f"{at}specificity.estimate"),

@@ -89,7 +89,9 @@ def legend(parts: Sequence[str], shades: Sequence[tuple[str, float]]) -> tuple[M
 
 
 Scale = Callable[[float], float]
-"""From a value, or a number of a place, to where it is drawn."""
+"""From a value to where it is drawn."""
+Place = Callable[[int], float]
+"""From the number of a place to where it is drawn."""
 
 
 def area(x: float, y: float, width: float, height: float, style: str) -> Markup:

@@ -16,6 +16,8 @@ PACKAGE_DATA: Final = ("report/templates",)
 SYNTAX: Final[dict[str, Any]] = {"trim_blocks": True, "lstrip_blocks": True}
 """How a template is read; a comment on a line of its own leaves nothing behind."""
 _STYLE: Final = ".css.j2"
+LAYOUT: Final = "summary.typ"
+"""How the first page is laid out for paper."""
 _CSS: Final = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"""|^[ \t]*/\*(?:(?!\*/).)*\*/[ \t]*\n|/\*.*?\*/""",
@@ -73,7 +75,12 @@ def template_sources() -> dict[str, str]:
         name: _without_comments(environment, name)
         for name in sorted(entry.name for entry in folder.iterdir())
         if name.endswith(".j2")
-    }
+    } | {LAYOUT: layout()}
+
+
+def layout() -> str:
+    """Give the layout of the first page for paper."""
+    return (resources.files(__package__) / "templates" / LAYOUT).read_text(encoding="utf-8")
 
 
 def _without_comments(environment: jinja2.Environment, name: str) -> str:

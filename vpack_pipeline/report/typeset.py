@@ -4,8 +4,7 @@ The blocks reach ``templates/summary.typ`` as data, so that no text is ever read
 not belong here: what a block says (``view`` and its makers), the HTML (``markup``).
 """
 
-from __future__ import annotations
-
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from vpack_pipeline.pack_format.text import WORDS
 from vpack_pipeline.report import palette
 from vpack_pipeline.report.book import Cell
+from vpack_pipeline.report.template_text import layout
 from vpack_pipeline.report.view import (
     Answers,
     Banner,
@@ -36,13 +36,13 @@ from vpack_pipeline.report.view import (
     plain,
 )
 
-LAYOUT: Final = "summary.typ"
 FONT: Final = "Noto Sans"
 GOOD: Final = frozenset({"met"})
 BAD: Final = frozenset({"not_met"})
 _STROKES: Final = """
-text { font-family: 'Noto Sans'; font-size: 12px; fill: INK; } .tick { font-size: 10.5px; fill: QUIET; }
-.grid { stroke: RULE; } .bar { stroke-width: 2; } .goal { stroke: BAD; stroke-width: 1.2; stroke-dasharray: 4 3; }
+text { font-family: 'Noto Sans'; font-size: 12px; fill: INK; }
+.tick { font-size: 10.5px; fill: QUIET; } .grid { stroke: RULE; } .bar { stroke-width: 2; }
+.goal { stroke: BAD; stroke-width: 1.2; stroke-dasharray: 4 3; }
 .lock { stroke: INK; stroke-width: 1.2; } .band { fill: RULE; fill-opacity: .45; }
 .event { fill: OPEN; fill-opacity: .12; }
 .w0 { stroke: ACCENT; fill: ACCENT; } .w1 { stroke: OPEN; fill: OPEN; }
@@ -65,8 +65,9 @@ def typeset(blocks: Sequence[Block], *, title: str, day: str) -> bytes:
     folder = resources.files(__package__)
     page = {"title": title, "day": day, "font": FONT, "colours": dict(palette.LIGHT)}
     data = json.dumps(page | {"blocks": [_block(b) for b in blocks]}, ensure_ascii=False)
-    made: bytes = typst.compile(
-        (folder / "templates" / LAYOUT).read_bytes(),
+    # Its annotations take a list of fonts for one of the kind of the input.
+    made: bytes = typst.compile(  # type: ignore[call-overload]
+        layout().encode(),
         format="pdf",
         font_paths=[str(folder / "fonts")],
         ignore_system_fonts=True,
@@ -76,42 +77,67 @@ def typeset(blocks: Sequence[Block], *, title: str, day: str) -> bytes:
     return made
 
 
+@functools.singledispatch
 def _block(block: Block) -> Mapping[str, Any]:
-    match block:
-        case Banner(said):
-            return {"kind": "banner", "text": _runs(said)}
-        case Masthead():
-            return {
-                "kind": "masthead",
-                "title": block.title,
-                "purpose": block.purpose,
-                "place": _runs(block.place),
-                "facts": _runs(block.facts),
-            }
-        case Lead(paragraphs):
-            return {"kind": "lead", "paragraphs": [_runs(p) for p in paragraphs]}
-        case Table():
-            lines = [[_runs(line.head), *(_runs(c) for c in line.cells)] for line in block.lines]
-            caption, columns = _runs(block.caption), list(block.columns)
-            return {"kind": "table", "caption": caption, "columns": columns, "lines": lines}
-        case Pictures():
-            shown = [
-                {
-                    "heading": _runs(p.heading),
-                    "svg": drawing(p.drawing),
-                    "alt": f"{plain(p.heading)}. {p.drawing.description}",
-                }
-                for p in block.pictures
-            ]
-            return {"kind": "pictures", "pictures": shown, "key": _runs(block.key)}
-        case Tiles():
-            tiles = [{"figure": _runs(t.figure), "words": _runs(t.words)} for t in block.tiles]
-            return {"kind": "tiles", "title": _runs(block.title), "tiles": tiles}
-        case Answers(answers):
-            said = [{"term": a.term, "text": _runs(a.text)} for a in answers]
-            return {"kind": "answers", "answers": said}
-        case Foot(left, right):
-            return {"kind": "foot", "left": _runs(left), "right": _runs(right)}
+    raise TypeError(type(block).__name__)
+
+
+@_block.register
+def _banner(block: Banner) -> Mapping[str, Any]:
+    return {"kind": "banner", "text": _runs(block.text)}
+
+
+@_block.register
+def _masthead(block: Masthead) -> Mapping[str, Any]:
+    return {
+        "kind": "masthead",
+        "title": block.title,
+        "purpose": block.purpose,
+        "place": _runs(block.place),
+        "facts": _runs(block.facts),
+    }
+
+
+@_block.register
+def _lead(block: Lead) -> Mapping[str, Any]:
+    return {"kind": "lead", "paragraphs": [_runs(p) for p in block.paragraphs]}
+
+
+@_block.register
+def _table(block: Table) -> Mapping[str, Any]:
+    lines = [[_runs(line.head), *(_runs(c) for c in line.cells)] for line in block.lines]
+    caption, columns = _runs(block.caption), list(block.columns)
+    return {"kind": "table", "caption": caption, "columns": columns, "lines": lines}
+
+
+@_block.register
+def _pictures(block: Pictures) -> Mapping[str, Any]:
+    shown = [
+        {
+            "heading": _runs(p.heading),
+            "svg": drawing(p.drawing),
+            "alt": f"{plain(p.heading)}. {p.drawing.description}",
+        }
+        for p in block.pictures
+    ]
+    return {"kind": "pictures", "pictures": shown, "key": _runs(block.key)}
+
+
+@_block.register
+def _tiles(block: Tiles) -> Mapping[str, Any]:
+    tiles = [{"figure": _runs(t.figure), "words": _runs(t.words)} for t in block.tiles]
+    return {"kind": "tiles", "title": _runs(block.title), "tiles": tiles}
+
+
+@_block.register
+def _answers(block: Answers) -> Mapping[str, Any]:
+    said = [{"term": a.term, "text": _runs(a.text)} for a in block.answers]
+    return {"kind": "answers", "answers": said}
+
+
+@_block.register
+def _foot(block: Foot) -> Mapping[str, Any]:
+    return {"kind": "foot", "left": _runs(block.left), "right": _runs(block.right)}
 
 
 def _runs(text: Text) -> list[Any]:

@@ -71,7 +71,7 @@ IN_PERCENT: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
 }
 """Rows of other tables that the first page, or a chapter's first lines, show as percentages."""
 SIZE: Final = "size."
-"""What names of changes begin with that are written without unit and sign: how far, not which way."""
+"""What names of changes begin with that are written without unit and sign."""
 
 Line = tuple[str, str, str, str, str, str, str | None]
 

@@ -52,6 +52,7 @@ pack of a look has been published, and the same cut built again must give the sa
 def pack_payload(
     *,
     html: bytes,
+    summary: bytes,
     comparison: EmptyPage,
     report: pl.DataFrame,
     protocol: Protocol,
@@ -71,6 +72,7 @@ def pack_payload(
     Parameters
     ----------
     html : the rendered report
+    summary : its first page, as a PDF
     comparison : the page of the comparison, without what this pack puts into it
     report : ``pack/report``, from which it was rendered
     tables : whole tables, by ``section/table``; those that are not exported stay behind
@@ -90,6 +92,7 @@ def pack_payload(
     items = _claim_items(claim)
     files = {
         documents.REPORT: html,
+        documents.SUMMARY: summary,
         documents.PROTOCOL: protocol.as_travels,
         documents.CLAIM: _json({"checklist": "CLAIM 2024", "items": items, **label}),
         documents.PLAN: _json({**_plan(shown, protocol, site_id, cut), **label}),

@@ -1,7 +1,7 @@
 """A figure by period, before and after the lock, beside its goal and what happened meanwhile.
 
 Points with their intervals; the band is the interval of the whole window before the lock, within
-which a period is expected to lie where nothing changes. What does not belong here: the test of time.
+which a period is expected to lie where nothing changes. What does not belong here: tests of time.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _band(series: Series, up: svg.Scale) -> Markup:
     return svg.area(_LEFT, up(upper), _RIGHT - _LEFT, up(lower) - up(upper), "band")
 
 
-def _new_device(series: Series, rows: Sequence[Row], across: svg.Scale) -> Markup:
+def _new_device(series: Series, rows: Sequence[Row], across: svg.Place) -> Markup:
     found = [i for i, r in enumerate(rows) if r.key["period"] == series.new_from]
     if not found:
         return Markup("")
@@ -103,7 +103,7 @@ def _new_device(series: Series, rows: Sequence[Row], across: svg.Scale) -> Marku
     return made + svg.text(start + 3, _TOP - 6, "new device", "tick")
 
 
-def _lock(rows: Sequence[Row], across: svg.Scale) -> Markup:
+def _lock(rows: Sequence[Row], across: svg.Place) -> Markup:
     after = [i for i, r in enumerate(rows) if r.key["window"] == PROSPECTIVE]
     if not after or after[0] == 0:
         return Markup("")
@@ -121,7 +121,7 @@ def _point(row: Row, x: float, up: svg.Scale) -> Markup:
     return made + svg.dot(x, up(estimate or 0.0), 4.0, filled)
 
 
-def _dates(rows: Sequence[Row], across: svg.Scale) -> Markup:
+def _dates(rows: Sequence[Row], across: svg.Place) -> Markup:
     """Name the first month of the first, the last and some periods between."""
     each = max(1, math.ceil(len(rows) / 4))
     made = Markup("")
