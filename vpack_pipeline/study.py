@@ -229,8 +229,8 @@ def _plan_problems(protocol: Protocol) -> Iterable[Problem]:
 def _sampling_problems(protocol: Protocol) -> Iterable[Problem]:
     """Find ways of drawing cases from which what is claimed cannot be estimated."""
     if isinstance(protocol.sampling, SamplingByWindow):
-        for window in ("retrospective", "prospective"):
-            yield from _draw_problems(protocol, getattr(protocol.sampling, window), f".{window}")
+        for window, draw in protocol.sampling.by_window.items():
+            yield from _draw_problems(protocol, draw, f".{window}")
     else:
         yield from _draw_problems(protocol, protocol.sampling, "")
     yield from _unestimable(protocol)
@@ -264,7 +264,7 @@ def _unestimable(protocol: Protocol) -> Iterable[Problem]:
     from vpack_pipeline.core.sampling import standing
 
     for e in protocol.evaluation.endpoints:
-        draws = [getattr(protocol.sampling, window) for window in e.windows]
+        draws = [protocol.sampling.by_window[window] for window in e.windows]
         refused = [d for d in draws if standing(d, condition_of(e.metric), e.finding) == "refused"]
         if refused:
             yield Problem(

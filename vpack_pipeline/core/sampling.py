@@ -83,9 +83,9 @@ def selection(sampling: Sampling) -> frozenset[str]:
 
 def draws(sampling: AnySampling) -> list[tuple[str | None, Sampling]]:
     """Give the draws that differ, each with its window; None: of both windows."""
-    if sampling.retrospective == sampling.prospective:
-        return [(None, sampling.prospective)]
-    return [(name, getattr(sampling, name)) for name in WINDOWS]
+    found = [*sampling.by_window.items()]
+    is_one = all(draw == found[0][1] for _, draw in found)
+    return [(None, found[0][1])] if is_one else [*found]
 
 
 def draw_in_words(sampling: AnySampling) -> list[str]:
@@ -117,16 +117,16 @@ def of_both_windows(sampling: SamplingByWindow) -> Sampling:
     >>> [(s.name, s.fraction) for s in both.strata], both.depends_on
     ([('ward, retrospective', 0.5), ('prospective', 1.0)], ('covariates',))
     """
-    draws = [(name, getattr(sampling, name)) for name in WINDOWS]
-    if not any(draw.strata or draw.depends_on for _, draw in draws):
+    by_window = sampling.by_window
+    if not any(draw.strata or draw.depends_on for draw in by_window.values()):
         return sampling.prospective
     strata = []
-    for window, draw in draws:
+    for window, draw in by_window.items():
         named = [(f"{s.name}, {window}", s.fraction) for s in draw.strata]
         strata += named or [(window, None if draw.depends_on else 1.0)]
-    by = {"covariates"}.union(*(draw.depends_on for _, draw in draws))
+    by = {"covariates"}.union(*(draw.depends_on for draw in by_window.values()))
     return Sampling(
-        method="convenience",
+        method=sampling.prospective.method,
         strata=tuple(Stratum(name=name, fraction=fraction) for name, fraction in strata),
         depends_on=tuple(name for name in _BY if name in by),
     )
@@ -135,10 +135,8 @@ def of_both_windows(sampling: SamplingByWindow) -> Sampling:
 def _stratum_of_both(sampling: SamplingByWindow, window: pl.Expr) -> pl.Expr:
     """Name the stratum that a case is of in :func:`of_both_windows`; null outside the windows."""
     named = {
-        name: pl.format("{}, {}", "stratum", pl.lit(name))
-        if getattr(sampling, name).strata
-        else pl.lit(name)
-        for name in WINDOWS
+        name: pl.format("{}, {}", "stratum", pl.lit(name)) if draw.strata else pl.lit(name)
+        for name, draw in sampling.by_window.items()
     }
     first, second = WINDOWS
     return pl.when(window == first).then(named[first]).when(window == second).then(named[second])
@@ -285,8 +283,7 @@ class SampledCases:
         if isinstance(sampling, SamplingByWindow):
             window = window_of(pl.col("index_date"), evaluation)
             self._window = cases.select("case_id", window.alias("window"))
-            for name in WINDOWS:
-                one = getattr(sampling, name)
+            for name, one in sampling.by_window.items():
                 here = cases.filter(window == name)
                 self._of_window[name] = SampledCases(here, one, evaluation)
             cases = cases.with_columns(_stratum_of_both(sampling, window).alias("stratum"))

@@ -6,6 +6,7 @@ What does not belong here: how a rule is compiled (``core.eligibility``).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -90,12 +91,22 @@ class Sampling(Document):
         """How cases of the prospective window are drawn: as all are."""
         return self
 
+    @property
+    def by_window(self) -> Mapping[str, Sampling]:
+        """The draw of each window."""
+        return {"retrospective": self, "prospective": self}
+
 
 class SamplingByWindow(Document):
     """How cases of each window are drawn, where one is drawn otherwise than the other."""
 
     retrospective: Sampling
     prospective: Sampling
+
+    @property
+    def by_window(self) -> Mapping[str, Sampling]:
+        """The draw of each window."""
+        return {"retrospective": self.retrospective, "prospective": self.prospective}
 
 
 def _is_by_window(value: object) -> Literal["by_window", "one"]:

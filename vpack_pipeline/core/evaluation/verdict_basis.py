@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.eligibility import meaning
-from vpack_pipeline.core.windows import WINDOWS, slowest_days
+from vpack_pipeline.core.windows import slowest_days
 from vpack_pipeline.document import Document
 from vpack_pipeline.protocol import Endpoint, Finding, OperatingPoint, Protocol, Sampling
 
@@ -95,8 +95,8 @@ def verdict_basis(
             _set(_index_test(protocol, e, named) for e in others),
         ],
         "sampling": {
-            window: _draw(getattr(protocol.sampling, window))
-            for window in WINDOWS
+            window: _draw(draw)
+            for window, draw in protocol.sampling.by_window.items()
             if any(window in e.windows for e in (claim, *others))
         },
         "unit_of_analysis": protocol.unit_of_analysis,

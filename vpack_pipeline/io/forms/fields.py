@@ -73,7 +73,7 @@ def _cases(protocol: Protocol) -> tuple[Field, ...]:
     types: dict[str, FieldType] = {"string": "text", "int": "int", "float": "float", "bool": "bool"}
     # Where cases were drawn unlike, one without a stratum has no sampling fraction; nor has one of
     # a stratum from which none was drawn.
-    draws = (protocol.sampling.retrospective, protocol.sampling.prospective)
+    draws = protocol.sampling.by_window.values()
     named = [s.name for draw in draws for s in draw.strata if s.fraction != 0]
     drawn = tuple(dict.fromkeys(named))
     # Where one window was taken as it came, its cases have no stratum.

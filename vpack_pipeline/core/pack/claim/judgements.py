@@ -84,7 +84,7 @@ def eligibility(g: Ground) -> Judged:
 
 def subsets(g: Ground) -> Judged:
     """Whether it is said how cases were drawn."""
-    draws = (g.sampling.retrospective, g.sampling.prospective)
+    draws = g.sampling.by_window.values()
     if any(draw.method == "convenience" and not draw.note for draw in draws):
         return Judged("partial", Code("convenience_sample_unexplained"))
     return Judged("met")
