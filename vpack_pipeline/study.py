@@ -13,7 +13,7 @@ from typing import Any
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import DocumentError, InputError, Problem, UsageError
-from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.protocol import Protocol, Sampling, SamplingByWindow
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import parse, read_model
 
@@ -228,8 +228,17 @@ def _plan_problems(protocol: Protocol) -> Iterable[Problem]:
 
 def _sampling_problems(protocol: Protocol) -> Iterable[Problem]:
     """Find ways of drawing cases from which what is claimed cannot be estimated."""
-    sampling = protocol.sampling
-    where = f"{protocol.reference} sampling"
+    if isinstance(protocol.sampling, SamplingByWindow):
+        for window, draw in protocol.sampling.by_window.items():
+            yield from _draw_problems(protocol, draw, f".{window}")
+    else:
+        yield from _draw_problems(protocol, protocol.sampling, "")
+    yield from _unestimable(protocol)
+
+
+def _draw_problems(protocol: Protocol, sampling: Sampling, place: str) -> Iterable[Problem]:
+    """Find what contradicts itself in one draw; ``place`` is its key within the block."""
+    where = f"{protocol.reference} sampling{place}"
     fractions = {s.name: s.fraction for s in sampling.strata}
     unknown = [name for name, fraction in fractions.items() if fraction is None]
     if fractions and not any(fraction != 0 for fraction in fractions.values()):
@@ -247,7 +256,6 @@ def _sampling_problems(protocol: Protocol) -> Iterable[Problem]:
     if sampling.finding is None and by_own and len(findings) > 1:
         what = f"cases were drawn by {_list(by_own)}, and it is not said of which finding"
         yield Problem(f"{where}.finding", what, f"name one of {_list(findings)}")
-    yield from _unestimable(protocol)
 
 
 def _unestimable(protocol: Protocol) -> Iterable[Problem]:
@@ -256,10 +264,12 @@ def _unestimable(protocol: Protocol) -> Iterable[Problem]:
     from vpack_pipeline.core.sampling import standing
 
     for e in protocol.evaluation.endpoints:
-        if standing(protocol.sampling, condition_of(e.metric), e.finding) == "refused":
+        draws = [protocol.sampling.by_window[window] for window in e.windows]
+        refused = [d for d in draws if standing(d, condition_of(e.metric), e.finding) == "refused"]
+        if refused:
             yield Problem(
                 f"{protocol.reference} endpoints {e.id}.metric",
-                f"cases were drawn by {_list(protocol.sampling.depends_on)} and no fractions are"
+                f"cases were drawn by {_list(refused[0].depends_on)} and no fractions are"
                 f" stated: {e.metric} cannot be estimated",
                 "state sampling.strata with the share of each that was taken",
             )

@@ -183,6 +183,23 @@ def test_a_draw_that_can_is_accepted(tmp_path: Path, sampling: dict[str, Any]) -
     study.load(project(tmp_path, changed(sampling={"method": "random", **sampling})), "harbour")
 
 
+def test_each_window_may_be_drawn_otherwise_and_is_told_by_its_own_key(tmp_path: Path) -> None:
+    whole = {"method": "consecutive"}
+    unknown = {"method": "random", "depends_on": ["score"]}
+    by_window = {"retrospective": unknown, "prospective": whole}
+    assert data_of("protocol.yaml")["evaluation"]["endpoints"][0]["window"] == "prospective"
+    study.load(project(tmp_path / "fine", changed(sampling=by_window)), "harbour")
+    turned = {"retrospective": whole, "prospective": unknown}
+    found = told(project(tmp_path / "refused", changed(sampling=turned)))
+    assert any("cases were drawn by score and no fractions are stated" in f for f in found), found
+    none_drawn = {"method": "random", "strata": [{"name": "cleared", "fraction": 0.0}]}
+    both = {"retrospective": none_drawn, "prospective": whole}
+    found = told(project(tmp_path / "none", changed(sampling=both)))
+    assert any("sampling.retrospective.strata: every fraction is 0" in f for f in found), found
+    found = told(project(tmp_path / "half", changed(sampling={"retrospective": whole})))
+    assert any("'sampling.prospective' is missing" in f for f in found), found
+
+
 def test_of_several_findings_the_one_that_was_drawn_by_is_named(tmp_path: Path) -> None:
     data = changed(sampling={"method": "random", "depends_on": ["label"]})
     data["findings"] = [*data["findings"], {**deepcopy(data["findings"][0]), "name": "other"}]

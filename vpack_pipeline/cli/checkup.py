@@ -76,6 +76,7 @@ def placeholders(root: Path, site_id: str, loaded: Study | None) -> list[Problem
 def _documents(found: Findings, loaded: Study) -> None:
     from vpack_pipeline.core.eligibility import bounded_rules
     from vpack_pipeline.core.evaluation.endpoint_plan import plan_in_words
+    from vpack_pipeline.core.sampling import draw_in_words
 
     protocol = loaded.protocol
     rules = protocol.eligibility.rules
@@ -87,6 +88,7 @@ def _documents(found: Findings, loaded: Study) -> None:
         f" {len(protocol.drift.monitors)} monitors"
     )
     found.fine += [f"plan: {line}" for line in plan_in_words(protocol.evaluation)]
+    found.fine += [f"sampling: {line}" for line in draw_in_words(protocol.sampling)]
     if protocol.amendments:
         dates = ", ".join(str(amendment.date) for amendment in protocol.amendments)
         found.fine.append(f"amended on {dates}")

@@ -13,6 +13,10 @@ covariates            everything within one stratum     totals over strata
 several of these      –                                 everything
 ====================  ================================  ======================================
 
+Where each window has a draw of its own, a figure is given by that of its window. One of cases of
+both windows is given by both draws (:func:`of_both_windows`): whoever draws one window otherwise
+than the other has drawn by the window.
+
 A metric's declaration says what it is conditional on (``contracts/metrics.yaml``): sensitivity,
 specificity and AUC on the label, predictive values and calibration by score on the score,
 prevalence and shares of all cases on nothing. What does not belong here: intervals under weights
@@ -30,7 +34,8 @@ import numpy.typing as npt
 import polars as pl
 
 from vpack_pipeline.contracts.metrics import Condition
-from vpack_pipeline.protocol import Sampling
+from vpack_pipeline.core.windows import WINDOWS, window_of
+from vpack_pipeline.protocol import AnySampling, Evaluation, Sampling, SamplingByWindow, Stratum
 from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.difference import Side, auc_side, proportion_side, without_figure
@@ -74,6 +79,67 @@ def selection(sampling: Sampling) -> frozenset[str]:
     """Name what the draw depended on; strata of unlike fractions are a covariate at the least."""
     unlike = len({s.fraction for s in sampling.strata}) > 1
     return frozenset(sampling.depends_on or (("covariates",) if unlike else ()))
+
+
+def draws(sampling: AnySampling) -> list[tuple[str | None, Sampling]]:
+    """Give the draws that differ, each with its window; None: of both windows."""
+    found = [*sampling.by_window.items()]
+    is_one = all(draw == found[0][1] for _, draw in found)
+    return [(None, found[0][1])] if is_one else [*found]
+
+
+def draw_in_words(sampling: AnySampling) -> list[str]:
+    """Say how cases are drawn, a line a draw.
+
+    >>> draw_in_words(Sampling(method="consecutive"))
+    ['both windows: consecutive']
+    """
+    lines = []
+    for window, draw in draws(sampling):
+        known = [f"{s.name} {s.fraction:g}" for s in draw.strata if s.fraction is not None]
+        taken = f"taken of {', '.join(known)}" if known else None
+        by = f"drawn by {', '.join(draw.depends_on)}" if draw.depends_on else None
+        unknown = "fractions not stated" if selection(draw) and not known else None
+        said = [part for part in (draw.method, by, taken, unknown) if part]
+        lines.append(f"{window or 'both windows'}: {'; '.join(said)}")
+    return lines
+
+
+def of_both_windows(sampling: SamplingByWindow) -> Sampling:
+    """Give the draw of cases of both windows together: the window is one more thing drawn by.
+
+    Each window's strata are strata of their own; one without any was taken whole, or, where its
+    draw depended on something, at fractions that are not known.
+
+    >>> whole = Sampling(method="consecutive")
+    >>> half = Sampling(method="random", strata=(Stratum(name="ward", fraction=0.5),))
+    >>> both = of_both_windows(SamplingByWindow(retrospective=half, prospective=whole))
+    >>> [(s.name, s.fraction) for s in both.strata], both.depends_on
+    ([('ward, retrospective', 0.5), ('prospective', 1.0)], ('covariates',))
+    """
+    by_window = sampling.by_window
+    if not any(draw.strata or draw.depends_on for draw in by_window.values()):
+        return sampling.prospective
+    strata = []
+    for window, draw in by_window.items():
+        named = [(f"{s.name}, {window}", s.fraction) for s in draw.strata]
+        strata += named or [(window, None if draw.depends_on else 1.0)]
+    by = {"covariates"}.union(*(draw.depends_on for draw in by_window.values()))
+    return Sampling(
+        method=sampling.prospective.method,
+        strata=tuple(Stratum(name=name, fraction=fraction) for name, fraction in strata),
+        depends_on=tuple(name for name in _BY if name in by),
+    )
+
+
+def _stratum_of_both(sampling: SamplingByWindow, window: pl.Expr) -> pl.Expr:
+    """Name the stratum that a case is of in :func:`of_both_windows`; null outside the windows."""
+    named = {
+        name: pl.format("{}, {}", "stratum", pl.lit(name)) if draw.strata else pl.lit(name)
+        for name, draw in sampling.by_window.items()
+    }
+    first, second = WINDOWS
+    return pl.when(window == first).then(named[first]).when(window == second).then(named[second])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +272,22 @@ class SampledCases:
 
     Parameters
     ----------
-    cases : the case view; ``case_id`` and ``stratum``
+    cases : the case view; ``case_id``, ``stratum``, and where each window has a draw of its own
+        ``index_date``
+    evaluation : gives the windows
     """
 
-    def __init__(self, cases: pl.DataFrame, sampling: Sampling) -> None:
+    def __init__(self, cases: pl.DataFrame, sampling: AnySampling, evaluation: Evaluation) -> None:
+        self._of_window: dict[str, SampledCases] = {}
+        self._window = pl.DataFrame(schema={"case_id": pl.String, "window": pl.String})
+        if isinstance(sampling, SamplingByWindow):
+            window = window_of(pl.col("index_date"), evaluation)
+            self._window = cases.select("case_id", window.alias("window"))
+            for name, one in sampling.by_window.items():
+                here = cases.filter(window == name)
+                self._of_window[name] = SampledCases(here, one, evaluation)
+            cases = cases.with_columns(_stratum_of_both(sampling, window).alias("stratum"))
+            sampling = of_both_windows(sampling)
         self._sampling = sampling
         self._by = selection(sampling)
         inverse = {s.name: 1 / s.fraction for s in sampling.strata if s.fraction}
@@ -243,8 +321,20 @@ class SampledCases:
         groups : masks of cases that the figure takes as drawn alike, as the positives of a
             sensitivity; where their fractions are stated and differ, it is weighted after all
         """
-        if self.are_all_alike:
+        window = self._only_window(case_id if drawn is None else case_id.filter(pl.Series(drawn)))
+        of = self if window is None else self._of_window[window]
+        if of.are_all_alike:
             return Weighing(None)
+        return of._weigh(condition, finding, case_id, drawn, groups)
+
+    def _weigh(
+        self,
+        condition: Condition,
+        finding: str,
+        case_id: pl.Series,
+        drawn: BoolArray | None,
+        groups: Sequence[BoolArray],
+    ) -> Weighing:
         found_of = pl.DataFrame({"case_id": case_id}).join(
             self._frame, on="case_id", how="left", maintain_order="left"
         )
@@ -263,6 +353,13 @@ class SampledCases:
         if weight is None:
             return Weighing(None, NO_FRACTION)
         return self._weighted(weight, among, strata)
+
+    def _only_window(self, case_id: pl.Series) -> str | None:
+        """Name the window that all cases are of, where each window has a draw of its own."""
+        if not self._of_window:
+            return None
+        found = self._window.filter(pl.col("case_id").is_in(case_id.implode()))["window"].unique()
+        return found[0] if found.len() == 1 and found[0] in self._of_window else None
 
     def _weighted(self, weight: FloatArray, drawn: BoolArray, strata: pl.Series) -> Weighing:
         """Weigh cases, unless all have one weight and no case of another stratum can be unseen."""

@@ -29,6 +29,7 @@ EARLIEST: Final = "earliest "
 ANCHOR: Final = "data-anchor"
 STATES: Final = "data-states"
 """The attributes of a page's elements that print a figure, and what a document of the pack says."""
+_TWO_DIGITS: Final = "two_digits"
 _ELEMENT: Final = re.compile(
     r'<span(?: class="verdict [a-z_]+")? data-(anchor|states)="([^"<>]*)">([^<>]*)</span>'
 )
@@ -90,9 +91,16 @@ def row_texts(
     if is_count:
         given = [name for name in ("estimate", "lower", "upper") if row[name] is not None]
         texts |= {name: text.count(row[name]) for name in given}
+    elif has_two_digits(row) and row["estimate"] is not None:
+        texts["estimate"] = text.two_digits(row["estimate"])
     for name in codes.COLUMNS.keys() & row.keys() if codes.DETAIL in row else ():
         texts[name] = sentences(row[name], row[codes.DETAIL])
     return texts
+
+
+def has_two_digits(row: Mapping[str, Any]) -> bool:
+    """Whether a row's method says that its estimate is known to two decimals."""
+    return _TWO_DIGITS in (row.get("method") or "").split(codes.SEPARATOR)
 
 
 class Shares(NamedTuple):

@@ -116,7 +116,11 @@ def _tally(figure: Figure, table: Table) -> str:
 def _writings(figure: Figure, texts: _Texts, *, is_first: bool) -> set[str]:
     """Give the texts that the cell of a figure may have: one, and as a share on the first page."""
     found = {texts.of_row(figure.asset, figure.row_key)[figure.column]}
-    value = texts.tables[figure.asset].by_key[figure.row_key][figure.column]
+    row = texts.tables[figure.asset].by_key[figure.row_key]
+    value = row[figure.column]
+    if figures.has_two_digits(row):
+        # Packs that were written before this was printed so have three.
+        found.add(text.plain(value))
     if is_first and not figure.anchor.endswith(f".{figure.column}"):
         return set()
     if is_first and figure.column in _MADE_SHARES and value is not None:

@@ -49,6 +49,15 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
+def two_digits(value: float) -> str:
+    """Write a number that is known to two decimals.
+
+    >>> two_digits(0.5), two_digits(-0.02)
+    ('0.50', '−0.02')
+    """
+    return f"{value:.2f}".replace("-", "−")
+
+
 def count(value: float) -> str:
     """Write a whole number.
 

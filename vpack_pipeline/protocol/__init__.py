@@ -35,11 +35,13 @@ from vpack_pipeline.protocol.monitoring import (
 )
 from vpack_pipeline.protocol.one_sided_alpha import with_one_sided_alpha
 from vpack_pipeline.protocol.population import (
+    AnySampling,
     Eligibility,
     FindingDetail,
     Representativeness,
     Rule,
     Sampling,
+    SamplingByWindow,
     Stratum,
     Variable,
 )
@@ -61,6 +63,7 @@ __all__ = [
     "About",
     "Adjudication",
     "Amendment",
+    "AnySampling",
     "Category",
     "Covariate",
     "Disclosure",
@@ -88,6 +91,7 @@ __all__ = [
     "Representativeness",
     "Rule",
     "Sampling",
+    "SamplingByWindow",
     "StatedPrevalence",
     "Stratum",
     "Subgroups",
@@ -119,7 +123,7 @@ class Protocol(Document):
     finding_details: tuple[FindingDetail, ...] = ()
     """Columns that ``reads`` or ``reference`` deliver beside the ones every site has."""
     eligibility: Eligibility
-    sampling: Sampling
+    sampling: AnySampling
     representativeness: Representativeness
     adjudication: Adjudication
     evaluation: Evaluation

@@ -140,6 +140,12 @@ class Endpoint(Document):
             raise ValueError(f"{self.metric} needs an operating_point")
         return self
 
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """The windows whose cases it is judged on."""
+        is_difference = self.comparison == "non_inferiority"
+        return ("retrospective", "prospective") if is_difference else (self.window,)
+
 
 class Look(Document):
     """A data cut at which a prospective verdict is given."""

@@ -6,10 +6,11 @@ What does not belong here: how a rule is compiled (``core.eligibility``).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from vpack_pipeline.document import (
     Document,
@@ -79,6 +80,46 @@ class Sampling(Document):
     def _each_stratum_once(self) -> Self:
         refuse_repeated([stratum.name for stratum in self.strata])
         return self
+
+    @property
+    def retrospective(self) -> Sampling:
+        """How cases of the retrospective window were drawn: as all were."""
+        return self
+
+    @property
+    def prospective(self) -> Sampling:
+        """How cases of the prospective window are drawn: as all are."""
+        return self
+
+    @property
+    def by_window(self) -> Mapping[str, Sampling]:
+        """The draw of each window."""
+        return {"retrospective": self, "prospective": self}
+
+
+class SamplingByWindow(Document):
+    """How cases of each window are drawn, where one is drawn otherwise than the other."""
+
+    retrospective: Sampling
+    prospective: Sampling
+
+    @property
+    def by_window(self) -> Mapping[str, Sampling]:
+        """The draw of each window."""
+        return {"retrospective": self.retrospective, "prospective": self.prospective}
+
+
+def _is_by_window(value: object) -> Literal["by_window", "one"]:
+    if isinstance(value, dict):
+        return "by_window" if value.keys() & SamplingByWindow.model_fields.keys() else "one"
+    return "by_window" if isinstance(value, SamplingByWindow) else "one"
+
+
+AnySampling = Annotated[
+    Annotated[Sampling, Tag("one")] | Annotated[SamplingByWindow, Tag("by_window")],
+    Discriminator(_is_by_window),
+]
+"""One draw of all cases, or one of each window; either has both windows."""
 
 
 class Variable(Document):

@@ -50,7 +50,7 @@ RESTS_ON: Final[Mapping[str, Mapping[Any, tuple[str, ...]]]] = {
     },
     "evaluation.endpoints": {_ANY: ("protocol_registered", "model_locked", "thresholds_fixed")},
     "eligibility.rules": {_ANY: ("rules_before_window", "rules_blind")},
-    "sampling.method": {
+    "sampling.prospective.method": {
         "consecutive": (
             "consecutive",
             "days_and_hours",
@@ -76,7 +76,7 @@ def declared(protocol: Protocol, field: str) -> Any:
 
     Parameters
     ----------
-    field : a path of attributes, such as ``sampling.method``
+    field : a path of attributes, such as ``sampling.prospective.method``
     """
     value: Any = protocol
     for name in field.split("."):

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.evaluation.verdicts import is_look_untaken
 from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import WINDOWS
@@ -228,6 +229,12 @@ class _Page:
         at = f"{finding.name}.{window}"
         counts = [self.book.first(f"{at}.{m}.estimate") for m in ("n_undecided", "n_indeterminate")]
         return any(c.text != "0" for c in counts)
+
+    def at_look_is_untaken(self) -> bool:
+        """Whether this cut is that of a look that no endpoint takes."""
+        look = self.cut.partition(".")[0]
+        rows = self.book.rows("evaluation/endpoints", look=look)
+        return is_look_untaken([r.says("verdict") for r in rows if r.says("verdict")])
 
     def at_gave_signal(self, rows: Sequence[Row]) -> bool:
         """Whether any monitor could say anything in any window, be it that nothing is amiss."""

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from vpack_pipeline.contracts import codes, metrics
-from vpack_pipeline.core.sampling import selection, standing
+from vpack_pipeline.core.sampling import draws, selection, standing
 from vpack_pipeline.core.time_bands import WEEKDAYS
 from vpack_pipeline.io.dicom.outcomes import REASONS, SET_ASIDE_KINDS
 from vpack_pipeline.pack_format.text import WORDS
-from vpack_pipeline.protocol import Sampling
+from vpack_pipeline.protocol import AnySampling, Sampling
 
 METRICS: Final[Mapping[str, str]] = {
     name: metric.title_of(name) for metric in metrics.load() for name in metric.names
@@ -304,8 +304,24 @@ def listed(items: list[str]) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def population(sampling: Sampling, metric: str, finding: str) -> str:
-    """Say whom a figure is of; nothing where cases were not drawn by anything."""
+def population(sampling: AnySampling, metric: str, finding: str) -> str:
+    """Say whom a figure is of, of each window where draws differ; nothing where none was made."""
+    said = [(window, _population(draw, metric, finding)) for window, draw in draws(sampling)]
+    return " ".join(f"{SETS[window]}: {line}" if window else line for window, line in said if line)
+
+
+def drawn(sampling: AnySampling) -> str:
+    """Say how the protocol plans to take cases.
+
+    >>> drawn(Sampling(method="consecutive"))
+    'As planned, the site took every case as it came (a consecutive sample).'
+    """
+    said = [(window, DRAWN[draw.method]) for window, draw in draws(sampling)]
+    parts = [f"{line} in the {window} window" if window else line for window, line in said]
+    return f"As planned, the site took {listed(parts)}."
+
+
+def _population(sampling: Sampling, metric: str, finding: str) -> str:
     by = sorted(selection(sampling))
     if not by:
         return ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import math
 
 import numpy as np
 import polars as pl
@@ -64,10 +66,9 @@ def test_a_new_machine_tells_the_windows_apart_and_is_named_first():
 def test_without_a_difference_the_area_does_not_pass_its_null_more_often_than_it_should(
     monkeypatch,
 ):
-    """Eight sites without any difference: more than 3 pass the 95th percentile of 19 draws in one
-    of 500 such trials."""
+    """Eight sites without any difference: more than 3 pass the 95th percentile in one of 2,000
+    such trials."""
     monkeypatch.setattr(module, "COMPARISONS", {WINDOWS: module.COMPARISONS[WINDOWS]})
-    monkeypatch.setattr(module, "MOST_DRAWS", 19)
     beyond = 0
     for seed in range(8):
         made = found(site(n=40, seed=100 + seed))
@@ -80,6 +81,20 @@ def test_figures_stand_to_two_digits():
         if row["estimate"] is not None:
             assert row["estimate"] == round(row["estimate"], 2)
             assert "two_digits" in row["method"]
+
+
+def test_the_null_has_as_many_draws_as_its_second_digit_needs():
+    """A few patients have a wide null and need more draws than many, up to a limit."""
+
+    def draws(n):
+        return json.loads(found(site(n=n))[WINDOWS, ALL, NULL]["detail"])[
+            "sets_drawn_by_patient.draws"
+        ]
+
+    assert draws(12) == module.MOST_DRAWS
+    # 2.11² / .0025² draws of the variance 2 (200 + 200 + 1) / (12 · 200 · 200).
+    assert draws(200) == math.ceil((2.11 / 0.0025) ** 2 * 2 * 401 / (12 * 200 * 200))
+    assert draws(300) == module.FEWEST_DRAWS
 
 
 def test_included_and_excluded_are_told_apart_alike():

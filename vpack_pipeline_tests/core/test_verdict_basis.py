@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from vpack_pipeline.core.evaluation.verdict_basis import changed_blocks, verdict_basis
-from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.protocol import Protocol, Sampling, SamplingByWindow
 from vpack_pipeline_tests.documents import data_of
 
 LOOK, SECOND = dt.date(2027, 3, 1), dt.date(2027, 6, 1)
@@ -222,6 +222,21 @@ def test_every_rule_of_this_test_is_about_a_field() -> None:
     paths = [path for path, _ in leaves()]
     patterns = [pattern for pattern, _ in RESTS_ON] + list(BY_THEMSELVES)
     assert [p for p in patterns if not any(fnmatch(path, p) for path in paths)] == []
+
+
+def test_a_draw_of_each_window_voids_looks_at_endpoints_of_that_window_alone() -> None:
+    draw = STUDY.sampling.prospective
+    other = draw.model_copy(update={"method": "convenience"})
+
+    def by_window(retrospective: Sampling, prospective: Sampling) -> Protocol:
+        made = SamplingByWindow(retrospective=retrospective, prospective=prospective)
+        return changed("sampling", made)
+
+    assert void(by_window(draw, draw)) == {}
+    found = void(by_window(other, draw))
+    # Non-inferiority alone is judged on the archive as well.
+    assert set(found) == {"kept"}
+    assert set(void(by_window(draw, other))) == ALL
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from report_bench import rendered, retold, words_of
 
-from vpack_pipeline.protocol import Protocol
+from vpack_pipeline.protocol import Protocol, Sampling, SamplingByWindow
 from vpack_pipeline.report import chapters, words
 
 FLOW, PERFORMANCE = "eligibility/flow", "evaluation/performance"
@@ -135,8 +135,22 @@ def test_every_kind_of_evidence_says_on_which_side_of_deployment_it_stands(study
     assert ("After deployment" in said) == (kind == "live_observational")
 
 
+def test_draws_that_differ_are_told_with_their_windows():
+    whole = Sampling(method="consecutive")
+    enriched = Sampling(method="random", depends_on=("label",))
+    both = SamplingByWindow(retrospective=enriched, prospective=whole)
+    assert words.drawn(both) == (
+        "As planned, the site took cases drawn at random from those that came in the retrospective"
+        " window and every case as it came (a consecutive sample) in the prospective window."
+    )
+    assert words.population(whole, "ppv", "nodule") == ""
+    told = "Not given: cases were drawn by label and no sampling fractions are stated."
+    assert words.population(enriched, "ppv", "nodule") == told
+    assert words.population(both, "ppv", "nodule") == f"Retrospective: {told}"
+
+
 def test_every_kind_and_every_sampling_has_its_words():
     kinds = Protocol.model_fields["about"].annotation.model_fields["evidence_kind"].annotation
     assert set(words.DEPLOYMENT) == set(words.EVIDENCE) == set(kinds.__args__)
-    method = Protocol.model_fields["sampling"].annotation.model_fields["method"].annotation
+    method = Sampling.model_fields["method"].annotation
     assert set(words.DRAWN) == set(method.__args__)

@@ -59,10 +59,10 @@ def test_every_declared_field_is_in_the_protocol_and_its_value_is_known(study):
         assert set(rules_of(study.protocol, field)) <= set(RULES)
 
 
-@pytest.mark.parametrize("field", ["about.evidence_kind", "sampling.method"])
+@pytest.mark.parametrize("field", ["about.evidence_kind", "sampling.prospective.method"])
 def test_every_value_that_an_author_can_declare_is_known(study, field):
-    block, name = field.split(".")
-    model = type(getattr(study.protocol, block))
+    *way, name = field.split(".")
+    model = type(declared(study.protocol, ".".join(way)))
     assert set(RESTS_ON[field]) == set(model.model_fields[name].annotation.__args__)
 
 

@@ -411,6 +411,11 @@ OF_FUNCTION: Final[dict[tuple[str, str], Argument]] = {
     ("cross_fitted_auc", "fold"): Argument(
         np.arange(N) % 3, (*_code(np.arange(N) % 3, -1, 0.5).changes,)
     ),
+    ("null_areas", "n_draws"): _number(3, -1, 0, 2.5),
+    ("null_areas", "features"): _number(np.column_stack([PROB, PROB**2])),
+    ("null_areas", "fold"): Argument(
+        np.arange(N) % 3, (*_code(np.arange(N) % 3, -1, 0.5).changes,)
+    ),
     ("folds_by_patient", "n_folds"): _number(2, -1, 1, 2.5),
     ("cohen_kappa", "a"): of_reader,
     ("cohen_kappa", "b"): of_reader,

@@ -13,6 +13,7 @@ from vpack_pipeline.stats.two_sample import (
     PENALTY,
     cross_fitted_auc,
     folds_by_patient,
+    null_areas,
     sets_handed_out_anew,
 )
 
@@ -113,11 +114,43 @@ def test_repeated_cases_of_a_patient_are_no_difference():
     by_case = folds_by_patient(np.arange(480), second, 5, rng)
     assert cross_fitted_auc(x, second, by_case) > 0.8
     assert cross_fitted_auc(x, second, by_patient) < 0.65
-    null = [
-        cross_fitted_auc(x, sets_handed_out_anew(patient, second, rng), by_patient)
-        for _ in range(40)
-    ]
+    null = null_areas(x, second, patient, by_patient, 200, rng)
     assert np.mean(null) == pytest.approx(0.5, abs=0.05)
+
+
+def coded_cases(n, share, rng, variables=8):
+    """Draw cases of categories and two numbers, none of which has to do with the second set."""
+    kinds = [np.eye(k)[rng.integers(0, k, n)] for k in rng.integers(2, 5, variables)]
+    return np.hstack([*kinds, rng.normal(size=(n, 2))]), np.arange(n) < share * n
+
+
+@pytest.mark.parametrize(("n", "share"), [(60, 0.5), (150, 0.2)])
+def test_null_areas_are_those_of_regressions_fitted_to_the_end(n, share):
+    """The same sets, handed out by the same generator: percentiles differ by less than chance."""
+    x, second = coded_cases(n, share, generator(n))
+    patient = np.arange(n)
+    fold = folds_by_patient(patient, second, 5, generator(2))
+    quick = null_areas(x, second, patient, fold, 150, generator(3))
+    rng = generator(3)
+    full = np.array(
+        [cross_fitted_auc(x, sets_handed_out_anew(patient, second, rng), fold) for _ in range(150)]
+    )
+    assert np.corrcoef(quick, full)[0, 1] > 0.95
+    assert np.quantile(quick, 0.95) == pytest.approx(np.quantile(full, 0.95), abs=0.03)
+    assert quick.std() == pytest.approx(full.std(), rel=0.1)
+
+
+def test_a_draw_without_a_pair_of_both_sets_has_no_area():
+    # One case of the second set: its fold alone has pairs. None of it: there is none.
+    fold = np.array([0, 0, 1, 1])
+    assert null_areas(np.zeros((4, 1)), np.arange(4) == 0, np.arange(4), fold, 3, generator()).size
+    nobody = np.zeros(4, dtype=bool)
+    assert null_areas(np.zeros((4, 1)), nobody, np.arange(4), fold, 3, generator()).size == 0
+
+
+def test_null_areas_need_a_row_a_case():
+    with pytest.raises(ValueError, match="one row a case"):
+        null_areas(np.zeros((3, 1)), np.arange(4) == 0, np.arange(4), np.arange(4), 3, generator())
 
 
 def test_rows_that_do_not_fit_are_refused():

@@ -38,7 +38,7 @@ from vpack_pipeline.core.adjudication.pairs import put_pairs
 from vpack_pipeline.core.adjudication.rules import METHODS
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.sampling import SampledCases
-from vpack_pipeline.protocol import Adjudication, Disclosure, Evaluation, Finding, Sampling
+from vpack_pipeline.protocol import Adjudication, AnySampling, Disclosure, Evaluation, Finding
 from vpack_pipeline.stats import agreement as stats
 from vpack_pipeline.stats.codes import Code, Coded, Codes, coded
 from vpack_pipeline.stats.estimate import FloatArray
@@ -59,7 +59,7 @@ def agreement(
     findings: tuple[Finding, ...],
     adjudication: Adjudication,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     disclosure: Disclosure,
     readers_agreed: bool,
 ) -> pl.DataFrame:
@@ -94,7 +94,7 @@ def agreement(
     ``prespecified_floor`` carries the statistic's figure, the floor in ``method`` and the verdict
     in ``notes``; ``prespecified_floor_by_chance`` what readers who guess would reach of it.
     """
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     figures = _Figures()
     known = included_reads(reads, included, findings)
     standard = reference_standard.join(included.select("case_id"), on="case_id")

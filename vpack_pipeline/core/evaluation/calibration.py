@@ -17,7 +17,7 @@ from vpack_pipeline.core.calls import oriented
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells, generator
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats import calibration as statistics
 from vpack_pipeline.stats import calibration_curve as curves
 from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
@@ -60,7 +60,7 @@ def calibration(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -80,7 +80,7 @@ def calibration(
     """
     figures = WindowedFigures("evaluation/calibration", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         used = mature.take(mature.is_decided & mature.is_usable)

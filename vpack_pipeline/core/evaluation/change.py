@@ -44,13 +44,13 @@ from vpack_pipeline.core.sampling import SampledCases, Weighing, without_size
 from vpack_pipeline.core.variables import MISSING, with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
+    AnySampling,
     Covariate,
     Disclosure,
     Evaluation,
     Finding,
     IndexTest,
     Representativeness,
-    Sampling,
 )
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.difference import difference
@@ -85,7 +85,7 @@ def change(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -117,7 +117,7 @@ def change(
     devices = [p for p in headers if p.device is not None]
     machines = [p for p in (*plan, *headers) if p.device == "machine"]
     model_id = index_test.primary.id
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
         sides = [analysis.cases(finding.name, model_id, window) for window in WINDOWS]

@@ -29,7 +29,7 @@ from vpack_pipeline.core.evaluation.operating_points import (
 from vpack_pipeline.core.evaluation.performance import itd_area, weigh_area
 from vpack_pipeline.core.sampling import SampledCases, without_size
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import code, coded
 from vpack_pipeline.stats.difference import Side, difference, without_figure
 from vpack_pipeline.stats.estimate import Estimate, undefined
@@ -45,7 +45,7 @@ def comparison(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -63,7 +63,7 @@ def comparison(
     """
     figures = WindowedFigures("evaluation/comparison", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding in findings:
         for model in index_test.models:
             pair = Pair(analysis, finding.name, model.id, index_test, sampled)

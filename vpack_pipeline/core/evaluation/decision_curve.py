@@ -33,7 +33,7 @@ from vpack_pipeline.core.evaluation.prevalence import NOT_STATED, stated_prevale
 from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.net_benefit import Flagged, net_benefit
@@ -52,7 +52,7 @@ def decision_curve(
     cases: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -72,7 +72,7 @@ def decision_curve(
     """
     figures = WindowedFigures("evaluation/decision_curve", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for point in evaluation.operating_points:
         stated = stated_prevalence(evaluation, point.finding)
         thresholds = thresholds_near(point, index_test)

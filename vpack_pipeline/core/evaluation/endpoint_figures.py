@@ -36,7 +36,6 @@ from vpack_pipeline.core.evaluation.operating_points import (
 from vpack_pipeline.core.evaluation.performance import itd_auc, weigh_area
 from vpack_pipeline.core.evaluation.verdicts import Judged
 from vpack_pipeline.core.sampling import SampledCases, Weighing
-from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Endpoint, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import Estimate, undefined
@@ -99,11 +98,6 @@ class EndpointFigure:
         """How much the figure rests on: patients, combined over classes and windows."""
         return combined(combined(counts) for counts in self._patients)
 
-    @property
-    def _windows(self) -> tuple[str, ...]:
-        is_difference = self.endpoint.comparison == "non_inferiority"
-        return WINDOWS if is_difference else (self.endpoint.window,)
-
     @cached_property
     def _patients(self) -> list[tuple[int, ...]]:
         """Patients in each class that the metric uses, of each window."""
@@ -111,7 +105,7 @@ class EndpointFigure:
             patients_in_classes(
                 self.mature(window), self.endpoint.metric, self.point, self.among.index_test
             )
-            for window in self._windows
+            for window in self.endpoint.windows
         ]
 
     def mature(self, window: str) -> CaseSet:
@@ -125,7 +119,7 @@ class EndpointFigure:
         return self._made[level]
 
     def _computed(self, level: float) -> Estimate:
-        reasons = [self._why_not_alone(window) for window in self._windows]
+        reasons = [self._why_not_alone(window) for window in self.endpoint.windows]
         why = next((r for r in reasons if r is not None), None)
         if self.endpoint.comparison == "non_inferiority":
             found = self._difference(level)
@@ -184,8 +178,7 @@ class EndpointFigure:
         highest one counts that missing labels allow.
         """
         is_difference = self.endpoint.comparison == "non_inferiority"
-        windows = WINDOWS if is_difference else (self.endpoint.window,)
-        if self.point is None and any(map(self._weighs_area, windows)):
+        if self.point is None and any(map(self._weighs_area, self.endpoint.windows)):
             return 1.0
         if is_difference:
             return 0.0

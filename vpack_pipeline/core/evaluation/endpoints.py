@@ -44,11 +44,11 @@ from vpack_pipeline.core.windows import RETROSPECTIVE
 from vpack_pipeline.protocol import (
     Adjudication,
     Amendment,
+    AnySampling,
     Endpoint,
     Evaluation,
     IndexTest,
     Look,
-    Sampling,
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, undefined
@@ -67,7 +67,7 @@ def endpoints(
     published_looks: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     adjudication: Adjudication,
     amendments: tuple[Amendment, ...],
     cut: datetime.date,
@@ -99,7 +99,7 @@ def endpoints(
     class as the retrospective one.
     """
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     figures_of = EndpointFigures(analysis, index_test, evaluation, sampled, adjudication)
     past = published_looks.with_columns(pl.col("look").cast(pl.String)).sort("look").to_dicts()
     judge = _Judge(

@@ -31,7 +31,7 @@ from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.unanimous_doubt import Panels, Tallies, doubt
 from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
 from vpack_pipeline.core.sampling import SampledCases
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
 from vpack_pipeline.stats.proportions import clustered_proportion
@@ -72,7 +72,7 @@ def error_attribution(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -108,7 +108,7 @@ def error_attribution(
         published_looks,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     known = included_reads(analysis.numbered(reads), analysis.numbered(included), findings)
     basis = {f.name: read_basis(known, f.name) for f in findings}
     panels = {name: Panels.of(b, name, analysis, evaluation) for name, b in basis.items()}

@@ -34,6 +34,7 @@ from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.variables import with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
+    AnySampling,
     Covariate,
     Disclosure,
     Evaluation,
@@ -41,7 +42,6 @@ from vpack_pipeline.protocol import (
     FindingDetail,
     IndexTest,
     Representativeness,
-    Sampling,
     Subgroups,
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
@@ -104,7 +104,7 @@ def errors(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -138,7 +138,7 @@ def errors(
         *acquired(cases, printed_words, included, representativeness, covariates, disclosure),
     ]
     model_id = index_test.primary.id
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
         told = by_finding_details(

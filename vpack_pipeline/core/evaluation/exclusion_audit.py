@@ -40,6 +40,7 @@ from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.variables import with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
+    AnySampling,
     Covariate,
     Disclosure,
     Eligibility,
@@ -48,7 +49,6 @@ from vpack_pipeline.protocol import (
     IndexTest,
     OperatingPoint,
     Representativeness,
-    Sampling,
 )
 from vpack_pipeline.stats.auc_interval import auc_by_inversion
 from vpack_pipeline.stats.codes import Code
@@ -89,7 +89,7 @@ def exclusion_audit(
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     disclosure: Disclosure,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -135,7 +135,7 @@ def exclusion_audit(
     )
     groups = RuleGroups.of(eligibility, covariates, disclosure, known)
     model_id = index_test.primary.id
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding in findings:
         point = primary_point(evaluation, finding.name, model_id)
         outs = {

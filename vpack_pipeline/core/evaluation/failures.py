@@ -19,13 +19,13 @@ from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.variables import MISSING, bin_labels, binned, with_typed_covariates
 from vpack_pipeline.protocol import (
+    AnySampling,
     Covariate,
     Disclosure,
     Evaluation,
     Finding,
     IndexTest,
     Representativeness,
-    Sampling,
 )
 from vpack_pipeline.stats.codes import Code
 
@@ -44,7 +44,7 @@ def failures(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
-    sampling: Sampling,
+    sampling: AnySampling,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
 ) -> pl.DataFrame:
@@ -74,7 +74,7 @@ def failures(
     known = describe(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding, model_id, window in cells(findings, index_test):
         counted = _Counted(sampled, finding, evaluation.interval.level)
         everyone = analysis.cases(finding, model_id, window, is_mature=None)

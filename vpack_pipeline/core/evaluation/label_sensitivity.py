@@ -66,11 +66,11 @@ from vpack_pipeline.core.evaluation.unanimous_doubt import Panels
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.protocol import (
     Adjudication,
+    AnySampling,
     Evaluation,
     Finding,
     IndexTest,
     OperatingPoint,
-    Sampling,
 )
 from vpack_pipeline.stats.codes import Code, Coded, Codes, code, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
@@ -103,7 +103,7 @@ def label_sensitivity(
     index_test: IndexTest,
     adjudication: Adjudication,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -141,7 +141,7 @@ def label_sensitivity(
     """
     figures = WindowedFigures("evaluation/label_sensitivity", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(case_view, sampling)
+    sampled = SampledCases(case_view, sampling, evaluation)
     # Labels are made again and again: of cases and patients by number, that is much faster.
     cases, reads, reference, included = (
         analysis.numbered(frame) for frame in (cases, reads, reference, included)

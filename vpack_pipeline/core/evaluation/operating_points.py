@@ -28,7 +28,7 @@ from vpack_pipeline.core.evaluation.analysis import (
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.difference import Side
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
 
@@ -55,7 +55,7 @@ def operating_points(
     cases: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -78,7 +78,7 @@ def operating_points(
         published_looks,
     )
     analysis_set = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for point in evaluation.operating_points:
         for window in WINDOWS:
             mature = analysis_set.cases(point.finding, point.model, window)

@@ -31,7 +31,7 @@ from vpack_pipeline.core.evaluation.performance import why_no_auc
 from vpack_pipeline.core.evaluation.unaided import READERS, unaided_reads
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code, coded
 from vpack_pipeline.stats.difference import difference
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
@@ -59,7 +59,7 @@ def paired(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -81,7 +81,7 @@ def paired(
     figures = WindowedFigures("evaluation/paired", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
     level = evaluation.interval.level
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     primary = index_test.primary.id
     for finding in findings:
         name = finding.name

@@ -38,7 +38,7 @@ from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.unaided import READERS, comparator_reads
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import OUTSIDE, WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.auc_interval import SCORE
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.difference import Side, without_figure
@@ -61,7 +61,7 @@ def performance(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -91,7 +91,7 @@ def performance(
         open_metrics=_OPEN,
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding, model_id, window in cells(findings, index_test):
         place = figures.at(finding=finding, model_id=model_id, window=window, stratum="all")
         mature = analysis.cases(finding, model_id, window)

@@ -29,7 +29,7 @@ from vpack_pipeline.core.evaluation.prevalence import (
 )
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.proportions import effective_size
 from vpack_pipeline.stats.proportions import predictive_values as at_prevalence
@@ -46,7 +46,7 @@ def predictive_values(
     cases: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -66,7 +66,7 @@ def predictive_values(
     """
     figures = WindowedFigures("evaluation/predictive_values", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     level = evaluation.interval.level
     for point in evaluation.operating_points:
         stated = stated_prevalence(evaluation, point.finding)

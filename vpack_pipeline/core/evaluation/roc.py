@@ -31,7 +31,7 @@ from vpack_pipeline.core.evaluation.unaided import READERS, unaided_reads
 from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.codes import Code, Codes, coded
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, IntArray
 from vpack_pipeline.stats.roc import ONE_CLASS
@@ -56,7 +56,7 @@ def roc(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     readers_agreed: bool,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -80,7 +80,7 @@ def roc(
     """
     figures = WindowedFigures("evaluation/roc", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    table = _Table(figures, index_test, evaluation, SampledCases(cases, sampling))
+    table = _Table(figures, index_test, evaluation, SampledCases(cases, sampling, evaluation))
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)
         decided = mature.take(mature.is_decided)

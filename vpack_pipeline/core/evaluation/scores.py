@@ -27,7 +27,7 @@ from vpack_pipeline.core.evaluation.analysis import (
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.score_grid import ScoreBins, score_bins
 from vpack_pipeline.core.sampling import SampledCases
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import proportion_by_patient
@@ -48,7 +48,7 @@ def scores(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -68,7 +68,7 @@ def scores(
     figures = WindowedFigures("evaluation/scores", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
     level = evaluation.interval.level
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     bins = score_bins(index_test.output)
     is_binary = index_test.output.kind == "binary"
     for finding, model_id, window in cells(findings, index_test):

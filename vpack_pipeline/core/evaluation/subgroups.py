@@ -42,6 +42,7 @@ from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.variables import bin_labels, binned, with_typed_covariates
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
+    AnySampling,
     Covariate,
     Disclosure,
     Evaluation,
@@ -49,7 +50,6 @@ from vpack_pipeline.protocol import (
     IndexTest,
     OperatingPoint,
     Representativeness,
-    Sampling,
     Variable,
 )
 from vpack_pipeline.stats.auc_interval import Area, area
@@ -75,7 +75,7 @@ def subgroups(
     representativeness: Representativeness,
     covariates: tuple[Covariate, ...],
     disclosure: Disclosure,
-    sampling: Sampling,
+    sampling: AnySampling,
     levels: pl.DataFrame,
     included: pl.DataFrame,
     published_looks: pl.DataFrame,
@@ -122,7 +122,7 @@ def subgroups(
         levels, cases, included, representativeness, covariates, evaluation, disclosure
     )
     model_id = index_test.primary.id
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding in findings:
         for window in WINDOWS:
             mature = analysis.cases(finding.name, model_id, window)

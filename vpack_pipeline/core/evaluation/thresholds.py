@@ -27,7 +27,7 @@ from vpack_pipeline.core.evaluation.analysis import (
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.evaluation.score_grid import threshold_grid
 from vpack_pipeline.core.sampling import SampledCases, Weighing
-from vpack_pipeline.protocol import Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.protocol import AnySampling, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray, Estimate
 from vpack_pipeline.stats.proportions import (
@@ -47,7 +47,7 @@ def thresholds(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -65,7 +65,7 @@ def thresholds(
     """
     figures = WindowedFigures("evaluation/thresholds", evaluation, cut, published_looks)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     grid = threshold_grid(index_test.output)
     for finding, model_id, window in cells(findings, index_test):
         mature = analysis.cases(finding, model_id, window)

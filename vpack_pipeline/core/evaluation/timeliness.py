@@ -18,7 +18,7 @@ from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseS
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Disclosure, Evaluation, IndexTest, OperatingPoint, Sampling
+from vpack_pipeline.protocol import AnySampling, Disclosure, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray
 from vpack_pipeline.stats.quantiles import quantile_by_patient
@@ -53,7 +53,7 @@ def timeliness(
     case_studies: pl.DataFrame,
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     disclosure: Disclosure,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -84,7 +84,7 @@ def timeliness(
     figures = WindowedFigures("evaluation/timeliness", evaluation, cut, open_metrics=_OPEN)
     analysis = AnalysisSet(index_test=index_test, **analysed)
     opened = _opened(operations, case_studies)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for point in evaluation.operating_points:
         times = _times(analysed["inferences"], point, opened)
         for window in WINDOWS:

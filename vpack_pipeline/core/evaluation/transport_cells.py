@@ -30,12 +30,12 @@ from vpack_pipeline.core.transport_variables import transport_variables
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import (
+    AnySampling,
     Covariate,
     Disclosure,
     Evaluation,
     IndexTest,
     Representativeness,
-    Sampling,
 )
 from vpack_pipeline.stats.codes import Code
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray
@@ -61,7 +61,7 @@ def transport_cells(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -92,7 +92,7 @@ def transport_cells(
     described = next(d for d in known.values() if set(d.levels.names) == set(names))
     kind = next(name for name, d in known.items() if d is described)
     analysis = AnalysisSet(index_test=index_test, **analysed)
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for point in evaluation.operating_points:
         for window in WINDOWS:
             mature = analysis.cases(point.finding, point.model, window)

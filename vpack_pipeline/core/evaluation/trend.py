@@ -32,6 +32,7 @@ from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.core.variables import with_typed_covariates
 from vpack_pipeline.core.windows import PROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import (
+    AnySampling,
     Covariate,
     Disclosure,
     Evaluation,
@@ -39,7 +40,6 @@ from vpack_pipeline.protocol import (
     IndexTest,
     OperatingPoint,
     Representativeness,
-    Sampling,
 )
 from vpack_pipeline.stats.codes import Code, code
 from vpack_pipeline.stats.estimate import BoolArray, IntArray
@@ -82,7 +82,7 @@ def trend(
     disclosure: Disclosure,
     levels: pl.DataFrame,
     included: pl.DataFrame,
-    sampling: Sampling,
+    sampling: AnySampling,
     published_looks: pl.DataFrame,
     cut: datetime.date,
     **analysed: Unpack[Analysed],
@@ -117,7 +117,7 @@ def trend(
     headers = acquired(cases, printed_words, included, representativeness, covariates, disclosure)
     devices = [p for p in (*plan, *headers) if p.device is not None]
     dates = cases.select("case_id", "index_date")
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding in findings:
         study = _Study(
             figures,

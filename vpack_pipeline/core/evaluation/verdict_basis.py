@@ -17,7 +17,7 @@ from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.eligibility import meaning
 from vpack_pipeline.core.windows import slowest_days
 from vpack_pipeline.document import Document
-from vpack_pipeline.protocol import Endpoint, Finding, OperatingPoint, Protocol
+from vpack_pipeline.protocol import Endpoint, Finding, OperatingPoint, Protocol, Sampling
 
 _OF_PREDICTIONS: Final = frozenset({"has_prediction"})
 """Columns of the case view that depend on which model is the primary one."""
@@ -94,10 +94,10 @@ def verdict_basis(
             _index_test(protocol, claim, named),
             _set(_index_test(protocol, e, named) for e in others),
         ],
-        "sampling": _values(protocol.sampling, "note")
-        | {
-            "strata": {_fixed(stratum) for stratum in protocol.sampling.strata},
-            "depends_on": set(protocol.sampling.depends_on),
+        "sampling": {
+            window: _draw(draw)
+            for window, draw in protocol.sampling.by_window.items()
+            if any(window in e.windows for e in (claim, *others))
         },
         "unit_of_analysis": protocol.unit_of_analysis,
     }
@@ -107,6 +107,14 @@ def _values(document: Document, *left_out: str) -> dict[str, Any]:
     """Give every value of a part of the protocol but those named; times compare as moments."""
     names = (name for name in type(document).model_fields if name not in left_out)
     return {name: getattr(document, name) for name in names}
+
+
+def _draw(sampling: Sampling) -> dict[str, Any]:
+    """Give what a verdict rests on of one draw; in which order strata stand says nothing."""
+    return _values(sampling, "note") | {
+        "strata": {_fixed(stratum) for stratum in sampling.strata},
+        "depends_on": set(sampling.depends_on),
+    }
 
 
 def _fixed(document: Document, *left_out: str, **instead: str) -> frozenset[tuple[str, Any]]:

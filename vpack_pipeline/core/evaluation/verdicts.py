@@ -31,6 +31,22 @@ MOST_WRONGLY_DENIED: Final = 0.035
 DENIAL_NOT_SHOWN: Final = Code("denial_not_shown")
 
 
+def is_look_untaken(verdicts: Collection[str]) -> bool:
+    """Whether no endpoint took a look, so that whatever is seen at its cut is exploratory.
+
+    Parameters
+    ----------
+    verdicts : of this look, one of each endpoint that is judged at looks; none where the cut is no
+        look
+
+    >>> is_look_untaken([NOT_TAKEN, NOT_TAKEN]), is_look_untaken([NOT_TAKEN, MET])
+    (True, False)
+    >>> is_look_untaken([])
+    False
+    """
+    return bool(verdicts) and all(verdict == NOT_TAKEN for verdict in verdicts)
+
+
 class Judged(NamedTuple):
     """A figure with what a verdict needs beside its interval.
 

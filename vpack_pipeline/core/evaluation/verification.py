@@ -25,7 +25,7 @@ from vpack_pipeline.core.evaluation.partial_verification import (
 from vpack_pipeline.core.evaluation.unweighted import UnweightedFigures
 from vpack_pipeline.core.sampling import SampledCases
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Adjudication, Evaluation, Finding, IndexTest, Sampling
+from vpack_pipeline.protocol import Adjudication, AnySampling, Evaluation, Finding, IndexTest
 from vpack_pipeline.stats.estimate import BoolArray
 from vpack_pipeline.stats.proportions import clustered_proportion
 
@@ -43,7 +43,7 @@ def verification(
     findings: tuple[Finding, ...],
     index_test: IndexTest,
     evaluation: Evaluation,
-    sampling: Sampling,
+    sampling: AnySampling,
     adjudication: Adjudication,
     published_looks: pl.DataFrame,
     cut: datetime.date,
@@ -75,7 +75,7 @@ def verification(
     analysis = AnalysisSet(index_test=index_test, **analysed)
     model_id = index_test.primary.id
     level = evaluation.interval.level
-    sampled = SampledCases(cases, sampling)
+    sampled = SampledCases(cases, sampling, evaluation)
     for finding in findings:
         come = evidence(finding.name, analysed["reference_standard"], reference, adjudication)
         for window in WINDOWS:

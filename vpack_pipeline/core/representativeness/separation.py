@@ -8,6 +8,7 @@ distances variable by variable (``match``).
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from vpack_pipeline.stats.estimate import BoolArray, Estimate, FloatArray, IntAr
 from vpack_pipeline.stats.two_sample import (
     cross_fitted_auc,
     folds_by_patient,
-    sets_handed_out_anew,
+    null_areas,
 )
 
 ALL: Final = "*all variables*"
@@ -45,8 +46,10 @@ COMPARISONS: Final[Mapping[str, tuple[str, str]]] = {
     "included_excluded": ("included", "excluded"),
 }
 N_FOLDS: Final = 5
-MOST_DRAWS: Final = 59
-"""Draws of the null at most: each fits the classifier anew."""
+FEWEST_DRAWS: Final = 1_000
+MOST_DRAWS: Final = 10_000
+FIRM: Final = 0.0025
+"""Standard error of the null's percentile by its draws that is sought: half of the second digit."""
 MOST_PATIENTS: Final = 2000
 """Of a larger pair of sets so many patients are drawn."""
 _OF_ALL: Final = ("separation_auc", "separation_auc_null95")
@@ -79,7 +82,7 @@ def separation(
     excluded : which are out, and by which rules
     levels : representativeness/levels
     printed_words : cohort/printed_words
-    evaluation : gives the seed and the replicates
+    evaluation : gives the windows and the seed
     drift : what its monitors read is used
 
     Returns
@@ -107,8 +110,7 @@ def separation(
         seed = (evaluation.seed, zlib.crc32(f"separation/{name}".encode()))
         pair = _Pair.of(views, sets, covariates, np.random.default_rng(seed))
         reason = pair.too_small(disclosure.smallest_group)
-        draws = min(MOST_DRAWS, evaluation.replicates)
-        for metric, estimate in pair.together(draws, reason).items():
+        for metric, estimate in pair.together(reason).items():
             figures.give(metric, estimate, variable=ALL, comparison=name)
         for view in views:
             variable = view.levels.names[0]
@@ -169,28 +171,43 @@ class _Pair:
 
     def too_small(self, smallest: int) -> Code | None:
         """Say that a set has too few patients; None where both have enough."""
-        sizes = [np.unique(self.patient[self.is_second == second]).size for second in (False, True)]
-        return code("too_few_to_tell_apart", fewest=smallest) if min(sizes) < smallest else None
+        few = min(self._patients) < smallest
+        return code("too_few_to_tell_apart", fewest=smallest) if few else None
 
-    def together(self, draws: int, reason: Code | None) -> dict[str, Estimate]:
+    @property
+    def _patients(self) -> tuple[int, int]:
+        """Patients with a case of each set."""
+        first, second = (np.unique(self.patient[self.is_second == s]).size for s in (False, True))
+        return first, second
+
+    @property
+    def n_draws(self) -> int:
+        """Draws of the null that make its 95th percentile firm to :data:`FIRM`.
+
+        The standard error of that percentile of N draws is 2.11 standard deviations over the root
+        of N where they are normal; the deviation is Hanley and McNeil's at one half. Cross-fitting
+        doubles its variance, since folds that score one another are drawn together.
+        """
+        first, second = self._patients
+        variance = 2 * (first + second + 1) / (12 * first * second)
+        wanted = math.ceil((2.11 / FIRM) ** 2 * variance)
+        return max(FEWEST_DRAWS, min(MOST_DRAWS, wanted))
+
+    def together(self, reason: Code | None) -> dict[str, Estimate]:
         """Give the area of all variables together, and its 95th percentile without a difference."""
-        null = coded(code("sets_drawn_by_patient", draws=draws), _method())
-        methods = dict(zip(_OF_ALL, (_method(), null), strict=True))
         if reason is not None:
-            return {metric: self._refused(reason, methods[metric]) for metric in _OF_ALL}
+            return {metric: self._refused(reason, _method()) for metric in _OF_ALL}
         everything = np.column_stack([*self.columns.values()])
         found = cross_fitted_auc(everything, self.is_second, self.fold)
-        drawn = [
-            cross_fitted_auc(
-                everything, sets_handed_out_anew(self.patient, self.is_second, self.rng), self.fold
-            )
-            for _ in range(draws)
-        ]
-        known = [area for area in drawn if area is not None]
-        null95 = float(np.quantile(known, 0.95)) if known else None
+        drawn = null_areas(
+            everything, self.is_second, self.patient, self.fold, self.n_draws, self.rng
+        )
+        null95 = float(np.quantile(drawn, 0.95)) if drawn.size else None
+        null = coded(code("sets_drawn_by_patient", draws=self.n_draws), _method())
+        methods = (_method(), null)
         return {
-            metric: self._given(value, methods[metric])
-            for metric, value in zip(_OF_ALL, (found, null95), strict=True)
+            metric: self._given(value, method)
+            for metric, value, method in zip(_OF_ALL, (found, null95), methods, strict=True)
         }
 
     def of_one(self, variable: str, reason: Code | None) -> dict[str, Estimate]:

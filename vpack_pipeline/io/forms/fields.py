@@ -73,8 +73,11 @@ def _cases(protocol: Protocol) -> tuple[Field, ...]:
     types: dict[str, FieldType] = {"string": "text", "int": "int", "float": "float", "bool": "bool"}
     # Where cases were drawn unlike, one without a stratum has no sampling fraction; nor has one of
     # a stratum from which none was drawn.
-    drawn = tuple(s.name for s in protocol.sampling.strata if s.fraction != 0)
-    is_needed = bool(drawn and protocol.sampling.depends_on)
+    draws = protocol.sampling.by_window.values()
+    named = [s.name for draw in draws for s in draw.strata if s.fraction != 0]
+    drawn = tuple(dict.fromkeys(named))
+    # Where one window was taken as it came, its cases have no stratum.
+    is_needed = bool(drawn) and all(draw.strata and draw.depends_on for draw in draws)
     return (
         replace(_key("case_id", "case"), also_study=True),
         _key("patient_id", "patient", issuer="issuer"),

@@ -57,11 +57,11 @@ from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
+    AnySampling,
     Eligibility,
     Evaluation,
     Finding,
     IndexTest,
-    Sampling,
 )
 from vpack_pipeline.site import AccessionNumbers, InputForm, InputKind
 from vpack_pipeline.stats.codes import code, coded
@@ -100,7 +100,7 @@ def integrity(
     index_test: IndexTest,
     findings: tuple[Finding, ...],
     eligibility: Eligibility,
-    sampling: Sampling,
+    sampling: AnySampling,
     adjudication: Adjudication,
     evaluation: Evaluation,
     inputs: Mapping[InputKind, InputForm],

@@ -120,5 +120,5 @@ def _chance(found: int, expected: float) -> float:
 
 
 def _not_claimed(study: Study) -> Code | None:
-    method = study.sampling.method
+    method = study.sampling.prospective.method
     return None if method == "consecutive" else code("sampling_claimed", sampling=method)

@@ -17,11 +17,11 @@ from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
+    AnySampling,
     Eligibility,
     Evaluation,
     Finding,
     IndexTest,
-    Sampling,
 )
 from vpack_pipeline.site import AccessionNumbers, InputForm, InputKind
 from vpack_pipeline.stats.codes import Code
@@ -55,7 +55,7 @@ class Study:
     index_test: IndexTest
     findings: tuple[Finding, ...]
     eligibility: Eligibility
-    sampling: Sampling
+    sampling: AnySampling
     adjudication: Adjudication
     evaluation: Evaluation
     inputs: Mapping[InputKind, InputForm]

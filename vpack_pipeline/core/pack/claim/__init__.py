@@ -15,10 +15,10 @@ from vpack_pipeline.core.pack.claim.items import ITEMS, Item
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
+    AnySampling,
     Eligibility,
     Evaluation,
     IndexTest,
-    Sampling,
 )
 
 PACKAGE_DATA: Final = ("contracts/codes", "contracts/cohort/header_fields.yaml")
@@ -40,7 +40,7 @@ def claim(
     about: About,
     index_test: IndexTest,
     eligibility: Eligibility,
-    sampling: Sampling,
+    sampling: AnySampling,
     adjudication: Adjudication,
     evaluation: Evaluation,
     readers_agreed: bool,

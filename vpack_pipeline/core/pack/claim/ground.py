@@ -14,10 +14,10 @@ import polars as pl
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
+    AnySampling,
     Eligibility,
     Evaluation,
     IndexTest,
-    Sampling,
 )
 from vpack_pipeline.stats.codes import Code, Codes, coded
 
@@ -43,7 +43,7 @@ class Ground:
     about: About
     index_test: IndexTest
     eligibility: Eligibility
-    sampling: Sampling
+    sampling: AnySampling
     adjudication: Adjudication
     evaluation: Evaluation
     readers_agreed: bool

@@ -84,7 +84,8 @@ def eligibility(g: Ground) -> Judged:
 
 def subsets(g: Ground) -> Judged:
     """Whether it is said how cases were drawn."""
-    if g.sampling.method == "convenience" and not g.sampling.note:
+    draws = g.sampling.by_window.values()
+    if any(draw.method == "convenience" and not draw.note for draw in draws):
         return Judged("partial", Code("convenience_sample_unexplained"))
     return Judged("met")
 
