@@ -125,7 +125,7 @@ def _power(book: Book, goal: Row) -> Cell | None:
 
 
 def _rests_on_bounds(book: Book, finding: Finding) -> bool:
-    """Whether so many labels are missing that the figure among labelled cases stands for no more."""
+    """Whether so many labels are missing that the figure among labelled cases stands for no others."""
     found = book.rows(
         "evaluation/verification",
         finding=finding.name,

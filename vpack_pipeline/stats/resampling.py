@@ -7,7 +7,7 @@ here: the statistics that are resampled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
@@ -147,7 +147,7 @@ class PatientKinds:
         further = _whole_rows(counts)
         if len(further) != self.kind.size:
             raise ValueError("counts: there must be one row for each patient")
-        part, size = alike(np.column_stack([self.kind, further]))
+        part, size = _alike([self.kind, *np.asfortranarray(further).T])
         of_part = np.empty((size.size, further.shape[1]))
         of_part[part] = further
         kind = np.empty(size.size, dtype=np.int64)
@@ -172,7 +172,7 @@ def _whole_rows(counts: IntArray) -> IntArray:
         raise ValueError("counts: each row needs whole numbers")
     if given.size and given.min() < 0:
         raise ValueError("counts holds a negative number")
-    return given.astype(np.int64)
+    return given.astype(np.int64, copy=False)
 
 
 def alike(counts: IntArray) -> tuple[IntArray, IntArray]:
@@ -189,9 +189,12 @@ def alike(counts: IntArray) -> tuple[IntArray, IntArray]:
     >>> alike(np.array([[2, 0], [1, 5], [2, 0]]))
     (array([1, 0, 1]), array([1, 2]))
     """
-    given = _whole_rows(counts)
-    code = np.zeros(len(given), dtype=np.int64)
-    for column in np.asfortranarray(given).T:
+    return _alike(np.asfortranarray(_whole_rows(counts)).T)
+
+
+def _alike(columns: Sequence[IntArray] | IntArray) -> tuple[IntArray, IntArray]:
+    code = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
         # Numbered anew at each column, so that no product overflows.
         value, n_values = _dense_codes(column)
         if n_values > 1:

@@ -27,12 +27,14 @@ from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.report import empty_comparison
 
 HTML = b"<!doctype html>"
+PDF = b"%PDF-1.7"
 SIGNER = Pseudonyms(b"s" * 32, {}, None)
 
 
 def payload(study, **changed) -> dict[str, bytes]:
     given = {
         "html": HTML,
+        "summary": PDF,
         "comparison": empty_comparison(),
         "report": study.report,
         "protocol": study.protocol,

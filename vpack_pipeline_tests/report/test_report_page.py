@@ -110,8 +110,8 @@ def test_a_missing_table_row_is_an_error(study):
         rendered(study, report=less)
 
 
-def test_the_first_page_keeps_its_order(page):
-    first = page[page.index('<section id="first"') : page.index('<section id="claim"')]
+def test_the_primary_figures_keep_their_order(page):
+    first = page[page.index('<section id="figures"') : page.index('<section id="claim"')]
     order = [
         "Product", "Intended use", "Built, funded, held", "To be signed by", "Data cut", "Kind of evidence",
         "Reference standard", "Included cases whose label is due", "Sensitivity", "Specificity",
@@ -162,7 +162,7 @@ def test_the_windows_stand_side_by_side_with_interval_and_verdict(page):
     table = re.sub("<[^>]*>", " ", table[: table.index("</table>")])
     assert re.search(r"Retrospective\s+Prospective", table)
     assert (
-        len(re.findall(r"\d+\.\d% to \d+\.\d%", re.sub(r"\s+", " ", table).replace(" to ", " to ")))
+        len(re.findall(r"\d+\.\d to \d+\.\d", re.sub(r"\s+", " ", table).replace(" to ", " to ")))
         >= 4
     )
     assert re.search("not met|inconclusive|met", table)
@@ -202,7 +202,7 @@ def test_blocks_and_links_lead_somewhere_and_ids_are_unique(parsed):
 
 
 def test_the_page_is_self_contained_small_and_runs_nothing(page, parsed):
-    assert len(page.encode()) < 1_000_000
+    assert len(page.encode()) < 1_100_000
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
     assert not parsed.tags.keys() & {"script", "img", "link", "iframe", "object", "form", "input"}
     for _, given in parsed.attributes:

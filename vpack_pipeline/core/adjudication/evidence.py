@@ -24,6 +24,20 @@ ADJUDICATING: Final = ("tiebreak", "consensus")
 OWN_TIEBREAK: Final = "own_tiebreak"
 """The role given to a tiebreak read by one of the case's own independent readers."""
 _VOTE: Final = (*UNIT, "reader_id", "role", "class", "rating", "read_at")
+READ_COLUMNS: Final = (
+    *UNIT,
+    "reader_id",
+    "arm",
+    "session",
+    "purpose",
+    "role",
+    "saw_peers",
+    "rating",
+    "is_diagnostic",
+    "read_at",
+    "in_force",
+)
+"""What labels and agreement are made of, of cohort/reads."""
 CLASSES: Final = (POSITIVE, NEGATIVE, INDETERMINATE, NON_DIAGNOSTIC)
 
 
@@ -155,7 +169,12 @@ def _apart(voting: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(voting: pl.DataFrame) -> pl.DataFrame:
-    """Count the reads of each unit, and find the classes of its two middle independent ratings."""
+    """Count the reads of each unit, and find the classes of its two middle independent ratings.
+
+    Parameters
+    ----------
+    voting : the reads of a unit stand together, as :func:`votes` gives them
+    """
     role, kind, at = pl.col("role"), pl.col("class"), pl.col("read_at")
     is_tiebreak = role.is_in(["tiebreak", OWN_TIEBREAK])
     # What is asked of each read is worked out before reads are grouped: much faster than within.
@@ -163,25 +182,49 @@ def _counted(voting: pl.DataFrame) -> pl.DataFrame:
     for r in ROLES:
         marks |= {count_of(r, k): (role == r) & (kind == k) for k in CLASSES}
     told = {r: (role == r) & (kind != NON_DIAGNOSTIC) for r in ROLES}
-    reads = voting.with_columns(
+    reads = _in_units(voting).with_columns(
         **marks,
         **{f"{r}_at": pl.when(is_told).then(at) for r, is_told in told.items()},
         **{f"{r}_undated": is_told & at.is_null() for r, is_told in told.items()},
-        reader=pl.when(~is_tiebreak).then("reader_id"),
+        n_readers=_is_new_reader(pl.when(~is_tiebreak).then("reader_id")),
     )
-    counts = reads.group_by(UNIT, maintain_order=True).agg(
+    counts = reads.group_by("unit", maintain_order=True).agg(
+        pl.col(UNIT).first(),
         pl.len().alias("n_reads"),
-        pl.col("reader").drop_nulls().n_unique().alias("n_readers"),
-        *(pl.col(name).sum() for name in marks),
+        pl.col("n_readers", *marks).sum(),
         *(pl.when(~pl.col(f"{r}_undated").any()).then(pl.col(f"{r}_at").max()) for r in ROLES),
     )
-    rated = reads.filter(told["independent"]).select(*UNIT, "class", "rating")
-    ranked = rated.sort("rating").group_by(UNIT)
-    middle = ranked.agg(
-        kind.get((pl.len() - 1) // 2).alias("median_low"),
-        kind.get(pl.len() // 2).alias("median_high"),
+    middle = _middle(reads.filter(told["independent"]))
+    return counts.join(middle, on="unit", how="left", maintain_order="left").drop("unit")
+
+
+def _in_units(voting: pl.DataFrame) -> pl.DataFrame:
+    """Number the units, whose rows stand together: grouped by one number, not by two texts."""
+    starts = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in UNIT)
+    return voting.with_columns(unit=starts.cum_sum().set_sorted())
+
+
+def _is_new_reader(reader: pl.Expr) -> pl.Expr:
+    """Mark the first row of each unit and reader; none where the reader is null."""
+    code = reader.cast(pl.Categorical).to_physical().cast(pl.Int64)
+    pair = pl.col("unit").cast(pl.Int64) * (code.max() + 1) + code
+    return pair.is_not_null() & pair.is_first_distinct()
+
+
+def _middle(rated: pl.DataFrame) -> pl.DataFrame:
+    """Find the classes of the two middle ratings of each unit; one rating is of one class."""
+    ranked = (
+        rated.select("unit", "rating", "class").sort("rating").sort("unit", maintain_order=True)
     )
-    return counts.join(middle, on=UNIT, how="left", maintain_order="left")
+    sizes = (
+        ranked.group_by("unit", maintain_order=True)
+        .len("n")
+        .with_columns(pl.col("n").cast(pl.Int64))
+    )
+    before, n = pl.col("n").cum_sum() - pl.col("n"), pl.col("n")
+    low, high = sizes.select(before + (n - 1) // 2, high=before + n // 2)
+    kinds = ranked["class"]
+    return sizes.select("unit", median_low=kinds.gather(low), median_high=kinds.gather(high))
 
 
 def independent_labels(

@@ -18,6 +18,7 @@ import polars as pl
 
 from vpack_pipeline.core.adjudication.basis import included_reads, read_basis
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS, SCENARIOS
+from vpack_pipeline.core.adjudication.evidence import READ_COLUMNS
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import (
     NO_POINT,
@@ -109,7 +110,11 @@ def error_attribution(
     )
     analysis = AnalysisSet(index_test=index_test, **analysed)
     sampled = SampledCases(cases, sampling, evaluation)
-    known = included_reads(analysis.numbered(reads), analysis.numbered(included), findings)
+    known = included_reads(
+        analysis.numbered(reads.select(READ_COLUMNS)),
+        analysis.numbered(included.select("case_id", "patient_id")),
+        findings,
+    )
     basis = {f.name: read_basis(known, f.name) for f in findings}
     panels = {name: Panels.of(b, name, analysis, evaluation) for name, b in basis.items()}
     for finding, model_id, window in cells(findings, index_test):

@@ -22,7 +22,7 @@ from vpack_pipeline.core.adjudication.basis import (
     read_basis,
 )
 from vpack_pipeline.core.adjudication.common_factor import CORRELATIONS
-from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE
+from vpack_pipeline.core.adjudication.evidence import NEGATIVE, POSITIVE, READ_COLUMNS
 from vpack_pipeline.core.adjudication.latent import CAUTION, case_posteriors
 from vpack_pipeline.core.adjudication.relabelling import Relabelling
 from vpack_pipeline.core.adjudication.rules import PANEL
@@ -144,7 +144,13 @@ def label_sensitivity(
     sampled = SampledCases(case_view, sampling, evaluation)
     # Labels are made again and again: of cases and patients by number, that is much faster.
     cases, reads, reference, included = (
-        analysis.numbered(frame) for frame in (cases, reads, reference, included)
+        analysis.numbered(frame)
+        for frame in (
+            cases.select("case_id", "patient_id", "index_date", "in_force"),
+            reads.select(READ_COLUMNS),
+            reference.select("case_id", "finding", "source", "label", "established_at", "in_force"),
+            included.select("case_id", "patient_id"),
+        )
     )
     known = included_reads(reads, included, findings)
     made = {
