@@ -23,6 +23,7 @@ from vpack_pipeline.pack_format.documents import (
     PLAN,
     PROTOCOL,
     REPORT,
+    SUMMARY,
     Documents,
     contract_of,
     files_about,
@@ -46,6 +47,7 @@ def file_set(contents: Contents, documents: Documents, pack_format: int) -> Iter
     wanted |= {codes.NAME} if pack_format >= 3 else set()
     wanted |= {figures.NAME, CRATE} if pack_format >= 4 else set()
     wanted |= {comparison.NAME} if pack_format >= 5 else set()
+    wanted |= {SUMMARY} if pack_format >= 6 else set()
     wanted |= {signers.SIGNERS, quoted.NAME} & contents.names
     wanted |= {BASELINE} if BASELINE_ASSET in documents.exported else set()
     for asset, contract in documents.contracts.items():

@@ -125,7 +125,7 @@ def _power(book: Book, goal: Row) -> Cell | None:
 
 
 def _rests_on_bounds(book: Book, finding: Finding) -> bool:
-    """Whether so many labels are missing that the figure among labelled cases stands for no others."""
+    """Whether the figure among labelled cases stands for no others, since so many lack one."""
     found = book.rows(
         "evaluation/verification",
         finding=finding.name,
@@ -192,7 +192,7 @@ def _changed(said: Measured) -> Text:
 
 
 def strata(book: Book, protocol: Protocol, finding: Finding, metric: str) -> Iterator[Text]:
-    """Say where a figure differs: at a device that came after the lock, and by planned variables."""
+    """Say where a figure differs: with a device that came after the lock, by planned variables."""
     model = protocol.index_test.primary.id
     rows = book.rows(
         "evaluation/subgroups", finding=finding.name, model_id=model, window=PROSPECTIVE
@@ -218,7 +218,10 @@ def strata(book: Book, protocol: Protocol, finding: Finding, metric: str) -> Ite
 def _at_device(book: Book, row: Row, period: str) -> Text:
     first, metric = book.on_first_page(row), row.key["metric"]
     return filled(
-        f"With {row.key['stratum']}, first seen in {period[:7]}, {metric} was {{figure}} ({{bounds}}).",
+        "With {device}, first seen in {month}, {metric} was {figure} ({bounds}).",
+        device=(row.key["stratum"],),
+        month=(period[:7],),
+        metric=(metric,),
         figure=(Strong((first["estimate"],)),),
         bounds=(Quiet((*bounds_of(first), "; ", first["n"], " ", CLASSES[metric])),),
     )

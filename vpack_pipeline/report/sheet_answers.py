@@ -50,9 +50,9 @@ def largest_exclusion(book: Book) -> Row | None:
 
 def _built(book: Book, protocol: Protocol) -> Text:
     rows = book.rows("eligibility/flow", unit="case")
-    drawn = words.capital(words.DRAWN.get(protocol.sampling.method, protocol.sampling.method))
+    drawn = words.drawn(protocol.sampling)
     counts = filled(
-        ". {delivered} cases delivered, {included} included.",
+        " {delivered} cases delivered, {included} included.",
         delivered=rows[0]["remaining"],
         included=rows[-1]["remaining"],
     )

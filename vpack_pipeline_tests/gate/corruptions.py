@@ -280,7 +280,14 @@ SOUND: dict[str, Rows] = {
     "pack/report": [{"chapter": "first"}],
     "pack/validation_pack": [
         {"path": path}
-        for path in ("report.html", "protocol.yaml", "claim.json", "codes.csv", "drift/plan.json")
+        for path in (
+            "report.html",
+            "summary.pdf",
+            "protocol.yaml",
+            "claim.json",
+            "codes.csv",
+            "drift/plan.json",
+        )
     ],
 }
 
@@ -611,7 +618,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ],
     ("pack/report", "no_bare_nan"): [{"text": "NaN"}],
     ("pack/validation_pack", "required_files"): [{"path": "report.html"}],
-    ("pack/validation_pack", "small_enough"): [{"path": "report.html", "bytes": 1_000_000}],
+    ("pack/validation_pack", "small_enough"): [{"path": "report.html", "bytes": 1_200_000}],
 }
 
 

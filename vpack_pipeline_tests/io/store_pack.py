@@ -2,7 +2,7 @@
 
 ``python -m vpack_pipeline_tests.io.store_pack ROOT`` takes the newest pack of ``riverside`` under a
 root that ``pipeline/bench.py`` makes, built at its look; it publishes the same with short pages
-in place of the report and of the comparison, and writes ``packs/format-<N>.tar.xz``. What is stored is never made anew.
+in place of the report, its summary and the comparison, and writes ``packs/format-<N>.tar.xz``. What is stored is never made anew.
 The page holds what a reviewer's machine finds in a report: figures, of which some tables have to
 be enough, and what it says of other files.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from vpack_pipeline.io import packs
 from vpack_pipeline.pack_format import cells, comparison, figures
 from vpack_pipeline.pack_format.bag import FORMAT
-from vpack_pipeline.pack_format.documents import CLAIM, REPORT
+from vpack_pipeline.pack_format.documents import CLAIM, REPORT, SUMMARY
 from vpack_pipeline.pack_format.figures import Figure
 from vpack_pipeline_tests.io.forging import digested_anew
 
@@ -86,6 +86,7 @@ def shortened(payload: Mapping[str, bytes]) -> dict[str, bytes]:
     made = "\n".join([TITLE, *ids, *dict.fromkeys(elements), ""]).encode()
     shown = [astuple(f) for f in figures.printed(made.decode(), kept)]
     short = {**payload, REPORT: made, figures.NAME: cells.to_csv(header, shown)}
+    short[SUMMARY] = b"%PDF-1.7\n"
     short[comparison.NAME] = comparison.page(EMPTY, comparison.data_of(payload))
     return short | digested_anew(short)
 

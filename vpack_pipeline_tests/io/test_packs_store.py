@@ -21,6 +21,7 @@ from vpack_pipeline.io.packs import publication
 
 PAYLOAD = {
     "report.html": b"<!doctype html>",
+    "summary.pdf": b"%PDF-1.7\n",
     "protocol.yaml": b"id: a\n",
     "claim.json": b"{}\n",
     "codes.csv": b"code\n",

@@ -30,6 +30,7 @@ PAYLOAD = {
     "drift/plan.json": b"{}",
     "protocol.yaml": b"id: a\n",
     "report.html": b"<p>",
+    "summary.pdf": b"%PDF-1.7\n",
 }
 
 
