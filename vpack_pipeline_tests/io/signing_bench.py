@@ -34,6 +34,7 @@ needs_ssh_keygen = pytest.mark.skipif(SSH_KEYGEN is None, reason="no ssh-keygen 
 PAYLOAD = {
     "protocol.yaml": b"id: a\n",
     "claim.json": b"{}\n",
+    "summary.pdf": b"%PDF-1.7\n",
     "codes.csv": b"code\n",
     "drift/plan.json": b"{}\n",
 }

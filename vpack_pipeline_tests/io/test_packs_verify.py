@@ -19,6 +19,7 @@ PAYLOAD = {
     "report.html": b"<!doctype html>",
     "protocol.yaml": b"id: a\n",
     "claim.json": b"{}\n",
+    "summary.pdf": b"%PDF-1.7\n",
     "codes.csv": b"code\n",
     "drift/plan.json": b"{}\n",
 }
