@@ -35,7 +35,6 @@ LIBRARIES: Final[Mapping[str, str]] = {
     "pydicom": "pydicom",
     "ray": "ray",
     "scipy": "scipy",
-    "sklearn": "scikit-learn",
     "sqlalchemy": "sqlalchemy",
     "sqlglot": "sqlglot",
     "threadpoolctl": "threadpoolctl",

@@ -76,7 +76,6 @@ PIPELINE: Final = frozenset(
         "pyarrow",
         "pydicom",
         "pytz",
-        "sklearn",
         "sqlglot",
         "threadpoolctl",
     }

@@ -57,9 +57,7 @@ def row_key(values: Mapping[str, Any]) -> str:
     >>> row_key({"b": datetime.date(2026, 1, 5), "a": 1})
     '{"a":1,"b":"2026-01-05"}'
     """
-    return json.dumps(
-        values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_text
-    )
+    return _KEYS.encode(values)
 
 
 def _as_text(value: Any) -> str:
@@ -68,10 +66,20 @@ def _as_text(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} in a key")
 
 
+_KEYS: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_text
+)
+
+
 def anchor(asset: str, key: str, column: str) -> str:
     """Name a cell: stable for the same row of the same table in every pack."""
+    return f"{row_anchor(asset, key)}.{column}"
+
+
+def row_anchor(asset: str, key: str) -> str:
+    """Name a row: what the anchors of its cells begin with, before a dot and the column."""
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
-    return f"{asset.replace('/', '.')}.{digest}.{column}"
+    return f"{asset.replace('/', '.')}.{digest}"
 
 
 def row_texts(

@@ -99,18 +99,17 @@ def plain(value: Any) -> str:
     """
     if value is None:
         return NOTHING
-    # A bool is an int and a datetime a date: the narrower type stands first.
-    return next((write(value) for kind, write in _BY_TYPE if isinstance(value, kind)), str(value))
+    return _BY_TYPE.get(type(value), str)(value)
 
 
 def _moment(value: datetime.datetime) -> str:
     return value.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-_BY_TYPE: Final[tuple[tuple[type, Callable[[Any], str]], ...]] = (
-    (bool, lambda v: "yes" if v else "no"),
-    (datetime.datetime, _moment),
-    (datetime.date, datetime.date.isoformat),
-    (int, count),
-    (float, number),
-)
+_BY_TYPE: Final[Mapping[type, Callable[[Any], str]]] = {
+    bool: lambda v: "yes" if v else "no",
+    datetime.datetime: _moment,
+    datetime.date: datetime.date.isoformat,
+    int: count,
+    float: number,
+}

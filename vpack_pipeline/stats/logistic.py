@@ -1,6 +1,6 @@
-"""Logistic regression by maximum likelihood, with errors by patient.
+"""Logistic regression by maximum likelihood, penalised or not, with errors by patient.
 
-What does not belong here: what is regressed on what (``calibration``, ``trend``), penalties.
+What does not belong here: what is regressed on what (``calibration``, ``trend``, ``two_sample``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ def fit_logistic(
     offset: FloatArray,
     codes: npt.NDArray[np.intp] | None = None,
     weights: FloatArray | None = None,
+    penalty: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Fit by Newton's method with Armijo's step halving; give coefficients and their covariance.
 
@@ -31,11 +32,13 @@ def fit_logistic(
         1986, with P/(P-1)) in place of the model's covariance
     weights : (n,) > 0, such as inverse sampling fractions: the likelihood is weighted, and with
         codes the sandwich holds (Binder 1983)
+    penalty : (k,) >= 0, by column: half of it times the squared coefficient is taken off the log
+        likelihood (Hoerl & Kennard 1970); 0 for the intercept
 
     Returns
     -------
-    (k,) and (k, k). Where the classes are separated the maximum is infinite, and what is returned
-    is where the method stopped: ask :func:`is_separated` before
+    (k,) and (k, k). Where the classes are separated the maximum without a penalty is infinite, and
+    what is returned is where the method stopped: ask :func:`is_separated` before
 
     Raises
     ------
@@ -53,7 +56,10 @@ def fit_logistic(
     w = np.ones(y.size) if weights is None else amounts("weights", weights)
     if w.shape != y.shape or (w == 0).any():
         raise ValueError("weights: one weight above 0 is needed for each case")
-    return _newton(x, y, added, who, w)
+    ridge = np.zeros(x.shape[1]) if penalty is None else amounts("penalty", penalty)
+    if ridge.shape != x.shape[1:]:
+        raise ValueError("penalty: one is needed for each column of the design")
+    return _newton(x, y, added, who, w, ridge)
 
 
 def is_separated(score: FloatArray, positive: BoolArray) -> bool:
@@ -76,38 +82,36 @@ def _newton(
     offset: FloatArray,
     codes: npt.NDArray[np.intp] | None,
     w: FloatArray,
+    ridge: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
+    def gained(beta: FloatArray) -> float:
+        eta = design @ beta + offset
+        likelihood = float((w * y) @ eta - (w * np.logaddexp(0, eta)).sum())
+        return likelihood - float(ridge @ beta**2) / 2
+
+    def information(eta: FloatArray) -> FloatArray:
+        # expit(-eta) is not 1 - expit(eta): it does not round to 0.
+        return np.asarray((design.T * (w * expit(eta) * expit(-eta))) @ design + np.diag(ridge))
+
     beta: FloatArray = np.zeros(design.shape[1])
+    now = gained(beta)
     for _ in range(200):
         eta = design @ beta + offset
-        gradient = design.T @ (w * (y - expit(eta)))
-        step = np.linalg.solve(_information(design, eta, w), gradient)
-        gain, now = float(gradient @ step), _log_likelihood(eta, y, w)
+        gradient = design.T @ (w * (y - expit(eta))) - ridge * beta
+        step = np.linalg.solve(information(eta), gradient)
+        gain = float(gradient @ step)
         scale = 1.0
         # Extreme log odds have next to no information, and a full step would leave the plane.
-        while (
-            _log_likelihood(design @ (beta + scale * step) + offset, y, w)
-            < now + 1e-4 * scale * gain - 1e-9
-        ):
+        while (then := gained(beta + scale * step)) < now + 1e-4 * scale * gain - 1e-9:
             scale /= 2
-        beta = beta + scale * step
+        beta, now = beta + scale * step, then
         if np.abs(scale * step).max() < 1e-10 * (1 + np.abs(beta).max()):
             break
     eta = design @ beta + offset
-    bread: FloatArray = np.asarray(np.linalg.inv(_information(design, eta, w)), dtype=np.float64)
+    bread: FloatArray = np.asarray(np.linalg.inv(information(eta)), dtype=np.float64)
     if codes is None:
         return beta, bread
     scores = np.zeros((int(codes.max()) + 1, design.shape[1]))
     np.add.at(scores, codes, design * (w * (y - expit(eta)))[:, None])
     factor = len(scores) / (len(scores) - 1)
     return beta, factor * bread @ (scores.T @ scores) @ bread
-
-
-def _information(design: FloatArray, eta: FloatArray, w: FloatArray) -> FloatArray:
-    # expit(-eta) is not 1 - expit(eta): it does not round to 0.
-    information: FloatArray = (design.T * (w * expit(eta) * expit(-eta))) @ design
-    return information
-
-
-def _log_likelihood(eta: FloatArray, y: FloatArray, w: FloatArray) -> float:
-    return float((w * y) @ eta - (w * np.logaddexp(0, eta)).sum())

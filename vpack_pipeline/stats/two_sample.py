@@ -15,13 +15,14 @@ from scipy.stats import rankdata
 
 from vpack_pipeline.stats.arguments import clusters, labels, numbers, positions, whole
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray, IntArray
+from vpack_pipeline.stats.logistic import fit_logistic
 from vpack_pipeline.stats.resampling import patient_codes
 from vpack_pipeline.stats.roc import auc
 
 PENALTY: Final = 1.0
-"""Inverse strength of the squared penalty, on columns of the order of 1 (scikit-learn's ``C``)."""
-_STEPS: Final = 1000
-_TOLERANCE: Final = 1e-3
+"""Strength of the squared penalty, on columns of the order of 1 (scikit-learn's ``1 / C``)."""
+_DECIMALS: Final = 9
+"""Of scores: cases alike in every column tie, in whatever order their terms are added up."""
 _BLOCK: Final = 500
 """Draws that are held at once."""
 
@@ -73,13 +74,14 @@ def cross_fitted_auc(features: FloatArray, is_second: BoolArray, fold: IntArray)
     the share of pairs of both sets in which the case of the second scores higher, ties as one half;
     None where no fold has a pair that can be scored
     """
-    from sklearn.linear_model import LogisticRegression
-
     x = numbers("features", features)
     y = labels("is_second", is_second)
     folds = positions("fold", fold)
     if x.shape[:1] != y.shape or folds.shape != y.shape or x.ndim != 2:
         raise ValueError("features, is_second and fold have one row a case")
+    design = np.column_stack([np.ones(y.size), x])
+    ridge = np.full(design.shape[1], PENALTY)
+    ridge[0] = 0.0
     concordant, pairs = 0.0, 0
     for number in np.unique(folds):
         here = folds == number
@@ -87,11 +89,11 @@ def cross_fitted_auc(features: FloatArray, is_second: BoolArray, fold: IntArray)
         n_pairs = n_second * (int(here.sum()) - n_second)
         if n_pairs == 0 or y[~here].all() or not y[~here].any():
             continue
-        # Newton's method gives up where sets are apart altogether.
-        fitted = LogisticRegression(C=PENALTY, max_iter=_STEPS, tol=_TOLERANCE).fit(
-            x[~here], y[~here]
+        fitted_to = design[~here]
+        beta, _ = fit_logistic(
+            fitted_to, y[~here].astype(np.float64), np.zeros(len(fitted_to)), penalty=ridge
         )
-        area = auc(fitted.decision_function(x[here]), y[here])
+        area = auc(np.round(design[here] @ beta, _DECIMALS), y[here])
         concordant += n_pairs * (area or 0.0)
         pairs += n_pairs
     return concordant / pairs if pairs else None
@@ -150,7 +152,7 @@ def _first_step(x: FloatArray, is_second: BoolArray, here: BoolArray) -> FloatAr
     """Give the matrix from the sets of all other cases to the scores of those of a fold."""
     others = x[~here] - x[~here].mean(axis=0)
     share = is_second[~here].mean()
-    information = others.T @ others * share * (1 - share) + np.eye(x.shape[1]) / PENALTY
+    information = others.T @ others * share * (1 - share) + np.eye(x.shape[1]) * PENALTY
     return np.asarray(x[here] @ np.linalg.solve(information, others.T))
 
 

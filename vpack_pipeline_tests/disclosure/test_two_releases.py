@@ -239,7 +239,10 @@ def give_nothing_away(first: Site, second: Site, *, may_part: bool) -> None:
     assert attack_two(first.handed, later) == []
 
 
-@pytest.mark.parametrize(("day", "n", "seed"), [(NIGHT, 1500, 2), (MONTH, 600, 13)])
+@pytest.mark.parametrize(
+    ("day", "n", "seed"),
+    [pytest.param(NIGHT, 1500, 2, marks=pytest.mark.nightly), (MONTH, 600, 13)],
+)
 def test_what_is_quoted_is_what_the_attacker_finds_without_it(day, n, seed):
     first, second = (site_on(d, seed, n) for d in (EARLY, day))
     assert attack(first.tables, first.protocol) == []

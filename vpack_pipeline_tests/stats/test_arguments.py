@@ -327,6 +327,9 @@ ARGUMENTS: Final[dict[tuple[str, str], Argument]] = {
     ("p", "FloatArray"): _share(PROB),
     ("p", "float"): _share(0.3),
     ("placed", "tuple[FloatArray, FloatArray]"): _share(placements(PROB, POSITIVE)),
+    ("penalty", "FloatArray | None"): Argument(
+        np.ones(2), (*_count(np.ones(2)).changes, _one_more)
+    ),
     ("place", "npt.NDArray[np.integer]"): _holding(np.tile(np.arange(4), 3), *NAN, -1, 5),
     ("n_places", "int"): _whole(4),
     ("is_second", "BoolArray"): replace(label, changes=label.changes[:-1]),

@@ -66,6 +66,19 @@ def test_coefficients_equal_those_of_scikit_learn():
     assert beta == pytest.approx([*other.intercept_, *other.coef_[0]], abs=1e-4)
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["mixed", "apart"])
+def test_penalised_coefficients_equal_those_of_scikit_learn(apart):
+    """With columns that add up to the intercept, and where a column parts the classes."""
+    success, month, _, mix = study(2, 400, 0.1, 200, of_mix=0.5)
+    columns = np.column_stack([month / 12, mix == mix[0], mix != mix[0]]).astype(float)
+    outcome = mix == mix[0] if apart else success
+    design = np.column_stack([np.ones(400), columns])
+    penalty = np.array([0.0, 2.0, 2.0, 2.0])
+    beta, _ = fit_logistic(design, outcome.astype(float), np.zeros(400), penalty=penalty)
+    other = LogisticRegression(C=1 / 2, tol=1e-10, max_iter=10_000).fit(columns, outcome)
+    assert beta == pytest.approx([*other.intercept_, *other.coef_[0]], abs=1e-4)
+
+
 def test_mix_that_moves_with_time_explains_what_it_does():
     """A device that is worse and comes in over the year: adjusted, time has no say."""
     success, month, patient, mix = study(3, 4000, 0.0, 4000, of_mix=-2.0)

@@ -104,6 +104,18 @@ def test_what_says_nothing_gives_one_half_and_no_pair_gives_nothing():
     assert cross_fitted_auc(np.zeros((4, 1)), np.arange(4) == 0, np.array([0, 0, 1, 1])) is None
 
 
+def test_cases_alike_tie_wherever_they_stand():
+    rng = generator(11)
+    kinds = (rng.random((6, 37)) < 0.3).astype(float)
+    kind = rng.integers(0, 6, 200)
+    second = rng.random(200) < 0.4
+    fold = folds_by_patient(np.arange(200), second, 5, rng)
+    order = rng.permutation(200)
+    assert cross_fitted_auc(kinds[kind], second, fold) == pytest.approx(
+        cross_fitted_auc(kinds[kind][order], second[order], fold[order]), abs=1e-12
+    )
+
+
 def test_repeated_cases_of_a_patient_are_no_difference():
     """Each patient is of one set and has eight like cases: by case they would be told apart."""
     rng = generator(7)

@@ -16,7 +16,7 @@ from vpack_pipeline.contracts import Contract, codes, metrics
 from vpack_pipeline.contracts.shapes import CODES, FIGURE, METRIC
 from vpack_pipeline.core.pack.headline import Printed, headline
 from vpack_pipeline.errors import ContractError
-from vpack_pipeline.pack_format.figures import anchor, row_key, row_texts
+from vpack_pipeline.pack_format.figures import row_anchor, row_key, row_texts
 from vpack_pipeline.protocol import Evaluation, Finding, IndexTest
 
 PACKAGE_DATA: Final = ("contracts",)
@@ -89,7 +89,8 @@ def _cells(table: Printed) -> Iterator[tuple[str | None, ...]]:
     section = table.asset.partition("/")[0]
     chapter = contracts.load()[table.asset].chapter or SECTION_CHAPTERS[section]
     for key, raw, texts in zip(table.keys, table.values, table.texts, strict=True):
+        row = row_anchor(table.asset, key)
         for column, written in texts.items():
             said = raw[column] if column in CODES else None
-            place = (anchor(table.asset, key, column), chapter, table.asset, key, column)
+            place = (f"{row}.{column}", chapter, table.asset, key, column)
             yield (*place, written, said)
