@@ -269,7 +269,7 @@ def test_the_bags_own_lines_are_those_of_a_pack(change: Change, what: str, pack:
 def test_a_pack_that_states_an_older_format_to_be_asked_less_is_told(line: str, pack: Path) -> None:
     forged = forge(pack, {f"{ENDPOINTS}.csv": cell(1, "estimate", "0.999")}, within=False)
     restated(forged, swapped(f"Vpack-Format: {bag.FORMAT}\n", line))
-    assert "bag-info.txt: states an older format than 5, with which files in it came" in found(
+    assert "bag-info.txt: states an older format than 6, with which files in it came" in found(
         forged
     )
 

@@ -64,7 +64,7 @@ def test_a_whole_pack_has_no_problem_and_says_what_it_is(pack):
     assert packs.whole(pack) == []
     said = packs.summary(pack)
     assert said.identifier == f"site-a/{pack.name}"
-    assert (said.cut, said.files) == ("2026-01-05", 5)
+    assert (said.cut, said.files) == ("2026-01-05", 6)
     assert said.payload_digest[:12] == pack.name[-12:]
 
 
