@@ -16,6 +16,7 @@ from vpack_pipeline.report.view import (
     Block,
     Drawing,
     Foot,
+    Group,
     Lead,
     Link,
     Masthead,
@@ -116,21 +117,33 @@ def _masthead(made: Masthead) -> Markup:
 @block.register
 def _table(made: Table) -> Markup:
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(c) for c in made.columns)
-    lines = Markup("\n").join(
-        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            text(line.head),
-            Markup("").join(
-                Markup('<td data-column="{}">{}</td>').format(column, text(cell))
-                for column, cell in zip(made.columns[1:], line.cells, strict=True)
-            ),
-        )
-        for line in made.lines
-    )
+    lines = Markup("\n").join(_group(group, made.columns) for group in made.groups)
     return Markup(
         '<div class="scroll" role="region" aria-labelledby="{0}-caption" tabindex="0">'
         '<table class="verdicts"><caption id="{0}-caption">{1}</caption>'
-        "<thead><tr>{2}</tr></thead><tbody>{3}</tbody></table></div>"
+        "<thead><tr>{2}</tr></thead>{3}</table></div>"
     ).format(made.name, text(made.caption), head, lines)
+
+
+def _group(group: Group, columns: tuple[str, ...]) -> Markup:
+    head = Markup("")
+    if group.head:
+        head = Markup('<tr class="group"><th scope="rowgroup" colspan="{}">{}</th></tr>\n').format(
+            len(columns), text(group.head)
+        )
+    lines = Markup("\n").join(
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+            text(line.head),
+            Markup("").join(Markup("<td>{}</td>").format(text(cell)) for cell in line.cells),
+        )
+        for line in group.lines
+    )
+    note = Markup("")
+    if group.note:
+        note = Markup('\n<tr><td class="ci wrapped" colspan="{}">{}</td></tr>').format(
+            len(columns), text(group.note)
+        )
+    return Markup("<tbody>{}{}{}</tbody>").format(head, lines, note)
 
 
 @block.register

@@ -7,7 +7,7 @@ not belong here: how figures are judged (``core.evaluation.verdicts``), layout.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,12 +36,10 @@ CHANGES: Final[Mapping[str, str]] = {
     "rose": "{size} points ({smallest} to {largest}) higher than before",
 }
 """Which side of zero the interval of the change lies on → the words for it."""
-GIVEN: Final = "{start}, {measure} was {figure} ({bounds})"
-WITHOUT_BOUNDS: Final = "{start}, {measure} was {figure}"
-BETWEEN: Final = (
-    "{start}, {measure} lies between {worst} and {best}, whatever the missing labels are"
-)
-REFUSED: Final = "{start}, {measure} is not given: {reason}"
+GIVEN: Final = "{measure} was {figure} ({bounds})"
+WITHOUT_BOUNDS: Final = "{measure} was {figure}"
+BETWEEN: Final = "{measure} lies between {worst} and {best}, whatever the missing labels are"
+REFUSED: Final = "{measure} is not given: {reason}"
 NO_CASES: Final = "No case from after the lock has a label due yet"
 
 
@@ -53,7 +51,6 @@ class Measured:
     without its sign. None where there is no such row.
     """
 
-    start: str
     measure: str
     figure: Row | None
     worst: Cell | None
@@ -63,6 +60,11 @@ class Measured:
     power: Cell | None
     change: Row | None
     size: Row | None
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether any case of the class has a label that is due."""
+        return self.figure is not None and self.figure.says("n") != "0"
 
 
 def measured(book: Book, protocol: Protocol, finding: Finding, metric: str) -> Measured | None:
@@ -87,7 +89,6 @@ def measured(book: Book, protocol: Protocol, finding: Finding, metric: str) -> M
     change = book.on_first_page(changes[0]) if changes and changes[0].is_given else None
     bounds = _rests_on_bounds(book, finding)
     return Measured(
-        start=_start(book, protocol, finding),
         measure=metric,
         figure=by_analysis.get("intention_to_diagnose"),
         worst=by_analysis["worst_case"]["estimate"] if bounds else None,
@@ -98,11 +99,6 @@ def measured(book: Book, protocol: Protocol, finding: Finding, metric: str) -> M
         change=change,
         size=book.size(change) if change else None,
     )
-
-
-def _start(book: Book, protocol: Protocol, finding: Finding) -> str:
-    named = f" ({words.small(finding.title)})" if len(protocol.findings) > 1 else ""
-    return f"After the lock{named}"
 
 
 def _goal(book: Book, finding: Finding, metric: str, point: str) -> Row | None:
@@ -137,29 +133,43 @@ def _rests_on_bounds(book: Book, finding: Finding) -> bool:
     return bool(found) and found[0].is_given and found[0]["estimate"].number == 0
 
 
-def sentence(said: Measured) -> Text:
-    """Say one figure: what it was, how it stands to its goal, whether it changed."""
-    if said.figure is None or said.figure.says("n") == "0":
-        return (NO_CASES, ".")
+def sentence(figures: Sequence[Measured], of: str = "") -> Text:
+    """Say the figures of a finding: what each was, how it stands to its goal, whether it changed.
+
+    Parameters
+    ----------
+    of : the finding's title, where there are several
+
+    Returns
+    -------
+    one sentence
+    """
+    named: Text = (Strong((f"{of}:",)), " ") if of else ()
+    if not any(said.has_cases for said in figures):
+        return (*named, f"{words.small(NO_CASES) if of else NO_CASES}.")
+    told = joined("; ", (_clause(said) for said in figures if said.has_cases))
+    return (*named, "after the lock, " if of else "After the lock, ", *told, ".")
+
+
+def _clause(said: Measured) -> Text:
+    row = said.figure
+    if row is None:
+        return ()
     if said.worst is not None and said.best is not None:
-        begun = filled(
-            BETWEEN, start=(said.start,), measure=(said.measure,),
-            worst=(Strong((said.worst,)),), best=(Strong((said.best,)),),
-        )  # fmt: skip
-    elif not said.figure.is_given:
-        reason: Text = (said.figure.note,) if said.figure.note else ("no reason is given",)
-        begun = filled(REFUSED, start=(said.start,), measure=(said.measure,), reason=reason)
-        return (*begun, ".")
+        worst, best = (Strong((cell,)) for cell in (said.worst, said.best))
+        begun = filled(BETWEEN, measure=(said.measure,), worst=(worst,), best=(best,))
+    elif not row.is_given:
+        reason: Text = (row.note,) if row.note else ("no reason is given",)
+        return filled(REFUSED, measure=(said.measure,), reason=reason)
     else:
-        bounds = bounds_of(said.figure)
+        bounds = bounds_of(row)
         begun = filled(
             GIVEN if bounds else WITHOUT_BOUNDS,
-            start=(said.start,),
             measure=(said.measure,),
-            figure=(Strong((said.figure["estimate"],)),),
+            figure=(Strong((row["estimate"],)),),
             bounds=(Quiet(bounds),) if bounds else (),
         )
-    return (*begun, ", ", *_stands(said), *_changed(said), ".")
+    return (*begun, ", ", *_stands(said), *_changed(said))
 
 
 def _stands(said: Measured) -> Text:

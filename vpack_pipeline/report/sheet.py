@@ -14,13 +14,14 @@ from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import sentence, sheet_answers, words
-from vpack_pipeline.report.book import Book, Row
-from vpack_pipeline.report.charts.trend import Series, trend
+from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.charts.trend import SMALL, Frame, Series, trend
 from vpack_pipeline.report.rows import pick
 from vpack_pipeline.report.view import (
     Answers,
     Block,
     Foot,
+    Group,
     Lead,
     Line,
     Masthead,
@@ -42,9 +43,8 @@ from vpack_pipeline.site import Site
 SHARES: Final = ("sensitivity", "specificity")
 AREA: Final = "auc"
 WINDOW_TITLES: Final = {RETROSPECTIVE: "Before the lock", PROSPECTIVE: "After the lock"}
-_MOST_WITH_PICTURES: Final = 2
-"""With more findings their pictures would not leave room for the lines below; they stand in the
-chapter on performance."""
+_MOST_IN_FULL: Final = 2
+"""With more findings there is room for one picture of each, that of sensitivity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,9 @@ class Subject:
 def sheet(subject: Subject) -> tuple[Block, ...]:
     """Make the sheet of one pack."""
     made: list[Block] = [_masthead(subject), _lead(subject)]
-    for finding in subject.protocol.findings:
-        made.append(_figures(subject, finding))
-        if len(subject.protocol.findings) <= _MOST_WITH_PICTURES:
-            made += _pictures(subject, finding)
-        made += _burden(subject, finding)
+    made += [_figures(subject), *_pictures(subject)]
+    if len(subject.protocol.findings) == 1:
+        made.append(_tiles(subject, subject.protocol.findings[0]))
     made += [Answers(tuple(sheet_answers.answers(subject.book, subject.protocol, subject.site)))]
     return (*made, _foot(subject))
 
@@ -90,28 +88,75 @@ def _lead(subject: Subject) -> Lead:
 
 
 def _sentences(subject: Subject, finding: Finding) -> Text:
+    """What happened; where it differs only of a single finding, for which there is room."""
     book, protocol = subject.book, subject.protocol
-    said: list[Text] = []
-    for metric in SHARES:
-        found = sentence.measured(book, protocol, finding, metric)
-        if found is not None and (text := sentence.sentence(found)) not in said:
-            said.append(text)
-            said += sentence.strata(book, protocol, finding, metric)
-    return joined(" ", said)
+    found = [m for s in SHARES if (m := sentence.measured(book, protocol, finding, s))]
+    if not found:
+        return ()
+    if len(protocol.findings) > 1:
+        return sentence.sentence(found, finding.title)
+    places = [t for s in SHARES for t in sentence.strata(book, protocol, finding, s)]
+    return joined(" ", [sentence.sentence(found), *places])
 
 
-def _figures(subject: Subject, finding: Finding) -> Table:
-    point = subject.point(finding)
-    at = f"at the threshold {point.threshold:g}, " if point else ""
+def _figures(subject: Subject) -> Table:
     level = f"{100 * subject.protocol.evaluation.interval.level:g}%"
-    caption = f"{finding.title}: {at}{level} intervals by patient."
-    lines = [_share(subject, finding, point, m) for m in SHARES if point]
     return Table(
-        name=f"sheet-{finding.name}",
-        caption=(caption,),
+        name="sheet-figures",
+        caption=(f"At the locked threshold of each finding; {level} intervals by patient.",),
         columns=("Figure", "Goal", *(WINDOW_TITLES[w] for w in WINDOWS), "Change", "Verdict"),
-        lines=(*lines, _area(subject, finding)),
+        widths=(1.05, 0.95, 1.5, 1.5, 1.75, 1.05),
+        groups=tuple(_group(subject, finding) for finding in subject.protocol.findings),
     )
+
+
+def _group(subject: Subject, finding: Finding) -> Group:
+    """The lines of a finding; of several, with who was counted and what follows of each."""
+    point = subject.point(finding)
+    at = f", threshold {point.threshold:g}" if point else ""
+    lines = [_share(subject, finding, point, m) for m in SHARES if point]
+    head: Text = (Strong((f"{finding.title}{at}",)),)
+    note: Text = ()
+    if len(subject.protocol.findings) > 1:
+        head, note = (*head, ". ", *_counted(subject, finding)), _burden_line(subject, finding)
+    return Group(head, (*lines, _area(subject, finding)), note)
+
+
+def _count(subject: Subject, finding: Finding, metric: str) -> Cell:
+    return subject.book.first(f"{finding.name}.{PROSPECTIVE}.{metric}.estimate")
+
+
+def _counted(subject: Subject, finding: Finding) -> Text:
+    return filled(
+        "After the lock {patients} patients, {n} cases, {positive} positive",
+        patients=_count(subject, finding, "n_patients"),
+        n=_count(subject, finding, "n_cases"),
+        positive=_count(subject, finding, "n_positive"),
+    )
+
+
+def _burden_line(subject: Subject, finding: Finding) -> Text:
+    """What follows in one line: per 1,000 cases, and what a call means."""
+    said = filled(
+        "No answer {failed}, no label {undecided}",
+        failed=_count(subject, finding, "n_failed"),
+        undecided=_count(subject, finding, "n_undecided"),
+    )
+    point = subject.point(finding)
+    if point is None:
+        return said
+    per_1000 = filled(
+        "; per 1,000 {flagged} flagged, {missed} missed, {false} false alarms",
+        flagged=_count(subject, finding, "flagged_per_1000"),
+        missed=_count(subject, finding, "missed_per_1000"),
+        false=_count(subject, finding, "false_alarms_per_1000"),
+    )
+    found = _predictive(subject, finding, point)
+    ppv: Text = ()
+    if found:
+        _, values = found
+        ppv = filled("; PPV {ppv}, NPV {npv} at {prevalence}", **values)
+    return (*said, *per_1000, *ppv)
 
 
 def _share(subject: Subject, finding: Finding, point: OperatingPoint, metric: str) -> Line:
@@ -141,7 +186,7 @@ def _area(subject: Subject, finding: Finding) -> Line:
     changes = subject.book.rows(
         "evaluation/comparison", finding=finding.name, model_id=model, metric=f"{AREA}_difference"
     )
-    return _line(subject, finding, "Area under the ROC curve", rows, changes, "", AREA)
+    return _line(subject, finding, "AUC", rows, changes, "", AREA)
 
 
 def _line(
@@ -190,16 +235,16 @@ def _estimate(rows: list[Row], *, is_strong: bool) -> Text:
     return (*shown, " ", Quiet(bounds)) if bounds else shown
 
 
-def _pictures(subject: Subject, finding: Finding) -> Iterator[Pictures]:
-    made = [p for m in SHARES if (p := _picture(subject, finding, m))]
+def _pictures(subject: Subject) -> Iterator[Pictures]:
+    findings = subject.protocol.findings
+    shown = SHARES if len(findings) <= _MOST_IN_FULL else SHARES[:1]
+    made = [p for f in findings for m in shown if (p := _picture(subject, f, m))]
     if made:
-        yield Pictures(
-            tuple(made),
-            (
-                "Points with intervals, by period of at least 30 positives: open before the lock,"
-                " filled after it. Band: the interval of the whole window before the lock.",
-            ),
+        key = (
+            "By period of at least 30 positives: open before the lock, filled after it. Line: the"
+            " lock; dashes: the goal; shaded: a new device."
         )
+        yield Pictures(tuple(made), (key,))
 
 
 def _picture(subject: Subject, finding: Finding, metric: str) -> Picture | None:
@@ -222,20 +267,22 @@ def _picture(subject: Subject, finding: Finding, metric: str) -> Picture | None:
     found = sentence.measured(book, subject.protocol, finding, metric)
     goal = found.goal.number if found and found.goal else None
     where = sentence.direction(found.change) if found and found.change else None
-    title = f"{metric.capitalize()} {_TOLD[where]}"
+    of = f"{finding.title}: " if len(subject.protocol.findings) > 1 else ""
+    title = f"{of}{metric}" if of else f"{metric.capitalize()} {_TOLD[where]}"
     ordered = sorted(periods, key=lambda r: str(r.key["period"]))
-    drawing = trend(
-        Series(
-            name=f"trend-{finding.name}-{metric}",
-            title=title,
-            periods=ordered,
-            before=before[0] if before else None,
-            goal=None if goal is None else goal / 100,
-            new_from=min(new, default=None),
-        )
+    series = Series(
+        name=f"trend-{finding.name}-{metric}",
+        title=title,
+        periods=ordered,
+        before=before[0] if before else None,
+        goal=None if goal is None else goal / 100,
+        new_from=min(new, default=None),
     )
+    drawing = trend(series, SMALL if of else Frame())
     if drawing is None:
         return None
+    if of:
+        return Picture((Strong((title,)),), drawing)
     sized = sorted(ordered, key=lambda r: r["n"].number or 0)
     n = filled("% of {least} to {most}", least=sized[0]["n"], most=sized[-1]["n"])
     key = (*n, f" {sentence.CLASSES[metric]} a point")
@@ -245,54 +292,48 @@ def _picture(subject: Subject, finding: Finding, metric: str) -> Picture | None:
 _TOLD: Final = {
     "fell": "fell after the lock",
     "rose": "rose after the lock",
-    None: "by period: no change shown",
+    None: "by period",
 }
 
 
-def _burden(subject: Subject, finding: Finding) -> Iterator[Tiles]:
-    point = subject.point(finding)
-    book, name = subject.book, finding.name
-    counts = {
-        m: book.first(f"{name}.{PROSPECTIVE}.{m}.estimate")
-        for m in (
-            "n_patients",
-            "n_cases",
-            "n_positive",
-            "n_failed",
-            "n_indeterminate",
-            "n_undecided",
-        )
-    }
+def _tiles(subject: Subject, finding: Finding) -> Tiles:
+    """Who was counted and what follows, of a single finding."""
+
+    def count(metric: str) -> Cell:
+        return _count(subject, finding, metric)
+
     failed = words.FAILED[subject.protocol.index_test.failed_counts_as]
-    positive = counts["n_positive"]
-    size = filled("patients, {n} cases, {p} positive", n=counts["n_cases"], p=positive)
-    unlabelled = filled("without a label, {n} indeterminate", n=counts["n_indeterminate"])
-    tiles = [
-        Tile((counts["n_patients"],), size),
-        Tile((counts["n_failed"],), ("without an answer, which ", failed)),
-        Tile((counts["n_undecided"],), unlabelled),
+    size = filled("patients, {n} cases, {p} positive", n=count("n_cases"), p=count("n_positive"))
+    unlabelled = filled("without a label, {n} indeterminate", n=count("n_indeterminate"))
+    made = [
+        Tile((count("n_patients"),), size),
+        Tile((count("n_failed"),), ("without an answer, which ", failed)),
+        Tile((count("n_undecided"),), unlabelled),
     ]
+    point = subject.point(finding)
     if point is not None:
-        at = f"{name}.{PROSPECTIVE}."
-        flagged, missed, false = (
-            book.first(f"{at}{m}.estimate")
-            for m in ("flagged_per_1000", "missed_per_1000", "false_alarms_per_1000")
-        )
-        tiles.append(Tile((flagged,), ("flagged per 1,000 cases",)))
-        tiles.append(Tile((missed, " / ", false), ("missed and false alarms per 1,000",)))
-        tiles += _predictive(subject, finding, point)
-    yield Tiles((f"{finding.title}, {words.small(WINDOW_TITLES[PROSPECTIVE])}",), tuple(tiles))
+        errors = (count("missed_per_1000"), " / ", count("false_alarms_per_1000"))
+        made.append(Tile((count("flagged_per_1000"),), ("flagged per 1,000 cases",)))
+        made.append(Tile(errors, ("missed and false alarms per 1,000",)))
+        if found := _predictive(subject, finding, point):
+            said, values = found
+            figure = (values["ppv"], " / ", values["npv"])
+            made.append(Tile(figure, (f"PPV and NPV at {said} ", values["prevalence"])))
+    return Tiles((WINDOW_TITLES[PROSPECTIVE],), tuple(made))
 
 
 _PREVALENCES: Final = {
-    "stated": "PPV and NPV at the stated prevalence of ",
-    "target": "PPV and NPV at the target’s prevalence of ",
-    "own": "PPV and NPV at this set’s prevalence of ",
+    "stated": "the stated prevalence of",
+    "target": "the target’s prevalence of",
+    "own": "this set’s prevalence of",
 }
-"""The prevalence to show, the first that there is."""
+"""Kind of prevalence → its words; the first that there is is shown."""
 
 
-def _predictive(subject: Subject, finding: Finding, point: OperatingPoint) -> Iterator[Tile]:
+def _predictive(
+    subject: Subject, finding: Finding, point: OperatingPoint
+) -> tuple[str, dict[str, Cell]] | None:
+    """Predictive values with the prevalence that they are at, and its words."""
     rows = subject.book.rows(
         "evaluation/predictive_values",
         finding=finding.name,
@@ -302,15 +343,14 @@ def _predictive(subject: Subject, finding: Finding, point: OperatingPoint) -> It
     )
     for kind, said in _PREVALENCES.items():
         found = {
-            m: subject.book.on_first_page(r)
+            m: subject.book.on_first_page(r)["estimate"]
             for m in ("ppv", "npv", "prevalence")
             for r in pick(rows, stratum_kind=kind, metric=m)
             if r.is_given
         }
         if found.keys() >= {"ppv", "npv", "prevalence"}:
-            figure: Text = (found["ppv"]["estimate"], " / ", found["npv"]["estimate"])
-            yield Tile(figure, (said, found["prevalence"]["estimate"]))
-            return
+            return said, found
+    return None
 
 
 def _foot(subject: Subject) -> Foot:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.report import words
-from vpack_pipeline.report.book import Book, Row
+from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.study import reference_line
 from vpack_pipeline.report.view import Answer, Link, Strong, Text, filled, joined
 from vpack_pipeline.site import Site
@@ -75,7 +75,7 @@ def _late(protocol: Protocol) -> Text:
 
 
 def _decided(book: Book, protocol: Protocol) -> Text:
-    made: list[Text] = [(reference_line(protocol),)]
+    shares: list[Cell] = []
     for finding in protocol.findings:
         found = book.rows(
             "evaluation/error_attribution",
@@ -85,17 +85,19 @@ def _decided(book: Book, protocol: Protocol) -> Text:
             metric="share_not_separable",
             assumption="none",
         )
-        named = f"{finding.title}: " if len(protocol.findings) > 1 else ""
-        made += [
-            (
-                named,
-                book.on_first_page(r)["estimate"],
-                " of the disagreements with the model could be label errors.",
-            )
-            for r in found
-            if r.is_given
-        ]
-    return joined(" ", made)
+        given = [book.on_first_page(r)["estimate"] for r in found if r.is_given]
+        shares += given
+    told: Text = ()
+    if shares:
+        told = (" ", *_range(shares), " of the disagreements with the model could be label errors.")
+    return (reference_line(protocol), *told)
+
+
+def _range(cells: list[Cell]) -> Text:
+    """The lowest to the highest where there are several findings, or the one there is."""
+    ordered = sorted(cells, key=lambda c: c.number or 0.0)
+    least, most = ordered[0], ordered[-1]
+    return (least,) if len(cells) == 1 else (least, " to ", most, ", by finding,")
 
 
 def _conduct(book: Book) -> Text:
@@ -157,21 +159,11 @@ def _stands_for(book: Book, protocol: Protocol, site: Site) -> Text:
 
 
 def _readers(book: Book, protocol: Protocol) -> Text:
-    made: list[Text] = []
-    for finding in protocol.findings:
-        at = f"{finding.name}.{PROSPECTIVE}.readers."
-        named = f"{finding.title}: " if len(protocol.findings) > 1 else ""
-        if book.first(f"{at}sensitivity.estimate"):
-            made.append(
-                (
-                    named,
-                    "on cases with an independent reference, unaided readers had sensitivity ",
-                    book.first(f"{at}sensitivity.estimate"),
-                    " and specificity ",
-                    book.first(f"{at}specificity.estimate"),
-                    ".",
-                )
-            )
-        else:
-            made.append((named, book.first(f"{at}sensitivity.reason"), "."))
-    return joined(" ", made)
+    at = [f"{f.name}.{PROSPECTIVE}.readers." for f in protocol.findings]
+    given = [p for p in at if book.first(f"{p}sensitivity.estimate")]
+    if not given:
+        return (book.first(f"{at[0]}sensitivity.reason"), ".")
+    sensitivity = _range([book.first(f"{p}sensitivity.estimate") for p in given])
+    specificity = _range([book.first(f"{p}specificity.estimate") for p in given])
+    told = "On cases with an independent reference, unaided readers had sensitivity "
+    return (told, *sensitivity, " and specificity ", *specificity, ".")

@@ -5,7 +5,7 @@ What does not belong here: a drawing (``figures``, ``reader_figures``), or any n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from markupsafe import Markup
@@ -86,12 +86,6 @@ def legend(parts: Sequence[str], shades: Sequence[tuple[str, float]]) -> tuple[M
         body += field(x, y, 14, 14, shade) + text(x + 20, y + 12, words)
         x += width
     return body, y + 30
-
-
-Scale = Callable[[float], float]
-"""From a value to where it is drawn."""
-Place = Callable[[int], float]
-"""From the number of a place to where it is drawn."""
 
 
 def area(x: float, y: float, width: float, height: float, style: str) -> Markup:

@@ -63,7 +63,9 @@ def typeset(blocks: Sequence[Block], *, title: str, day: str) -> bytes:
     a PDF that conforms to PDF/UA-1
     """
     folder = resources.files(__package__)
-    page = {"title": title, "day": day, "font": FONT, "colours": dict(palette.LIGHT)}
+    page: dict[str, Any] = {"title": title, "day": day, "font": FONT}
+    page["colours"] = dict(palette.LIGHT)
+    page["loose"] = sum(len(b.groups) for b in blocks if isinstance(b, Table)) < 2
     data = json.dumps(page | {"blocks": [_block(b) for b in blocks]}, ensure_ascii=False)
     # Its annotations take a list of fonts for one of the kind of the input.
     made: bytes = typst.compile(  # type: ignore[call-overload]
@@ -105,9 +107,22 @@ def _lead(block: Lead) -> Mapping[str, Any]:
 
 @_block.register
 def _table(block: Table) -> Mapping[str, Any]:
-    lines = [[_runs(line.head), *(_runs(c) for c in line.cells)] for line in block.lines]
+    groups = [
+        {
+            "head": _runs(group.head),
+            "note": _runs(group.note),
+            "lines": [[_runs(line.head), *(_runs(c) for c in line.cells)] for line in group.lines],
+        }
+        for group in block.groups
+    ]
     caption, columns = _runs(block.caption), list(block.columns)
-    return {"kind": "table", "caption": caption, "columns": columns, "lines": lines}
+    return {
+        "kind": "table",
+        "caption": caption,
+        "columns": columns,
+        "widths": list(block.widths),
+        "groups": groups,
+    }
 
 
 @_block.register

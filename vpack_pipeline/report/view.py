@@ -97,13 +97,27 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Lines of a table that belong together: below what they are of, above what is said of them.
+
+    Head and note are empty where nothing is said.
+    """
+
+    head: Text
+    lines: tuple[Line, ...]
+    note: Text = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table with its caption. ``columns`` has one name more than a line has cells."""
 
     name: str
     caption: Text
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
+    widths: tuple[float, ...]
+    """Of the columns on paper, in proportion."""
+    groups: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,6 @@ def test_a_figure_is_told_by_its_rule(told: list[str]) -> None:
     figure, bounds, verdict, goal, power, change, expected = told
     worst, best = (None, None) if bounds == "-" else bounds.split(", ")
     said = sentence.Measured(
-        start="After the lock",
         measure="sensitivity",
         figure=row(figure),
         worst=cell(worst),
@@ -62,12 +61,12 @@ def test_a_figure_is_told_by_its_rule(told: list[str]) -> None:
         change=None if change == "-" else row(change),
         size=None if change == "-" else row(change.replace("−", "")),
     )
-    assert plain(sentence.sentence(said)) == expected
+    assert plain(sentence.sentence([said])) == expected
 
 
 def test_a_figure_that_no_row_gives_says_that_no_case_is_due():
-    nothing = sentence.Measured("After the lock", "sensitivity", *(None,) * 3, "", *(None,) * 4)
-    assert plain(sentence.sentence(nothing)) == "No case from after the lock has a label due yet."
+    nothing = sentence.Measured("sensitivity", *(None,) * 3, "", *(None,) * 4)
+    assert plain(sentence.sentence([nothing])) == "No case from after the lock has a label due yet."
 
 
 @pytest.mark.parametrize(
@@ -82,3 +81,16 @@ def test_a_figure_that_no_row_gives_says_that_no_case_is_due():
 )
 def test_a_change_has_a_direction_where_its_interval_leaves_out_zero(bounds, where):
     assert sentence.direction(row(f"−7.8|{bounds}")) == where
+
+
+def test_several_figures_are_one_sentence_and_of_several_findings_each_is_named():
+    none = (None, None, "", None, None, None, None)
+    both = [
+        sentence.Measured("sensitivity", row("90.0%|80.0|95.0|50"), *none),
+        sentence.Measured("specificity", row("-|-|-|0"), *none),
+    ]
+    said = "after the lock, sensitivity was 90.0% (80.0 to 95.0), without a goal fixed beforehand."
+    assert plain(sentence.sentence(both)) == f"A{said[1:]}"
+    assert plain(sentence.sentence(both, "Mass")) == f"Mass: {said}"
+    nothing = plain(sentence.sentence(both[1:], "Mass"))
+    assert nothing == "Mass: no case from after the lock has a label due yet."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from markupsafe import Markup
 
@@ -18,10 +18,11 @@ from vpack_pipeline.report import svg
 from vpack_pipeline.report.book import Row
 from vpack_pipeline.report.view import Drawing
 
-WIDTH: Final = 352
-HEIGHT: Final = 168
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, WIDTH - 8.0, 20.0, HEIGHT - 24.0
 _STEP: Final = 0.1
+_DESCRIPTION: Final = (
+    "One point a period with its interval, open before the lock and filled after it; the same"
+    " figures stand in the table of periods."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,91 +42,133 @@ class Series:
     new_from: str | None
 
 
-def trend(series: Series) -> Drawing | None:
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The room for a picture, in pixels; what happened is named where there is room for words."""
+
+    width: int = 352
+    height: int = 168
+    has_words: bool = True
+
+    left: ClassVar[float] = 34.0
+    top: ClassVar[float] = 20.0
+
+    @property
+    def right(self) -> float:
+        """Where the scale of time ends."""
+        return self.width - 8.0
+
+    @property
+    def bottom(self) -> float:
+        """Where the scale of values ends."""
+        return self.height - 24.0
+
+    @property
+    def dates(self) -> int:
+        """How many dates have room below one another's side."""
+        return self.width // 85
+
+
+SMALL: Final = Frame(180, 112, has_words=False)
+"""Of which four stand beside one another."""
+
+
+def trend(series: Series, frame: Frame | None = None) -> Drawing | None:
     """Draw a share by period; None where fewer than two periods have a figure."""
     rows = [r for r in series.periods if r["estimate"].number is not None]
     if len(rows) < 2:
         return None
-    low = _lowest(series, rows)
-
-    def up(value: float) -> float:
-        return _BOTTOM - (value - low) / (1.0 - low) * (_BOTTOM - _TOP)
-
-    def across(i: int) -> float:
-        return _LEFT + (i + 0.5) * (_RIGHT - _LEFT) / len(rows)
-
-    body = _grid(low, up) + _band(series, up) + _new_device(series, rows, across)
-    body += _lock(rows, across)
-    if series.goal is not None:
-        body += svg.line(_LEFT, up(series.goal), _RIGHT, up(series.goal), "goal")
-    for i, row in enumerate(rows):
-        body += _point(row, across(i), up)
-    body += _dates(rows, across)
-    description = (
-        "One point a period with its interval, open before the lock and filled after it; the same"
-        " figures stand in the table of periods."
-    )
-    return Drawing(series.name, series.title, description, WIDTH, HEIGHT, body)
+    made = _Trend(series, rows, frame or Frame())
+    at = made.frame
+    return Drawing(series.name, series.title, _DESCRIPTION, at.width, at.height, made.body())
 
 
-def _lowest(series: Series, rows: Sequence[Row]) -> float:
-    numbers = [n for r in rows for c in ("estimate", "lower") if (n := r[c].number) is not None]
-    numbers += [series.goal] if series.goal is not None else []
-    return max(0.0, min(0.9, math.floor(min(numbers) / _STEP) * _STEP))
+@dataclass(frozen=True, slots=True)
+class _Trend:
+    series: Series
+    rows: Sequence[Row]
+    frame: Frame
 
+    def body(self) -> Markup:
+        made = self._grid() + self._band() + self._new_device() + self._lock() + self._goal()
+        for i, row in enumerate(self.rows):
+            made += self._point(row, self.across(i))
+        return made + self._dates()
 
-def _grid(low: float, up: svg.Scale) -> Markup:
-    steps = round((1.0 - low) / _STEP)
-    each = 1 if steps <= 5 else 2
-    made = Markup("")
-    for i in range(0, steps + 1, each):
-        value = 1.0 - i * _STEP
-        made += svg.line(_LEFT, up(value), _RIGHT, up(value), "grid")
-        made += svg.text(_LEFT - 5, up(value) + 4, f"{100 * value:.0f}", "tick", "end")
-    return made
+    @property
+    def low(self) -> float:
+        """The lowest value of the scale: a tenth at or below all that is drawn."""
+        shown = [r[c].number for r in self.rows for c in ("estimate", "lower")]
+        least = min(n for n in (*shown, self.series.goal) if n is not None)
+        return max(0.0, min(0.9, math.floor(least / _STEP) * _STEP))
 
+    def up(self, value: float) -> float:
+        at = self.frame
+        return at.bottom - (value - self.low) / (1.0 - self.low) * (at.bottom - at.top)
 
-def _band(series: Series, up: svg.Scale) -> Markup:
-    if series.before is None:
-        return Markup("")
-    lower, upper = series.before["lower"].number, series.before["upper"].number
-    if lower is None or upper is None:
-        return Markup("")
-    return svg.area(_LEFT, up(upper), _RIGHT - _LEFT, up(lower) - up(upper), "band")
+    def across(self, i: float) -> float:
+        at = self.frame
+        return at.left + (i + 0.5) * (at.right - at.left) / len(self.rows)
 
+    def _grid(self) -> Markup:
+        steps = round((1.0 - self.low) / _STEP)
+        made = Markup("")
+        for i in range(0, steps + 1, 1 if steps <= 5 and self.frame.has_words else 2):
+            y = self.up(1.0 - i * _STEP)
+            made += svg.line(self.frame.left, y, self.frame.right, y, "grid")
+            made += svg.text(self.frame.left - 5, y + 4, f"{100 - 10 * i}", "tick", "end")
+        return made
 
-def _new_device(series: Series, rows: Sequence[Row], across: svg.Place) -> Markup:
-    found = [i for i, r in enumerate(rows) if r.key["period"] == series.new_from]
-    if not found:
-        return Markup("")
-    start = (across(found[0]) + across(found[0] - 1)) / 2 if found[0] else _LEFT
-    made = svg.area(start, _TOP, _RIGHT - start, _BOTTOM - _TOP, "event")
-    return made + svg.text(start + 3, _TOP - 6, "new device", "tick")
+    def _band(self) -> Markup:
+        before, at = self.series.before, self.frame
+        lower, upper = (before[c].number for c in ("lower", "upper")) if before else (None, None)
+        if lower is None or upper is None:
+            return Markup("")
+        height = self.up(lower) - self.up(upper)
+        return svg.area(at.left, self.up(upper), at.right - at.left, height, "band")
 
+    def _new_device(self) -> Markup:
+        found = [i for i, r in enumerate(self.rows) if r.key["period"] == self.series.new_from]
+        if not found:
+            return Markup("")
+        at = self.frame
+        start = self.across(found[0] - 0.5)
+        made = svg.area(start, at.top, at.right - start, at.bottom - at.top, "event")
+        return made + self._word(start, "new device")
 
-def _lock(rows: Sequence[Row], across: svg.Place) -> Markup:
-    after = [i for i, r in enumerate(rows) if r.key["window"] == PROSPECTIVE]
-    if not after or after[0] == 0:
-        return Markup("")
-    x = (across(after[0]) + across(after[0] - 1)) / 2
-    return svg.line(x, _TOP - 14, x, _BOTTOM, "lock") + svg.text(x + 3, _TOP - 6, "locked", "tick")
+    def _lock(self) -> Markup:
+        after = [i for i, r in enumerate(self.rows) if r.key["window"] == PROSPECTIVE]
+        if not after or after[0] == 0:
+            return Markup("")
+        x = self.across(after[0] - 0.5)
+        line = svg.line(x, self.frame.top - 14, x, self.frame.bottom, "lock")
+        return line + self._word(x, "locked")
 
+    def _word(self, x: float, said: str) -> Markup:
+        if not self.frame.has_words:
+            return Markup("")
+        return svg.text(x + 3, self.frame.top - 6, said, "tick")
 
-def _point(row: Row, x: float, up: svg.Scale) -> Markup:
-    style = "w1" if row.key["window"] == PROSPECTIVE else "w0"
-    estimate, lower, upper = (row[c].number for c in ("estimate", "lower", "upper"))
-    made = Markup("")
-    if lower is not None and upper is not None:
-        made += svg.line(x, up(lower), x, up(upper), f"bar {style}")
-    filled = style if style == "w1" else f"{style} open-dot"
-    return made + svg.dot(x, up(estimate or 0.0), 4.0, filled)
+    def _goal(self) -> Markup:
+        if self.series.goal is None:
+            return Markup("")
+        y = self.up(self.series.goal)
+        return svg.line(self.frame.left, y, self.frame.right, y, "goal")
 
+    def _point(self, row: Row, x: float) -> Markup:
+        style = "w1" if row.key["window"] == PROSPECTIVE else "w0"
+        estimate, lower, upper = (row[c].number for c in ("estimate", "lower", "upper"))
+        made = Markup("")
+        if lower is not None and upper is not None:
+            made += svg.line(x, self.up(lower), x, self.up(upper), f"bar {style}")
+        mark = style if style == "w1" else f"{style} open-dot"
+        return made + svg.dot(x, self.up(estimate or 0.0), 4.0, mark)
 
-def _dates(rows: Sequence[Row], across: svg.Place) -> Markup:
-    """Name the first month of the first, the last and some periods between."""
-    each = max(1, math.ceil(len(rows) / 4))
-    made = Markup("")
-    for i in range(0, len(rows), each):
-        month = str(rows[i].key["period"])[:7]
-        made += svg.text(across(i), _BOTTOM + 16, month, "tick", "middle")
-    return made
+    def _dates(self) -> Markup:
+        """Name the first month of the first period and of some after it."""
+        each = max(1, math.ceil(len(self.rows) / self.frame.dates))
+        made = Markup("")
+        for i in range(0, len(self.rows), each):
+            month = str(self.rows[i].key["period"])[:7]
+            made += svg.text(self.across(i), self.frame.bottom + 16, month, "tick", "middle")
+        return made
