@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.representativeness.levels import levels
 from vpack_pipeline.core.representativeness.profile import profile
-from vpack_pipeline.core.representativeness.profiled import MOST_WORDS, with_people
+from vpack_pipeline.core.representativeness.profiled import MOST_WORDS, variable_titles, with_people
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
@@ -104,6 +104,16 @@ def test_whatever_a_header_holds_of_a_study_and_describes_nobody_can_be_shown():
     assert all(f.profile.levels == ("yes", "no", "absent") for f in flags)
     for field in fields:
         assert list(field.profile.edges) == sorted(set(field.profile.edges))
+
+
+def test_a_title_of_the_protocol_comes_before_that_of_the_header():
+    profile = Representativeness.model_construct(
+        also_profiled=(), variables=(Variable.model_construct(name="kvp", title="Tube"),)
+    )
+    titles = variable_titles(profile, [Covariate.model_construct(name="ward", title="Ward")])
+    declared = {f.name: f.profile.title for f in header_fields.load() if f.profile is not None}
+    assert titles == declared | {"ward": "Ward", "kvp": "Tube"}
+    assert declared["kvp"] != "Tube"
 
 
 def test_defaults_are_those_of_the_device_and_of_the_modalities_there_are():

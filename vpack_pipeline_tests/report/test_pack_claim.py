@@ -194,6 +194,24 @@ def test_whoever_decides_between_readers_is_a_reader_without_figures(study):
     assert (status, why) == ("partial", "third_reader_not_judged")
 
 
+def test_readers_who_did_not_agree_to_be_described_are_described_in_part(study):
+    described = study.tables["cohort/readers"].with_columns(pl.col("training").fill_null("none"))
+    assert judged(study, 16, cohort__readers=described, readers_agreed=False) == (
+        "partial",
+        "readers_not_agreed",
+    )
+
+
+def test_one_other_time_at_one_site_is_half_of_a_test_on_other_data(study):
+    performance = study.tables["evaluation/performance"]
+    retrospective = performance.filter(window="retrospective")
+    assert judged(study, 33) == ("partial", "one_site_only")
+    assert judged(study, 33, evaluation__performance=retrospective) == (
+        "not_met",
+        "no_prospective_figure",
+    )
+
+
 def test_a_reader_who_left_the_roster_describes_nobody(study):
     left = study.tables["cohort/readers"].with_columns(pl.lit(False).alias("in_force"))
     assert statuses(study, cohort__readers=left)[16] == "not_met"
