@@ -22,7 +22,6 @@ from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.verdicts import is_look_untaken
 from vpack_pipeline.core.representativeness.profiled import variable_titles
-from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.packs.payload import travelling
@@ -33,7 +32,6 @@ from vpack_pipeline.report import (
     adjudicated,
     chapters,
     contradictions,
-    figures,
     labels,
     markup,
     palette,
@@ -43,24 +41,21 @@ from vpack_pipeline.report import (
     words,
 )
 from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.drawings import Drawings, strata_by_variable
 from vpack_pipeline.report.quoting import Quoting
 from vpack_pipeline.report.rows import (
     column_values,
     heading,
-    pairs,
     pick,
     removing_rules,
     why_empty,
 )
 from vpack_pipeline.report.sheet import Subject, sheet
-from vpack_pipeline.report.study import flow_drawing, made_up_readers, reference_line
+from vpack_pipeline.report.study import made_up_readers, reference_line
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 from vpack_pipeline.site import Site
 
 PACKAGE_DATA: Final = ("contracts",)
-
-_LEAST_STRATA = 2
-"""A drawing that compares strata needs as many."""
 
 
 def render(
@@ -172,6 +167,7 @@ class _Page:
             "boundary": wording.BOUNDARY,
             "cut": self.cut,
             "dark": palette.DARK,
+            "drawings": Drawings(self.book, self.protocol),
             "due": self._due(),
             "evaluation": evaluation,
             "light": palette.LIGHT,
@@ -255,12 +251,7 @@ class _Page:
         return next(p.title for p in self.protocol.evaluation.operating_points if p.name == name)
 
     def at_strata_by_variable(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
-        """Variables and their strata, in the order of the bins."""
-        for variable in self.protocol.representativeness.variables:
-            found = column_values(pick(rows, stratum_kind=variable.name), "stratum")
-            strata = [label for label in bin_labels(variable) if label in found]
-            if strata:
-                yield variable.name, strata
+        return strata_by_variable(self.protocol, rows)
 
     def at_rule_title(self, name: str) -> str:
         titles = {r.id: r.title for r in self.protocol.eligibility.rules}
@@ -346,50 +337,6 @@ class _Page:
             for check in r["checks"]
             if check["outcome"] != "pass"
         ]
-
-    def at_flow_drawing(self) -> Markup:
-        return flow_drawing(self.book, self.protocol)
-
-    def at_forest_drawing(self, finding: Finding, metric: str) -> Markup | None:
-        rows = self.book.rows("evaluation/subgroups", finding=finding.name, metric=metric)
-        drawable = pairs(
-            [r for r in rows if r["estimate"].number is not None], "stratum_kind", "stratum"
-        )
-        if len(drawable) < _LEAST_STRATA:
-            return None
-        groups = [
-            (
-                self.at_stratum_title(variable, stratum),
-                [
-                    r
-                    for w in WINDOWS
-                    for r in pick(rows, stratum_kind=variable, stratum=stratum, window=w)
-                ],
-            )
-            for variable, strata in self.at_strata_by_variable(rows)
-            for stratum in strata
-        ]
-        label = f"{metric.capitalize()} by subgroup"
-        return figures.forest(f"forest-{finding.name}-{metric}", label, groups, label)
-
-    def at_reliability_drawing(self, finding: Finding, window: str) -> Markup | None:
-        rows = self.book.rows(
-            "evaluation/calibration",
-            finding=finding.name,
-            window=window,
-            model_id=self.protocol.index_test.primary.id,
-        )
-        binned = pick(rows, stratum_kind="probability")
-        bins = [
-            (
-                pick(binned, stratum=s, metric="mean_probability")[0],
-                pick(binned, stratum=s, metric="observed_rate")[0],
-            )
-            for s in column_values(binned, "stratum")
-        ]
-        if not any(p["estimate"].number is not None for p, _ in bins):
-            return None
-        return figures.reliability(f"reliability-{finding.name}-{window}", "Reliability", bins)
 
 
 def _block(environment: jinja2.Environment, modules: dict[str, Any], block: chapters.Block) -> str:

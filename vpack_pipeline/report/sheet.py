@@ -7,7 +7,7 @@ does not belong here: the sentence's rules (``sentence``), layout (``markup``, `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vpack_pipeline.core.calls import primary_point
@@ -15,7 +15,8 @@ from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import sentence, sheet_answers, words
 from vpack_pipeline.report.book import Book, Cell, Row
-from vpack_pipeline.report.charts.trend import SMALL, Frame, Series, trend
+from vpack_pipeline.report.charts.trend import SMALL, Frame, trend
+from vpack_pipeline.report.drawings import periods
 from vpack_pipeline.report.rows import pick
 from vpack_pipeline.report.view import (
     Answers,
@@ -248,42 +249,21 @@ def _pictures(subject: Subject) -> Iterator[Pictures]:
 
 
 def _picture(subject: Subject, finding: Finding, metric: str) -> Picture | None:
-    point = subject.point(finding)
-    if point is None:
+    book, protocol = subject.book, subject.protocol
+    found = sentence.measured(book, protocol, finding, metric)
+    series = periods(book, protocol, finding, metric)
+    if found is None or series is None:
         return None
-    book = subject.book
-    rows = book.rows("evaluation/trend", finding=finding.name, model_id=point.model)
-    periods = [r for r in pick(rows, stratum_kind="all", metric=metric) if r.key["period"] != "all"]
-    new = [r.key["period"] for r in pick(rows, metric="cases_of_new_level") if r["estimate"].number]
-    before = book.rows(
-        "evaluation/operating_points",
-        finding=finding.name,
-        window=RETROSPECTIVE,
-        model_id=point.model,
-        operating_point=point.name,
-        analysis="intention_to_diagnose",
-        metric=metric,
-    )
-    found = sentence.measured(book, subject.protocol, finding, metric)
-    goal = found.goal.number if found and found.goal else None
-    where = sentence.direction(found.change) if found and found.change else None
-    of = f"{finding.title}: " if len(subject.protocol.findings) > 1 else ""
+    of = f"{finding.title}: " if len(protocol.findings) > 1 else ""
+    where = sentence.direction(found.change) if found.change else None
     title = f"{of}{metric}" if of else f"{metric.capitalize()} {_TOLD[where]}"
-    ordered = sorted(periods, key=lambda r: str(r.key["period"]))
-    series = Series(
-        name=f"trend-{finding.name}-{metric}",
-        title=title,
-        periods=ordered,
-        before=before[0] if before else None,
-        goal=None if goal is None else goal / 100,
-        new_from=min(new, default=None),
-    )
-    drawing = trend(series, SMALL if of else Frame())
+    named = replace(series, name=f"sheet-{finding.name}-{metric}", title=title)
+    drawing = trend(named, SMALL if of else Frame())
     if drawing is None:
         return None
     if of:
         return Picture((Strong((title,)),), drawing)
-    sized = sorted(ordered, key=lambda r: r["n"].number or 0)
+    sized = sorted(series.periods, key=lambda r: r["n"].number or 0)
     n = filled("% of {least} to {most}", least=sized[0]["n"], most=sized[-1]["n"])
     key = (*n, f" {sentence.CLASSES[metric]} a point")
     return Picture((Strong((title,)), " ", Quiet(key)), drawing)

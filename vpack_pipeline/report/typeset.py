@@ -43,6 +43,8 @@ _STROKES: Final = """
 text { font-family: 'Noto Sans'; font-size: 12px; fill: INK; }
 .tick { font-size: 10.5px; fill: QUIET; } .grid { stroke: RULE; } .bar { stroke-width: 2; }
 .goal { stroke: BAD; stroke-width: 1.2; stroke-dasharray: 4 3; }
+.curve { fill: none; stroke-width: 2; } .before { stroke: ACCENT; stroke-dasharray: 6 3; }
+.after { stroke: OPEN; } .shade { stroke: none; fill-opacity: .1; }
 .lock { stroke: INK; stroke-width: 1.2; } .band { fill: RULE; fill-opacity: .45; }
 .event { fill: OPEN; fill-opacity: .12; }
 .w0 { stroke: ACCENT; fill: ACCENT; } .w1 { stroke: OPEN; fill: OPEN; }
