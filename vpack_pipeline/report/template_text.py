@@ -5,6 +5,7 @@ What does not belong here: what a template is given (``rendering``).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from importlib import resources
@@ -12,7 +13,9 @@ from typing import Any, Final
 
 import jinja2
 
-PACKAGE_DATA: Final = ("report/templates",)
+PACKAGE_DATA: Final = ("report/templates", "report/fonts")
+FONTS: Final = resources.files(__package__) / "fonts"
+"""The folder of the fonts of the first page for paper."""
 SYNTAX: Final[dict[str, Any]] = {"trim_blocks": True, "lstrip_blocks": True}
 """How a template is read; a comment on a line of its own leaves nothing behind."""
 _STYLE: Final = ".css.j2"
@@ -75,12 +78,19 @@ def template_sources() -> dict[str, str]:
         name: _without_comments(environment, name)
         for name in sorted(entry.name for entry in folder.iterdir())
         if name.endswith(".j2")
-    } | {LAYOUT: layout()}
+    } | {LAYOUT: layout(), "fonts": _digest_of_fonts()}
 
 
 def layout() -> str:
     """Give the layout of the first page for paper."""
     return (resources.files(__package__) / "templates" / LAYOUT).read_text(encoding="utf-8")
+
+
+def _digest_of_fonts() -> str:
+    made = hashlib.sha256()
+    for font in sorted(FONTS.iterdir(), key=lambda entry: entry.name):
+        made.update(font.name.encode() + font.read_bytes())
+    return made.hexdigest()
 
 
 def _without_comments(environment: jinja2.Environment, name: str) -> str:

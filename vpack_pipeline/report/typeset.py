@@ -7,7 +7,6 @@ not belong here: what a block says (``view`` and its makers), the HTML (``markup
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any, Final
 
 import typst
@@ -16,7 +15,7 @@ from markupsafe import Markup
 from vpack_pipeline.pack_format.text import WORDS
 from vpack_pipeline.report import palette
 from vpack_pipeline.report.book import Cell
-from vpack_pipeline.report.template_text import layout
+from vpack_pipeline.report.template_text import FONTS, layout
 from vpack_pipeline.report.view import (
     Answers,
     Banner,
@@ -64,7 +63,6 @@ def typeset(blocks: Sequence[Block], *, title: str, day: str) -> bytes:
     -------
     a PDF that conforms to PDF/UA-1
     """
-    folder = resources.files(__package__)
     page: dict[str, Any] = {"title": title, "day": day, "font": FONT}
     page["colours"] = dict(palette.LIGHT)
     page["loose"] = sum(len(b.groups) for b in blocks if isinstance(b, Table)) < 2
@@ -73,7 +71,7 @@ def typeset(blocks: Sequence[Block], *, title: str, day: str) -> bytes:
     made: bytes = typst.compile(  # type: ignore[call-overload]
         layout().encode(),
         format="pdf",
-        font_paths=[str(folder / "fonts")],
+        font_paths=[str(FONTS)],
         ignore_system_fonts=True,
         pdf_standards=["ua-1"],
         sys_inputs={"page": data},

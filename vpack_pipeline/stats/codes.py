@@ -19,7 +19,11 @@ class Code:
     detail: tuple[tuple[str, Value], ...] = ()
 
     def __getitem__(self, parameter: str) -> Value:
-        """Give a parameter's value."""
+        """Give a parameter's value.
+
+        >>> Code("after", (("days", 3),))["days"]
+        3
+        """
         return dict(self.detail)[parameter]
 
 

@@ -198,6 +198,15 @@ def test_what_would_change_an_answer_are_its_cells_and_its_prevalence():
     assert what_would_change(margins, figures_in_target(margins))["prevalences"] == []
 
 
+def test_a_figure_that_the_target_lacks_has_no_extreme_cells():
+    asked = of_two()
+    answer = figures_in_target(asked)
+    answer["figures"]["in_target"]["sensitivity"]["estimate"] = None
+    mixes = what_would_change(asked, answer)["mixes"]
+    assert "sensitivity" not in mixes
+    assert "specificity" in mixes
+
+
 # --- typed counts
 
 LEVELS = [
@@ -267,6 +276,12 @@ def test_typed_levels_are_parts_sums_or_levels_of_the_printed_ones():
         (1, 1): 5.0,
         (2, 0): 2.0,
     }
+
+
+def test_a_level_is_known_in_any_case_where_one_alone_reads_so():
+    target, lacking = typed(({"ward": "North"}, 3))
+    assert lacking == ["age"]
+    assert [(g["levels"], g["persons"]) for g in target["levels"][1]] == [([0], 3.0)]
 
 
 def test_a_sum_of_levels_is_one_level_and_a_variable_may_be_lacking():

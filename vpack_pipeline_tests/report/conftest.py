@@ -11,13 +11,16 @@ from pack_sample import sample
 from report_bench import complete, rendered
 
 from vpack_pipeline_tests.once import once
+from vpack_pipeline_tests.untraced import traced
 
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     def make(folder: Path) -> None:
         folder.mkdir()
-        (folder / "study.pickle").write_bytes(pickle.dumps(complete(sample())))
+        with traced():
+            made = complete(sample())
+        (folder / "study.pickle").write_bytes(pickle.dumps(made))
 
     made = once(tmp_path_factory, "study", make) / "study.pickle"
     return pickle.loads(made.read_bytes())
