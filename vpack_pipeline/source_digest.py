@@ -166,10 +166,26 @@ def definition(module: str, name: str) -> tuple[Traversable, int]:
     ContractError
         No such module.
     """
+    inner = file_of(module, name)
+    return resources.files(PACKAGE).joinpath(inner), tree()[_traced(module, name)].lines.get(
+        name, 1
+    )
+
+
+def file_of(module: str, name: str) -> str:
+    """Name the file where a name is defined, from the package on.
+
+    >>> file_of("vpack_pipeline.core.evaluation", "roc")
+    'core/evaluation/roc.py'
+
+    Raises
+    ------
+    ContractError
+        No such module.
+    """
     found = tree()[_traced(module, name)]
-    parts = found.name.split(".")[1:]
-    inner = (*parts, "__init__.py") if found.is_package else (*parts[:-1], f"{parts[-1]}.py")
-    return resources.files(PACKAGE).joinpath(*inner), found.lines.get(name, 1)
+    inner = "/".join(found.name.split(".")[1:])
+    return f"{inner}/__init__.py" if found.is_package else f"{inner}.py"
 
 
 def _parted(root: str) -> tuple[str, str | None]:

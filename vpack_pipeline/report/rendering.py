@@ -42,6 +42,7 @@ from vpack_pipeline.report import (
 )
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.drawings import Drawings, strata_by_variable
+from vpack_pipeline.report.provenance import source_line
 from vpack_pipeline.report.quoting import Quoting
 from vpack_pipeline.report.rows import (
     column_values,
@@ -200,7 +201,8 @@ class _Page:
 
     def _block(self, environment: jinja2.Environment, block: chapters.Block) -> str:
         make = functools.partial(_block, environment, self._modules, block)
-        return self.quoting.at_place(make)
+        made = self.quoting.at_place(make)
+        return made + source_line(self.book.tables_read, self.receipts)
 
     def _due(self) -> str:
         cut = datetime.date.fromisoformat(self.cut.partition(".")[0])
