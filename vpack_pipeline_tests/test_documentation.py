@@ -44,7 +44,7 @@ MADE = (
     "signature/",
 )
 IN_A_PACK = re.compile(
-    r"data/((report|compare)\.html|protocol\.yaml|claim\.json|(codes|figures)\.csv|ro-crate-metadata\.json"
+    r"data/((report|compare)\.html|summary\.pdf|protocol\.yaml|claim\.json|(codes|figures)\.csv|ro-crate-metadata\.json"
     r"|(release|signers)\.json"
     r"|tables|gates|drift)\b"
 )

@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, str]] = {
     "verify": "vpack_pipeline.cli.verify",
     "acceptance": "vpack_pipeline.cli.acceptance",
     "compare": "vpack_pipeline.cli.compare",
+    "explain": "vpack_pipeline.cli.explain",
     "upgrade": "vpack_pipeline.cli.upgrade",
     "ui": "vpack_pipeline.cli.ui",
 }
@@ -61,6 +62,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "verify": "Check a pack offline: integrity, agreement, and who has signed it.",
     "acceptance": "Say how many cases a test of a pack's figures needs at your hospital.",
     "compare": "Say whether what a pack shows holds in a population of which you have counts.",
+    "explain": "Say where a printed figure comes from, down to the deliveries.",
     "upgrade": "Show, or write, what this version calls otherwise in the documents.",
     "ui": "Open the Dagster UI on this project.",
 }

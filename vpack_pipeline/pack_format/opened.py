@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
-from vpack_pipeline.pack_format import documents, tables, verification
-from vpack_pipeline.pack_format.agreement import PROTOCOL_SINCE
+from vpack_pipeline.pack_format import documents, statements, tables, verification
+from vpack_pipeline.pack_format.agreement import FIGURES_SINCE, PROTOCOL_SINCE
 from vpack_pipeline.pack_format.contents import Contents
 from vpack_pipeline.pack_format.documents import Documents
+from vpack_pipeline.pack_format.figures import Figure
 from vpack_pipeline.pack_format.verification import Summary
 
 
@@ -36,6 +37,26 @@ class OpenedPack:
     def synthetic(self) -> Sequence[str]:
         """What of the pack was made up, as the site says; empty where nothing was."""
         return self.documents.claim.get("synthetic") or ()
+
+    @property
+    def page(self) -> str:
+        """The report, as HTML."""
+        return self._contents.text(documents.REPORT)
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The figures that the report prints.
+
+        Raises
+        ------
+        UsageError
+            The pack does not list them: an earlier version of vpack made it.
+        """
+        if self.summary.format < FIGURES_SINCE:
+            what = f"is of format {self.summary.format}, which does not list its figures"
+            remedy = "ask the site for a pack that this version of vpack has built"
+            raise UsageError(Problem(self.summary.identifier, what, remedy))
+        return statements.read_figures(self._contents)
 
     def rows(self, asset: str) -> tuple[Mapping[str, Any], ...]:
         """Give the rows of an exported table, in its order.

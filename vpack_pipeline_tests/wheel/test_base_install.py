@@ -34,6 +34,7 @@ FOR_ALL = {
     "verify": ("pack",),
     "acceptance": ("pack", "--cases-a-week", "100", "--prevalence", "10%"),
     "compare": ("counted", "counts.csv"),
+    "explain": ("pack", "first.conduct.broken"),
     "init": ("port",),
     "upgrade": (SITE,),
     "keygen": ("../another", "--name", "builder@test.example"),
