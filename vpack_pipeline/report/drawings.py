@@ -15,7 +15,7 @@ from markupsafe import Markup
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.variables import bin_labels
-from vpack_pipeline.core.windows import RETROSPECTIVE, WINDOWS
+from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, Protocol
 from vpack_pipeline.report import figures, markup, sentence
 from vpack_pipeline.report.book import Book, Row
@@ -129,7 +129,8 @@ def periods(book: Book, protocol: Protocol, finding: Finding, metric: str) -> tr
         return None
     rows = book.rows("evaluation/trend", finding=finding.name, model_id=point.model)
     given = [r for r in pick(rows, stratum_kind="all", metric=metric) if r.key["period"] != "all"]
-    new = [r.key["period"] for r in pick(rows, metric="cases_of_new_level") if r["estimate"].number]
+    arrived = pick(rows, metric="cases_of_new_level", window=PROSPECTIVE)
+    new = [r.key["period"] for r in arrived if r["estimate"].number]
     before = book.rows(
         "evaluation/operating_points",
         finding=finding.name,

@@ -87,7 +87,7 @@ def measured(book: Book, protocol: Protocol, finding: Finding, metric: str) -> M
         "evaluation/comparison", **at, operating_point=point.name, metric=f"{metric}_difference"
     )
     change = book.on_first_page(changes[0]) if changes and changes[0].is_given else None
-    bounds = _rests_on_bounds(book, finding)
+    bounds = rests_on_bounds(book, finding, PROSPECTIVE)
     return Measured(
         measure=metric,
         figure=by_analysis.get("intention_to_diagnose"),
@@ -120,12 +120,12 @@ def _power(book: Book, goal: Row) -> Cell | None:
     return given[0]["estimate"] if given else None
 
 
-def _rests_on_bounds(book: Book, finding: Finding) -> bool:
+def rests_on_bounds(book: Book, finding: Finding, window: str) -> bool:
     """Whether the figure among labelled cases stands for no others, since so many lack one."""
     found = book.rows(
         "evaluation/verification",
         finding=finding.name,
-        window=PROSPECTIVE,
+        window=window,
         call="all",
         source="any",
         metric="naive_is_headline",

@@ -6,7 +6,7 @@ does not belong here: the sentence's rules (``sentence``), layout (``markup``, `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -161,46 +161,49 @@ def _burden_line(subject: Subject, finding: Finding) -> Text:
 
 
 def _share(subject: Subject, finding: Finding, point: OperatingPoint, metric: str) -> Line:
-    rows = subject.book.rows(
-        "evaluation/operating_points",
-        finding=finding.name,
-        model_id=point.model,
-        operating_point=point.name,
-        analysis="intention_to_diagnose",
-        metric=metric,
-    )
-    changes = subject.book.rows(
-        "evaluation/comparison",
-        finding=finding.name,
-        model_id=point.model,
-        operating_point=point.name,
-        metric=f"{metric}_difference",
-    )
-    return _line(subject, finding, metric.capitalize(), rows, changes, point.name, metric)
+    book = subject.book
+    at = {"finding": finding.name, "model_id": point.model, "operating_point": point.name}
+    rows = [
+        book.on_first_page(r) for r in book.rows("evaluation/operating_points", **at, metric=metric)
+    ]
+    changes = book.rows("evaluation/comparison", **at, metric=f"{metric}_difference")
+    shown = {
+        window: _of_analyses({r.key["analysis"]: r for r in pick(rows, window=window)})
+        if sentence.rests_on_bounds(book, finding, window)
+        else _estimate(pick(rows, window=window, analysis=_PRIMARY))
+        for window in WINDOWS
+    }
+    return _line(subject, finding, metric.capitalize(), shown, changes, point.name, metric)
+
+
+_PRIMARY: Final = "intention_to_diagnose"
+
+
+def _of_analyses(rows: dict[str, Row]) -> Text:
+    """The bounds over every missing label, and what stands among labelled cases beside them."""
+    worst, best, labelled = (rows[a]["estimate"] for a in ("worst_case", "best_case", _PRIMARY))
+    return (worst, " to ", best, " ", Quiet(("labelled ", labelled)))
 
 
 def _area(subject: Subject, finding: Finding) -> Line:
-    model = subject.protocol.index_test.primary.id
-    rows = subject.book.rows(
-        "evaluation/performance", finding=finding.name, model_id=model, stratum="all", metric=AREA
-    )
-    changes = subject.book.rows(
-        "evaluation/comparison", finding=finding.name, model_id=model, metric=f"{AREA}_difference"
-    )
-    return _line(subject, finding, "AUC", rows, changes, "", AREA)
+    book, model = subject.book, subject.protocol.index_test.primary.id
+    at = {"finding": finding.name, "model_id": model}
+    rows = book.rows("evaluation/performance", **at, stratum="all", metric=AREA)
+    changes = book.rows("evaluation/comparison", **at, metric=f"{AREA}_difference")
+    shown = {window: _estimate(pick(rows, window=window)) for window in WINDOWS}
+    return _line(subject, finding, "AUC", shown, changes, "", AREA)
 
 
 def _line(
     subject: Subject,
     finding: Finding,
     title: str,
-    rows: list[Row],
+    shown: Mapping[str, Text],
     changes: list[Row],
     point: str,
     metric: str,
 ) -> Line:
     book = subject.book
-    by_window = {w: [book.on_first_page(r) for r in pick(rows, window=w)] for w in WINDOWS}
     goals = [
         book.on_first_page(r)
         for r in book.rows(
@@ -215,25 +218,23 @@ def _line(
     ]
     goal: Text = ("above ", goals[0]["goal"]) if goals else ("none",)
     verdict: Text = (Verdict(goals[0]["verdict"]),) if goals and goals[0]["verdict"] else ()
+    change = _estimate([book.on_first_page(r) for r in changes])
     return Line(
         head=(title,),
-        cells=(
-            goal,
-            _estimate(by_window[RETROSPECTIVE], is_strong=False),
-            _estimate(by_window[PROSPECTIVE], is_strong=True),
-            _estimate([book.on_first_page(r) for r in changes], is_strong=False),
-            verdict,
-        ),
+        cells=(goal, shown[RETROSPECTIVE], _emphasised(shown[PROSPECTIVE]), change, verdict),
     )
 
 
-def _estimate(rows: list[Row], *, is_strong: bool) -> Text:
+def _emphasised(text: Text) -> Text:
+    """Set a figure off, and leave what stands back as it is."""
+    return tuple(run if isinstance(run, Quiet) else Strong((run,)) for run in text)
+
+
+def _estimate(rows: list[Row]) -> Text:
     if not rows or not rows[0].is_given:
         return (Quiet(("not given",)),)
-    estimate: Text = (rows[0]["estimate"],)
     bounds = bounds_of(rows[0])
-    shown: Text = (Strong(estimate),) if is_strong else estimate
-    return (*shown, " ", Quiet(bounds)) if bounds else shown
+    return (rows[0]["estimate"], " ", Quiet(bounds)) if bounds else (rows[0]["estimate"],)
 
 
 def _pictures(subject: Subject) -> Iterator[Pictures]:

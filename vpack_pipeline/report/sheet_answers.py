@@ -162,7 +162,7 @@ def _readers(book: Book, protocol: Protocol) -> Text:
     at = [f"{f.name}.{PROSPECTIVE}.readers." for f in protocol.findings]
     given = [p for p in at if book.first(f"{p}sensitivity.estimate")]
     if not given:
-        return (book.first(f"{at[0]}sensitivity.reason"), ".")
+        return ("Not compared: ", book.first(f"{at[0]}sensitivity.reason"), ".")
     sensitivity = _range([book.first(f"{p}sensitivity.estimate") for p in given])
     specificity = _range([book.first(f"{p}specificity.estimate") for p in given])
     told = "On cases with an independent reference, unaided readers had sensitivity "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from report_bench import retold
 
 from vpack_pipeline.report import markup, typeset
 from vpack_pipeline.report.book import Book, Cell
@@ -133,3 +134,16 @@ def test_a_drawing_stands_alone_on_paper_and_has_words_in_the_page(made):
         alone = typeset.drawing(drawing)
         assert alone.startswith("<svg xmlns=")
         assert not re.search(r"\b(INK|RULE|QUIET|OPEN|ACCENT|GROUND|BAD)\b", alone)
+
+
+def test_where_too_many_labels_are_missing_bounds_stand_in_sentence_and_table(study):
+    key = {"call": "all", "source": "any", "metric": "naive_is_headline", "window": "prospective"}
+    told = retold(study.report, "evaluation/verification", key, estimate="0")
+    made = sheet(Subject(Book(told), study.protocol, study.site, study.cut))
+    (lead,) = of(made, Lead)
+    assert "sensitivity lies between " in plain(lead.paragraphs[0])
+    assert ", whatever the missing labels are, " in plain(lead.paragraphs[0])
+    (table,) = of(made, Table)
+    _, before, after, *_ = table.groups[0].lines[0].cells
+    assert re.fullmatch(r"[\d.]+% to [\d.]+% labelled [\d.]+%", plain(after))
+    assert "labelled" not in plain(before)

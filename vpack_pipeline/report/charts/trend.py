@@ -134,7 +134,7 @@ class _Trend:
         at = self.frame
         start = self.across(found[0] - 0.5)
         made = svg.area(start, at.top, at.right - start, at.bottom - at.top, "event")
-        return made + self._word(start, "new device")
+        return made + self._word(start, "new device", at.bottom - 6)
 
     def _lock(self) -> Markup:
         after = [i for i, r in enumerate(self.rows) if r.key["window"] == PROSPECTIVE]
@@ -142,12 +142,12 @@ class _Trend:
             return Markup("")
         x = self.across(after[0] - 0.5)
         line = svg.line(x, self.frame.top - 14, x, self.frame.bottom, "lock")
-        return line + self._word(x, "locked")
+        return line + self._word(x, "locked", self.frame.top - 6)
 
-    def _word(self, x: float, said: str) -> Markup:
+    def _word(self, x: float, said: str, y: float) -> Markup:
         if not self.frame.has_words:
             return Markup("")
-        return svg.text(x + 3, self.frame.top - 6, said, "tick")
+        return svg.text(x + 3, y, said, "tick")
 
     def _goal(self) -> Markup:
         if self.series.goal is None:
