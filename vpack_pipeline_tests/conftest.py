@@ -38,20 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     file_order.longest_first(items)
 
 
-UNCOUNTED = frozenset({"cli", "disclosure", "gate", "io", "report"})
+UNCOUNTED = frozenset({"cli", "disclosure", "io"})
 """Folders whose tests reach lines of what judges and computes by the way only: where those alone
 are asked for, nothing is counted here, which would take a fifth more time."""
-COUNTED = frozenset(
-    {"test_comparison_page.py", "test_digests.py", "test_pack_claim.py", "test_pack_report.py"}
-)
-"""Files of these folders that test what judges and computes all the same."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     every_line = True in item.config.getoption("cov_source")
     uncounted = not every_line and item.path.parent.name in UNCOUNTED
-    with untraced() if uncounted and item.path.name not in COUNTED else nullcontext():
+    with untraced() if uncounted else nullcontext():
         return (yield)
 
 
