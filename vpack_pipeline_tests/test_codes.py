@@ -372,3 +372,7 @@ def test_no_code_was_renamed_or_changed() -> None:
 def test_the_page_of_codes_lists_every_code() -> None:
     page = pages()["codes.md"]
     assert all(f"\n| `{name}` |" in page for name in codes.load())
+
+
+def test_a_parameter_of_a_code_is_read_by_its_name():
+    assert Code("after", (("days", 3),))["days"] == 3
