@@ -52,6 +52,7 @@ from vpack_pipeline.report.rows import (
     why_empty,
 )
 from vpack_pipeline.report.sheet import Subject, sheet
+from vpack_pipeline.report.sheet_answers import largest_exclusion
 from vpack_pipeline.report.study import made_up_readers, reference_line
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 from vpack_pipeline.site import Site
@@ -306,10 +307,7 @@ class _Page:
         return [r for r in self.book.rows("representativeness/levels") if r.says("reason")]
 
     def at_largest_exclusion(self) -> Row | None:
-        """The rule that removed most cases; None where none removed any."""
-        rows = self.book.rows("eligibility/flow", unit="case")
-        sized = [(n, r) for r in rows if (n := r["removed"].number)]
-        return max(sized, key=lambda pair: pair[0])[1] if sized else None
+        return largest_exclusion(self.book)
 
     def at_idle_rules(self, rows: Sequence[Row]) -> list[str]:
         """Rules of the audit that remove no mature case."""

@@ -82,7 +82,7 @@ def measured(book: Book, protocol: Protocol, finding: Finding, metric: str) -> M
         metric=metric,
     )
     by_analysis = {r.key["analysis"]: book.on_first_page(r) for r in here}
-    goal = _goal(book, finding, metric, point.name)
+    goal = goal_of(book, finding, metric, point.name)
     changes = book.rows(
         "evaluation/comparison", **at, operating_point=point.name, metric=f"{metric}_difference"
     )
@@ -101,7 +101,8 @@ def measured(book: Book, protocol: Protocol, finding: Finding, metric: str) -> M
     )
 
 
-def _goal(book: Book, finding: Finding, metric: str, point: str) -> Row | None:
+def goal_of(book: Book, finding: Finding, metric: str, point: str) -> Row | None:
+    """The endpoint that judges a figure after the lock against a goal; None where none does."""
     found = book.rows(
         "evaluation/endpoints",
         finding=finding.name,
@@ -109,8 +110,8 @@ def _goal(book: Book, finding: Finding, metric: str, point: str) -> Row | None:
         metric=metric,
         comparison="absolute",
         is_headline="yes",
-        operating_point=point,
     )
+    found = [r for r in found if r.says("operating_point") == point]
     return book.on_first_page(found[0]) if found else None
 
 

@@ -204,20 +204,9 @@ def _line(
     metric: str,
 ) -> Line:
     book = subject.book
-    goals = [
-        book.on_first_page(r)
-        for r in book.rows(
-            "evaluation/endpoints",
-            finding=finding.name,
-            metric=metric,
-            window=PROSPECTIVE,
-            comparison="absolute",
-            is_headline="yes",
-        )
-        if r.says("operating_point") == point
-    ]
-    goal: Text = ("above ", goals[0]["goal"]) if goals else ("none",)
-    verdict: Text = (Verdict(goals[0]["verdict"]),) if goals and goals[0]["verdict"] else ()
+    judged = sentence.goal_of(book, finding, metric, point)
+    goal: Text = ("above ", judged["goal"]) if judged else ("none",)
+    verdict: Text = (Verdict(judged["verdict"]),) if judged and judged["verdict"] else ()
     change = _estimate([book.on_first_page(r) for r in changes])
     return Line(
         head=(title,),
