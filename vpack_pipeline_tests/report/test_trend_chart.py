@@ -77,6 +77,18 @@ def test_a_device_that_is_new_in_the_first_period_shades_all_of_it():
     assert '<rect x="34.0"' in drawing.body
 
 
+def test_words_for_lock_and_device_do_not_stand_on_one_another():
+    def heights(new_from: str) -> set[str]:
+        drawing = trend(replace(SERIES, new_from=new_from))
+        assert drawing is not None
+        found = re.findall(r'y="([\d.]+)"[^>]*>(?:locked|new device)<', drawing.body)
+        assert len(found) == 2
+        return set(found)
+
+    assert len(heights("2025-09")) == 1
+    assert len(heights("2025-07")) == 2
+
+
 def test_a_window_without_an_interval_has_no_band():
     drawing = trend(replace(SERIES, before=period(BEFORE, "all", 0.89, None, None)))
     assert drawing is not None

@@ -19,6 +19,8 @@ from vpack_pipeline.report.book import Row
 from vpack_pipeline.report.view import Drawing
 
 _STEP: Final = 0.1
+_WORD: Final = 50.0
+"""Room that a word takes."""
 _DESCRIPTION: Final = (
     "One point a period with its interval, open before the lock and filled after it; the same"
     " figures stand in the table of periods."
@@ -134,13 +136,21 @@ class _Trend:
         at = self.frame
         start = self.across(found[0] - 0.5)
         made = svg.area(start, at.top, at.right - start, at.bottom - at.top, "event")
-        return made + self._word(start, "new device", at.bottom - 6)
+        # Beside the word for the lock, or below it where both begin there.
+        lock = self.lock
+        is_near = lock is not None and abs(start - lock) < _WORD
+        return made + self._word(start, "new device", at.bottom - 6 if is_near else at.top - 6)
+
+    @property
+    def lock(self) -> float | None:
+        """Where the model was locked; None where all periods lie on one side."""
+        after = [i for i, r in enumerate(self.rows) if r.key["window"] == PROSPECTIVE]
+        return self.across(after[0] - 0.5) if after and after[0] else None
 
     def _lock(self) -> Markup:
-        after = [i for i, r in enumerate(self.rows) if r.key["window"] == PROSPECTIVE]
-        if not after or after[0] == 0:
+        x = self.lock
+        if x is None:
             return Markup("")
-        x = self.across(after[0] - 0.5)
         line = svg.line(x, self.frame.top - 14, x, self.frame.bottom, "lock")
         return line + self._word(x, "locked", self.frame.top - 6)
 
