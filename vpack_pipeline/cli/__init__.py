@@ -80,6 +80,7 @@ PIPELINE: Final = frozenset(
         "pytz",
         "sqlglot",
         "threadpoolctl",
+        "typst",
     }
 )
 """What the extra ``pipeline`` installs, as it is imported: what a site runs and a reviewer does

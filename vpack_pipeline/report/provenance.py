@@ -36,6 +36,7 @@ def source_line(assets: Collection[str], receipts: Sequence[Mapping[str, Any]]) 
     one line; nothing where no table that travels was read
     """
     known, passed = contracts.load(), {r["asset"]: r["checks"] for r in receipts}
+    shown = contracts.exported({asset: known[asset] for asset in assets}, known)
     lines = [
         _TABLE.format(
             table=documents.table_of(asset),
@@ -45,8 +46,8 @@ def source_line(assets: Collection[str], receipts: Sequence[Mapping[str, Any]]) 
             all=len(passed[asset]),
             code=code_of(known[asset]),
         )
-        for asset in sorted(assets)
-        if known[asset].export and asset in passed
+        for asset in sorted(shown)
+        if asset in passed
     ]
     return _SOURCE.format(Markup("; ").join(lines)) if lines else Markup("")
 

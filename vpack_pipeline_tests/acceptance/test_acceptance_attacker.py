@@ -21,7 +21,7 @@ from vpack_pipeline import contracts
 from vpack_pipeline.assets.quoted_tables import tables_about_people
 from vpack_pipeline.core.pack.described_groups import DescribedPeople, described_people
 from vpack_pipeline.core.pack.group_changes import group_changes
-from vpack_pipeline.core.pack.report import anchor, row_key
+from vpack_pipeline.pack_format.figures import anchor, row_key
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
 from vpack_pipeline_tests.acceptance.site_bench import Built, Packed
 from vpack_pipeline_tests.disclosure.attack import READ, attack, printed_levels

@@ -70,7 +70,7 @@ def test_a_build_prints_a_line_a_table_and_an_unchanged_one_leaves_one_event(
     assert {(how, gate) for *_, how, gate in tables} == {("kept", "pass")}
     assert f"{SITE} at the cut {LOOK}" in out
     assert "nothing new was published" in out
-    given = re.findall(r"^  \S+, .*: \S+% \(\S+% to \S+%\)$", out, re.M)
+    given = re.findall(r"^  \S+, .*: \S+% \(\S+ to \S+\)$", out, re.M)
     assert given, "figures at the threshold are printed whole, however small the site"
     assert not re.search(r"^  .*: *$", out, re.M)
     (report,) = re.findall(r"^report: (.+)$", out, re.M)

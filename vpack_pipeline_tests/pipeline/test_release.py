@@ -21,10 +21,10 @@ from vpack_pipeline.assets import quoted_tables
 from vpack_pipeline.assets.quoted_tables import tables_about_people
 from vpack_pipeline.assets.release import COVER_NOTE, release
 from vpack_pipeline.core.pack.group_changes import Change
-from vpack_pipeline.core.pack.report import anchor, row_key
 from vpack_pipeline.errors import GateClosedError, VerificationError
 from vpack_pipeline.io import packs, releases
 from vpack_pipeline.io.project import ProjectFolder
+from vpack_pipeline.pack_format.figures import anchor, row_key
 from vpack_pipeline.pack_format.quoted import is_made_of, quotes_of
 from vpack_pipeline.pack_format.verification import verify
 from vpack_pipeline_tests.disclosure.pack import PackBytes, says

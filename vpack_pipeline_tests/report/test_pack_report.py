@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 from report_bench import arguments
 
-from vpack_pipeline.core.pack.report import report, row_key
+from vpack_pipeline.core.pack.report import report
 from vpack_pipeline.errors import ContractError
+from vpack_pipeline.pack_format.figures import row_key
 
 
 def printed(study, **changed) -> dict[str, str]:

@@ -112,7 +112,7 @@ def test_a_missing_table_row_is_an_error(study):
 
 
 def test_the_primary_figures_keep_their_order(page):
-    first = page[page.index('<section id="figures"') : page.index('<section id="claim"')]
+    first = page[page.index('<div id="figures"') : page.index('<section id="claim"')]
     order = [
         "Product", "Intended use", "Built, funded, held", "To be signed by", "Data cut", "Kind of evidence",
         "Reference standard", "Included cases whose label is due", "Sensitivity", "Specificity",
