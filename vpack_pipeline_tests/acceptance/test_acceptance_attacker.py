@@ -81,7 +81,13 @@ class Target:
         return {n for v in self.cells.values() if isinstance(v, str) for n in numbers_in(v)}
 
     def is_cell(self, number: str) -> bool:
-        """Whether a number of the report is one of a table, as written."""
+        """Whether a number of the report is one of a table, as written.
+
+        Beside a percentage a bound, or a change, has no unit of its own.
+        """
+        return self._is_within(number) or ("." in number and self._is_within(f"{number}%"))
+
+    def _is_within(self, number: str) -> bool:
         low, high = limits_of(number)
         at = bisect.bisect_left(self.numbers, low)
         return at < len(self.numbers) and self.numbers[at] <= high
