@@ -222,6 +222,7 @@ def payload_of(
     in_place : files of a release: its own, and those that it quotes
     """
     from vpack_pipeline.report import empty_comparison, render
+    from vpack_pipeline.report.expectations import expectations_page
     from vpack_pipeline.report.summary import summary
 
     protocol = bench.study.protocol
@@ -239,6 +240,9 @@ def payload_of(
         html=html,
         summary=summary(
             report=report, protocol=protocol, site=site, cut=bench.cut, quotes=quotes or {}
+        ),
+        asked=expectations_page(
+            receipts=receipts_shown, protocol=protocol, site=site, cut=bench.cut
         ),
         comparison=empty_comparison(),
         report=report,

@@ -19,6 +19,7 @@ from vpack_pipeline.pack_format import (
     comparison,
     crate,
     documents,
+    expectations,
     figures,
     names,
     quoted,
@@ -48,6 +49,7 @@ _CAME_WITH: Final = {
     quoted.NAME: 4,
     comparison.NAME: 5,
     documents.SUMMARY: SUMMARY_SINCE,
+    expectations.NAME: expectations.SINCE,
 }
 """Files that no pack of an older format has: whoever states one would be asked less."""
 _MOST: Final = 5
@@ -85,6 +87,7 @@ def unheld(pack_format: int) -> str | None:
         comparison.EVERY_POINT_SINCE: (
             "every operating point on that page, and the first page for paper"
         ),
+        expectations.SINCE: "a page of what was asked of each table",
     }
     found = [what for since, what in missing.items() if pack_format < since]
     return ", ".join(found) or None
@@ -118,6 +121,8 @@ def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Itera
         ]
     if pack_format >= COMPARISON_SINCE:
         checks.append(lambda: comparison.held(contents, known, pack_format))
+    if pack_format >= expectations.SINCE:
+        checks.append(lambda: statements.of_expectations(contents, known))
     for check in checks:
         yield from _told(check)
 

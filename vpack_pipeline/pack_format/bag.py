@@ -25,7 +25,7 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DECLARATION_TEXT: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGGED: Final = (INFO, DECLARATION, MANIFEST)
 """The tag files that the tag manifest covers, sorted."""
-FORMAT: Final = 6
+FORMAT: Final = 7
 """The format that is written: the line ``Vpack-Format`` of ``bag-info.txt``.
 
 Every format that was ever written stays readable, and a small pack of each is kept by the tests:
@@ -41,6 +41,7 @@ Every format that was ever written stays readable, and a small pack of each is k
 5. ``compare.html`` holds a reviewer's counts against the pack's cells, in a browser
 6. that page has every operating point of the primary model, the digest of the protocol, and what a
    case is; ``summary.pdf`` is the report's first page, for paper
+7. ``gates/index.html`` says in words what was asked of each table, and with what outcome
 """
 LABELS: Final = (
     "Bag-Software-Agent",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import bag, codes, comparison, figures
+from vpack_pipeline.pack_format import bag, codes, comparison, expectations, figures
 from vpack_pipeline.pack_format.contents import Contents, problem
 from vpack_pipeline.pack_format.documents import (
     BASELINE,
@@ -55,12 +55,14 @@ _TITLES: Final[Mapping[str, str]] = {
     BASELINE: "Baselines of the drift plan",
     codes.NAME: "What each code in these tables says",
     comparison.NAME: "The comparison with a reviewer's own population",
+    expectations.NAME: "What was asked of each table, and with what outcome",
     figures.NAME: "Every printed figure with the cell that it comes from",
     SIGNERS: "Who is to sign this pack",
     RELEASE: "Which tables of this release are those of an earlier one",
 }
+_RECEIPT: Final = ".receipt.json"
 _KINDS: Final[Mapping[str, str]] = {
-    ".receipt.json": "Receipt of the checks of",
+    _RECEIPT: "Receipt of the checks of",
     ".contract.json": "Contract of",
     ".schema.json": "JSON schema of",
     ".csv": "Table",
@@ -89,7 +91,7 @@ def write(
     quotes : tables that are those of an earlier release, and were made at its cut
     terms : under which data, code and model can be had
     """
-    day, made = cut[:10], _sources(inputs, quotes)
+    day, made = cut[:10], _sources(files, inputs, quotes)
     cuts = dict.fromkeys(made, cut) | {table_of(a): q.cut for a, q in quotes.items()}
     graph = [
         {
@@ -178,7 +180,7 @@ def _title(path: str) -> str:
 
 
 def _sources(
-    inputs: Mapping[str, Sequence[str]], quotes: Mapping[str, Quote]
+    files: Iterable[str], inputs: Mapping[str, Sequence[str]], quotes: Mapping[str, Quote]
 ) -> dict[str, list[str]]:
     """Give the files from which each file was made, by path.
 
@@ -206,6 +208,7 @@ def _sources(
         PLAN: [PROTOCOL, *plan],
         REPORT: [PROTOCOL, figures.NAME, CLAIM],
         SUMMARY: [PROTOCOL, figures.NAME],
+        expectations.NAME: sorted(path for path in files if path.endswith(_RECEIPT)),
         comparison.NAME: [
             PROTOCOL,
             CLAIM,

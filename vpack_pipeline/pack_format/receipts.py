@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import codes, comparison, figures, quoted, signers
+from vpack_pipeline.pack_format import codes, comparison, expectations, figures, quoted, signers
 from vpack_pipeline.pack_format.contents import Contents, problem
 from vpack_pipeline.pack_format.documents import (
     BASELINE,
@@ -48,6 +48,7 @@ def file_set(contents: Contents, documents: Documents, pack_format: int) -> Iter
     wanted |= {figures.NAME, CRATE} if pack_format >= 4 else set()
     wanted |= {comparison.NAME} if pack_format >= 5 else set()
     wanted |= {SUMMARY} if pack_format >= 6 else set()
+    wanted |= {expectations.NAME} if pack_format >= expectations.SINCE else set()
     wanted |= {signers.SIGNERS, quoted.NAME} & contents.names
     wanted |= {BASELINE} if BASELINE_ASSET in documents.exported else set()
     for asset, contract in documents.contracts.items():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from vpack_pipeline.errors import Problem
-from vpack_pipeline.pack_format import figures, text
+from vpack_pipeline.pack_format import expectations, figures, text
 from vpack_pipeline.pack_format.contents import Contents, problem, refusal
 from vpack_pipeline.pack_format.documents import (
     CLAIM,
@@ -29,6 +29,7 @@ _MADE_SHARES: Final = ("estimate", "lower", "upper", "goal")
 """Columns that the first page may write as percentages."""
 _NO_TEXT: Final = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 """What writing a value raises that is not of the type that the functions of print know."""
+_PAGES: Final = {REPORT: "report", expectations.NAME: "page of expectations"}
 _SHOWN_DIGITS: Final = {"receipt": 16, "protocol": 12}
 """How much of a digest the page shows."""
 
@@ -137,9 +138,10 @@ def of_page(contents: Contents, documents: Documents) -> Iterator[Problem]:
         The page cannot be read, or ``figures.csv``.
     """
     known = {f.anchor: text.WORDS.get(f.text, f.text) for f in read_figures(contents)}
-    yield from _held(_in_page(contents, figures.ANCHOR), known, figures.NAME)
+    yield from _held(REPORT, _in_page(contents, REPORT, figures.ANCHOR), known, figures.NAME)
     yield from _held(
-        _in_page(contents, figures.STATES),
+        REPORT,
+        _in_page(contents, REPORT, figures.STATES),
         dict(_stated(documents, contents.sentences)),
         "the documents of the pack",
     )
@@ -151,23 +153,38 @@ def of_page(contents: Contents, documents: Documents) -> Iterator[Problem]:
         yield problem(PLAN, f"says another thing of synthetic data than {CLAIM}")
 
 
-def _in_page(contents: Contents, attribute: str) -> list[tuple[str, str]]:
+def of_expectations(contents: Contents, documents: Documents) -> Iterator[Problem]:
+    """Say where the page of expectations tells of another outcome than the receipts, or of none.
+
+    Raises
+    ------
+    VerificationError
+        The page cannot be read.
+    """
+    known: dict[str, str | None] = dict(expectations.stated(documents.receipts.values()))
+    if documents.claim.get("synthetic"):
+        known["synthetic"] = None
+    shown = _in_page(contents, expectations.NAME, figures.STATES)
+    yield from _held(expectations.NAME, shown, known, "the receipts of the pack")
+
+
+def _in_page(contents: Contents, page: str, attribute: str) -> list[tuple[str, str]]:
     try:
-        return list(figures.in_page(contents.text(REPORT), attribute))
+        return list(figures.in_page(contents.text(page), attribute))
     except ValueError:
-        raise refusal(REPORT, "has a figure in another form than vpack prints") from None
+        raise refusal(page, "has a figure in another form than vpack prints") from None
 
 
 def _held(
-    shown: list[tuple[str, str]], known: Mapping[str, str | None], source: str
+    page: str, shown: list[tuple[str, str]], known: Mapping[str, str | None], source: str
 ) -> Iterator[Problem]:
     for name, said in shown:
         if name not in known:
-            yield problem(REPORT, f"{name}: is not in {source}")
+            yield problem(page, f"{name}: is not in {source}")
         elif known[name] not in (None, said.replace("\r", " ")):
-            yield problem(REPORT, f"{name}: differs from {source}")
+            yield problem(page, f"{name}: differs from {source}")
     for name in sorted(known.keys() - {name for name, _ in shown}):
-        yield problem(REPORT, f"{name}: is in {source} and not in the report")
+        yield problem(page, f"{name}: is in {source} and not in the {_PAGES[page]}")
 
 
 def _stated(

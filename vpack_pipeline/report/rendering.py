@@ -25,7 +25,7 @@ from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.packs.payload import travelling
-from vpack_pipeline.pack_format import documents
+from vpack_pipeline.pack_format import documents, expectations
 from vpack_pipeline.pack_format.quoted import Quote
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import (
@@ -331,12 +331,11 @@ class _Page:
         ]
 
     def at_open_checks(self) -> list[tuple[str, Mapping[str, Any]]]:
-        return [
-            (r["asset"], check)
-            for r in self.receipts
-            for check in r["checks"]
-            if check["outcome"] != "pass"
-        ]
+        """Checks that did not simply pass, each with its table, of tables with rows."""
+        return expectations.open_checks(self.receipts)
+
+    def at_tables_without_rows(self) -> list[str]:
+        return [r["asset"] for r in self.receipts if expectations.is_empty(r)]
 
 
 def _block(environment: jinja2.Environment, modules: dict[str, Any], block: chapters.Block) -> str:

@@ -2,8 +2,8 @@
 
 ``python -m vpack_pipeline_tests.io.store_pack ROOT`` takes the newest pack of ``riverside`` under a
 root that ``pipeline/bench.py`` makes, built at its look; it publishes the same with short pages
-in place of the report, its summary and the comparison, and writes ``packs/format-<N>.tar.xz``. What is stored is never made anew.
-The page holds what a reviewer's machine finds in a report: figures, of which some tables have to
+in place of the report, its summary, the comparison and the page of expectations, and writes
+``packs/format-<N>.tar.xz``. What is stored is never made anew. The report's page holds what a reviewer's machine finds in a report: figures, of which some tables have to
 be enough, and what it says of other files.
 """
 
@@ -23,7 +23,7 @@ from html import escape
 from pathlib import Path
 
 from vpack_pipeline.io import packs
-from vpack_pipeline.pack_format import cells, comparison, figures
+from vpack_pipeline.pack_format import cells, comparison, expectations, figures
 from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.pack_format.documents import CLAIM, REPORT, SUMMARY
 from vpack_pipeline.pack_format.figures import Figure
@@ -36,6 +36,7 @@ EMPTY = comparison.EmptyPage(
     '<script type="application/json" id="pack">@@data@@</script>\n<script>@@script@@</script>\n',
     "/* none */",
 )
+ELEMENT = re.compile(r'<span[^<>]* data-(anchor|states)="([^"]*)">[^<>]*</span>')
 SHOWN = ("evaluation/endpoints", "evaluation/integrity", "drift/plan", "drift/status")
 """Tables whose figures stand in the short page."""
 
@@ -76,17 +77,16 @@ def shortened(payload: Mapping[str, bytes]) -> dict[str, bytes]:
     header, *lines = csv.reader(io.StringIO(payload[figures.NAME].decode(), newline=""))
     kept = [Figure(*line) for line in lines if line[1] in SHOWN]
     names = {escape(f.anchor) for f in kept}
-    elements = [
-        m[0]
-        for m in re.finditer(r'<span[^<>]* data-(anchor|states)="([^"]*)">[^<>]*</span>', page)
-        if m[1] == "states" or m[2] in names
-    ]
+    elements = [m[0] for m in ELEMENT.finditer(page) if m[1] == "states" or m[2] in names]
     places = {item["evidence"] for item in json.loads(payload[CLAIM])["items"]}
     ids = [f'<p id="{escape(place)}"></p>' for place in sorted(places)]
     made = "\n".join([TITLE, *ids, *dict.fromkeys(elements), ""]).encode()
     shown = [astuple(f) for f in figures.printed(made.decode(), kept)]
     short = {**payload, REPORT: made, figures.NAME: cells.to_csv(header, shown)}
     short[SUMMARY] = b"%PDF-1.7\n"
+    asked = payload[expectations.NAME].decode()
+    stated = dict.fromkeys(m[0] for m in ELEMENT.finditer(asked))
+    short[expectations.NAME] = "\n".join([TITLE, *stated, ""]).encode()
     short[comparison.NAME] = comparison.page(EMPTY, comparison.data_of(payload))
     return short | digested_anew(short)
 

@@ -120,6 +120,26 @@ ROWS: dict[str, tuple[dict[str, Change | None], dict[str, Any], str]] = {
         {},
         "data/compare.html: is required and not listed",
     ),
+    "outcome on the page of expectations": (
+        {"gates/index.html": swapped(">found something<", ">passed<")},
+        {},
+        "outcome: differs from the receipts of the pack",
+    ),
+    "tally on the page of expectations": (
+        {"gates/index.html": swapped(">3 of 6 passed, 3 met no value<", ">6 of 6 passed<")},
+        {},
+        "tally: differs from the receipts of the pack",
+    ),
+    "expectation that its page leaves out": (
+        {"gates/index.html": swapped("key_unique.why", "key_unique.said")},
+        {},
+        "key_unique.why: is in the receipts of the pack and not in the page of expectations",
+    ),
+    "no page of expectations": (
+        {"gates/index.html": None},
+        {},
+        "data/gates/index.html: is required and not listed",
+    ),
     "protocol of compare.html": (
         {"protocol.yaml": swapped("operating_points:", "other_points:")},
         {},
@@ -269,7 +289,7 @@ def test_the_bags_own_lines_are_those_of_a_pack(change: Change, what: str, pack:
 def test_a_pack_that_states_an_older_format_to_be_asked_less_is_told(line: str, pack: Path) -> None:
     forged = forge(pack, {f"{ENDPOINTS}.csv": cell(1, "estimate", "0.999")}, within=False)
     restated(forged, swapped(f"Vpack-Format: {bag.FORMAT}\n", line))
-    assert "bag-info.txt: states an older format than 6, with which files in it came" in found(
+    assert "bag-info.txt: states an older format than 7, with which files in it came" in found(
         forged
     )
 

@@ -25,6 +25,7 @@ from vpack_pipeline.pack_format.documents import CRATE
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.report import empty_comparison
+from vpack_pipeline.report.expectations import expectations_page
 
 HTML = b"<!doctype html>"
 PDF = b"%PDF-1.7"
@@ -35,6 +36,7 @@ def payload(study, **changed) -> dict[str, bytes]:
     given = {
         "html": HTML,
         "summary": PDF,
+        "asked": HTML,
         "comparison": empty_comparison(),
         "report": study.report,
         "protocol": study.protocol,
@@ -137,13 +139,16 @@ def test_numbers_keep_their_sign_and_every_digit():
 
 
 def test_a_pack_of_this_payload_is_published_whole_and_agrees(page, tmp_path, study):
+    asked = expectations_page(
+        receipts=study.receipts, protocol=study.protocol, site=study.site, cut=study.cut
+    )
     synthetic = [f"{s.part}: {s.note}" for s in study.site.synthetic]
     published = packs.publish(
         root_packs=tmp_path,
         site_id="lakeside",
         protocol_version="1.0",
         cut=study.cut,
-        payload=payload(study, html=page.encode(), synthetic=synthetic),
+        payload=payload(study, html=page.encode(), asked=asked, synthetic=synthetic),
         pseudonyms=SIGNER,
     )
     assert packs.verify(published.path) == []

@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from vpack_pipeline.contracts import Contract, codes, exported
-from vpack_pipeline.pack_format import cells, crate, documents, figures
+from vpack_pipeline.pack_format import cells, crate, documents, expectations, figures
 from vpack_pipeline.pack_format import codes as pack_codes
 from vpack_pipeline.pack_format import comparison as compared
 from vpack_pipeline.pack_format.comparison import EmptyPage
@@ -53,6 +53,7 @@ def pack_payload(
     *,
     html: bytes,
     summary: bytes,
+    asked: bytes,
     comparison: EmptyPage,
     report: pl.DataFrame,
     protocol: Protocol,
@@ -73,6 +74,7 @@ def pack_payload(
     ----------
     html : the rendered report
     summary : its first page, as a PDF
+    asked : the page of what was asked of each table, made of the same receipts
     comparison : the page of the comparison, without what this pack puts into it
     report : ``pack/report``, from which it was rendered
     tables : whole tables, by ``section/table``; those that are not exported stay behind
@@ -93,6 +95,7 @@ def pack_payload(
     files = {
         documents.REPORT: html,
         documents.SUMMARY: summary,
+        expectations.NAME: asked,
         documents.PROTOCOL: protocol.as_travels,
         documents.CLAIM: _json({"checklist": "CLAIM 2024", "items": items, **label}),
         documents.PLAN: _json({**_plan(shown, protocol, site_id, cut), **label}),
