@@ -14,6 +14,7 @@ from typing import Any
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
 from vpack_pipeline.pack_format import documents, statements, tables, verification
 from vpack_pipeline.pack_format.agreement import FIGURES_SINCE, PROTOCOL_SINCE
+from vpack_pipeline.pack_format.codes import Sentences
 from vpack_pipeline.pack_format.contents import Contents
 from vpack_pipeline.pack_format.documents import Documents
 from vpack_pipeline.pack_format.figures import Figure
@@ -42,6 +43,11 @@ class OpenedPack:
     def page(self) -> str:
         """The report, as HTML."""
         return self._contents.text(documents.REPORT)
+
+    @property
+    def sentences(self) -> Sentences:
+        """What the codes of the pack say."""
+        return self._contents.sentences
 
     @property
     def figures(self) -> list[Figure]:

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from vpack_pipeline.cli import main
+from vpack_pipeline.errors import UsageError
 from vpack_pipeline.pack_format.bag import FORMAT
+from vpack_pipeline.pack_format.explained import Place, Places, code_of, find
+from vpack_pipeline.pack_format.figures import Figure
+from vpack_pipeline.pack_format.opened import open_pack
+from vpack_pipeline.report.provenance import source_line
 
 STORED = Path(__file__).resolve().parents[1] / "io/packs"
 
@@ -70,11 +75,84 @@ def test_a_figure_leads_to_its_row_code_gate_and_deliveries(pack, capsys):
 
 def test_a_text_is_explained_in_every_place_that_prints_it(pack, capsys):
     texts = [f["text"] for f in figures(pack)]
-    text = next(t for t in texts if t and texts.count(t) > 1)
+    text = next(t for t in texts if t and 1 < texts.count(t) <= 5)
     _, out, _ = run(capsys, str(pack), text)
     n = texts.count(text)
     assert f"1 of {n}\n" in out
     assert f"{n} of {n}\n" in out
+    assert out.count("computed by ") == n
+
+
+def test_of_a_text_that_stands_in_many_places_each_is_named_with_its_row(pack, capsys):
+    alike = [f for f in figures(pack) if f["text"] == "0"]
+    assert len(alike) > 5
+    _, out, _ = run(capsys, str(pack), "0")
+    assert f"{len(alike)} of {len(alike)}\n" in out
+    assert "computed by " not in out
+    for figure in alike:
+        assert f"  {figure['anchor']}\n" in out
+    assert "give one of these anchors" in out
+
+
+def paged(pack: Path, *figures: dict[str, str]) -> Places:
+    """A report that prints each figure in a place of its own, and the last in two chapters."""
+    spans = [f'<span data-anchor="{f["anchor"]}">{f["text"]}</span>' for f in figures]
+    divs = [f'<div id="place-{i}">{span}</div>' for i, span in enumerate(spans)]
+    first = f'<section id="chapter-a">{"".join(divs)}</section>'
+    return Places(f'{first}<section id="chapter-b">{spans[-1]}</section>')
+
+
+def test_a_place_of_the_report_says_which_of_them_is_meant(pack):
+    one, other = [f for f in figures(pack) if f["text"] == "0"][:2]
+    places, opened = paged(pack, one, other), open_pack(pack)
+    for at, wanted in {
+        "place-0": [one],
+        "place-1": [other],
+        "chapter-a": [one, other],
+        "chapter-b": [other],
+    }.items():
+        assert [f.anchor for f in find(opened, places, "0", at)] == [f["anchor"] for f in wanted]
+    assert places.of(Figure(**other)) == (
+        Place("chapter-a", "place-1"),
+        Place("chapter-b", "chapter-b"),
+    )
+
+
+def test_a_place_that_does_not_print_it_is_refused_with_those_that_do(pack):
+    one, other = [f for f in figures(pack) if f["text"] == "0"][:2]
+    with pytest.raises(UsageError, match=r"chapter-c does not print '0'.*place-0, place-1, chap"):
+        find(open_pack(pack), paged(pack, one, other), "0", "chapter-c")
+
+
+def test_a_hyphen_is_taken_for_a_minus(pack, capsys):
+    text = next(f["text"] for f in figures(pack) if f["text"].startswith("−"))
+    code, out, _ = run(capsys, str(pack), "--", text.replace("−", "-"))
+    assert code == 0
+    assert f"{text}  (" in out
+
+
+def test_metric_and_codes_are_told_in_words(pack, capsys):
+    figure = next(f for f in figures(pack) if f["anchor"] == endpoint(pack)["anchor"])
+    metric = json.loads(figure["row_key"])["metric"]
+    _, out, _ = run(capsys, str(pack), figure["anchor"])
+    schema = json.loads((pack / "data/tables/evaluation.endpoints.schema.json").read_bytes())
+    told = next(m for m in schema["properties"]["metric"]["oneOf"] if m["const"] == metric)
+    assert f"metric      {told['title']}: {told['description']}" in out
+    method = out.split("method      ")[1].splitlines()[0]
+    assert method
+    assert "_" not in method
+
+
+def test_what_met_no_value_upstream_is_told_apart(pack, capsys):
+    _, out, _ = run(capsys, str(pack), "first.conduct.broken")
+    assert "  cohort/accession_gaps: 3 of 6 passed, 3 met no value, table " in out
+
+
+def test_the_code_is_the_file_that_the_report_names():
+    contract = {"asset": "evaluation/roc", "computed_by": "core"}
+    page = str(source_line({"evaluation/roc"}, [{"asset": "evaluation/roc", "checks": []}]))
+    assert code_of(contract, page) == "core/evaluation/roc.py"
+    assert code_of(contract, "") == "the function roc of vpack_pipeline.core.evaluation"
 
 
 def test_a_count_of_rows_shows_the_rows_and_no_more_than_a_few(pack, capsys):
