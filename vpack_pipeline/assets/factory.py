@@ -21,11 +21,12 @@ from vpack_pipeline.assets.bench import Bench
 from vpack_pipeline.assets.materialize import Materialized
 from vpack_pipeline.contracts import Contract, metrics
 from vpack_pipeline.errors import ContractError, Problem
-from vpack_pipeline.gate import digests
+from vpack_pipeline.gate import digests, suite
 from vpack_pipeline.gate.receipts import Receipt
 from vpack_pipeline.io import models
 from vpack_pipeline.io.deliveries import parse_cut
 from vpack_pipeline.partitions import SITES
+from vpack_pipeline.report.provenance import code_of
 from vpack_pipeline.resources import Project
 from vpack_pipeline.sections import SECTIONS
 
@@ -81,6 +82,7 @@ def asset_arguments(contract: Contract) -> dict[str, Any]:
             "dagster/column_schema": _column_schema(contract),
             "grain": contract.grain,
             "section": SECTIONS[contract.section],
+            "computed by": code_of(contract),
             **_code_reference(contract),
         },
         "check_specs": [
@@ -89,7 +91,7 @@ def asset_arguments(contract: Contract) -> dict[str, Any]:
                 asset=key,
                 blocking=True,
                 partitions_def=SITES,
-                description="The contract's expectations; they guard integrity, never a result.",
+                description=_expectations(contract),
             )
         ],
     }
@@ -110,12 +112,22 @@ def _description(contract: Contract) -> str:
     return "\n".join(lines)
 
 
+def _expectations(contract: Contract) -> str:
+    """List in words what is asked of a table; a result tells what of it did not simply pass."""
+    lines = [
+        f"- `{p.id}`: {_as_markdown(p.why)}{' (warning)' if p.severity == 'warning' else ''}"
+        for p in suite.plan(contract)
+    ]
+    guard = "The contract's expectations; they guard integrity, never a result."
+    return "\n".join([guard, "", *lines])
+
+
 def _code_reference(contract: Contract) -> Mapping[str, Any]:
     """Say where the table is computed: the line of its function, its SQL file, its compiler."""
     if contract.computed_by == "sql":
         path, line = models.source(contract.asset), 1
     elif contract.package is None:
-        path, line = source_digest.definition(*digests.COMPILER.split(":"))
+        path, line = source_digest.definition(*contracts.COMPILER.split(":"))
     else:
         path, line = source_digest.definition(contract.package, contract.table)
     reference = dg.LocalFileCodeReference(

@@ -44,6 +44,8 @@ from vpack_pipeline.sections import SECTIONS, UPSTREAM
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import validate
 
+COMPILER: Final = "vpack_pipeline.core.eligibility:compile_flags"
+"""What makes a generated table's model from the protocol."""
 POLARS_TYPES: Final[Mapping[str, Any]] = {
     "string": pl.String,
     "int": pl.Int64,

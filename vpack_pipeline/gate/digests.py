@@ -25,10 +25,10 @@ from vpack_pipeline.report.scripts import script
 
 BY_FUNCTION: Final = "vpack_pipeline.assets.by_function"
 BY_MODEL: Final = "vpack_pipeline.assets.by_model"
-COMPILER: Final = "vpack_pipeline.core.eligibility:compile_flags"
 PAGES: Final = (
     "vpack_pipeline.report:render",
     "vpack_pipeline.report:empty_comparison",
+    "vpack_pipeline.report.expectations:expectations_page",
     "vpack_pipeline.report.summary:summary",
 )
 PAYLOAD: Final = ("vpack_pipeline.io.packs:pack_payload", *PAGES)
@@ -95,7 +95,7 @@ def roots(contract: Contract) -> frozenset[str]:
     if contract.computed_by == "sql":
         return frozenset({BY_MODEL})
     if contract.computed_by == "generated":
-        return frozenset({BY_MODEL, COMPILER})
+        return frozenset({BY_MODEL, contracts.COMPILER})
     own = {BY_FUNCTION, f"{contract.package}:{contract.table}"}
     return frozenset(own | set(PAYLOAD) if contract.package == "vpack_pipeline.io.packs" else own)
 

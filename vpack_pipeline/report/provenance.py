@@ -59,8 +59,11 @@ def code_of(contract: Contract) -> str:
     'core/drift/tables.py'
     >>> code_of(contracts.load()["eligibility/flow"])
     'dbt_like_sql/eligibility/flow.sql'
+    >>> code_of(contracts.load()["eligibility/flags"])
+    'core/eligibility/compiler.py'
     """
-    section, _, table = contract.asset.partition("/")
-    if contract.computed_by == "sql":
-        return f"dbt_like_sql/{section}/{table}.sql"
-    return source_digest.file_of(contract.package or "", contract.table)
+    if contract.package is not None:
+        return source_digest.file_of(contract.package, contract.table)
+    if contract.computed_by == "generated":
+        return source_digest.file_of(*contracts.COMPILER.split(":"))
+    return f"dbt_like_sql/{contract.asset}.sql"
