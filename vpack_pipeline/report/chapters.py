@@ -1,4 +1,4 @@
-"""The order of the report: its chapters, and which block of which template each of them shows.
+"""The order of the report: chapters, then appendices, and which block each of them shows.
 
 A block is a macro of ``templates/<section>.html.j2`` that says its chapter, as
 ``{% macro failures(chapter='performance') %}``, and, by its name with hyphens, the id of a place in
@@ -9,8 +9,10 @@ belong here: layout (``templates``).
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+import string
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,12 +27,13 @@ TEMPLATES: Final = (
     "cohort",
     "representativeness",
     "adjudication",
+    "headline",
     "evaluation",
     "drift",
     "pack",
 )
 """The templates that hold blocks, in the order in which a chapter shows those of several."""
-_BLOCK: Final = re.compile(r"""\{%-? macro (\w+)\(chapter=["'](\w+)["']\)""")
+_BLOCK: Final = re.compile(r"""\{%-? macro (\w+)\(chapter=["']([\w-]+)["']\)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A chapter: its id, title, the checklist items it answers."""
+    """A chapter or an appendix: its id, its number or letter, title, checklist items it answers."""
 
     id: str
+    number: str
     title: str
-    items: str
+    items: str = ""
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -62,42 +66,82 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A reviewer's question, the chapter that it leads to, and the macro of
-    ``templates/answers.html.j2`` with which that chapter opens."""
+    """A reviewer's question, the chapter that it opens, and the macro of
+    ``templates/answers.html.j2`` that answers it."""
 
     text: str
     chapter: str
     answer: str
 
 
-CHAPTERS: Final[tuple[Chapter, ...]] = (
-    Chapter("study", "The study as planned", "3 to 7, 9 to 11, 19 to 27, 31"),
-    Chapter("flow", "Participant flow", "8, 35"),
-    Chapter("profile", "Whom the set stands for (table 1)", "13, 36"),
-    Chapter("exclusions", "Exclusions, and what they did to the figures", "8, 12, 35"),
-    Chapter("adjudication", "Who decided what is correct", "14 to 18"),
-    Chapter("performance", "Performance, before and after the lock", "12, 28 to 33, 37 to 39"),
-    Chapter("drift", "How it will be watched", "30, 41"),
-    Chapter("limitations", "Limitations, and what follows", "40, 41"),
-    Chapter("gates", "What was checked", "18, 39"),
-    Chapter("availability", "Protocol, data, other evidence", "34, 42 to 44"),
-    Chapter("boundary", "What this pack is not", ""),
+def _numbered(numbers: Iterable[str], *chapters: tuple[str, ...]) -> tuple[Chapter, ...]:
+    return tuple(
+        Chapter(name, number, *said)
+        for number, (name, *said) in zip(numbers, chapters, strict=False)
+    )
+
+
+CHAPTERS: Final[tuple[Chapter, ...]] = _numbered(
+    (str(n) for n in itertools.count(1)),
+    ("study", "The study as planned", "3 to 11, 19 to 28, 31"),
+    ("adjudication", "Who decided what is correct", "14 to 18"),
+    ("flow", "Participant flow", "8, 35"),
+    ("exclusions", "What leaving cases out did to the figures", "8, 12"),
+    ("profile", "Whom the set stands for", "13, 36"),
+    ("performance", "Performance, before and after the lock", "12, 28 to 30, 32, 33, 37 to 39"),
+    ("drift", "How it will be watched", "30, 41"),
+    ("limitations", "Limitations, and what follows", "40, 41"),
+    ("gates", "What was checked", "18, 39"),
+    ("availability", "Protocol, data, other evidence", "34, 42 to 44"),
+    ("boundary", "What this pack is not"),
 )
-"""In the order of print, after the first page and the checklist."""
+"""In the order of print, after the first page and the checklist: methods before results."""
+
+APPENDICES: Final[tuple[Chapter, ...]] = _numbered(
+    string.ascii_uppercase,
+    ("flow-in-full", "Files, rules and times in full"),
+    ("reads-in-full", "Readers, reads and labels in full"),
+    ("set-in-full", "The set beside the target in full"),
+    ("figures-in-full", "Figures at every threshold and beside others"),
+    ("errors-in-full", "Errors, failures and doubtful labels, group by group"),
+    ("monitors-in-full", "Every monitor and window"),
+    ("checks-in-full", "Every table and its gate"),
+)
+"""What fills pages; it is printed only where a reader has opened it."""
 
 QUESTIONS: Final[tuple[Question, ...]] = (
-    Question("How was the set built?", "flow", "built"),
+    Question("What was planned, and when?", "study", "planned"),
     Question("Who decided what is correct?", "adjudication", "decided"),
+    Question("How was the set built?", "flow", "built"),
+    Question("What did leaving cases out do?", "exclusions", "left_out"),
+    Question("Does it stand for my patients?", "profile", "stands"),
     Question("Is this from before or after deployment?", "performance", "deployed"),
     Question("How will it hold?", "drift", "holds"),
+    Question("What speaks against relying on it?", "limitations", "limits"),
     Question("Can I read it without you?", "gates", "readable"),
 )
-"""The reviewer's five questions."""
+"""The question with which a chapter opens."""
+
+
+def place_of(evidence: str) -> Chapter | None:
+    """Find the chapter or appendix that holds a place of the report; None of the first page.
+
+    Raises
+    ------
+    ContractError
+        There is no such place.
+    """
+    for chapter in (*CHAPTERS, *APPENDICES):
+        if evidence == chapter.id or evidence in (b.id for b in chapter.blocks):
+            return chapter
+    if evidence in {"first", "claim"}:
+        return None
+    raise ContractError(f"report: there is no place {evidence}")
 
 
 def blocks() -> Iterator[Block]:
     """Every block, in the order of print."""
-    for chapter in CHAPTERS:
+    for chapter in (*CHAPTERS, *APPENDICES):
         yield from chapter.blocks
 
 
@@ -116,7 +160,7 @@ def placed(sources: Mapping[str, str]) -> dict[str, tuple[Block, ...]]:
     ContractError
         A block says a chapter that there is not.
     """
-    found: dict[str, tuple[Block, ...]] = {chapter.id: () for chapter in CHAPTERS}
+    found: dict[str, tuple[Block, ...]] = {c.id: () for c in (*CHAPTERS, *APPENDICES)}
     for template, text in sources.items():
         for name, chapter in _BLOCK.findall(text):
             if chapter not in found:

@@ -20,7 +20,6 @@ from markupsafe import Markup
 from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.calls import primary_point
-from vpack_pipeline.core.evaluation.verdicts import is_look_untaken
 from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
@@ -41,6 +40,7 @@ from vpack_pipeline.report import (
     words,
 )
 from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.captions import numbered
 from vpack_pipeline.report.drawings import Drawings, strata_by_variable
 from vpack_pipeline.report.provenance import source_line
 from vpack_pipeline.report.quoting import Quoting
@@ -53,7 +53,12 @@ from vpack_pipeline.report.rows import (
 )
 from vpack_pipeline.report.sheet import Subject, sheet
 from vpack_pipeline.report.sheet_answers import largest_exclusion
-from vpack_pipeline.report.study import made_up_readers, reference_line
+from vpack_pipeline.report.study import (
+    EXPLORATORY,
+    is_at_untaken_look,
+    made_up_readers,
+    reference_line,
+)
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 from vpack_pipeline.site import Site
 
@@ -108,6 +113,14 @@ def _why(item: Mapping[str, Any]) -> str:
     )
 
 
+def _where(item: Mapping[str, Any]) -> str:
+    """Name the chapter or appendix where an item is answered, for those who read on paper."""
+    place = chapters.place_of(item["evidence"])
+    if place is None:
+        return "First page"
+    return f"{'Chapter' if place in chapters.CHAPTERS else 'Appendix'} {place.number}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     book: Book
@@ -123,27 +136,33 @@ class _Page:
         parts = [
             (part, list(items))
             for part, items in itertools.groupby(
-                (i | {"why": _why(i)} for i in claim.sort("item").to_dicts()),
+                (i | {"why": _why(i), "where": _where(i)} for i in claim.sort("item").to_dicts()),
                 key=lambda i: i["section"],
             )
         ]
-        first = environment.get_template("first.html.j2").make_module()
         answers = environment.get_template("answers.html.j2").make_module()
         shared: Any = environment.get_template("parts.html.j2").make_module()
         style = environment.get_template("style.css.j2").render()
-        return environment.get_template("report.html.j2").render(
-            chapters=chapters.CHAPTERS,
-            claim_parts=parts,
-            style=Markup(style),
+        shown = {"chapters": chapters.CHAPTERS, "appendices": chapters.APPENDICES}
+        body = environment.get_template("chapters.html.j2").render(
+            **shown,
+            questions={q.chapter: q.text for q in chapters.QUESTIONS},
             answers={
                 q.chapter: functools.partial(self.quoting.at_place, getattr(answers, q.answer))
                 for q in chapters.QUESTIONS
             },
-            first_page=first.first_page,  # type: ignore[attr-defined]
+            block=functools.partial(self._block, environment),
+        )
+        body, captions = numbered(body)
+        return environment.get_template("report.html.j2").render(
+            **shown,
+            body=Markup(body),
+            captions=captions,
+            claim_parts=parts,
+            style=Markup(style),
             sheet=functools.partial(self.quoting.at_place, self._sheet),
             verdict=shared.verdict,
             stated=shared.stated,
-            block=functools.partial(self._block, environment),
         )
 
     def _sheet(self) -> str:
@@ -172,13 +191,13 @@ class _Page:
             "drawings": Drawings(self.book, self.protocol),
             "due": self._due(),
             "evaluation": evaluation,
+            "exploratory": EXPLORATORY,
             "light": palette.LIGHT,
             "listed": words.listed,
             "made_up_readers": made_up_readers(self.site),
             "model": self.protocol.index_test.primary,
             "protocol": self.protocol,
             "protocol_sha256": self.protocol.digest,
-            "questions": chapters.QUESTIONS,
             "quoted_in_front": self.quoting.in_front(
                 self.cut, self.protocol.disclosure.smallest_group
             ),
@@ -230,10 +249,7 @@ class _Page:
         return any(c.text != "0" for c in counts)
 
     def at_look_is_untaken(self) -> bool:
-        """Whether this cut is that of a look that no endpoint takes."""
-        look = self.cut.partition(".")[0]
-        rows = self.book.rows("evaluation/endpoints", look=look)
-        return is_look_untaken([r.says("verdict") for r in rows if r.says("verdict")])
+        return is_at_untaken_look(self.book, self.cut)
 
     def at_gave_signal(self, rows: Sequence[Row]) -> bool:
         """Whether any monitor could say anything in any window, be it that nothing is amiss."""

@@ -13,13 +13,14 @@ from typing import Final
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
-from vpack_pipeline.report import sentence, sheet_answers, words
+from vpack_pipeline.report import sentence, sheet_answers, study, words
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.charts.trend import SMALL, Frame, trend
 from vpack_pipeline.report.drawings import periods
 from vpack_pipeline.report.rows import pick
 from vpack_pipeline.report.view import (
     Answers,
+    Banner,
     Block,
     Foot,
     Group,
@@ -65,7 +66,10 @@ class Subject:
 
 def sheet(subject: Subject) -> tuple[Block, ...]:
     """Make the sheet of one pack."""
-    made: list[Block] = [_masthead(subject), _lead(subject)]
+    made: list[Block] = [_masthead(subject)]
+    if study.is_at_untaken_look(subject.book, subject.cut):
+        made.append(Banner((study.EXPLORATORY,)))
+    made.append(_lead(subject))
     made += [_figures(subject), *_pictures(subject)]
     if len(subject.protocol.findings) == 1:
         made.append(_tiles(subject, subject.protocol.findings[0]))

@@ -6,13 +6,14 @@ What does not belong here: figures of performance (``sheet``), the chapters that
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.report import words
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.study import reference_line
-from vpack_pipeline.report.view import Answer, Link, Strong, Text, filled, joined
+from vpack_pipeline.report.view import Answer, Link, Strong, Text, filled, interval, joined
 from vpack_pipeline.site import Site
 
 
@@ -90,7 +91,46 @@ def _decided(book: Book, protocol: Protocol) -> Text:
     told: Text = ()
     if shares:
         told = (" ", *_range(shares), " of the disagreements with the model could be label errors.")
-    return (reference_line(protocol), *told)
+    return (reference_line(protocol), *told, *_floor(book, protocol))
+
+
+def _floor(book: Book, protocol: Protocol) -> Text:
+    """Where readers did not agree as far as was asked for: that it is so, by finding."""
+    asked = protocol.adjudication.floor
+    if asked is None:
+        return ()
+    found = [
+        row
+        for finding in protocol.findings
+        for row in book.rows(
+            "adjudication/agreement",
+            finding=finding.name,
+            stratum="all",
+            metric="prespecified_floor",
+        )
+        if any(row.has_code(name) for name in _SHORT_OF_FLOOR) and row.note
+    ]
+    if not found:
+        return ()
+    several = len(protocol.findings) > 1
+    titles = {f.name: f.title for f in protocol.findings}
+    told = joined(
+        "; ",
+        (
+            (
+                f"{titles[row.key['finding']]}: " if several else "",
+                *(interval(row) if row.is_given else ("not given",)),
+                ", ",
+                Strong((row.note,) if row.note else ()),
+            )
+            for row in found
+        ),
+    )
+    what = words.small(words.title(words.METRICS, asked.statistic))
+    return (f" Agreement of readers ({what}), at least {asked.value:g} asked for: ", *told, ".")
+
+
+_SHORT_OF_FLOOR: Final = ("floor_not_reached", "floor_reached_by_guessing")
 
 
 def _range(cells: list[Cell]) -> Text:

@@ -7,6 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from vpack_pipeline.core.evaluation.verdicts import is_look_untaken
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Finding, Protocol
 from vpack_pipeline.report import figures, words
@@ -14,9 +15,18 @@ from vpack_pipeline.report.book import Book, Cell
 from vpack_pipeline.report.rows import pick
 from vpack_pipeline.site import Site, Synthetic
 
+EXPLORATORY: Final = (
+    "No endpoint takes the look at this cut, so every figure after the lock is exploratory here."
+)
 _OF_READERS: Final = re.compile(
     r"\b(everything|rosters?|readers?|radiologists?|reads?|ratings?)\b", re.IGNORECASE
 )
+
+
+def is_at_untaken_look(book: Book, cut: str) -> bool:
+    """Whether a cut is that of a look that no endpoint takes."""
+    rows = book.rows("evaluation/endpoints", look=cut.partition(".")[0])
+    return is_look_untaken([r.says("verdict") for r in rows if r.says("verdict")])
 
 
 def reference_line(protocol: Protocol) -> str:

@@ -113,3 +113,13 @@ def _is_row(report: pl.DataFrame, asset: str, key: dict) -> pl.Expr:
 def words_of(markup: str) -> str:
     """The words that a reader sees."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
+
+
+def chapter(page: str, *names: str) -> str:
+    """The markup of chapters or appendices, by their ids."""
+    return "".join(_section(page, name) for name in names)
+
+
+def _section(page: str, name: str) -> str:
+    start = page.index(f'<section id="{name}"')
+    return page[start : page.index("</section>", start)]

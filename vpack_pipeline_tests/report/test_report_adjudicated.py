@@ -8,6 +8,7 @@ import re
 
 import polars as pl
 import pytest
+from report_bench import chapter as chapter_of
 from report_bench import recoded, rendered, retold, words_of
 
 from vpack_pipeline.contracts import codes
@@ -22,15 +23,19 @@ AGREEMENT, NOISE = adjudicated.AGREEMENT, adjudicated.NOISE
 
 
 def chapter(page: str) -> str:
-    start = page.index('<section id="adjudication"')
-    return page[start : page.index('<section id="performance"')]
+    return chapter_of(page, "adjudication", "reads-in-full")
 
 
 def lines_of(page: str) -> dict[str, str]:
     made = chapter(page)
     found = re.findall(r"<div><dt>(.*?)</dt><dd>(.*?)</dd></div>", made, re.DOTALL)
-    opening = made[: made.index('<p class="items">')]
+    opening = in_short(page)
     return {words_of(name): words_of(said) for name, said in found if name in opening}
+
+
+def in_short(page: str) -> str:
+    made = chapter_of(page, "adjudication")
+    return made[made.index('<div id="in-short">') : made.index('<div id="reference">')]
 
 
 def drawing(page: str, name: str) -> str:
@@ -63,7 +68,7 @@ def test_the_chapter_opens_with_short_lines_that_lead_to_their_figures(page):
         "How much of the model's error could be the label's",
     ]
     assert all(len(said.split()) <= 75 for said in told.values()), told
-    opening = chapter(page).partition('<p class="items">')[0]
+    opening = in_short(page)
     for target in re.findall(r'<dt><a href="#([^"]+)"', opening):
         assert f'id="{target}"' in page
 

@@ -79,9 +79,9 @@ PLACES = {
         "Silent prospective, as planned:",
     ],
     "rules_blind": ["Eligibility rules as planned"],
-    "model_locked": ["as planned before the window below", "as planned: fixed beforehand"],
-    "thresholds_fixed": ["as planned before the window below", "as planned: fixed beforehand"],
-    "protocol_registered": ["as planned: fixed beforehand"],
+    "model_locked": ["as planned before the window below", "A verdict after the lock is given once"],
+    "thresholds_fixed": ["as planned before the window below", "A verdict after the lock is given once"],
+    "protocol_registered": ["A verdict after the lock is given once"],
     "verification_alike": ["Tolerated beforehand"],
 }
 

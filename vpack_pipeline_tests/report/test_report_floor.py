@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from report_bench import recoded, rendered, retold, words_of
+from report_bench import chapter, recoded, rendered, retold, words_of
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.report.adjudicated import AGREEMENT
@@ -18,6 +18,12 @@ def first_page(page: str) -> str:
     return words_of(page[page.index('<section id="first"') : page.index('<section id="claim"')])
 
 
+def agreed(page: str) -> str:
+    """The line of the chapter on the agreement that was asked for."""
+    made = chapter(page, "adjudication")
+    return words_of(made[made.index(">Agreement asked for beforehand") + 1 :])
+
+
 def test_a_floor_that_was_not_reached_is_named_on_the_first_page(study) -> None:
     found = {"estimate": "0.412", "lower": "0.380", "upper": "0.444"}
     told = retold(study.report, AGREEMENT, FLOOR, **found)
@@ -25,8 +31,8 @@ def test_a_floor_that_was_not_reached_is_named_on_the_first_page(study) -> None:
     page = rendered(study, report=told)
     said = first_page(page)
     assert (
-        "Agreement of readers (Agreement on positives) 0.412 ( 0.380 to 0.444 ) , at least 0.6 asked for"
-        " : prespecified floor not reached ." in said
+        "Agreement of readers (agreement on positives), at least 0.6 asked for: 0.412"
+        " ( 0.380 to 0.444 ) , prespecified floor not reached ." in said
     )
     assert f">{NOT_REACHED}</span></strong>" in page
 
@@ -34,7 +40,8 @@ def test_a_floor_that_was_not_reached_is_named_on_the_first_page(study) -> None:
 def test_what_was_found_and_judged_is_the_cell_of_the_table(study, page) -> None:
     verdict = study.tables[AGREEMENT].filter(**FLOOR)["notes"].item()
     assert verdict == "floor_reached"
-    assert f"at least 0.6 asked for : {codes.sentence(verdict, None)} ." in first_page(page)
+    assert f": {codes.sentence(verdict, None)} ." in agreed(page)
+    assert "Agreement of readers" not in first_page(page)
     assert NOT_REACHED not in page
 
 
@@ -43,9 +50,8 @@ def test_agreement_that_is_not_known_says_why(study, status: str) -> None:
     gone = {"estimate": "", "lower": "", "upper": "", "status": status}
     told = retold(study.report, AGREEMENT, FLOOR, **gone)
     told = recoded(told, AGREEMENT, FLOOR, reason=Code("one_reader"), notes=None)
-    said = first_page(rendered(study, report=told))
-    why = "fewer than two readers"
-    assert f"(Agreement on positives) not given, at least 0.6 asked for : {why} ." in said
+    said = agreed(rendered(study, report=told))
+    assert said.startswith("Agreement asked for beforehand fewer than two readers .")
 
 
 def test_without_a_floor_the_first_page_says_nothing_of_it(study) -> None:
@@ -57,7 +63,7 @@ def test_without_a_floor_the_first_page_says_nothing_of_it(study) -> None:
 def test_a_floor_that_guessing_would_reach_is_named_as_such(study) -> None:
     told = recoded(study.report, AGREEMENT, FLOOR, notes=Code("floor_reached_by_guessing"))
     page = rendered(study, report=told)
-    assert f"at least 0.6 asked for : {REACHED_BY_GUESSING} ." in first_page(page)
+    assert f", {REACHED_BY_GUESSING} ." in first_page(page)
     assert f">{REACHED_BY_GUESSING}</span></strong>" in page
 
 

@@ -15,7 +15,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 from pack_sample import sample
-from report_bench import complete, rendered, retold, words_of
+from report_bench import chapter, complete, rendered, retold, words_of
 
 from vpack_pipeline import contracts
 from vpack_pipeline.errors import ContractError, DocumentError
@@ -111,21 +111,47 @@ def test_a_missing_table_row_is_an_error(study):
         rendered(study, report=less)
 
 
-def test_the_primary_figures_keep_their_order(page):
-    first = page[page.index('<div id="figures"') : page.index('<section id="claim"')]
+def test_the_chapter_on_performance_opens_with_the_primary_figures_in_their_order(page):
+    made = words_of(chapter(page, "performance"))
     order = [
-        "Product", "Intended use", "Built, funded, held", "To be signed by", "Data cut", "Kind of evidence",
-        "Reference standard", "Included cases whose label is due", "Sensitivity", "Specificity",
-        "Of 1,000 ", "Unaided readers", "Match to the target", "Largest exclusion",
-        "Error of the model or of the label?", "Biggest limitation", "What this does not show", "How was the set built?",
-    ]  # fmt: skip
-    places = [first.index(words) for words in order]
+        "Included cases whose label is due",
+        "At the threshold",
+        "Sensitivity",
+        "Specificity",
+        "Of 1,000 ",
+    ]
+    places = [made.index(words) for words in order]
     assert places == sorted(places)
-    for question in chapters.QUESTIONS:
-        assert f'<a href="#{question.chapter}">{question.text}</a>' in first
 
 
-def test_the_first_page_names_whom_the_site_names_to_sign(study, page, tmp_path):
+def test_methods_stand_before_results_and_the_contents_name_every_chapter(page):
+    shown = (*chapters.CHAPTERS, *chapters.APPENDICES)
+    assert [c.number for c in chapters.CHAPTERS] == [str(n + 1) for n in range(11)]
+    places = [page.index(f'<section id="{c.id}"') for c in shown]
+    assert places == sorted(places)
+    contents = chapter(page, "claim")
+    for c in shown:
+        assert f'<a href="#{c.id}">{c.number}. {c.title}</a>' in contents
+    assert [c.id for c in shown[:3]] == ["study", "adjudication", "flow"]
+
+
+def test_an_appendix_is_closed_until_a_reader_opens_it(page):
+    for appendix in chapters.APPENDICES:
+        made = chapter(page, appendix.id)
+        assert made.count("<details>") == 1
+        assert made.index("<details>") < made.index("<h2")
+
+
+def test_each_item_says_in_which_chapter_or_appendix_it_is_answered(page, study):
+    made = words_of(chapter(page, "claim"))
+    assert "35 Who was included and excluded, with a flow chart Chapter 3" in made
+    assert "16 Who gave the reference standard Appendix B" in made
+    assert "1 The title says that AI is tested, and of what kind First page" in made
+    with pytest.raises(ContractError, match="no place nowhere"):
+        chapters.place_of("nowhere")
+
+
+def test_the_report_names_whom_the_site_names_to_sign(study, page, tmp_path):
     """As the payload lists them: a verifier reads both, and compares."""
     named = (
         Signer("statistician", f"SHA256:{'+/aZ09' * 7}8"),
@@ -133,11 +159,9 @@ def test_the_first_page_names_whom_the_site_names_to_sign(study, page, tmp_path)
     )
     given = tuple(NamedSigner(role=s.role, fingerprint=s.fingerprint) for s in named)
     made = rendered(study, site=study.site.model_copy(update={"signers": given}))
-    first = made[made.index('<section id="first"') : made.index('<section id="claim"')]
-    assert f"To be signed by statistician: {named[0].fingerprint} builder: SHA256:AAA" in words_of(
-        first
-    )
-    assert "To be signed by The site names nobody. Data cut" in words_of(page)
+    said = words_of(chapter(made, "availability"))
+    assert f"To be signed by statistician: {named[0].fingerprint} builder: SHA256:AAA" in said
+    assert "To be signed by The site names nobody." in words_of(page)
     data = tmp_path / "data"
     data.mkdir()
     (data / "report.html").write_text(made, encoding="utf-8")
@@ -159,7 +183,7 @@ def test_no_text_of_a_document_passes_for_a_named_signer(study):
 
 
 def test_the_windows_stand_side_by_side_with_interval_and_verdict(page):
-    table = page[page.index('id="first-figures-nodule_or_mass-caption"') :]
+    table = page[page.index('id="headline-nodule_or_mass-caption"') :]
     table = re.sub("<[^>]*>", " ", table[: table.index("</table>")])
     assert re.search(r"Retrospective\s+Prospective", table)
     assert (
@@ -169,7 +193,7 @@ def test_the_windows_stand_side_by_side_with_interval_and_verdict(page):
     assert re.search("not met|inconclusive|met", table)
 
 
-def test_the_first_page_judges_the_primary_endpoints_together_and_says_the_rule(page, study):
+def test_the_report_judges_the_primary_endpoints_together_and_says_the_rule(page, study):
     (row,) = study.tables["evaluation/overall_verdict"].to_dicts()
     text = " ".join(re.sub("<[^>]*>", " ", page).split())
     words = {"met": "met", "not_met": "not met", "not_shown": "not shown"}[row["verdict"]]
@@ -325,6 +349,7 @@ def test_where_there_is_no_figure_the_cell_is_empty_and_its_note_says_why(study)
     gone = {"estimate": "", "lower": "", "upper": "", "status": "refused", "reason": "no such case"}
     told = retold(study.report, "evaluation/operating_points", place, **gone)
     made = rendered(study, report=told)
+    made = made[made.index('<div id="operating-points">') :]
     line = made[made.index(f'<th scope="row">{words.METRICS["ppv"]}</th>') :]
     empty = re.match(
         r'[^\n]*\n<td><sup><a href="#([^"]+)" aria-label="note (\w+)">\2</a></sup></td>', line
@@ -334,13 +359,13 @@ def test_where_there_is_no_figure_the_cell_is_empty_and_its_note_says_why(study)
     assert words_of(note[: note.index("</li>")]).strip() == "no such case"
 
 
-def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
+def test_the_primary_figures_open_with_bounds_where_cases_were_labelled_unlike(study):
     key = {"window": "retrospective", "call": "all", "metric": "naive_is_headline"}
     why = "flagged and cleared cases are labelled in unlike shares"
     told = retold(
         study.report, "evaluation/verification", key, estimate="0.000", status="given", notes=why
     )
-    first = words_of(rendered(study, report=told)).partition("Five questions of a reviewer")[0]
+    first = words_of(chapter(rendered(study, report=told), "performance"))
     caution = f"bounds over every missing label; {why}"
     # Sensitivity and specificity of the one window, each before the figure among those labelled.
     assert first.count(caution) == 2
@@ -348,7 +373,7 @@ def test_first_page_opens_with_bounds_where_cases_were_labelled_unlike(study):
     assert caution not in words_of(rendered(study))
 
 
-def test_the_first_page_says_whom_a_figure_is_of_where_cases_were_not_drawn_alike(study, page):
+def test_the_report_says_whom_a_figure_is_of_where_cases_were_not_drawn_alike(study, page):
     strata = [
         Stratum(name="flagged", fraction=1.0),
         Stratum(name="cleared", fraction=0.02),

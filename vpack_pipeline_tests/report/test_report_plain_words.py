@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from report_bench import rendered, retold, words_of
+from report_bench import chapter, rendered, retold, words_of
 
 from vpack_pipeline.protocol import FollowUp
 from vpack_pipeline.report import adjudicated, reader_figures, reading, words
@@ -28,13 +28,16 @@ def block(page: str, name: str) -> str:
     """The markup of one block, up to the next one."""
     start = page.index(f'<div id="{name}">')
     rest = page[start + 1 :]
-    ends = [m.start() for m in re.finditer(r"</div>(?=<div id=|\s*</section>)", rest)]
+    ends = [
+        m.start()
+        for m in re.finditer(r"</div>\s*(?=<div id=|</section>|</details></section>)", rest)
+    ]
     return page[start : start + 1 + ends[0]]
 
 
 def opening(page: str) -> str:
-    start = page.index('<section id="adjudication"')
-    return page[start : page.index('<p class="items">', start)]
+    made = chapter(page, "adjudication")
+    return made[: made.index('<p class="source">')]
 
 
 def noise_line(page: str) -> str:
@@ -78,8 +81,7 @@ def test_made_up_readers_are_named_where_figures_of_readers_stand(study):
         made = words_of(block(page, name))
         assert said in made, name
         assert made.count(said) == made.count("If one reader had not been there") + 1
-    chapter = page[page.index('<section id="adjudication"') :]
-    assert "Note on scores" not in chapter[: chapter.index('<section id="performance"')]
+    assert "Note on scores" not in chapter(page, "adjudication", "reads-in-full")
 
 
 def test_real_readers_are_not_called_made_up(study):

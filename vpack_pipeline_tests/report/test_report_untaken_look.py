@@ -21,8 +21,8 @@ def at_look(study, **verdict_of):
 
 def test_what_no_endpoint_takes_is_said_above_the_figures(study) -> None:
     page = rendered(study, report=at_look(study))
-    # The first page, the verdicts, the ranking and the curve.
-    assert words_of(page).count(SAID) == 3 + len(study.protocol.findings)
+    # The sheet, the primary figures, the verdicts, the ranking and the curve.
+    assert words_of(page).count(SAID) == 4 + len(study.protocol.findings)
 
 
 def test_a_look_that_one_endpoint_takes_is_no_exploration(study) -> None:
