@@ -19,7 +19,7 @@ from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, Protocol
 from vpack_pipeline.report import figures, markup, sentence
 from vpack_pipeline.report.book import Book, Row
-from vpack_pipeline.report.charts import change, forest, roc, trend
+from vpack_pipeline.report.charts import change, control, forest, roc, trend
 from vpack_pipeline.report.charts.forest import Compared, Variable
 from vpack_pipeline.report.rows import column_values, pick
 from vpack_pipeline.report.study import flow_drawing
@@ -88,6 +88,21 @@ class Drawings:
     def lacking(self, finding: Finding, metric: str) -> list[tuple[str, list[tuple[str, str]]]]:
         """List the strata without a figure, by variable, each with the window that lacks it."""
         return forest.without_figure(self.compared(finding, metric))
+
+    def monitors(self) -> list[tuple[Row, Markup]]:
+        """Draw each monitor that has a value in any window, with its first window."""
+        rows = self.book.rows("drift/status")
+        made = []
+        for monitor in self.protocol.drift.monitors:
+            own = pick(rows, monitor=monitor.name)
+            drawing = control.control(f"control-{monitor.name}", monitor.title, own)
+            if drawing:
+                made.append((own[0], markup.drawing(drawing)))
+        return made
+
+    def window_sizes(self) -> tuple[Row, Row]:
+        """Give the smallest and the largest window that has been watched."""
+        return control.sizes(self.book.rows("drift/status"))
 
     def reliability(self, finding: Finding, window: str) -> Markup | None:
         """Draw observed shares against probabilities."""
