@@ -19,13 +19,12 @@ from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, Protocol
 from vpack_pipeline.report import figures, markup, sentence
 from vpack_pipeline.report.book import Book, Row
-from vpack_pipeline.report.charts import change, roc, trend
-from vpack_pipeline.report.rows import column_values, pairs, pick
+from vpack_pipeline.report.charts import change, control, forest, roc, trend
+from vpack_pipeline.report.charts.forest import Compared, Variable
+from vpack_pipeline.report.rows import column_values, pick
 from vpack_pipeline.report.study import flow_drawing
 from vpack_pipeline.report.view import Drawing
 
-_LEAST_STRATA: Final = 2
-"""A drawing that compares strata needs as many."""
 _LARGE: Final = trend.Frame(680, 240)
 
 
@@ -65,27 +64,45 @@ class Drawings:
         title = f"What the change of {metric} is made of"
         return _laid_out(change.change(name, title, pick(rows, stratum_kind=kinds[-1]), metric))
 
-    def forest(self, finding: Finding, metric: str) -> Markup | None:
-        """Draw a figure by subgroup, in the order of the protocol."""
+    def forest(self, finding: Finding, metric: str) -> list[Markup]:
+        """Draw a figure by subgroup, in the order of the protocol, page by page."""
+        return [markup.drawing(d) for d in forest.forest(self.compared(finding, metric))]
+
+    def compared(self, finding: Finding, metric: str) -> Compared:
+        """Gather a figure in every subgroup, beside all cases and the goal."""
         rows = self.book.rows("evaluation/subgroups", finding=finding.name, metric=metric)
-        drawable = [r for r in rows if r["estimate"].number is not None]
-        if len(pairs(drawable, "stratum_kind", "stratum")) < _LEAST_STRATA:
-            return None
         titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)
-        groups = [
-            (
-                f"{titles.get(variable, variable)}: {stratum}",
-                [
-                    r
-                    for w in WINDOWS
-                    for r in pick(rows, stratum_kind=variable, stratum=stratum, window=w)
-                ],
-            )
-            for variable, strata in strata_by_variable(self.protocol, rows)
-            for stratum in strata
+        variables = [
+            Variable(name, titles.get(name, name), strata)
+            for name, strata in strata_by_variable(self.protocol, rows)
         ]
-        label = f"{metric.capitalize()} by subgroup"
-        return figures.forest(f"forest-{finding.name}-{metric}", label, groups, label)
+        return Compared(
+            name=f"forest-{finding.name}-{metric}",
+            metric=metric,
+            variables=variables,
+            rows=rows,
+            whole=whole(self.book, self.protocol, finding, metric),
+            goal=goal(self.book, self.protocol, finding, metric),
+        )
+
+    def lacking(self, finding: Finding, metric: str) -> list[tuple[str, list[tuple[str, str]]]]:
+        """List the strata without a figure, by variable, each with the window that lacks it."""
+        return forest.without_figure(self.compared(finding, metric))
+
+    def monitors(self) -> list[tuple[Row, Markup]]:
+        """Draw each monitor that has a value in any window, with its first window."""
+        rows = self.book.rows("drift/status")
+        made = []
+        for monitor in self.protocol.drift.monitors:
+            own = pick(rows, monitor=monitor.name)
+            drawing = control.control(f"control-{monitor.name}", monitor.title, own)
+            if drawing:
+                made.append((own[0], markup.drawing(drawing)))
+        return made
+
+    def window_sizes(self) -> tuple[Row, Row]:
+        """Give the smallest and the largest window that has been watched."""
+        return control.sizes(self.book.rows("drift/status"))
 
     def reliability(self, finding: Finding, window: str) -> Markup | None:
         """Draw observed shares against probabilities."""
@@ -118,34 +135,47 @@ def strata_by_variable(protocol: Protocol, rows: Sequence[Row]) -> Iterator[tupl
             yield variable.name, strata
 
 
+def whole(book: Book, protocol: Protocol, finding: Finding, metric: str) -> list[Row]:
+    """Find a figure of the primary operating point among all cases, in the order of time."""
+    point = primary_point(protocol.evaluation, finding.name, protocol.index_test.primary.id)
+    if point is None:
+        return []
+    rows = book.rows(
+        "evaluation/operating_points",
+        finding=finding.name,
+        model_id=point.model,
+        operating_point=point.name,
+        analysis="intention_to_diagnose",
+        metric=metric,
+    )
+    return [r for w in WINDOWS for r in pick(rows, window=w)]
+
+
+def goal(book: Book, protocol: Protocol, finding: Finding, metric: str) -> float | None:
+    """Find the goal of a figure after the lock, as a share; None where it has none."""
+    found = sentence.measured(book, protocol, finding, metric)
+    stated = found.goal.number if found and found.goal else None
+    return None if stated is None else stated / 100
+
+
 def periods(book: Book, protocol: Protocol, finding: Finding, metric: str) -> trend.Series | None:
     """Gather a share by period, with its goal and what happened meanwhile.
 
     None where no operating point is planned.
     """
     point = primary_point(protocol.evaluation, finding.name, protocol.index_test.primary.id)
-    found = sentence.measured(book, protocol, finding, metric)
-    if point is None or found is None:
+    if point is None:
         return None
     rows = book.rows("evaluation/trend", finding=finding.name, model_id=point.model)
     given = [r for r in pick(rows, stratum_kind="all", metric=metric) if r.key["period"] != "all"]
     arrived = pick(rows, metric="cases_of_new_level", window=PROSPECTIVE)
     new = [r.key["period"] for r in arrived if r["estimate"].number]
-    before = book.rows(
-        "evaluation/operating_points",
-        finding=finding.name,
-        window=RETROSPECTIVE,
-        model_id=point.model,
-        operating_point=point.name,
-        analysis="intention_to_diagnose",
-        metric=metric,
-    )
-    goal = found.goal.number if found.goal else None
+    before = pick(whole(book, protocol, finding, metric), window=RETROSPECTIVE)
     return trend.Series(
         name=f"trend-{finding.name}-{metric}-drawing",
         title=f"{metric.capitalize()} by period",
         periods=sorted(given, key=lambda r: str(r.key["period"])),
         before=before[0] if before else None,
-        goal=None if goal is None else goal / 100,
+        goal=goal(book, protocol, finding, metric),
         new_from=min(new, default=None),
     )

@@ -8,7 +8,7 @@ does not belong here: numbers that are not in the book; how readers agree (``rea
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -103,59 +103,6 @@ def _end_lines(lines: Sequence[str]) -> list[tuple[str, str]]:
     window, finding, *counts = lines
     titles = [(part, "quiet") for part in textwrap.wrap(finding, 48)]
     return [(window, "head"), *titles, *((line, "") for line in counts)]
-
-
-def forest(
-    name: str, title: str, groups: Sequence[tuple[str, Sequence[Row]]], label: str
-) -> Markup:
-    """Draw estimates with their intervals, one line each, on a scale from 0 to 1 or wider.
-
-    Parameters
-    ----------
-    groups : the words for each line, and its rows (one per window, drawn one below the other)
-    label : what the scale shows
-    """
-    left, right, top = 250.0, svg.WIDTH - 20.0, 30.0
-    numbers = [
-        n
-        for _, rows in groups
-        for row in rows
-        for n in (row["estimate"].number, row["lower"].number, row["upper"].number)
-        if n is not None
-    ]
-    low = min([1.0, *numbers])
-    low = max(0.0, int(low * 10) / 10) if low >= 0 else low
-
-    def place(value: float) -> float:
-        return left + (right - left) * (value - low) / (1.0 - low or 1.0)
-
-    body, y = Markup(""), top
-    for words, rows in groups:
-        height = max(1, len(rows)) * 15 + 9
-        body += svg.text(0, y + height / 2, words, "")
-        for k, row in enumerate(rows):
-            body += _mark(row, place, y + 11 + k * 15, f"w{k}")
-        y += height
-    ticks = [low + (1 - low) * i / 5 for i in range(6)]
-    for tick in ticks:
-        body += svg.line(place(tick), top - 8, place(tick), y, "grid")
-        body += svg.text(place(tick), top - 13, f"{tick:.2f}", "quiet", "middle")
-    description = f"{label}; the same figures stand in the table."
-    return svg.opened(name, title, description, y + 6) + body + Markup("</svg>")
-
-
-def _mark(row: Row, place: Callable[[float], float], y: float, style: str) -> Markup:
-    estimate, lower, upper = (row[c].number for c in ("estimate", "lower", "upper"))
-    if estimate is None:
-        return svg.text(place(1.0), y + 4, svg.why_not(row), "quiet", "end")
-    made = Markup("")
-    if lower is not None and upper is not None:
-        made += svg.line(place(lower), y, place(upper), y, f"bar {style}")
-    shape = '<circle cx="{0:.1f}" cy="{1:.1f}" r="4.5" class="dot {2}"/>'
-    if style == "w1":
-        shape = '<rect x="{3:.1f}" y="{4:.1f}" width="8" height="8" class="dot {2}"/>'
-    x = place(estimate)
-    return made + Markup(shape).format(x, y, style, x - 4, y - 4)
 
 
 def reliability(name: str, title: str, bins: Sequence[tuple[Row, Row]]) -> Markup:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from markupsafe import Markup, escape
 
 from vpack_pipeline.pack_format.text import WORDS
+from vpack_pipeline.report import svg
 from vpack_pipeline.report.book import Cell
 from vpack_pipeline.report.view import (
     Answers,
@@ -99,11 +100,12 @@ def _run(run: str | Cell | Strong | Quiet | Link | Verdict) -> Markup:
 
 def drawing(made: Drawing) -> Markup:
     """Lay out a drawing, with title and description for a screen reader."""
+    style = "drawing fit" if made.width <= svg.NARROW else "drawing"
     return Markup(
-        '<svg class="drawing" role="img" aria-labelledby="{0}-title {0}-desc" '
+        '<svg class="{6}" role="img" aria-labelledby="{0}-title {0}-desc" '
         'viewBox="0 0 {3} {4:.0f}" width="{3}" height="{4:.0f}">'
         '<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>{5}</svg>'
-    ).format(made.name, made.title, made.description, made.width, made.height, made.body)
+    ).format(made.name, made.title, made.description, made.width, made.height, made.body, style)
 
 
 @block.register

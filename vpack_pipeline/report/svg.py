@@ -5,6 +5,7 @@ What does not belong here: a drawing (``figures``, ``reader_figures``), or any n
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,10 @@ from vpack_pipeline.report.book import Row
 
 LINE: Final = 17
 WIDTH: Final = 720
+NARROW: Final = 460
+"""A drawing of this width or less scales to a phone, where its text stays 9 px high."""
+TALLEST: Final = 860.0
+"""A drawing as high, with its caption, fits on one printed page."""
 
 
 def opened(name: str, title: str, description: str, height: float, width: int = WIDTH) -> Markup:
@@ -30,6 +35,52 @@ def text(x: float, y: float, content: object, style: str = "", anchor: str = "st
     return Markup('<text x="{:.1f}" y="{:.1f}" class="{}" text-anchor="{}">{}</text>').format(
         x, y, style, anchor, content
     )
+
+
+def text_width(words: str) -> float:
+    """Estimate the width of a text of 13 px, in pixels; rather too wide than too narrow.
+
+    >>> text_width("mm") < text_width("MM") < text_width("肺肺")
+    True
+    """
+    return sum(_character_width(c) for c in words)
+
+
+def _character_width(character: str) -> float:
+    if unicodedata.east_asian_width(character) in "WF":
+        return 13.5
+    return 9.5 if character.isupper() or character in "%@—→" else 7.2
+
+
+def wrapped(words: str, room: float) -> list[str]:
+    """Break a text into lines that are no wider than the room, words too long for it as well.
+
+    >>> wrapped("a lung nodule", 50)
+    ['a lung', 'nodule']
+    """
+    lines, current = [], ""
+    for word in words.split():
+        longer = f"{current} {word}" if current else word
+        if text_width(longer) <= room:
+            current = longer
+            continue
+        if current:
+            lines.append(current)
+        current = ""
+        for character in word:
+            if current and text_width(current + character) > room:
+                lines.append(current)
+                current = ""
+            current += character
+    return [*lines, current] if current else lines
+
+
+def paragraph(x: float, y: float, lines: Sequence[str], style: str = "") -> Markup:
+    """Write lines of text, the first one on the base line ``y``."""
+    made = Markup("")
+    for i, words in enumerate(lines):
+        made += text(x, y + i * LINE, words, style)
+    return made
 
 
 def line(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:

@@ -160,5 +160,5 @@ def test_a_finding_of_which_nothing_is_known_has_no_pictures(study):
     drawings = Drawings(Book(study.report), study.protocol)
     assert drawings.roc(other) is None
     assert drawings.change(other, "sensitivity") is None
-    assert drawings.forest(other, "sensitivity") is None
+    assert drawings.forest(other, "sensitivity") == []
     assert drawings.reliability(other, AFTER) is None
