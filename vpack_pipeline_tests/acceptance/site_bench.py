@@ -130,8 +130,14 @@ class Packed:
     def first_page(self) -> str:
         """The words of the first page."""
         whole = self.words
-        start, end = whole.index("On one page"), whole.index("Five questions of a reviewer")
-        return whole[start:end]
+        return whole[whole.index("On one page") : whole.index("Contents, by the CLAIM")]
+
+    @property
+    def performance(self) -> str:
+        """The words of the chapter on performance."""
+        whole = self.words
+        start = whole.rindex("6. Performance, before and after the lock")
+        return whole[start : whole.index("7. How it will be watched", start)]
 
     def exported(self, asset: str) -> list[Row]:
         """Read a table as it travels in the pack."""

@@ -160,4 +160,4 @@ def test_the_report_tells_of_both_and_says_which_is_which(both: Packed) -> None:
     assert len(anchors) == len(set(anchors))
     for title in ("Pleural effusion", "Suspicious pulmonary nodule or mass"):
         assert title in both.first_page
-    assert "Sensitivity for effusions" in both.first_page
+    assert "Sensitivity for effusions" in both.performance

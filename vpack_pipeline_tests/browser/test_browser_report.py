@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vpack_pipeline.report import chapters
 from vpack_pipeline.report.palette import contrast
 from vpack_pipeline_tests.browser.chromium import ABSENT, Page, program
 from vpack_pipeline_tests.browser.pdf_text import pages
@@ -42,6 +43,12 @@ TEXTS = """(() => {
   return found; })()"""
 
 
+def unfolded(browser: Page, url: str) -> None:
+    """Open the page with every appendix and every table behind a picture open."""
+    browser.open(url)
+    browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+
+
 @pytest.fixture(scope="module")
 def url(pack: Path) -> str:
     return (pack / "report.html").as_uri()
@@ -51,7 +58,7 @@ def url(pack: Path) -> str:
 def desk(browser: Page, url: str) -> Page:
     browser.size(*DESK)
     browser.scheme("light")
-    browser.open(url)
+    unfolded(browser, url)
     return browser
 
 
@@ -59,7 +66,7 @@ def desk(browser: Page, url: str) -> Page:
 def phone(browser: Page, url: str) -> Page:
     browser.size(*PHONE)
     browser.scheme("light")
-    browser.open(url)
+    unfolded(browser, url)
     return browser
 
 
@@ -74,7 +81,7 @@ def test_it_opens_from_a_folder_in_silence_and_with_one_request(
     browser: Page, url: str, size: tuple[int, int]
 ) -> None:
     browser.size(*size)
-    browser.open(url)
+    unfolded(browser, url)
     assert browser.said == []
     assert browser.requests == [url]
     assert browser.ask("document.querySelectorAll('h1').length") == 1
@@ -89,7 +96,7 @@ def test_the_listener_hears_a_refused_request(desk: Page) -> None:
 @pytest.mark.parametrize("size", [DESK, PHONE])
 def test_the_page_never_scrolls_sideways(browser: Page, url: str, size: tuple[int, int]) -> None:
     browser.size(*size)
-    browser.open(url)
+    unfolded(browser, url)
     assert browser.ask("getComputedStyle(document.body).overflowX") == "visible"
     assert browser.ask(WIDTH) <= size[0]
     browser.ask(
@@ -116,13 +123,13 @@ def test_a_wide_table_shows_that_it_scrolls_and_paper_does_not(browser: Page, ur
     for size, scheme in ((PHONE, "light"), (PHONE, "dark"), (DESK, "light")):
         browser.size(*size)
         browser.scheme(scheme)
-        browser.open(url)
+        unfolded(browser, url)
         found = browser.ask(shade)
         assert found
         assert all(image.count("linear-gradient") == 4 for image in found)
     browser.call("Emulation.setEmulatedMedia", media="print")
     try:
-        browser.open(url)
+        unfolded(browser, url)
         assert set(browser.ask(shade)) == {"none"}
     finally:
         browser.call("Emulation.setEmulatedMedia", media="")
@@ -146,14 +153,21 @@ def test_every_link_leads_to_a_place_in_the_page_or_in_its_pack(desk: Page, pack
     away = {href for href, is_there in links if not is_there}
     sources = {a for a in away if a.endswith((".csv", ".receipt.json"))}
     assert len(sources) > 50
-    assert away - sources == {"compare.html", "gates/", "protocol.yaml", "tables/"}
+    assert away - sources == {
+        "compare.html",
+        "gates/",
+        "gates/index.html",
+        "protocol.yaml",
+        "tables/",
+    }
     assert all((pack / href).exists() for href in away)
 
 
-def test_each_of_the_five_questions_is_one_click_from_the_first_page(desk: Page, url: str) -> None:
-    where = "document.querySelectorAll('#first nav.questions a')"
-    assert desk.ask(f"{where}.length") == 5
-    for number in range(5):
+def test_each_chapter_and_appendix_is_one_click_from_the_contents(desk: Page, url: str) -> None:
+    where = "document.querySelectorAll('nav.contents a')"
+    known = len(chapters.CHAPTERS) + len(chapters.APPENDICES)
+    assert desk.ask(f"{where}.length") == known
+    for number in range(known):
         desk.open(url)
         desk.ask(f"{where}[{number}].click()")
         desk.listen(0.3)
@@ -195,7 +209,7 @@ def test_every_text_stands_out_from_what_lies_behind_it(
 ) -> None:
     browser.size(*DESK)
     browser.scheme(scheme)
-    browser.open(url)
+    unfolded(browser, url)
     ground = as_hex(browser.ask("getComputedStyle(document.body).backgroundColor"))
     assert (contrast(ground, "#000000") > 10) == (scheme == "light")
     found = browser.ask(TEXTS)
@@ -218,7 +232,7 @@ def test_on_paper_nothing_is_cut_off_or_shrunk_to_fit(browser: Page, url: str) -
     browser.size(*PAPER)
     browser.call("Emulation.setEmulatedMedia", media="print")
     try:
-        browser.open(url)
+        unfolded(browser, url)
         assert browser.ask(PROTRUDING % PAPER[0]) == []
     finally:
         browser.call("Emulation.setEmulatedMedia", media="")
@@ -230,7 +244,7 @@ def test_on_paper_an_opening_answer_stays_whole_and_a_caption_is_no_larger_than_
     browser.size(*PAPER)
     browser.call("Emulation.setEmulatedMedia", media="print")
     try:
-        browser.open(url)
+        unfolded(browser, url)
         kept = browser.ask(
             """[...document.querySelectorAll(".answer")].map(
             e => [getComputedStyle(e).breakInside, e.getBoundingClientRect().height])"""

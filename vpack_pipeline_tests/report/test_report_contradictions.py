@@ -79,8 +79,14 @@ PLACES = {
         "Silent prospective, as planned:",
     ],
     "rules_blind": ["Eligibility rules as planned"],
-    "model_locked": ["as planned before the window below", "A verdict after the lock is given once"],
-    "thresholds_fixed": ["as planned before the window below", "A verdict after the lock is given once"],
+    "model_locked": [
+        "as planned before the window below",
+        "A verdict after the lock is given once",
+    ],
+    "thresholds_fixed": [
+        "as planned before the window below",
+        "A verdict after the lock is given once",
+    ],
     "protocol_registered": ["A verdict after the lock is given once"],
     "verification_alike": ["Tolerated beforehand"],
 }

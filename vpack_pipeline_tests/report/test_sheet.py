@@ -73,7 +73,7 @@ def test_every_line_leads_to_a_place_of_the_report(made, page):
 
 
 def test_the_report_opens_with_the_same_blocks(made, page):
-    first = page[page.index('<section id="first"') : page.index('<div id="figures"')]
+    first = page[page.index('<section id="first"') : page.index('<section id="claim"')]
     for block in made:
         assert markup.block(block) in first
 
