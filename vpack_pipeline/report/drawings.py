@@ -19,7 +19,7 @@ from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, Protocol
 from vpack_pipeline.report import figures, markup, sentence
 from vpack_pipeline.report.book import Book, Row
-from vpack_pipeline.report.charts import change, control, forest, roc, trend
+from vpack_pipeline.report.charts import change, control, forest, roc, target, trend
 from vpack_pipeline.report.charts.forest import Compared, Variable
 from vpack_pipeline.report.rows import column_values, pick
 from vpack_pipeline.report.study import flow_drawing
@@ -89,6 +89,37 @@ class Drawings:
         """List the strata without a figure, by variable, each with the window that lacks it."""
         return forest.without_figure(self.compared(finding, metric))
 
+    def target(self) -> list[Markup]:
+        """Draw table 1 of the included cases against the target, page by page."""
+        titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)
+        rows = self.book.rows("representativeness/profile", set=(target.SET, target.TARGET))
+        variables = [
+            (
+                titles.get(v, v),
+                [
+                    {r.key["set"]: r for r in pick(own, bin_order=b)}
+                    for b in column_values(own, "bin_order")
+                ],
+            )
+            for v in profile_variables(self.protocol, rows)
+            if (own := pick(rows, variable=v))
+        ]
+        return [markup.drawing(d) for d in target.target("target-drawing", variables)]
+
+    def outside_target(self) -> list[Row]:
+        """Shares of cases of each window that lie in cells which the target lacks."""
+        for finding in self.protocol.findings:
+            rows = self.book.rows(
+                "evaluation/transport",
+                finding=finding.name,
+                model_id=self._model,
+                metric="share_weight_zero_not_in_target",
+            )
+            given = [r for w in WINDOWS for r in pick(rows, window=w)[:1] if r.is_given]
+            if given:
+                return given
+        return []
+
     def monitors(self) -> list[tuple[Row, Markup]]:
         """Draw each monitor that has a value in any window, with its first window."""
         rows = self.book.rows("drift/status")
@@ -133,6 +164,13 @@ def strata_by_variable(protocol: Protocol, rows: Sequence[Row]) -> Iterator[tupl
         strata = [label for label in bin_labels(variable) if label in found]
         if strata:
             yield variable.name, strata
+
+
+def profile_variables(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
+    """List the variables of table 1: the protocol's in its order, then all others."""
+    found = column_values(rows, "variable")
+    first = [v.name for v in protocol.representativeness.variables]
+    return [name for name in dict.fromkeys([*first, *found]) if name in found]
 
 
 def whole(book: Book, protocol: Protocol, finding: Finding, metric: str) -> list[Row]:

@@ -41,7 +41,7 @@ from vpack_pipeline.report import (
     words,
 )
 from vpack_pipeline.report.book import Book, Cell, Row
-from vpack_pipeline.report.drawings import Drawings, strata_by_variable
+from vpack_pipeline.report.drawings import Drawings, profile_variables, strata_by_variable
 from vpack_pipeline.report.provenance import source_line
 from vpack_pipeline.report.quoting import Quoting
 from vpack_pipeline.report.rows import (
@@ -283,9 +283,7 @@ class _Page:
 
     def at_profile_variables(self) -> list[str]:
         """Variables of Table 1: the protocol's in its order, then all others."""
-        found = column_values(self.book.rows("representativeness/profile"), "variable")
-        first = [v.name for v in self.protocol.representativeness.variables]
-        return [name for name in dict.fromkeys([*first, *found]) if name in found]
+        return profile_variables(self.protocol, self.book.rows("representativeness/profile"))
 
     def at_set_sizes(self) -> list[Row]:
         """Of each set, a row that counts all of it; some variables leave a few cases out."""

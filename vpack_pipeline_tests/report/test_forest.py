@@ -112,7 +112,7 @@ def test_no_variable_is_named_at_the_foot_of_a_page_without_a_stratum():
 
 def test_a_scale_begins_at_a_tenth_below_all_that_is_drawn():
     (drawing,) = forest(replace(SHOWN, rows=(*SHOWN.rows[:3], row(AFTER, "M", 0.2, 0.05, 0.5))))
-    assert re.findall(r">(\d+)</text>", drawing.body) == ["100", "80", "60", "40", "20", "0"]
+    assert re.findall(r">(\d+)</text>", drawing.body) == ["0", "20", "40", "60", "80", "100"]
     assert min(x for x, _, _ in dots(drawing.body)) > 170
 
 
