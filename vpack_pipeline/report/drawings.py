@@ -19,9 +19,9 @@ from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, Protocol
 from vpack_pipeline.report import figures, markup, sentence
 from vpack_pipeline.report.book import Book, Row
-from vpack_pipeline.report.charts import change, control, forest, roc, target, trend
+from vpack_pipeline.report.charts import change, control, exclusions, forest, roc, target, trend
 from vpack_pipeline.report.charts.forest import Compared, Variable
-from vpack_pipeline.report.rows import column_values, pick
+from vpack_pipeline.report.rows import column_values, pick, removing_rules
 from vpack_pipeline.report.study import flow_drawing
 from vpack_pipeline.report.view import Drawing
 
@@ -88,6 +88,20 @@ class Drawings:
     def lacking(self, finding: Finding, metric: str) -> list[tuple[str, list[tuple[str, str]]]]:
         """List the strata without a figure, by variable, each with the window that lacks it."""
         return forest.without_figure(self.compared(finding, metric))
+
+    def exclusions(self, finding: Finding, metric: str) -> list[Markup]:
+        """Draw a figure with the cases of each rule added back, page by page."""
+        rows = self.book.rows("evaluation/exclusion_audit", finding=finding.name)
+        titles = {r.id: r.title for r in self.protocol.eligibility.rules}
+        shown = exclusions.Audited(
+            name=f"exclusions-{finding.name}-{metric}",
+            metric=metric,
+            rules=[(r, titles.get(r, r.capitalize())) for r in ordered_rules(self.protocol, rows)],
+            rows=rows,
+            whole=whole(self.book, self.protocol, finding, metric),
+            goal=goal(self.book, self.protocol, finding, metric),
+        )
+        return [markup.drawing(d) for d in exclusions.exclusions(shown)]
 
     def target(self) -> list[Markup]:
         """Draw table 1 of the included cases against the target, page by page."""
@@ -164,6 +178,12 @@ def strata_by_variable(protocol: Protocol, rows: Sequence[Row]) -> Iterator[tupl
         strata = [label for label in bin_labels(variable) if label in found]
         if strata:
             yield variable.name, strata
+
+
+def ordered_rules(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
+    """List the rules that remove a case, in the protocol's order, all rules at once last."""
+    order = {r.id: i for i, r in enumerate(protocol.eligibility.rules)}
+    return sorted(removing_rules(rows), key=lambda r: order.get(r, len(order)))
 
 
 def profile_variables(protocol: Protocol, rows: Sequence[Row]) -> list[str]:

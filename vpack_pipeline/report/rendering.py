@@ -41,7 +41,12 @@ from vpack_pipeline.report import (
     words,
 )
 from vpack_pipeline.report.book import Book, Cell, Row
-from vpack_pipeline.report.drawings import Drawings, profile_variables, strata_by_variable
+from vpack_pipeline.report.drawings import (
+    Drawings,
+    ordered_rules,
+    profile_variables,
+    strata_by_variable,
+)
 from vpack_pipeline.report.provenance import source_line
 from vpack_pipeline.report.quoting import Quoting
 from vpack_pipeline.report.rows import (
@@ -261,9 +266,7 @@ class _Page:
         return titles.get(name, name.capitalize())
 
     def at_ordered_rules(self, rows: Sequence[Row]) -> list[str]:
-        """Rules that remove a case, in the protocol's order, all rules at once last."""
-        order = {r.id: i for i, r in enumerate(self.protocol.eligibility.rules)}
-        return sorted(removing_rules(rows), key=lambda r: order.get(r, len(order)))
+        return ordered_rules(self.protocol, rows)
 
     def at_variable_title(self, name: str) -> str:
         titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)

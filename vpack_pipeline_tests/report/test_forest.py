@@ -120,4 +120,4 @@ def test_the_report_shows_the_forest_above_its_table_with_its_numbers(page):
     caption = page.index('id="forest-nodule_or_mass-sensitivity-caption"')
     assert caption < page.index('id="subgroups-nodule_or_mass-prospective-caption"')
     told = re.sub(r"<[^>]*>", "", page[caption : caption + 900])
-    assert re.search(r"n: \d+ positives \(retrospective\), \d+ positives \(prospective\)\.", told)
+    assert re.search(r"n \(positives\): retrospective \d+, prospective \d+\.", told)

@@ -12,7 +12,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
+from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.report import svg
 from vpack_pipeline.report.book import Row
 from vpack_pipeline.report.charts import labelled
@@ -69,15 +69,7 @@ def forest(shown: Compared) -> tuple[Drawing, ...]:
         return ()
     pages = list(labelled.pages(groups, [Line("All cases", _given(shown.whole))]))
     title = f"{shown.metric.capitalize()} by subgroup"
-    made = []
-    for i, lines in enumerate(pages, start=1):
-        plot = _Plot(shown, lines)
-        name = shown.name if i == 1 else f"{shown.name}-{i}"
-        told = title if len(pages) == 1 else f"{title}, part {i} of {len(pages)}"
-        made.append(
-            Drawing(name, told, _DESCRIPTION, svg.NARROW, plot.bottom + labelled.FOOT, plot.body())
-        )
-    return tuple(made)
+    return labelled.parts(shown.name, title, _DESCRIPTION, pages, _Plot(shown).body)
 
 
 def without_figure(shown: Compared) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -110,11 +102,6 @@ def _lines(shown: Compared, variable: Variable) -> Iterator[Line]:
 @dataclass(frozen=True, slots=True)
 class _Plot:
     shown: Compared
-    lines: Sequence[Line]
-
-    @property
-    def bottom(self) -> float:
-        return labelled.bottom(self.lines)
 
     @property
     def scale(self) -> labelled.Scale:
@@ -124,35 +111,17 @@ class _Plot:
         values = [n for n in (*found, self.shown.goal) if n is not None]
         return labelled.Scale(labelled.tenth_below(values))
 
-    def body(self) -> Markup:
-        made = self.scale.drawn(f"{self.shown.metric.capitalize()}, %", self.bottom)
-        made += self._references()
-        for line, top in labelled.placed(self.lines):
-            made += line.label(top)
-            for i, row in enumerate(line.rows):
-                offset = (i - (len(line.rows) - 1) / 2) * labelled.APART
-                made += self._mark(row, line.middle(top) + offset)
+    def body(self, lines: Sequence[Line]) -> Markup:
+        end = labelled.bottom(lines)
+        made = self.scale.drawn(f"{self.shown.metric.capitalize()}, %", end)
+        made += labelled.references(self.scale, self.shown.whole, self.shown.goal, end)
+        for line, top in labelled.placed(lines):
+            made += line.label(top) + labelled.marks(line, top, self._mark)
         return made
 
-    def _references(self) -> Markup:
-        """Draw the lines of all cases and of the goal."""
-        made, top = Markup(""), labelled.TOP - 6
-        for row in _given(self.shown.whole):
-            x = self.scale.across(row["estimate"].number or 0.0)
-            style = "after" if row.key["window"] == PROSPECTIVE else "before"
-            made += svg.line(x, top, x, self.bottom, style)
-        if self.shown.goal is not None:
-            x = self.scale.across(self.shown.goal)
-            made += svg.line(x, top, x, self.bottom + 2, "goal")
-            made += svg.text(x, self.bottom + 15, "goal", "quiet", "middle")
-        return made
-
-    def _mark(self, row: Row, y: float) -> Markup:
+    def _mark(self, row: Row, y: float, style: str) -> Markup:
         estimate, lower, upper = (row[c].number for c in ("estimate", "lower", "upper"))
-        is_before = row.key["window"] == RETROSPECTIVE
-        style, across = "w0" if is_before else "w1", self.scale.across
-        made = Markup("")
+        across, made = self.scale.across, Markup("")
         if lower is not None and upper is not None:
             made += svg.line(across(lower), y, across(upper), y, f"bar {style}")
-        mark = f"{style} open-dot" if is_before else style
-        return made + svg.dot(across(estimate or 0.0), y, 4.0, mark)
+        return made + labelled.dot(across(estimate or 0.0), y, style)

@@ -6,14 +6,16 @@ What does not belong here: what stands on a line (each picture's own module).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup
 
+from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.report import svg
 from vpack_pipeline.report.book import Row
+from vpack_pipeline.report.view import Drawing
 
 LEFT, RIGHT, TOP = 180.0, 444.0, 26.0
 """Where the scale begins and ends, and the first line begins."""
@@ -83,16 +85,16 @@ def pages(
 ) -> Iterator[list[Line]]:
     """Part lines so that each picture fits on a page; each begins with ``first``.
 
-    The heading of a group stands again where it goes on.
+    The heading of a group, where it has one, stands again where it goes on.
     """
     page = list(first)
     for title, lines in groups:
         head = Line(title, style="head")
-        due = [head]
+        due = [head] if title else []
         for line in lines:
             if len(page) > len(first) and bottom([*page, *due, line]) + FOOT > svg.TALLEST:
                 yield page
-                page, due = list(first), [head]
+                page, due = list(first), [head] if title else []
             page += [*due, line]
             due = []
     yield page
@@ -119,6 +121,53 @@ class Scale:
             made += svg.line(x, TOP - 6, x, end, "grid")
             made += svg.text(x, 14, f"{100 * tick:.0f}", "quiet", "middle")
         return made
+
+
+def references(scale: Scale, whole: Sequence[Row], goal: float | None, end: float) -> Markup:
+    """Draw vertical lines at a figure of all cases, a row a window, and at its goal."""
+    made = Markup("")
+    for row in whole:
+        estimate = row["estimate"].number
+        if estimate is not None:
+            x = scale.across(estimate)
+            style = "after" if row.key["window"] == PROSPECTIVE else "before"
+            made += svg.line(x, TOP - 6, x, end, style)
+    if goal is not None:
+        x = scale.across(goal)
+        made += svg.line(x, TOP - 6, x, end + 2, "goal")
+        made += svg.text(x, end + 15, "goal", "quiet", "middle")
+    return made
+
+
+def marks(line: Line, top: float, mark: Callable[[Row, float, str], Markup]) -> Markup:
+    """Draw a mark for each row of a line, one below the other, in the colour of its window."""
+    made = Markup("")
+    for i, row in enumerate(line.rows):
+        style = "w1" if row.key["window"] == PROSPECTIVE else "w0"
+        made += mark(row, line.middle(top) + (i - (len(line.rows) - 1) / 2) * APART, style)
+    return made
+
+
+def dot(x: float, y: float, style: str) -> Markup:
+    """Draw a dot: filled after the lock, open before it."""
+    return svg.dot(x, y, 4.0, style if style == "w1" else f"{style} open-dot")
+
+
+def parts(
+    name: str,
+    title: str,
+    description: str,
+    pages_of: Sequence[Sequence[Line]],
+    body: Callable[[Sequence[Line]], Markup],
+) -> tuple[Drawing, ...]:
+    """Make one drawing a page, each with a name and title of its own."""
+    made = []
+    for i, lines in enumerate(pages_of, start=1):
+        named = name if i == 1 else f"{name}-{i}"
+        told = title if len(pages_of) == 1 else f"{title}, part {i} of {len(pages_of)}"
+        height = bottom(lines) + FOOT
+        made.append(Drawing(named, told, description, svg.NARROW, height, body(lines)))
+    return tuple(made)
 
 
 def tenth_below(values: Iterable[float]) -> float:

@@ -41,15 +41,9 @@ def target(
     groups = [(title, lines) for title, lines in groups if lines]
     if not groups:
         return ()
-    pages = list(labelled.pages(groups))
     title = "Included cases against the target"
-    made = []
-    for i, lines in enumerate(pages, start=1):
-        plot = _Plot(groups, lines)
-        named = name if i == 1 else f"{name}-{i}"
-        told = title if len(pages) == 1 else f"{title}, part {i} of {len(pages)}"
-        made.append(Drawing(named, told, _DESCRIPTION, svg.NARROW, plot.bottom + 4, plot.body()))
-    return tuple(made)
+    pages = list(labelled.pages(groups))
+    return labelled.parts(name, title, _DESCRIPTION, pages, _Plot(groups).body)
 
 
 def _lines(levels: Sequence[Mapping[str, Row]]) -> Iterator[Line]:
@@ -74,11 +68,6 @@ def _lines(levels: Sequence[Mapping[str, Row]]) -> Iterator[Line]:
 @dataclass(frozen=True, slots=True)
 class _Plot:
     groups: Sequence[tuple[str, Sequence[Line]]]
-    lines: Sequence[Line]
-
-    @property
-    def bottom(self) -> float:
-        return labelled.bottom(self.lines)
 
     @property
     def scale(self) -> labelled.Scale:
@@ -87,9 +76,9 @@ class _Plot:
         shares = [n for row in rows if (n := row["share"].number) is not None]
         return labelled.Scale(0.0, labelled.tenth_above(shares))
 
-    def body(self) -> Markup:
-        made = self.scale.drawn("Share, %", self.bottom)
-        for line, top in labelled.placed(self.lines):
+    def body(self, lines: Sequence[Line]) -> Markup:
+        made = self.scale.drawn("Share, %", labelled.bottom(lines))
+        for line, top in labelled.placed(lines):
             made += line.label(top)
             if line.rows:
                 made += self._marks(*line.rows, y=line.middle(top))
