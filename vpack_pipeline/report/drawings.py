@@ -17,15 +17,24 @@ from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, Protocol
-from vpack_pipeline.report import figures, markup, sentence
+from vpack_pipeline.report import figures, markup, sentence, svg
 from vpack_pipeline.report.book import Book, Row
-from vpack_pipeline.report.charts import change, control, exclusions, forest, roc, target, trend
+from vpack_pipeline.report.charts import (
+    change,
+    control,
+    devices,
+    exclusions,
+    forest,
+    roc,
+    target,
+    trend,
+)
 from vpack_pipeline.report.charts.forest import Compared, Variable
 from vpack_pipeline.report.rows import column_values, pick, removing_rules
 from vpack_pipeline.report.study import flow_drawing
 from vpack_pipeline.report.view import Drawing
 
-_LARGE: Final = trend.Frame(680, 240)
+_LARGE: Final = trend.Frame(svg.NARROW, 240, style="quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,23 @@ class Drawings:
         """Draw a share by period."""
         series = periods(self.book, self.protocol, finding, metric)
         return _laid_out(trend.trend(series, _LARGE)) if series else None
+
+    def device_shares(self, finding: Finding) -> list[Row]:
+        """The share of each device among the cases of each period."""
+        return self.book.rows(
+            "evaluation/trend", finding=finding.name, model_id=self._model, metric="case_share"
+        )
+
+    def devices(self, finding: Finding) -> list[tuple[str, Markup]]:
+        """Draw what kinds of devices made the images of each period, with the kind."""
+        titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)
+        rows, made = self.device_shares(finding), []
+        for kind in column_values(rows, "stratum_kind"):
+            title, name = titles.get(kind, kind), f"devices-{finding.name}-{kind}-drawing"
+            drawing = devices.devices(name, f"{title} by period", pick(rows, stratum_kind=kind))
+            if drawing:
+                made.append((title, markup.drawing(drawing)))
+        return made
 
     def change(self, finding: Finding, metric: str) -> Markup | None:
         """Draw what a change after the lock is made of, by the finest cells."""
@@ -144,10 +170,6 @@ class Drawings:
             if drawing:
                 made.append((own[0], markup.drawing(drawing)))
         return made
-
-    def window_sizes(self) -> tuple[Row, Row]:
-        """Give the smallest and the largest window that has been watched."""
-        return control.sizes(self.book.rows("drift/status"))
 
     def reliability(self, finding: Finding, window: str) -> Markup | None:
         """Draw observed shares against probabilities."""
