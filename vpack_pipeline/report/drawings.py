@@ -17,15 +17,24 @@ from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
 from vpack_pipeline.protocol import Finding, Protocol
-from vpack_pipeline.report import figures, markup, sentence
+from vpack_pipeline.report import figures, markup, sentence, svg
 from vpack_pipeline.report.book import Book, Row
-from vpack_pipeline.report.charts import change, control, forest, roc, trend
+from vpack_pipeline.report.charts import (
+    change,
+    control,
+    devices,
+    exclusions,
+    forest,
+    roc,
+    target,
+    trend,
+)
 from vpack_pipeline.report.charts.forest import Compared, Variable
-from vpack_pipeline.report.rows import column_values, pick
+from vpack_pipeline.report.rows import column_values, pick, removing_rules
 from vpack_pipeline.report.study import flow_drawing
 from vpack_pipeline.report.view import Drawing
 
-_LARGE: Final = trend.Frame(680, 240)
+_LARGE: Final = trend.Frame(svg.NARROW, 240, style="quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,23 @@ class Drawings:
         """Draw a share by period."""
         series = periods(self.book, self.protocol, finding, metric)
         return _laid_out(trend.trend(series, _LARGE)) if series else None
+
+    def device_shares(self, finding: Finding) -> list[Row]:
+        """The share of each device among the cases of each period."""
+        return self.book.rows(
+            "evaluation/trend", finding=finding.name, model_id=self._model, metric="case_share"
+        )
+
+    def devices(self, finding: Finding) -> list[tuple[str, Markup]]:
+        """Draw what kinds of devices made the images of each period, with the kind."""
+        titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)
+        rows, made = self.device_shares(finding), []
+        for kind in column_values(rows, "stratum_kind"):
+            title, name = titles.get(kind, kind), f"devices-{finding.name}-{kind}-drawing"
+            drawing = devices.devices(name, f"{title} by period", pick(rows, stratum_kind=kind))
+            if drawing:
+                made.append((title, markup.drawing(drawing)))
+        return made
 
     def change(self, finding: Finding, metric: str) -> Markup | None:
         """Draw what a change after the lock is made of, by the finest cells."""
@@ -89,6 +115,51 @@ class Drawings:
         """List the strata without a figure, by variable, each with the window that lacks it."""
         return forest.without_figure(self.compared(finding, metric))
 
+    def exclusions(self, finding: Finding, metric: str) -> list[Markup]:
+        """Draw a figure with the cases of each rule added back, page by page."""
+        rows = self.book.rows("evaluation/exclusion_audit", finding=finding.name)
+        titles = {r.id: r.title for r in self.protocol.eligibility.rules}
+        shown = exclusions.Audited(
+            name=f"exclusions-{finding.name}-{metric}",
+            metric=metric,
+            rules=[(r, titles.get(r, r.capitalize())) for r in ordered_rules(self.protocol, rows)],
+            rows=rows,
+            whole=whole(self.book, self.protocol, finding, metric),
+            goal=goal(self.book, self.protocol, finding, metric),
+        )
+        return [markup.drawing(d) for d in exclusions.exclusions(shown)]
+
+    def target(self) -> list[Markup]:
+        """Draw table 1 of the included cases against the target, page by page."""
+        titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)
+        rows = self.book.rows("representativeness/profile", set=(target.SET, target.TARGET))
+        variables = [
+            (
+                titles.get(v, v),
+                [
+                    {r.key["set"]: r for r in pick(own, bin_order=b)}
+                    for b in column_values(own, "bin_order")
+                ],
+            )
+            for v in profile_variables(self.protocol, rows)
+            if (own := pick(rows, variable=v))
+        ]
+        return [markup.drawing(d) for d in target.target("target-drawing", variables)]
+
+    def outside_target(self) -> list[Row]:
+        """Shares of cases of each window that lie in cells which the target lacks."""
+        for finding in self.protocol.findings:
+            rows = self.book.rows(
+                "evaluation/transport",
+                finding=finding.name,
+                model_id=self._model,
+                metric="share_weight_zero_not_in_target",
+            )
+            given = [r for w in WINDOWS for r in pick(rows, window=w)[:1] if r.is_given]
+            if given:
+                return given
+        return []
+
     def monitors(self) -> list[tuple[Row, Markup]]:
         """Draw each monitor that has a value in any window, with its first window."""
         rows = self.book.rows("drift/status")
@@ -99,10 +170,6 @@ class Drawings:
             if drawing:
                 made.append((own[0], markup.drawing(drawing)))
         return made
-
-    def window_sizes(self) -> tuple[Row, Row]:
-        """Give the smallest and the largest window that has been watched."""
-        return control.sizes(self.book.rows("drift/status"))
 
     def reliability(self, finding: Finding, window: str) -> Markup | None:
         """Draw observed shares against probabilities."""
@@ -133,6 +200,19 @@ def strata_by_variable(protocol: Protocol, rows: Sequence[Row]) -> Iterator[tupl
         strata = [label for label in bin_labels(variable) if label in found]
         if strata:
             yield variable.name, strata
+
+
+def ordered_rules(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
+    """List the rules that remove a case, in the protocol's order, all rules at once last."""
+    order = {r.id: i for i, r in enumerate(protocol.eligibility.rules)}
+    return sorted(removing_rules(rows), key=lambda r: order.get(r, len(order)))
+
+
+def profile_variables(protocol: Protocol, rows: Sequence[Row]) -> list[str]:
+    """List the variables of table 1: the protocol's in its order, then all others."""
+    found = column_values(rows, "variable")
+    first = [v.name for v in protocol.representativeness.variables]
+    return [name for name in dict.fromkeys([*first, *found]) if name in found]
 
 
 def whole(book: Book, protocol: Protocol, finding: Finding, metric: str) -> list[Row]:

@@ -41,7 +41,12 @@ from vpack_pipeline.report import (
 )
 from vpack_pipeline.report.book import Book, Cell, Row
 from vpack_pipeline.report.captions import numbered
-from vpack_pipeline.report.drawings import Drawings, strata_by_variable
+from vpack_pipeline.report.drawings import (
+    Drawings,
+    ordered_rules,
+    profile_variables,
+    strata_by_variable,
+)
 from vpack_pipeline.report.provenance import source_line
 from vpack_pipeline.report.quoting import Quoting
 from vpack_pipeline.report.rows import (
@@ -277,9 +282,7 @@ class _Page:
         return titles.get(name, name.capitalize())
 
     def at_ordered_rules(self, rows: Sequence[Row]) -> list[str]:
-        """Rules that remove a case, in the protocol's order, all rules at once last."""
-        order = {r.id: i for i, r in enumerate(self.protocol.eligibility.rules)}
-        return sorted(removing_rules(rows), key=lambda r: order.get(r, len(order)))
+        return ordered_rules(self.protocol, rows)
 
     def at_variable_title(self, name: str) -> str:
         titles = variable_titles(self.protocol.representativeness, self.protocol.covariates)
@@ -299,9 +302,7 @@ class _Page:
 
     def at_profile_variables(self) -> list[str]:
         """Variables of Table 1: the protocol's in its order, then all others."""
-        found = column_values(self.book.rows("representativeness/profile"), "variable")
-        first = [v.name for v in self.protocol.representativeness.variables]
-        return [name for name in dict.fromkeys([*first, *found]) if name in found]
+        return profile_variables(self.protocol, self.book.rows("representativeness/profile"))
 
     def at_set_sizes(self) -> list[Row]:
         """Of each set, a row that counts all of it; some variables leave a few cases out."""

@@ -93,6 +93,12 @@ def largest_first(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda r: -math.inf if (n := r["estimate"].number) is None else n)[::-1]
 
 
+def fewest_and_most(rows: Sequence[Row]) -> tuple[Row, Row]:
+    """Give the rows of the smallest and of the largest n."""
+    ordered = sorted(rows, key=lambda r: r["n"].number or 0.0)
+    return ordered[0], ordered[-1]
+
+
 def but(rows: Sequence[Row], **where: Any) -> list[Row]:
     """Leave out rows by their key."""
     found = list(rows)
@@ -152,6 +158,7 @@ _WINDOW_ORDER = (*WINDOWS, DIFFERENCE, OUTSIDE)
 FUNCTIONS: Final = {
     "but": but,
     "column_values": column_values,
+    "fewest_and_most": fewest_and_most,
     "given_bands": given_bands,
     "goals_at_stake": goals_at_stake,
     "goals_stated": goals_stated,

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from vpack_pipeline.report.book import Cell, Row
-from vpack_pipeline.report.charts.control import control, sizes
+from vpack_pipeline.report.charts.control import control
 
 
-def window(start: str, value: str, signal: str, n: str = "90", **limits: str) -> Row:
-    said = {"value": value, "signal": signal, "n": n, "warning_limit": "0.10"}
+def window(start: str, value: str, signal: str, **limits: str) -> Row:
+    said = {"value": value, "signal": signal, "warning_limit": "0.10"}
     said |= {"action_limit": "0.20"} | limits
     return Row("drift/status", {"window_start": start}, {c: Cell(c, t) for c, t in said.items()})
 
@@ -19,8 +19,8 @@ def window(start: str, value: str, signal: str, n: str = "90", **limits: str) ->
 ROWS = [
     window("2026-01-01", "0.05", "none"),
     window("2026-02-01", "0.15", "warning"),
-    window("2026-03-01", "0.25", "action", "128"),
-    window("2026-04-01", "", "", "4"),
+    window("2026-03-01", "0.25", "action"),
+    window("2026-04-01", "", ""),
 ]
 
 
@@ -84,10 +84,6 @@ def test_the_scale_begins_at_zero_and_ends_above_all_that_is_drawn(value, ticks)
 def test_a_monitor_without_a_value_is_no_picture():
     assert control("c", "A monitor", [ROWS[3]]) is None
     assert control("c", "A monitor", []) is None
-
-
-def test_the_smallest_and_the_largest_window_are_named():
-    assert [r.says("n") for r in sizes(ROWS)] == ["4", "128"]
 
 
 def test_the_report_shows_a_chart_for_each_monitor_before_the_table(page, study):

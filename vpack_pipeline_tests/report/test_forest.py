@@ -112,7 +112,7 @@ def test_no_variable_is_named_at_the_foot_of_a_page_without_a_stratum():
 
 def test_a_scale_begins_at_a_tenth_below_all_that_is_drawn():
     (drawing,) = forest(replace(SHOWN, rows=(*SHOWN.rows[:3], row(AFTER, "M", 0.2, 0.05, 0.5))))
-    assert re.findall(r">(\d+)</text>", drawing.body) == ["100", "80", "60", "40", "20", "0"]
+    assert re.findall(r">(\d+)</text>", drawing.body) == ["0", "20", "40", "60", "80", "100"]
     assert min(x for x, _, _ in dots(drawing.body)) > 170
 
 
@@ -120,4 +120,4 @@ def test_the_report_shows_the_forest_above_its_table_with_its_numbers(page):
     caption = page.index('id="forest-nodule_or_mass-sensitivity-caption"')
     assert caption < page.index('id="subgroups-nodule_or_mass-prospective-caption"')
     told = re.sub(r"<[^>]*>", "", page[caption : caption + 900])
-    assert re.search(r"n: \d+ positives \(retrospective\), \d+ positives \(prospective\)\.", told)
+    assert re.search(r"n \(positives\): retrospective \d+, prospective \d+\.", told)

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from vpack_pipeline.report import svg
 from vpack_pipeline.report.book import Cell, Row
-from vpack_pipeline.report.charts.trend import Series, trend
+from vpack_pipeline.report.charts.trend import Frame, Series, trend
 
 BEFORE, AFTER = "retrospective", "prospective"
 
@@ -107,3 +108,18 @@ def test_nothing_is_drawn_outside_the_picture():
     heights = [float(v) for v in re.findall(r'(?:cy|y1|y2)="([-\d.]+)"', drawing.body)]
     assert min(heights) >= 0
     assert max(heights) <= drawing.height
+
+
+@pytest.mark.parametrize("frame", [Frame(), Frame(460, 240, style="quiet")])
+def test_words_keep_within_the_picture_where_everything_happens_in_the_last_period(frame):
+    periods = [period(BEFORE, f"2025-{i:02}", 0.9, 0.8, 0.95) for i in range(1, 13)]
+    periods.append(period(AFTER, "2026-01", 0.9, 0.8, 0.95))
+    drawing = trend(replace(SERIES, periods=periods, new_from="2026-01"), frame)
+    assert drawing is not None
+    found = re.findall(
+        r'<text x="([\d.]+)"[^>]*text-anchor="(\w+)">(locked|new device)<', drawing.body
+    )
+    assert len(found) == 2
+    for x, anchor, said in found:
+        right = float(x) + (svg.text_width(said) if anchor == "start" else 0.0)
+        assert right <= frame.width

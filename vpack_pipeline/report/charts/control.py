@@ -127,9 +127,3 @@ class _Control:
         made = svg.text(_LEFT, _BOTTOM + 18, first, "quiet")
         end = svg.text(_RIGHT, _BOTTOM + 18, last, "quiet", "end")
         return made + end if last != first else made
-
-
-def sizes(rows: Sequence[Row]) -> tuple[Row, Row]:
-    """Give the windows of ``drift/status`` with the fewest and with the most cases."""
-    ordered = sorted(rows, key=lambda r: r["n"].number or 0.0)
-    return ordered[0], ordered[-1]

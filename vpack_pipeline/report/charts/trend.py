@@ -19,8 +19,7 @@ from vpack_pipeline.report.book import Row
 from vpack_pipeline.report.view import Drawing
 
 _STEP: Final = 0.1
-_WORD: Final = 50.0
-"""Room that a word takes."""
+_LOCKED, _NEW = "locked", "new device"
 _DESCRIPTION: Final = (
     "One point a period with its interval, open before the lock and filled after it; the same"
     " figures stand in the table of periods."
@@ -46,11 +45,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The room for a picture, in pixels; what happened is named where there is room for words."""
+    """The room for a picture, in pixels; what happened is named where there is room for words.
+
+    ``style`` is the class of its small texts.
+    """
 
     width: int = 352
     height: int = 168
     has_words: bool = True
+    style: str = "tick"
 
     left: ClassVar[float] = 34.0
     top: ClassVar[float] = 20.0
@@ -69,6 +72,22 @@ class Frame:
     def dates(self) -> int:
         """How many dates have room below one another's side."""
         return self.width // 85
+
+    def across(self, i: float, n: int) -> float:
+        """Where the middle of a period lies, of ``n``."""
+        return self.left + (i + 0.5) * (self.right - self.left) / n
+
+    def fits(self, x: float, said: str) -> bool:
+        """Whether a word has room to the right of a line."""
+        return x + 3 + svg.text_width(said) <= self.width
+
+    def word(self, x: float, said: str, y: float) -> Markup:
+        """Name a line on its right, or on its left where there is no room."""
+        if not self.has_words:
+            return Markup("")
+        if self.fits(x, said):
+            return svg.text(x + 3, y, said, self.style)
+        return svg.text(x - 3, y, said, self.style, "end")
 
 
 SMALL: Final = Frame(180, 112, has_words=False)
@@ -92,10 +111,16 @@ class _Trend:
     frame: Frame
 
     def body(self) -> Markup:
-        made = self._grid() + self._band() + self._new_device() + self._lock() + self._goal()
+        made = self._grid() + self._band() + self._new_device()
+        made += lock_between(self.frame, self.is_after) + self._goal()
         for i, row in enumerate(self.rows):
             made += self._point(row, self.across(i))
-        return made + self._dates()
+        return made + dates(self.frame, [str(row.key["period"]) for row in self.rows])
+
+    @property
+    def is_after(self) -> list[bool]:
+        """Whether each period lies after the lock."""
+        return [row.key["window"] == PROSPECTIVE for row in self.rows]
 
     @property
     def low(self) -> float:
@@ -109,8 +134,7 @@ class _Trend:
         return at.bottom - (value - self.low) / (1.0 - self.low) * (at.bottom - at.top)
 
     def across(self, i: float) -> float:
-        at = self.frame
-        return at.left + (i + 0.5) * (at.right - at.left) / len(self.rows)
+        return self.frame.across(i, len(self.rows))
 
     def _grid(self) -> Markup:
         steps = round((1.0 - self.low) / _STEP)
@@ -118,7 +142,7 @@ class _Trend:
         for i in range(0, steps + 1, 1 if steps <= 5 and self.frame.has_words else 2):
             y = self.up(1.0 - i * _STEP)
             made += svg.line(self.frame.left, y, self.frame.right, y, "grid")
-            made += svg.text(self.frame.left - 5, y + 4, f"{100 - 10 * i}", "tick", "end")
+            made += svg.text(self.frame.left - 5, y + 4, f"{100 - 10 * i}", self.frame.style, "end")
         return made
 
     def _band(self) -> Markup:
@@ -136,28 +160,11 @@ class _Trend:
         at = self.frame
         start = self.across(found[0] - 0.5)
         made = svg.area(start, at.top, at.right - start, at.bottom - at.top, "event")
-        # Beside the word for the lock, or below it where both begin there.
-        lock = self.lock
-        is_near = lock is not None and abs(start - lock) < _WORD
-        return made + self._word(start, "new device", at.bottom - 6 if is_near else at.top - 6)
-
-    @property
-    def lock(self) -> float | None:
-        """Where the model was locked; None where all periods lie on one side."""
-        after = [i for i, r in enumerate(self.rows) if r.key["window"] == PROSPECTIVE]
-        return self.across(after[0] - 0.5) if after and after[0] else None
-
-    def _lock(self) -> Markup:
-        x = self.lock
-        if x is None:
-            return Markup("")
-        line = svg.line(x, self.frame.top - 14, x, self.frame.bottom, "lock")
-        return line + self._word(x, "locked", self.frame.top - 6)
-
-    def _word(self, x: float, said: str, y: float) -> Markup:
-        if not self.frame.has_words:
-            return Markup("")
-        return svg.text(x + 3, y, said, "tick")
+        # Beside the word for the lock, or at the foot where there is no room for both.
+        lock = lock_at(at, self.is_after)
+        is_near = lock is not None and abs(start - lock) < svg.text_width(_LOCKED) + 4
+        beside = at.fits(start, _NEW) and not is_near
+        return made + at.word(start, _NEW, at.top - 6 if beside else at.bottom - 6)
 
     def _goal(self) -> Markup:
         if self.series.goal is None:
@@ -174,11 +181,27 @@ class _Trend:
         mark = style if style == "w1" else f"{style} open-dot"
         return made + svg.dot(x, self.up(estimate or 0.0), 4.0, mark)
 
-    def _dates(self) -> Markup:
-        """Name the first month of the first period and of some after it."""
-        each = max(1, math.ceil(len(self.rows) / self.frame.dates))
-        made = Markup("")
-        for i in range(0, len(self.rows), each):
-            month = str(self.rows[i].key["period"])[:7]
-            made += svg.text(self.across(i), self.frame.bottom + 16, month, "tick", "middle")
-        return made
+
+def dates(frame: Frame, periods: Sequence[str]) -> Markup:
+    """Name the first month of the first period and of some after it."""
+    each = max(1, math.ceil(len(periods) / frame.dates))
+    made = Markup("")
+    for i in range(0, len(periods), each):
+        x = frame.across(i, len(periods))
+        made += svg.text(x, frame.bottom + 16, periods[i][:7], frame.style, "middle")
+    return made
+
+
+def lock_at(frame: Frame, is_after: Sequence[bool]) -> float | None:
+    """Where the model was locked; None where all periods lie on one side."""
+    first = is_after.index(True) if any(is_after) else 0
+    return frame.across(first - 0.5, len(is_after)) if first else None
+
+
+def lock_between(frame: Frame, is_after: Sequence[bool]) -> Markup:
+    """Draw a line where the model was locked, with the word for it."""
+    x = lock_at(frame, is_after)
+    if x is None:
+        return Markup("")
+    line = svg.line(x, frame.top - 14, x, frame.bottom, "lock")
+    return line + frame.word(x, _LOCKED, frame.top - 6)
