@@ -12,20 +12,24 @@ from typing import Final
 
 from markupsafe import Markup
 
-from vpack_pipeline.core.calls import primary_point
+from vpack_pipeline.core.calls import own_threshold, primary_point
 from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
-from vpack_pipeline.protocol import Finding, Protocol
-from vpack_pipeline.report import figures, markup, sentence, svg
+from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
+from vpack_pipeline.report import markup, sentence, svg
 from vpack_pipeline.report.book import Book, Row
 from vpack_pipeline.report.charts import (
+    calibration,
     change,
     control,
+    decision_curve,
     devices,
     exclusions,
     forest,
+    predictive_values,
     roc,
+    scores,
     target,
     trend,
 )
@@ -171,22 +175,37 @@ class Drawings:
                 made.append((own[0], markup.drawing(drawing)))
         return made
 
-    def reliability(self, finding: Finding, window: str) -> Markup | None:
-        """Draw observed shares against probabilities."""
+    def calibration(self, finding: Finding, window: str) -> Markup | None:
+        """Draw observed shares against probabilities, above how many cases have each."""
         rows = self.book.rows(
             "evaluation/calibration", finding=finding.name, window=window, model_id=self._model
         )
-        binned = pick(rows, stratum_kind="probability")
-        bins = [
-            (
-                pick(binned, stratum=s, metric="mean_probability")[0],
-                pick(binned, stratum=s, metric="observed_rate")[0],
-            )
-            for s in column_values(binned, "stratum")
-        ]
-        if not any(p["estimate"].number is not None for p, _ in bins):
-            return None
-        return figures.reliability(f"reliability-{finding.name}-{window}", "Reliability", bins)
+        name = f"calibration-{finding.name}-{window}-drawing"
+        return _laid_out(calibration.calibration(name, "Calibration", rows))
+
+    def scores(self, finding: Finding, window: str) -> Markup | None:
+        """Draw the scores of both labels, with the locked threshold where there is one."""
+        rows = self.book.rows("evaluation/scores", finding=finding.name, model_id=self._model)
+        name = f"scores-{finding.name}-{window}-drawing"
+        point = primary_point(self.protocol.evaluation, finding.name, self._model)
+        is_above = self.protocol.index_test.output.higher_is == "positive"
+        locked = scores.Threshold(own_threshold(point), is_above) if point else None
+        return _laid_out(scores.scores(name, "Scores by label", rows, window, locked))
+
+    def predictive_values(self, point: OperatingPoint, metric: str) -> Markup | None:
+        """Draw a predictive value by prevalence."""
+        rows = self.book.rows("evaluation/predictive_values", operating_point=point.name)
+        name = f"predictive-{point.name}-{metric}-drawing"
+        title = f"{metric.upper()} by prevalence"
+        return _laid_out(predictive_values.predictive_values(name, title, rows, metric))
+
+    def decision_curve(self, point: OperatingPoint, kind: str, window: str) -> Markup | None:
+        """Draw net benefit near the locked threshold, at a kind of prevalence."""
+        rows = self.book.rows(
+            "evaluation/decision_curve", operating_point=point.name, stratum_kind=kind
+        )
+        name = f"net-benefit-{point.name}-{kind}-{window}-drawing"
+        return _laid_out(decision_curve.decision_curve(name, "Net benefit", rows, window))
 
 
 def _laid_out(drawing: Drawing | None) -> Markup | None:

@@ -105,35 +105,6 @@ def _end_lines(lines: Sequence[str]) -> list[tuple[str, str]]:
     return [(window, "head"), *titles, *((line, "") for line in counts)]
 
 
-def reliability(name: str, title: str, bins: Sequence[tuple[Row, Row]]) -> Markup:
-    """Draw observed shares against mean probabilities, bin by bin, beside the line of identity."""
-    size, edge = 300.0, 46.0
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return edge + x * size, 12 + (1 - y) * size
-
-    body = svg.line(*at(0, 0), *at(1, 1), "grid")
-    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        (x, _), (_, y) = at(tick, 0), at(0, tick)
-        body += svg.text(x, 12 + size + 17, f"{tick:.2f}", "quiet", "middle")
-        body += svg.text(edge - 8, y + 4, f"{tick:.2f}", "quiet", "end")
-    body += svg.line(*at(0, 0), *at(1, 0), "link") + svg.line(*at(0, 0), *at(0, 1), "link")
-    body += svg.text(edge + size / 2, 12 + size + 36, "mean probability", "quiet", "middle")
-    body += svg.text(edge, 8, "observed share", "quiet")
-    for probability, observed in bins:
-        mean, share = probability["estimate"].number, observed["estimate"].number
-        lower, upper = observed["lower"].number, observed["upper"].number
-        if mean is None or share is None:
-            continue
-        if lower is not None and upper is not None:
-            body += svg.line(*at(mean, lower), *at(mean, upper), "bar w0")
-        body += Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.5" class="dot w0"/>').format(
-            *at(mean, share)
-        )
-    description = "Perfect calibration lies on the diagonal; the same figures stand in the table."
-    return svg.opened(name, title, description, size + 56, 380) + body + Markup("</svg>")
-
-
 def bars(
     name: str, title: str, groups: Sequence[tuple[str, Sequence[tuple[str, Row]]]], what: str
 ) -> Markup:

@@ -151,3 +151,19 @@ def dot(x: float, y: float, radius: float, style: str) -> Markup:
     return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{:.1f}" class="dot {}"/>').format(
         x, y, radius, style
     )
+
+
+def polyline(points: Sequence[tuple[float, float]], style: str) -> Markup:
+    """Draw a line through points; nothing where there are fewer than two."""
+    if len(points) < 2:
+        return Markup("")
+    return Markup('<polyline points="{}" class="{}"/>').format(_placed(points), style)
+
+
+def polygon(points: Sequence[tuple[float, float]], style: str) -> Markup:
+    """Fill what points enclose."""
+    return Markup('<polygon points="{}" class="{}"/>').format(_placed(points), style)
+
+
+def _placed(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

@@ -161,4 +161,5 @@ def test_a_finding_of_which_nothing_is_known_has_no_pictures(study):
     assert drawings.roc(other) is None
     assert drawings.change(other, "sensitivity") is None
     assert drawings.forest(other, "sensitivity") == []
-    assert drawings.reliability(other, AFTER) is None
+    assert drawings.calibration(other, AFTER) is None
+    assert drawings.scores(other, AFTER) is None

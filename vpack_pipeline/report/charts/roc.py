@@ -44,7 +44,8 @@ def roc(name: str, title: str, rows: Sequence[Row]) -> Drawing | None:
     for window in WINDOWS:
         body += _band(pick(rows, window=window, stratum_kind=CURVE), window)
     for window, points in curves.items():
-        body += _line(points, "curve after" if window == PROSPECTIVE else "curve before")
+        style = "curve after" if window == PROSPECTIVE else "curve before"
+        body += svg.polyline([_at(x, y) for x, y in points], style)
     for window in WINDOWS:
         for kind in ("operating_point", "readers"):
             body += _marks(pick(rows, window=window, stratum_kind=kind), window, kind)
@@ -73,21 +74,13 @@ def _points(rows: Sequence[Row]) -> list[tuple[float, float]]:
     return [(float(r.key["stratum"]), n) for r in rows if (n := r["estimate"].number) is not None]
 
 
-def _line(points: Sequence[tuple[float, float]], style: str) -> Markup:
-    if len(points) < 2:
-        return Markup("")
-    placed = " ".join("{:.1f},{:.1f}".format(*_at(x, y)) for x, y in points)
-    return Markup('<polyline points="{}" class="{}"/>').format(placed, style)
-
-
 def _band(rows: Sequence[Row], window: str) -> Markup:
     upper = [(float(r.key["stratum"]), n) for r in rows if (n := r["upper"].number) is not None]
     lower = [(float(r.key["stratum"]), n) for r in rows if (n := r["lower"].number) is not None]
     if not upper or not lower:
         return Markup("")
-    placed = " ".join("{:.1f},{:.1f}".format(*_at(x, y)) for x, y in (*upper, *lower[::-1]))
     style = "w1" if window == PROSPECTIVE else "w0"
-    return Markup('<polygon points="{}" class="shade {}"/>').format(placed, style)
+    return svg.polygon([_at(x, y) for x, y in (*upper, *lower[::-1])], f"shade {style}")
 
 
 def _marks(rows: Sequence[Row], window: str, kind: str) -> Markup:
