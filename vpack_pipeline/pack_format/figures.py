@@ -29,6 +29,12 @@ EARLIEST: Final = "earliest "
 ANCHOR: Final = "data-anchor"
 STATES: Final = "data-states"
 """The attributes of a page's elements that print a figure, and what a document of the pack says."""
+LINE: Final = "data-line"
+"""Stands for :data:`ANCHOR` in the page of a pack, which would be half as large again with it."""
+_FIRST_LINE: Final = 2
+"""Line 1 of ``figures.csv`` is its header."""
+_ANCHORED: Final = re.compile(rf' {ANCHOR}="([^"<>]*)"')
+_LINED: Final = re.compile(rf' {LINE}="([0-9]+)"')
 _TWO_DIGITS: Final = "two_digits"
 _ELEMENT: Final = re.compile(
     r'<span(?: class="verdict [a-z_]+")? data-(anchor|states)="([^"<>]*)">([^<>]*)</span>'
@@ -162,9 +168,38 @@ def in_page(page: str, attribute: str) -> Iterator[tuple[str, str]]:
     """
     kind = attribute.removeprefix("data-")
     found = [(m[2], m[3]) for m in _ELEMENT.finditer(page) if m[1] == kind]
-    if len(found) != page.count(attribute):
+    if len(found) != page.count(attribute) or (attribute == ANCHOR and LINE in page):
         raise ValueError("an element of another form")
     return ((html.unescape(name), html.unescape(said)) for name, said in found)
+
+
+def by_line(page: str, known: Sequence[Figure]) -> str:
+    """Let a page name its figures by their lines in ``figures.csv``.
+
+    >>> by_line('<span data-anchor="a.b">1</span>', [Figure("a.b", "", "", "", "1")])
+    '<span data-line="2">1</span>'
+
+    Raises
+    ------
+    KeyError
+        The page prints a figure that is not known.
+    """
+    lines = {figure.anchor: n for n, figure in enumerate(known, start=_FIRST_LINE)}
+    return _ANCHORED.sub(lambda m: f' {LINE}="{lines[html.unescape(m[1])]}"', page)
+
+
+def by_anchor(page: str, known: Sequence[Figure]) -> str:
+    """Let a page name its figures by their anchors again; of what there is no line, by the line.
+
+    >>> by_anchor('<span data-line="2">1</span>', [Figure("a.b", "", "", "", "1")])
+    '<span data-anchor="a.b">1</span>'
+    >>> by_anchor('<span data-line="3">1</span>', [])
+    '<span data-anchor="line 3">1</span>'
+    """
+    names = {str(n): figure.anchor for n, figure in enumerate(known, start=_FIRST_LINE)}
+    return _LINED.sub(
+        lambda m: f' {ANCHOR}="{html.escape(names.get(m[1], f"line {m[1]}"))}"', page
+    )
 
 
 def printed(page: str, known: Iterable[Figure]) -> list[Figure]:

@@ -17,7 +17,7 @@ from vpack_pipeline.pack_format.agreement import FIGURES_SINCE, PROTOCOL_SINCE
 from vpack_pipeline.pack_format.codes import Sentences
 from vpack_pipeline.pack_format.contents import Contents
 from vpack_pipeline.pack_format.documents import Documents
-from vpack_pipeline.pack_format.figures import Figure
+from vpack_pipeline.pack_format.figures import Figure, by_anchor
 from vpack_pipeline.pack_format.verification import Summary
 
 
@@ -41,8 +41,8 @@ class OpenedPack:
 
     @property
     def page(self) -> str:
-        """The report, as HTML."""
-        return self._contents.text(documents.REPORT)
+        """The report, as HTML, in which every figure has its anchor."""
+        return by_anchor(self._contents.text(documents.REPORT), self.figures)
 
     @property
     def sentences(self) -> Sentences:

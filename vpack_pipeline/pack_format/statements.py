@@ -137,15 +137,16 @@ def of_page(contents: Contents, documents: Documents) -> Iterator[Problem]:
     VerificationError
         The page cannot be read, or ``figures.csv``.
     """
-    known = {f.anchor: text.WORDS.get(f.text, f.text) for f in read_figures(contents)}
-    yield from _held(REPORT, _in_page(contents, REPORT, figures.ANCHOR), known, figures.NAME)
+    listed = read_figures(contents)
+    known = {f.anchor: text.WORDS.get(f.text, f.text) for f in listed}
+    page = figures.by_anchor(contents.text(REPORT), listed)
+    yield from _held(REPORT, _in_page(REPORT, page, figures.ANCHOR), known, figures.NAME)
     yield from _held(
         REPORT,
-        _in_page(contents, REPORT, figures.STATES),
+        _in_page(REPORT, page, figures.STATES),
         dict(_stated(documents, contents.sentences)),
         "the documents of the pack",
     )
-    page = contents.text(REPORT)
     for item in documents.claim["items"]:
         if f'id="{item["evidence"]}"' not in page:
             yield problem(CLAIM, f"item {item['item']} points to no place in the report")
@@ -164,15 +165,16 @@ def of_expectations(contents: Contents, documents: Documents) -> Iterator[Proble
     known: dict[str, str | None] = dict(expectations.stated(documents.receipts.values()))
     if documents.claim.get("synthetic"):
         known["synthetic"] = None
-    shown = _in_page(contents, expectations.NAME, figures.STATES)
+    asked = contents.text(expectations.NAME)
+    shown = _in_page(expectations.NAME, asked, figures.STATES)
     yield from _held(expectations.NAME, shown, known, "the receipts of the pack")
 
 
-def _in_page(contents: Contents, page: str, attribute: str) -> list[tuple[str, str]]:
+def _in_page(name: str, page: str, attribute: str) -> list[tuple[str, str]]:
     try:
-        return list(figures.in_page(contents.text(page), attribute))
+        return list(figures.in_page(page, attribute))
     except ValueError:
-        raise refusal(page, "has a figure in another form than vpack prints") from None
+        raise refusal(name, "has a figure in another form than vpack prints") from None
 
 
 def _held(

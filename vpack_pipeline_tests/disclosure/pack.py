@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from vpack_pipeline.pack_format import cells
+from vpack_pipeline.pack_format import cells, figures
 from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.protocol import Protocol
 
@@ -73,7 +73,9 @@ class PackBytes:
     def report(self) -> list[Printed]:
         """Every text of the report, in its order."""
         reader = _Texts()
-        reader.feed((self.data / "report.html").read_text("utf-8"))
+        listed = csv.reader(io.StringIO((self.data / figures.NAME).read_text("utf-8"), newline=""))
+        known = [figures.Figure(*row) for row in listed][1:]
+        reader.feed(figures.by_anchor((self.data / "report.html").read_text("utf-8"), known))
         return reader.found
 
 

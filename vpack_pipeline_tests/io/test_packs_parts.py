@@ -130,7 +130,7 @@ def test_tables_hold_their_contracts_and_the_plan_its_protocol(name: str, pack: 
 
 
 def a_figure(page: str) -> str:
-    return next(p for p in page.split("\n") if "data-anchor" in p and ".estimate" in p)
+    return next(p for p in page.split("\n") if "data-line" in p and "<td>" in p)
 
 
 PAGE: dict[str, tuple[Callable[[str], str], str]] = {
@@ -140,15 +140,15 @@ PAGE: dict[str, tuple[Callable[[str], str], str]] = {
         "differs from figures.csv",
     ),
     "a figure of no table": (
-        lambda p: p + '<span data-anchor="first.approved">yes</span>',
-        "first.approved: is not in figures.csv",
+        lambda p: p + '<span data-line="999999">yes</span>',
+        "line 999999: is not in figures.csv",
     ),
     "a figure in other quotes": (
-        lambda p: p + "<b data-anchor='x'>1</b>",
+        lambda p: p + "<b data-line='2'>1</b>",
         "has a figure in another form than vpack prints",
     ),
     "a figure with another style": (
-        lambda p: p.replace("<span data-anchor", '<span class="hidden" data-anchor', 1),
+        lambda p: p.replace("<span data-line", '<span class="hidden" data-line', 1),
         "has a figure in another form than vpack prints",
     ),
     "a statement left out": (

@@ -92,15 +92,17 @@ def pack_payload(
     shown = exported(tables, contracts)
     label = {"synthetic": list(synthetic)} if synthetic else {}
     items = _claim_items(claim)
+    page = html.decode()
+    printed = _figures(report, page)
     files = {
-        documents.REPORT: html,
+        documents.REPORT: figures.by_line(page, printed).encode(),
         documents.SUMMARY: summary,
         expectations.NAME: asked,
         documents.PROTOCOL: protocol.as_travels,
         documents.CLAIM: _json({"checklist": "CLAIM 2024", "items": items, **label}),
         documents.PLAN: _json({**_plan(shown, protocol, site_id, cut), **label}),
         pack_codes.NAME: to_csv(pl.DataFrame(codes.table())),
-        figures.NAME: _figures(report, html),
+        figures.NAME: cells.to_csv(figures.HEADER, (astuple(figure) for figure in printed)),
     }
     if signers:
         files[SIGNERS] = list_signers(signers)
@@ -131,11 +133,10 @@ def pack_payload(
     return files
 
 
-def _figures(report: pl.DataFrame, html: bytes) -> bytes:
+def _figures(report: pl.DataFrame, html: str) -> list[figures.Figure]:
     """List the figures that the page prints."""
     known = (figures.Figure(*row) for row in report.select(figures.HEADER).iter_rows())
-    shown = figures.printed(html.decode(), known)
-    return cells.to_csv(figures.HEADER, (astuple(figure) for figure in shown))
+    return figures.printed(html, known)
 
 
 def to_csv(frame: pl.DataFrame) -> bytes:
