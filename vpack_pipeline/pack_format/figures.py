@@ -197,9 +197,7 @@ def by_anchor(page: str, known: Sequence[Figure]) -> str:
     '<span data-anchor="line 3">1</span>'
     """
     names = {str(n): figure.anchor for n, figure in enumerate(known, start=_FIRST_LINE)}
-    return _LINED.sub(
-        lambda m: f' {ANCHOR}="{html.escape(names.get(m[1], f"line {m[1]}"))}"', page
-    )
+    return _LINED.sub(lambda m: f' {ANCHOR}="{html.escape(names.get(m[1], f"line {m[1]}"))}"', page)
 
 
 def printed(page: str, known: Iterable[Figure]) -> list[Figure]:

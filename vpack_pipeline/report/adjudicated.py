@@ -1,7 +1,7 @@
 """What the chapter on the reference standard needs: its strata in order, its drawings.
 
 Everything comes from printed rows. What does not belong here: layout (``templates``), the shapes of
-drawings (``figures``), words for names (``words``).
+drawings (``charts``, ``figures``), words for names (``words``).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from markupsafe import Markup
 from vpack_pipeline.core.adjudication.ambiguity import kind_metric, undecided_metric
 from vpack_pipeline.core.adjudication.reader_performance import rating_metric
 from vpack_pipeline.protocol import Finding
-from vpack_pipeline.report import figures, reader_figures, reading, words
+from vpack_pipeline.report import figures, markup, reader_figures, reading, words
 from vpack_pipeline.report.book import Book, Cell, Row
+from vpack_pipeline.report.charts.counted import Group, counted
+from vpack_pipeline.report.charts.cut_points import SHAPES, Cut, cut_points
 from vpack_pipeline.report.rows import but, column_values, pick
 
 AGREEMENT = "adjudication/agreement"
 NOISE = "adjudication/label_noise"
 READERS = "adjudication/reader_performance"
 _USABLE = "label_usable"
-_LEAST_CUTS = 2
-"""A drawing over cut points needs as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,32 +183,22 @@ class Adjudicated:
         return found[0] if found and found[0].is_given else None
 
     def path_drawing(self) -> Markup | None:
-        """Draw by which way how many cases came to their label."""
-        rows = [(words.capital(said), row) for said, row in self.used_paths()]
-        what = "How many cases got their label in which way, as a share of the cases included"
-        name = f"paths-{self.finding.name}-drawing"
-        return figures.bars(name, "Ways to a label", [("", rows)], what) if rows else None
+        """Draw by which way how many cases came to their label, and to which."""
+        ways = [(words.capital(said), row) for said, row in self.used_paths()]
+        labels = [(words.capital(said), row) for said, row in self.labels()]
+        groups = [("Way to the label", ways), ("Label", labels)]
+        drawing = counted(f"paths-{self.finding.name}-drawing", "Ways to a label", groups)
+        return markup.drawing(drawing) if ways and drawing else None
 
-    def label_drawing(self) -> Markup | None:
-        """Draw how many cases have which label, and how many none."""
-        rows = [(words.capital(said), row) for said, row in self.labels()]
-        what = "How many cases have which label, as a share of the cases included"
-        name = f"labels-{self.finding.name}-drawing"
-        is_any = any(row.says("n") != "0" for _, row in rows)
-        return figures.bars(name, "Labels", [("", rows)], what) if is_any else None
-
-    def certainty_drawing(self) -> Markup:
+    def certainty_drawing(self) -> Markup | None:
         """Draw how many cases readers were of one mind on, and how many soft labels are unsure."""
-        groups: list[tuple[str, Sequence[tuple[str, Row]]]] = [
-            ("Votes of the readers", self.certainty())
-        ]
+        groups: list[Group] = [("Votes of the readers", self.certainty())]
         soft = self.uncertain()
         if soft is not None:
             groups.append(("Soft labels", [("Uncertain", soft)]))
-        what = "Share of cases by what the votes on them say"
-        return figures.bars(
-            f"certainty-{self.finding.name}-drawing", "Certainty of cases", groups, what
-        )
+        name = f"certainty-{self.finding.name}-drawing"
+        drawing = counted(name, "Certainty of cases", groups)
+        return markup.drawing(drawing) if drawing else None
 
     def answers_drawing(self) -> Markup | None:
         """Draw what each reader said, as shares of their reads."""
@@ -254,29 +244,18 @@ class Adjudicated:
             "One field for each two readers; the stronger the colour, the more alike their reads",
         )
 
-    def cut_drawing(self) -> Markup | None:
-        """Draw three coefficients over the cut points."""
-        cuts = self.cuts()
-        rows = {c: {r.key["metric"]: r for r in self.agreement(stratum=c)} for c in cuts}
-        if len(cuts) < _LEAST_CUTS:
-            return None
-        series = [
-            (words.title(words.METRICS, name), [rows[c].get(name) for c in cuts])
-            for name in ("fleiss_kappa", "gwet_ac1", "positive_agreement")
+    def cut_drawings(self) -> list[Markup]:
+        """Draw three coefficients over the cut points, page by page."""
+        cuts = [
+            Cut(
+                self.cut_title(cut),
+                [r for m in SHAPES for r in self.agreement(stratum=cut, metric=m)],
+                is_own=float(cut) == self.finding.positive_from,
+            )
+            for cut in self.cuts()
         ]
-        return reader_figures.lines(
-            f"cuts-{self.finding.name}-drawing",
-            "Agreement over the cut points",
-            [self.cut_title(c) for c in cuts],
-            series,
-            "Agreement of readers, by the rating from which on a read counts as positive",
-            self._own_line(cuts),
-        )
-
-    def _own_line(self, cuts: Sequence[str]) -> tuple[int, str] | None:
-        """Find the place of the line that the study draws, with the words that mark it."""
-        found = [i for i, c in enumerate(cuts) if float(c) == self.finding.positive_from]
-        return (found[0], "the study's line") if found else None
+        name = f"cuts-{self.finding.name}-drawing"
+        return [markup.drawing(d) for d in cut_points(name, "Agreement over the cut points", cuts)]
 
 
 def _all_last(rows: Sequence[Row]) -> list[str]:

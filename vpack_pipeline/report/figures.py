@@ -105,37 +105,6 @@ def _end_lines(lines: Sequence[str]) -> list[tuple[str, str]]:
     return [(window, "head"), *titles, *((line, "") for line in counts)]
 
 
-def bars(
-    name: str, title: str, groups: Sequence[tuple[str, Sequence[tuple[str, Row]]]], what: str
-) -> Markup:
-    """Draw shares as bars, each with its count, in groups of one denominator each.
-
-    Parameters
-    ----------
-    groups : the words above each group (empty: none), then for each bar its words and its row
-    what : what a bar shows
-    """
-    left, right, y = 250.0, svg.WIDTH - 150.0, 4.0
-    body = Markup("")
-    for head, rows in groups:
-        if head:
-            body += svg.text(0, y + 16, head, "head")
-            y += 24
-        for words, row in rows:
-            body += svg.text(0, y + 16, words)
-            width = (right - left) * (row["estimate"].number or 0.0)
-            body += Markup(
-                '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="16" class="w0"/>'
-            ).format(left, y + 4, width)
-            shown = f"{row['events']} ({row['estimate']})" if row.is_given else svg.why_not(row)
-            body += svg.text(left + width + 8, y + 16, shown)
-            y += 25
-        y += 6
-    body = svg.line(left, 2, left, y - 6, "link") + body
-    description = f"{what}; the same figures stand in the table."
-    return svg.opened(name, title, description, y) + body + Markup("</svg>")
-
-
 def stacked(
     name: str,
     title: str,

@@ -1,12 +1,10 @@
-"""Drawings of how readers agree, as inline SVG: reader against reader, and over the cut points.
+"""How readers agree two at a time, drawn as inline SVG: reader against reader.
 
 What does not belong here: drawings of other chapters (``figures``), numbers not in the book.
 """
 
 from __future__ import annotations
 
-import itertools
-import textwrap
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
@@ -70,80 +68,3 @@ def matrix(
 def _shade(value: float, low: float, high: float) -> float:
     """How strong a colour is: faint at the lowest value, and never too strong for a text on it."""
     return _FAINT + (_STRONG - _FAINT) * (value - low) / (high - low) if high > low else _STRONG
-
-
-def lines(
-    name: str,
-    title: str,
-    places: Sequence[str],
-    series: Sequence[tuple[str, Sequence[Row | None]]],
-    what: str,
-    marked: tuple[int, str] | None = None,
-) -> Markup:
-    """Draw some figures over a few places, one line each, told apart by shape and by name.
-
-    Parameters
-    ----------
-    places : the words below each place, from left to right
-    series : the words for each line and its row at every place, None where there is none
-    what : what the lines show
-    marked : the number of a place through which a dashed line is drawn, and the words above it
-    """
-    left, right, top, height = 46.0, 480.0, 34.0 if marked else 12.0, 220.0
-    numbers = [n for _, rows in series for r in rows if r and (n := r["estimate"].number)]
-    low = -1.0 if min([0.0, *numbers]) < 0 else 0.0
-
-    def at(i: int, value: float) -> tuple[float, float]:
-        step = (right - left - 80) / max(1, len(places) - 1)
-        return left + 40 + i * step, top + height * (1 - (value - low) / (1 - low))
-
-    body = Markup("")
-    for k in range(6):
-        tick = low + (1 - low) * k / 5
-        _, y = at(0, tick)
-        body += svg.line(left, y, right, y, "grid")
-        body += svg.text(left - 8, y + 4, f"{tick:.1f}".replace("-", "−"), "quiet", "end")
-    for i, words in enumerate(places):
-        body += _below(words, at(i, low))
-    if marked is not None:
-        body += _through(marked[1], at(marked[0], low)[0], top, top + height)
-    ends: list[tuple[float, str, str]] = []
-    for k, (words, rows) in enumerate(series):
-        numbered = [(i, row["estimate"].number) for i, row in enumerate(rows) if row is not None]
-        marks = [(*at(i, value), f"w{k}") for i, value in numbered if value is not None]
-        for (x1, y1, style), (x2, y2, _) in itertools.pairwise(marks):
-            body += svg.line(x1, y1, x2, y2, f"bar {style}")
-        for x, y, style in marks:
-            body += _shape(x, y, style)
-        if marks:
-            ends.append((marks[-1][1], words, f"w{k}"))
-    y = -20.0
-    for end, words, style in sorted(ends):
-        y = max(end, y + 18)
-        body += _shape(right + 12, y, style) + svg.text(right + 24, y + 4, words)
-    description = f"{what}; the same figures stand in the table."
-    return svg.opened(name, title, description, top + height + 54) + body + Markup("</svg>")
-
-
-def _below(words: str, at: tuple[float, float]) -> Markup:
-    """Write the words below a place, in as many lines as they take."""
-    x, y = at
-    made = Markup("")
-    for k, part in enumerate(textwrap.wrap(words, 18)):
-        made += svg.text(x, y + 18 + k * 15, part, "quiet", "middle")
-    return made
-
-
-def _through(words: str, x: float, top: float, bottom: float) -> Markup:
-    """Draw a dashed line through a place, with words above it."""
-    return svg.line(x, top - 8, x, bottom, "marked") + svg.text(x, top - 15, words, "", "middle")
-
-
-def _shape(x: float, y: float, style: str) -> Markup:
-    """Mark a point: a circle, a square or a diamond, by the line that it belongs to."""
-    shapes = {
-        "w0": '<circle cx="{0:.1f}" cy="{1:.1f}" r="4.5" class="{2}"/>',
-        "w1": '<path d="M{0:.1f} {1:.1f} m-4 -4 h8 v8 h-8 z" class="{2}"/>',
-        "w2": '<path d="M{0:.1f} {1:.1f} m0 -6 l6 6 l-6 6 l-6 -6 z" class="{2}"/>',
-    }
-    return Markup(shapes[style]).format(x, y, style)

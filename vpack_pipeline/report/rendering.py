@@ -245,7 +245,11 @@ class _Page:
     def at_contradictions(self, *fields: str) -> list[Row]:
         """The broken rules of conduct on which what the author declared rests, each once."""
         rules = {r for name in fields for r in contradictions.rules_of(self.protocol, name)}
-        return self.book.rows("evaluation/integrity", rule=tuple(rules), verdict="broken")
+        own = set(self.book.tables_read)
+        found = self.book.rows("evaluation/integrity", rule=tuple(rules), verdict="broken")
+        # A place that is merely held against them does not come from them.
+        self.book.tables_read = own if not found else self.book.tables_read
+        return found
 
     def at_misses_label(self, finding: Finding, window: str) -> bool:
         """Whether any case of a window lacks a label."""

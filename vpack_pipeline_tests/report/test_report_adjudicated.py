@@ -14,7 +14,7 @@ from report_bench import recoded, rendered, retold, words_of
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.adjudication import ambiguity
 from vpack_pipeline.core.adjudication.basis import AFTER_PEERS, INDEPENDENT, UNRECORDED
-from vpack_pipeline.report import adjudicated, reader_figures, reading
+from vpack_pipeline.report import adjudicated, reading
 from vpack_pipeline.report.book import Book
 from vpack_pipeline.stats.codes import Code, code
 
@@ -207,7 +207,7 @@ def test_every_figure_of_agreement_and_noise_stands_in_a_table(page, study):
 def test_drawings_hold_only_printed_texts(page, study):
     texts = set(study.report["text"])
     name = study.protocol.findings[0].name
-    for kind in ("paths", "labels", "certainty", "pairs", "answers"):
+    for kind in ("paths", "certainty", "pairs", "answers"):
         made = drawing(page, f"{kind}-{name}-drawing")
         assert "<title" in made
         assert "<desc" in made
@@ -260,16 +260,6 @@ def test_every_path_vote_and_basis_has_its_words(study):
     assert set(reading.VOTES) == {m for m in whole if m.startswith("share_")}
     assert set(noise["metric"]) <= set(reading.NOISE)
     assert set(reading.BASES) == {c.name for c in (INDEPENDENT, AFTER_PEERS, UNRECORDED)}
-
-
-def test_lines_of_a_drawing_keep_their_names_apart(one):
-    cuts = one.cuts()
-    rows = [one.agreement(stratum=c, metric="gwet_ac1")[0] for c in cuts]
-    same = [(name, rows) for name in ("one", "two", "three")]
-    made = str(reader_figures.lines("x", "X", cuts, same, "All the same"))
-    places = re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(?:one|two|three)<', made)
-    gaps = [b - a for a, b in zip(map(float, places), map(float, places[1:]), strict=False)]
-    assert all(gap >= 17 for gap in gaps)
 
 
 def test_what_each_reader_said_is_drawn_and_tabled_alike(page, one):

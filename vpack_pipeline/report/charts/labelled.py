@@ -59,6 +59,11 @@ class Line:
         """Where its marks lie, of a line that begins at ``top``."""
         return top + (self.height - _GAP) / 2
 
+    def heights(self, top: float) -> list[float]:
+        """Where each of its marks lies, one below the other."""
+        first = self.middle(top) - (len(self.rows) - 1) / 2 * APART
+        return [first + i * APART for i in range(len(self.rows))]
+
     def label(self, top: float) -> Markup:
         """Write its words, in the middle of its height."""
         said, note = svg.wrapped(self.words, self.room), svg.wrapped(self.note, self.room)
@@ -102,25 +107,35 @@ def pages(
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A scale of shares from ``low`` to ``high``, both tenths."""
+    """A scale from ``low`` to ``high``, both tenths; ``unit`` 100 writes shares in percent."""
 
     low: float
     high: float = 1.0
+    unit: int = 100
 
     def across(self, value: float) -> float:
         """Where a share lies."""
         return LEFT + (value - self.low) / (self.high - self.low) * (RIGHT - LEFT)
 
     def drawn(self, title: str, end: float) -> Markup:
-        """Draw ticks in percent, from zero or else back from the end, each with a line down."""
+        """Draw ticks, from zero or else back from the end, each with a line down to ``end``."""
         steps = round((self.high - self.low) * 10)
         made = svg.text(0, 14, title, "quiet")
-        for i in range(0, steps + 1, 1 if steps < _MOST_TICKS else 2):
+        for i in range(0, steps + 1, next(n for n in (1, 2, 5) if steps / n < _MOST_TICKS)):
             tick = self.high - i / 10 if self.low else i / 10
             x = self.across(tick)
             made += svg.line(x, TOP - 6, x, end, "grid")
-            made += svg.text(x, 14, f"{100 * tick:.0f}", "quiet", "middle")
+            made += svg.text(x, 14, _written(self.unit * tick), "quiet", "middle")
         return made
+
+
+def _written(value: float) -> str:
+    """Write a tick.
+
+    >>> _written(-0.5), _written(100 * 0.3), _written(1.0)
+    ('−0.5', '30', '1')
+    """
+    return f"{round(value, 1):g}".replace("-", "−")
 
 
 def references(scale: Scale, whole: Sequence[Row], goal: float | None, end: float) -> Markup:
@@ -142,9 +157,8 @@ def references(scale: Scale, whole: Sequence[Row], goal: float | None, end: floa
 def marks(line: Line, top: float, mark: Callable[[Row, float, str], Markup]) -> Markup:
     """Draw a mark for each row of a line, one below the other, in the colour of its window."""
     made = Markup("")
-    for i, row in enumerate(line.rows):
-        style = "w1" if row.key["window"] == PROSPECTIVE else "w0"
-        made += mark(row, line.middle(top) + (i - (len(line.rows) - 1) / 2) * APART, style)
+    for row, y in zip(line.rows, line.heights(top), strict=True):
+        made += mark(row, y, "w1" if row.key["window"] == PROSPECTIVE else "w0")
     return made
 
 
