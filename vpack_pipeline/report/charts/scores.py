@@ -115,7 +115,7 @@ class _Scores:
         left, right = self.ends(stratum)
         y, zero = self.up.at(share if row.key["metric"] == _POSITIVES else -share), self.up.at(0)
         style = f"field {axes.style_of(self.window)}"
-        return svg.area(left + 0.5, min(y, zero), right - left - 1, abs(y - zero), style)
+        return svg.area(left + 0.5, min(y, zero), max(right - left - 1, 0.5), abs(y - zero), style)
 
     def ends(self, stratum: str) -> tuple[float, float]:
         """Where the bar of a part begins and ends."""
