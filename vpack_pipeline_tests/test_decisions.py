@@ -58,8 +58,7 @@ def naming(texts: set[str], *layers: str) -> set[str]:
     [
         # The report prints what it is, and decides nothing by it; so for failures.
         ("threshold", {"core/calls.py", "report/sheet.py"}),
-        # A probability is turned back from the direction in which scores rise with suspicion.
-        ("higher_is", {"core/calls.py", "core/evaluation/calibration.py"}),
+        ("higher_is", {"core/calls.py"}),
         ("failed_counts_as", {"core/evaluation/analysis.py", "report/sheet.py"}),
         ("maturity", {"core/windows.py"}),
         ("retrospective", {"core/windows.py"}),

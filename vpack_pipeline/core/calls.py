@@ -12,9 +12,14 @@ from vpack_pipeline.protocol import Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.estimate import BoolArray, FloatArray
 
 
+def rises_with_suspicion(index_test: IndexTest) -> bool:
+    """Whether higher scores are more suspicious: those at or above a threshold are flagged."""
+    return index_test.output.higher_is == "positive"
+
+
 def oriented(score: FloatArray, index_test: IndexTest) -> FloatArray:
     """Turn scores so that a higher one is more suspicious."""
-    sign = 1.0 if index_test.output.higher_is == "positive" else -1.0
+    sign = 1.0 if rises_with_suspicion(index_test) else -1.0
     return np.asarray(score, dtype=np.float64) * sign
 
 
@@ -24,7 +29,7 @@ def most_suspicious(index_test: IndexTest) -> pl.Expr:
     Where a case has several findings, it is watched by the one that looks worst.
     """
     score = pl.col("score")
-    return score.max() if index_test.output.higher_is == "positive" else score.min()
+    return score.max() if rises_with_suspicion(index_test) else score.min()
 
 
 def primary_point(

@@ -12,7 +12,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from vpack_pipeline.core.calls import own_threshold, primary_point
+from vpack_pipeline.core.calls import own_threshold, primary_point, rises_with_suspicion
 from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.variables import bin_labels
 from vpack_pipeline.core.windows import PROSPECTIVE, RETROSPECTIVE, WINDOWS
@@ -188,8 +188,8 @@ class Drawings:
         rows = self.book.rows("evaluation/scores", finding=finding.name, model_id=self._model)
         name = f"scores-{finding.name}-{window}-drawing"
         point = primary_point(self.protocol.evaluation, finding.name, self._model)
-        is_above = self.protocol.index_test.output.higher_is == "positive"
-        locked = scores.Threshold(own_threshold(point), is_above) if point else None
+        rises = rises_with_suspicion(self.protocol.index_test)
+        locked = scores.Threshold(own_threshold(point), rises) if point else None
         return _laid_out(scores.scores(name, "Scores by label", rows, window, locked))
 
     def predictive_values(self, point: OperatingPoint, metric: str) -> Markup | None:

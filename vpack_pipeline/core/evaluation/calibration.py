@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from vpack_pipeline.contracts.metrics import condition_of
-from vpack_pipeline.core.calls import oriented
+from vpack_pipeline.core.calls import oriented, rises_with_suspicion
 from vpack_pipeline.core.evaluation.analysis import Analysed, AnalysisSet, CaseSet, cells, generator
 from vpack_pipeline.core.evaluation.looks import Place, WindowedFigures
 from vpack_pipeline.core.sampling import SampledCases, Weighing
@@ -128,7 +128,7 @@ def output_of_probability(prob: float, index_test: IndexTest) -> float:
 
 def _turned_by(index_test: IndexTest) -> float:
     # Where a higher score means negative, scores were turned to rise with suspicion.
-    return 0.0 if index_test.output.higher_is == "positive" else 1.0
+    return 0.0 if rises_with_suspicion(index_test) else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,12 @@ from vpack_pipeline.report.book import Row
 
 WIDTH: Final = 360
 """Of a chart that stands beside another, in pixels: on a phone it is shown as wide."""
-LEFT, RIGHT = 48.0, 348.0
+LEFT, RIGHT = 48.0, 340.0
+FOOT: Final = 17.0
+"""How far below an axis its values are written, in pixels."""
+CHARACTER: Final = 6.5
+"""Room that a character of a tick takes, in pixels."""
+_MOST_OF_LOG: Final = 8
 _EPSILON: Final = 1e-9
 
 
@@ -43,23 +48,38 @@ class Scale:
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, most: int = 6) -> list[float]:
-        """List round values within the scale, at most as many steps apart.
+        """List round values within the scale: ``most`` steps or fewer, unless it is logarithmic.
 
         >>> Scale(0.0, 0.93, 0, 100).ticks()
         [0.0, 0.2, 0.4, 0.6, 0.8]
         >>> Scale(0.005, 0.5, 0, 100, is_log=True).ticks()
         [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+        >>> Scale(0.001, 0.5, 0, 100, is_log=True).ticks()
+        [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
         """
         if self.is_log:
-            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            found = [round(m * 10.0**k, 12) for k in powers for m in (1, 2, 5)]
-            return [v for v in found if self.low <= v <= self.high]
+            fine = self._powers(1, 2, 5)
+            return fine if len(fine) <= _MOST_OF_LOG else self._powers(1, 3)
         span = self.high - self.low
         power = 10.0 ** math.floor(math.log10(span / most))
         step = next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= most + _EPSILON)
         first = math.ceil(self.low / step - _EPSILON)
         last = math.floor(self.high / step + _EPSILON)
         return [round(i * step, 12) for i in range(first, last + 1)]
+
+    def _powers(self, *multiples: int) -> list[float]:
+        exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        found = [round(m * 10.0**k, 12) for k in exponents for m in multiples]
+        return [v for v in found if self.low <= v <= self.high]
+
+    def fitting(self) -> list[float]:
+        """List as many round values as have room to be written beside one another."""
+        for most in (6, 4, 3, 2):
+            found = self.ticks(most)
+            room = abs(self.at(found[1]) - self.at(found[0])) if len(found) > 1 else math.inf
+            if room >= CHARACTER * (1 + max(len(written(v)) for v in found)):
+                return found
+        return self.ticks(1)
 
 
 def written(value: float) -> str:
@@ -93,8 +113,8 @@ def foot(across: Scale, y: float, ticks: Sequence[float], words: str) -> Markup:
     for tick in ticks:
         x = across.at(tick)
         made += svg.line(x, y, x, y + 4, "link")
-        made += svg.text(x, y + 15, written(tick), "tick", "middle")
-    return made + svg.text((across.start + across.end) / 2, y + 32, words, "tick", "middle")
+        made += svg.text(x, y + FOOT, written(tick), "tick", "middle")
+    return made + svg.text((across.start + across.end) / 2, y + FOOT + 17, words, "tick", "middle")
 
 
 def curve(across: Scale, up: Scale, rows: Sequence[tuple[float, Row]], window: str) -> Markup:

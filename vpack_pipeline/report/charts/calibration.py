@@ -6,6 +6,7 @@ the table.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,11 +19,9 @@ from vpack_pipeline.report.rows import pick
 from vpack_pipeline.report.view import Drawing
 
 _ACROSS: Final = axes.Scale(0.0, 1.0, axes.LEFT, axes.RIGHT)
-_UP: Final = axes.Scale(0.0, 1.0, 318.0, 18.0)
+_UP: Final = axes.Scale(0.0, 1.0, 318.0, 26.0)
 _TICKS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _LINE, _BARS = 13.0, 48.0
-_LONG: Final = 5
-"""Counts of more characters stand in two lines, since they have no room beside one another."""
 _DESCRIPTION: Final = (
     "Points: the observed share of positives in each bin of the stated probability, with its"
     " interval; the curve is smoothed, with its pointwise band; perfect calibration lies on the"
@@ -50,14 +49,14 @@ def calibration(name: str, title: str, rows: Sequence[Row]) -> Drawing | None:
     window = points[0][1].key["window"]
     smooth = [(float(r.key["stratum"]), r) for r in pick(rows, stratum_kind="curve") if r.is_given]
     body = axes.grid(_ACROSS, _UP, _TICKS)
-    body += svg.text(_ACROSS.start - 40, _UP.end - 7, "observed share of positives", "tick")
+    body += svg.text(_ACROSS.start - 40, _UP.end - 12, "observed share of positives", "tick")
     body += svg.line(_ACROSS.at(0), _UP.at(0), _ACROSS.at(1), _UP.at(1), "link")
     body += axes.curve(_ACROSS, _UP, smooth, window)
     for x, row in points:
         body += _point(_ACROSS.at(x), row, window)
     bars, bottom = _histogram(observed, window)
     body += bars + axes.foot(_ACROSS, bottom, _TICKS, "probability that the model states")
-    return Drawing(name, title, _DESCRIPTION, axes.WIDTH, bottom + 38, body)
+    return Drawing(name, title, _DESCRIPTION, axes.WIDTH, bottom + 40, body)
 
 
 def _point(x: float, row: Row, window: str) -> Markup:
@@ -69,8 +68,8 @@ def _point(x: float, row: Row, window: str) -> Markup:
 
 
 def _histogram(bins: Sequence[Row], window: str) -> tuple[Markup, float]:
-    """Draw how many cases each bin has, below their counts; and where its axis lies."""
-    step = 2 if any(len(r.says("n")) > _LONG for r in bins) else 1
+    """Draw how many cases each bin has, below their counts, and say where its axis lies."""
+    step = 1 if _fit([r.says("n") for r in bins]) else 2
     top = _UP.start + 6 + step * _LINE
     bottom = top + 4 + _BARS
     most = max(r["n"].number or 0.0 for r in bins) or 1.0
@@ -83,3 +82,10 @@ def _histogram(bins: Sequence[Row], window: str) -> tuple[Markup, float]:
         style = f"field {axes.style_of(window)}"
         made += svg.area(low + 1, bottom - height, high - low - 2, height, style)
     return made + svg.line(_ACROSS.start, bottom, _ACROSS.end, bottom, "link"), bottom
+
+
+def _fit(counts: Sequence[str]) -> bool:
+    """Whether counts have room beside one another, one to a bin."""
+    room = (_ACROSS.end - _ACROSS.start) / len(counts)
+    needed = (axes.CHARACTER * (len(a) + len(b)) / 2 for a, b in itertools.pairwise(counts))
+    return all(width < room for width in needed)

@@ -19,9 +19,7 @@ from vpack_pipeline.report.charts import axes
 from vpack_pipeline.report.rows import pick
 from vpack_pipeline.report.view import Drawing
 
-_TOP, _BOTTOM = 58.0, 268.0
-_CHARACTER: Final = 7.0
-"""Room that a letter takes, in pixels."""
+_TOP, _BOTTOM = 62.0, 272.0
 _LOCKED: Final = f"{STEPS + 1:02d}"
 """The place of the locked threshold among those around it."""
 _BELOW_ZERO: Final = 0.2
@@ -57,7 +55,7 @@ def decision_curve(name: str, title: str, rows: Sequence[Row], window: str) -> D
         at = across.at(locked)
         body += svg.line(at, up.end - 16, at, up.start, "lock")
         body += svg.text(at + 4, up.end - 7, "locked", "tick")
-    body += axes.foot(across, up.start, across.ticks(), "threshold probability")
+    body += axes.foot(across, up.start, across.fitting(), "threshold probability")
     return Drawing(name, title, _DESCRIPTION, axes.WIDTH, _BOTTOM + 40, body)
 
 
@@ -95,11 +93,11 @@ def _above(points: Sequence[tuple[float, float]], low: float) -> list[tuple[floa
 
 def _legend(window: str) -> Markup:
     """Say which line is which."""
-    made = svg.text(8, _TOP - 7, "net benefit", "tick")
+    made = svg.text(8, _TOP - 12, "net benefit", "tick")
     model = "curve after" if window == PROSPECTIVE else "curve before"
     x = axes.LEFT
     for words, style in (("model", model), ("treat all", "curve w2"), ("treat none", "link")):
         made += svg.polyline([(x, 14), (x + 26, 14)], style)
         made += svg.text(x + 32, 18, words, "tick")
-        x += 48 + _CHARACTER * len(words)
+        x += 50 + axes.CHARACTER * len(words)
     return made

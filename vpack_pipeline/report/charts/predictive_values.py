@@ -16,13 +16,13 @@ from vpack_pipeline.report.charts import axes
 from vpack_pipeline.report.rows import pick
 from vpack_pipeline.report.view import Drawing
 
-_UP: Final = axes.Scale(0.0, 1.0, 290.0, 40.0)
+_UP: Final = axes.Scale(0.0, 1.0, 294.0, 44.0)
 _TICKS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _LINE: Final = 15.0
 _CHARACTERS: Final = 58
 """As many have room in a line of the key."""
-_CHARACTER, _GAP = 6.5, 4.0
-"""Room that a letter takes, and that lies between two texts, in pixels."""
+_GAP: Final = 4.0
+"""Room between two texts, in pixels."""
 PLACES: Final[Mapping[str, str]] = {
     "own": "as among these cases",
     "stated": "as stated",
@@ -68,7 +68,7 @@ def predictive_values(name: str, title: str, rows: Sequence[Row], metric: str) -
     for x, said in _together([(across.at(x), letter) for x, letter in letters.items()]):
         body += svg.text(x, _UP.end - 10, said, "tick", "middle")
     body += axes.foot(across, _UP.start, across.ticks(), "prevalence (logarithmic scale)")
-    y = _UP.start + 50
+    y = _UP.start + 54
     for x, letter in letters.items():
         for line in _key(letter, [row for at, row in marked if at == x], rows):
             body += svg.text(8, y, line, "tick")
@@ -103,7 +103,7 @@ def _together(letters: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
 
 def _room(*said: str) -> float:
     """How far apart the middles of two texts must lie, in pixels."""
-    return _GAP + sum(_CHARACTER * len(text) for text in said) / 2
+    return _GAP + sum(axes.CHARACTER * len(text) for text in said) / 2
 
 
 def _key(letter: str, marked: Sequence[Row], rows: Sequence[Row]) -> list[str]:
@@ -115,7 +115,7 @@ def _key(letter: str, marked: Sequence[Row], rows: Sequence[Row]) -> list[str]:
         parts.append(f"{PLACES[kind]}: {said} the lock")
     at = pick(rows, metric="prevalence")
     prevalence = next(r for r in at if _place(r) == _place(marked[0]))["estimate"]
-    return textwrap.wrap(f"{letter}  {prevalence}, {'; '.join(parts)}", _CHARACTERS)
+    return textwrap.wrap(f"{letter} {prevalence}, {'; '.join(parts)}", _CHARACTERS)
 
 
 def _side(row: Row) -> str:

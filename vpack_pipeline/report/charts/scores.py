@@ -25,8 +25,6 @@ _GAP: Final = 20.0
 _BESIDE: Final = 48.0
 """Room that a bar beside the scale takes with its word, in pixels."""
 _BAR: Final = 14.0
-_CHARACTER: Final = 6.5
-"""Room that a letter takes, in pixels."""
 BESIDE: Final[Mapping[str, str]] = {"below": "below", "above": "above", "no_score": "no score"}
 """What lies off the scale → its words below its bar."""
 _DESCRIPTION: Final = (
@@ -68,7 +66,7 @@ def scores(
         body += made.bar(row)
     body += svg.line(axes.LEFT, made.up.at(0), axes.RIGHT, made.up.at(0), "link")
     body += made.locked(locked) + made.foot()
-    return Drawing(name, title, _DESCRIPTION, axes.WIDTH, _BOTTOM + 38, body)
+    return Drawing(name, title, _DESCRIPTION, axes.WIDTH, _BOTTOM + 40, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class _Scores:
         left, right = self.ends(stratum)
         y, zero = self.up.at(share if row.key["metric"] == _POSITIVES else -share), self.up.at(0)
         style = f"field {axes.style_of(self.window)}"
-        return svg.area(left + 0.5, min(y, zero), right - left - 1, abs(y - zero), style)
+        return svg.area(left + 0.5, min(y, zero), max(right - left - 1, 0.5), abs(y - zero), style)
 
     def ends(self, stratum: str) -> tuple[float, float]:
         """Where the bar of a part begins and ends."""
@@ -155,19 +153,17 @@ class _Scores:
 
     def foot(self) -> Markup:
         """Write the scores below the scale, and what the bars beside it are."""
-        made = Markup("")
+        ticks = [] if self.is_stepped else self.across.fitting()
+        made = axes.foot(self.across, _BOTTOM, ticks, "score")
+        named = [(BESIDE[s], s) for s in self.beside]
         if self.is_stepped:
-            names = [axes.written(low) for low, _ in self.parts.values()]
-            width = (self.across.end - self.across.start) / len(names)
-            each = math.ceil((_CHARACTER * max(map(len, names)) + 4) / width)
-            for i in range(0, len(names), each):
-                made += svg.text(self.across.at(i + 0.5), _BOTTOM + 15, names[i], "tick", "middle")
-        made += axes.foot(
-            self.across, _BOTTOM, [] if self.is_stepped else self.across.ticks(), "score"
-        )
-        for stratum in self.beside:
+            names = {s: axes.written(low) for s, (low, _) in self.parts.items()}
+            room = (self.across.end - self.across.start) / len(names)
+            widest = axes.CHARACTER * (1 + max(len(name) for name in names.values()))
+            named += [(name, s) for s, name in names.items()][:: math.ceil(widest / room)]
+        for words, stratum in named:
             middle = sum(self.ends(stratum)) / 2
-            made += svg.text(middle, _BOTTOM + 15, BESIDE[stratum], "tick", "middle")
+            made += svg.text(middle, _BOTTOM + axes.FOOT, words, "tick", "middle")
         return made
 
 
