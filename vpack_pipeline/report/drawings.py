@@ -35,7 +35,7 @@ from vpack_pipeline.report.charts import (
 )
 from vpack_pipeline.report.charts.forest import Compared, Variable
 from vpack_pipeline.report.rows import column_values, pick, removing_rules
-from vpack_pipeline.report.study import flow_drawing
+from vpack_pipeline.report.study import flow_drawings
 from vpack_pipeline.report.view import Drawing
 
 _LARGE: Final = trend.Frame(svg.NARROW, 240, style="quiet")
@@ -52,9 +52,9 @@ class Drawings:
     def _model(self) -> str:
         return self.protocol.index_test.primary.id
 
-    def flow(self) -> Markup:
-        """Draw the participant flow."""
-        return flow_drawing(self.book, self.protocol)
+    def flow(self) -> list[Markup]:
+        """Draw the participant flow, page by page."""
+        return [markup.drawing(d) for d in flow_drawings(self.book, self.protocol)]
 
     def roc(self, finding: Finding) -> Markup | None:
         """Draw the curves of both windows, with locked thresholds and readers."""

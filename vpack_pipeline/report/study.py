@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from markupsafe import Markup
-
 from vpack_pipeline.core.evaluation.verdicts import is_look_untaken
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.protocol import Adjudication, Finding, Protocol
-from vpack_pipeline.report import figures, words
+from vpack_pipeline.report import words
 from vpack_pipeline.report.book import Book, Cell
+from vpack_pipeline.report.charts.flow import Step, flow
 from vpack_pipeline.report.rows import pick
+from vpack_pipeline.report.view import Drawing
 from vpack_pipeline.site import Site, Synthetic
 
 EXPLORATORY: Final = (
@@ -94,8 +94,8 @@ def made_up_readers(site: Site) -> tuple[Synthetic, ...]:
     return tuple(s for s in site.synthetic if _OF_READERS.search(s.part))
 
 
-def flow_drawing(book: Book, protocol: Protocol) -> Markup:
-    """Draw the participant flow, down to what was counted in each window."""
+def flow_drawings(book: Book, protocol: Protocol) -> tuple[Drawing, ...]:
+    """Draw the participant flow, down to what was counted in each window, page by page."""
     units = (("case", "cases"), ("patient", "patients"))
     rows = {unit: book.rows("eligibility/flow", unit=unit) for unit, _ in units}
 
@@ -103,7 +103,7 @@ def flow_drawing(book: Book, protocol: Protocol) -> Markup:
         return tuple((rows[unit][i][column], name) for unit, name in units)
 
     steps = [
-        figures.Step(rows["case"][i].says("title"), counts(i, "removed"), counts(i, "remaining"))
+        Step(rows["case"][i].says("title"), counts(i, "removed"), counts(i, "remaining"))
         for i in range(1, len(rows["case"]))
     ]
     ends = [
@@ -113,7 +113,7 @@ def flow_drawing(book: Book, protocol: Protocol) -> Markup:
         for finding in protocol.findings
         for window in WINDOWS
     ]
-    return figures.flow(counts(0, "remaining"), steps, ends, _outside(book, protocol))
+    return flow(counts(0, "remaining"), steps, ends, _outside(book, protocol))
 
 
 def _outside(book: Book, protocol: Protocol) -> list[str]:
