@@ -328,9 +328,9 @@ def _endpoints(pack: Tables) -> Iterator[_Judged]:
     """Give each endpoint at the last look that was judged, or is to be."""
     titles = {e["id"]: e["title"] for e in pack.protocol["evaluation"]["endpoints"]}
     rows = [row for row in pack.rows(ENDPOINTS) if row["is_headline"]]
-    for row in {row["endpoint"]: row for row in sorted(rows, key=_judged_last)}.values():
-        title = titles.get(row["endpoint"], row["endpoint"])
-        yield _Judged(row["endpoint"], title, row["verdict"], row["metric"], value_of(row, pack))
+    for name, row in {r["endpoint"]: r for r in sorted(rows, key=_judged_last)}.items():
+        title, figure = titles.get(name, name), value_of(row, pack)
+        yield _Judged(name, title, row["verdict"], row["metric"], figure)
 
 
 def _judged_last(row: Plain) -> tuple[str, bool, str]:
