@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 from vpack_pipeline.cli import diff_words as words
-from vpack_pipeline.cli.diff_words import PackDiff, PackSide
 from vpack_pipeline.cli.verify import refuse_what_cannot_be_read
 from vpack_pipeline.core.diff.causes import Basis, Comparison
 from vpack_pipeline.core.diff.figures import Tables, pairs, shared_findings, verdicts
+from vpack_pipeline.core.diff.pack_diff import PackDiff, PackSide
 from vpack_pipeline.core.diff.protocol_fields import changed_fields
 from vpack_pipeline.core.diff.strata import Incomparable, StratumPair, strata
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
@@ -165,7 +165,7 @@ def _side(pack: OpenedPack, protocol: dict[str, Any]) -> PackSide:
         summary.identifier,
         pack.documents.plan["site"],
         f"{protocol['id']}@{protocol['version']}",
-        summary.cut,
+        pack.documents.cut,
         summary.format,
         summary.digest,
         tuple(pack.synthetic),

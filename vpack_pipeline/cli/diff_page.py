@@ -9,11 +9,12 @@ import jinja2
 from markupsafe import Markup
 
 from vpack_pipeline.cli import diff_words as words
+from vpack_pipeline.core.diff.pack_diff import PackDiff
 from vpack_pipeline.report import palette
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 
 
-def page(found: words.PackDiff, *, everything: bool) -> str:
+def page(found: PackDiff, *, everything: bool) -> str:
     """Write the page."""
     environment = jinja2.Environment(
         loader=Templates(),

@@ -1,34 +1,26 @@
 """The difference of two packs in words: for a terminal and for the page.
 
-What does not belong here: what differs (``core.diff``), and how the page is laid out
-(``diff_page``).
+What does not belong here: what differs (``core.diff``), rows of tables (``diff_rows``), how the
+page is laid out (``diff_page``).
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vpack_pipeline.contracts import metrics
-from vpack_pipeline.core.diff.causes import Cause, Causes, Ground
-from vpack_pipeline.core.diff.figures import NOT_ASKED, Difference, Pair, Value, Verdict
-from vpack_pipeline.core.diff.protocol_fields import FieldChange
-from vpack_pipeline.core.diff.strata import Incomparable, StratumPair
-from vpack_pipeline.pack_format import text as print_as
+from vpack_pipeline.cli import diff_rows
+from vpack_pipeline.core.diff.causes import CAUSES, Cause, Ground
+from vpack_pipeline.core.diff.pack_diff import PackDiff, PackSide
 
-Writer = Callable[[float], str]
 WIDTH: Final = 100
 _WIDEST: Final = 48
 """Characters of a cell; a longer one goes on in the next line."""
 _MOST_NAMED: Final = 6
-_LONGEST: Final = 60
-"""Characters of a protocol's value that are printed."""
-NOTHING: Final = "–"
 
 CAUSE_TITLES: Final[Mapping[Cause, str]] = {
     "model": "Model",
@@ -45,27 +37,10 @@ GROUPS: Final = {
     "match": "Match with the target population",
     "exclusions": "Exclusions",
 }
-KINDS: Final = {
-    "overall": "All endpoints",
-    "endpoint": "Endpoint",
-    "conduct": "Rule of conduct",
-    "drift": "Gravest drift signal",
-}
-VERDICTS: Final = {
-    **print_as.WORDS,
-    NOT_ASKED: "not in the pack",
-    "held": "held",
-    "broken": "broken",
-    "none": "no signal",
-    "void": "void",
-}
-FLOW: Final = {"entered": "cases", "removed": "cases removed", "remaining": "cases remaining"}
 WHY_INCOMPARABLE: Final = {
     "levels_not_told": "a pack does not tell its levels, since an earlier version made it",
     "levels_defined_otherwise": "the packs define its levels in different ways",
 }
-HEAD: Final = ("Figure", "A", "B", "B less A", "Due to")
-VERDICT_HEAD: Final = ("What is judged", "A", "B", "Due to")
 SAME_SITE: Final = (
     "Both packs are of one site and may hold the same patients. They do not tell how many, so no"
     " difference has an interval."
@@ -87,41 +62,6 @@ STRATA: Final = (
     "Intervals of strata hold for all levels of a variable together, so differences have none."
     " Figures of joined levels are added up from their counts and have no interval."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PackSide:
-    """How a pack names itself."""
-
-    identifier: str
-    site: str
-    protocol: str
-    cut: str
-    format: int
-    digest: str
-    synthetic: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PackDiff:
-    """Everything that was found between two packs."""
-
-    a: PackSide
-    b: PackSide
-    is_same_site: bool
-    ground: Ground
-    n_tables: int
-    causes: Mapping[str, Causes]
-    """By table."""
-    verdicts: tuple[Verdict, ...]
-    figures: tuple[Pair, ...]
-    strata: tuple[StratumPair, ...]
-    incomparable: tuple[Incomparable, ...]
-
-    @property
-    def sides(self) -> tuple[tuple[str, PackSide], ...]:
-        """Both packs with their letters."""
-        return ("A", self.a), ("B", self.b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +113,7 @@ def side_line(side: PackSide) -> str:
 def sections(found: PackDiff, *, everything: bool) -> list[Section]:
     """Give all that is told, verdicts before figures, and what both rest on between them."""
     return [
+        Section("In short", (), (), tuple(summary(found))),
         _verdicts(found, everything=everything),
         _ground(found),
         *_fields(found),
@@ -180,6 +121,28 @@ def sections(found: PackDiff, *, everything: bool) -> list[Section]:
         *_strata(found, everything=everything),
         Section("How to read this", (), (), tuple(_notes(found))),
     ]
+
+
+def summary(found: PackDiff) -> Iterator[str]:
+    """Say how much changed, and what it is attributed to."""
+    verdicts, figures = (
+        [one.asset for one in of if one.is_changed] for of in (found.verdicts, found.figures)
+    )
+    yield (
+        f"{len(verdicts)} of {len(found.verdicts)} verdicts and {len(figures)} of"
+        f" {len(found.figures)} figures of interest changed."
+    )
+    if not verdicts and not figures:
+        return
+    tally = Counter(found.causes[asset].attributed for asset in (*verdicts, *figures))
+    for cause in (*CAUSES, None):
+        if not tally[cause]:
+            continue
+        many = f"{tally[cause]} of {tally.total()} changes"
+        if cause is None:
+            yield f"Not attributed: {many}. Behind them more than one thing differs, or may."
+        else:
+            yield f"Due to the {cause}: {many}. Nothing else differs behind them."
 
 
 def _notes(found: PackDiff) -> Iterator[str]:
@@ -192,26 +155,9 @@ def _notes(found: PackDiff) -> Iterator[str]:
 
 def _verdicts(found: PackDiff, *, everything: bool) -> Section:
     shown = [v for v in found.verdicts if everything or v.is_changed]
-    rows = tuple(
-        (
-            f"{KINDS[v.kind]}: {v.title}",
-            _judged(v, v.a, v.a_figure),
-            _judged(v, v.b, v.b_figure),
-            due_to(found.causes[v.asset]) if v.is_changed else "",
-        )
-        for v in shown
-    )
-    n_same = sum(not v.is_changed for v in found.verdicts)
+    rows = tuple(diff_rows.verdict_row(v, found.causes[v.asset]) for v in shown)
     title = "Verdicts" if everything else "Verdicts that changed"
-    sentences = () if everything else (f"{n_same} of {len(found.verdicts)} verdicts are the same.",)
-    return Section(title, VERDICT_HEAD, rows, sentences)
-
-
-def _judged(judged: Verdict, verdict: str | None, figure: Value | None) -> str:
-    said = "no verdict" if verdict is None else VERDICTS.get(verdict, verdict)
-    if judged.metric is None or figure is None or figure.estimate is None:
-        return said
-    return f"{said}, {with_interval(figure, _writer(judged.asset, judged.metric))}"
+    return Section(title, diff_rows.VERDICT_HEAD, rows, () if rows else ("None.",))
 
 
 def _ground(found: PackDiff) -> Section:
@@ -280,7 +226,10 @@ def _named(assets: Sequence[str]) -> str:
 
 
 def _protocols(ground: Ground, a: PackSide, b: PackSide) -> str:
-    parts = [] if a.protocol == b.protocol else [f"{a.protocol} in A, {b.protocol} in B"]
+    is_other = a.protocol != b.protocol
+    parts = [f"{a.protocol} in A, {b.protocol} in B"] if is_other else []
+    if ground.fields and not is_other:
+        parts.append(f"both are named {a.protocol}, and differ")
     values = Counter(field.block for field in ground.fields if not field.is_wording)
     wording = sum(field.is_wording for field in ground.fields)
     if values:
@@ -289,7 +238,7 @@ def _protocols(ground: Ground, a: PackSide, b: PackSide) -> str:
     if wording:
         parts.append(f"fields with other words alone: {wording}")
     if not ground.fields:
-        parts.append("the same but for its version" if parts else "the same")
+        parts.append("the same but for its name" if is_other else "the same")
     return "; ".join(parts)
 
 
@@ -300,25 +249,12 @@ def _fields(found: PackDiff) -> Iterator[Section]:
     }
     for is_wording, title in titles.items():
         rows = tuple(
-            field_row(field) for field in found.ground.fields if field.is_wording == is_wording
+            diff_rows.field_row(field)
+            for field in found.ground.fields
+            if field.is_wording == is_wording
         )
         if rows:
-            yield Section(title, ("Field", "A", "B"), rows)
-
-
-def field_row(field: FieldChange) -> tuple[str, str, str]:
-    """Name a field in words, with both values."""
-    where = (
-        ": ".join([field.path[0], ", ".join(field.path[1:])]) if field.path[1:] else field.path[0]
-    )
-    return where.replace("_", " "), _short(field.a), _short(field.b)
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return NOTHING
-    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+            yield Section(title, diff_rows.FIELD_HEAD, rows)
 
 
 def _figures(found: PackDiff, *, everything: bool) -> Iterator[Section]:
@@ -327,105 +263,24 @@ def _figures(found: PackDiff, *, everything: bool) -> Iterator[Section]:
     is_alone = len(subjects) == 1
     for group, title in GROUPS.items():
         rows = tuple(
-            figure_row(p, found.causes[p.asset], names_finding=not is_alone)
+            diff_rows.figure_row(p, found.causes[p.asset], names_finding=not is_alone)
             for p in shown
             if p.group == group
         )
         if rows:
-            yield Section(title, HEAD, rows)
-    n_same = sum(not pair.is_changed for pair in found.figures)
-    said = f"{n_same} of {len(found.figures)} figures of interest are the same."
-    yield Section("Figures in all", (), (), (said,))
+            yield Section(title, diff_rows.FIGURE_HEAD, rows)
 
 
 def _strata(found: PackDiff, *, everything: bool) -> Iterator[Section]:
     shown = [s for s in found.strata if everything or s.pair.is_changed]
     is_alone = len({s.pair.subject for s in found.strata}) == 1
-    rows = []
-    for one in shown:
-        causes = found.causes[one.pair.asset]
-        title, *cells = figure_row(one.pair, causes, names_finding=not is_alone)
-        rows.append((f"{one.variable} {_level(one)}: {title}", *cells))
+    rows = tuple(
+        diff_rows.stratum_row(s, found.causes[s.pair.asset], names_finding=not is_alone)
+        for s in shown
+    )
     cannot = tuple(
         f"{one.variable} is not compared: {WHY_INCOMPARABLE[one.why_not]}."
         for one in found.incomparable
     )
     if rows or cannot:
-        yield Section("Subgroups at common levels", HEAD, tuple(rows), (*cannot, STRATA))
-
-
-def _level(stratum: StratumPair) -> str:
-    level = stratum.level
-    if not level.is_coarser:
-        return level.label
-    parts = [
-        f"{name}: {', '.join(of)}" for name, of in (("A", level.a), ("B", level.b)) if len(of) > 1
-    ]
-    return f"{level.label} ({'; '.join(parts)})"
-
-
-def figure_row(pair: Pair, causes: Causes, *, names_finding: bool) -> tuple[str, ...]:
-    """Write a figure of both packs, under ``HEAD``."""
-    write = _writer(pair.asset, pair.metric)
-    return (
-        _title(pair, names_finding=names_finding),
-        _value(pair.a, write),
-        _value(pair.b, write),
-        _difference(pair),
-        due_to(causes) if pair.is_changed else "",
-    )
-
-
-def _title(pair: Pair, *, names_finding: bool) -> str:
-    if pair.group == "exclusions":
-        return f"{pair.subject}, {FLOW[pair.metric]}"
-    name = metrics.find(pair.asset, pair.metric).title_of(pair.metric)
-    subject = pair.subject if names_finding or pair.group == "match" else None
-    return ", ".join(part for part in (subject, name, pair.window) if part)
-
-
-def _writer(asset: str, metric: str) -> Writer:
-    """Give what writes a metric: a count, a share in percent, or a number."""
-    if metric in FLOW:
-        return print_as.count
-    kind = metrics.find(asset, metric).kind
-    if kind == "share" or (kind == "difference" and not metric.startswith("auc")):
-        return print_as.percent
-    return print_as.count if kind == "count" else print_as.number
-
-
-def _value(value: Value | None, write: Writer) -> str:
-    if value is None:
-        return "not in the pack"
-    if value.estimate is None:
-        return value.why_not or NOTHING
-    return with_interval(value, write)
-
-
-def with_interval(value: Value | Difference, write: Writer) -> str:
-    """Write a figure and, where it has one, its interval."""
-    estimate = value.value if isinstance(value, Difference) else value.estimate
-    if estimate is None:
-        return NOTHING
-    if value.lower is None or value.upper is None:
-        return write(estimate)
-    return f"{write(estimate)} ({write(value.lower)} to {write(value.upper)})"
-
-
-def _difference(pair: Pair) -> str:
-    if pair.difference is None:
-        return NOTHING
-    write = _writer(pair.asset, pair.metric)
-    return with_interval(pair.difference, print_as.points if write is print_as.percent else write)
-
-
-def due_to(causes: Causes) -> str:
-    """Say what a change can be due to; a single cause is what it is due to.
-
-    >>> due_to(Causes(("data",), ())), due_to(Causes(("data", "code"), ("readers",)))
-    ('data', 'data, code or readers?')
-    """
-    said = [*causes.differ, *(f"{cause}?" for cause in causes.unknown)]
-    if len(said) > 1:
-        return f"{', '.join(said[:-1])} or {said[-1]}"
-    return said[0] if said else "nothing that the packs tell"
+        yield Section("Subgroups at common levels", diff_rows.FIGURE_HEAD, rows, (*cannot, STRATA))

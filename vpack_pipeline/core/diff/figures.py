@@ -17,7 +17,7 @@ from vpack_pipeline.stats.estimate import Estimate
 Plain = Mapping[str, Any]
 Group = Literal["performance", "change", "counts", "agreement", "match", "exclusions"]
 Kind = Literal["overall", "endpoint", "conduct", "drift"]
-NoInterval = Literal["same_site", "other_level", "without_interval"]
+NoInterval = Literal["same_site", "other_level", "without_interval", "simultaneous"]
 
 PERFORMANCE: Final = "evaluation/performance"
 CHANGE: Final = "evaluation/comparison"
@@ -44,9 +44,9 @@ _COUNTED: Final = (
 )  # fmt: skip
 _AGREED: Final = (
     "percent_agreement", "positive_agreement", "negative_agreement", "gwet_ac1",
-    "krippendorff_alpha", "n_readers", "label_usable",
+    "krippendorff_alpha", "n_readers",
 )  # fmt: skip
-_MATCHED: Final = ("smd", "smd_unsigned", "jensen_shannon", "unsupported_share")
+_MATCHED: Final = ("smd", "smd_unsigned", "jensen_shannon")
 _SEVERITY: Final = ("none", "warning", "action")
 _ALL: Final = "all"
 NOT_ASKED: Final = "not_asked"
@@ -103,7 +103,7 @@ class Pair:
 
     @property
     def is_changed(self) -> bool:
-        """Whether estimate, interval or counts differ by more than rounding."""
+        """Whether estimate or interval differ by more than rounding."""
         return is_changed(self.a, self.b)
 
 
@@ -131,7 +131,9 @@ class Verdict:
 
 
 def is_changed(a: Value | None, b: Value | None) -> bool:
-    """Tell whether two values differ by more than rounding.
+    """Tell whether estimates or intervals differ by more than rounding.
+
+    Another denominator, or another reason why there is no figure, is no change of the figure.
 
     >>> one = Value(0.9, 0.8, 0.95, 10, 9, None)
     >>> is_changed(one, Value(0.9 + 1e-15, 0.8, 0.95, 10, 9, None)), is_changed(one, None)
@@ -143,7 +145,7 @@ def is_changed(a: Value | None, b: Value | None) -> bool:
 
 
 def _numbers(value: Value) -> tuple[float | None, ...]:
-    return value.estimate, value.lower, value.upper, value.n, value.events
+    return value.estimate, value.lower, value.upper
 
 
 def _is_close(x: float | None, y: float | None) -> bool:
@@ -240,17 +242,22 @@ def _matched(a: Tables, b: Tables) -> Iterator[_Rows]:
 
 
 def _removed(a: Tables, b: Tables) -> Iterator[_Rows]:
-    found = [
-        {
-            (row["title"], metric): {"estimate": row[metric]}
-            for row in pack.rows(FLOW)
-            if row["unit"] == "case"
-            for metric in (("entered",) if row["kind"] == "start" else ("removed", "remaining"))
-        }
-        for pack in (a, b)
-    ]
+    found = [{key: {"estimate": n} for key, n in _flow(pack)} for pack in (a, b)]
     for key in dict.fromkeys([*found[0], *found[1]]):
         yield FLOW, "exclusions", key[0], None, key[1], found[0].get(key), found[1].get(key)
+
+
+def _flow(pack: Tables) -> Iterator[tuple[tuple[str | None, str], int | None]]:
+    """Give the cases of the cohort, what each rule removed of them, and those that remain."""
+    rows = [row for row in pack.rows(FLOW) if row["unit"] == "case"]
+    for row in rows:
+        is_start = row["kind"] == "start"
+        yield (
+            (None, "entered") if is_start else (row["title"], "removed"),
+            (row["entered"] if is_start else row["removed"]),
+        )
+    for row in rows[-1:]:
+        yield (None, "remaining"), row["remaining"]
 
 
 def value_of(row: Plain | None, pack: Tables) -> Value | None:

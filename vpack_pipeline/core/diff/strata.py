@@ -14,12 +14,14 @@ from typing import Any, Final, Literal
 
 from vpack_pipeline.core.diff.figures import (
     WINDOWS,
+    Difference,
     Pair,
     Tables,
     Value,
     shared_findings,
     value_of,
 )
+from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.pack_format.planned import primary_model
 
 Plain = Mapping[str, Any]
@@ -134,14 +136,22 @@ def _at_levels(
     found = [_figures(pack, variable, finding) for pack in (a, b)]
     for level in levels:
         for window in WINDOWS:
-            for metric in _METRICS:
+            # Cases with a missing value are counted and have no results.
+            for metric in ("n_cases",) if level.label == MISSING else _METRICS:
                 one, two = (
                     _together(metric, [of.get((window, name, metric)) for name in shown])
                     for of, shown in zip(found, (level.a, level.b), strict=True)
                 )
                 if one is not None or two is not None:
-                    pair = Pair(SUBGROUPS, "performance", title, window, metric, one, two, None)
+                    less = _less(one, two)
+                    pair = Pair(SUBGROUPS, "performance", title, window, metric, one, two, less)
                     yield StratumPair(variable, level, pair)
+
+
+def _less(a: Value | None, b: Value | None) -> Difference | None:
+    if a is None or b is None or a.estimate is None or b.estimate is None:
+        return None
+    return Difference(b.estimate - a.estimate, None, None, "simultaneous")
 
 
 def _figures(pack: Tables, variable: str, finding: str) -> dict[tuple[str, str, str], Value | None]:
