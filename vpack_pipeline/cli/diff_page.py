@@ -23,7 +23,8 @@ def page(found: PackDiff, *, everything: bool) -> str:
         autoescape=True,
         **SYNTAX,
     )
-    synthetic = "; ".join(dict.fromkeys((*found.a.synthetic, *found.b.synthetic)))
+    made_up = dict.fromkeys((*found.a.synthetic, *found.b.synthetic))
+    synthetic = "; ".join(said.removesuffix(".") for said in made_up)
     style = environment.get_template("style.css.j2").render(
         light=palette.LIGHT, dark=palette.DARK, site={"synthetic": synthetic}
     )

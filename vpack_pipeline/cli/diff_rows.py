@@ -17,8 +17,8 @@ from vpack_pipeline.core.diff.strata import StratumPair
 from vpack_pipeline.pack_format import text as print_as
 
 Writer = Callable[[float], str]
-VERDICT_HEAD: Final = ("What is judged", "A", "B", "Due to")
-FIGURE_HEAD: Final = ("Figure", "A", "B", "B less A", "Due to")
+VERDICT_HEAD: Final = ("What is judged", "A", "B", "Cause")
+FIGURE_HEAD: Final = ("Figure", "A", "B", "B less A", "Cause")
 FIELD_HEAD: Final = ("Field", "A", "B")
 _LONGEST: Final = 60
 """Characters of a protocol's value that are printed."""
@@ -53,7 +53,7 @@ def verdict_row(judged: Verdict, causes: Causes) -> tuple[str, ...]:
         f"{KINDS[judged.kind]}: {judged.title}",
         _judged(judged, judged.a, judged.a_figure),
         _judged(judged, judged.b, judged.b_figure),
-        due_to(causes) if judged.is_changed else "",
+        cause_of(causes) if judged.is_changed else "",
     )
 
 
@@ -107,7 +107,7 @@ def figure_row(pair: Pair, causes: Causes, *, names_finding: bool) -> tuple[str,
         _value(pair.a, write),
         _value(pair.b, write),
         _difference(pair),
-        due_to(causes) if pair.is_changed else "",
+        cause_of(causes) if pair.is_changed else "",
     )
 
 
@@ -159,13 +159,13 @@ def _difference(pair: Pair) -> str:
     return f"{said} ({low} to {high})"
 
 
-def due_to(causes: Causes) -> str:
-    """Say what a change can be due to; a single cause is what it is due to.
+def cause_of(causes: Causes) -> str:
+    """Name the cause of a change, or all that it can have where there are several.
 
-    >>> due_to(Causes(("data",), ())), due_to(Causes(("data", "code"), ("readers",)))
-    ('data', 'data, code or readers?')
+    >>> cause_of(Causes(("data",), ())), cause_of(Causes(("data", "code"), ("readers",)))
+    ('data', 'not attributed: data, code, readers?')
     """
-    said = [*causes.differ, *(f"{cause}?" for cause in causes.unknown)]
-    if len(said) > 1:
-        return f"{', '.join(said[:-1])} or {said[-1]}"
-    return said[0] if said else "nothing that the packs tell"
+    if causes.attributed is not None:
+        return causes.attributed
+    possible = [*causes.differ, *(f"{cause}?" for cause in causes.unknown)]
+    return f"not attributed: {', '.join(possible) or 'the packs tell of no difference'}"

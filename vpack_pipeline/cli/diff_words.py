@@ -52,6 +52,7 @@ OTHER_SITES: Final = (
 OTHER_STUDIES: Final = (
     "The packs are of two protocols. A figure of the same name can mean something else in each."
 )
+NOT_COMPARABLE: Final = "cannot be told: the packs make digests of tables in different ways"
 ONE_CAUSE: Final = "A change is attributed where a single cause differs behind its table."
 SEVERAL: Final = "Where several are listed, nothing tells them apart and no change is attributed."
 NOT_TOLD: Final = (
@@ -174,7 +175,7 @@ def ground_lines(found: PackDiff) -> Iterator[tuple[Cause, str]]:
     if not found.is_same_site:
         yield "readers", "another site, with readers of its own"
     elif "readers" in ground.unknown:
-        yield "readers", _not_comparable(found)
+        yield "readers", NOT_COMPARABLE
     else:
         yield (
             "readers",
@@ -207,16 +208,9 @@ def _data_said(found: PackDiff) -> Iterator[str]:
     if not found.is_same_site:
         yield "another site, with patients and devices of its own"
     elif "data" in ground.unknown:
-        yield _not_comparable(found)
+        yield NOT_COMPARABLE
     elif ground.data:
         yield f"other content: {_named(ground.data)}"
-
-
-def _not_comparable(found: PackDiff) -> str:
-    return (
-        f"cannot be told: digests of formats {found.a.format} and {found.b.format} are not"
-        " comparable"
-    )
 
 
 def _named(assets: Sequence[str]) -> str:
