@@ -97,9 +97,7 @@ def test_there_is_no_interval_where_patients_are_shared_or_a_figure_has_none() -
     )
     evaluation = {**PROTOCOL["evaluation"], "interval": {"level": 0.9}}
     other = tables({figures.POINTS: [row(0.8, **AT)]}, {**PROTOCOL, "evaluation": evaluation})
-    assert only(a, other).difference == Difference(
-        pytest.approx(-0.1), None, None, "other_level"
-    )
+    assert only(a, other).difference == Difference(pytest.approx(-0.1), None, None, "other_level")
 
 
 def test_a_figure_that_a_pack_does_not_give_is_told_with_its_reason() -> None:
