@@ -34,7 +34,7 @@ STORED, STORED_BEFORE = (
 KEY = "../key"
 FOR_ALL = {
     "verify": ("pack",),
-    "acceptance": ("pack", "--cases-a-week", "100", "--prevalence", "10%"),
+    "acceptance": ("pack", "--cases-a-week", "100", "--prevalence", "10%", "--html", "here.html"),
     "compare": ("counted", "counts.csv"),
     "diff": ("pack", "older", "--html", "diff.html"),
     "explain": ("pack", "first.conduct.broken"),

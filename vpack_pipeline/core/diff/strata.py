@@ -21,7 +21,7 @@ from vpack_pipeline.core.diff.figures import (
     shared_findings,
     value_of,
 )
-from vpack_pipeline.core.variables import MISSING
+from vpack_pipeline.core.level_words import MISSING
 from vpack_pipeline.pack_format.planned import primary_model
 
 Plain = Mapping[str, Any]
