@@ -23,6 +23,8 @@ FIELD_HEAD: Final = ("Field", "A", "B")
 _LONGEST: Final = 60
 """Characters of a protocol's value that are printed."""
 NOTHING: Final = "–"
+NOT_THERE: Final = "not in the pack"
+NOT_FROM_PARTS: Final = "does not add up from its parts"
 KINDS: Final = {
     "overall": "All endpoints",
     "endpoint": "Endpoint",
@@ -31,7 +33,7 @@ KINDS: Final = {
 }
 VERDICTS: Final = {
     **print_as.WORDS,
-    NOT_ASKED: "not in the pack",
+    NOT_ASKED: NOT_THERE,
     "held": "held",
     "broken": "broken",
     "none": "no signal",
@@ -86,6 +88,9 @@ def _short(value: Any) -> str:
 def stratum_row(stratum: StratumPair, causes: Causes, *, names_finding: bool) -> tuple[str, ...]:
     """Write a figure of a common level, under ``FIGURE_HEAD``."""
     title, *cells = figure_row(stratum.pair, causes, names_finding=names_finding)
+    for place, parts in enumerate((stratum.level.a, stratum.level.b)):
+        if len(parts) > 1 and cells[place] == NOT_THERE:
+            cells[place] = NOT_FROM_PARTS
     return (f"{stratum.variable} {_level(stratum)}: {title}", *cells)
 
 
@@ -132,7 +137,7 @@ def _writer(asset: str, metric: str) -> Writer:
 
 def _value(value: Value | None, write: Writer) -> str:
     if value is None:
-        return "not in the pack"
+        return NOT_THERE
     if value.estimate is None:
         return value.why_not or NOTHING
     return with_interval(value, write)
