@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from vpack_pipeline.cli import diff_words as words
+from vpack_pipeline.cli.html_file import write_html
 from vpack_pipeline.cli.verify import refuse_what_cannot_be_read
 from vpack_pipeline.core.diff.causes import Basis, Comparison
 from vpack_pipeline.core.diff.figures import Tables, pairs, shared_findings, verdicts
@@ -56,7 +57,7 @@ def diff(
     if html is not None:
         from vpack_pipeline.cli.diff_page import page
 
-        html.write_text(page(found, everything=everything), encoding="utf-8")
+        write_html(html, page(found, everything=everything))
     if as_json:
         click.echo(json.dumps(_data(found), ensure_ascii=False, default=str))
     else:

@@ -306,6 +306,13 @@ def test_the_page_says_the_same_and_needs_nothing_else(packs, tmp_path, capsys):
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
+def test_a_page_that_cannot_be_written_is_refused(plain, packs, tmp_path, capsys):
+    other, nowhere = unpacked(FORMAT, packs), tmp_path / "none/diff.html"
+    said = refused(capsys, plain, other, "--html", nowhere)
+    assert f"{nowhere}: lies in a folder that does not exist" in said
+    assert f"{tmp_path}: is a folder" in refused(capsys, plain, other, "--html", tmp_path)
+
+
 def test_the_same_pack_is_refused(plain, tmp_path, capsys):
     copy = shutil.copytree(plain, tmp_path / "copy")
     assert f"{copy}: is the same pack as {plain} — give two different packs" in refused(
