@@ -113,6 +113,7 @@ CHOOSING = {
     "vpack_pipeline/assets/": "what Dagster shows of a table is chosen",
     "vpack_pipeline/protocol/": "what a protocol may ask for by name",
     "vpack_pipeline/cli/compared.py": "a comparison chooses what it says",
+    "vpack_pipeline/core/diff/": "the figures that two packs are held against one another by are chosen",
     "vpack_pipeline/cli/templates/": "the protocol of a new site is an example",
     "vpack_pipeline/pack_format/comparison.py": "the page that compares is made of three tables",
     "vpack_pipeline/pack_format/documents.py": "the plan of monitoring travels as one document too",

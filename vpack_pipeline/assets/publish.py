@@ -221,8 +221,9 @@ def payload_of(
     quotes : tables that are those of an earlier release
     in_place : files of a release: its own, and those that it quotes
     """
-    from vpack_pipeline.report import empty_comparison, render
+    from vpack_pipeline.report.comparison import empty_comparison
     from vpack_pipeline.report.expectations import expectations_page
+    from vpack_pipeline.report.rendering import render
     from vpack_pipeline.report.summary import summary
 
     protocol = bench.study.protocol

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from vpack_pipeline.cli import acceptance_words as words
+from vpack_pipeline.cli.html_file import write_html
 from vpack_pipeline.cli.share import typed_share
 from vpack_pipeline.cli.verify import refuse_what_cannot_be_read
 from vpack_pipeline.core.acceptance import (
@@ -182,7 +183,7 @@ def _write(
     if len(made) > 1:
         what = f"{len(made)} findings do not go on one page"
         raise UsageError(Problem("--html", what, "choose one with --finding"))
-    file.write_text(render(*made[0][:1], typed, made[0][1], hospital), encoding="utf-8")
+    write_html(file, render(*made[0][:1], typed, made[0][1], hospital))
     click.echo(f"written: {file}", err=True)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from vpack_pipeline.cli import compared, counts_file
+from vpack_pipeline.cli.html_file import write_html
 from vpack_pipeline.cli.pack_cells import PackCells, Row, read_pack
 from vpack_pipeline.cli.share import typed_share
 from vpack_pipeline.core.transport import Question, Target, figures_in_target
@@ -101,7 +102,7 @@ def compare(
     if html is not None:
         from vpack_pipeline.cli.compared_page import page
 
-        html.write_text(page(said), encoding="utf-8")
+        write_html(html, page(said))
     click.echo(json.dumps(said, ensure_ascii=False) if as_json else compared.text(said))
 
 

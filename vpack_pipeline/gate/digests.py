@@ -20,14 +20,14 @@ from vpack_pipeline.contracts import Contract, codes, header_fields, metrics
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.gate.suite import plan
 from vpack_pipeline.io import models
-from vpack_pipeline.report import template_sources
 from vpack_pipeline.report.scripts import script
+from vpack_pipeline.report.template_text import template_sources
 
 BY_FUNCTION: Final = "vpack_pipeline.assets.by_function"
 BY_MODEL: Final = "vpack_pipeline.assets.by_model"
 PAGES: Final = (
-    "vpack_pipeline.report:render",
-    "vpack_pipeline.report:empty_comparison",
+    "vpack_pipeline.report.rendering:render",
+    "vpack_pipeline.report.comparison:empty_comparison",
     "vpack_pipeline.report.expectations:expectations_page",
     "vpack_pipeline.report.summary:summary",
 )

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from vpack_pipeline.errors import Problem, UsageError, VerificationError
-from vpack_pipeline.pack_format import documents, statements, tables, verification
-from vpack_pipeline.pack_format.agreement import FIGURES_SINCE, PROTOCOL_SINCE
+from vpack_pipeline.pack_format import cells, codes, documents, statements, tables, verification
+from vpack_pipeline.pack_format.agreement import FIGURES_SINCE, PROTOCOL_SINCE, TABLES_SINCE
 from vpack_pipeline.pack_format.codes import Sentences
 from vpack_pipeline.pack_format.contents import Contents
 from vpack_pipeline.pack_format.documents import Documents
@@ -64,6 +64,17 @@ class OpenedPack:
             raise UsageError(Problem(self.summary.identifier, what, remedy))
         return statements.read_figures(self._contents)
 
+    @property
+    def protocol_file(self) -> bytes:
+        """The protocol that travels, as it is written."""
+        return self._contents.raw(documents.PROTOCOL)
+
+    def said(self, row: Mapping[str, Any]) -> str:
+        """Write why a row has no figure; empty where it does not say."""
+        if self.summary.format < TABLES_SINCE:
+            return row.get("reason") or ""
+        return self.sentences(row.get("reason"), row.get(codes.DETAIL))
+
     def rows(self, asset: str) -> tuple[Mapping[str, Any], ...]:
         """Give the rows of an exported table, in its order.
 
@@ -76,28 +87,36 @@ class OpenedPack:
             what = f"has no table {asset}, since an earlier version made it"
             remedy = "ask the site for a pack that this version of vpack has built"
             raise UsageError(Problem(self.summary.identifier, what, remedy))
+        if self.summary.format < TABLES_SINCE:
+            # What was hidden then is null, whatever the contract says.
+            columns = {c["name"]: c["type"] for c in self.documents.contracts[asset]["columns"]}
+            return tuple(cells.read_rows(self._contents.text(documents.table_of(asset)), columns))
         table, problems = tables.read_table(self._contents, self.documents, asset)
         if problems:
             raise VerificationError(problems)
         return table.rows
 
 
-def open_pack(path: Path) -> OpenedPack:
+def open_pack(path: Path, *, oldest: int = PROTOCOL_SINCE) -> OpenedPack:
     """Open a pack, once everything that ``vpack verify`` asks of it holds.
+
+    Parameters
+    ----------
+    oldest : the oldest format that is opened
 
     Raises
     ------
     VerificationError
         It is not whole, or its parts do not agree.
     UsageError
-        Its format is older than tables that can be read by themselves.
+        Its format is older than that.
     """
     path = path.resolve()
     problems = verification.verify(path)
     if problems:
         raise VerificationError(problems)
     summary = verification.summary(path)
-    if summary.format < PROTOCOL_SINCE:
+    if summary.format < oldest:
         what = f"is of format {summary.format}, whose tables are not read by themselves"
         remedy = "ask the site for a pack that this version of vpack has built"
         raise UsageError(Problem(summary.identifier, what, remedy))

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from vpack_pipeline import contracts
+from vpack_pipeline.cli import main
 from vpack_pipeline.io.packs import verify
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
 from vpack_pipeline_tests.acceptance.site_bench import Packed, packed_once
@@ -141,3 +142,22 @@ def test_the_two_models_are_told_apart(riverside_pack: Packed, hillcrest: Packed
 
     assert auc(hillcrest) < 0.5
     assert auc(riverside_pack) > 0.8
+
+
+def test_the_difference_of_two_sites_has_intervals_and_no_cause_is_attributed(
+    riverside_pack: Packed, hillcrest: Packed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["diff", str(riverside_pack.path), str(hillcrest.path), "--json"])
+    assert left.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["differ"] == ["data", "readers"]
+    assert {causes["attributed"] for causes in told["causes"].values()} == {None}
+    verdicts = {v["name"]: v for v in told["verdicts"] if v["kind"] == "endpoint"}
+    assert {v["b"] for v in verdicts.values()} == {"not_met"}
+    figures = {(f["metric"], f["window"]): f for f in told["figures"]}
+    for metric in ("sensitivity", "specificity", "auc"):
+        # The model at this site was planted to fail after the lock alone.
+        assert figures[metric, "prospective"]["difference"]["upper"] < 0
+        before = figures[metric, "retrospective"]["difference"]
+        assert before["lower"] < 0 < before["upper"]

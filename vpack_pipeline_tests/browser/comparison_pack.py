@@ -15,7 +15,7 @@ from vpack_pipeline.contracts import codes
 from vpack_pipeline.pack_format import bag, comparison
 from vpack_pipeline.pack_format.cells import to_csv
 from vpack_pipeline.pack_format.documents import table_of
-from vpack_pipeline.report import empty_comparison
+from vpack_pipeline.report.comparison import empty_comparison
 from vpack_pipeline_tests import counted_pack
 
 TITLES = {"age_years": "Age", "setting": "Setting"}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from vpack_pipeline import report
 from vpack_pipeline.assets.publish import publish
 from vpack_pipeline.errors import GateClosedError
 from vpack_pipeline.io import packs
+from vpack_pipeline.report import rendering
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
 
@@ -26,12 +26,12 @@ def test_a_page_that_prints_another_figure_than_its_table_is_not_published(
 ) -> None:
     (at_look,) = (v for v in packs.versions(own / "data/packs", SITE) if v.cut == LOOK)
     shutil.rmtree(at_look.path)
-    render = report.render
+    render = rendering.render
 
     def another_page(**given: Any) -> bytes:
         return render(**given).replace(b">inconclusive</span>", b">met</span>", 1)
 
-    monkeypatch.setattr(report, "render", another_page)
+    monkeypatch.setattr(rendering, "render", another_page)
     with pytest.raises(GateClosedError, match=r"differs from figures\.csv"):
         publish(bench.bench(own, cut=LOOK))
     assert [v.cut for v in packs.versions(own / "data/packs", SITE)] == [EARLY]

@@ -18,8 +18,10 @@ from vpack_pipeline import contracts
 from vpack_pipeline.assets import bench as benches
 from vpack_pipeline.assets import materialize as steps
 from vpack_pipeline.assets.publish import looks_to_build
+from vpack_pipeline.cli import main
 from vpack_pipeline.errors import SecretError
 from vpack_pipeline.gate import digests
+from vpack_pipeline.io import packs
 from vpack_pipeline.io.project import ProjectFolder
 from vpack_pipeline_tests.pipeline import bench
 from vpack_pipeline_tests.pipeline.bench import EARLY, LOOK, SITE
@@ -249,3 +251,19 @@ def test_a_crash_between_the_version_and_its_link_is_mended_by_the_next_build(ow
     ran = bench.run(own, only=[benches.LAST])
     assert ran.result.success, ran.errors
     assert bench.latest(own) == newest
+
+
+def test_two_cuts_differ_in_what_came_between_them_and_in_nothing_else(
+    built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    early, look = (v.path for v in packs.versions(built / "data/packs", SITE))
+    with pytest.raises(SystemExit) as left:
+        main(["diff", str(early), str(look), "--json"])
+    assert left.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["a"]["cut"], told["b"]["cut"]) == (EARLY, LOOK)
+    assert told["differ"] == ["data", "readers"]
+    assert told["ground"]["code"] == told["ground"]["fields"] == []
+    assert {f["difference"]["lower"] for f in told["figures"] if f["difference"]} == {None}
+    verdicts = {v["name"]: (v["a"], v["b"]) for v in told["verdicts"] if v["kind"] == "endpoint"}
+    assert verdicts["auc_after_lock"] == ("withheld", "met")

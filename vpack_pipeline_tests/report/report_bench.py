@@ -15,7 +15,7 @@ from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.pack.claim import claim
 from vpack_pipeline.core.pack.report import report
 from vpack_pipeline.gate.suite import plan
-from vpack_pipeline.report import render
+from vpack_pipeline.report.rendering import render
 from vpack_pipeline.stats.codes import Code, coded
 
 

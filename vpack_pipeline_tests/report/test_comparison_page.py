@@ -9,7 +9,7 @@ import re
 
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.pack_format import comparison
-from vpack_pipeline.report import empty_comparison
+from vpack_pipeline.report.comparison import empty_comparison
 from vpack_pipeline.report.scripts import script
 from vpack_pipeline_tests.browser import comparison_pack
 

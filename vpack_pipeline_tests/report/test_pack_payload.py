@@ -24,7 +24,7 @@ from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline.pack_format.documents import CRATE
 from vpack_pipeline.pack_format.signers import SIGNERS, Signer, list_signers
 from vpack_pipeline.protocol import Protocol
-from vpack_pipeline.report import empty_comparison
+from vpack_pipeline.report.comparison import empty_comparison
 from vpack_pipeline.report.expectations import expectations_page
 
 HTML = b"<!doctype html>"

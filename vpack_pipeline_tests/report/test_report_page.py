@@ -312,7 +312,7 @@ def test_the_same_inputs_give_the_same_bytes_under_another_hash_seed_zone_and_lo
     (tmp_path / "in.pkl").write_bytes(pickle.dumps({n: getattr(study, n) for n in names}))
     code = (
         "import pickle, sys\n"
-        "from vpack_pipeline.report import render\n"
+        "from vpack_pipeline.report.rendering import render\n"
         "sys.stdout.buffer.write(render(**pickle.load(open(sys.argv[1], 'rb'))))\n"
     )
     env = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Pacific/Auckland", "LC_ALL": "C"}

@@ -11,11 +11,12 @@ from vpack_pipeline.stats.difference import (
     auc_side,
     correlations,
     difference,
+    independent_difference,
     proportion_side,
     without_figure,
 )
 from vpack_pipeline.stats.estimate import NO_WIDTH, Estimate, undefined
-from vpack_pipeline.stats.proportions import newcombe_difference
+from vpack_pipeline.stats.proportions import newcombe_difference, wilson
 from vpack_pipeline.stats.roc import ONE_IN_CLASS
 from vpack_pipeline_tests.stats import plain_intervals
 
@@ -108,6 +109,15 @@ def test_a_limit_that_is_the_figure_itself_is_noted():
     # At the end of the scale it is right.
     ends = difference(most, least)
     assert (ends.value, ends.upper, ends.notes) == (1.0, 1.0, ())
+
+
+def test_independent_figures_have_newcombes_published_limits():
+    """Newcombe 1998, table II, example (a), method 10: 56/70 less 48/80."""
+    found = independent_difference(wilson(56, 70), wilson(48, 80))
+    assert bounds(found) == pytest.approx([0.2, 0.0524, 0.3339], abs=5e-5)
+    assert (found.n, found.events) == (150, 104)
+    lacking = undefined("no_cases", method=(), n=0)
+    assert independent_difference(wilson(56, 70), lacking).reason == Code("no_cases")
 
 
 def test_a_side_without_figure_or_interval_leaves_none():

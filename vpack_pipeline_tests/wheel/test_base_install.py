@@ -28,12 +28,15 @@ from vpack_pipeline_tests.wheel.test_wheel import REPOSITORY, Stranger
 wheel = test_wheel.wheel
 SITE = "harbour"
 LIMIT_S = 1.0
-STORED = REPOSITORY / f"vpack_pipeline_tests/io/packs/format-{FORMAT}.tar.xz"
+STORED, STORED_BEFORE = (
+    REPOSITORY / f"vpack_pipeline_tests/io/packs/format-{n}.tar.xz" for n in (FORMAT, FORMAT - 1)
+)
 KEY = "../key"
 FOR_ALL = {
     "verify": ("pack",),
-    "acceptance": ("pack", "--cases-a-week", "100", "--prevalence", "10%"),
+    "acceptance": ("pack", "--cases-a-week", "100", "--prevalence", "10%", "--html", "here.html"),
     "compare": ("counted", "counts.csv"),
+    "diff": ("pack", "older", "--html", "diff.html"),
     "explain": ("pack", "first.conduct.broken"),
     "init": ("port",),
     "upgrade": (SITE,),
@@ -69,10 +72,11 @@ def reviewer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
             (own / name).symlink_to(needed.locate_file(name))
     folder = made / "folder"
     folder.mkdir()
-    with tarfile.open(STORED) as archive:
-        archive.extractall(folder / "received", filter="data")
-    (pack,) = (p for p in folder.glob("received/*/versions/*") if p.is_dir())
-    pack.rename(folder / "pack")
+    for stored, name in ((STORED, "pack"), (STORED_BEFORE, "older")):
+        with tarfile.open(stored) as archive:
+            archive.extractall(folder / "received", filter="data")
+        (pack,) = (p for p in folder.glob("received/*/versions/*") if p.is_dir())
+        pack.rename(folder / name)
     counted_pack(folder / "counted")
     (folder / "counts.csv").write_text("setting,n\nward,1\nemergency,3\n", encoding="utf-8")
     made_by = Stranger(environment / "bin", folder)
