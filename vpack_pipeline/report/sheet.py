@@ -186,7 +186,7 @@ def _of_analyses(rows: dict[str, Row]) -> Text:
 
 
 def _among_labelled(rows: list[Row]) -> Text:
-    """What stands among labelled cases, where no bounds are given and no verdict has its interval."""
+    """What stands among labelled cases, where neither bounds nor an interval are."""
     given = bool(rows) and rows[0].is_given
     return (Quiet(("labelled ", rows[0]["estimate"]) if given else ("not given",)),)
 
