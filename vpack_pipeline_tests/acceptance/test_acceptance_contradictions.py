@@ -87,6 +87,13 @@ def test_every_row_that_was_delivered_was_taken_or_refused(pack: Packed) -> None
     assert contradictions.rows_lost(*rows) == []
 
 
+def test_the_last_window_of_the_archive_says_that_the_study_was_over(lidc: Built) -> None:
+    status = lidc.table("drift/status").filter(monitor="case_volume").sort("window_start")
+    last = status.row(-1, named=True)
+    assert (last["n"], last["reason"], last["signal"]) == (0, "accrual_over", None)
+    assert set(status["reason"][:-1]) == {None}
+
+
 # Each kind, forged once
 
 
@@ -103,8 +110,9 @@ def test_a_prospective_window_of_an_archive_is_found(few_labels: Packed) -> None
 def test_a_monitor_that_acts_because_accrual_ended_is_found(few_labels: Packed) -> None:
     status, plan = few_labels.exported("drift/status"), few_labels.exported("drift/plan")
     evaluation = few_labels.built.bench.study.protocol.evaluation
-    over = [r for r in status if r["reason"] == "accrual_over"]
-    assert [r["monitor"] for r in over] == ["case_volume"]
+    ends = evaluation.prospective.end.isoformat()
+    over = [r for r in status if r["monitor"] == "case_volume" and r["window_end"] > ends]
+    assert len(over) == 1
     forged = [r | {"signal": "action"} if r in over else r for r in status]
     ask = contradictions.signals_after_accrual
     assert ask(forged, plan, last_case(few_labels), evaluation) == [
