@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from vpack_pipeline.io.deliveries import closed_deliveries
+from vpack_pipeline.io.warehouse import cut_order
 from vpack_pipeline.protocol import Evaluation
 from vpack_pipeline_tests.acceptance.site_bench import Built
 
@@ -109,10 +110,12 @@ def rows_lost(delivered: Rows, taken: Rows, refused: Rows) -> list[str]:
 
 
 def delivered_rows(site: Built) -> Rows:
-    """Count the rows of every closed delivery with nothing of vpack's own."""
+    """Count the rows of every delivery closed by the cut, with nothing of vpack's own."""
     made: Rows = Counter()
     config = site.bench.study.site
     for name in closed_deliveries(site.root, config):
+        if cut_order(name) > cut_order(site.bench.cut):
+            continue
         for kind, form in config.inputs.items():
             path = site.root / config.deliveries / name / form.file
             if not path.exists():
