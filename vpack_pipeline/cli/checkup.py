@@ -98,8 +98,8 @@ def _documents(found: Findings, loaded: Study) -> None:
     bounded = bounded_rules(protocol.eligibility)
     if bounded:
         found.notes.append(
-            f"rules {', '.join(bounded)} ask whether a prediction or reference exists: the pack"
-            " bounds what they leave out"
+            f"rules {', '.join(bounded)} ask whether a prediction, a reference or reads exist: the"
+            " pack bounds what they leave out"
         )
 
 

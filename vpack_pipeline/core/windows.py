@@ -95,3 +95,29 @@ def closed_windows(drift: Drift, cut: datetime.date) -> list[Window]:
         found.append(Window(start=start, end=end))
         start += datetime.timedelta(days=drift.cadence_days)
     return found
+
+
+def reaches_beyond_accrual(
+    window: Window, last: datetime.date | None, evaluation: Evaluation
+) -> bool:
+    """Tell whether a window of monitoring runs on after the study has taken its last case.
+
+    Accrual is over at the end of the prospective window if no case is later than that: few cases
+    are then as planned. Where cases go on to come, a feed that stops is one that stops.
+
+    Parameters
+    ----------
+    last : index date of the latest case that is monitored, None where there is none
+
+    >>> day = datetime.date.fromisoformat
+    >>> span = Window(start=day("2025-12-27"), end=day("2026-02-09"))
+    >>> evaluation = Evaluation.model_construct(
+    ...     prospective=Window(start=day("2025-04-01"), end=day("2025-12-31"))
+    ... )
+    >>> reaches_beyond_accrual(span, day("2025-12-20"), evaluation)
+    True
+    >>> reaches_beyond_accrual(span, day("2026-01-02"), evaluation)
+    False
+    """
+    end = evaluation.prospective.end
+    return window.end > end and (last is None or last <= end)

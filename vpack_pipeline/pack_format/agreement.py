@@ -16,6 +16,7 @@ from vpack_pipeline.errors import Problem, VerificationError
 from vpack_pipeline.pack_format import (
     bag,
     codes,
+    coherence,
     comparison,
     crate,
     documents,
@@ -111,7 +112,10 @@ def _inside(contents: Contents, known: Documents, info: dict[str, str]) -> Itera
         return
     read, wrong = tables.read(contents, known)
     yield from wrong
-    checks: list[Callable[[], Iterator[Problem]]] = [lambda: tables.plan(known, read)]
+    checks: list[Callable[[], Iterator[Problem]]] = [
+        lambda: tables.plan(known, read),
+        lambda: coherence.find(known, read),
+    ]
     if pack_format >= FIGURES_SINCE:
         checks += [
             lambda: receipts.files_told(contents, known),

@@ -46,15 +46,23 @@ class Table:
     by_key: Mapping[str, Mapping[str, Any]]
     """Rows by their key as JSON."""
     is_figures: bool
-    counts: frozenset[str]
-    """Metrics that are numbers of something."""
-    families: tuple[str, ...]
-    """What the names of such metrics begin with, where the protocol names them."""
+    kinds: Mapping[str, tuple[str, bool]]
+    """Kind of each metric, and whether its name is whole or what such names begin with."""
+
+    def kind_of(self, row: Mapping[str, Any]) -> str | None:
+        """Name the kind of a row's figure, such as ``count`` or ``share``; None of another row."""
+        name = row[_METRIC] if self.is_figures else None
+        if name is None:
+            return None
+        kind, is_whole = self.kinds.get(name, (None, False))
+        if is_whole:
+            return kind
+        begun = [n for n, (_, is_one) in self.kinds.items() if not is_one and name.startswith(n)]
+        return self.kinds[max(begun, key=len)][0] if begun else None
 
     def is_count(self, row: Mapping[str, Any]) -> bool:
         """Tell whether the figure of a row is a number of something."""
-        name = row[_METRIC] if self.is_figures else None
-        return name is not None and (name in self.counts or name.startswith(self.families))
+        return self.kind_of(row) == "count"
 
 
 def read(contents: Contents, documents: Documents) -> tuple[dict[str, Table], list[Problem]]:
@@ -119,7 +127,7 @@ def read_table(contents: Contents, documents: Documents, asset: str) -> tuple[Ta
         rows.append(values)
         found += [problem(name, f"line {number}: {w}") for w in wrong]
     if found:
-        return Table(asset, (), {}, False, frozenset(), ()), found
+        return Table(asset, (), {}, False, {}), found
     by_key = {figures.row_key({k: row.get(k) for k in contract["key"]}): row for row in rows}
     if len(by_key) < len(rows):
         found.append(problem(name, "two rows have the same key"))
@@ -132,14 +140,7 @@ def read_table(contents: Contents, documents: Documents, asset: str) -> tuple[Ta
         )
     is_figures = contract.get("shape") == "figure"
     kinds = _kinds(schema) if is_figures else {}
-    table = Table(
-        asset,
-        tuple(rows),
-        by_key,
-        is_figures,
-        frozenset(n for n, (kind, is_one) in kinds.items() if kind == "count" and is_one),
-        tuple(n for n, (kind, is_one) in kinds.items() if kind == "count" and not is_one),
-    )
+    table = Table(asset, tuple(rows), by_key, is_figures, kinds)
     found += [problem(name, f"line {n}: {w}") for n, w in _undeclared(table, kinds, schema)]
     return table, found
 

@@ -212,6 +212,7 @@ class _Page:
             "reference_line": reference_line(self.protocol),
             "site": self.site,
             "synthetic_line": words.listed([s.part for s in self.site.synthetic]),
+            "set_names": words.sets(about.evidence_kind),
             "windows": words.windows(about.evidence_kind),
             "words": words,
             **_FUNCTIONS,
@@ -302,7 +303,8 @@ class _Page:
         """The sets of the profile, in the order of print; the target only where there is one."""
         rows = self.book.rows("representativeness/profile")
         has_target = any(r.key["set"] == "target" and r.says("n_total") != "0" for r in rows)
-        return [s for s in words.SETS if s != "target" or has_target]
+        named = words.sets(self.protocol.about.evidence_kind)
+        return [s for s in named if s != "target" or has_target]
 
     def at_profile_variables(self) -> list[str]:
         """Variables of Table 1: the protocol's in its order, then all others."""
@@ -383,7 +385,7 @@ def _any_table(
     rows = book.rows(asset, **where)
     if not rows:
         return Markup('<p class="quiet">{}</p>').format(why_empty(asset))
-    names: dict[str, Mapping[str, str]] = {"window": words.WINDOWS, "model_id": _Own()}
+    names: dict[str, Any] = {"window": environment.globals["windows"], "model_id": _Own()}
     keys = [c for c in contract.key if c != "metric" and c not in where]
     columns = [(c, heading(c), names.get(c, {})) for c in keys if len(column_values(rows, c)) > 1]
     parts: Any = environment.get_template("parts.html.j2").make_module()

@@ -38,7 +38,9 @@ CHANGES: Final[Mapping[str, str]] = {
 """Which side of zero the interval of the change lies on → the words for it."""
 GIVEN: Final = "{measure} was {figure} ({bounds})"
 WITHOUT_BOUNDS: Final = "{measure} was {figure}"
-BETWEEN: Final = "{measure} lies between {worst} and {best}, whatever the missing labels are"
+BETWEEN: Final = (
+    "{measure} lies between {worst} and {best}, whatever the missing labels are and chance aside"
+)
 REFUSED: Final = "{measure} is not given: {reason}"
 NO_CASES: Final = "No case from after the lock has a label due yet"
 

@@ -189,12 +189,23 @@ def _of_analyses(rows: dict[str, Row]) -> Text:
     return (worst, " to ", best, " ", Quiet(("labelled ", labelled)))
 
 
+def _among_labelled(rows: list[Row]) -> Text:
+    """What stands among labelled cases, where neither bounds nor an interval are."""
+    given = bool(rows) and rows[0].is_given
+    return (Quiet(("labelled ", rows[0]["estimate"]) if given else ("not given",)),)
+
+
 def _area(subject: Subject, finding: Finding) -> Line:
     book, model = subject.book, subject.protocol.index_test.primary.id
     at = {"finding": finding.name, "model_id": model}
     rows = book.rows("evaluation/performance", **at, stratum="all", metric=AREA)
     changes = book.rows("evaluation/comparison", **at, metric=f"{AREA}_difference")
-    shown = {window: _estimate(pick(rows, window=window)) for window in WINDOWS}
+    shown = {
+        window: _among_labelled(pick(rows, window=window))
+        if sentence.rests_on_bounds(book, finding, window)
+        else _estimate(pick(rows, window=window))
+        for window in WINDOWS
+    }
     return _line(subject, finding, "AUC", shown, changes, "", AREA)
 
 

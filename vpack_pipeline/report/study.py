@@ -74,7 +74,9 @@ def _decides(name: str, protocol: Protocol, readers: str) -> str:
     if name == "majority" and rule.vote == "median_then_cut":
         return f"the median rating of {readers}"
     if name == "majority":
-        return f"what more than half of {readers} say, {rule.quorum} or more of them"
+        # Of three readers two are a majority: a quorum of two says no more.
+        is_more = rule.quorum > rule.minimum_readers // 2 + 1
+        return f"the majority of {readers}" + f", {rule.quorum} or more alike" * is_more
     alike = f"what {readers} all say"
     return (
         f"{alike}, and where they differ what a further reader says"

@@ -41,6 +41,8 @@ LATER: Final[Mapping[str, str]] = {
     "prospective_minus_retrospective": "After the lock minus before it",
 }
 """Windows of a study whose cases existed before the model was run on them."""
+ORDER: Final[Mapping[str, str]] = {"retrospective": "earlier", "prospective": "later"}
+"""Windows by their order in time, whatever the kind of evidence."""
 ANALYSES: Final[Mapping[str, str]] = {
     "intention_to_diagnose": "Intention to diagnose (primary)",
     "completed_only": "Completed inferences only",
@@ -131,8 +133,8 @@ CHOSEN_ON: Final[Mapping[str, str]] = {
     "development": "data of training and tuning",
     "earlier_study": "cases of an earlier study",
     "no_data": "no data, by judgement alone",
-    "retrospective": "cases of the retrospective window",
-    "prospective": "cases of the prospective window",
+    "retrospective": "cases of the earlier window",
+    "prospective": "cases of the later window",
 }
 """What a threshold may have been chosen on → the words for it."""
 DRAWN: Final[Mapping[str, str]] = {
@@ -153,15 +155,13 @@ FAILED: Final[Mapping[str, str]] = {
 }
 SETS: Final[Mapping[str, str]] = {
     "included": "Included",
-    "retrospective": "Retrospective",
-    "prospective": "Prospective",
     "excluded": "Excluded",
     "target": "Target population",
 }
 COMPARISONS: Final[Mapping[str, str]] = {
     "included_target": "Included against target",
     "included_excluded": "Included against excluded",
-    "retrospective_prospective": "Retrospective against prospective",
+    "retrospective_prospective": "Before the lock against after it",
 }
 SOURCES: Final[Mapping[str, str]] = {
     "pathology": "pathology",
@@ -257,6 +257,16 @@ def windows(evidence: str) -> Mapping[str, str]:
     return {**WINDOWS, **LATER} if evidence in ("retrospective", "temporal") else WINDOWS
 
 
+def sets(evidence: str) -> Mapping[str, str]:
+    """Name the sets of cases that Table 1 describes, in the order of its columns.
+
+    >>> list(sets("temporal").values())[:3]
+    ['Included', 'Before the lock', 'After the lock (later period)']
+    """
+    names = windows(evidence)
+    return {"included": SETS["included"], **{w: names[w] for w in ORDER}, **SETS}
+
+
 def title(words: Mapping[str, str], name: str) -> str:
     """Find the words for a name; one that is unknown loses its underscores.
 
@@ -307,7 +317,11 @@ def listed(items: list[str]) -> str:
 def population(sampling: AnySampling, metric: str, finding: str) -> str:
     """Say whom a figure is of, of each window where draws differ; nothing where none was made."""
     said = [(window, _population(draw, metric, finding)) for window, draw in draws(sampling)]
-    return " ".join(f"{SETS[window]}: {line}" if window else line for window, line in said if line)
+    return " ".join(
+        f"In the {ORDER[window]} window: {line}" if window else line
+        for window, line in said
+        if line
+    )
 
 
 def drawn(sampling: AnySampling) -> str:
@@ -317,7 +331,7 @@ def drawn(sampling: AnySampling) -> str:
     'As planned, the site took every case as it came (a consecutive sample).'
     """
     said = [(window, DRAWN[draw.method]) for window, draw in draws(sampling)]
-    parts = [f"{line} in the {window} window" if window else line for window, line in said]
+    parts = [f"{line} in the {ORDER[window]} window" if window else line for window, line in said]
     return f"As planned, the site took {listed(parts)}."
 
 

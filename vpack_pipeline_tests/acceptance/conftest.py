@@ -81,3 +81,14 @@ def pack_of(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PackO
         return packed_once(tmp_path_factory, small_root, "riverside", name, make)
 
     return packed
+
+
+@pytest.fixture(scope="session")
+def few_labels(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    """The pack of a small lidc that leaves no nodule out, so that most lack the three ratings."""
+
+    def include_all(copied: Copied) -> None:
+        protocol = copied.root / "data" / "protocols" / "lung-suspicion-1.0.yaml"
+        copied.with_few_replicates().edit(protocol, "when: n_reads < 3", "when: n_reads < 1")
+
+    return packed_once(tmp_path_factory, small_root, "lidc", "few labels", include_all)

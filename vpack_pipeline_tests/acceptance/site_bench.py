@@ -123,8 +123,7 @@ class Packed:
     @property
     def words(self) -> str:
         """The report's text as a reader sees it, without drawings."""
-        bare = re.sub(r"<(style|svg|script)\b.*?</\1>", " ", self.html, flags=re.DOTALL)
-        return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", bare)))
+        return words_of(self.html)
 
     @property
     def first_page(self) -> str:
@@ -143,6 +142,12 @@ class Packed:
         """Read a table as it travels in the pack."""
         path = self.data / "tables" / f"{asset.replace('/', '.')}.csv"
         return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
+
+
+def words_of(page: str) -> str:
+    """Give the text of a page as a reader sees it, without drawings."""
+    bare = re.sub(r"<(style|svg|script)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", bare)))
 
 
 def build_pack(root: Path, site: str, as_of: str | None = None) -> Packed:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable
 
 import polars as pl
 import pytest
 
-from vpack_pipeline.io.deliveries import closed_deliveries
 from vpack_pipeline_tests.acceptance.conftest import Lakeside
+from vpack_pipeline_tests.acceptance.contradictions import delivered_rows, kept_rows, rows_lost
 from vpack_pipeline_tests.acceptance.site_bench import Built
 
 CALLED = ("tp", "fp", "fn", "tn")
@@ -45,36 +43,12 @@ def groups(frame: pl.DataFrame, *keys: str) -> Iterable[tuple[dict[str, str], pl
 # Rows and files
 
 
-def delivered_rows(site: Built) -> Counter[tuple[str, str]]:
-    """Count the rows of every closed delivery with nothing of vpack's own."""
-    made: Counter[tuple[str, str]] = Counter()
-    config = site.bench.study.site
-    for name in closed_deliveries(site.root, config):
-        for kind, form in config.inputs.items():
-            path = site.root / config.deliveries / name / form.file
-            if not path.exists():
-                continue
-            if path.suffix == ".parquet":
-                made[name, str(kind)] = pl.read_parquet(path).height
-            else:
-                text = io.StringIO(path.read_text(form.encoding), newline="")
-                made[name, str(kind)] = (
-                    sum(1 for _ in csv.reader(text, delimiter=form.separator)) - 1
-                )
-    return made
-
-
 def test_accepted_and_quarantined_rows_are_those_delivered(site: Built) -> None:
     delivered = delivered_rows(site)
     stated = site.table("cohort/deliveries").select("delivery", "kind", "rows").iter_rows()
     assert {(d, k): n for d, k, n in stated} == dict(delivered)
     assert sum(delivered.values()) > 1000
-    accepted: Counter[tuple[str, str]] = Counter()
-    refused: Counter[tuple[str, str]] = Counter()
-    for kind in {kind for _, kind in delivered}:
-        accepted.update((d, kind) for d in site.table(f"cohort/{kind}")["delivery"])
-        refused.update((d, kind) for d in site.quarantine(kind)["delivery"])
-    assert accepted + refused == delivered
+    assert rows_lost(delivered, *kept_rows(site)) == []
 
 
 def test_no_line_is_both_taken_and_refused(site: Built) -> None:

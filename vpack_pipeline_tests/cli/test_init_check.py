@@ -576,7 +576,7 @@ def test_bounded_rules_are_named(ready: Shell) -> None:
     ready.edit("data/protocols/starter-0.1.yaml", "level: study", "level: case")
     said = ready("check", "harbour")
     assert said.code == 0, said.err
-    assert "note: rules adult ask whether a prediction or reference exists" in said.out
+    assert "note: rules adult ask whether a prediction, a reference or reads exist" in said.out
 
 
 def test_a_secret_that_did_not_make_the_earlier_tables_is_told(ready: Shell) -> None:

@@ -344,6 +344,21 @@ def test_windows_follow_the_reference_without_a_gap_and_have_ended(quiet: Site) 
     assert quiet.status(date(2025, 4, 30))["window_start"].n_unique() == 1
 
 
+def test_volume_falls_as_planned_once_the_study_has_taken_its_last_case(
+    quiet: Site, quiet_limits: pl.DataFrame
+) -> None:
+    goes_on = Site(until=date(2026, 1, 5))
+    ended, stopped = (
+        site.status(date(2026, 3, 1), quiet_limits)
+        .filter(pl.col("monitor") == "cases", pl.col("window_end") > date(2025, 12, 31))
+        .row(0, named=True)
+        for site in (quiet, goes_on)
+    )
+    assert (ended["status"], ended["reason"], ended["signal"]) == ("refused", "accrual_over", None)
+    # Where cases go on to come after the study, a feed that stops is one that stops.
+    assert (stopped["status"], stopped["signal"]) == ("given", "action")
+
+
 def test_cases_that_are_not_included_are_not_monitored() -> None:
     site = Site(excluded_share=0.5)
     reference = site.cases.join(site.included, on="case_id", how="semi").filter(

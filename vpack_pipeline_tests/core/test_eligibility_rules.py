@@ -124,9 +124,9 @@ def test_the_mask_has_room_for_62_rules():
 
 
 def test_rules_on_what_can_be_evaluated_are_allowed_but_listed():
-    rules = eligibility("has_prediction", "age_years > 18", "n_reads > 1 and has_reference", "(")
-    assert bounded_rules(rules) == ("r1", "r3")
-    assert [p.where for p in check_rules(rules, (), views())] == ["eligibility rule r4"]
+    rules = eligibility("has_prediction", "age_years > 18", "has_reference", "n_reads > 2", "(")
+    assert bounded_rules(rules) == ("r1", "r3", "r4")
+    assert [p.where for p in check_rules(rules, (), views())] == ["eligibility rule r5"]
 
 
 def test_scores_and_labels_are_no_columns_of_any_view():

@@ -140,8 +140,9 @@ def _is_told(one: OneVariable, by_rules: ByRules, members: tuple[str, ...], of_s
 
 
 def _is_personal(variable: str, protocol: Protocol) -> bool:
-    is_covariate = variable in {c.name for c in protocol.covariates}
-    return is_covariate or bool(fields.find(variable).personal)
+    if variable in {c.name for c in protocol.covariates}:
+        return variable not in protocol.disclosure.technical
+    return bool(fields.find(variable).personal)
 
 
 def small_strays(tables: Tables, protocol: Protocol, smallest: int) -> list[Found]:

@@ -146,6 +146,13 @@ INDICES = {
 }
 
 
+def test_few_of_a_covariate_that_describes_nobody_are_no_leak(protocol):
+    declared = protocol.disclosure.model_copy(update={"technical": ("portable",)})
+    tables = LEAKS["a covariate that has no levels is counted"]()
+    assert attack(tables, protocol) != []
+    assert attack(tables, protocol.model_copy(update={"disclosure": declared})) == []
+
+
 @pytest.mark.parametrize("name", INDICES)
 def test_few_of_a_window_follow_from_the_index_of_a_monitor(protocol, name):
     """Index and baseline are floats; only one way to part the window has this value."""

@@ -133,13 +133,13 @@ def test_draws_that_differ_are_told_with_their_windows():
     enriched = Sampling(method="random", depends_on=("label",))
     both = SamplingByWindow(retrospective=enriched, prospective=whole)
     assert words.drawn(both) == (
-        "As planned, the site took cases drawn at random from those that came in the retrospective"
-        " window and every case as it came (a consecutive sample) in the prospective window."
+        "As planned, the site took cases drawn at random from those that came in the earlier"
+        " window and every case as it came (a consecutive sample) in the later window."
     )
     assert words.population(whole, "ppv", "nodule") == ""
     told = "Not given: cases were drawn by label and no sampling fractions are stated."
     assert words.population(enriched, "ppv", "nodule") == told
-    assert words.population(both, "ppv", "nodule") == f"Retrospective: {told}"
+    assert words.population(both, "ppv", "nodule") == f"In the earlier window: {told}"
 
 
 def test_every_kind_and_every_sampling_has_its_words():

@@ -35,7 +35,7 @@ figure                 | bounds        | verdict      | goal | power | change   
 88.1%|85.9|90.1|918    | -             |              | 88%  | -     | -                 | After the lock, sensitivity was 88.1% (85.9 to 90.1), not judged against its goal of 88%.
 88.1%|85.9|90.1|918    | -             |              | -    | -     | -                 | After the lock, sensitivity was 88.1% (85.9 to 90.1), without a goal fixed beforehand.
 100.0%|-|-|3           | -             |              | -    | -     | -                 | After the lock, sensitivity was 100.0%, without a goal fixed beforehand.
-50.0%|17.0|83.0|40     | 21.2%, 97.5%  | inconclusive | 75%  | -     | -                 | After the lock, sensitivity lies between 21.2% and 97.5%, whatever the missing labels are, its goal of 75% neither shown nor ruled out.
+50.0%|17.0|83.0|40     | 21.2%, 97.5%  | inconclusive | 75%  | -     | -                 | After the lock, sensitivity lies between 21.2% and 97.5%, whatever the missing labels are and chance aside, its goal of 75% neither shown nor ruled out.
 -|-|-|4|refused|one class | -          |              | -    | -     | -                 | After the lock, sensitivity is not given: one class.
 -|-|-|4|refused|-      | -             |              | -    | -     | -                 | After the lock, sensitivity is not given: no reason is given.
 -|-|-|0|refused|-      | -             |              | -    | -     | -                 | No case from after the lock has a label due yet.

@@ -142,8 +142,11 @@ def test_where_too_many_labels_are_missing_bounds_stand_in_sentence_and_table(st
     made = sheet(Subject(Book(told), study.protocol, study.site, study.cut))
     (lead,) = of(made, Lead)
     assert "sensitivity lies between " in plain(lead.paragraphs[0])
-    assert ", whatever the missing labels are, " in plain(lead.paragraphs[0])
+    assert ", whatever the missing labels are and chance aside, " in plain(lead.paragraphs[0])
     (table,) = of(made, Table)
     _, before, after, *_ = table.groups[0].lines[0].cells
     assert re.fullmatch(r"[\d.]+% to [\d.]+% labelled [\d.]+%", plain(after))
     assert "labelled" not in plain(before)
+    _, before, after, *_ = table.groups[0].lines[2].cells
+    assert re.fullmatch(r"labelled [\d.]+", plain(after))
+    assert re.fullmatch(r"[\d.]+ [\d.]+ to [\d.]+", plain(before))

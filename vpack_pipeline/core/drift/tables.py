@@ -20,7 +20,7 @@ from vpack_pipeline.core.drift.signals import all_values, monitored_cases, take
 from vpack_pipeline.core.evaluation.looks import withheld_reason
 from vpack_pipeline.core.levels import describe
 from vpack_pipeline.core.printed_words import words_of_cases
-from vpack_pipeline.core.windows import closed_windows, lies_within
+from vpack_pipeline.core.windows import closed_windows, lies_within, reaches_beyond_accrual
 from vpack_pipeline.protocol import (
     Covariate,
     Disclosure,
@@ -34,6 +34,7 @@ from vpack_pipeline.stats.codes import Code, Codes, code, coded
 
 PACKAGE_DATA: Final = ("contracts/codes",)
 WHOLE_PLAN = "(whole plan)"
+ACCRUAL_OVER: Final = Code("accrual_over")
 
 
 class Given(TypedDict):
@@ -296,12 +297,16 @@ def status(*, limits: pl.DataFrame, cut: date, **given: Unpack[Given]) -> pl.Dat
     withheld = withheld_reason(given["evaluation"], cut)
     rows: list[dict[str, Any]] = []
     baselines = [baseline_of(m, watched.reference, drift) for m in drift.monitors]
+    last: date | None = own["index_date"].max()  # type: ignore[assignment]  # a column of dates
     for span in closed_windows(drift, cut):
+        is_over = reaches_beyond_accrual(span, last, given["evaluation"])
         mask = own.select(lies_within(pl.col("index_date"), span)).to_series()
         for made in baselines:
             window = take(watched.values[made.monitor.name], mask.to_numpy())
-            too_small = watched.people.reason(made.monitor, own.filter(mask)["case_id"])
-            row = _status_row(made, window, int(mask.sum()), bounds, drift, withheld, too_small)
+            unfit = watched.people.reason(made.monitor, own.filter(mask)["case_id"])
+            if is_over and kind_of(made.monitor).is_volume:
+                unfit = ACCRUAL_OVER
+            row = _status_row(made, window, int(mask.sum()), bounds, drift, withheld, unfit)
             keys = {"monitor": made.monitor.name, "window_start": span.start}
             rows.append({**keys, "window_end": span.end, **row})
     return pl.DataFrame(rows, schema=_STATUS_SCHEMA).sort("monitor", "window_start")
@@ -329,7 +334,7 @@ def _status_row(
     bounds: dict[str, dict[str, Any]],
     drift: Drift,
     withheld: Code | None,
-    too_small: Code | None,
+    unfit: Code | None,
 ) -> dict[str, Any]:
     limit = bounds[made.monitor.name]
     row: dict[str, Any] = {
@@ -351,8 +356,8 @@ def _status_row(
     if n < least_cases(made.monitor, drift):
         few = code("few_cases_in_window", minimum=drift.minimum_cases)
         return row | {"status": "refused", **_said(few)}
-    if too_small is not None:
-        return row | {"status": "refused", **_said(too_small)}
+    if unfit is not None:
+        return row | {"status": "refused", **_said(unfit)}
     sums = made.encoding.encode(window, 0.0).sum(axis=0)[None, :]
     value = float(made.statistic(sums)[0])
     if not np.isfinite(value):

@@ -25,7 +25,7 @@ MOST_RULES: Final = 62
 """A mask of rules holds one bit a rule in a signed 64-bit integer."""
 
 _NOT_FOR_RULES: Final = frozenset({"patient_id", "study_id", "case_id", "covariates"})
-_BOUNDED: Final = frozenset({"has_prediction", "has_reference"})
+_BOUNDED: Final = frozenset({"has_prediction", "has_reference", "n_reads"})
 
 
 def check_rules(
@@ -107,7 +107,7 @@ def _refusal(when: str, columns: tuple[tuple[str, Kind], ...]) -> tuple[str, str
 
 
 def bounded_rules(eligibility: Eligibility) -> tuple[str, ...]:
-    """Ids of the rules that look at whether a prediction or a reference exists, in order.
+    """Ids of the rules that look at whether a prediction, a reference or reads exist, in order.
 
     They are allowed, since a study may be limited to what can be evaluated, but they can flatter:
     their effect is always bounded in ``evaluation/exclusion_audit``. A rule that does not parse is

@@ -183,12 +183,12 @@ def _give(figures: Figures, rule: str, title: str, found: Outcome) -> None:
 
 RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
     "protocol_registered": (
-        "The protocol was fixed before the prospective window opened.",
+        "The protocol was fixed before the later window opened.",
         protocol_registered,
     ),
-    "model_locked": ("Every model was locked before the prospective window opened.", model_locked),
+    "model_locked": ("Every model was locked before the later window opened.", model_locked),
     "thresholds_fixed": (
-        "Every operating point was fixed before the prospective window opened.",
+        "Every operating point was fixed before the later window opened.",
         thresholds_fixed,
     ),
     "thresholds_chosen_elsewhere": (
@@ -196,7 +196,7 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
         thresholds_chosen_elsewhere,
     ),
     "rules_before_window": (
-        "Every eligibility rule was decided before the prospective window opened.",
+        "Every eligibility rule was decided before the later window opened.",
         rules_before_window,
     ),
     "rules_blind": (
@@ -208,15 +208,16 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
         scored_by_locked_model,
     ),
     "received_before_scored": (
-        "No included prospective case was scored before it was received.",
+        "No included case of the later window was scored before it was received.",
         received_before_scored,
     ),
     "scored_before_labelled": (
-        "Every included prospective case was scored before its label was established.",
+        "Every included case of the later window was scored before its label was established.",
         scored_before_labelled,
     ),
     "delivered_before_labels": (
-        "No included prospective score was first delivered after the first evidence for its label.",
+        "No included score of the later window was first delivered after the first evidence for"
+        " its label.",
         delivered_before_labels,
     ),
     "no_development_patient": (
@@ -239,7 +240,7 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
     ),
     "disjoint_patients": ("No patient has included cases in both windows.", disjoint_patients),
     "consecutive": (
-        "No week of the prospective window lacks a case, where cases come often enough to tell.",
+        "No week of the later window lacks a case, where cases come often enough to tell.",
         consecutive,
     ),
     "days_and_hours": (
@@ -248,16 +249,16 @@ RULES: Final[Mapping[str, tuple[str, Callable[[Study], Outcome]]]] = {
         days_and_hours,
     ),
     "no_accession_gap": (
-        "No accession number is missing before that of a study of the archive in the prospective"
-        " window.",
+        "No accession number is missing before that of a study of the archive in the later window.",
         no_accession_gap,
     ),
     "every_study_has_case": (
-        "Every study of the archive in the prospective window belongs to a case.",
+        "Every study of the archive in the later window belongs to a case.",
         every_study_has_case,
     ),
     "every_case_accounted": (
-        "Every included mature prospective case was sent to the index test, or is reported as not.",
+        "Every included mature case of the later window was sent to the index test, or is reported"
+        " as not.",
         every_case_accounted,
     ),
     "verification_alike": (
