@@ -32,9 +32,9 @@ def opened(name: str, title: str, description: str, height: float, width: int = 
 
 def text(x: float, y: float, content: object, style: str = "", anchor: str = "start") -> Markup:
     """Write a text."""
-    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}" text-anchor="{}">{}</text>').format(
-        x, y, style, anchor, content
-    )
+    kind = Markup(' class="{}"').format(style) if style else ""
+    place = Markup(' text-anchor="{}"').format(anchor) if anchor != "start" else ""
+    return Markup('<text x="{:.1f}" y="{:.1f}"{}{}>{}</text>').format(x, y, kind, place, content)
 
 
 def text_width(words: str) -> float:

@@ -33,14 +33,14 @@ def drawn(rows: list[Row]) -> str:
 def test_each_signal_has_a_shape_of_its_own():
     body = drawn(ROWS)
     assert body.count("<circle") == 1
-    assert body.count("<path") == 1
+    assert len(re.findall(r'<path [^>]*class="w1"', body)) == 1
     assert len(re.findall(r'<rect [^>]*class="alarm"', body)) == 1
 
 
 def test_marks_stand_in_the_order_of_time_and_higher_values_lie_higher():
     body = drawn(ROWS[::-1])
     (circle,) = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', body)
-    (triangle,) = re.findall(r'<path d="M([\d.]+) ([\d.]+)', body)
+    (triangle,) = re.findall(r'<path d="M([\d.]+) ([\d.]+) [^>]*class="w1"', body)
     (square,) = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)"[^>]*class="alarm"', body)
     xs, ys = zip(*((float(x), float(y)) for x, y in (circle, triangle, square)), strict=True)
     assert list(xs) == sorted(xs)
@@ -48,9 +48,10 @@ def test_marks_stand_in_the_order_of_time_and_higher_values_lie_higher():
 
 
 def test_windows_beside_a_gap_are_not_joined_and_a_window_without_a_value_is_crossed():
-    joined = len(re.findall('class="link"', drawn(ROWS[:3])))
-    assert joined == 2
-    assert len(re.findall('class="link"', drawn(ROWS))) == joined + 2
+    later = window("2026-05-01", "0.1", "none")
+    runs = re.findall(r'<polyline points="([^"]+)"', drawn([*ROWS, later]))
+    assert [len(run.split()) for run in runs] == [3, 1]
+    assert len(re.findall(r'<path [^>]*class="link"', drawn(ROWS))) == 1
 
 
 def test_a_limit_that_changes_is_a_step():

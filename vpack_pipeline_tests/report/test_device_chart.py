@@ -41,8 +41,8 @@ def drawn(rows: list[Row]) -> str:
 
 def parts(body: str) -> list[tuple[float, float]]:
     """Where each part of a bar stands, and how high it is; the key's fields left out."""
-    found = re.findall(r'<rect x="([\d.]+)"[^>]*height="(\d+)" class="w2 field"', body)
-    return [(float(x), float(height)) for x, height in found if height != "14"]
+    found = re.findall(r'<rect x="([\d.]+)"[^>]*height="([\d.]+)" class="part"', body)
+    return [(float(x), float(height)) for x, height in found if height != "14.0"]
 
 
 def test_bars_stand_in_the_order_of_time_and_all_are_as_high():
