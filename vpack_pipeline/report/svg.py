@@ -40,7 +40,7 @@ def text(x: float, y: float, content: object, style: str = "", anchor: str = "st
 def text_width(words: str) -> float:
     """Estimate the width of a text of 13 px, in pixels; rather too wide than too narrow.
 
-    >>> text_width("mm") < text_width("MM") < text_width("肺肺")
+    >>> text_width("ii") < text_width("肺肺") < text_width("MM")
     True
     """
     return sum(_character_width(c) for c in words)
@@ -49,7 +49,11 @@ def text_width(words: str) -> float:
 def _character_width(character: str) -> float:
     if unicodedata.east_asian_width(character) in "WF":
         return 13.5
-    return 9.5 if character.isupper() or character in "%@—→" else 7.2
+    if character in "MW%@—→":
+        return 14.5
+    if character in "mw":
+        return 12.0
+    return 10.0 if character.isupper() else 7.2
 
 
 def wrapped(words: str, room: float) -> list[str]:

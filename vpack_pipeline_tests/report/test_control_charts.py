@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from report_bench import rendered, retold
 
 from vpack_pipeline.report.book import Cell, Row
 from vpack_pipeline.report.charts.control import control
@@ -87,7 +88,14 @@ def test_a_monitor_without_a_value_is_no_picture():
     assert control("c", "A monitor", []) is None
 
 
-def test_the_report_shows_a_chart_for_each_monitor_before_the_table(page, study):
+def test_the_report_shows_a_chart_for_each_monitor_before_the_table(study):
+    page = rendered(study, report=retold(study.report, "drift/status", {}, value="0.100"))
     start, end = page.index('id="control-charts-caption"'), page.index('id="status-caption"')
     for monitor in study.protocol.drift.monitors:
         assert f'id="control-{monitor.name}-title"' in page[start:end]
+
+
+def test_without_any_value_the_table_stands_alone(study):
+    page = rendered(study, report=retold(study.report, "drift/status", {}, value=""))
+    assert "control-charts-caption" not in page
+    assert 'id="status-caption"' in page
