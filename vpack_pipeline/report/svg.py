@@ -32,15 +32,15 @@ def opened(name: str, title: str, description: str, height: float, width: int = 
 
 def text(x: float, y: float, content: object, style: str = "", anchor: str = "start") -> Markup:
     """Write a text."""
-    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}" text-anchor="{}">{}</text>').format(
-        x, y, style, anchor, content
-    )
+    kind = Markup(' class="{}"').format(style) if style else ""
+    place = Markup(' text-anchor="{}"').format(anchor) if anchor != "start" else ""
+    return Markup('<text x="{:.1f}" y="{:.1f}"{}{}>{}</text>').format(x, y, kind, place, content)
 
 
 def text_width(words: str) -> float:
     """Estimate the width of a text of 13 px, in pixels; rather too wide than too narrow.
 
-    >>> text_width("mm") < text_width("MM") < text_width("肺肺")
+    >>> text_width("ii") < text_width("肺肺") < text_width("MM")
     True
     """
     return sum(_character_width(c) for c in words)
@@ -49,7 +49,11 @@ def text_width(words: str) -> float:
 def _character_width(character: str) -> float:
     if unicodedata.east_asian_width(character) in "WF":
         return 13.5
-    return 9.5 if character.isupper() or character in "%@—→" else 7.2
+    if character in "MW%@—→":
+        return 14.5
+    if character in "mw":
+        return 12.0
+    return 10.0 if character.isupper() else 7.2
 
 
 def wrapped(words: str, room: float) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from report_bench import rendered, retold
 
 from vpack_pipeline.report.book import Cell, Row
 from vpack_pipeline.report.charts.control import control
@@ -33,14 +34,14 @@ def drawn(rows: list[Row]) -> str:
 def test_each_signal_has_a_shape_of_its_own():
     body = drawn(ROWS)
     assert body.count("<circle") == 1
-    assert body.count("<path") == 1
+    assert len(re.findall(r'<path [^>]*class="w1"', body)) == 1
     assert len(re.findall(r'<rect [^>]*class="alarm"', body)) == 1
 
 
 def test_marks_stand_in_the_order_of_time_and_higher_values_lie_higher():
     body = drawn(ROWS[::-1])
     (circle,) = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', body)
-    (triangle,) = re.findall(r'<path d="M([\d.]+) ([\d.]+)', body)
+    (triangle,) = re.findall(r'<path d="M([\d.]+) ([\d.]+) [^>]*class="w1"', body)
     (square,) = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)"[^>]*class="alarm"', body)
     xs, ys = zip(*((float(x), float(y)) for x, y in (circle, triangle, square)), strict=True)
     assert list(xs) == sorted(xs)
@@ -48,9 +49,10 @@ def test_marks_stand_in_the_order_of_time_and_higher_values_lie_higher():
 
 
 def test_windows_beside_a_gap_are_not_joined_and_a_window_without_a_value_is_crossed():
-    joined = len(re.findall('class="link"', drawn(ROWS[:3])))
-    assert joined == 2
-    assert len(re.findall('class="link"', drawn(ROWS))) == joined + 2
+    later = window("2026-05-01", "0.1", "none")
+    runs = re.findall(r'<polyline points="([^"]+)"', drawn([*ROWS, later]))
+    assert [len(run.split()) for run in runs] == [3, 1]
+    assert len(re.findall(r'<path [^>]*class="link"', drawn(ROWS))) == 1
 
 
 def test_a_limit_that_changes_is_a_step():
@@ -86,7 +88,14 @@ def test_a_monitor_without_a_value_is_no_picture():
     assert control("c", "A monitor", []) is None
 
 
-def test_the_report_shows_a_chart_for_each_monitor_before_the_table(page, study):
+def test_the_report_shows_a_chart_for_each_monitor_before_the_table(study):
+    page = rendered(study, report=retold(study.report, "drift/status", {}, value="0.100"))
     start, end = page.index('id="control-charts-caption"'), page.index('id="status-caption"')
     for monitor in study.protocol.drift.monitors:
         assert f'id="control-{monitor.name}-title"' in page[start:end]
+
+
+def test_without_any_value_the_table_stands_alone(study):
+    page = rendered(study, report=retold(study.report, "drift/status", {}, value=""))
+    assert "control-charts-caption" not in page
+    assert 'id="status-caption"' in page

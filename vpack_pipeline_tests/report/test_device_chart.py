@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from vpack_pipeline.report import svg
 from vpack_pipeline.report.book import Cell, Row
 from vpack_pipeline.report.charts.devices import devices
 
@@ -41,8 +42,8 @@ def drawn(rows: list[Row]) -> str:
 
 def parts(body: str) -> list[tuple[float, float]]:
     """Where each part of a bar stands, and how high it is; the key's fields left out."""
-    found = re.findall(r'<rect x="([\d.]+)"[^>]*height="(\d+)" class="w2 field"', body)
-    return [(float(x), float(height)) for x, height in found if height != "14"]
+    found = re.findall(r'<rect x="([\d.]+)"[^>]*height="([\d.]+)" class="part"', body)
+    return [(float(x), float(height)) for x, height in found if height != "14.0"]
 
 
 def test_bars_stand_in_the_order_of_time_and_all_are_as_high():
@@ -90,6 +91,15 @@ def test_many_periods_keep_their_dates_apart():
     dates = re.findall(r'<text x="([\d.]+)"[^>]*>20\d\d-\d\d<', drawn(rows))
     places = [float(x) for x in dates]
     assert min(b - a for a, b in itertools.pairwise(places)) > 60
+
+
+@pytest.mark.parametrize("n", [1, 2, 21, 26, 60])
+def test_dates_keep_within_the_picture(n):
+    months = [f"{2020 + i // 12}-{i % 12 + 1:02}" for i in range(n)]
+    drawing = devices("d", "D", [row for m in months for row in period(AFTER, m, Old=1, New=1)])
+    assert drawing is not None
+    for x, said in re.findall(r'<text x="([\d.]+)"[^>]*>(20\d\d-\d\d)<', drawing.body):
+        assert float(x) + svg.text_width(said) / 2 <= drawing.width
 
 
 @pytest.mark.parametrize("rows", [[], period(AFTER, "2026-01", Old=3)])

@@ -101,17 +101,19 @@ class _Control:
     def _between(self) -> Markup:
         """Join the values of windows that follow one another."""
         made = Markup("")
-        for (i, one), (j, other) in itertools.pairwise(enumerate(self.rows)):
-            a, b = one["value"].number, other["value"].number
-            if a is not None and b is not None:
-                made += svg.line(self.across(i), self.up(a), self.across(j), self.up(b), "link")
+        numbered = enumerate(row["value"].number for row in self.rows)
+        for is_given, run in itertools.groupby(numbered, lambda p: p[1] is not None):
+            if is_given:
+                places = [f"{self.across(i):.1f},{self.up(value or 0.0):.1f}" for i, value in run]
+                joined = '<polyline points="{}" class="curve link"/>'
+                made += Markup(joined).format(" ".join(places))
         return made
 
     def _mark(self, row: Row, x: float) -> Markup:
         value = row["value"].number
         if value is None:
-            crossed = svg.line(x - 3, _BOTTOM - 6, x + 3, _BOTTOM, "link")
-            return crossed + svg.line(x - 3, _BOTTOM, x + 3, _BOTTOM - 6, "link")
+            cross = '<path d="M{:.1f} {:.1f} l6 6 m0 -6 l-6 6" class="link"/>'
+            return Markup(cross).format(x - 3, _BOTTOM - 6)
         y = self.up(value)
         match row.says("signal"):
             case "action":

@@ -57,8 +57,8 @@ class _Devices:
         """Periods with their windows, in the order of time."""
         return sorted({(str(r.key["period"]), str(r.key["window"])) for r in self.rows})
 
-    def shade(self, i: int) -> tuple[str, float]:
-        return "w2", 0.04 + 0.36 * i / max(1, len(self.levels) - 1)
+    def opacity(self, i: int) -> float:
+        return 0.04 + 0.36 * i / max(1, len(self.levels) - 1)
 
     def up(self, share: float) -> float:
         return _FRAME.bottom - share * (_FRAME.bottom - _FRAME.top)
@@ -82,7 +82,7 @@ class _Devices:
             part = sum(r["estimate"].number or 0.0 for r in pick(here, stratum=level))
             if part:
                 top, height = self.up(share + part), self.up(share) - self.up(share + part)
-                made += svg.field(x, top, width, height, self.shade(i))
+                made += _part(x, top, width, height, self.opacity(i))
                 if min(width, height) >= _LETTER:
                     middle = top + height / 2 + 4
                     made += svg.text(x + width / 2, middle, _letter(i), "small", "middle")
@@ -94,13 +94,21 @@ class _Devices:
         made, y = Markup(""), _FRAME.height + 6.0
         for i, level in enumerate(self.levels):
             said = svg.wrapped(f"{_letter(i)}: {level}", _FRAME.right - _FRAME.left - 22)
-            made += svg.field(_FRAME.left, y, 14, 14, self.shade(i))
+            made += _part(_FRAME.left, y, 14, 14, self.opacity(i))
             made += svg.paragraph(_FRAME.left + 22, y + 12, said)
             y += len(said) * svg.LINE + 3
         if self.has_rest:
             made += svg.text(_FRAME.left + 22, y + 12, "the rest of a bar: all others", "quiet")
             y += svg.LINE + 3
         return made, y + 2
+
+
+def _part(x: float, y: float, width: float, height: float, opacity: float) -> Markup:
+    shape = (
+        '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="part"'
+        ' fill-opacity="{:.2f}"/>'
+    )
+    return Markup(shape).format(x, y, width, height, opacity)
 
 
 def _letter(i: int) -> str:

@@ -187,8 +187,9 @@ def dates(frame: Frame, periods: Sequence[str]) -> Markup:
     each = max(1, math.ceil(len(periods) / frame.dates))
     made = Markup("")
     for i in range(0, len(periods), each):
-        x = frame.across(i, len(periods))
-        made += svg.text(x, frame.bottom + 16, periods[i][:7], frame.style, "middle")
+        month = periods[i][:7]
+        x = min(frame.across(i, len(periods)), frame.width - svg.text_width(month) / 2)
+        made += svg.text(x, frame.bottom + 18, month, frame.style, "middle")
     return made
 
 
