@@ -16,6 +16,7 @@ from typing import Any, Final
 from vpack_pipeline.cli import diff_rows
 from vpack_pipeline.core.diff.causes import CAUSES, Cause, Ground
 from vpack_pipeline.core.diff.pack_diff import PackDiff, PackSide
+from vpack_pipeline.errors import printable
 
 WIDTH: Final = 100
 _WIDEST: Final = 48
@@ -76,8 +77,8 @@ class Section:
 
 
 def text(found: PackDiff, *, everything: bool) -> str:
-    """Write a difference for a terminal."""
-    return "\n".join(_lines(found, everything=everything))
+    """Write a difference for a terminal, which obeys nothing in it."""
+    return "\n".join(printable(line) for line in _lines(found, everything=everything))
 
 
 def _lines(found: PackDiff, *, everything: bool) -> Iterator[str]:

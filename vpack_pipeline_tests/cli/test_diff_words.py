@@ -147,3 +147,10 @@ def test_changes_are_counted_by_what_they_are_attributed_to() -> None:
     assert (
         "changes" not in diff_words.text(found(figures=(same,)), everything=False).split("\n\n")[1]
     )
+
+
+def test_a_terminal_obeys_nothing_that_a_pack_says() -> None:
+    field = FieldChange(("evaluation", "seed"), "\x1b[2J", "plain")
+    said = text(ground=replace(SAME, fields=(field,)))
+    assert "\x1b" not in said
+    assert r"evaluation: seed \x1b[2J plain" in said
