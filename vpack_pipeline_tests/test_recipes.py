@@ -115,6 +115,7 @@ CHOOSING = {
     "vpack_pipeline/cli/compared.py": "a comparison chooses what it says",
     "vpack_pipeline/core/diff/": "the figures that two packs are held against one another by are chosen",
     "vpack_pipeline/cli/templates/": "the protocol of a new site is an example",
+    "vpack_pipeline/pack_format/coherence.py": "verification chooses which tables it holds together",
     "vpack_pipeline/pack_format/comparison.py": "the page that compares is made of three tables",
     "vpack_pipeline/pack_format/documents.py": "the plan of monitoring travels as one document too",
     "vpack_pipeline/io/dicom/header.py": "fields are grouped for speed; one in no group is last",

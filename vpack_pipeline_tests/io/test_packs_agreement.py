@@ -221,7 +221,8 @@ def test_sentences_of_the_report_are_held_by_digests_alone(pack: Path) -> None:
 def test_what_is_changed_alike_everywhere_is_noticed_by_its_digest_alone(pack: Path) -> None:
     before = packs.summary(pack).digest
     files = ("report.html", "figures.csv", f"{ENDPOINTS}.csv")
-    changes = dict.fromkeys(files, lambda content: content.replace(b"inconclusive", b"met"))
+    # Not "met": that its bound would contradict.
+    changes = dict.fromkeys(files, lambda content: content.replace(b"inconclusive", b"void"))
     forged = forge(pack, changes)
     assert found(forged) == set()
     assert packs.summary(forged).digest != before
