@@ -32,6 +32,10 @@ from vpack_pipeline.site import Site
 SIDE: Final = 16
 """Rows and columns of the pixel noise."""
 
+NEAR_DUPLICATE_KVP: Final = 118.5
+NEAR_DUPLICATE_MAS: Final = 3
+"""Exposure of an exam whose like is on the development list."""
+
 File = tuple[PurePosixPath, bytes]
 
 
@@ -56,6 +60,11 @@ def files(world: World, site: Site) -> Iterator[File]:
 
 def _place(exam: Exam, name: str) -> PurePosixPath:
     return PurePosixPath(f"{exam.index_date:%Y/%m}", f"{exam.number + 1:06d}", f"{name}.dcm")
+
+
+def serial_number(plan: Plan, exam: Exam) -> str:
+    """Name the device as its headers do."""
+    return f"SN-{plan.prefix}-{exam.room_name}"
 
 
 def _spellings(site: Site) -> dict[str, list[str]]:
@@ -93,7 +102,7 @@ def image(
         "PatientSex": exam.patient.sex,
         "BodyPartExamined": "CHEST",
         "KVP": f"{room.kvp + float(rng.normal(0, 2)):.1f}",
-        "DeviceSerialNumber": f"SN-{plan.prefix}-{exam.room_name}",
+        "DeviceSerialNumber": serial_number(plan, exam),
         "SoftwareVersions": room.software,
         "Exposure": str(int(np.clip(rng.lognormal(0.9, 0.4), 1, 20))),
         "ImagerPixelSpacing": f"{room.imager_pixel_spacing_mm}\\{room.imager_pixel_spacing_mm}",
@@ -171,6 +180,11 @@ def _drop(keyword: str) -> Callable[[dict[str, Value], Exam, object], None]:
     return apply
 
 
+def _expose(values: dict[str, Value], _exam: Exam, _spellings: Mapping[str, list[str]]) -> None:
+    values["KVP"] = f"{NEAR_DUPLICATE_KVP}"
+    values["Exposure"] = f"{NEAR_DUPLICATE_MAS}"
+
+
 _QUIRKS: Final[dict[str, Callable[[dict[str, Value], Exam, Mapping[str, list[str]]], None]]] = {
     "lateral": _set("ViewPosition", "LL"),
     "view_absent": _set("ViewPosition", ""),
@@ -182,6 +196,7 @@ _QUIRKS: Final[dict[str, Callable[[dict[str, Value], Exam, Mapping[str, list[str
     "kvp_invalid": _set("KVP", "auto"),
     "sex_invalid": _set("PatientSex", "0000"),
     "other_spelling": _respelt,
+    "near_duplicate": _expose,
 }
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from examples.demo_sites import reading, scoring
 from examples.demo_sites.broken_rows import BROKEN, Delivered
 from examples.demo_sites.forms import Line, Row, Table, write_delivery
+from examples.demo_sites.images import NEAR_DUPLICATE_KVP, NEAR_DUPLICATE_MAS, serial_number
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.world import Exam, World, generator
 from vpack_pipeline.core.error_causes import CAUSES
@@ -44,7 +45,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         *("case_id", "finding", "model_id", "attempt", "status", "score"),
         *("received_at", "produced_at"),
     ),
-    "development": ("patient_id",),
+    "development": (
+        *("patient_id", "device_id", "study_date", "study_time_s", "kvp", "exposure_mas"),
+    ),
     "operations": ("study", "turnaround_s", "failure", "override", "opened_at"),
     "error_review": (
         *("case_id", "cause", "reviewer_role", "blinded", "label_upheld", "reviewed_at"),
@@ -82,7 +85,7 @@ def write(world: World, site: Site, protocol: Protocol, folder: Path) -> None:
     }
     always = {
         "readers": [_reader_row(r) for r in plan.readers],
-        "development": [{"patient_id": _plain(mrn)} for mrn in world.development],
+        "development": [_development_row(world, mrn) for mrn in world.development],
     }
     before = date.min
     for number, day in enumerate(plan.deliveries.closed):
@@ -165,6 +168,22 @@ def _case_row(exam: Exam) -> Row:
         "setting": exam.setting,
         "portable": exam.bedside,
         "Ward": f"W{exam.number % 9}" if exam.setting == "inpatient" else "",
+    }
+
+
+def _development_row(world: World, mrn: str) -> Row:
+    """Name a patient; of a near duplicate also what the header of its image says."""
+    row: Row = {"patient_id": _plain(mrn)}
+    exam = world.near_duplicates.get(mrn)
+    if exam is None:
+        return row
+    at = exam.taken_at
+    return row | {
+        "device_id": serial_number(world.plan, exam),
+        "study_date": exam.index_date,
+        "study_time_s": 3600 * at.hour + 60 * at.minute + at.second,
+        "kvp": NEAR_DUPLICATE_KVP,
+        "exposure_mas": NEAR_DUPLICATE_MAS,
     }
 
 

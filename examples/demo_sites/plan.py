@@ -119,6 +119,10 @@ class Integrity(Document):
 
     development_list: Count
     development_overlap: Count
+    near_duplicates: Count
+    """Images of other patients on the development list with the header of an exam of this site."""
+    accession_numbers_missing: Count
+    """In one gap inside the prospective window; else numbers run on within a year."""
     patients_in_both_windows: Count
     reads_that_saw_score: Count
     predictions_after_reads: Count

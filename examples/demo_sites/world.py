@@ -73,6 +73,8 @@ class World:
     exams: list[Exam]
     development: list[str]
     """MRNs of the development list."""
+    near_duplicates: dict[str, Exam]
+    """MRN of the development list → the exam that its image could be taken for."""
 
     def with_quirk(self, quirk: str) -> list[Exam]:
         """List the exams that carry a planted quirk."""
@@ -88,10 +90,13 @@ def build(plan: Plan) -> World:
     """Make the world that a plan describes."""
     exams = _exams(plan)
     _deal_quirks(plan, exams)
+    _number(plan, exams)
     chosen = [e.patient.mrn for e in exams if "development" in e.quirks]
     absent = plan.integrity.development_list - len(chosen)
     others = [f"{50_000_000 + 37 * i:08d}" for i in range(max(absent, 0))]
-    return World(plan, exams, sorted(chosen + others))
+    alike = [e for e in exams if "near_duplicate" in e.quirks]
+    near_duplicates = dict(zip(others, alike, strict=False))
+    return World(plan, exams, sorted(chosen + others), near_duplicates)
 
 
 def _exams(plan: Plan) -> list[Exam]:
@@ -164,7 +169,7 @@ def _exam(plan: Plan, rng: np.random.Generator, patient: Patient, i: int, day: d
         number=i,
         patient=patient,
         case_id=f"{plan.prefix}-{i + 1:06d}",
-        accession=f"{plan.prefix[0]}X{day:%y}{i + 1:07d}",
+        accession="",
         study_uid=uid(plan.site, plan.seed, "study", i),
         taken_at=datetime(day.year, day.month, day.day, minutes // 60, minutes % 60, tzinfo=ZONE),
         window=window_of(plan, day),
@@ -204,6 +209,7 @@ def _deal_quirks(plan: Plan, exams: list[Exam]) -> None:
         "development": plan.integrity.development_overlap,
         "non_diagnostic": plan.non_diagnostic_cases,
         "merged": plan.deliveries.merged_patients,
+        "near_duplicate": plan.integrity.near_duplicates,
     }
     order = iter(rng.permutation(len(pool)).tolist())
     for quirk, n in wanted.items():
@@ -214,6 +220,19 @@ def _deal_quirks(plan: Plan, exams: list[Exam]) -> None:
                 raise ValueError(f"{plan.site}: too few ordinary exams for {quirk}") from None
             exam.quirks.add(quirk)
             _apply(quirk, exam, number, rng)
+
+
+def _number(plan: Plan, exams: list[Exam]) -> None:
+    """Give exams accession numbers as they come, from 1 in each year, with the planted gap."""
+    in_order = sorted(exams, key=lambda e: (e.taken_at, e.number))
+    later = [e for e in in_order if e.window == "prospective"]
+    after_gap = later[len(later) // 2]
+    reached: dict[int, int] = {}
+    for exam in in_order:
+        year = exam.index_date.year
+        step = 1 + (plan.integrity.accession_numbers_missing if exam is after_gap else 0)
+        reached[year] = reached.get(year, 0) + step
+        exam.accession = f"{plan.prefix[0]}X{exam.index_date:%y}{reached[year]:07d}"
 
 
 def _apply(quirk: str, exam: Exam, number: int, rng: np.random.Generator) -> None:

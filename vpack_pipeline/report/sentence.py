@@ -1,7 +1,7 @@
 """What happened, in the words with which a pack opens: one sentence a primary figure, by rules.
 
 The rules only choose words for what tables say; none softens. A fall whose interval leaves out zero
-is called a fall; what is not shown is said with the chance that the plan had to show it. What does
+is called a fall; what is not shown is said with the chance that there was of showing it. What does
 not belong here: how figures are judged (``core.evaluation.verdicts``), layout.
 """
 
@@ -30,7 +30,7 @@ GOALS: Final[Mapping[str, str]] = {
 }
 """Verdict → how the figure stands to its goal."""
 NO_GOAL: Final = "without a goal fixed beforehand"
-POWER: Final = " (the plan had a chance of {power} to show it)"
+POWER: Final = " (the chance of showing it was {power} if {measure} stayed as before the lock)"
 CHANGES: Final[Mapping[str, str]] = {
     "fell": "{size} points ({smallest} to {largest}) lower than before",
     "rose": "{size} points ({smallest} to {largest}) higher than before",
@@ -178,7 +178,7 @@ def _clause(said: Measured) -> Text:
 def _stands(said: Measured) -> Text:
     if said.goal is None:
         return (NO_GOAL,)
-    power = filled(POWER, power=said.power) if said.power else ()
+    power = filled(POWER, power=said.power, measure=(said.measure,)) if said.power else ()
     return filled(GOALS.get(said.verdict, GOALS["refused"]), goal=said.goal, power=power)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import datetime, timedelta
 from statistics import NormalDist
@@ -408,6 +409,25 @@ def test_patients_of_the_development_set_are_found_and_none_is_left(lakeside: La
     n = lakeside.plan.integrity.development_overlap
     assert patients.filter("in_development").height == n
     assert integrity(lakeside, "no_development_patient")["verdict"] == "held"
+
+
+def test_the_exam_whose_like_was_used_in_development_is_found(lakeside: Lakeside) -> None:
+    kept = {pseudonym(lakeside, e) for e in included(lakeside)}
+    alike = {pseudonym(lakeside, e) for e in lakeside.world.with_quirk("near_duplicate")}
+    row = integrity(lakeside, "no_near_duplicate")
+    assert (row["verdict"], row["estimate"]) == ("broken", len(alike & kept))
+    assert len(alike & kept) == lakeside.plan.integrity.near_duplicates > 0
+
+
+def test_the_gap_in_accession_numbers_is_found_with_its_size(lakeside: Lakeside) -> None:
+    row = integrity(lakeside, "no_accession_gap")
+    missing = lakeside.plan.integrity.accession_numbers_missing
+    assert missing > 0
+    assert (row["verdict"], row["estimate"]) == ("broken", 1)
+    # Before the first number of a year nothing can be missed.
+    assert row["notes"] == "some_not_checkable;largest_gap"
+    detail = json.loads(str(row["detail"]))
+    assert detail == {"largest_gap.missing": missing, "largest_gap.largest": missing}
 
 
 def test_patients_of_both_windows_are_found(lakeside: Lakeside) -> None:

@@ -304,7 +304,7 @@ def test_a_class_with_too_few_patients_decides_nothing(n, expected):
     few = [*cases_of(n, "positive", 0.9, date=AFTER), *cases_of(50, "negative", 0.1, date=AFTER)]
     for claim in (endpoint(), endpoint(id="auc", metric="auc", operating_point=None)):
         frame = World(few).evaluated(endpoints=(claim,)).run("endpoints")
-        row = frame.filter(look=str(LOOK)).row(0, named=True)
+        row = figure(frame, claim.metric, look=str(LOOK))
         assert row["verdict"] == expected
         assert (row["notes"] == "few_patients_for_verdict") == (n < 10)
 

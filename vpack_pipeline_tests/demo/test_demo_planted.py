@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -129,6 +130,31 @@ def test_only_planted_patients_are_in_both_windows(lakeside: world.World) -> Non
         windows.setdefault(exam.patient.number, set()).add(exam.window)
     both = [w for w in windows.values() if {"retrospective", "prospective"} <= w]
     assert len(both) == lakeside.plan.integrity.patients_in_both_windows
+
+
+def test_accession_numbers_run_on_within_a_year_but_for_the_planted_gap(
+    lakeside: world.World,
+) -> None:
+    missing = lakeside.plan.integrity.accession_numbers_missing
+    by_year: dict[str, list[int]] = {}
+    for exam in lakeside.exams:
+        by_year.setdefault(exam.accession[:-7], []).append(int(exam.accession[-7:]))
+    gaps = Counter(
+        after - before - 1
+        for numbers in map(sorted, by_year.values())
+        for before, after in pairwise(numbers)
+    )
+    assert missing > 0
+    assert gaps == {0: len(lakeside.exams) - len(by_year) - 1, missing: 1}
+
+
+def test_listed_images_are_like_exams_of_others(riverside: Cohort) -> None:
+    rows = riverside.tables["development"].filter("in_force", pl.col("device_id").is_not_null())
+    assert rows.height == plan_of("riverside").integrity.near_duplicates > 0
+    at = ["device_id", "study_date", "study_time_s", "kvp", "exposure_mas"]
+    alike = rows.join(riverside.tables["studies"], on=at, how="inner")
+    assert alike.height == rows.height
+    assert (alike["patient_id"] != alike["patient_id_right"]).all()
 
 
 def test_readers_err_as_planted(lakeside: world.World) -> None:

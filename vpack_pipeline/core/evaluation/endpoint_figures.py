@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.evaluation.analysis import NO_INFERENCE, AnalysisSet, CaseSet
@@ -38,7 +39,7 @@ from vpack_pipeline.core.evaluation.verdicts import Judged
 from vpack_pipeline.core.sampling import SampledCases, Weighing
 from vpack_pipeline.protocol import Adjudication, Endpoint, Evaluation, IndexTest, OperatingPoint
 from vpack_pipeline.stats.codes import Code
-from vpack_pipeline.stats.estimate import Estimate, undefined
+from vpack_pipeline.stats.estimate import BoolArray, Estimate, undefined
 from vpack_pipeline.stats.goals import chance_of_so_few
 from vpack_pipeline.stats.proportions import effective_size
 
@@ -119,7 +120,7 @@ class EndpointFigure:
         return self._made[level]
 
     def _computed(self, level: float) -> Estimate:
-        reasons = [self._why_not_alone(window) for window in self.endpoint.windows]
+        reasons = [self.why_not_alone(window) for window in self.endpoint.windows]
         why = next((r for r in reasons if r is not None), None)
         if self.endpoint.comparison == "non_inferiority":
             found = self._difference(level)
@@ -140,7 +141,8 @@ class EndpointFigure:
             return found
         return on_bounds(found, mature, self.point, index_test, measured, why)
 
-    def _why_not_alone(self, window: str) -> Code | None:
+    def why_not_alone(self, window: str) -> Code | None:
+        """Say why the figure among labelled cases of a window stands for no others."""
         speaks = primary_point(self.among.evaluation, self.endpoint.finding, self.model_id)
         point = self.point or speaks
         return why_not_alone_at(
@@ -186,7 +188,7 @@ class EndpointFigure:
         if self.point is None:
             return 0.0 if goal <= HIGHEST_GOAL_OF_AREA else 1.0
         mature = self.mature(self.endpoint.window)
-        analyses = (ITD,) if self._why_not_alone(self.endpoint.window) is None else (ITD, BEST)
+        analyses = (ITD,) if self.why_not_alone(self.endpoint.window) is None else (ITD, BEST)
         tables = [tabulate(mature, self.point, self.among.index_test, a) for a in analyses]
         alike = [table for table in tables if self._weigh(table).weight is None]
         return max((self._chance_of_so_few(table, goal) for table in alike), default=0.0)
@@ -221,6 +223,15 @@ class EndpointFigure:
 
     def rate(self, window: str, point: OperatingPoint) -> tuple[int, int]:
         """Count the cases that a share is of in a window, and those that are right."""
+        success, _ = self._units(window, point)
+        return success.size, int(success.sum())
+
+    def design_effect(self, window: str, point: OperatingPoint) -> float:
+        """How much patients who repeat widen the variance of a share of one case or more."""
+        success, patient = self._units(window, point)
+        return success.size / effective_size(success, patient)
+
+    def _units(self, window: str, point: OperatingPoint) -> tuple[BoolArray, npt.NDArray[Any]]:
         table = tabulate(self.mature(window), point, self.among.index_test, ITD)
         among, right = share(table, self.endpoint.metric)
-        return int(among.sum()), int(right[among].sum())
+        return right[among], table.cases.patient[among]

@@ -28,6 +28,7 @@ from vpack_pipeline.core.evaluation.looks import (
     void_endpoints,
     withheld_reason,
 )
+from vpack_pipeline.core.evaluation.planned_power import power_of_goal, power_of_margin
 from vpack_pipeline.core.evaluation.verdicts import (
     JUDGED,
     MET,
@@ -40,7 +41,6 @@ from vpack_pipeline.core.evaluation.verdicts import (
 )
 from vpack_pipeline.core.figures import Figures
 from vpack_pipeline.core.sampling import SampledCases
-from vpack_pipeline.core.windows import RETROSPECTIVE
 from vpack_pipeline.protocol import (
     Adjudication,
     Amendment,
@@ -52,7 +52,6 @@ from vpack_pipeline.protocol import (
 )
 from vpack_pipeline.stats.codes import Code, Codes, code, coded
 from vpack_pipeline.stats.estimate import Estimate, undefined
-from vpack_pipeline.stats.sequential import power_noninferiority
 from vpack_pipeline.stats.several_endpoints import ClaimAtLook, claims_at_look
 
 NO_LOOK: Final = "none"
@@ -94,9 +93,10 @@ def endpoints(
     that speaks for the endpoint at this cut: of looks taken, the first that met the goal, else the
     last. ``alpha`` is the one-sided level of the verdict, ``information`` the patients that the
     figure rests on, combined over classes and windows, and ``information_share`` the share of the
-    planned information at which alpha was spent. For non-inferiority ``goal`` is minus the margin,
-    and a row ``planned_power`` gives the power if the prospective window held as many cases of the
-    class as the retrospective one.
+    planned information at which alpha was spent. For non-inferiority ``goal`` is minus the margin.
+    A row ``planned_power`` gives the chance that the claim had to be shown, were the retrospective
+    figure the truth: for non-inferiority with as many cases of the class in the prospective window
+    as in the retrospective one; for a goal with those that the headline look judged, at its level.
     """
     analysis = AnalysisSet(index_test=index_test, **analysed)
     sampled = SampledCases(cases, sampling, evaluation)
@@ -113,9 +113,8 @@ def endpoints(
     )
     figures = Figures("evaluation/endpoints")
     for endpoint in evaluation.endpoints:
-        _give(figures, endpoint, judge)
-        if endpoint.comparison == "non_inferiority":
-            _give_power(figures, endpoint, judge)
+        headline = _give(figures, endpoint, judge)
+        _give_power(figures, endpoint, judge, headline)
     return figures.frame()
 
 
@@ -131,6 +130,13 @@ class _Row:
     information_share: float | None = None
     pack_version: str | None = None
     pack_digest: str | None = None
+
+    def decides(self, minimum: int) -> bool:
+        """Whether the look could have met a goal: it shows a figure, of patients enough."""
+        found = self.estimate
+        is_few = any(note.name == "few_patients_for_verdict" for note in found.notes)
+        is_shown = self.verdict in JUDGED and found.value is not None
+        return is_shown and found.n >= minimum and not is_few
 
 
 @dataclass(frozen=True)
@@ -292,7 +298,8 @@ def _void(
     return code("look_void_amended", pack=version, blocks=blocks, amended=dates)
 
 
-def _give(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
+def _give(figures: Figures, endpoint: Endpoint, judge: _Judge) -> _Row:
+    """Add the rows of an endpoint, and give the one that speaks for it."""
     is_difference = endpoint.comparison == "non_inferiority"
     metric = f"{endpoint.metric}_difference" if is_difference else endpoint.metric
     rows = judge.rows(endpoint)
@@ -315,6 +322,7 @@ def _give(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
         else:
             method = coded(found.method, judge.said_of(endpoint, row))
             figures.give(metric, replace(found, method=method), **keys)
+    return headline
 
 
 def _headline(rows: list[_Row]) -> _Row:
@@ -325,22 +333,21 @@ def _headline(rows: list[_Row]) -> _Row:
     return (met[:1] or taken[-1:] or past[-1:] or looks[:1])[0]
 
 
-def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge) -> None:
+def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge, headline: _Row) -> None:
+    """Say how likely a claim about the later window was to be shown."""
     figure = judge.figures[endpoint.id]
-    keys = {**figure.keys(), "look": judge.evaluation.looks[0].cut.isoformat()}
-    keys |= {"verdict": None, "is_headline": False}
-    if figure.point is None:
-        figures.refuse("planned_power", "power_of_proportions_only", **keys)
+    look, reason = headline.look, headline.estimate.reason
+    if endpoint.comparison == "non_inferiority":
+        look, reason = judge.evaluation.looks[0].cut.isoformat(), None
+        power = power_of_margin(figure, judge.evaluation.alpha)
+    elif is_judged_at_looks(endpoint):
+        is_judged = headline.decides(judge.evaluation.minimum_patients)
+        alpha = headline.alpha if is_judged else None
+        power = power_of_goal(figure, headline.estimate.n, alpha)
+    else:
         return
-    reason = figure.why_no_rate(RETROSPECTIVE, figure.point)
-    if reason is not None:
-        figures.refuse("planned_power", reason, **keys)
-        return
-    n, events = figure.rate(RETROSPECTIVE, figure.point)
-    if events in (0, n) or not endpoint.margin:
-        figures.refuse("planned_power", "no_power_at_edge", n=n, events=events, **keys)
-        return
-    alpha = judge.evaluation.alpha
-    power = power_noninferiority(events / n, endpoint.margin, n, alpha=alpha)
-    method = coded("power_from_retrospective", "normal_approximation")
-    figures.give("planned_power", power, n=n, events=events, method=method, **keys)
+    keys = {**figure.keys(), "look": look, "verdict": None, "is_headline": False}
+    if headline.verdict == WITHHELD and reason is not None:
+        figures.withhold("planned_power", reason, **keys)
+    else:
+        figures.give("planned_power", power, **keys)
