@@ -3,8 +3,9 @@
 ``python -m vpack_pipeline_tests.io.store_pack ROOT`` takes the newest pack of ``riverside`` under a
 root that ``pipeline/bench.py`` makes, built at its look; it publishes the same with short pages
 in place of the report, its summary, the comparison and the page of expectations, and writes
-``packs/format-<N>.tar.xz``. What is stored is never made anew. The report's page holds what a reviewer's machine finds in a report: figures, of which some tables have to
-be enough, and what it says of other files.
+``packs/format-<N>.tar.xz``. What is stored is never made anew once its format has been released. The
+report's page holds what a reviewer's machine finds in a report: figures, of which some tables have
+to be enough, and what it says of other files.
 """
 
 from __future__ import annotations
@@ -73,16 +74,17 @@ def store(root: Path, target: Path) -> Path:
 
 def shortened(payload: Mapping[str, bytes]) -> dict[str, bytes]:
     """Put a short page in the report's place, and keep the figures that stand there."""
-    page = payload[REPORT].decode()
     header, *lines = csv.reader(io.StringIO(payload[figures.NAME].decode(), newline=""))
+    page = figures.by_anchor(payload[REPORT].decode(), [Figure(*line) for line in lines])
     kept = [Figure(*line) for line in lines if line[1] in SHOWN]
     names = {escape(f.anchor) for f in kept}
     elements = [m[0] for m in ELEMENT.finditer(page) if m[1] == "states" or m[2] in names]
     places = {item["evidence"] for item in json.loads(payload[CLAIM])["items"]}
     ids = [f'<p id="{escape(place)}"></p>' for place in sorted(places)]
-    made = "\n".join([TITLE, *ids, *dict.fromkeys(elements), ""]).encode()
-    shown = [astuple(f) for f in figures.printed(made.decode(), kept)]
-    short = {**payload, REPORT: made, figures.NAME: cells.to_csv(header, shown)}
+    made = "\n".join([TITLE, *ids, *dict.fromkeys(elements), ""])
+    shown = figures.printed(made, kept)
+    listed = cells.to_csv(header, [astuple(figure) for figure in shown])
+    short = {**payload, REPORT: figures.by_line(made, shown).encode(), figures.NAME: listed}
     short[SUMMARY] = b"%PDF-1.7\n"
     asked = payload[expectations.NAME].decode()
     stated = dict.fromkeys(m[0] for m in ELEMENT.finditer(asked))

@@ -90,7 +90,7 @@ def test_a_monitor_without_a_value_is_no_picture():
 
 def test_the_report_shows_a_chart_for_each_monitor_before_the_table(study):
     page = rendered(study, report=retold(study.report, "drift/status", {}, value="0.100"))
-    start, end = page.index('id="control-charts-caption"'), page.index('id="status-caption"')
+    start, end = page.index('id="control-charts-caption"'), page.index('<div id="plan">')
     for monitor in study.protocol.drift.monitors:
         assert f'id="control-{monitor.name}-title"' in page[start:end]
 

@@ -58,7 +58,6 @@ def test_the_chapter_opens_with_short_lines_that_lead_to_their_figures(page):
     told = lines_of(page)
     assert list(told) == [
         "Who",
-        "By which rule",
         "Usable labels",
         "How often each way was needed",
         "How well they agreed",

@@ -78,7 +78,7 @@ PLACES = {
         "As planned: readers blind",
         "Silent prospective, as planned:",
     ],
-    "rules_blind": ["Eligibility rules as planned"],
+    "rules_blind": ["eligibility rules as planned"],
     "model_locked": [
         "as planned before the window below",
         "A verdict after the lock is given once",
