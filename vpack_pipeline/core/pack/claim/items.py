@@ -73,9 +73,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "attested",
         by.said("deidentification"),
     ),
-    Item(
-        12, METHODS, "What happened to missing data", "operating-points", "checked", by.missing_data
-    ),
+    Item(12, METHODS, "What happened to missing data", "figures", "checked", by.missing_data),
     Item(13, METHODS, "How images were acquired", "profile", "checked", by.acquisition),
     Item(
         14,
@@ -140,9 +138,7 @@ ITEMS: Final[tuple[Item, ...]] = (
     Item(26, METHODS, "How the final model was chosen", "study-model", "attested", by.training),
     Item(27, METHODS, "Whether models were combined", "study-model", "attested", by.training),
     Item(28, METHODS, "Which metrics are used", "performance", "checked", by.metrics),
-    Item(
-        29, METHODS, "How uncertainty is expressed", "operating-points", "checked", by.uncertainty
-    ),
+    Item(29, METHODS, "How uncertainty is expressed", "figures", "checked", by.uncertainty),
     Item(30, METHODS, "How robustness was examined", "subgroups", "checked", by.robustness),
     Item(
         31,
@@ -185,9 +181,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "checked",
         by.characteristics,
     ),
-    Item(
-        37, RESULTS, "Performance with its uncertainty", "operating-points", "checked", by.results
-    ),
+    Item(37, RESULTS, "Performance with its uncertainty", "figures", "checked", by.results),
     Item(
         38,
         RESULTS,
@@ -229,6 +223,6 @@ ITEMS: Final[tuple[Item, ...]] = (
         "attested",
         by.said("availability"),
     ),
-    Item(44, OTHER, "Funding and who had a say", "first", "attested", by.said("funded_by")),
+    Item(44, OTHER, "Funding and who had a say", "study-data", "attested", by.said("funded_by")),
 )
 """In the order of the checklist."""
