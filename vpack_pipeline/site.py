@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from vpack_pipeline.attestation import AttestedBySite
 from vpack_pipeline.document import Document, Identifier, Name, Sha256, Text, refuse_repeated
 from vpack_pipeline.old_names import OldName
 from vpack_pipeline.pack_format.roles import FINGERPRINT, Role
@@ -255,6 +256,8 @@ class Site(Document):
     """Sources and licences that the pack must print."""
     notes: tuple[Text, ...] = ()
     """What a reviewer has to know about this site's data, printed in the report."""
+    attested: AttestedBySite = ()
+    """Who attests what the protocol states of this site's data (CLAIM 7, 10, 11, 17), and when."""
 
     @property
     def document(self) -> dict[str, Any]:

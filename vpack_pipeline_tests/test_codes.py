@@ -67,7 +67,7 @@ def test_a_sentence_fits_into_a_line_of_others() -> None:
         ('- {code: a, kind: caution, sentence: "few"}', "kind"),
         ('- {code: A-b, kind: reason, sentence: "few"}', "code"),
         (
-            '- {code: a, kind: reason, sentence: "{n}", parameters: {n: text}}',
+            '- {code: a, kind: reason, sentence: "{n}", parameters: {n: sentence}}',
             "'integer', 'number'",
         ),
         ('- {code: a, kind: reason, sentence: "{n}", parameters: {n: word}}', "words are declared"),
@@ -93,6 +93,7 @@ OF_EACH_TYPE = {
     "name": ("reader-1", "reader-1", [1, ("reader-1",)]),
     "names": (("a", "b"), "a, b", ["a", (1,)]),
     "numbers": ((1.5, 2), "1.5, 2", [1.5, ("a",)]),
+    "text": ("Nothing was trained.", "Nothing was trained.", [1, ("a",)]),
     "{type: word, words: {up: rises}}": ("up", "rises", ["down", 1]),
     "{type: words, words: {up: rises, down: falls}}": (
         ("up", "down"),

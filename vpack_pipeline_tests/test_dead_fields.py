@@ -19,11 +19,13 @@ import pytest
 from jinja2 import nodes
 
 import vpack_pipeline
-from vpack_pipeline import contracts, document, protocol, site
+from vpack_pipeline import attestation, contracts, document, protocol, site
 from vpack_pipeline.document import Document
 
 PACKAGE = Path(vpack_pipeline.__file__).parent
-DOCUMENTS = (PACKAGE / "protocol", PACKAGE / "site.py", PACKAGE / "document.py")
+DOCUMENTS = tuple(
+    PACKAGE / name for name in ("protocol", "site.py", "document.py", "attestation.py")
+)
 UNREAD: dict[str, str] = {}
 
 
@@ -36,7 +38,7 @@ def parts() -> list[type[Document]]:
     while waiting:
         waiting += (below := waiting.pop().__subclasses__())
         found += below
-    own = (protocol.__name__, site.__name__, document.__name__)
+    own = (protocol.__name__, site.__name__, document.__name__, attestation.__name__)
     return [part for part in found if part.__module__.startswith(own)]
 
 

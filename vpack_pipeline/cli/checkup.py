@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from vpack_pipeline import study
+from vpack_pipeline.attestation import PROTOCOL_ITEMS, SITE_ITEMS, not_attested
 from vpack_pipeline.cli.delivered import check_deliveries
 from vpack_pipeline.cli.findings import Findings
 from vpack_pipeline.errors import Problem, SecretError, VpackError
@@ -95,6 +96,19 @@ def _documents(found: Findings, loaded: Study) -> None:
     if protocol.covariates:
         told = ", ".join(f"{c.name} ({c.title}, {c.type})" for c in protocol.covariates)
         found.fine.append(f"columns that cases may hold beside the usual ones: {told}")
+    for lacking in protocol.about.not_applicable:
+        numbers = ", ".join(map(str, lacking.items))
+        found.fine.append(f"CLAIM items {numbers} do not apply: {lacking.reason}")
+    for where, given, items in (
+        ("the protocol (about.attested)", protocol.about.attested, PROTOCOL_ITEMS),
+        ("site.yaml (attested)", loaded.site.attested, SITE_ITEMS),
+    ):
+        missing = ", ".join(map(str, not_attested(given, items)))
+        if missing:
+            found.notes.append(
+                f"{where} does not say who attests CLAIM items {missing}, and when: they are at"
+                " most partly met"
+            )
     bounded = bounded_rules(protocol.eligibility)
     if bounded:
         found.notes.append(

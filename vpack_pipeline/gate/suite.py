@@ -27,6 +27,7 @@ _JSON_TYPES: Final[Mapping[codes.ParameterType, tuple[str, ...]]] = {
     "name": ("VARCHAR",),
     "names": ("ARRAY",),
     "numbers": ("ARRAY",),
+    "text": ("VARCHAR",),
     "word": ("VARCHAR",),
     "words": ("ARRAY",),
 }

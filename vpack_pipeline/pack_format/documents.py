@@ -73,6 +73,8 @@ _CLAIM: Final = {
             "item": int,
             **dict.fromkeys(("status", "evidence", "basis", "title", "section"), str),
             **dict.fromkeys(("reason", "notes", "detail"), _TEXT),
+            # Packs of before format 7 do not have it.
+            "attested": ([{"by": str, "on": str}], _NONE),
         }
     ],
     "synthetic": ([str], _NONE),

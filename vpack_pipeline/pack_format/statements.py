@@ -206,6 +206,8 @@ def _stated(
         at = f"claim.{item['item']}"
         yield f"{at}.status", text.WORDS.get(item["status"], item["status"])
         yield f"{at}.basis", item["basis"]
+        if item.get("attested"):
+            yield f"{at}.attested", text.attested(item["attested"])
         yield f"{at}.why", _why(item, sentences)
     for asset, receipt in documents.receipts.items():
         at, checks = f"receipt.{asset}", receipt["checks"]

@@ -6,7 +6,7 @@ What does not belong here: which figures are given (``core``), where a text stan
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 NOTHING: Final = ""
@@ -26,6 +26,15 @@ WORDS: Final[Mapping[str, str]] = {
     "not_shown": "not shown",
 }
 """A status or verdict as tables have it → the words of the page."""
+
+
+def attested(given: Iterable[Mapping[str, str]]) -> str:
+    """Write who attests an item and when, as it stands behind the word *attested*.
+
+    >>> attested([{"by": "the statistician", "on": "2025-06-20"}, {"by": "A", "on": "2025-07-01"}])
+    'by the statistician, 2025-06-20; by A, 2025-07-01'
+    """
+    return "; ".join(f"by {one['by']}, {one['on']}" for one in given)
 
 
 def number(value: float) -> str:

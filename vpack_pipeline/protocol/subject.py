@@ -10,6 +10,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from vpack_pipeline.attestation import (
+    MAY_NOT_APPLY,
+    AttestedByProtocol,
+    ItemsNotApplicable,
+)
 from vpack_pipeline.document import (
     Days,
     Document,
@@ -53,6 +58,8 @@ class About(Document):
     """Where it is registered, if anywhere."""
     built_by: Text
     funded_by: Text
+    funder_role: Text | None = None
+    """What say the funder had in design, analysis and publication (CLAIM 44)."""
     data_held_by: Text
     evidence_kind: EvidenceKind
     """Retrospective, temporal, silent prospective, live observational or comparative."""
@@ -86,6 +93,24 @@ class About(Document):
     """Where protocol, code and data can be had, or why not (CLAIM 43)."""
     cadence_days: Annotated[int, Field(ge=1, le=3660)]
     """How many days after the data cut the next pack is due."""
+    not_applicable: ItemsNotApplicable = ()
+    """CLAIM items whose subject the study lacks, each with the reason."""
+    attested: AttestedByProtocol = ()
+    """Who attests what this protocol states, and when; what nobody attests is partly met."""
+
+    def why_not_applicable(self, item: int) -> str | None:
+        """Say why a CLAIM item does not apply; None where it does."""
+        return next((one.reason for one in self.not_applicable if item in one.items), None)
+
+    @model_validator(mode="after")
+    def _stated_or_not_applicable(self) -> Self:
+        for field in sorted(set(MAY_NOT_APPLY.values())):
+            items = [item for item, answers in MAY_NOT_APPLY.items() if answers == field]
+            if getattr(self, field) and all(self.why_not_applicable(item) for item in items):
+                raise ValueError(
+                    f"{field} is stated, and not_applicable names all that it answers: keep one"
+                )
+        return self
 
 
 class IndexTestModel(Document):

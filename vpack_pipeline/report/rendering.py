@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,7 +25,7 @@ from vpack_pipeline.core.representativeness.profiled import variable_titles
 from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.packs.payload import travelling
-from vpack_pipeline.pack_format import documents, expectations
+from vpack_pipeline.pack_format import documents, expectations, text
 from vpack_pipeline.pack_format.quoted import Quote
 from vpack_pipeline.protocol import Finding, OperatingPoint, Protocol
 from vpack_pipeline.report import (
@@ -118,6 +119,11 @@ def _why(item: Mapping[str, Any]) -> str:
     )
 
 
+def _attested(item: Mapping[str, Any]) -> str:
+    """Say who attests an item and when; empty where nobody does."""
+    return text.attested(json.loads(item["attested"] or "[]"))
+
+
 def _where(item: Mapping[str, Any]) -> str:
     """Name the chapter or appendix where an item is answered, for those who read on paper."""
     place = chapters.place_of(item["evidence"])
@@ -141,7 +147,10 @@ class _Page:
         parts = [
             (part, list(items))
             for part, items in itertools.groupby(
-                (i | {"why": _why(i), "where": _where(i)} for i in claim.sort("item").to_dicts()),
+                (
+                    i | {"why": _why(i), "where": _where(i), "attested": _attested(i)}
+                    for i in claim.sort("item").to_dicts()
+                ),
                 key=lambda i: i["section"],
             )
         ]

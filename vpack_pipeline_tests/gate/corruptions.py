@@ -610,6 +610,7 @@ CORRUPT: dict[tuple[str, str], Rows] = {
     ("drift/limits", "rate_has_spread"): [{"warning_rate": 0.1, "warning_rate_spread": None}],
     ("drift/status", "signal_only_if_given"): [{"status": "given", "signal": None}],
     ("drift/status", "reason_if_not_given"): [{"status": "refused", "reason": None}],
+    ("pack/claim", "attested_has_author"): [{"basis": "checked", "attested": "[]"}],
     ("pack/claim", "not_met_has_reason"): [{"status": "partial", "reason": None}],
     ("pack/report", "first_page_present"): [{"chapter": "second"}],
     ("pack/report", "origin_one_text"): [

@@ -88,7 +88,7 @@ def test_the_checklist_travels_as_json(made):
     items = json.loads(made["claim.json"])["items"]
     assert [i["item"] for i in items] == list(range(1, 45))
     said = {"item", "status", "evidence", "basis", "title", "section"}
-    assert set(items[0]) == said | {"reason", "notes", "detail"}
+    assert set(items[0]) == said | {"attested", "reason", "notes", "detail"}
 
 
 def test_what_codes_say_travels_and_every_schema_names_them(made):

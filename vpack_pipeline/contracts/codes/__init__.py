@@ -29,7 +29,7 @@ FILES: Final = ("statistics", "adjudication", "evaluation", "representativeness"
 """The files of declarations, in order: what statistics say of themselves, then each section."""
 Kind = Literal["reason", "method"]
 ParameterType = Literal[
-    "integer", "number", "share", "date", "name", "names", "numbers", "word", "words"
+    "integer", "number", "share", "date", "name", "names", "numbers", "text", "word", "words"
 ]
 SEPARATOR: Final = pack_codes.SEPARATOR
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -43,7 +43,8 @@ class Parameter(Document):
     """What one parameter of a code may be."""
 
     type: ParameterType
-    """name: a name of the protocol; word: one of ``words``; names, numbers, words: several."""
+    """name: a name of the protocol; text: what an author wrote; word: one of ``words``; names,
+    numbers, words: several."""
     words: dict[str, Text] = {}
     """Of a word: what it may be, with what stands for it in the sentence."""
 
@@ -69,7 +70,7 @@ class Parameter(Document):
             return False
         if self.type == "date":
             return _is_date(value)
-        return self.type in ("name", "names") or value in self.words
+        return self.type in ("name", "names", "text") or value in self.words
 
     @property
     def printed(self) -> pack_codes.Parameter:

@@ -164,7 +164,10 @@ def _digests(contract: Contract, files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _claim_items(claim: pl.DataFrame) -> list[dict[str, Any]]:
-    return claim.sort("item").to_dicts()
+    """Give the items, with who attests each as data."""
+    return [
+        i | {"attested": json.loads(i["attested"] or "[]")} for i in claim.sort("item").to_dicts()
+    ]
 
 
 def _plan(

@@ -5,12 +5,15 @@ What does not belong here: the report's layout; a total, which would read as qua
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
+from vpack_pipeline.attestation import Attestation
 from vpack_pipeline.contracts import codes
-from vpack_pipeline.core.pack.claim.ground import Ground, Judged
+from vpack_pipeline.core.pack.claim.attested import attested_as_json, vouched
+from vpack_pipeline.core.pack.claim.ground import Ground
 from vpack_pipeline.core.pack.claim.items import ITEMS, Item
 from vpack_pipeline.protocol import (
     About,
@@ -29,6 +32,7 @@ SCHEMA: Final = {
     "status": pl.String,
     "evidence": pl.String,
     "basis": pl.String,
+    "attested": pl.String,
     "reason": pl.String,
     "notes": pl.String,
     "detail": pl.String,
@@ -44,12 +48,14 @@ def claim(
     adjudication: Adjudication,
     evaluation: Evaluation,
     readers_agreed: bool,
+    attested: Sequence[Attestation],
     **tables: pl.DataFrame,
 ) -> pl.DataFrame:
     """Judge the 44 items.
 
     Parameters
     ----------
+    attested : what the site attests; ``about`` holds what the protocol does
     tables : ``section__table`` → the whole table
 
     Returns
@@ -65,12 +71,15 @@ def claim(
         adjudication=adjudication,
         evaluation=evaluation,
         readers_agreed=readers_agreed,
+        attested=(*about.attested, *attested),
         tables={name.replace("__", "/", 1): frame for name, frame in tables.items()},
     )
-    return pl.DataFrame([_row(item, item.judge(ground)) for item in ITEMS], schema=SCHEMA)
+    return pl.DataFrame([_row(item, ground) for item in ITEMS], schema=SCHEMA)
 
 
-def _row(item: Item, judged: Judged) -> dict[str, int | str | None]:
+def _row(item: Item, ground: Ground) -> dict[str, int | str | None]:
+    is_attested = item.basis == "attested"
+    judged = vouched(item.item, item.judge, ground) if is_attested else item.judge(ground)
     return {
         "item": item.item,
         "section": item.section,
@@ -78,6 +87,7 @@ def _row(item: Item, judged: Judged) -> dict[str, int | str | None]:
         "status": judged.status,
         "evidence": item.evidence,
         "basis": item.basis,
+        "attested": attested_as_json(item.item, ground) if is_attested else None,
         **codes.cells(judged.reason, judged.notes),
     }
 

@@ -5,12 +5,13 @@ What does not belong here: the items (``items``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
 
+from vpack_pipeline.attestation import Attestation
 from vpack_pipeline.protocol import (
     About,
     Adjudication,
@@ -37,7 +38,8 @@ class Judged:
 class Ground:
     """One study's protocol blocks and whole tables, by ``section/table``.
 
-    ``readers_agreed``: whether each reader stands alone in these.
+    ``readers_agreed``: whether each reader stands alone in these; ``attested``: by protocol and
+    site, in this order.
     """
 
     about: About
@@ -47,6 +49,7 @@ class Ground:
     adjudication: Adjudication
     evaluation: Evaluation
     readers_agreed: bool
+    attested: Sequence[Attestation]
     tables: Mapping[str, pl.DataFrame]
 
     def rows(self, asset: str, **where: Any) -> pl.DataFrame:
@@ -72,8 +75,3 @@ class Ground:
         if share < 1:
             return Judged("partial", missing, coded("in_part"))
         return Judged("met")
-
-
-def stated(text: str | None, missing: Code) -> Judged:
-    """Judge by whether the author states anything."""
-    return Judged("met") if text else Judged("not_met", missing)

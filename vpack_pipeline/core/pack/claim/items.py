@@ -47,12 +47,14 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Clinical background and the role intended for the test",
         "study",
         "attested",
-        by.said("background"),
+        by.told("background"),
     ),
-    Item(4, INTRODUCTION, "Aims or hypotheses", "study", "attested", by.said("aims")),
+    Item(4, INTRODUCTION, "Aims or hypotheses", "study", "attested", by.told("aims")),
     Item(5, METHODS, "Prospective or retrospective", "study-design", "checked", by.design),
     Item(6, METHODS, "What the study sets out to decide", "study-endpoints", "checked", by.goal),
-    Item(7, METHODS, "Where the data come from", "study-data", "attested", by.said("data_held_by")),
+    Item(
+        7, METHODS, "Where the data come from", "study-data", "attested", by.named("data_held_by")
+    ),
     Item(
         8, METHODS, "Who was eligible, and how cases were drawn", "rules", "checked", by.eligibility
     ),
@@ -62,7 +64,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "What is done to images beforehand",
         "study-data",
         "attested",
-        by.said("preprocessing"),
+        by.told("preprocessing"),
     ),
     Item(10, METHODS, "How parts of the data were selected", "study-data", "attested", by.subsets),
     Item(
@@ -71,7 +73,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "How data were de-identified",
         "study-data",
         "attested",
-        by.said("deidentification"),
+        by.told("deidentification"),
     ),
     Item(12, METHODS, "What happened to missing data", "figures", "checked", by.missing_data),
     Item(13, METHODS, "How images were acquired", "profile", "checked", by.acquisition),
@@ -89,7 +91,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Why this reference standard",
         "reference",
         "attested",
-        by.said("reference_rationale"),
+        by.told("reference_rationale"),
     ),
     Item(16, METHODS, "Who gave the reference standard", "readers", "checked", by.readers),
     Item(
@@ -98,7 +100,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "How the test set was labelled, with which tools",
         "reference",
         "attested",
-        by.said("annotation_tools"),
+        by.told("annotation_tools"),
     ),
     Item(
         18,
@@ -123,7 +125,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         21, METHODS, "Why the test set is as large as it is", "study-endpoints", "checked", by.size
     ),
     Item(
-        22, METHODS, "The model described", "study-model", "attested", by.said("model_description")
+        22, METHODS, "The model described", "study-model", "attested", by.told("model_description")
     ),
     Item(
         23,
@@ -131,7 +133,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Software that the model runs on",
         "study-model",
         "attested",
-        by.said("software"),
+        by.named("software"),
     ),
     Item(24, METHODS, "How the model was initialised", "study-model", "attested", by.training),
     Item(25, METHODS, "How the model was trained", "study-model", "attested", by.training),
@@ -146,7 +148,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Whether and how outputs are explained",
         "study-model",
         "attested",
-        by.explainability,
+        by.told("explainability"),
     ),
     Item(32, METHODS, "Testing on data of the same source", "performance", "checked", by.internal),
     Item(
@@ -198,14 +200,14 @@ ITEMS: Final[tuple[Item, ...]] = (
         "checked",
         lambda _g: Judged("partial", Code("wrong_results_not_reviewed")),
     ),
-    Item(40, DISCUSSION, "Limitations", "limitations", "attested", lambda _g: Judged("met")),
+    Item(40, DISCUSSION, "Limitations", "limitations", "attested", by.limitations),
     Item(
         41,
         DISCUSSION,
         "What follows for practice",
         "limitations",
         "attested",
-        by.said("implications"),
+        by.told("implications"),
     ),
     Item(
         42,
@@ -221,8 +223,8 @@ ITEMS: Final[tuple[Item, ...]] = (
         "Availability of code, model and data",
         "availability",
         "attested",
-        by.said("availability"),
+        by.told("availability"),
     ),
-    Item(44, OTHER, "Funding and who had a say", "study-data", "attested", by.said("funded_by")),
+    Item(44, OTHER, "Funding and who had a say", "study-data", "attested", by.funding),
 )
 """In the order of the checklist."""

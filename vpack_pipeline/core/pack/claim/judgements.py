@@ -1,7 +1,7 @@
 """How the status of a CLAIM item follows from one study's tables and fixed fields.
 
-Where nothing but an author's statement decides, it is asked only whether there is one. What does
-not belong here: which item is judged by what (``items``).
+Where nothing but an author's statement decides, its form is all that is asked (``attested``). What
+does not belong here: which item is judged by what (``items``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import polars as pl
 
 from vpack_pipeline.contracts import header_fields
 from vpack_pipeline.core.adjudication.basis import NOT_AGREED
-from vpack_pipeline.core.pack.claim.ground import Ground, Judged, stated
+from vpack_pipeline.core.pack.claim.attested import NOT_STATED, account, naming
+from vpack_pipeline.core.pack.claim.ground import Ground, Judged
 from vpack_pipeline.core.variables import MISSING
 from vpack_pipeline.stats.codes import Code, code, coded
 
@@ -33,7 +34,6 @@ _DISJOINT: Final = (
     "readers_not_in_development",
 )
 """Rules of conduct that say how far the sets are apart."""
-NOT_STATED: Final = Code("not_stated")
 
 
 def names_technique(g: Ground) -> Judged:
@@ -84,10 +84,10 @@ def eligibility(g: Ground) -> Judged:
 
 def subsets(g: Ground) -> Judged:
     """Whether it is said how cases were drawn."""
-    draws = g.sampling.by_window.values()
-    if any(draw.method == "convenience" and not draw.note for draw in draws):
+    notes = [d.note for d in g.sampling.by_window.values() if d.method == "convenience"]
+    if not all(notes):
         return Judged("partial", Code("convenience_sample_unexplained"))
-    return Judged("met")
+    return next((j for j in map(account, notes) if j.status != "met"), Judged("met"))
 
 
 def missing_data(g: Ground) -> Judged:
@@ -159,9 +159,8 @@ def size(g: Ground) -> Judged:
 
 def training(g: Ground) -> Judged:
     """What the maker states of training."""
-    if not g.about.training:
-        return Judged("not_met", Code("not_stated_by_maker"))
-    return Judged("partial", Code("one_statement_for_training"))
+    said = account(g.about.training, Code("not_stated_by_maker"))
+    return said if said.reason else Judged("partial", Code("one_statement_for_training"))
 
 
 def metrics(g: Ground) -> Judged:
@@ -261,15 +260,20 @@ def registration(g: Ground) -> Judged:
     text = g.about.registration
     if not text or text.lower().startswith(("not registered", "none", "no ")):
         return Judged("not_met", Code("not_registered") if text else NOT_STATED)
-    return Judged("met")
+    return naming(text)
 
 
-def explainability(g: Ground) -> Judged:
-    """Whether outputs are explained; nothing offered needs no check."""
-    text = g.about.explainability
-    if text and text.lower().startswith(("none", "no ")):
-        return Judged("not_applicable", Code("no_explanation_offered"))
-    return stated(text, NOT_STATED)
+def funding(g: Ground) -> Judged:
+    """Whether it is stated who paid, and what say they had."""
+    paid = naming(g.about.funded_by)
+    if paid.status == "met" and not g.about.funder_role:
+        return Judged("partial", Code("funder_role_not_stated"))
+    return account(g.about.funder_role) if paid.status == "met" else paid
+
+
+def limitations(g: Ground) -> Judged:
+    """Whether limitations are told."""
+    return account(" ".join(g.about.limitations))
 
 
 def reference(g: Ground) -> Judged:
@@ -280,6 +284,11 @@ def reference(g: Ground) -> Judged:
     return Judged("met")
 
 
-def said(field: str, missing: Code = NOT_STATED) -> Callable[[Ground], Judged]:
-    """Judge by whether the author states a field of ``about``."""
-    return lambda g: stated(getattr(g.about, field), missing)
+def told(field: str) -> Callable[[Ground], Judged]:
+    """Judge by the account that the author gives in a field of ``about``."""
+    return lambda g: account(getattr(g.about, field))
+
+
+def named(field: str) -> Callable[[Ground], Judged]:
+    """Judge by whether the author names something in a field of ``about``: one word may answer."""
+    return lambda g: naming(getattr(g.about, field))
