@@ -16,6 +16,6 @@ def page(found: PackDiff, *, everything: bool) -> str:
     return stand_alone(
         "diff",
         "; ".join(said.removesuffix(".") for said in made_up),
-        sides=[(name, words.side_line(side), side.digest) for name, side in found.sides],
+        sides=[(name, words.side_line(side), side.digest) for name, side in words.sides(found)],
         sections=words.sections(found, everything=everything),
     )

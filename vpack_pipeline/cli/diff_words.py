@@ -76,13 +76,18 @@ class Section:
     sentences: tuple[str, ...] = ()
 
 
+def sides(found: PackDiff) -> tuple[tuple[str, PackSide], ...]:
+    """Give both packs with their letters."""
+    return ("A", found.a), ("B", found.b)
+
+
 def text(found: PackDiff, *, everything: bool) -> str:
     """Write a difference for a terminal, which obeys nothing in it."""
     return "\n".join(printable(line) for line in _lines(found, everything=everything))
 
 
 def _lines(found: PackDiff, *, everything: bool) -> Iterator[str]:
-    for name, side in found.sides:
+    for name, side in sides(found):
         yield f"{name}  {side_line(side)}"
         yield f"   digest {side.digest}"
     for section in sections(found, everything=everything):

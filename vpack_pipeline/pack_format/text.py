@@ -31,8 +31,8 @@ WORDS: Final[Mapping[str, str]] = {
 def attested(given: Iterable[Mapping[str, str]]) -> str:
     """Write who attests an item and when, as it stands behind the word *attested*.
 
-    >>> attested([{"by": "the statistician", "date": "2025-06-20"}, {"by": "A", "date": "2025-07-01"}])
-    'by the statistician, 2025-06-20; by A, 2025-07-01'
+    >>> attested([{"by": "A", "date": "2025-06-20"}, {"by": "B", "date": "2025-07-01"}])
+    'by A, 2025-06-20; by B, 2025-07-01'
     """
     return "; ".join(f"by {one['by']}, {one['date']}" for one in given)
 

@@ -219,6 +219,12 @@ def test_packs_of_two_sites_have_differences_with_intervals(plain, tmp_path, cap
     )
 
 
+def missed(line: int) -> Change:
+    """Judge an endpoint by a goal that its interval lies below."""
+    goal, verdict = cell(line, "goal", "0.999"), cell(line, "verdict", "not_met")
+    return lambda content: verdict(goal(content))
+
+
 def test_two_cuts_of_one_site_are_another_state_of_the_data(plain, tmp_path, capsys):
     tables = ["evaluation/endpoints", "drift/status"]
     verdict = line_of(plain, "evaluation.endpoints", "auc_after_lock", "2026-07-20", "auc")
@@ -227,7 +233,7 @@ def test_two_cuts_of_one_site_are_another_state_of_the_data(plain, tmp_path, cap
         tmp_path,
         tables,
         cut="2026-10-20",
-        evaluation__endpoints=cell(verdict, "verdict", "not_met"),
+        evaluation__endpoints=missed(verdict),
     )
     out = said(capsys, plain, other)
     assert "Data data cut 2026-07-20 in A, 2026-10-20 in B" in out
@@ -239,7 +245,7 @@ def test_another_version_of_the_protocol_is_told_field_by_field(plain, tmp_path,
     def change(protocol: Protocol) -> None:
         protocol["version"] = "1.1"
         protocol["about"]["aims"] = "Another aim."
-        protocol["evaluation"]["endpoints"][0]["goal"] = 0.99
+        protocol["evaluation"]["endpoints"][0]["goal"] = 0.999
 
     verdict = line_of(plain, "evaluation.endpoints", "auc_after_lock", "2026-07-20", "auc")
     other = altered(
@@ -247,13 +253,13 @@ def test_another_version_of_the_protocol_is_told_field_by_field(plain, tmp_path,
         tmp_path,
         ["evaluation/endpoints"],
         protocol=change,
-        evaluation__endpoints=cell(verdict, "verdict", "not_met"),
+        evaluation__endpoints=missed(verdict),
     )
     out = said(capsys, plain, other)
     assert (
         "Protocol cxr-triage@1.0 in A, cxr-triage@1.1 in B; fields with other values: eval" in out
     )
-    assert "evaluation: endpoints, auc after lock, goal 0.82 0.99" in out
+    assert "evaluation: endpoints, auc after lock, goal 0.82 0.999" in out
     assert "about: aims That, after the lock, the index test orders Another aim." in out
     assert "Due to the protocol: 1 of 1 changes." in out
 

@@ -143,8 +143,8 @@ def test_metric_and_codes_are_told_in_words(pack, capsys):
     assert "_" not in method
 
 
-def test_what_met_no_value_upstream_is_told_apart(pack, capsys):
-    _, out, _ = run(capsys, str(pack), "first.conduct.broken")
+def test_what_met_no_value_upstream_is_told_apart(packs, capsys):
+    _, out, _ = run(capsys, str(unpacked(6, packs)), "first.conduct.broken")
     assert "  cohort/accession_gaps: 3 of 6 passed, 3 met no value, table " in out
 
 

@@ -247,6 +247,9 @@ def estimated(frame, table):
 def condition_here(table, row):
     """What a figure is conditional on, where its table makes another thing of it."""
     own = metrics.find(f"evaluation/{table}", row["metric"]).conditional_on
+    if row["metric"] == "planned_power" and row["endpoint"].startswith("ppv"):
+        # Of the share that its endpoint judges.
+        return "score"
     # Every case has a label, so that there is none to set for a bound.
     if row["metric"].endswith(("_worst_case", "_best_case")):
         return "label"

@@ -80,9 +80,9 @@ def test_between_steps_the_lock_parts_those_flagged_from_those_not(is_above, fir
 
 
 def test_words_for_the_lock_stay_within_the_picture():
-    for value, anchor in ((0.01, "start"), (0.99, "end")):
+    for value, placed in ((0.01, ""), (0.99, ' text-anchor="end"')):
         body = drawn(locked=Threshold(value, is_flagged_above=True)).body
-        assert f'text-anchor="{anchor}">locked: {value}<' in body
+        assert f'class="tick"{placed}>locked: {value}<' in body
 
 
 def test_many_steps_are_named_as_far_as_there_is_room():

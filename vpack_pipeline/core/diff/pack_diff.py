@@ -42,8 +42,3 @@ class PackDiff:
     figures: tuple[Pair, ...]
     strata: tuple[StratumPair, ...]
     incomparable: tuple[Incomparable, ...]
-
-    @property
-    def sides(self) -> tuple[tuple[str, PackSide], ...]:
-        """Both packs with their letters."""
-        return ("A", self.a), ("B", self.b)
