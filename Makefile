@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 2 --dist worksteal
 JUDGED := $(addprefix --cov vpack_pipeline., core stats contracts)
 
-.PHONY: install demo docs quick test lint tools clean-demo nightly $(addprefix nightly-, properties coverage large ray simulations)
+.PHONY: install demo docs quick test lint prose tools clean-demo nightly $(addprefix nightly-, properties coverage large ray simulations)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -85,6 +85,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# Sentences of more than 25 words, to be shortened where one can be; those of the report are a test.
+prose: $(STAMP)
+	$(BIN)/python -m vpack_pipeline_tests.long_sentences
 
 # Some tests need a Chromium, some an Orthanc (a PACS); install Debian's where we may, say so where we may not.
 tools:

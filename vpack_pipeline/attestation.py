@@ -7,8 +7,8 @@ how an item is judged (``core.pack.claim``).
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
-from datetime import date
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -39,7 +39,7 @@ class Attestation(Document):
         ),
     ]
     """Who attests: a role or a name, as it is to be printed."""
-    on: date
+    date: dt.date
     """The day of the attestation."""
     items: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the CLAIM items that are attested."""
@@ -96,7 +96,8 @@ ItemsNotApplicable = Annotated[tuple[NotApplicable, ...], AfterValidator(_may_la
 def not_attested(given: Iterable[Attestation], items: Iterable[int]) -> list[int]:
     """Name the items that nobody attests.
 
-    >>> not_attested([Attestation(by="the statistician", on=date(2025, 6, 20), items=(3,))], (3, 4))
+    >>> given = Attestation(by="the statistician", date=dt.date(2025, 6, 20), items=(3,))
+    >>> not_attested([given], (3, 4))
     [4]
     """
     known = {i for one in given for i in one.items}

@@ -27,7 +27,7 @@ def site(**changed) -> Site:
 
 
 def attests(*items: int, by: str = "the statistician") -> dict:
-    return {"by": by, "on": "2026-01-05", "items": items}
+    return {"by": by, "date": "2026-01-05", "items": items}
 
 
 def test_documents_without_attestations_are_valid():
@@ -38,7 +38,7 @@ def test_documents_without_attestations_are_valid():
 def test_two_may_attest_one_item():
     given = about(attested=[attests(3, 4), attests(4, by="the sponsor")]).attested
     assert [one.by for one in given] == ["the statistician", "the sponsor"]
-    assert given[0].on == date(2026, 1, 5)
+    assert given[0].date == date(2026, 1, 5)
 
 
 @pytest.mark.parametrize(

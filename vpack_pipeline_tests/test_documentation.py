@@ -189,7 +189,9 @@ def test_the_pages_name_every_field_status_outcome_and_remedy() -> None:
     assert set(header_fields.TYPES) == set(pages._TYPES)
 
 
-@pytest.mark.parametrize("picture", ["docs/first-page.png", "docs/lineage.png"])
+@pytest.mark.parametrize(
+    "picture", ["docs/first-page.png", "docs/performance.png", "docs/lineage.png"]
+)
 def test_pictures_are_there_and_light(picture: str) -> None:
     content = (ROOT / picture).read_bytes()
     assert content.startswith(b"\x89PNG")

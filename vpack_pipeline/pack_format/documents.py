@@ -74,7 +74,7 @@ _CLAIM: Final = {
             **dict.fromkeys(("status", "evidence", "basis", "title", "section"), str),
             **dict.fromkeys(("reason", "notes", "detail"), _TEXT),
             # Packs of before format 7 do not have it.
-            "attested": ([{"by": str, "on": str}], _NONE),
+            "attested": ([{"by": str, "date": str}], _NONE),
         }
     ],
     "synthetic": ([str], _NONE),

@@ -31,10 +31,10 @@ WORDS: Final[Mapping[str, str]] = {
 def attested(given: Iterable[Mapping[str, str]]) -> str:
     """Write who attests an item and when, as it stands behind the word *attested*.
 
-    >>> attested([{"by": "the statistician", "on": "2025-06-20"}, {"by": "A", "on": "2025-07-01"}])
-    'by the statistician, 2025-06-20; by A, 2025-07-01'
+    >>> attested([{"by": "A", "date": "2025-06-20"}, {"by": "the sponsor", "date": "2025-07-01"}])
+    'by A, 2025-06-20; by the sponsor, 2025-07-01'
     """
-    return "; ".join(f"by {one['by']}, {one['on']}" for one in given)
+    return "; ".join(f"by {one['by']}, {one['date']}" for one in given)
 
 
 def number(value: float) -> str:

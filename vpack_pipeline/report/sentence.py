@@ -204,8 +204,10 @@ def _changed(said: Measured) -> Text:
     return (" and ", *told)
 
 
-def strata(book: Book, protocol: Protocol, finding: Finding, metric: str) -> Iterator[Text]:
-    """Say where a figure differs: with a device that came after the lock, by planned variables."""
+def strata(
+    book: Book, protocol: Protocol, finding: Finding, shares: Sequence[str]
+) -> Iterator[Text]:
+    """Say where figures differ: with a device that came after the lock, by planned variables."""
     model = protocol.index_test.primary.id
     rows = book.rows(
         "evaluation/subgroups", finding=finding.name, model_id=model, window=PROSPECTIVE
@@ -220,20 +222,21 @@ def strata(book: Book, protocol: Protocol, finding: Finding, metric: str) -> Ite
         )
         if r["estimate"].number
     }
-    for row in pick(rows, metric=metric):
-        place = row.key["stratum_kind"], row.key["stratum"]
-        if place in new and row.is_given and bounds_of(row):
-            yield _at_device(book, row, new[place])
-    if differing := _differing(rows, metric, protocol):
-        yield differing
+    for (variable, level), period in new.items():
+        found = pick(rows, stratum_kind=variable, stratum=level)
+        here = [r for m in shares for r in pick(found, metric=m) if r.is_given and bounds_of(r)]
+        if here:
+            told = joined(" and ", (_of_device(book, row) for row in here))
+            yield (f"With {level}, first seen in {period[:7]}, ", *told, ".")
+    for metric in shares:
+        if differing := _differing(rows, metric, protocol):
+            yield differing
 
 
-def _at_device(book: Book, row: Row, period: str) -> Text:
+def _of_device(book: Book, row: Row) -> Text:
     first, metric = book.on_first_page(row), row.key["metric"]
     return filled(
-        "With {device}, first seen in {month}, {metric} was {figure} ({bounds}).",
-        device=(row.key["stratum"],),
-        month=(period[:7],),
+        "{metric} was {figure} ({bounds})",
         metric=(metric,),
         figure=(Strong((first["estimate"],)),),
         bounds=(Quiet((*bounds_of(first), "; ", first["n"], " ", CLASSES[metric])),),
@@ -251,7 +254,7 @@ def _differing(rows: list[Row], metric: str, protocol: Protocol) -> Text:
     ]
     if not found:
         return ()
-    told = f", adjusted for the {len(tests)} planned variables."
+    told = f", adjusted for the {len(tests)} planned variables." if len(tests) > 1 else "."
     return (f"After the lock, {metric} differs by ", *joined(" and by ", found), told)
 
 

@@ -100,7 +100,7 @@ def _sentences(subject: Subject, finding: Finding) -> Text:
         return ()
     if len(protocol.findings) > 1:
         return sentence.sentence(found, finding.title)
-    places = [t for s in SHARES for t in sentence.strata(book, protocol, finding, s)]
+    places = sentence.strata(book, protocol, finding, SHARES)
     return joined(" ", [sentence.sentence(found), *places])
 
 

@@ -68,10 +68,10 @@ def test_each_attested_item_has_one_document_in_which_it_is_attested():
 def test_the_table_says_who_attests_an_item_and_when(study):
     by_item = {r["item"]: r["attested"] for r in study.claim.to_dicts()}
     assert json.loads(by_item[3]) == [
-        {"by": "the demonstration's statistician", "on": "2025-06-20"}
+        {"by": "the demonstration's statistician", "date": "2025-06-20"}
     ]
     assert json.loads(by_item[11]) == [
-        {"by": "the data engineer of the demonstration", "on": "2026-01-12"}
+        {"by": "the data engineer of the demonstration", "date": "2026-01-12"}
     ]
     checked = [i.item for i in ITEMS if i.basis == "checked"]
     assert {by_item[item] for item in checked} == {None}
@@ -79,10 +79,11 @@ def test_the_table_says_who_attests_an_item_and_when(study):
 
 def test_everybody_who_attests_an_item_is_named_in_the_order_of_the_document(study):
     both = [
-        Attestation(by=who, on=date(2026, 1, day), items=(3,)) for who, day in (("b", 2), ("ä", 1))
+        Attestation(by=who, date=date(2026, 1, day), items=(3,))
+        for who, day in (("b", 2), ("ä", 1))
     ]
     found = row(study, 3, attested=tuple(both))["attested"]
-    assert found == '[{"by": "b", "on": "2026-01-02"}, {"by": "ä", "on": "2026-01-01"}]'
+    assert found == '[{"by": "b", "date": "2026-01-02"}, {"by": "ä", "date": "2026-01-01"}]'
 
 
 def test_no_item_is_settled_that_nobody_attests(study):

@@ -94,3 +94,58 @@ def test_several_figures_are_one_sentence_and_of_several_findings_each_is_named(
     assert plain(sentence.sentence(both, "Mass")) == f"Mass: {said}"
     nothing = plain(sentence.sentence(both[1:], "Mass"))
     assert nothing == "Mass: no case from after the lock has a label due yet."
+
+
+class Rows:
+    """A book of rows that are given, each as the first page writes it."""
+
+    def __init__(self, *given: Row) -> None:
+        self.given = given
+
+    def rows(self, asset: str, **where: str) -> list[Row]:
+        return [r for r in self.given if r.asset == asset and where.items() <= r.key.items()]
+
+    def on_first_page(self, one: Row) -> Row:
+        return one
+
+
+def where_it_differs(study, *p_values: str) -> list[str]:
+    finding = study.protocol.findings[0]
+    model = study.protocol.index_test.primary.id
+    later = {"finding": finding.name, "window": "prospective"}
+    variable = study.protocol.representativeness.variables[0].name
+
+    def subgroup(text: str, metric: str, kind: str, level: str) -> Row:
+        key = {**later, "model_id": model, "metric": metric}
+        return row(text, "evaluation/subgroups", **key, stratum_kind=kind, stratum=level)
+
+    arrived = {"metric": "cases_of_new_level", "stratum_kind": "device", "period": "2025-11..12"}
+    tests = zip(("sensitivity", "specificity"), p_values, strict=True)
+    told = sentence.strata(
+        Rows(
+            row("30", "evaluation/trend", **later, **arrived, stratum="Make B"),
+            subgroup("69.5%|51.2|83.2|59", "sensitivity", "device", "Make B"),
+            subgroup("92.6%|87.6|95.7|364", "specificity", "device", "Make B"),
+            subgroup("81.0%|70.0|90.0|80", "sensitivity", "device", "Make A"),
+            *(subgroup(p, f"heterogeneity_p_adjusted_{m}", variable, "*") for m, p in tests),
+        ),
+        study.protocol,
+        finding,
+        ("sensitivity", "specificity"),
+    )
+    return [plain(said) for said in told]
+
+
+def test_a_device_that_came_after_the_lock_is_told_once_with_both_figures(study) -> None:
+    assert where_it_differs(study, "0.050", "0.900") == [
+        "With Make B, first seen in 2025-11, sensitivity was 69.5% (51.2 to 83.2; 59 positives)"
+        " and specificity was 92.6% (87.6 to 95.7; 364 negatives)."
+    ]
+
+
+def test_a_planned_variable_is_told_where_its_adjusted_p_is_below_the_level(study) -> None:
+    title = study.protocol.representativeness.variables[0].title
+    _, said = where_it_differs(study, "0.049", "0.050")
+    assert (
+        said == f"After the lock, sensitivity differs by {title[0].lower()}{title[1:]} (p 0.049)."
+    )

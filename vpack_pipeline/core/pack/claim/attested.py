@@ -82,4 +82,4 @@ def attested_as_json(item: int, g: Ground) -> str | None:
 
 
 def _attested(item: int, g: Ground) -> list[dict[str, str]]:
-    return [{"by": a.by, "on": a.on.isoformat()} for a in g.attested if item in a.items]
+    return [{"by": a.by, "date": a.date.isoformat()} for a in g.attested if item in a.items]

@@ -75,9 +75,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "attested",
         by.told("deidentification"),
     ),
-    Item(
-        12, METHODS, "What happened to missing data", "operating-points", "checked", by.missing_data
-    ),
+    Item(12, METHODS, "What happened to missing data", "figures", "checked", by.missing_data),
     Item(13, METHODS, "How images were acquired", "profile", "checked", by.acquisition),
     Item(
         14,
@@ -142,9 +140,7 @@ ITEMS: Final[tuple[Item, ...]] = (
     Item(26, METHODS, "How the final model was chosen", "study-model", "attested", by.training),
     Item(27, METHODS, "Whether models were combined", "study-model", "attested", by.training),
     Item(28, METHODS, "Which metrics are used", "performance", "checked", by.metrics),
-    Item(
-        29, METHODS, "How uncertainty is expressed", "operating-points", "checked", by.uncertainty
-    ),
+    Item(29, METHODS, "How uncertainty is expressed", "figures", "checked", by.uncertainty),
     Item(30, METHODS, "How robustness was examined", "subgroups", "checked", by.robustness),
     Item(
         31,
@@ -187,9 +183,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         "checked",
         by.characteristics,
     ),
-    Item(
-        37, RESULTS, "Performance with its uncertainty", "operating-points", "checked", by.results
-    ),
+    Item(37, RESULTS, "Performance with its uncertainty", "figures", "checked", by.results),
     Item(
         38,
         RESULTS,
@@ -231,6 +225,6 @@ ITEMS: Final[tuple[Item, ...]] = (
         "attested",
         by.told("availability"),
     ),
-    Item(44, OTHER, "Funding and who had a say", "first", "attested", by.funding),
+    Item(44, OTHER, "Funding and who had a say", "study-data", "attested", by.funding),
 )
 """In the order of the checklist."""
