@@ -70,7 +70,7 @@ def test_who_attests_stands_in_one_printable_line(by):
 
 
 def test_an_attestation_without_a_date_is_none():
-    with pytest.raises(ValidationError, match="on\n"):
+    with pytest.raises(ValidationError, match=r"attested.0.date\n"):
         about(attested=[{"by": "the statistician", "items": [3]}])
 
 
