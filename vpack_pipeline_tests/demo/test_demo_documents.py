@@ -12,9 +12,9 @@ from examples.demo_sites.broken_rows import BROKEN as BROKEN_ROWS
 from examples.demo_sites.images import _ASIDE
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.sites import REPOSITORY
+from vpack_pipeline.attestation import MAY_NOT_APPLY, PROTOCOL_ITEMS, SITE_ITEMS, not_attested
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.forms import REASONS, form_problems
-from vpack_pipeline.attestation import MAY_NOT_APPLY, PROTOCOL_ITEMS, SITE_ITEMS, not_attested
 from vpack_pipeline.protocol import About, Protocol
 from vpack_pipeline.site import Site
 from vpack_pipeline.strict_yaml import read_model
