@@ -70,7 +70,7 @@ def test_who_attests_stands_in_one_printable_line(by):
 
 
 def test_an_attestation_without_a_date_is_none():
-    with pytest.raises(ValidationError, match="on\n"):
+    with pytest.raises(ValidationError, match=r"attested.0.date\n"):
         about(attested=[{"by": "the statistician", "items": [3]}])
 
 
@@ -96,12 +96,12 @@ def test_an_attestation_without_a_date_is_none():
 )
 def test_what_does_not_apply_may_be_lacking_and_has_a_reason(lacking, message):
     with pytest.raises(ValidationError, match=message):
-        about(not_applicable=lacking)
+        about(not_applicable=lacking, training="On 900 studies of two other hospitals.")
 
 
 def test_a_part_of_training_may_not_apply_beside_the_statement():
     lacking = [{"items": [27], "reason": "One model alone is under test."}]
-    given = about(not_applicable=lacking)
+    given = about(not_applicable=lacking, training="On 900 studies of two other hospitals.")
     assert given.why_not_applicable(27) == "One model alone is under test."
     assert given.why_not_applicable(26) is None
 

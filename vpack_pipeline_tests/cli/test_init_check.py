@@ -153,6 +153,33 @@ def test_check_says_what_the_protocol_holds(ready: Shell) -> None:
     assert "columns that cases may hold beside the usual ones: ward (Ward, string)" in said
 
 
+def test_check_names_what_nobody_attests_and_what_does_not_apply(ready: Shell) -> None:
+    said = ready("check", "harbour")
+    assert said.code == 0
+    lacking = "does not say who attests CLAIM items"
+    assert (
+        f"note: the protocol (about.attested) {lacking} 3, 4, 9, 15, 22, 23, 24, 25, 26, 27, 31, 34,"
+        " 40, 41, 43, 44, and when: they are at most partly met" in said.out
+    )
+    assert f"note: site.yaml (attested) {lacking} 7, 10, 11, 17, and when" in said.out
+    path = "data/sites/harbour/site.yaml"
+    entry = "attested:\n  - {by: imaging data office, date: 2026-01-05, items: [7, 10, 17]}"
+    ready.edit(path, "attested: []", entry)
+    path = "data/protocols/starter-0.1.yaml"
+    reason = "No explanation of outputs is offered."
+    ready.edit(
+        path, "not_applicable: []", f"not_applicable:\n    - {{items: [31], reason: {reason}}}"
+    )
+    said = ready("check", "harbour")
+    assert f"note: site.yaml (attested) {lacking} 11, and when" in said.out
+    assert f"CLAIM items 31 do not apply: {reason}" in said.out
+    wrong = "attested:\n    - {by: the statistician, date: 2026-01-05, items: [7]}"
+    ready.edit(path, "attested: []", wrong)
+    said = ready("check", "harbour")
+    assert said.code == 2
+    assert "CLAIM items 7 do not belong here" in said.out + said.err
+
+
 def test_init_makes_a_secret_that_only_its_owner_can_read(vpack: Shell) -> None:
     vpack("init", "harbour")
     vpack("init", "port")

@@ -12,6 +12,7 @@ from examples.demo_sites.broken_rows import BROKEN as BROKEN_ROWS
 from examples.demo_sites.images import _ASIDE
 from examples.demo_sites.plan import Plan
 from examples.demo_sites.sites import REPOSITORY
+from vpack_pipeline.attestation import MAY_NOT_APPLY, PROTOCOL_ITEMS, SITE_ITEMS, not_attested
 from vpack_pipeline.io.dicom import outcomes
 from vpack_pipeline.io.forms import REASONS, form_problems
 from vpack_pipeline.protocol import About, Protocol
@@ -52,9 +53,17 @@ def test_the_two_sites_follow_different_protocols() -> None:
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_each_text_of_about_is_filled(name: str) -> None:
+def test_each_text_of_about_is_filled_or_declared_not_to_apply(name: str) -> None:
     about = protocol_of(name).about
-    assert [field for field in About.model_fields if not getattr(about, field)] == []
+    empty = {field for field in About.model_fields if not getattr(about, field)}
+    lacking = {MAY_NOT_APPLY[item] for one in about.not_applicable for item in one.items}
+    assert empty == lacking
+
+
+@pytest.mark.parametrize(("name", "open_items"), [("lakeside", []), ("lidc", [17])])
+def test_each_item_is_attested_but_what_nobody_here_saw(name: str, open_items: list[int]) -> None:
+    assert not_attested(protocol_of(name).about.attested, PROTOCOL_ITEMS) == []
+    assert not_attested(site(name).attested, SITE_ITEMS) == open_items
 
 
 @pytest.mark.parametrize("name", SITES)

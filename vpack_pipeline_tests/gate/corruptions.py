@@ -276,7 +276,7 @@ SOUND: dict[str, Rows] = {
     "evaluation/predictive_values": [*at("0.100", 0.3, 0.9), *at("0.200", 0.5, 0.8)],
     "drift/baseline": [{"share": 1.0}],
     "drift/status": [{"signal": "quiet"}],
-    "pack/claim": [{"item": item} for item in range(1, 45)],
+    "pack/claim": [{"item": item, "attested": None} for item in range(1, 45)],
     "pack/report": [{"chapter": "first"}],
     "pack/validation_pack": [
         {"path": path}

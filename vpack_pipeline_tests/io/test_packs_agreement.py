@@ -85,6 +85,21 @@ ROWS: dict[str, tuple[dict[str, Change | None], dict[str, Any], str]] = {
         {},
         "differs from the documents of the pack",
     ),
+    "who attests, in claim.json": (
+        {"claim.json": swapped("the author of the generator", "the author of the product")},
+        {},
+        "data/report.html: claim.22.attested: differs from the documents of the pack",
+    ),
+    "who attests, in the report": (
+        {"report.html": swapped("the author of the generator", "the author of the product")},
+        {},
+        "data/report.html: claim.22.attested: differs from the documents of the pack",
+    ),
+    "what nobody attests any more": (
+        {"claim.json": edited(lambda c: c["items"][2].update(attested=[]))},
+        {},
+        "data/report.html: claim.3.attested: is not in the documents of the pack",
+    ),
     "what compare.html holds": (
         {"compare.html": swapped('"level":0.95', '"level":0.9')},
         {},

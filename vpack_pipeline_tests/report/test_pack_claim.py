@@ -35,7 +35,8 @@ def test_a_study_is_not_met_throughout(study):
 
 
 def test_what_the_author_does_not_state_is_not_met(study):
-    said = statuses(study, about=about(study, software=None, deidentification=None, training=None))
+    fields = dict.fromkeys(("software", "deidentification", "training"))
+    said = statuses(study, about=about(study, not_applicable=(), **fields))
     assert (said[23], said[11], said[25]) == ("not_met", "not_met", "not_met")
 
 

@@ -322,7 +322,7 @@ def test_a_single_vote_is_spoken_of_only_where_there_is_one(study):
 def test_the_panel_as_seen_is_held_against_what_is_assumed(study, page, one):
     made = words_of(block(page, "label-noise"))
     assert "three or more said positive or negative" in made
-    assert "the more alike readers err, the less their agreement proves" in made
+    assert "The more alike readers err, the less their agreement proves" in made
     for correlation, said in words.SAME_MISTAKE.items():
         assert f"Errors correlated by {correlation} ({said})" in made
     seen = {"stratum": "independent_reference"}

@@ -344,6 +344,8 @@ def _give_power(figures: Figures, endpoint: Endpoint, judge: _Judge, headline: _
         is_judged = headline.decides(judge.evaluation.minimum_patients)
         alpha = headline.alpha if is_judged else None
         power = power_of_goal(figure, headline.estimate.n, alpha)
+        if not is_judged and figure.point is not None and reason is not None:
+            power = undefined(reason, method=(), n=0)
     else:
         return
     keys = {**figure.keys(), "look": look, "verdict": None, "is_headline": False}
