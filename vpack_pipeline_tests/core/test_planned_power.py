@@ -111,7 +111,7 @@ def test_a_look_that_its_pack_does_not_show_has_none():
     }
     given = {"published_looks": published_looks({**past, **gone})}
     row = power(World([*SEEN, *EARLIER], cut=LOOK + 30 * DAY, given=given))
-    assert row["reason"] == "power_of_looks_taken_only"
+    assert row["reason"] == "not_shown_in_pack"
 
 
 def test_cases_under_sampling_weights_have_another_interval():
