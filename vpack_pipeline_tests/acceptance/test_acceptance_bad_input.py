@@ -522,7 +522,7 @@ def test_a_csv_without_a_header_is_an_error_that_shows_no_cell(riverside: Copied
     body = path.read_bytes().split(b"\n", 1)[1]
     path.write_bytes(body)
     shown = text(refused(lambda: riverside.built("cohort/development")))
-    assert "none is a known header" in shown
+    assert "column 2 of the header has no name" in shown
     assert body.split(b"\n")[0].decode() not in shown
 
 

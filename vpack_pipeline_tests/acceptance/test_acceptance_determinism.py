@@ -103,11 +103,13 @@ def test_the_pack_is_the_same_byte_for_byte(twice: tuple[Packed, Packed]) -> Non
 
 def test_no_path_host_or_user_stands_in_the_pack(twice: tuple[Packed, Packed]) -> None:
     for site in twice:
-        root = str(site.built.root).encode()
+        root, host = str(site.built.root).encode(), os.uname().nodename.encode()
         for name, content in files_of(site.path).items():
             assert root not in content, name
             assert b"/root/" not in content, name
-            assert os.uname().nodename.encode() not in content, name
+            # Compressed bytes of a PDF hold any word of a few letters by chance.
+            if len(host) > 4 or not name.endswith(".pdf"):
+                assert host not in content, name
 
 
 def test_building_again_keeps_every_table_and_publishes_nothing(

@@ -124,11 +124,13 @@ def test_few_more_patients_and_the_tables_about_people_are_quoted(later: Path) -
     assert verify(made.path) == []
     assert quotes_of(made.path) == made.quotes
     nightly = (later / "data" / "packs" / SITE / "latest").resolve()
+    # The page tells of the receipts of this release, some of them quoted.
+    made_anew = {"pack.claim.receipt.json", "index.html"}
     for path in sorted((made.path / "data").rglob("*.*")):
         inner = path.relative_to(made.path)
         asset = path.name.split(".csv")[0].split(".schema")[0].split(".receipt")[0]
         asset = asset.split(".contract")[0].replace(".", "/", 1)
-        if inner.parts[1] in ("tables", "gates") and path.name != "pack.claim.receipt.json":
+        if inner.parts[1] in ("tables", "gates") and path.name not in made_anew:
             source = early.path if asset in made.quotes else nightly
             assert path.read_bytes() == (source / inner).read_bytes(), inner
     html = (made.path / "data" / "report.html").read_text()
