@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +43,9 @@ NO_COUNTS = {
 """Tables in which a variable may be named, and what their numbers count: nobody by level."""
 OF_RULES = ("first.conduct.", "first.drift.")
 """Anchors of the first page that count rules of conduct and monitors, and nobody."""
+
+
+_MONTH = re.compile(r"\d{4}-\d\d")
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,9 @@ class Target:
 
     @cached_property
     def months(self) -> set[str]:
-        """Every month in which a day of a table lies, as the axis of a drawing names it."""
-        days = (v for v in self.cells.values() if isinstance(v, dt.date))
-        return {day.isoformat()[:7] for day in days}
+        """Every month of a day or a period of a table, as the axis of a drawing names it."""
+        said = (str(v) for v in self.cells.values() if isinstance(v, dt.date | str))
+        return {month for text in said for month in _MONTH.findall(text)}
 
     def is_cell(self, number: str) -> bool:
         """Whether a number of the report is one of a table, as written.
