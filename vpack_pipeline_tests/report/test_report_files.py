@@ -44,7 +44,7 @@ def test_the_sentences_are_made_of_the_printed_totals(page, study):
         f"{delivered} files were delivered: {taken} images taken, {copies} copies, {aside} set"
         f" aside as sound files that are no image, and {refused} quarantined" in text
     )
-    assert "page of reason codes of vpack’s documentation" in text
+    assert "vpack’s page of reason codes" in text
     whole = totals["DELIVERED"]
     assert whole["n_checked"] == "15"
     assert f"strict reader ({whole['n_walker']}), by pydicom where that reader declined" in text
