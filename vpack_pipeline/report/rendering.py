@@ -22,7 +22,6 @@ from vpack_pipeline import contracts
 from vpack_pipeline.contracts import codes
 from vpack_pipeline.core.calls import primary_point
 from vpack_pipeline.core.representativeness.profiled import variable_titles
-from vpack_pipeline.core.windows import WINDOWS
 from vpack_pipeline.errors import ContractError
 from vpack_pipeline.io.packs.payload import travelling
 from vpack_pipeline.pack_format import documents, expectations, text
@@ -255,10 +254,11 @@ class _Page:
     def at_contradictions(self, *fields: str) -> list[Row]:
         """The broken rules of conduct on which what the author declared rests, each once."""
         rules = {r for name in fields for r in contradictions.rules_of(self.protocol, name)}
-        own = set(self.book.tables_read)
+        is_shown = "evaluation/integrity" in self.book.tables_read
         found = self.book.rows("evaluation/integrity", rule=tuple(rules), verdict="broken")
-        # A place that is merely held against them does not come from them.
-        self.book.tables_read = own if not found else self.book.tables_read
+        if not found and not is_shown:
+            # A place that is merely held against them does not come from them.
+            self.book.tables_read.discard("evaluation/integrity")
         return found
 
     def at_misses_label(self, finding: Finding, window: str) -> bool:
@@ -346,21 +346,6 @@ class _Page:
         at_work = removing_rules(rows)
         rules = column_values(rows, "rule")
         return [self.at_rule_title(rule) for rule in rules if rule not in at_work]
-
-    def at_noise_rows(self) -> list[Row]:
-        """Disagreements that lie where readers were divided or few, of the primary model."""
-        return [
-            r
-            for f in self.protocol.findings
-            for w in WINDOWS
-            for r in self.book.rows(
-                "evaluation/error_attribution",
-                finding=f.name,
-                window=w,
-                model_id=self.protocol.index_test.primary.id,
-                metric="share_not_separable",
-            )
-        ]
 
     def at_open_checks(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Checks that did not simply pass, each with its table, of tables with rows."""

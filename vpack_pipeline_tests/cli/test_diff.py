@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import tarfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from vpack_pipeline.cli import main
 from vpack_pipeline.pack_format import bag
 from vpack_pipeline.pack_format.bag import FORMAT
 from vpack_pipeline_tests.io.forging import Change, cell, edited, forge
+from vpack_pipeline_tests.io.test_packs_formats import unpacked_once
 
-STORED = Path(__file__).resolve().parents[1] / "io/packs"
 PLAIN = 3
 """A format whose report repeats nothing of other files, so that a small change is one."""
 Protocol = dict[str, Any]
@@ -30,18 +29,9 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("packs")
 
 
-def unpacked(number: int, to: Path) -> Path:
-    folder = to / str(number)
-    if not folder.exists():
-        with tarfile.open(STORED / f"format-{number}.tar.xz") as archive:
-            archive.extractall(folder, filter="data")
-    (pack,) = folder.glob("*/versions/*/data")
-    return pack.parent
-
-
 @pytest.fixture(scope="module")
 def plain(packs: Path) -> Path:
-    return unpacked(PLAIN, packs)
+    return unpacked_once(PLAIN, packs)
 
 
 def descended(pack: Path, changed: Collection[str]) -> set[str]:
@@ -139,18 +129,18 @@ def agreement_changed(pack: Path) -> Change:
 
 
 def test_other_code_that_changed_nothing_is_told_and_nothing_else(packs, capsys):
-    out = said(capsys, unpacked(5, packs), unpacked(6, packs))
+    out = said(capsys, unpacked_once(5, packs), unpacked_once(6, packs))
     assert "0 of 33 verdicts and 0 of 47 figures of interest changed." in out
     assert "Model the same: nodule-2 2.0.0 Data the same Readers the same Protocol the same" in out
     assert "Code other code computed 69 of 69 tables" in out
     assert "Due to" not in out
-    every = said(capsys, unpacked(5, packs), unpacked(6, packs), "--all")
+    every = said(capsys, unpacked_once(5, packs), unpacked_once(6, packs), "--all")
     assert "Sensitivity, prospective 95.7% (78.0% to 99.3%) 95.7% (78.0% to 99.3%) 0.0 po" in every
 
 
 @pytest.mark.parametrize("number", range(1, FORMAT))
 def test_any_format_is_held_against_the_newest(number, packs, capsys):
-    code, out, _ = run(capsys, unpacked(number, packs), unpacked(FORMAT, packs), "--json")
+    code, out, _ = run(capsys, unpacked_once(number, packs), unpacked_once(FORMAT, packs), "--json")
     assert code == 0
     told = json.loads(out)
     (auc,) = (
@@ -172,7 +162,7 @@ def test_any_format_is_held_against_the_newest(number, packs, capsys):
 
 
 def test_what_old_packs_do_not_tell_is_said(packs, capsys):
-    out = said(capsys, unpacked(1, packs), unpacked(FORMAT, packs))
+    out = said(capsys, unpacked_once(1, packs), unpacked_once(FORMAT, packs))
     assert "Data cannot be told: the packs make digests of tables in different ways" in out
     assert "Code cannot be told: a pack of format 1 does not tell the code of each table" in out
     assert "sex is not compared: a pack does not tell its levels" in out
@@ -297,7 +287,7 @@ def test_another_model_is_told_with_its_version(plain, tmp_path, capsys):
 
 def test_the_page_says_the_same_and_needs_nothing_else(packs, tmp_path, capsys):
     page = tmp_path / "diff.html"
-    a, b = unpacked(PLAIN, packs), unpacked(FORMAT, packs)
+    a, b = unpacked_once(PLAIN, packs), unpacked_once(FORMAT, packs)
     out = said(capsys, a, b, "--html", page)
     html = page.read_text("utf-8")
     assert "default-src 'none'" in html
@@ -313,7 +303,7 @@ def test_the_page_says_the_same_and_needs_nothing_else(packs, tmp_path, capsys):
 
 
 def test_a_page_that_cannot_be_written_is_refused(plain, packs, tmp_path, capsys):
-    other, nowhere = unpacked(FORMAT, packs), tmp_path / "none/diff.html"
+    other, nowhere = unpacked_once(FORMAT, packs), tmp_path / "none/diff.html"
     said = refused(capsys, plain, other, "--html", nowhere)
     assert f"{nowhere}: lies in a folder that does not exist" in said
     assert f"{tmp_path}: is a folder" in refused(capsys, plain, other, "--html", tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,7 @@ from vpack_pipeline.pack_format.explained import Place, Places, code_of, find
 from vpack_pipeline.pack_format.figures import Figure
 from vpack_pipeline.pack_format.opened import open_pack
 from vpack_pipeline.report.provenance import source_line
-
-STORED = Path(__file__).resolve().parents[1] / "io/packs"
+from vpack_pipeline_tests.io.test_packs_formats import unpacked_once
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +23,9 @@ def packs(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("packs")
 
 
-def unpacked(number: int, to: Path) -> Path:
-    folder = to / str(number)
-    if not folder.exists():
-        with tarfile.open(STORED / f"format-{number}.tar.xz") as archive:
-            archive.extractall(folder, filter="data")
-    (pack,) = folder.glob("*/versions/*/data")
-    return pack.parent
-
-
 @pytest.fixture(scope="module")
 def pack(packs: Path) -> Path:
-    return unpacked(FORMAT, packs)
+    return unpacked_once(FORMAT, packs)
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -144,7 +133,7 @@ def test_metric_and_codes_are_told_in_words(pack, capsys):
 
 
 def test_what_met_no_value_upstream_is_told_apart(packs, capsys):
-    _, out, _ = run(capsys, str(unpacked(6, packs)), "first.conduct.broken")
+    _, out, _ = run(capsys, str(unpacked_once(6, packs)), "first.conduct.broken")
     assert "  cohort/accession_gaps: 3 of 6 passed, 3 met no value, table " in out
 
 
@@ -180,20 +169,20 @@ def test_a_figure_that_is_not_printed_is_refused_with_a_remedy(pack, capsys):
 
 
 def test_a_pack_of_a_format_that_does_not_list_its_figures_is_told(packs, capsys):
-    code, _, err = run(capsys, str(unpacked(3, packs)), "1")
+    code, _, err = run(capsys, str(unpacked_once(3, packs)), "1")
     assert code != 0
     assert "is of format 3, which does not list its figures" in err
 
 
 @pytest.mark.parametrize("number", range(4, FORMAT + 1))
 def test_packs_of_every_format_with_figures_are_explained(number, packs, capsys):
-    code, out, _ = run(capsys, str(unpacked(number, packs)), "first.conduct.broken")
+    code, out, _ = run(capsys, str(unpacked_once(number, packs)), "first.conduct.broken")
     assert code == 0
     assert "evaluation.integrity.csv" in out
 
 
 def test_a_damaged_pack_is_not_explained(packs, capsys, tmp_path):
-    pack = unpacked(FORMAT, tmp_path)
+    pack = unpacked_once(FORMAT, tmp_path)
     (pack / "data/claim.json").write_bytes(b"{}")
     code, _, err = run(capsys, str(pack), "1")
     assert code != 0

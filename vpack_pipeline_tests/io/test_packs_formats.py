@@ -35,6 +35,15 @@ def unpacked(number: int, to: Path) -> Path:
     return version.path
 
 
+def unpacked_once(number: int, to: Path) -> Path:
+    """The same in a folder of its own, for tests that only read it."""
+    folder = to / str(number)
+    if not folder.exists():
+        return unpacked(number, folder)
+    (version,) = packs.versions(folder, SITE)
+    return version.path
+
+
 def protocol_of(pack: Path) -> Protocol:
     content = (pack / "data/protocol.yaml").read_bytes()
     return Protocol.of_pack(content, packs.summary(pack).format)

@@ -88,12 +88,8 @@ class _Plot:
         return labelled.Scale(labelled.tenth_below(values))
 
     def body(self, lines: Sequence[Line]) -> Markup:
-        end = labelled.bottom(lines)
-        made = self.scale.drawn(f"{self.shown.metric.capitalize()}, %", end)
-        made += labelled.references(self.scale, self.shown.whole, self.shown.goal, end)
-        for line, top in labelled.placed(lines):
-            made += line.label(top) + labelled.marks(line, top, self._mark)
-        return made
+        beside = labelled.Beside(self.shown.metric, self.shown.whole, self.shown.goal)
+        return labelled.shares(self.scale, beside, lines, self._mark)
 
     def _mark(self, row: Row, y: float, style: str) -> Markup:
         observed, *ends = self._numbers(row)

@@ -138,23 +138,43 @@ def _written(value: float) -> str:
     return f"{round(value, 1):g}".replace("-", "−")
 
 
-def references(scale: Scale, whole: Sequence[Row], goal: float | None, end: float) -> Markup:
-    """Draw vertical lines at a figure of all cases, a row a window, and at its goal."""
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lines of a share are held against: it of all cases, a row a window, and its goal."""
+
+    metric: str
+    whole: Sequence[Row]
+    goal: float | None
+
+
+def shares(
+    scale: Scale, beside: Beside, lines: Sequence[Line], mark: Callable[[Row, float, str], Markup]
+) -> Markup:
+    """Draw a share line by line, on its scale, beside all cases and the goal."""
+    end = bottom(lines)
+    made = scale.drawn(f"{beside.metric.capitalize()}, %", end) + _references(scale, beside, end)
+    for line, top in placed(lines):
+        made += line.label(top) + _marks(line, top, mark)
+    return made
+
+
+def _references(scale: Scale, beside: Beside, end: float) -> Markup:
+    """Draw vertical lines at the figures of all cases and at the goal."""
     made = Markup("")
-    for row in whole:
+    for row in beside.whole:
         estimate = row["estimate"].number
         if estimate is not None:
             x = scale.across(estimate)
             style = "after" if row.key["window"] == PROSPECTIVE else "before"
             made += svg.line(x, TOP - 6, x, end, style)
-    if goal is not None:
-        x = scale.across(goal)
+    if beside.goal is not None:
+        x = scale.across(beside.goal)
         made += svg.line(x, TOP - 6, x, end + 2, "goal")
         made += svg.text(x, end + 15, "goal", "quiet", "middle")
     return made
 
 
-def marks(line: Line, top: float, mark: Callable[[Row, float, str], Markup]) -> Markup:
+def _marks(line: Line, top: float, mark: Callable[[Row, float, str], Markup]) -> Markup:
     """Draw a mark for each row of a line, one below the other, in the colour of its window."""
     made = Markup("")
     for row, y in zip(line.rows, line.heights(top), strict=True):
