@@ -63,6 +63,7 @@ from vpack_pipeline.report.study import (
     is_at_untaken_look,
     made_up_readers,
     reference_line,
+    rules_set_late,
 )
 from vpack_pipeline.report.template_text import COMPILED, SYNTAX, Templates
 from vpack_pipeline.site import Site
@@ -218,6 +219,7 @@ class _Page:
             "receipt_digest": _receipt_digest,
             "receipts": self.receipts,
             "reference_line": reference_line(self.protocol),
+            "rules_set_late": rules_set_late(self.protocol),
             "site": self.site,
             "synthetic_line": words.listed([s.part for s in self.site.synthetic]),
             "set_names": words.sets(about.evidence_kind),

@@ -12,7 +12,7 @@ from vpack_pipeline.core.windows import PROSPECTIVE
 from vpack_pipeline.protocol import Protocol
 from vpack_pipeline.report import words
 from vpack_pipeline.report.book import Book, Cell, Row
-from vpack_pipeline.report.study import reference_line
+from vpack_pipeline.report.study import reference_line, rules_set_late
 from vpack_pipeline.report.view import Answer, Link, Strong, Text, filled, interval, joined
 from vpack_pipeline.site import Site
 
@@ -67,8 +67,7 @@ def _built(book: Book, protocol: Protocol) -> Text:
 
 
 def _late(protocol: Protocol) -> Text:
-    registered = protocol.about.registered_at.date()
-    late = [r for r in protocol.eligibility.rules if r.decided_at > registered]
+    late = rules_set_late(protocol)
     if not late:
         return ()
     told = words.listed([f"“{r.title}”" for r in late])

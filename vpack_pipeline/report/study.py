@@ -7,7 +7,7 @@ from typing import Final
 
 from vpack_pipeline.core.evaluation.verdicts import is_look_untaken
 from vpack_pipeline.core.windows import WINDOWS
-from vpack_pipeline.protocol import Adjudication, Finding, Protocol
+from vpack_pipeline.protocol import Adjudication, Finding, Protocol, Rule
 from vpack_pipeline.report import words
 from vpack_pipeline.report.book import Book, Cell
 from vpack_pipeline.report.charts.flow import Step, flow
@@ -21,6 +21,12 @@ EXPLORATORY: Final = (
 _OF_READERS: Final = re.compile(
     r"\b(everything|rosters?|readers?|radiologists?|reads?|ratings?)\b", re.IGNORECASE
 )
+
+
+def rules_set_late(protocol: Protocol) -> list[Rule]:
+    """List the rules on who is counted that are younger than the protocol."""
+    registered = protocol.about.registered_at.date()
+    return [r for r in protocol.eligibility.rules if r.decided_at > registered]
 
 
 def is_at_untaken_look(book: Book, cut: str) -> bool:
